@@ -1,0 +1,130 @@
+"""Mapping: which target runs each unit. Candidate: a mapping and the weights it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import unknown
+
+#: How a candidate's weights are obtained before they are programmed, cheapest first: the starting
+#: weights as they are; weights trained once for all mappings; a short and a full hardware-aware
+#: training (HAT).
+Training = Literal["none", "one_shot", "short", "full"]
+TRAININGS: tuple[Training, ...] = get_args(Training)
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Unit name -> target name, for every unit of a workload. Immutable; equal by value.
+
+    The order of the units is the workload's and does not take part in equality.
+    """
+
+    assignments: tuple[tuple[str, str], ...]
+
+    @staticmethod
+    def of(assignments: dict[str, str]) -> Mapping:
+        """The mapping of a dictionary."""
+        return Mapping(tuple(assignments.items()))
+
+    def __post_init__(self) -> None:
+        if len(dict(self.assignments)) != len(self.assignments):
+            raise ValueError("a unit is assigned twice")
+
+    @cached_property
+    def _targets(self) -> dict[str, str]:
+        return dict(self.assignments)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and self._targets == other._targets
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.assignments))
+
+    def __getitem__(self, unit: str) -> str:
+        """Name of the target that runs the unit; InputError if the unit does not exist."""
+        if unit not in self._targets:
+            raise unknown("unit", unit, self._targets, "mapping")
+        return self._targets[unit]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._targets)
+
+    def __len__(self) -> int:
+        return len(self.assignments)
+
+    def move(self, unit: str, target: str) -> Mapping:
+        """The mapping that differs in one unit."""
+        self[unit]
+        return Mapping(
+            tuple((name, target if name == unit else old) for name, old in self.assignments)
+        )
+
+    def units_on(self, target: str) -> tuple[str, ...]:
+        """Units that the target runs."""
+        return tuple(unit for unit, name in self.assignments if name == target)
+
+    def to_json(self) -> dict[str, str]:
+        """A plain dictionary; `of` gives an equal mapping back."""
+        return dict(self.assignments)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the assignments, the same on every machine."""
+        return digest(self.to_json())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A mapping, and the candidate whose trained weights its own training starts from.
+
+    Args:
+        mapping: where each unit runs.
+        parent: whose weights it starts from; None is the pretrained floating-point network.
+        training: how its weights are obtained; None is what the problem asks for.
+    """
+
+    mapping: Mapping
+    parent: Candidate | None = None
+    training: Training | None = None
+
+    def move(self, unit: str, target: str) -> Candidate:
+        """A child: one unit moved, training started from this candidate's weights."""
+        return Candidate(self.mapping.move(unit, target), parent=self, training=self.training)
+
+    def with_training(self, training: Training) -> Candidate:
+        """The same mapping and start, trained differently."""
+        return replace(self, training=training)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the whole lineage: equal digests mean equal weights under one oracle and seed."""
+        return digest(
+            {
+                "mapping": self.mapping.digest,
+                "parent": self.parent.digest if self.parent else None,
+                "training": self.training,
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data of the whole lineage."""
+        return {
+            "mapping": self.mapping.to_json(),
+            "parent": self.parent.to_json() if self.parent else None,
+            "training": self.training,
+        }
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Candidate:
+        """The candidate of `to_json`'s data."""
+        parent = data["parent"]
+        return Candidate(
+            Mapping.of(data["mapping"]),
+            parent=Candidate.from_json(parent) if parent else None,
+            training=data["training"],
+        )

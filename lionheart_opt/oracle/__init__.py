@@ -1,0 +1,1 @@
+"""The accuracy oracle: data splits, hardware-aware training, programming and drift."""

@@ -1,0 +1,145 @@
+"""Finding plug-ins and systems: entry points by name, `module:attr` for one-offs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from importlib import import_module, resources
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.protocols import CostModel
+from lionheart_opt.system import System
+
+Kind = Literal["strategies", "cost_models", "oracles", "systems"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a plug-in comes from: distribution, its version, and `module:attr`."""
+
+    distribution: str
+    version: str
+    reference: str
+
+
+def _registered(kind: Kind) -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=f"lionheart_opt.{kind}"):
+        other = found.get(point.name)
+        if other is not None and other.value != point.value:
+            raise InputError(
+                f"two distributions register {point.name!r} in lionheart_opt.{kind}: "
+                f"{other.value} and {point.value}; uninstall one"
+            )
+        found[point.name] = point
+    return found
+
+
+def available(kind: Kind) -> dict[str, Origin]:
+    """Name -> origin of everything registered, sorted by name."""
+    return {
+        name: Origin(
+            point.dist.name if point.dist else "?",
+            point.dist.version if point.dist else "?",
+            point.value,
+        )
+        for name, point in sorted(_registered(kind).items())
+    }
+
+
+def load(kind: Kind, name: str, where: str = "") -> Any:
+    """The object that a name or a `module:attr` refers to.
+
+    A plug-in that fails to import raises what its import raised: a broken plug-in is never skipped.
+
+    Raises:
+        InputError: no such name (with the nearest ones), module or attribute.
+    """
+    if ":" in name:
+        return attribute(name, where)
+    registered = _registered(kind)
+    if name not in registered:
+        raise unknown(kind.replace("_", " ").removesuffix("s"), name, registered, where)
+    return registered[name].load()
+
+
+def attribute(reference: str, where: str = "") -> Any:
+    """The object of `package.module:attr`.
+
+    Raises:
+        InputError: the module or the attribute does not exist.
+    """
+    module_name, _, path = reference.partition(":")
+    prefix = f"{where}: " if where else ""
+    try:
+        found: Any = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise  # the module exists, something that it imports does not
+        raise InputError(f"{prefix}no module {module_name!r} (in {reference!r})") from error
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise unknown("attribute", part, dir(found), f"{prefix}{module_name}")
+        found = getattr(found, part)
+    return found
+
+
+def build(kind: Kind, name: str, arguments: dict[str, Any], where: str = "") -> Any:
+    """A plug-in with its hyper-parameters.
+
+    Raises:
+        InputError: unknown plug-in, or an argument that it does not take.
+    """
+    factory = load(kind, name, where)
+    if is_dataclass(factory):
+        known = [field.name for field in fields(factory) if field.init]
+        for key in arguments:
+            if key not in known:
+                raise unknown("argument", key, known, f"{where}: {name}" if where else name)
+    try:
+        return factory(**arguments)
+    except TypeError as error:
+        raise InputError(f"{where + ': ' if where else ''}{name}: {error}") from error
+
+
+def system_names() -> dict[str, str]:
+    """Name -> package of every installed system file."""
+    found: dict[str, str] = {}
+    for point in _registered("systems").values():
+        for file in resources.files(point.value).iterdir():
+            if file.name.endswith(".toml"):
+                name = file.name.removesuffix(".toml")
+                if name in found:
+                    raise InputError(f"system {name!r} is in both {found[name]} and {point.value}")
+                found[name] = point.value
+    return dict(sorted(found.items()))
+
+
+def load_system(name: str, where: str = "", folder: Path | None = None) -> System:
+    """An installed system by name, or the one of a TOML file.
+
+    Args:
+        name: a name, or a path that ends in `.toml`.
+        where: what errors call the place that named it.
+        folder: what a relative path is relative to.
+
+    Raises:
+        InputError: there is no such system or file, or it is malformed.
+    """
+    if name.endswith(".toml"):
+        return System.load((folder or Path()) / name)
+    names = system_names()
+    if name not in names:
+        raise unknown("system", name, names, where)
+    file = resources.files(names[name]) / f"{name}.toml"
+    return System.from_toml(file.read_text(), name, f"{names[name]}/{name}.toml")
+
+
+def cost_model(system: System) -> CostModel:
+    """The cost model of the system's family, built from the system."""
+    model: CostModel = build(
+        "cost_models", system.family, {"system": system}, f"system {system.name!r}"
+    )
+    return model

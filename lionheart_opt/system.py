@@ -1,0 +1,191 @@
+"""What it can run on: targets, the links between them, and the numbers of a machine, from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.workload import Layer, Unit, Workload
+
+Parameters = TypeVar("Parameters", bound=BaseModel)
+Scalar = bool | int | float | str
+
+
+def first_problem(error: ValidationError, where: str) -> InputError:
+    """One line of a pydantic error: file, key, what was found, what is allowed."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
+    if problem["type"] == "extra_forbidden":
+        return InputError(f"{where}: unknown key {key!r}")
+    if problem["type"] == "missing":
+        return InputError(f"{where}: key {key!r} is missing")
+    if problem["type"] == "value_error":
+        return InputError(f"{where}: {key}: {problem['ctx']['error']}")
+    return InputError(f"{where}: {key}: got {problem['input']!r}; {problem['msg'].lower()}")
+
+
+class _Block(BaseModel):
+    """A TOML block: known keys, a source, and the numbers that its cost model reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    source: str = Field(min_length=1)
+    parameters: dict[str, Scalar] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_parameters(cls, data: Any) -> Any:
+        """Keys that are not the block's own are parameters of the system family."""
+        if not isinstance(data, dict) or "parameters" in data:
+            return data
+        own = {key: value for key, value in data.items() if key in cls.model_fields}
+        own["parameters"] = {key: value for key, value in data.items() if key not in own}
+        return own
+
+    def parse(self, kind: type[Parameters], where: str) -> Parameters:
+        """The parameters as the pydantic model that a cost model declares for such a block.
+
+        Raises:
+            InputError: a key is missing, unknown, or of the wrong type or range.
+        """
+        try:
+            return kind.model_validate(self.parameters)
+        except ValidationError as error:
+            raise first_problem(error, where) from error
+
+
+class Target(_Block):
+    """Where a layer can run.
+
+    Attributes:
+        name: the block's name.
+        numerics: how it computes; only `analog` targets go through noise and drift in the oracle.
+        kinds: layer kinds that it supports; `*` is every kind.
+        tiles: how many crossbars it has; None where the mapping gets as many as it needs.
+    """
+
+    name: str
+    numerics: Literal["analog", "int8", "fp32"]
+    kinds: tuple[str, ...] = Field(min_length=1, strict=False)
+    tiles: int | None = Field(default=None, ge=0)
+
+    def supports(self, layer: Layer) -> bool:
+        """Whether it can run that kind of layer; analog targets need the crossbar's view of it."""
+        if self.numerics == "analog" and layer.mvm is None:
+            return False
+        return "*" in self.kinds or layer.kind in self.kinds
+
+
+class Link(_Block):
+    """What moving data between two targets takes; parameters as the system family defines them."""
+
+    between: tuple[str, str] = Field(strict=False)
+
+
+class Machine(_Block):
+    """Numbers that belong to no single target: memory, clocks, static power."""
+
+
+class System(BaseModel):
+    """Targets, links and shared numbers of a machine. Quantities are SI, the unit in the key.
+
+    Attributes:
+        name: the file's stem.
+        family: the cost model that prices it (an entry point of `lionheart_opt.cost_models`).
+        description: one sentence.
+        host: the digital target of everything that no unit holds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    family: str
+    description: str
+    host: str
+    targets: tuple[Target, ...]
+    links: tuple[Link, ...] = ()
+    machine: Machine | None = None
+    origin: str = Field(default="", exclude=True)
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> System:
+        names = [target.name for target in self.targets]
+        if self.host not in names:
+            raise unknown("target", self.host, names, "host")
+        if self.target(self.host).numerics == "analog":
+            raise ValueError(f"host {self.host!r} is analog; it must be a digital target")
+        if "*" not in self.target(self.host).kinds:
+            raise ValueError(f"host {self.host!r} must support every layer kind: kinds = ['*']")
+        for link in self.links:
+            for end in link.between:
+                if end not in names:
+                    raise unknown("target", end, names, "links")
+        return self
+
+    def target(self, name: str) -> Target:
+        """The target of that name; InputError with the nearest names if there is none."""
+        for target in self.targets:
+            if target.name == name:
+                return target
+        raise unknown("target", name, [t.name for t in self.targets], f"system {self.name!r}")
+
+    def targets_of(self, workload: Workload, unit: Unit) -> tuple[str, ...]:
+        """Names of the targets that can run every layer of the unit, host first."""
+        layers = workload.layers_of(unit)
+        able = [t.name for t in self.targets if all(t.supports(layer) for layer in layers)]
+        return tuple(sorted(able, key=lambda name: name != self.host))
+
+    @property
+    def analog_targets(self) -> tuple[str, ...]:
+        """Names of the analog targets, in the order of the file."""
+        return tuple(target.name for target in self.targets if target.numerics == "analog")
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of every number and source in it."""
+        return digest(self.model_dump(mode="json"))
+
+    @staticmethod
+    def from_toml(text: str, name: str, where: str) -> System:
+        """The system that a TOML text describes.
+
+        Args:
+            text: TOML; see `cost_models/systems/` for examples.
+            name: name of the system.
+            where: what errors call the text (its path).
+
+        Raises:
+            InputError: not TOML; a key is missing, unknown, or of the wrong type.
+        """
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{where}: not valid TOML: {error}") from error
+        targets = data.get("targets")
+        if not isinstance(targets, dict) or not targets:
+            raise InputError(f"{where}: needs at least one table [targets.NAME]")
+        data["targets"] = tuple({"name": key, **table} for key, table in targets.items())
+        data["links"] = tuple(data.get("links", ()))
+        try:
+            return System.model_validate({"name": name, "origin": where, **data})
+        except ValidationError as error:
+            raise first_problem(error, where) from error
+
+    @staticmethod
+    def load(path: Path) -> System:
+        """The system of a TOML file, named after it.
+
+        Raises:
+            InputError: the file cannot be read or does not describe a system.
+        """
+        try:
+            text = path.read_text()
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from error
+        return System.from_toml(text, path.stem, str(path))

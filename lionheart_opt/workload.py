@@ -1,0 +1,286 @@
+"""What must run: every operation of one inference, and the units that a search may move."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError, unknown
+
+Shape = tuple[int, ...]
+
+#: Name that stands for the network's input in `Layer.inputs`.
+INPUT = "input"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mvm:
+    """A layer as a crossbar sees it: `count` products of a (`columns`, `rows`) matrix and a vector.
+
+    Linear: rows = in features, columns = out features, count = tokens. Convolution (im2col): rows =
+    in channels x kernel area, columns = out channels, count = output pixels.
+    """
+
+    rows: int
+    columns: int
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One operation of one inference (batch of 1).
+
+    Args:
+        name: unique; the module's path for the main operation of a module (`stage1.0.conv1`), otherwise
+            the path of the calling module and the operation (`stage1.0.add`).
+        kind: `conv1d`, `conv2d`, `grouped_conv2d`, `depthwise_conv2d`, `linear`, `matmul`, `add`,
+            `batch_norm`, `relu`, `softmax`, `max_pool2d`, ... as `lionheart_opt.tracing` lists them.
+        module: path of the module that ran it (empty for the top level).
+        inputs: names of the layers whose results it reads, in the order of its arguments; `input` is
+            the network's input. Views (reshape, transpose, slice) are seen through.
+        input_shapes: one shape for each of `inputs`, batch of 1 included.
+        output_shape: shape of the result, batch of 1 included.
+        macs: multiply-accumulates, for all pixels or tokens; 0 where the operation has none.
+        weight_count: elements of its weight (without bias); 0 for operations without parameters.
+        bias_count: elements of its bias.
+        mvm: the crossbar's view; None where a crossbar cannot run it (grouped convolutions, products
+            of two activations, everything that is not a matrix product).
+        kernel: kernel size of convolutions and pools, otherwise empty.
+        stride: stride of convolutions and pools, otherwise empty.
+        padding: padding of convolutions and pools, otherwise empty.
+        groups: groups of a convolution.
+        element_bytes: bytes of an element as traced (4 for float32).
+    """
+
+    name: str
+    kind: str
+    module: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    macs: int = 0
+    weight_count: int = 0
+    bias_count: int = 0
+    mvm: Mvm | None = None
+    kernel: Shape = ()
+    stride: Shape = ()
+    padding: Shape = ()
+    groups: int = 1
+    element_bytes: int = 4
+
+    @property
+    def input_count(self) -> int:
+        """Elements that it reads, weights not included."""
+        return sum(prod(shape) for shape in self.input_shapes)
+
+    @property
+    def output_count(self) -> int:
+        """Elements that it writes."""
+        return prod(self.output_shape)
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of activations that it reads, at the traced precision."""
+        return self.input_count * self.element_bytes
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes that it writes, at the traced precision."""
+        return self.output_count * self.element_bytes
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of weight and bias, at the traced precision."""
+        return (self.weight_count + self.bias_count) * self.element_bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """What a search moves as one: one module with weights, or a named group of them.
+
+    `layers` are names of layers of the workload; a module that is called twice has two.
+    """
+
+    name: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """Every operation of one inference in execution order, and its units.
+
+    Layers that belong to no unit (activations, adds, norms, attention products) run on the system's
+    host.
+
+    Raises:
+        InputError: a name is used twice, an edge or a unit refers to a layer that does not exist, or
+            a layer is in two units.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    units: tuple[Unit, ...]
+
+    def __post_init__(self) -> None:
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) != len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise InputError(f"workload {self.name!r}: layer names used twice: {', '.join(twice)}")
+        known = {INPUT, *names}
+        for layer in self.layers:
+            for source in layer.inputs:
+                if source not in known:
+                    raise unknown("layer", source, known, f"workload {self.name!r}, {layer.name}")
+        owner: dict[str, str] = {}
+        for unit in self.units:
+            for name in unit.layers:
+                if name not in known or name == INPUT:
+                    raise unknown("layer", name, names, f"workload {self.name!r}, unit {unit.name!r}")
+                if name in owner:
+                    raise InputError(
+                        f"workload {self.name!r}: layer {name!r} is in units {owner[name]!r} "
+                        f"and {unit.name!r}"
+                    )
+                owner[name] = unit.name
+        if len({unit.name for unit in self.units}) != len(self.units):
+            raise InputError(f"workload {self.name!r}: a unit name is used twice")
+
+    @cached_property
+    def _layer_by_name(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.layers}
+
+    @cached_property
+    def _unit_by_name(self) -> dict[str, Unit]:
+        return {unit.name: unit for unit in self.units}
+
+    @cached_property
+    def unit_of(self) -> dict[str, str]:
+        """Layer name -> name of its unit, for the layers that belong to one."""
+        return {name: unit.name for unit in self.units for name in unit.layers}
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name; InputError with the nearest names if there is none."""
+        if name not in self._layer_by_name:
+            raise unknown("layer", name, self._layer_by_name, f"workload {self.name!r}")
+        return self._layer_by_name[name]
+
+    def unit(self, name: str) -> Unit:
+        """The unit of that name; InputError with the nearest names if there is none."""
+        if name not in self._unit_by_name:
+            raise unknown("unit", name, self._unit_by_name, f"workload {self.name!r}")
+        return self._unit_by_name[name]
+
+    def layers_of(self, unit: Unit) -> tuple[Layer, ...]:
+        """The unit's layers in execution order."""
+        return tuple(self._layer_by_name[name] for name in unit.layers)
+
+    def modules_of(self, unit: Unit) -> tuple[str, ...]:
+        """Paths of the torch modules whose weights the unit holds, each once."""
+        return tuple(dict.fromkeys(layer.module for layer in self.layers_of(unit)))
+
+    def unit_macs(self, unit: Unit) -> int:
+        """MACs of all layers of the unit, for one inference."""
+        return sum(layer.macs for layer in self.layers_of(unit))
+
+    @property
+    def crossbar_units(self) -> tuple[Unit, ...]:
+        """Units all of whose layers a crossbar could run (LionHeart's mappable layers)."""
+        return tuple(
+            unit for unit in self.units if all(layer.mvm for layer in self.layers_of(unit))
+        )
+
+    @property
+    def macs(self) -> int:
+        """MACs of one inference, products of activations included."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def weight_count(self) -> int:
+        """Weights of all units (each module once), without biases and norms."""
+        seen = {layer.module: layer.weight_count for unit in self.units for layer in self.layers_of(unit)}
+        return sum(seen.values())
+
+    def edges(self) -> Iterator[tuple[str, Layer]]:
+        """(producer name, consumer layer) pairs in execution order; `input` is a producer too."""
+        for layer in self.layers:
+            for source in layer.inputs:
+                yield source, layer
+
+    def grouped(self, groups: dict[str, Sequence[str]]) -> Workload:
+        """The same workload with units merged: group name -> names of units that move together.
+
+        Raises:
+            InputError: a unit does not exist or is in two groups.
+        """
+        group_of: dict[str, str] = {}
+        for group, members in groups.items():
+            for member in members:
+                self.unit(member)
+                if member in group_of:
+                    raise InputError(
+                        f"unit {member!r} is in groups {group_of[member]!r} and {group!r}"
+                    )
+                group_of[member] = group
+        merged: dict[str, tuple[str, ...]] = {}
+        for unit in self.units:
+            name = group_of.get(unit.name, unit.name)
+            merged[name] = merged.get(name, ()) + unit.layers
+        units = tuple(Unit(name=name, layers=layers) for name, layers in merged.items())
+        return replace(self, units=units)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of everything in it."""
+        return digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` gives an equal workload back."""
+        return asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Workload:
+        """The workload of `to_json`'s data.
+
+        Raises:
+            InputError: the data do not describe a workload.
+        """
+        try:
+            layers = tuple(_layer_from_json(item) for item in data["layers"])
+            units = tuple(
+                Unit(name=item["name"], layers=tuple(item["layers"])) for item in data["units"]
+            )
+            name = data["name"]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not a workload: {error!r}") from error
+        return Workload(name=name, layers=layers, units=units)
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+
+    @staticmethod
+    def load(path: Path) -> Workload:
+        """Read a workload from JSON.
+
+        Raises:
+            InputError: the file cannot be read or does not describe a workload.
+        """
+        try:
+            return Workload.from_json(json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: {error}") from error
+
+
+def _layer_from_json(item: dict[str, Any]) -> Layer:
+    fields = dict(item)
+    for key in ("inputs", "output_shape", "kernel", "stride", "padding"):
+        fields[key] = tuple(fields[key])
+    fields["input_shapes"] = tuple(tuple(shape) for shape in fields["input_shapes"])
+    fields["mvm"] = Mvm(**fields["mvm"]) if fields["mvm"] is not None else None
+    return Layer(**fields)

@@ -1,0 +1,1 @@
+"""Search methods, one a file; each registers under the entry points `lionheart_opt.strategies`."""
