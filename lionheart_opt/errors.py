@@ -19,4 +19,6 @@ def unknown(what: str, name: str, allowed: Iterable[str], where: str = "") -> In
     nearest = get_close_matches(name, choices, n=3)
     hint = f" (did you mean {' or '.join(map(repr, nearest))}?)" if nearest else ""
     prefix = f"{where}: " if where else ""
-    return InputError(f"{prefix}unknown {what} {name!r}{hint}; allowed: {', '.join(choices) or 'none'}")
+    return InputError(
+        f"{prefix}unknown {what} {name!r}{hint}; allowed: {', '.join(choices) or 'none'}"
+    )

@@ -57,9 +57,9 @@ class Problem:
                 raise unknown("objective", name, OBJECTIVES)
         if not self.objectives:
             raise InputError(f"objectives: at least one of {', '.join(OBJECTIVES)} is needed")
-        for name in self.cost_limits:
-            if name not in OBJECTIVES[:-1]:
-                raise unknown("cost limit", name, OBJECTIVES[:-1])
+        for limit in self.cost_limits:
+            if limit not in OBJECTIVES[:-1]:
+                raise unknown("cost limit", limit, OBJECTIVES[:-1])
 
     @cached_property
     def choices(self) -> dict[str, tuple[str, ...]]:
@@ -148,9 +148,7 @@ class Problem:
             "energy_j": cost.energy_j,
             "interval_s": cost.time_per_inference_s,
         }
-        violations = {
-            name: values[name] / limit - 1.0 for name, limit in self.cost_limits.items()
-        }
+        violations = {name: values[name] / limit - 1.0 for name, limit in self.cost_limits.items()}
         for target in self.system.targets:
             if target.tiles is not None:
                 violations[f"tiles_{target.name}"] = float(

@@ -141,7 +141,9 @@ class Workload:
         for unit in self.units:
             for name in unit.layers:
                 if name not in known or name == INPUT:
-                    raise unknown("layer", name, names, f"workload {self.name!r}, unit {unit.name!r}")
+                    raise unknown(
+                        "layer", name, names, f"workload {self.name!r}, unit {unit.name!r}"
+                    )
                 if name in owner:
                     raise InputError(
                         f"workload {self.name!r}: layer {name!r} is in units {owner[name]!r} "
@@ -203,7 +205,11 @@ class Workload:
     @property
     def weight_count(self) -> int:
         """Weights of all units (each module once), without biases and norms."""
-        seen = {layer.module: layer.weight_count for unit in self.units for layer in self.layers_of(unit)}
+        seen = {
+            layer.module: layer.weight_count
+            for unit in self.units
+            for layer in self.layers_of(unit)
+        }
         return sum(seen.values())
 
     def edges(self) -> Iterator[tuple[str, Layer]]:
