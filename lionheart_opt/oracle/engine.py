@@ -1,0 +1,42 @@
+"""What simulates analog layers: the interface of the reference engine and of the fast one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+
+class Engine(Protocol):
+    """Turns modules of a floating-point network into analog ones, trains, programs and drifts them.
+
+    The exchange format between engines, training and checkpoints is the state dict of the
+    floating-point network: float weights that no evaluation has touched.
+    """
+
+    def analog(self, model: nn.Module, modules: Sequence[str], rpu_config: Any) -> nn.Module:
+        """A copy of `model` in which the named modules are analog; all others are bit-identical.
+
+        In training mode its forward pass is that of hardware-aware training (differentiable). In
+        evaluation mode it needs `program` and `drift` first.
+
+        Args:
+            model: floating-point network, left untouched.
+            modules: paths of `nn.Linear`, `nn.Conv1d`, `nn.Conv2d` modules.
+            rpu_config: an aihwkit `TorchInferenceRPUConfig`.
+        """
+        ...
+
+    def weights(self, analog: nn.Module) -> dict[str, torch.Tensor]:
+        """State dict of the floating-point network with the trained, undrifted weights."""
+        ...
+
+    def program(self, analog: nn.Module, seeds: dict[str, int]) -> None:
+        """Program every analog module afresh: one seed for each module path."""
+        ...
+
+    def drift(self, analog: nn.Module, time_s: float, seeds: dict[str, int]) -> None:
+        """Set every analog module to its state `time_s` after programming, read noise included."""
+        ...
