@@ -111,20 +111,27 @@ class Candidate:
             }
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain data of the whole lineage."""
-        return {
-            "mapping": self.mapping.to_json(),
-            "parent": self.parent.to_json() if self.parent else None,
-            "training": self.training,
-        }
+    def to_json(self) -> list[dict[str, Any]]:
+        """Plain data of the whole lineage, oldest first: the first mapping whole, then what moved.
+
+        Grows with the number of moves, not with their product with the number of units.
+        """
+        moved = dict(self.mapping.assignments)
+        older: list[dict[str, Any]] = []
+        if self.parent is not None:
+            older = self.parent.to_json()
+            moved = {u: t for u, t in moved.items() if self.parent.mapping[u] != t}
+        return [*older, {"moved": moved, "training": self.training}]
 
     @staticmethod
-    def from_json(data: dict[str, Any]) -> Candidate:
+    def from_json(data: list[dict[str, Any]]) -> Candidate:
         """The candidate of `to_json`'s data."""
-        parent = data["parent"]
-        return Candidate(
-            Mapping.of(data["mapping"]),
-            parent=Candidate.from_json(parent) if parent else None,
-            training=data["training"],
-        )
+        candidate: Candidate | None = None
+        for step in data:
+            before = candidate.mapping.to_json() if candidate else {}
+            candidate = Candidate(
+                Mapping.of({**before, **step["moved"]}), candidate, step["training"]
+            )
+        if candidate is None:
+            raise ValueError("a lineage has at least one candidate")
+        return candidate

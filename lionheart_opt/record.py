@@ -1,0 +1,280 @@
+"""The record of one search: an Optuna study that keeps every evaluation, and heals itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Accuracy, Evaluation
+
+#: A worker says this often that it is alive, and is taken for dead after missing ten.
+HEARTBEAT_S = 15.0
+DEAD_AFTER_S = 10 * HEARTBEAT_S
+#: A trial that was claimed but whose worker never gave its name (killed in between) is dead after this.
+UNCLAIMED_AFTER_S = 5.0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One finished trial read back."""
+
+    number: int
+    evaluation: Evaluation
+    finished_at: float
+
+
+class Record:
+    """Evaluations of one (problem, strategy, seed) in an Optuna study.
+
+    One trial a candidate: a categorical parameter for each unit that has a choice, objectives as
+    values, violations as named constraints, everything else as user attributes. Optuna's own plots,
+    importances and dashboard read it unchanged.
+    """
+
+    def __init__(self, problem: Problem, study: optuna.Study) -> None:
+        self.problem = problem
+        self.study = study
+        self._read: dict[int, Recorded] = {}
+
+    @staticmethod
+    def open(
+        problem: Problem,
+        name: str,
+        storage: optuna.storages.BaseStorage,
+        specification: dict[str, Any],
+    ) -> Record:
+        """Create the study, or open the existing one if it answers the same question.
+
+        Args:
+            problem: the question.
+            name: of the Optuna study.
+            storage: any Optuna storage.
+            specification: plain data that decides every result (digests of workload, system, oracle;
+                strategy, seed, ...). Kept with the study, compared on resume.
+
+        Raises:
+            InputError: the record was made for another specification; says what differs.
+        """
+        sampler = optuna.samplers.RandomSampler(seed=0)  # never used: strategies propose everything
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            directions=["minimize"] * len(problem.objectives),
+            sampler=sampler,
+            load_if_exists=True,
+        )
+        recorded = study.user_attrs.get("specification")
+        if recorded is None:
+            study.set_metric_names(list(problem.objectives))
+            study.set_user_attr("specification", specification)
+        elif recorded != specification:
+            differs = _differences(recorded, specification)
+            raise InputError(
+                f"study {name!r} was recorded for another question and is left as it is; "
+                f"{'; '.join(differs)}. Change it back, or give the study another name or storage"
+            )
+        return Record(problem, study)
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """One categorical distribution for each unit that has a choice."""
+        return {
+            unit.name: CategoricalDistribution(self.problem.choices[unit.name])
+            for unit in self.problem.units
+        }
+
+    def finished(self) -> list[Recorded]:
+        """All completed evaluations, in the order in which they were proposed."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            if trial.number not in self._read:
+                self._read[trial.number] = self._read_back(trial)
+        return sorted(self._read.values(), key=lambda one: one.number)
+
+    def known(self) -> dict[str, Evaluation]:
+        """Candidate digest -> evaluation, for everything that is answered."""
+        return {one.evaluation.candidate.digest: one.evaluation for one in self.finished()}
+
+    def enqueue(self, candidates: list[Candidate]) -> None:
+        """Queue what is neither answered, queued nor running, for this process or any worker."""
+        alive = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
+        there = {
+            trial.user_attrs.get("digest")
+            for trial in self.study.get_trials(deepcopy=False, states=alive)
+        }
+        for candidate in candidates:
+            if candidate.digest in there:
+                continue
+            there.add(candidate.digest)
+            parameters = {unit: candidate.mapping[unit] for unit in self.distributions}
+            attributes = {"digest": candidate.digest, "lineage": candidate.to_json()}
+            self.study.enqueue_trial(parameters, user_attrs=attributes)
+
+    def work(self, on_start: Callable[[Candidate], None] = lambda _: None) -> bool:
+        """Evaluate the next queued trial, if there is one; False if nothing is queued.
+
+        A trial that is interrupted or that raises ends as failed and may be queued again.
+        """
+        if not self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            return False
+        trial = self.study.ask(self.distributions)
+        if "lineage" not in trial.user_attrs:  # another worker was faster; Optuna made a new trial
+            self.study.tell(trial, state=TrialState.FAIL)
+            return True
+        candidate = Candidate.from_json(trial.user_attrs["lineage"])
+        with heartbeat(lambda: _sign(trial)):
+            try:
+                on_start(candidate)
+                evaluation = self.problem.evaluate(candidate)
+            except BaseException as error:
+                trial.set_user_attr("failure", repr(error))
+                self.study.tell(trial, state=TrialState.FAIL)
+                raise
+        self._write(trial, evaluation)
+        return True
+
+    def heal(self) -> int:
+        """Fail trials left running by dead processes, so that they are queued again; how many."""
+        healed = 0
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            reason = _death(trial)
+            if reason:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                healed += 1
+        return healed
+
+    def pending(self) -> int:
+        """Trials queued or running, here or elsewhere."""
+        states = (TrialState.WAITING, TrialState.RUNNING)
+        return len(self.study.get_trials(deepcopy=False, states=states))
+
+    def _write(self, trial: Trial, evaluation: Evaluation) -> None:
+        accuracy = evaluation.accuracy
+        attributes: dict[str, Any] = {
+            "latency_s": evaluation.cost.latency_s,
+            "energy_j": evaluation.cost.energy_j,
+            "analog_mac_ratio": self.problem.analog_mac_ratio(evaluation.mapping),
+            "tiles": evaluation.cost.tiles,
+            "breakdown": {
+                layer.name: [layer.latency_s, layer.energy_j] for layer in evaluation.cost.layers
+            },
+            "oracle_s": evaluation.oracle_s,
+            "oracle_seed": self.problem.seed,
+            "training": evaluation.candidate.training or self.problem.training,
+        }
+        if accuracy is not None:
+            attributes["accuracy"] = {
+                "samples": accuracy.samples.tolist(),
+                "times_s": list(accuracy.times_s),
+                "baseline": accuracy.baseline,
+                "training_s": accuracy.training_s,
+                "evaluation_s": accuracy.evaluation_s,
+                "note": accuracy.note,
+            }
+        for key, value in attributes.items():
+            trial.set_user_attr(key, value)
+        for name, violation in evaluation.violations.items():
+            trial.set_constraint(name, violation)
+        self.study.tell(trial, list(evaluation.objectives.values()))
+
+    def _read_back(self, trial: FrozenTrial) -> Recorded:
+        candidate = Candidate.from_json(trial.user_attrs["lineage"])
+        accuracy = None
+        if "accuracy" in trial.user_attrs:
+            stored = trial.user_attrs["accuracy"]
+            accuracy = Accuracy(
+                samples=np.array(stored["samples"], dtype=float).reshape(
+                    -1, len(stored["times_s"])
+                ),
+                times_s=tuple(stored["times_s"]),
+                baseline=stored["baseline"],
+                training_s=stored["training_s"],
+                evaluation_s=stored["evaluation_s"],
+                note=stored["note"],
+            )
+        evaluation = self.problem.evaluation(candidate, accuracy)
+        if not np.allclose(list(evaluation.objectives.values()), trial.values, rtol=1e-9, atol=0):
+            raise InputError(
+                f"trial {trial.number} of study {self.study.study_name!r}: recorded objectives "
+                f"{trial.values}, computed now {list(evaluation.objectives.values())}: the cost model "
+                "has changed since the record was made; use its version or start a new study"
+            )
+        finished = trial.datetime_complete
+        return Recorded(trial.number, evaluation, finished.timestamp() if finished else 0.0)
+
+
+def _differences(recorded: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:
+    """`key: recorded X, now Y` for every leaf that differs."""
+    lines: list[str] = []
+    for key in sorted({*recorded, *now}):
+        old, new = recorded.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            lines += _differences(old, new, f"{path}{key}.")
+        elif old != new:
+            lines.append(f"{path}{key}: recorded {old!r}, now {new!r}")
+    return lines
+
+
+@contextmanager
+def heartbeat(beat: Callable[[], None]) -> Iterator[None]:
+    """Call `beat` at once and every `HEARTBEAT_S` while the block runs; works with any storage."""
+    stop = threading.Event()
+
+    def keep_beating() -> None:
+        while not stop.wait(HEARTBEAT_S):
+            beat()
+
+    beat()
+    thread = threading.Thread(target=keep_beating, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _sign(trial: Trial) -> None:
+    """Write who works on the trial, and when it was last seen alive."""
+    me = {"host": socket.gethostname(), "pid": os.getpid(), "beat": time.time()}
+    trial.set_user_attr("worker", me)
+
+
+def _death(trial: FrozenTrial) -> str:
+    """Why the process of a running trial must be dead; empty if it may be alive."""
+    worker = trial.user_attrs.get("worker")
+    now = time.time()
+    if worker is None:
+        started = trial.datetime_start
+        lost = started is None or now - started.timestamp() > UNCLAIMED_AFTER_S
+        return "claimed by a process that ended at once" if lost else ""
+    if worker["host"] == socket.gethostname():
+        if worker["pid"] == os.getpid():
+            return "left by an earlier attempt of this process"
+        if not is_alive(worker["pid"]):
+            return f"process {worker['pid']} has ended"
+    return "" if now - worker["beat"] < DEAD_AFTER_S else "no heartbeat"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

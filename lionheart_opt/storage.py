@@ -1,0 +1,77 @@
+"""Where records live: any Optuna storage, named by a URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lionheart_opt.errors import InputError
+
+if TYPE_CHECKING:
+    import optuna
+
+#: Seconds that a writer waits for another process to release an SQLite file.
+SQLITE_PATIENCE_S = 60.0
+
+
+def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseStorage:
+    """The Optuna storage of a URL.
+
+    Args:
+        url: `sqlite:///FILE`, `postgresql://...`, `mysql://...` (any SQLAlchemy URL);
+            `journal:///FILE`; `redis://HOST:PORT/DB`; `grpc://HOST:PORT` (Optuna's storage proxy).
+        folder: what relative file names are relative to.
+
+    Raises:
+        InputError: unknown scheme, or the database cannot be opened.
+    """
+    import optuna
+    from optuna.storages import GrpcStorageProxy, JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+    from sqlalchemy.exc import SQLAlchemyError
+
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise InputError(f"storage: got {url!r}; must be a URL such as sqlite:///study.db")
+    try:
+        if scheme == "sqlite":
+            path = _file(rest, folder)
+            return _cached(
+                RDBStorage(
+                    f"sqlite:///{path}",
+                    engine_kwargs={"connect_args": {"timeout": SQLITE_PATIENCE_S}},
+                )
+            )
+        if scheme == "journal":
+            return JournalStorage(JournalFileBackend(str(_file(rest, folder))))
+        if scheme in ("redis", "rediss"):
+            return JournalStorage(JournalRedisBackend(url))
+        if scheme == "grpc":
+            host, _, port = rest.partition(":")
+            return GrpcStorageProxy(host=host, port=int(port or 13000))
+        return _cached(RDBStorage(url))
+    except (
+        SQLAlchemyError,
+        OSError,
+        ImportError,
+        ValueError,
+        RuntimeError,
+        optuna.exceptions.OptunaError,
+    ) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"storage: cannot open {url!r}: {reason}") from error
+
+
+def _file(rest: str, folder: Path | None) -> Path:
+    """The file of `scheme:///relative` or `scheme:////absolute`."""
+    path = (folder or Path()) / rest.removeprefix("/")
+    if not path.parent.is_dir():
+        raise InputError(f"storage: folder {path.parent} does not exist")
+    return path
+
+
+def _cached(storage: optuna.storages.BaseStorage) -> optuna.storages.BaseStorage:
+    """Finished trials are immutable: read each from the database once."""
+    from optuna.storages import get_storage
+
+    return get_storage(storage)

@@ -1,0 +1,214 @@
+"""Drive a strategy: replay the record, evaluate what is new, keep the budget, pick the incumbent."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Evaluation, Search, Strategy
+from lionheart_opt.record import DEAD_AFTER_S, Record, heartbeat, is_alive
+
+#: A strategy that proposes this many batches in a row without anything new has ended.
+MAX_REPEATS = 1000
+POLL_S = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """When a search stops: whichever comes first; None is no limit.
+
+    Args:
+        trials: evaluations paid for (repeats are free).
+        oracle_s: seconds of oracle time, training included; the evaluation that passes the limit
+            is still finished.
+    """
+
+    trials: int | None = None
+    oracle_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a search stands: what the command line shows."""
+
+    trials: int
+    oracle_s: float
+    state: Literal["replaying", "evaluating", "answered", "waiting"]
+    candidate: Candidate | None = None
+    evaluation: Evaluation | None = None
+
+
+Watcher = Callable[[Progress], None]
+
+
+class ReplayDiverged(RuntimeError):
+    """The strategy, run again, proposed something else than what the record holds."""
+
+
+class Study:
+    """One search: a problem, a strategy and a seed, kept in a record.
+
+    Running it again resumes it: the strategy's generator starts over and the record answers until it
+    reaches new ground, so an interrupted run gives the trials of an uninterrupted one.
+    """
+
+    def __init__(self, record: Record, strategy: Strategy, seed: int, budget: Budget) -> None:
+        self.record = record
+        self.problem: Problem = record.problem
+        self.strategy = strategy
+        self.seed = seed
+        self.budget = budget
+
+    def run(self, watch: Watcher = lambda _: None) -> Literal["finished", "budget"]:
+        """Run or resume until the strategy ends or the budget is spent.
+
+        Args:
+            watch: called with the progress whenever it changes.
+
+        Returns:
+            `finished` if the strategy had nothing more to propose, `budget` if the budget ended it.
+
+        Raises:
+            ReplayDiverged: the strategy is not a function of its seed and answers.
+            InputError: another process is running this search.
+        """
+        with self._lease():
+            self.record.heal()
+            rng = np.random.default_rng(self.seed)
+            search = self.strategy.search(self.problem, rng)
+            try:
+                return self._drive(search, watch)
+            finally:
+                search.close()
+
+    def _drive(self, search: Search, watch: Watcher) -> Literal["finished", "budget"]:
+        proposed: set[str] = set()
+        repeats = 0
+        try:
+            batch = list(next(search))
+            while True:
+                known = self.record.known()
+                new = [candidate for candidate in batch if candidate.digest not in known]
+                proposed.update(candidate.digest for candidate in batch)
+                if new:
+                    repeats = 0
+                    self._check_replay(known, proposed)
+                    if not self._evaluate(new, watch):
+                        return "budget"
+                    known = self.record.known()
+                else:
+                    repeats += 1
+                    if repeats > MAX_REPEATS:
+                        return "finished"
+                    watch(self._progress("replaying"))
+                batch = list(search.send([known[candidate.digest] for candidate in batch]))
+        except StopIteration:
+            return "finished"
+
+    def _check_replay(self, known: dict[str, Evaluation], proposed: set[str]) -> None:
+        """New ground is reached only after everything recorded has been proposed again."""
+        missing = [one for digest, one in known.items() if digest not in proposed]
+        if missing:
+            raise ReplayDiverged(
+                f"study {self.record.study.study_name!r}: the record holds {len(missing)} trials that "
+                f"{type(self.strategy).__name__} with seed {self.seed} did not propose again (first: "
+                f"{missing[0].mapping.to_json()}). Its code or its libraries have changed, or it uses "
+                "randomness other than the generator it is given; start a new study"
+            )
+
+    def _evaluate(self, new: Sequence[Candidate], watch: Watcher) -> bool:
+        """Pay for new candidates, one after the other; False when the budget is spent first."""
+        for candidate in new:
+            if self.spent():
+                return False
+            self.record.enqueue([candidate])
+            while candidate.digest not in self.record.known():
+                worked = self.record.work(
+                    lambda one: watch(self._progress("evaluating", candidate=one))
+                )
+                if not worked:
+                    watch(self._progress("waiting"))
+                    time.sleep(POLL_S)
+                    self.record.heal()
+                    self.record.enqueue([candidate])
+            answer = self.record.known()[candidate.digest]
+            watch(self._progress("answered", candidate=candidate, evaluation=answer))
+        return True
+
+    def spent(self) -> bool:
+        """Whether the budget is used up."""
+        finished = self.record.finished()
+        oracle_s = sum(one.evaluation.oracle_s for one in finished)
+        return (self.budget.trials is not None and len(finished) >= self.budget.trials) or (
+            self.budget.oracle_s is not None and oracle_s >= self.budget.oracle_s
+        )
+
+    def evaluations(self) -> list[Evaluation]:
+        """Everything in the record, in the order in which it was proposed."""
+        return [one.evaluation for one in self.record.finished()]
+
+    def _progress(
+        self,
+        state: Literal["replaying", "evaluating", "answered", "waiting"],
+        candidate: Candidate | None = None,
+        evaluation: Evaluation | None = None,
+    ) -> Progress:
+        evaluations = self.evaluations()
+        return Progress(
+            trials=len(evaluations),
+            oracle_s=sum(one.oracle_s for one in evaluations),
+            state=state,
+            candidate=candidate,
+            evaluation=evaluation,
+        )
+
+    @contextmanager
+    def _lease(self) -> Iterator[None]:
+        """One driver a search: a second one would propose everything twice."""
+        study = self.record.study
+        holder = study.user_attrs.get("driver")
+        me = {"host": socket.gethostname(), "pid": os.getpid()}
+        if holder is not None and (holder["host"], holder["pid"]) != (me["host"], me["pid"]):
+            here = holder["host"] == me["host"]
+            fresh = time.time() - holder["beat"] < DEAD_AFTER_S
+            if (is_alive(holder["pid"]) and fresh) if here else fresh:
+                raise InputError(
+                    f"study {study.study_name!r} is being run by process {holder['pid']} on "
+                    f"{holder['host']}; stop that one, or help it with `lionheart-opt worker`"
+                )
+        with heartbeat(lambda: study.set_user_attr("driver", {**me, "beat": time.time()})):
+            yield
+        study.set_user_attr("driver", None)
+
+
+def incumbent(evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    """The feasible evaluation that is best in the first objective; ties go to the next ones.
+
+    The one rule for all strategies; none reports its own winner.
+    """
+    feasible = [one for one in evaluations if one.feasible]
+    return min(feasible, key=lambda one: tuple(one.objectives.values()), default=None)
+
+
+def front(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Feasible evaluations that no other feasible one is at least as good as in every objective.
+
+    Sorted by the first objective; of equal ones the first evaluated stays.
+    """
+    kept: list[Evaluation] = []
+    feasible = [one for one in evaluations if one.feasible]
+    for one in sorted(feasible, key=lambda one: tuple(one.objectives.values())):
+        values = np.array(list(one.objectives.values()))
+        if not any(np.all(np.array(list(k.objectives.values())) <= values) for k in kept):
+            kept.append(one)
+    return kept
