@@ -12,7 +12,8 @@ from torch import nn
 class Engine(Protocol):
     """Turns modules of a floating-point network into analog ones, trains, programs and drifts them.
 
-    The exchange format between engines, training and checkpoints is the state dict of the
+    Noise of a forward pass (weight modifier, converters, output) follows torch's global generator,
+    which the caller seeds. The exchange format between engines, training and checkpoints is the state dict of the
     floating-point network: float weights that no evaluation has touched.
     """
 
@@ -27,6 +28,10 @@ class Engine(Protocol):
             modules: paths of `nn.Linear`, `nn.Conv1d`, `nn.Conv2d` modules.
             rpu_config: an aihwkit `TorchInferenceRPUConfig`.
         """
+        ...
+
+    def after_step(self, analog: nn.Module) -> None:
+        """Clip and re-map the weights as the RPU configuration asks: after every optimiser step."""
         ...
 
     def weights(self, analog: nn.Module) -> dict[str, torch.Tensor]:
