@@ -1,0 +1,212 @@
+"""What records say: rows of `show`, `compare` and `cost`, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Cost, Evaluation
+from lionheart_opt.study import incumbent
+
+#: Drop at which a point is worth nothing to the hypervolume: LionHeart's largest threshold (10 %).
+REFERENCE_DROP = 0.10
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """One search as its record shows it.
+
+    Args:
+        label: what tables call the strategy.
+        seed: of the strategy.
+        problem: what it answers.
+        evaluations: in the order in which they were proposed.
+    """
+
+    label: str
+    seed: int
+    problem: Problem
+    evaluations: Sequence[Evaluation]
+
+    @property
+    def oracle_s(self) -> float:
+        """Seconds of oracle time spent."""
+        return sum(one.oracle_s for one in self.evaluations)
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The incumbent."""
+        return incumbent(self.evaluations)
+
+
+def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
+    """Mean drop at the limit's time; None where no accuracy was measured."""
+    if evaluation.accuracy is None:
+        return None
+    return problem.accuracy_limit.bounds(evaluation.accuracy).estimate
+
+
+def gains(problem: Problem, cost: Cost) -> tuple[float, float]:
+    """Speed-up and energy gain over all-digital."""
+    digital = problem.digital_cost
+    return (
+        digital.time_per_inference_s / cost.time_per_inference_s,
+        digital.energy_j / cost.energy_j,
+    )
+
+
+def show_row(run: Run) -> dict[str, Any]:
+    """One search: its incumbent and what it spent."""
+    best = run.best
+    row: dict[str, Any] = {
+        "strategy": run.label,
+        "seed": run.seed,
+        "trials": len(run.evaluations),
+        "oracle_seconds": run.oracle_s,
+        "feasible": best is not None,
+    }
+    if best is None:
+        keys = ("mapping", "drop", "latency_s", "energy_j", "speedup", "energy_gain")
+        return {**row, **dict.fromkeys((*keys, "analog_mac_ratio"))}
+    speedup, energy_gain = gains(run.problem, best.cost)
+    return {
+        **row,
+        "mapping": best.mapping.to_json(),
+        "drop": drop_of(run.problem, best),
+        "latency_s": best.cost.latency_s,
+        "energy_j": best.cost.energy_j,
+        "speedup": speedup,
+        "energy_gain": energy_gain,
+        "analog_mac_ratio": run.problem.analog_mac_ratio(best.mapping),
+    }
+
+
+def binding(run: Run) -> str:
+    """The limit that most often stood in the way, and how often; empty where nothing did."""
+    broken: dict[str, int] = {}
+    for one in run.evaluations:
+        for name, violation in one.violations.items():
+            if violation > 0:
+                broken[name] = broken.get(name, 0) + 1
+    if not broken:
+        return ""
+    name = max(broken, key=broken.__getitem__)
+    return f"{name} in {broken[name]} of {len(run.evaluations)}"
+
+
+def points(run: Run) -> np.ndarray:
+    """Relative latency (1 is all-digital) and drop of every evaluation with an accuracy, (n, 2)."""
+    digital = run.problem.digital_cost.time_per_inference_s
+    pairs = [
+        (one.cost.time_per_inference_s / digital, drop_of(run.problem, one))
+        for one in run.evaluations
+        if one.accuracy is not None
+    ]
+    return np.array(pairs, dtype=float).reshape(-1, 2)
+
+
+def hypervolume(pairs: np.ndarray, reference: tuple[float, float] = (1.0, REFERENCE_DROP)) -> float:
+    """Area that points (to be minimised) dominate below the reference, as a share of it.
+
+    Drops below zero count as zero, so that a lucky draw gains nothing.
+
+    Args:
+        pairs: shape (n, 2): relative latency and drop.
+        reference: the corner that is worth nothing.
+    """
+    clipped = np.clip(pairs, 0.0, None)
+    inside = clipped[(clipped < reference).all(axis=1)]
+    area, lowest = 0.0, reference[1]
+    for latency, drop in inside[np.argsort(inside[:, 0], kind="stable")]:
+        if drop < lowest:
+            area += (reference[0] - latency) * (lowest - drop)
+            lowest = drop
+    return area / (reference[0] * reference[1])
+
+
+def hypervolume_history(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Oracle seconds and hypervolume after each evaluation with an accuracy, each of shape (n,)."""
+    seconds, values = [0.0], [0.0]
+    spent, count = 0.0, 0
+    every = points(run)
+    for one in run.evaluations:
+        spent += one.oracle_s
+        if one.accuracy is not None:
+            count += 1
+            seconds.append(spent)
+            values.append(hypervolume(every[:count]))
+    return np.array(seconds), np.array(values)
+
+
+def compare_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One row a strategy: medians over its seeds, quartiles of the hypervolume."""
+    labels = dict.fromkeys(run.label for run in runs)
+    return [_compare_row(label, [run for run in runs if run.label == label]) for label in labels]
+
+
+def _compare_row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
+    rows = [show_row(run) for run in runs]
+    found = [row for row in rows if row["feasible"]]
+    volumes = [hypervolume(points(run)) for run in runs]
+
+    def median(key: str) -> float | None:
+        return float(np.median([row[key] for row in found])) if found else None
+
+    low, middle, high = np.quantile(volumes, [0.25, 0.5, 0.75])
+    return {
+        "strategy": label,
+        "seeds": len(runs),
+        "seeds_feasible": len(found),
+        "trials": float(np.median([row["trials"] for row in rows])),
+        "oracle_seconds": float(np.median([row["oracle_seconds"] for row in rows])),
+        "drop": median("drop"),
+        "speedup": median("speedup"),
+        "energy_gain": median("energy_gain"),
+        "analog_mac_ratio": median("analog_mac_ratio"),
+        "hypervolume": float(middle),
+        "hypervolume_quartiles": [float(low), float(high)],
+        "mappings": len({tuple(sorted(row["mapping"].items())) for row in found}),
+    }
+
+
+def cost_report(
+    problem_model: str, system: str, cost: Cost, digital: Cost, ratio: float
+) -> dict[str, Any]:
+    """JSON of `cost`: totals, gains over all-digital, one entry a layer."""
+    return {
+        "system": system,
+        "model": problem_model,
+        "latency_s": cost.latency_s,
+        "interval_s": cost.time_per_inference_s,
+        "energy_j": cost.energy_j,
+        "speedup": digital.time_per_inference_s / cost.time_per_inference_s,
+        "energy_gain": digital.energy_j / cost.energy_j,
+        "analog_mac_ratio": ratio,
+        "tiles": cost.tiles,
+        "layers": [
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "target": layer.target,
+                "macs": layer.macs,
+                "latency_s": layer.latency_s,
+                "energy_j": layer.energy_j,
+            }
+            for layer in cost.layers
+        ],
+    }
+
+
+def short(mapping: Mapping, host: str) -> str:
+    """The units that are not on the host, in one line."""
+    moved = [unit for unit in mapping if mapping[unit] != host]
+    if not moved:
+        return "all-digital"
+    if len(moved) == len(mapping):
+        return "all-analog"
+    return " ".join(moved)

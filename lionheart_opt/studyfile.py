@@ -1,0 +1,300 @@
+"""The study file: what people write. From TOML to a problem, and to the searches that answer it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lionheart_opt import plugins
+from lionheart_opt.errors import InputError
+from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.problem import Objective, Problem
+from lionheart_opt.protocols import Accuracy, AccuracyOracle, Fidelity, Strategy
+from lionheart_opt.record import Record
+from lionheart_opt.storage import open_storage
+from lionheart_opt.study import Budget, Study
+from lionheart_opt.system import System, first_problem
+from lionheart_opt.workload import Workload
+
+if TYPE_CHECKING:
+    import optuna
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelTable(_Table):
+    """`[model]`: the network, from the zoo or the user's own."""
+
+    name: str
+    """A name of `lionheart-opt list models`, or `package.module:factory`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the factory."""
+    input_shape: tuple[int, ...] | None = Field(default=None, strict=False)
+    """Without the batch, channels first; the zoo knows its own, and data sets give theirs."""
+    weights: str | None = None
+    """A state dict saved by `torch.save`, instead of pretraining."""
+
+
+class DataTable(_Table):
+    """`[data]`: the data set and how its training part is split."""
+
+    name: str
+    """A name of `lionheart-opt list datasets`, or `package.module:factory`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    folder: str | None = None
+    """Where the files are; $LIONHEART_OPT_DATA or ./data by default."""
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the training set that the search is judged on; never trained on."""
+    seed: int = 0
+    """Of the split."""
+
+
+class LimitsTable(_Table):
+    """`[limits]`: what a mapping must keep."""
+
+    max_drop: float = Field(ge=0, le=1)
+    """Largest drop of accuracy against the floating-point network, as a fraction (0.01 = 1 point)."""
+    time_s: float = Field(default=86_400.0, ge=0)
+    """Time after programming at which it must hold; one of the oracle's `times_s`."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    draws: tuple[int, ...] = Field(default=(5, 10, 20), min_length=1, strict=False)
+    """Numbers of programming draws at which to decide; the last is the maximum."""
+    latency_s: float | None = Field(default=None, gt=0)
+    energy_j: float | None = Field(default=None, gt=0)
+    interval_s: float | None = Field(default=None, gt=0)
+
+
+class BudgetTable(_Table):
+    """`[budget]`: for each search; whichever comes first."""
+
+    trials: int | None = Field(default=None, gt=0)
+    oracle_s: float | None = Field(default=None, gt=0)
+
+
+class RunTable(_Table):
+    """`[[run]]`: one strategy, once for each seed."""
+
+    strategy: str
+    label: str | None = None
+    """What tables and plots call it; the strategy's name by default."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1, strict=False)
+    budget: BudgetTable | None = None
+    """Instead of the study's."""
+
+    @property
+    def name(self) -> str:
+        """The label, or the strategy's name."""
+        return self.label or self.strategy
+
+
+class StudyTable(_Table):
+    """A whole `study.toml`."""
+
+    question: str = Field(min_length=1)
+    """What the study is to find out, in one sentence."""
+    system: str
+    """A name of `lionheart-opt list systems`, or a path that ends in .toml."""
+    objectives: tuple[Objective, ...] = Field(default=("latency_s",), min_length=1, strict=False)
+    training: Training = "full"
+    """How weights are obtained where a strategy does not say."""
+    seed: int = 0
+    """Of the oracle: the same programming draws for all strategies."""
+    storage: str = "sqlite:///study.db"
+    """Any Optuna storage; relative files lie beside the study file."""
+    model: ModelTable
+    data: DataTable | None = None
+    units: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    """Groups of units that move together: name -> units."""
+    oracle: dict[str, Any] = Field(default_factory=dict)
+    """`kind` (`hat` by default) and the settings of that oracle."""
+    limits: LimitsTable
+    budget: BudgetTable = BudgetTable(trials=100)
+    run: tuple[RunTable, ...] = Field(min_length=1, strict=False)
+
+
+@dataclass(frozen=True)
+class OracleContext:
+    """What an oracle is built from: the plug-in is called with this and its settings.
+
+    Args:
+        file: the study.
+        workload: traced from the study's model, units grouped.
+        system: the study's.
+    """
+
+    file: StudyFile
+    workload: Workload
+    system: System
+
+    @property
+    def where(self) -> str:
+        """What errors call the settings' place."""
+        return f"{self.file.path}: [oracle]"
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder: what relative file names are relative to."""
+        return self.file.folder
+
+
+@dataclass(frozen=True)
+class _Deferred:
+    """Builds the study's oracle at the first question, so that reading a record loads no data."""
+
+    file: StudyFile
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        return self.file.oracle.accuracy(candidate, fidelity, seed)
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file, read and checked."""
+
+    path: Path
+    table: StudyTable
+
+    @staticmethod
+    def load(path: Path) -> StudyFile:
+        """Read `path`, or `path/study.toml` if it is a folder.
+
+        Raises:
+            InputError: no such file; not TOML; a key is unknown, missing, or of the wrong type.
+        """
+        file = path / "study.toml" if path.is_dir() else path
+        try:
+            data = tomllib.loads(file.read_text())
+        except OSError as error:
+            raise InputError(f"{file}: {error.strerror or error}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InputError(f"{file}: not valid TOML: {error}") from error
+        try:
+            table = StudyTable.model_validate(data)
+        except ValidationError as error:
+            raise first_problem(error, str(file), StudyTable) from error
+        names = [run.name for run in table.run]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(
+                    f"{file}: two runs are called {name!r}; give them different labels"
+                )
+        return StudyFile(file, table)
+
+    @property
+    def folder(self) -> Path:
+        """Where the file lies."""
+        return self.path.parent
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().parent.name
+
+    @cached_property
+    def system(self) -> System:
+        """The system that the study names."""
+        return plugins.load_system(self.table.system, f"{self.path}: system", self.folder)
+
+    @cached_property
+    def workload(self) -> Workload:
+        """The study's model, traced."""
+        from lionheart_opt.tracing import trace_model
+
+        model = self.table.model
+        workload = trace_model(model.name, model.input_shape, **model.arguments)
+        try:
+            return workload.grouped({name: list(units) for name, units in self.table.units.items()})
+        except InputError as error:
+            raise InputError(f"{self.path}: [units]: {error}") from error
+
+    @cached_property
+    def oracle(self) -> AccuracyOracle:
+        """The oracle, built; loads data, but trains nothing yet."""
+        settings = dict(self.table.oracle)
+        kind = settings.pop("kind", "hat")
+        if not isinstance(kind, str):
+            raise InputError(f"{self.path}: [oracle] kind: got {kind!r}; must be a name")
+        factory = plugins.load("oracles", kind, f"{self.path}: [oracle] kind")
+        context = OracleContext(self, self.workload, self.system)
+        oracle: AccuracyOracle = factory.from_study(context, settings)
+        return oracle
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The question that every strategy of the study answers."""
+        limits = self.table.limits
+        accuracy_limit = AccuracyLimit(
+            max_drop=limits.max_drop,
+            time_s=limits.time_s,
+            confidence=limits.confidence,
+            draws=limits.draws,
+        )
+        costs = {name: getattr(limits, name) for name in ("latency_s", "energy_j", "interval_s")}
+        return Problem(
+            workload=self.workload,
+            system=self.system,
+            cost_model=plugins.cost_model(self.system),
+            oracle=_Deferred(self),
+            objectives=self.table.objectives,
+            accuracy_limit=accuracy_limit,
+            cost_limits={name: value for name, value in costs.items() if value is not None},
+            training=self.table.training,
+            seed=self.table.seed,
+        )
+
+    def strategy(self, run: RunTable) -> Strategy:
+        """The strategy of one run, with its arguments."""
+        strategy: Strategy = plugins.build(
+            "strategies", run.strategy, run.arguments, f"{self.path}: run {run.name!r}"
+        )
+        return strategy
+
+    @cached_property
+    def storage(self) -> optuna.storages.BaseStorage:
+        """The study's storage, opened."""
+        return open_storage(self.table.storage, self.folder)
+
+    def specification(self, run: RunTable, seed: int) -> dict[str, Any]:
+        """Everything that decides the results of one search; a record is tied to it."""
+        kept = {"objectives", "training", "seed", "model", "data", "oracle", "limits"}
+        question = json.loads(self.table.model_dump_json(include=kept))
+        return {
+            **question,
+            "workload": self.workload.digest,
+            "system": self.system.digest,
+            "strategy": {"name": run.strategy, "arguments": run.arguments, "seed": seed},
+        }
+
+    def searches(self) -> Iterator[tuple[RunTable, int, Study]]:
+        """Every search of the study, its record opened or created."""
+        for run in self.table.run:
+            strategy = self.strategy(run)
+            budget = run.budget or self.table.budget
+            for seed in run.seeds:
+                record = Record.open(
+                    self.problem,
+                    f"{run.name}/seed{seed}",
+                    self.storage,
+                    self.specification(run, seed),
+                )
+                yield (
+                    run,
+                    seed,
+                    Study(
+                        record,
+                        strategy,
+                        seed,
+                        Budget(trials=budget.trials, oracle_s=budget.oracle_s),
+                    ),
+                )
