@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
@@ -18,15 +17,16 @@ from lionheart_opt.protocols import (
     Evaluation,
     Fidelity,
 )
-from lionheart_opt.system import System
-from lionheart_opt.workload import Unit, Workload
+from lionheart_opt.space import Space, by_macs_descending
 
 Objective = Literal["latency_s", "energy_j", "interval_s", "drop"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
+__all__ = ["OBJECTIVES", "Objective", "Problem", "by_macs_descending"]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Problem:
+class Problem(Space):
     """Minimise the objectives over mappings, within the limits.
 
     Args:
@@ -41,8 +41,6 @@ class Problem:
         seed: of the oracle (programming draws, training), common to all strategies.
     """
 
-    workload: Workload
-    system: System
     cost_model: CostModel
     oracle: AccuracyOracle
     objectives: tuple[Objective, ...]
@@ -61,64 +59,6 @@ class Problem:
             if limit not in OBJECTIVES[:-1]:
                 raise unknown("cost limit", limit, OBJECTIVES[:-1])
 
-    @cached_property
-    def choices(self) -> dict[str, tuple[str, ...]]:
-        """Unit -> names of the targets that can run it, host first; every unit of the workload."""
-        return {
-            unit.name: self.system.targets_of(self.workload, unit) for unit in self.workload.units
-        }
-
-    @cached_property
-    def units(self) -> tuple[Unit, ...]:
-        """The units that have a choice, in execution order: the search space."""
-        return tuple(unit for unit in self.workload.units if len(self.choices[unit.name]) > 1)
-
-    @cached_property
-    def all_digital(self) -> Mapping:
-        """Every unit on the host."""
-        return Mapping.of(dict.fromkeys(self.choices, self.system.host))
-
-    @cached_property
-    def all_analog(self) -> Mapping:
-        """Every unit on the first analog target that can run it, the rest on the host."""
-        return Mapping.of({unit: self.analog_target(unit) for unit in self.choices})
-
-    def analog_target(self, unit: str) -> str:
-        """The first analog target that can run the unit; the host where none can."""
-        for name in self.choices[unit]:
-            if name in self.system.analog_targets:
-                return name
-        return self.system.host
-
-    def mapping(self, assignments: dict[str, str]) -> Mapping:
-        """A complete mapping: the given assignments, everything else on the host.
-
-        Raises:
-            InputError: a unit does not exist or a target cannot run it.
-        """
-        mapping = self.all_digital
-        for unit, target in assignments.items():
-            mapping = mapping.move(unit, target)
-        self.check(mapping)
-        return mapping
-
-    def check(self, mapping: Mapping) -> None:
-        """Refuse a mapping that is incomplete or that asks a target for what it cannot run.
-
-        Raises:
-            InputError: naming the unit, the target and what is allowed.
-        """
-        for unit in mapping:
-            if unit not in self.choices:
-                raise unknown("unit", unit, self.choices, "mapping")
-        for unit, allowed in self.choices.items():
-            if mapping[unit] not in allowed:
-                self.system.target(mapping[unit])
-                raise InputError(
-                    f"mapping: target {mapping[unit]!r} cannot run unit {unit!r}; "
-                    f"allowed: {', '.join(allowed)}"
-                )
-
     def pretrained(self, mapping: Mapping) -> Candidate:
         """The candidate that starts from the floating-point network."""
         return Candidate(mapping)
@@ -131,15 +71,6 @@ class Problem:
     def digital_cost(self) -> Cost:
         """Cost of all-digital: what speed-ups are measured against."""
         return self.cost(self.all_digital)
-
-    def analog_mac_ratio(self, mapping: Mapping) -> float:
-        """Analog MACs / all MACs (LionHeart section IV-E)."""
-        analog = sum(
-            self.workload.unit_macs(unit)
-            for unit in self.workload.units
-            if mapping[unit.name] in self.system.analog_targets
-        )
-        return analog / self.workload.macs
 
     def cost_violations(self, cost: Cost) -> dict[str, float]:
         """Relative excess over each cost limit, and crossbars beyond each target's capacity."""
@@ -201,8 +132,3 @@ class Problem:
             violations=violations,
             oracle_s=accuracy.training_s + accuracy.evaluation_s if accuracy else 0.0,
         )
-
-
-def by_macs_descending(workload: Workload, units: Sequence[Unit]) -> list[Unit]:
-    """Units by MACs, most first; ties keep execution order (LionHeart section III, step 1)."""
-    return sorted(units, key=workload.unit_macs, reverse=True)

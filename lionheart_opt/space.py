@@ -1,0 +1,97 @@
+"""The search space: which mappings of a workload a system can run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.system import System
+from lionheart_opt.workload import Unit, Workload
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Space:
+    """All complete mappings of a workload onto a system.
+
+    Args:
+        workload: what must run.
+        system: what it can run on.
+    """
+
+    workload: Workload
+    system: System
+
+    @cached_property
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """Unit -> names of the targets that can run it, host first; every unit of the workload."""
+        return {
+            unit.name: self.system.targets_of(self.workload, unit) for unit in self.workload.units
+        }
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """The units that have a choice, in execution order: the search space."""
+        return tuple(unit for unit in self.workload.units if len(self.choices[unit.name]) > 1)
+
+    @cached_property
+    def all_digital(self) -> Mapping:
+        """Every unit on the host."""
+        return Mapping.of(dict.fromkeys(self.choices, self.system.host))
+
+    @cached_property
+    def all_analog(self) -> Mapping:
+        """Every unit on the first analog target that can run it, the rest on the host."""
+        return Mapping.of({unit: self.analog_target(unit) for unit in self.choices})
+
+    def analog_target(self, unit: str) -> str:
+        """The first analog target that can run the unit; the host where none can."""
+        for name in self.choices[unit]:
+            if name in self.system.analog_targets:
+                return name
+        return self.system.host
+
+    def mapping(self, assignments: dict[str, str]) -> Mapping:
+        """A complete mapping: the given assignments, everything else on the host.
+
+        Raises:
+            InputError: a unit does not exist or a target cannot run it.
+        """
+        mapping = self.all_digital
+        for unit, target in assignments.items():
+            mapping = mapping.move(unit, target)
+        self.check(mapping)
+        return mapping
+
+    def check(self, mapping: Mapping) -> None:
+        """Refuse a mapping that is incomplete or that asks a target for what it cannot run.
+
+        Raises:
+            InputError: naming the unit, the target and what is allowed.
+        """
+        for unit in mapping:
+            if unit not in self.choices:
+                raise unknown("unit", unit, self.choices, "mapping")
+        for unit, allowed in self.choices.items():
+            if mapping[unit] not in allowed:
+                self.system.target(mapping[unit])
+                raise InputError(
+                    f"mapping: target {mapping[unit]!r} cannot run unit {unit!r}; "
+                    f"allowed: {', '.join(allowed)}"
+                )
+
+    def analog_mac_ratio(self, mapping: Mapping) -> float:
+        """Analog MACs / all MACs (LionHeart section IV-E)."""
+        analog = sum(
+            self.workload.unit_macs(unit)
+            for unit in self.workload.units
+            if mapping[unit.name] in self.system.analog_targets
+        )
+        return analog / self.workload.macs
+
+
+def by_macs_descending(workload: Workload, units: Sequence[Unit]) -> list[Unit]:
+    """Units by MACs, most first; ties keep execution order (LionHeart section III, step 1)."""
+    return sorted(units, key=workload.unit_macs, reverse=True)
