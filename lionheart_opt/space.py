@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
+from math import prod
+
+import numpy as np
 
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
@@ -95,3 +99,32 @@ class Space:
 def by_macs_descending(workload: Workload, units: Sequence[Unit]) -> list[Unit]:
     """Units by MACs, most first; ties keep execution order (LionHeart section III, step 1)."""
     return sorted(units, key=workload.unit_macs, reverse=True)
+
+
+def size(space: Space) -> int:
+    """Number of mappings."""
+    return prod(len(space.choices[unit.name]) for unit in space.units)
+
+
+def every_mapping(space: Space) -> Iterator[Mapping]:
+    """Every mapping, all-digital first."""
+    names = [unit.name for unit in space.units]
+    rest = space.all_digital.to_json()
+    for chosen in product(*(space.choices[name] for name in names)):
+        yield Mapping.of({**rest, **dict(zip(names, chosen, strict=True))})
+
+
+def random_mapping(space: Space, rng: np.random.Generator) -> Mapping:
+    """A mapping drawn uniformly."""
+    targets = space.all_digital.to_json()
+    for unit in space.units:
+        allowed = space.choices[unit.name]
+        targets[unit.name] = allowed[int(rng.integers(len(allowed)))]
+    return Mapping.of(targets)
+
+
+def random_unseen(space: Space, rng: np.random.Generator, seen: Container[Mapping]) -> Mapping:
+    """A mapping drawn uniformly from those that are not in `seen`, of which there must be one."""
+    while (mapping := random_mapping(problem, rng)) in seen:
+        pass
+    return mapping
