@@ -125,6 +125,6 @@ def random_mapping(space: Space, rng: np.random.Generator) -> Mapping:
 
 def random_unseen(space: Space, rng: np.random.Generator, seen: Container[Mapping]) -> Mapping:
     """A mapping drawn uniformly from those that are not in `seen`, of which there must be one."""
-    while (mapping := random_mapping(problem, rng)) in seen:
+    while (mapping := random_mapping(space, rng)) in seen:
         pass
     return mapping
