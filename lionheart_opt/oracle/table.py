@@ -1,0 +1,240 @@
+"""An oracle that answers from a table of accuracies: ground truth, measured once and shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
+from lionheart_opt.protocols import Accuracy, AccuracyOracle, Fidelity
+
+if TYPE_CHECKING:
+    from lionheart_opt.studyfile import OracleContext
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AccuracyTable:
+    """Accuracy samples of many mappings, one row for each (training, mapping); itself an oracle.
+
+    A table knows nothing of where a training started: it answers a candidate by its mapping and its
+    training alone, whatever its parent.
+
+    Args:
+        units: unit names, shape (n_units,).
+        targets: target names, shape (n_targets,).
+        times_s: times since programming, shape (n_times,).
+        baseline: accuracy of the floating-point network on the same examples.
+        trainings: how the weights of each row were obtained, shape (n_rows,).
+        assignments: numbers of targets, shape (n_rows, n_units).
+        samples: accuracies, shape (n_rows, n_draws, n_times).
+        training_s: seconds that the row's training took, shape (n_rows,).
+        draw_s: seconds that one draw took (all times), shape (n_rows,).
+        provenance: how and from what the table was made.
+
+    Raises:
+        ValueError: shapes do not fit together, or a row is there twice.
+    """
+
+    units: tuple[str, ...]
+    targets: tuple[str, ...]
+    times_s: tuple[float, ...]
+    baseline: float
+    trainings: tuple[Training, ...]
+    assignments: np.ndarray
+    samples: np.ndarray
+    training_s: np.ndarray
+    draw_s: np.ndarray
+    provenance: str = ""
+
+    def __post_init__(self) -> None:
+        n_rows = len(self.trainings)
+        shapes = {
+            "assignments": (self.assignments.shape, (n_rows, len(self.units))),
+            "samples": (self.samples.shape[::2], (n_rows, len(self.times_s))),
+            "training_s": (self.training_s.shape, (n_rows,)),
+            "draw_s": (self.draw_s.shape, (n_rows,)),
+        }
+        for name, (found, expected) in shapes.items():
+            if found != expected:
+                raise ValueError(f"accuracy table: {name} has shape {found}, expected {expected}")
+        if len(self._rows) != n_rows:
+            raise ValueError("accuracy table: a mapping is there twice with the same training")
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, tuple[int, ...]], int]:
+        keys = zip(self.trainings, map(tuple, self.assignments.tolist()), strict=True)
+        return {key: row for row, key in enumerate(keys)}
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:  # noqa: ARG002
+        """The recorded draws; `seed` is not used: the table was made with one.
+
+        Raises:
+            InputError: the mapping, the training or the draws are not in the table.
+        """
+        row = self._row(candidate.mapping, fidelity.training)
+        first, last = fidelity.draws
+        if last > self.samples.shape[1]:
+            raise InputError(
+                f"accuracy table: draws up to {last} were asked for; it has {self.samples.shape[1]}"
+            )
+        return Accuracy(
+            samples=self.samples[row, first:last].astype(float),
+            times_s=self.times_s,
+            baseline=self.baseline,
+            training_s=float(self.training_s[row]),
+            evaluation_s=float(self.draw_s[row]) * (last - first),
+        )
+
+    def _row(self, mapping: Mapping, training: Training) -> int:
+        if set(mapping) != set(self.units):
+            raise InputError(
+                f"accuracy table: it is about units {', '.join(self.units)}; "
+                f"the mapping has {', '.join(mapping)}"
+            )
+        for unit in self.units:
+            if mapping[unit] not in self.targets:
+                raise unknown("target", mapping[unit], self.targets, "accuracy table")
+        if training not in self.trainings:
+            raise unknown("training", training, set(self.trainings), "accuracy table")
+        row = self._rows.get((training, tuple(self.targets.index(mapping[u]) for u in self.units)))
+        if row is None:
+            raise InputError(
+                f"accuracy table: it has no row with training {training!r} for {mapping.to_json()}"
+            )
+        return row
+
+    @staticmethod
+    def measure(
+        oracle: AccuracyOracle,
+        candidates: Sequence[Candidate],
+        draws: int,
+        seed: int,
+        provenance: str = "",
+    ) -> AccuracyTable:
+        """Ask an oracle about every candidate and keep the answers.
+
+        Args:
+            oracle: what to ask.
+            candidates: over the same units, each with its training set.
+            draws: number of programming draws.
+            seed: of the oracle.
+            provenance: how and from what the table is made.
+        """
+        units = tuple(candidates[0].mapping)
+        targets = tuple(
+            sorted({name for one in candidates for name in one.mapping.to_json().values()})
+        )
+        trainings: list[Training] = []
+        answers: list[Accuracy] = []
+        for candidate in candidates:
+            if candidate.training is None:
+                raise InputError("accuracy table: every candidate must say its training")
+            trainings.append(candidate.training)
+            fidelity = Fidelity(training=candidate.training, draws=(0, draws))
+            answers.append(oracle.accuracy(candidate, fidelity, seed))
+        rows = [[targets.index(one.mapping[unit]) for unit in units] for one in candidates]
+        return AccuracyTable(
+            units=units,
+            targets=targets,
+            times_s=answers[0].times_s,
+            baseline=answers[0].baseline,
+            trainings=tuple(trainings),
+            assignments=np.array(rows, dtype=np.uint8),
+            samples=np.stack([answer.samples for answer in answers]),
+            training_s=np.array([answer.training_s for answer in answers]),
+            draw_s=np.array([answer.evaluation_s / draws for answer in answers]),
+            provenance=provenance,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as compressed `.npz` (plain arrays, no pickles)."""
+        arrays = {
+            "units": np.array(self.units),
+            "targets": np.array(self.targets),
+            "times_s": np.array(self.times_s),
+            "baseline": np.array(self.baseline),
+            "trainings": np.array(self.trainings),
+            "assignments": self.assignments,
+            "samples": self.samples,
+            "training_s": self.training_s,
+            "draw_s": self.draw_s,
+            "provenance": np.array(self.provenance),
+        }
+        with path.open("wb") as file:
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    @staticmethod
+    def load(path: Path) -> AccuracyTable:
+        """Read the file of `save`.
+
+        Raises:
+            InputError: the file cannot be read or is not such a table.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                trainings = tuple(str(name) for name in file["trainings"])
+                for name in set(trainings) - set(TRAININGS):
+                    raise unknown("training", name, TRAININGS)
+                return AccuracyTable(
+                    units=tuple(map(str, file["units"])),
+                    targets=tuple(map(str, file["targets"])),
+                    times_s=tuple(map(float, file["times_s"])),
+                    baseline=float(file["baseline"]),
+                    trainings=trainings,  # type: ignore[arg-type]  # checked above
+                    assignments=file["assignments"],
+                    samples=file["samples"],
+                    training_s=file["training_s"],
+                    draw_s=file["draw_s"],
+                    provenance=str(file["provenance"]),
+                )
+        except (OSError, EOFError, BadZipFile, KeyError, ValueError) as error:
+            raise InputError(f"{path}: not an accuracy table: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOracle:
+    """Answers from the table of a file.
+
+    Args:
+        file: `.npz` written by `AccuracyTable.save`.
+    """
+
+    file: Path
+
+    @cached_property
+    def table(self) -> AccuracyTable:
+        """The table, read once."""
+        return AccuracyTable.load(self.file)
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        """As `AccuracyTable.accuracy`."""
+        return self.table.accuracy(candidate, fidelity, seed)
+
+    @classmethod
+    def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> TableOracle:
+        """The oracle of a study's `[oracle]` table: `kind = "table"`, `file = "..."`.
+
+        Raises:
+            InputError: a setting is missing, unknown or of the wrong type; the file is not a table, or
+                not one of the study's units.
+        """
+        for key in settings:
+            if key != "file":
+                raise unknown("key", key, ["file"], context.where)
+        if not isinstance(settings.get("file"), str):
+            raise InputError(f"{context.where} file: got {settings.get('file')!r}; must be a path")
+        oracle = cls(file=context.folder / settings["file"])
+        units = {unit.name for unit in context.workload.units}
+        if units != set(oracle.table.units):
+            raise InputError(
+                f"{oracle.file}: the table is about units {', '.join(oracle.table.units)}; "
+                f"the study has {', '.join(sorted(units))}"
+            )
+        return oracle

@@ -1,0 +1,286 @@
+"""Made-up problems whose best mapping is known by brute force: for tests and quick comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
+from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.problem import Objective, Problem
+from lionheart_opt.protocols import Accuracy, Cost, Fidelity, LayerCost
+from lionheart_opt.space import every_mapping
+from lionheart_opt.system import System, Target
+from lionheart_opt.tables import CostTables
+from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
+
+_SOURCE = "made up"
+_TARGETS = {
+    "cpu": Target(
+        name="cpu",
+        numerics="fp32",
+        kinds=("*",),
+        source=_SOURCE,
+        parameters={"mac_s": 1e-9, "mac_j": 1e-11},
+    ),
+    "tile": Target(
+        name="tile",
+        numerics="analog",
+        kinds=("linear",),
+        source=_SOURCE,
+        parameters={"mac_s": 5e-11, "mac_j": 1e-12},
+    ),
+    "npu": Target(
+        name="npu",
+        numerics="int8",
+        kinds=("linear",),
+        source=_SOURCE,
+        parameters={"mac_s": 4e-10, "mac_j": 2e-12},
+    ),
+}
+_CROSSING_S = 2e-8  # an activation that moves to another target
+_CROSSING_J = 2e-10
+
+
+def synthetic_workload(macs: Sequence[int], name: str = "synthetic") -> Workload:
+    """Fully connected layers in a chain, each a unit, with a residual add after every second one.
+
+    Args:
+        macs: MACs of each layer.
+        name: of the workload.
+    """
+    layers: list[Layer] = []
+    units: list[Unit] = []
+    last, skipped = INPUT, INPUT
+    for k, count in enumerate(macs):
+        width = max(2, round(count**0.5))
+        layers.append(
+            Layer(
+                name=f"fc{k}",
+                kind="linear",
+                module=f"fc{k}",
+                inputs=(last,),
+                input_shapes=((1, width),),
+                output_shape=(1, width),
+                macs=width * width,
+                weight_count=width * width,
+                mvm=Mvm(rows=width, columns=width, count=1),
+            )
+        )
+        units.append(Unit(name=f"fc{k}", layers=(f"fc{k}",)))
+        last = f"fc{k}"
+        if k % 2:
+            layers.append(
+                Layer(
+                    name=f"add{k}",
+                    kind="add",
+                    module="",
+                    inputs=(last, skipped),
+                    input_shapes=((1, width), (1, width)),
+                    output_shape=(1, width),
+                )
+            )
+            last = skipped = f"add{k}"
+    return Workload(name=name, layers=tuple(layers), units=tuple(units))
+
+
+def synthetic_system(targets: Sequence[str] = ("cpu", "tile")) -> System:
+    """A host `cpu` with an analog `tile` and, if asked for, an int8 accelerator `npu`."""
+    return System(
+        name="synthetic",
+        family="synthetic",
+        description="made up",
+        host="cpu",
+        targets=tuple(_TARGETS[name] for name in targets),
+    )
+
+
+@dataclass(frozen=True)
+class SyntheticCosts:
+    """An additive cost model: seconds and joules a MAC, and for every activation that crosses."""
+
+    system: System
+
+    def _mac(self, target: str) -> np.ndarray:
+        parameters = self.system.target(target).parameters
+        return np.array([float(parameters["mac_s"]), float(parameters["mac_j"])])
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        """MACs of each layer where it runs, and its inputs that come from another target."""
+        place = {
+            layer.name: mapping[workload.unit_of[layer.name]]
+            if layer.name in workload.unit_of
+            else self.system.host
+            for layer in workload.layers
+        }
+        place[INPUT] = self.system.host
+        layers = []
+        for layer in workload.layers:
+            target = place[layer.name]
+            moved = sum(
+                shape[-1]
+                for source, shape in zip(layer.inputs, layer.input_shapes, strict=True)
+                if place[source] != target
+            )
+            latency, energy = layer.macs * self._mac(target)
+            layers.append(
+                LayerCost(
+                    name=layer.name,
+                    kind=layer.kind,
+                    target=target,
+                    macs=layer.macs,
+                    components={
+                        "compute": (float(latency), float(energy)),
+                        "transfer": (moved * _CROSSING_S, moved * _CROSSING_J),
+                    },
+                )
+            )
+        tiles = {name: len(mapping.units_on(name)) for name in self.system.analog_targets}
+        return Cost(layers=tuple(layers), tiles=tiles)
+
+    def tables(self, workload: Workload) -> CostTables:
+        """The coefficients of the same cost."""
+        targets = tuple(target.name for target in self.system.targets)
+        number = {unit.name: k for k, unit in enumerate(workload.units)}
+        unit_table = np.array(
+            [
+                [workload.unit_macs(unit) * self._mac(target) for target in targets]
+                for unit in workload.units
+            ]
+        )
+        crossing = np.array([_CROSSING_S, _CROSSING_J])
+        from_host = np.array([name != self.system.host for name in targets])
+        pairs, pair_tables = [], []
+        for layer in workload.layers:
+            for source, shape in zip(layer.inputs, layer.input_shapes, strict=True):
+                ends = [workload.unit_of.get(name) for name in (source, layer.name)]
+                if ends[0] is not None and ends[1] is not None:
+                    pairs.append((number[ends[0]], number[ends[1]]))
+                    apart = 1.0 - np.eye(len(targets))
+                    pair_tables.append(apart[:, :, None] * shape[-1] * crossing)
+                else:
+                    for end in ends:
+                        if end is not None:
+                            unit_table[number[end]] += np.outer(from_host, shape[-1] * crossing)
+        tiles = np.tile(
+            [int(name in self.system.analog_targets) for name in targets], (len(number), 1)
+        )
+        shape4 = (-1, len(targets), len(targets), 2)
+        return CostTables(
+            units=tuple(number),
+            targets=targets,
+            fixed=np.zeros(2),
+            unit=unit_table,
+            pairs=np.array(pairs, dtype=np.intp).reshape(-1, 2),
+            pair=np.array(pair_tables).reshape(shape4),
+            tiles=tiles,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SyntheticOracle:
+    """Drops that add up over analog units and pairs of them, then saturate, with noise by draw.
+
+    Args:
+        units: unit names, shape (n_units,).
+        analog: names of the analog targets.
+        single: drop of each unit alone, by training, shape (n_units,).
+        pair: extra drop of two analog units together, shape (n_units, n_units), upper triangle.
+        noise: standard deviation over draws, relative to the drop.
+    """
+
+    units: tuple[str, ...]
+    analog: tuple[str, ...]
+    single: dict[Training, np.ndarray]
+    pair: np.ndarray
+    noise: float = 0.1
+    baseline: float = 0.9
+    times_s: tuple[float, ...] = (1.0, 86_400.0)
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        """Samples; draw k has the same noise in every mapping (common random numbers)."""
+        on = np.array([candidate.mapping[unit] in self.analog for unit in self.units], dtype=float)
+        terms = self.single[fidelity.training] * on
+        noise = np.array(
+            [
+                np.random.default_rng([seed, draw]).normal(size=len(self.units))
+                for draw in range(*fidelity.draws)
+            ]
+        )
+        drops = terms.sum() + on @ self.pair @ on + self.noise * noise @ terms
+        later = np.array([0.8 if time == self.times_s[0] else 1.0 for time in self.times_s])
+        share = 1.0 - np.exp(-np.maximum(drops, 0.0)[:, None] * later / self.baseline)
+        training_s = {"none": 0.0, "one_shot": 0.0, "short": 60.0, "full": 600.0}
+        return Accuracy(
+            samples=self.baseline * (1.0 - share),
+            times_s=self.times_s,
+            baseline=self.baseline,
+            training_s=training_s[fidelity.training],
+            evaluation_s=2.0 * len(noise),
+        )
+
+
+def synthetic_problem(
+    *,
+    n_units: int,
+    seed: int = 0,
+    targets: Sequence[str] = ("cpu", "tile"),
+    objectives: Sequence[Objective] = ("latency_s",),
+    max_drop: float = 0.05,
+    cost_limits: dict[str, float] | None = None,
+    all_analog_drop: float = 0.25,
+) -> Problem:
+    """A problem drawn at random: log-normal MACs, heavy-tailed sensitivities, pairwise interaction.
+
+    Weights that are trained less lose more, and rank the units a little differently.
+
+    Args:
+        n_units: number of units, all of them movable.
+        seed: of the draw; equal seeds give equal problems.
+        targets: some of `cpu` (always), `tile`, `npu`.
+        objectives: as of the problem.
+        max_drop: as of its accuracy limit.
+        cost_limits: as of the problem.
+        all_analog_drop: about how much all-analog loses with full training.
+    """
+    rng = np.random.default_rng(seed)
+    macs = rng.lognormal(mean=11.0, sigma=1.0, size=n_units).astype(int)
+    workload = synthetic_workload(macs.tolist())
+    system = synthetic_system(targets)
+    sensitivity = rng.lognormal(sigma=1.2, size=n_units)
+    pair = np.triu(rng.normal(scale=0.3 * sensitivity.mean() / n_units, size=(n_units, n_units)), 1)
+    scale = all_analog_drop / (sensitivity.sum() + pair.sum())
+    loss = {"none": (3.0, 0.5), "one_shot": (1.5, 0.2), "short": (1.2, 0.1), "full": (1.0, 0.0)}
+    single: dict[Training, np.ndarray] = {}
+    for training in TRAININGS:
+        factor, spread = loss[training]
+        single[training] = scale * factor * sensitivity * rng.lognormal(sigma=spread, size=n_units)
+    oracle = SyntheticOracle(
+        units=tuple(unit.name for unit in workload.units),
+        analog=system.analog_targets,
+        single=single,
+        pair=scale * pair,
+    )
+    return Problem(
+        workload=workload,
+        system=system,
+        cost_model=SyntheticCosts(system),
+        oracle=oracle,
+        objectives=tuple(objectives),
+        accuracy_limit=AccuracyLimit(max_drop=max_drop, time_s=86_400.0, draws=(4, 8)),
+        cost_limits=cost_limits or {},
+    )
+
+
+def tabulated(problem: Problem) -> AccuracyTable:
+    """The problem's oracle asked about every mapping with every training."""
+    candidates = [
+        Candidate(mapping, training=training)
+        for training in TRAININGS
+        for mapping in every_mapping(problem)
+    ]
+    draws = problem.accuracy_limit.draws[-1]
+    return AccuracyTable.measure(problem.oracle, candidates, draws, problem.seed, "made up")

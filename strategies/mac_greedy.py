@@ -1,0 +1,34 @@
+"""LionHeart's greedy: most MACs first, retrain from the last accepted network, one visit a unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lionheart_opt.problem import Problem, by_macs_descending
+from lionheart_opt.protocols import Search
+from strategies.pricing import other_targets
+
+
+@dataclass(frozen=True)
+class MacGreedy:
+    """The reference strategy (Lammie et al., LionHeart, IEEE TETC 2025, section III, steps 1-4).
+
+    Each unit is tried on the analog target, the network trained from the last accepted one. If the
+    limits hold it stays there, otherwise it is rolled back for good.
+
+    Ours goes further only where a system offers a unit more than the host and one analog target: then
+    its targets are tried, cheapest first, until one holds (digital ones only if they cost less).
+    """
+
+    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+        """One candidate at a time; `rng` is not used."""
+        kept = problem.pretrained(problem.all_digital)
+        for unit in by_macs_descending(problem.workload, problem.units):
+            for target in other_targets(problem, kept.mapping, unit.name):
+                trial = kept.move(unit.name, target)
+                [result] = yield [trial]
+                if result.feasible:
+                    kept = trial
+                    break

@@ -1,0 +1,25 @@
+"""Uniform random search without repetition: what every strategy must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Search
+from lionheart_opt.space import random_unseen, size
+
+
+@dataclass(frozen=True)
+class Random:
+    """Mappings drawn uniformly from those not seen yet, until there are none."""
+
+    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+        """One candidate at a time, each trained from the floating-point network."""
+        seen: set[Mapping] = set()
+        while len(seen) < size(problem):
+            mapping = random_unseen(problem, rng, seen)
+            seen.add(mapping)
+            yield [problem.pretrained(mapping)]
