@@ -12,7 +12,7 @@ from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.protocols import CostModel
 from lionheart_opt.system import System
 
-Kind = Literal["strategies", "cost_models", "oracles", "systems"]
+Kind = Literal["strategies", "cost_models", "oracles", "systems", "validations"]
 
 
 @dataclass(frozen=True)

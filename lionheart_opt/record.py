@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -69,25 +72,33 @@ class Record:
         Raises:
             InputError: the record was made for another specification; says what differs.
         """
-        sampler = optuna.samplers.RandomSampler(seed=0)  # never used: strategies propose everything
         study = optuna.create_study(
             storage=storage,
             study_name=name,
             directions=["minimize"] * len(problem.objectives),
-            sampler=sampler,
+            sampler=_unused_sampler(),
             load_if_exists=True,
         )
-        recorded = study.user_attrs.get("specification")
-        if recorded is None:
+        if "specification" not in study.user_attrs:
             study.set_metric_names(list(problem.objectives))
             study.set_user_attr("specification", specification)
-        elif recorded != specification:
-            differs = _differences(recorded, specification)
-            raise InputError(
-                f"study {name!r} was recorded for another question and is left as it is; "
-                f"{'; '.join(differs)}. Change it back, or give the study another name or storage"
-            )
-        return Record(problem, study)
+            study.set_user_attr("versions", versions())
+        return Record(problem, _same_question(study, specification))
+
+    @staticmethod
+    def existing(
+        problem: Problem,
+        name: str,
+        storage: optuna.storages.BaseStorage,
+        specification: dict[str, Any],
+    ) -> Record | None:
+        """As `open`, but None where there is no such study; writes nothing."""
+        if name not in optuna.get_all_study_names(storage):
+            return None
+        study = optuna.load_study(study_name=name, storage=storage, sampler=_unused_sampler())
+        if "specification" not in study.user_attrs:  # killed before its first line was written
+            return None
+        return Record(problem, _same_question(study, specification))
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -103,6 +114,10 @@ class Record:
             if trial.number not in self._read:
                 self._read[trial.number] = self._read_back(trial)
         return sorted(self._read.values(), key=lambda one: one.number)
+
+    def evaluations(self) -> list[Evaluation]:
+        """Everything in the record, in the order in which it was proposed."""
+        return [one.evaluation for one in self.finished()]
 
     def known(self) -> dict[str, Evaluation]:
         """Candidate digest -> evaluation, for everything that is answered."""
@@ -214,6 +229,29 @@ class Record:
             )
         finished = trial.datetime_complete
         return Recorded(trial.number, evaluation, finished.timestamp() if finished else 0.0)
+
+
+def _unused_sampler() -> optuna.samplers.BaseSampler:
+    """Strategies propose everything; Optuna would otherwise set up a default one."""
+    return optuna.samplers.RandomSampler(seed=0)
+
+
+def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna.Study:
+    recorded = study.user_attrs["specification"]
+    now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
+    if recorded != now:
+        differs = "; ".join(_differences(recorded, now))
+        raise InputError(
+            f"study {study.study_name!r} was recorded for another question and is left as it is; "
+            f"{differs}. Change it back, or give the run another label or the study another storage"
+        )
+    return study
+
+
+def versions() -> dict[str, str]:
+    """Versions that results may depend on, for the reader of a record; not compared on resume."""
+    names = ("lionheart_opt", "optuna", "torch", "aihwkit", "numpy", "scipy")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def _differences(recorded: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:

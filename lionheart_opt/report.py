@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Cost, Evaluation
+from lionheart_opt.space import Space
 from lionheart_opt.study import incumbent
+
+if TYPE_CHECKING:
+    from lionheart_opt.studyfile import StudyFile
 
 #: Drop at which a point is worth nothing to the hypervolume: LionHeart's largest threshold (10 %).
 REFERENCE_DROP = 0.10
@@ -202,11 +207,64 @@ def cost_report(
     }
 
 
-def short(mapping: Mapping, host: str) -> str:
-    """The units that are not on the host, in one line."""
-    moved = [unit for unit in mapping if mapping[unit] != host]
+def short(space: Space, mapping: Mapping) -> str:
+    """The units that are not on the host, in one line; those without a choice are left out."""
+    host = space.system.host
+    free = [unit.name for unit in space.units]
+    moved = [unit for unit in free if mapping[unit] != host]
     if not moved:
         return "all-digital"
-    if len(moved) == len(mapping):
+    if mapping == space.all_analog:
         return "all-analog"
-    return " ".join(moved)
+    several = len({mapping[unit] for unit in moved}) > 1
+    return " ".join(f"{unit}={mapping[unit]}" if several else unit for unit in moved)
+
+
+def plan(file: StudyFile) -> dict[str, Any]:
+    """What `check` prints: the study resolved, the extreme mappings priced, the searches listed."""
+    problem = file.problem
+    extremes = []
+    for name, mapping in (("all-digital", problem.all_digital), ("all-analog", problem.all_analog)):
+        cost = problem.cost(mapping)
+        speedup, energy_gain = gains(problem, cost)
+        extremes.append(
+            {
+                "mapping": name,
+                "latency_s": cost.latency_s,
+                "energy_j": cost.energy_j,
+                "speedup": speedup,
+                "energy_gain": energy_gain,
+                "analog_mac_ratio": problem.analog_mac_ratio(mapping),
+                "tiles": cost.tiles,
+                "violations": problem.cost_violations(cost),
+            }
+        )
+    return {
+        "study": file.name,
+        "question": file.table.question,
+        "system": file.system.name,
+        "model": file.table.model.name,
+        "macs": problem.workload.macs,
+        "weights": problem.workload.weight_count,
+        "mappings": prod(len(problem.choices[unit.name]) for unit in problem.units),
+        "units": [
+            {
+                "name": unit.name,
+                "macs": problem.workload.unit_macs(unit),
+                "targets": list(problem.choices[unit.name]),
+            }
+            for unit in problem.workload.units
+        ],
+        "extremes": extremes,
+        "limits": file.table.limits.model_dump(mode="json"),
+        "objectives": list(problem.objectives),
+        "storage": file.table.storage,
+        "searches": [
+            {
+                "strategy": run.name,
+                "seed": seed,
+                "budget": (run.budget or file.table.budget).model_dump(mode="json"),
+            }
+            for run, seed in file.runs()
+        ],
+    }

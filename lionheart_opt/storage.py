@@ -62,6 +62,12 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         raise InputError(f"storage: cannot open {url!r}: {reason}") from error
 
 
+def storage_exists(url: str, folder: Path | None = None) -> bool:
+    """Whether there may be records there: False for a file that does not exist."""
+    scheme, _, rest = url.partition("://")
+    return scheme not in ("sqlite", "journal") or _file(rest, folder).is_file()
+
+
 def _file(rest: str, folder: Path | None) -> Path:
     """The file of `scheme:///relative` or `scheme:////absolute`."""
     path = (folder or Path()) / rest.removeprefix("/")

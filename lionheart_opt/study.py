@@ -147,15 +147,11 @@ class Study:
 
     def spent(self) -> bool:
         """Whether the budget is used up."""
-        finished = self.record.finished()
-        oracle_s = sum(one.evaluation.oracle_s for one in finished)
-        return (self.budget.trials is not None and len(finished) >= self.budget.trials) or (
+        answered = self.record.evaluations()
+        oracle_s = sum(one.oracle_s for one in answered)
+        return (self.budget.trials is not None and len(answered) >= self.budget.trials) or (
             self.budget.oracle_s is not None and oracle_s >= self.budget.oracle_s
         )
-
-    def evaluations(self) -> list[Evaluation]:
-        """Everything in the record, in the order in which it was proposed."""
-        return [one.evaluation for one in self.record.finished()]
 
     def _progress(
         self,
@@ -163,7 +159,7 @@ class Study:
         candidate: Candidate | None = None,
         evaluation: Evaluation | None = None,
     ) -> Progress:
-        evaluations = self.evaluations()
+        evaluations = self.record.evaluations()
         return Progress(
             trials=len(evaluations),
             oracle_s=sum(one.oracle_s for one in evaluations),

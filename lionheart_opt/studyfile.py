@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lionheart_opt import plugins
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.feasibility import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.protocols import Accuracy, AccuracyOracle, Fidelity, Strategy
 from lionheart_opt.record import Record
-from lionheart_opt.storage import open_storage
+from lionheart_opt.storage import open_storage, storage_exists
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.system import System, first_problem
 from lionheart_opt.workload import Workload
@@ -262,7 +262,7 @@ class StudyFile:
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:
-        """The study's storage, opened."""
+        """The study's storage, opened; created where it does not exist."""
         return open_storage(self.table.storage, self.folder)
 
     def specification(self, run: RunTable, seed: int) -> dict[str, Any]:
@@ -276,25 +276,47 @@ class StudyFile:
             "strategy": {"name": run.strategy, "arguments": run.arguments, "seed": seed},
         }
 
-    def searches(self) -> Iterator[tuple[RunTable, int, Study]]:
-        """Every search of the study, its record opened or created."""
+    def runs(self, only: Sequence[str] = ()) -> Iterator[tuple[RunTable, int]]:
+        """Every run and seed, or those of the labels in `only`.
+
+        Raises:
+            InputError: a label does not exist.
+        """
+        labels = [run.name for run in self.table.run]
+        for label in only:
+            if label not in labels:
+                raise unknown("run", label, labels, str(self.path))
         for run in self.table.run:
-            strategy = self.strategy(run)
-            budget = run.budget or self.table.budget
-            for seed in run.seeds:
-                record = Record.open(
-                    self.problem,
-                    f"{run.name}/seed{seed}",
-                    self.storage,
-                    self.specification(run, seed),
-                )
-                yield (
-                    run,
-                    seed,
-                    Study(
-                        record,
-                        strategy,
-                        seed,
-                        Budget(trials=budget.trials, oracle_s=budget.oracle_s),
-                    ),
-                )
+            if not only or run.name in only:
+                for seed in run.seeds:
+                    yield run, seed
+
+    def search(self, run: RunTable, seed: int) -> Study:
+        """One search, its record opened or created."""
+        name = search_name(run, seed)
+        specification = self.specification(run, seed)
+        record = Record.open(self.problem, name, self.storage, specification)
+        budget = run.budget or self.table.budget
+        limits = Budget(trials=budget.trials, oracle_s=budget.oracle_s)
+        return Study(record, self.strategy(run), seed, limits)
+
+    def records(self) -> Iterator[tuple[RunTable, int, Record]]:
+        """The searches that have a record; creates nothing.
+
+        Raises:
+            InputError: a record was made for another question.
+        """
+        if not storage_exists(self.table.storage, self.folder):
+            return
+        for run, seed in self.runs():
+            specification = self.specification(run, seed)
+            record = Record.existing(
+                self.problem, search_name(run, seed), self.storage, specification
+            )
+            if record is not None:
+                yield run, seed, record
+
+
+def search_name(run: RunTable, seed: int) -> str:
+    """Name of the search's Optuna study."""
+    return f"{run.name}/seed{seed}"

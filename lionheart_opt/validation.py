@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lionheart_opt import errors, plugins
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -31,3 +33,29 @@ class Case:
         if self.published is None:
             return None
         return (self.predicted / self.published - 1.0) * 100.0
+
+
+def rows(system: str | None = None) -> list[dict[str, str | float | None]]:
+    """JSON rows of all cases, or of one system's, in the order in which the models give them.
+
+    Raises:
+        InputError: the system does not exist, or nothing is published about it.
+    """
+    validated = plugins.available("validations")
+    if system is not None and system not in validated:
+        raise errors.unknown("validated system", system, validated)
+    cases: list[Case] = []
+    for name in validated if system is None else [system]:
+        cases += plugins.load("validations", name)()
+    return [
+        {
+            "system": case.system,
+            "case": case.case,
+            "quantity": case.quantity,
+            "published": case.published,
+            "predicted": case.predicted,
+            "error_percent": case.error_percent,
+            "source": case.source,
+        }
+        for case in cases
+    ]

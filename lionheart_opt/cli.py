@@ -1,0 +1,373 @@
+"""The command line: one function a verb."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lionheart_opt import plugins
+from lionheart_opt.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from lionheart_opt.mapping import Mapping
+    from lionheart_opt.report import Run
+    from lionheart_opt.space import Space
+    from lionheart_opt.studyfile import StudyFile
+
+app = typer.Typer(
+    name="lionheart-opt",
+    help="Which layers run on analog tiles? Mapping as constrained search.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+StudyPath = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="A folder with a study.toml, or the file itself.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+class Listed(StrEnum):
+    """What `list` can list."""
+
+    STRATEGIES = "strategies"
+    COST_MODELS = "cost-models"
+    ORACLES = "oracles"
+    SYSTEMS = "systems"
+    MODELS = "models"
+    DATASETS = "datasets"
+
+
+@app.command("list")
+def list_installed(
+    what: Annotated[Listed | None, typer.Argument(help="Everything by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is installed, and where it comes from.
+
+    Example: `lionheart-opt list systems`
+    """
+    from lionheart_opt import terminal
+
+    found = {kind.value: _installed(kind) for kind in ([what] if what else list(Listed))}
+    if as_json:
+        _print_json(found)
+    else:
+        terminal.print_installed(found)
+
+
+def _installed(kind: Listed) -> list[dict[str, str]]:
+    if kind is Listed.SYSTEMS:
+        systems = [plugins.load_system(name) for name in plugins.system_names()]
+        return [{"name": s.name, "about": s.description, "origin": s.origin} for s in systems]
+    if kind is Listed.MODELS:
+        from lionheart_opt import models
+
+        return [
+            {"name": name, "about": info.description, "origin": info.source}
+            for name, info in models.available().items()
+        ]
+    if kind is Listed.DATASETS:
+        from lionheart_opt import datasets
+
+        return [
+            {"name": name, "about": info.description, "origin": info.source}
+            for name, info in datasets.available().items()
+        ]
+    group: plugins.Kind = {  # type: ignore[assignment]
+        Listed.STRATEGIES: "strategies",
+        Listed.COST_MODELS: "cost_models",
+        Listed.ORACLES: "oracles",
+    }[kind]
+    rows = []
+    for name, origin in plugins.available(group).items():
+        about = (plugins.load(group, name).__doc__ or "").strip().splitlines()
+        where = f"{origin.reference} ({origin.distribution} {origin.version})"
+        rows.append({"name": name, "about": about[0] if about else "", "origin": where})
+    return rows
+
+
+@app.command()
+def check(study: StudyPath, as_json: AsJson = False) -> None:
+    """Load and resolve everything, price all-digital and all-analog, print the plan; no search.
+
+    Example: `lionheart-opt check studies/quickstart`
+    """
+    from lionheart_opt import report, terminal
+    from lionheart_opt.studyfile import StudyFile
+
+    file = StudyFile.load(study)
+    for run in file.table.run:
+        file.strategy(run)
+    _ = file.oracle
+    plan = report.plan(file)
+    if as_json:
+        _print_json(plan)
+    else:
+        terminal.print_plan(plan)
+
+
+@app.command()
+def cost(
+    model: Annotated[str, typer.Option(help="A name of `list models`, or package.module:factory.")],
+    system: Annotated[str, typer.Option(help="A name of `list systems`, or FILE.toml.")],
+    input_shape: Annotated[
+        str | None, typer.Option("--input", help="Channels first, without the batch: 3x32x32.")
+    ] = None,
+    mapping: Annotated[
+        str, typer.Option(help="all-analog, all-digital, or a JSON file: unit -> target.")
+    ] = "all-analog",
+    plot: Annotated[
+        Path | None, typer.Option(help="Folder for stacked bars by layer and component.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Latency, energy and gains over all-digital of one mapping, layer by layer.
+
+    Example: `lionheart-opt cost --model resnet8 --system lionheart`
+    """
+    from lionheart_opt import report, terminal
+    from lionheart_opt.space import Space
+    from lionheart_opt.tracing import trace_model
+
+    machine = plugins.load_system(system, "--system")
+    cost_model = plugins.cost_model(machine)
+    workload = trace_model(model, _shape(input_shape))
+    space = Space(workload=workload, system=machine)
+    chosen = _mapping(space, mapping)
+    price = cost_model.cost(workload, chosen)
+    digital = cost_model.cost(workload, space.all_digital)
+    data = report.cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
+    if plot is not None:
+        from lionheart_opt import plots
+
+        named = {"all-digital": space.all_digital, "all-analog": space.all_analog, mapping: chosen}
+        costs = {name: cost_model.cost(workload, one) for name, one in named.items()}
+        _say_written(plots.draw_costs(costs, plot, f"{model} on {machine.name}"))
+    if as_json:
+        _print_json(data)
+    else:
+        terminal.print_cost(data)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        shape = tuple(int(part) for part in text.split("x"))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise InputError(f"--input: got {text!r}; must be positive sizes such as 3x32x32")
+    return shape
+
+
+def _mapping(space: Space, name: str) -> Mapping:
+    if name in ("all-analog", "all-digital"):
+        return space.all_analog if name == "all-analog" else space.all_digital
+    path = Path(name)
+    if not path.is_file():
+        raise unknown("mapping", name, ["all-analog", "all-digital", "FILE.json"], "--mapping")
+    try:
+        data = json.loads(path.read_text())
+        assignments = {str(unit): str(target) for unit, target in data.items()}
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path}: must be a JSON object unit -> target: {error}") from error
+    try:
+        return space.mapping(assignments)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+@app.command()
+def validate(
+    system: Annotated[str | None, typer.Argument(help="All systems by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every published number that a cost model claims, ours beside it, and the error in percent.
+
+    Example: `lionheart-opt validate lionheart`
+    """
+    from lionheart_opt import terminal, validation
+
+    rows = validation.rows(system)
+    if as_json:
+        _print_json(rows)
+    else:
+        terminal.print_validation(rows)
+
+
+@app.command()
+def run(
+    study: StudyPath,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this run (its label); may be given again.")
+    ] = None,
+) -> None:
+    """Run or resume every strategy of the study. Ctrl-C loses nothing.
+
+    Example: `lionheart-opt run studies/quickstart`
+    """
+    from lionheart_opt import terminal
+    from lionheart_opt.studyfile import StudyFile
+
+    file = StudyFile.load(study)
+    searches = list(file.runs(only or ()))
+    for one, _ in searches:
+        file.strategy(one)  # a mistake in the last strategy must not show after hours
+    _ = file.oracle
+    try:
+        with terminal.Watch() as watch:
+            for one, seed in searches:
+                search = file.search(one, seed)
+                watch.ended(search.run(watch.start(search)))
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt run {study}", err=True)
+        raise typer.Exit(130) from None
+    terminal.print_show(_runs(file))
+
+
+@app.command()
+def worker(study: StudyPath) -> None:
+    """Evaluate queued trials of a running study from another process or machine, until it ends.
+
+    Example: `lionheart-opt worker studies/quickstart`
+    """
+    from lionheart_opt import terminal
+    from lionheart_opt.studyfile import StudyFile
+
+    file = StudyFile.load(study)
+    _ = file.oracle
+    try:
+        done = terminal.work(file)
+    except KeyboardInterrupt:
+        typer.echo("\nStopped; the trial in hand goes back to the queue.", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"{done} trials evaluated; nothing is queued any more.")
+
+
+@app.command()
+def show(study: StudyPath, as_json: AsJson = False) -> None:
+    """Incumbents, what binds, and the budget spent, for each search.
+
+    Example: `lionheart-opt show studies/quickstart`
+    """
+    from lionheart_opt import report, terminal
+
+    runs = _runs(_load(study))
+    if as_json:
+        _print_json([report.show_row(one) for one in runs])
+    else:
+        terminal.print_show(runs)
+
+
+@app.command()
+def compare(
+    studies: Annotated[list[Path], typer.Argument(metavar="STUDY...")], as_json: AsJson = False
+) -> None:
+    """Strategies side by side: medians over seeds, and the share of the hypervolume.
+
+    Example: `lionheart-opt compare studies/quickstart`
+    """
+    from dataclasses import replace
+
+    from lionheart_opt import report, terminal
+
+    runs: list[Run] = []
+    for study in studies:
+        file = _load(study)
+        prefix = f"{file.name}: " if len(studies) > 1 else ""
+        runs += [replace(one, label=prefix + one.label) for one in _runs(file)]
+    rows = report.compare_rows(runs)
+    if as_json:
+        _print_json(rows)
+    else:
+        terminal.print_compare(rows)
+
+
+@app.command()
+def plot(
+    study: StudyPath,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for PDF and PNG; STUDY/figures by default.")
+    ] = None,
+) -> None:
+    """Pareto fronts, mapping heat-map, hypervolume against oracle seconds, drift fan.
+
+    Example: `lionheart-opt plot studies/quickstart --out figures`
+    """
+    from lionheart_opt import plots
+
+    file = _load(study)
+    _say_written(plots.draw_study(_runs(file), out or file.folder / "figures"))
+
+
+@app.command()
+def export(
+    study: StudyPath,
+    trial: Annotated[int, typer.Option(help="Number of the trial in its search.")],
+    only: Annotated[
+        str | None, typer.Option(help="The search, as `LABEL/seedN`; needed if there are several.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; STUDY/export/SEARCH-trialN by default.")
+    ] = None,
+) -> None:
+    """Write one trial's mapping (JSON), trained weights (state dict) and report.
+
+    Example: `lionheart-opt export studies/quickstart --only mac_greedy/seed0 --trial 3`
+    """
+    from lionheart_opt.export import export_trial
+
+    _say_written(export_trial(_load(study), only, trial, out))
+
+
+def _load(study: Path) -> StudyFile:
+    from lionheart_opt.studyfile import StudyFile
+
+    return StudyFile.load(study)
+
+
+def _runs(file: StudyFile) -> list[Run]:
+    from lionheart_opt.report import Run
+
+    runs = [
+        Run(label=one.name, seed=seed, problem=file.problem, evaluations=record.evaluations())
+        for one, seed, record in file.records()
+    ]
+    if not runs:
+        raise InputError(
+            f"{file.path}: nothing recorded yet; start with: lionheart-opt run {file.folder}"
+        )
+    return runs
+
+
+def _print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, indent=2))
+
+
+def _say_written(paths: list[Path]) -> None:
+    for path in paths:
+        typer.echo(f"wrote {path}", err=True)
+
+
+def main() -> None:
+    """Entry point of `lionheart-opt`: bad input is one line on standard error and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("\nStopped.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

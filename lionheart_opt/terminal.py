@@ -1,0 +1,362 @@
+"""What the command line shows a person: tables, and progress with the time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from lionheart_opt import report
+
+if TYPE_CHECKING:
+    from lionheart_opt.report import Run
+    from lionheart_opt.study import Progress as SearchProgress
+    from lionheart_opt.study import Study, Watcher
+    from lionheart_opt.studyfile import StudyFile
+
+#: Width of tables where the output is no terminal (a file, a pipe).
+PIPE_WIDTH = 140
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that does not squeeze tables into 80 columns when piped."""
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+
+
+def si(value: float | None, unit: str) -> str:
+    """A quantity with three digits and a prefix: 1.23e-5 s -> `12.3 µs`."""
+    if value is None:
+        return "-"
+    if value == 0:
+        return f"0 {unit}"
+    for prefix, scale in (("", 1.0), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("p", 1e-12)):
+        if abs(value) >= scale:
+            return f"{value / scale:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
+
+
+def seconds(value: float) -> str:
+    """A duration as a person says it: `42 s`, `12 min`, `3.4 h`."""
+    if value < 100:
+        return f"{value:.0f} s" if value >= 10 else f"{value:.1f} s"
+    return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
+
+
+def _points(drop: float | None) -> str:
+    return "-" if drop is None else f"{100 * drop:+.2f}"
+
+
+def _times(gain: float | None) -> str:
+    return "-" if gain is None else f"{gain:.2f}x"
+
+
+def _percent(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{100 * ratio:.1f} %"
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table whose columns that start with `>` are right-aligned."""
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        name = column.removeprefix(">")
+        table.add_column(name, justify="right" if column != name else "left", overflow="fold")
+    return table
+
+
+def print_installed(found: dict[str, list[dict[str, str]]]) -> None:
+    """One table for each kind of thing."""
+    for kind, rows in found.items():
+        table = _table(kind, "name", "what", "from")
+        for row in rows:
+            table.add_row(row["name"], row["about"], row["origin"])
+        console().print(table)
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """The plan of `check`."""
+    out = console()
+    out.print(f"[bold]{plan['study']}[/bold]: {plan['question']}")
+    out.print(
+        f"{plan['model']} on {plan['system']}: {plan['macs']:,} MACs, {plan['weights']:,} weights, "
+        f"{plan['mappings']:,} mappings; objectives {', '.join(plan['objectives'])}"
+    )
+    limits = plan["limits"]
+    out.print(
+        f"largest drop {100 * limits['max_drop']:g} points at t = {limits['time_s']:g} s "
+        f"({100 * limits['confidence']:g} % confidence, {limits['draws'][-1]} draws at most)"
+    )
+    units = _table("units", "unit", ">MACs", "targets")
+    for unit in plan["units"]:
+        units.add_row(unit["name"], f"{unit['macs']:,}", ", ".join(unit["targets"]))
+    out.print(units)
+    prices = _table(
+        "", "mapping", ">latency", ">energy", ">speed-up", ">energy gain", ">analog MACs"
+    )
+    for row in plan["extremes"]:
+        prices.add_row(
+            row["mapping"],
+            si(row["latency_s"], "s"),
+            si(row["energy_j"], "J"),
+            _times(row["speedup"]),
+            _times(row["energy_gain"]),
+            _percent(row["analog_mac_ratio"]),
+        )
+    out.print(prices)
+    searches = _table(f"searches, kept in {plan['storage']}", "strategy", ">seed", "budget")
+    for search in plan["searches"]:
+        parts = [
+            f"{search['budget']['trials']} trials" if search["budget"]["trials"] else "",
+            f"{seconds(search['budget']['oracle_s'])} of oracle"
+            if search["budget"]["oracle_s"]
+            else "",
+        ]
+        budget = " or ".join(filter(None, parts)) or "until the strategy ends"
+        searches.add_row(search["strategy"], str(search["seed"]), budget)
+    out.print(searches)
+
+
+def print_cost(data: dict[str, Any]) -> None:
+    """Totals and one row a layer."""
+    table = _table(
+        f"{data['model']} on {data['system']}",
+        "layer",
+        "kind",
+        "target",
+        ">MACs",
+        ">latency",
+        ">energy",
+    )
+    for layer in data["layers"]:
+        table.add_row(
+            layer["name"],
+            layer["kind"],
+            layer["target"],
+            f"{layer['macs']:,}",
+            si(layer["latency_s"], "s"),
+            si(layer["energy_j"], "J"),
+        )
+    out = console()
+    out.print(table)
+    tiles = ", ".join(f"{count} on {target}" for target, count in data["tiles"].items() if count)
+    out.print(
+        f"latency {si(data['latency_s'], 's')} ({_times(data['speedup'])} faster than all-digital), "
+        f"energy {si(data['energy_j'], 'J')} ({_times(data['energy_gain'])} less), "
+        f"analog MACs {_percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
+    )
+    if data["interval_s"] != data["latency_s"]:
+        out.print(f"one result every {si(data['interval_s'], 's')} in steady state (pipelined)")
+
+
+def print_validation(rows: Sequence[dict[str, Any]]) -> None:
+    """Published beside predicted."""
+    table = _table("", "system", "case", "quantity", ">published", ">predicted", ">error", "source")
+    for row in rows:
+        error = row["error_percent"]
+        table.add_row(
+            row["system"],
+            row["case"],
+            row["quantity"],
+            "-" if row["published"] is None else f"{row['published']:.4g}",
+            f"{row['predicted']:.4g}",
+            "-" if error is None else f"{error:+.1f} %",
+            row["source"],
+        )
+    console().print(table)
+
+
+def print_show(runs: Sequence[Run]) -> None:
+    """One row a search: incumbent, budget, what binds."""
+    table = _table(
+        "",
+        "strategy",
+        ">seed",
+        ">trials",
+        ">oracle",
+        ">drop (points)",
+        ">speed-up",
+        ">energy gain",
+        ">analog MACs",
+        "not on the host",
+        "most often broken",
+    )
+    for run in runs:
+        row = report.show_row(run)
+        drop = _points(row["drop"])
+        if run.best is not None and run.best.accuracy is not None:
+            bounds = run.problem.accuracy_limit.bounds(run.best.accuracy)
+            drop += f" ± {100 * (bounds.high - bounds.estimate):.2f}"
+        mapping = report.short(run.problem, run.best.mapping) if run.best else "nothing feasible"
+        table.add_row(
+            row["strategy"],
+            str(row["seed"]),
+            str(row["trials"]),
+            seconds(row["oracle_seconds"]),
+            drop,
+            _times(row["speedup"]),
+            _times(row["energy_gain"]),
+            _percent(row["analog_mac_ratio"]),
+            mapping,
+            report.binding(run),
+        )
+    console().print(table)
+
+
+def print_compare(rows: Sequence[dict[str, Any]]) -> None:
+    """One row a strategy."""
+    table = _table(
+        "",
+        "strategy",
+        ">seeds",
+        ">trials",
+        ">oracle",
+        ">feasible",
+        ">drop (points)",
+        ">speed-up",
+        ">energy gain",
+        ">analog MACs",
+        ">hypervolume (quartiles)",
+    )
+    for row in rows:
+        low, high = row["hypervolume_quartiles"]
+        band = f" ({low:.3f}-{high:.3f})" if row["seeds"] > 1 else ""
+        table.add_row(
+            row["strategy"],
+            str(row["seeds"]),
+            f"{row['trials']:g}",
+            seconds(row["oracle_seconds"]),
+            f"{row['seeds_feasible']} of {row['seeds']}",
+            _points(row["drop"]),
+            _times(row["speedup"]),
+            _times(row["energy_gain"]),
+            _percent(row["analog_mac_ratio"]),
+            f"{row['hypervolume']:.3f}{band}",
+        )
+    out = console()
+    out.print(table)
+    out.print(
+        "Medians over seeds of each search's incumbent (the fastest mapping that surely keeps the "
+        "limit). Drop: validation, mean over programming draws. Hypervolume: share of the box "
+        f"between (all-digital's time, {100 * report.REFERENCE_DROP:g} points) and (0, 0) that the "
+        "evaluated mappings dominate.",
+        style="dim",
+    )
+
+
+class Watch:
+    """Progress bars, one a search, with the time left; a plain line an answer where piped."""
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[oracle]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[doing]}", style="dim"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = TaskID(0)
+        self._name = ""
+
+    def __enter__(self) -> Watch:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def start(self, study: Study) -> Watcher:
+        """A watcher of one search."""
+        self._name = study.record.study.study_name
+        self._task = self._progress.add_task(
+            self._name, total=study.budget.trials, oracle="", left="", doing=""
+        )
+        problem, budget = study.problem, study.budget
+        begun, already = time.monotonic(), len(study.record.finished())
+        watch_training = getattr(problem.oracle, "watch", None)
+        if watch_training is not None:
+            watch_training(lambda text: self._progress.update(self._task, doing=text))
+
+        def left(trials: int, oracle_s: float) -> str:
+            done = trials - already
+            shares = [trials / budget.trials] if budget.trials else []
+            shares += [oracle_s / budget.oracle_s] if budget.oracle_s else []
+            if done < 1 or not shares:
+                return ""
+            spent = time.monotonic() - begun
+            per_share = spent / max(max(shares) - max(shares) * already / trials, 1e-9)
+            return f"{seconds(max(1 - max(shares), 0) * per_share)} left at most"
+
+        def watch(now: SearchProgress) -> None:
+            doing = {"waiting": "waiting for workers", "replaying": "replaying the record"}.get(
+                now.state, ""
+            )
+            if now.state == "evaluating" and now.candidate is not None:
+                doing = report.short(problem, now.candidate.mapping)
+            self._progress.update(
+                self._task,
+                completed=now.trials,
+                oracle=f"oracle {seconds(now.oracle_s)}",
+                left=left(now.trials, now.oracle_s),
+                doing=doing,
+            )
+            if now.state == "answered" and now.evaluation is not None and now.candidate is not None:
+                self._answered(now, problem)
+
+        return watch
+
+    def _answered(self, now: SearchProgress, problem: Any) -> None:
+        evaluation = now.evaluation
+        if evaluation is None or self._console.is_terminal:
+            return
+        speedup, _ = report.gains(problem, evaluation.cost)
+        self._console.print(
+            f"{self._name} trial {now.trials}: drop "
+            f"{_points(report.drop_of(problem, evaluation))} points, {_times(speedup)}, "
+            f"{'feasible' if evaluation.feasible else 'not feasible'}: "
+            f"{report.short(problem, evaluation.mapping)}"
+        )
+
+    def ended(self, how: str) -> None:
+        """The search has ended: `finished` or `budget`."""
+        text = "budget spent" if how == "budget" else "finished"
+        self._progress.update(self._task, left="", doing=text)
+        self._progress.stop_task(self._task)
+        if not self._console.is_terminal:
+            self._console.print(f"{self._name}: {text}")
+
+
+def work(file: StudyFile, poll_s: float = 1.0) -> int:
+    """Evaluate queued trials of every search of the study until none is queued or running."""
+    out = console(stderr=True)
+    done = 0
+    while True:
+        pending = 0
+        for _, _, record in file.records():
+            while record.work(lambda one: out.print(report.short(file.problem, one.mapping))):
+                done += 1
+            pending += record.pending()
+        if not pending:
+            return done
+        time.sleep(poll_s)
