@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 import torch
 from torch import nn
+
+from lionheart_opt.oracle.settings import EngineName
+
+#: Buffer of a floating-point module, shape (n_tiles, 2), beside its weight: input range and number of
+#: batches it was initialised from, of each tile (input splits first), where the configuration has
+#: static or learned input ranges.
+INPUT_RANGES = "input_ranges"
 
 
 class Engine(Protocol):
     """Turns modules of a floating-point network into analog ones, trains, programs and drifts them.
 
     Noise of a forward pass (weight modifier, converters, output) follows torch's global generator,
-    which the caller seeds. The exchange format between engines, training and checkpoints is the state dict of the
-    floating-point network: float weights that no evaluation has touched.
+    which the caller seeds. The exchange format between engines, training and checkpoints is the
+    state dict of the floating-point network: float weights that no evaluation has touched, and
+    `INPUT_RANGES` where there are any.
     """
 
     def analog(self, model: nn.Module, modules: Sequence[str], rpu_config: Any) -> nn.Module:
@@ -45,3 +54,13 @@ class Engine(Protocol):
     def drift(self, analog: nn.Module, time_s: float, seeds: dict[str, int]) -> None:
         """Set every analog module to its state `time_s` after programming, read noise included."""
         ...
+
+
+def engine(name: EngineName) -> Engine:
+    """The engine of that name; what it needs is imported only now."""
+    module, attr = {
+        "aihwkit": ("aihwkit_engine", "AihwkitEngine"),
+        "fast": ("fast_engine", "FastEngine"),
+    }[name]
+    found: Engine = getattr(import_module(f"lionheart_opt.oracle.{module}"), attr)()
+    return found

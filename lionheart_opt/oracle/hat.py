@@ -1,0 +1,334 @@
+"""The accuracy oracle: hardware-aware training, programming, drift, and inference on held-out data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.oracle.engine import Engine, engine
+from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
+from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.settings import EngineName, OracleSettings
+from lionheart_opt.oracle.splits import Examples, Splits, split
+from lionheart_opt.oracle.store import Trained, Weights, WeightStore, load_weights, weights_digest
+from lionheart_opt.oracle.training import Job, Progress, train, with_weights
+from lionheart_opt.protocols import Accuracy, Fidelity
+from lionheart_opt.system import first_problem
+from lionheart_opt.workload import Workload
+
+if TYPE_CHECKING:
+    from lionheart_opt.studyfile import OracleContext
+
+#: Part of every digest of trained weights; raised when training comes to mean something else.
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HatOracle:
+    """Trains a candidate hardware-aware, programs it afresh for every draw, drifts and measures it.
+
+    What a candidate's weights are (LionHeart section III, steps 3 and 4):
+
+    - `none`: the weights that it starts from: its parent's, or the pretrained ones.
+    - `short`, `full`: all weights of the network, digital layers included, trained with noise in
+      the analog ones, from the weights that it starts from.
+    - `one_shot`: trained once for all mappings.
+    - A mapping without analog layers always has the pretrained weights: there is nothing to train
+      for, and its accuracy is the baseline.
+
+    Draw k programs a layer with the same random numbers in every mapping.
+
+    Args:
+        workload: whose units are mapped.
+        analog_targets: names of the targets whose layers are analog.
+        model: the network; trained already, or with its initial weights (`settings.pretrain`).
+        splits: the data.
+        settings: how to train and measure.
+        store: where trained weights are kept.
+    """
+
+    workload: Workload
+    analog_targets: tuple[str, ...]
+    model: nn.Module
+    splits: Splits
+    settings: OracleSettings
+    store: WeightStore
+    _watchers: list[Callable[[str], None]] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> HatOracle:
+        """The oracle of a study file's `[model]`, `[data]` and `[oracle]`; loads, trains nothing yet.
+
+        Args:
+            context: the study.
+            settings: its `[oracle]`, the keys of `OracleSettings`.
+
+        Raises:
+            InputError: a setting, the data or the weights cannot be used.
+        """
+        from lionheart_opt import datasets, models
+
+        try:
+            chosen = OracleSettings.model_validate(settings)
+        except ValidationError as error:
+            raise first_problem(error, context.where, OracleSettings) from error
+        rpu_config(chosen.rpu_config, context.where)
+        table = context.file.table
+        if table.data is None:
+            raise InputError(f"{context.file.path}: table [data] is missing")
+        folder = table.data.folder and context.folder / table.data.folder
+        data = datasets.load(table.data.name, folder, **table.data.arguments)
+        with seeded(chosen.pretrain.seed if chosen.pretrain else 0, torch.device("cpu")):
+            model = models.build(table.model.name, **table.model.arguments)
+        if table.model.weights is not None:
+            model.load_state_dict(load_weights(context.folder / table.model.weights, model))
+            chosen = chosen.model_copy(update={"pretrain": None})
+        return cls(
+            workload=context.workload,
+            analog_targets=context.system.analog_targets,
+            model=model,
+            splits=split(data.train, data.test, table.data.validation_fraction, table.data.seed),
+            settings=chosen,
+            store=WeightStore.folder(context.folder / "artifacts"),
+        )
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        """Accuracy on the validation set; see `AccuracyOracle.accuracy`."""
+        return self._accuracy(candidate, fidelity, seed, self.settings.engine, "validation")
+
+    def test_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        """Accuracy on the test set, for the final report only.
+
+        Its programming draws are none of those that the search saw, so a mapping that was chosen for
+        a lucky draw does not keep its luck.
+        """
+        return self._accuracy(candidate, fidelity, seed, self.settings.engine, "test")
+
+    def verified_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        """`accuracy` with the same weights, measured on the engine `settings.verify_on`.
+
+        Raises:
+            InputError: the settings name no such engine.
+        """
+        if self.settings.verify_on is None:
+            raise InputError("verify_on: not set; allowed: aihwkit, fast")
+        return self._accuracy(candidate, fidelity, seed, self.settings.verify_on, "validation")
+
+    def export_weights(
+        self, candidate: Candidate, training: Training, seed: int, path: Path
+    ) -> None:
+        """Write the candidate's trained, undrifted weights as a state dict of the float network."""
+        torch.save(self.trained(candidate, training, seed).weights, path)
+
+    def watch(self, report: Callable[[str], None]) -> None:
+        """Have `report` called with a line after every epoch of training."""
+        self._watchers[:] = [report]
+
+    def modules(self, mapping: Mapping) -> tuple[str, ...]:
+        """Paths of the modules that are analog in a mapping, in execution order."""
+        paths = [
+            path
+            for unit in self.workload.units
+            if mapping[unit.name] in self.analog_targets
+            for path in self.workload.modules_of(unit)
+        ]
+        return tuple(dict.fromkeys(paths))
+
+    @cached_property
+    def pretrained(self) -> Trained:
+        """The floating-point network: trained by the recipe, once, or as it was given."""
+        recipe = self.settings.pretrain
+        initial = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
+        if recipe is None:
+            return Trained(weights=initial)
+        job = self._job(initial, (), recipe.epochs, recipe.seed, "pretraining")
+        key = digest([FORMAT, "pretrained", self._question, recipe.model_dump()])
+        return self._train(replace(job, recipe=recipe), key)
+
+    def baselines(self) -> dict[str, float]:
+        """Accuracy of the floating-point network on validation and test data."""
+        return {"validation": self._baseline("validation"), "test": self._baseline("test")}
+
+    def trained(self, candidate: Candidate, training: Training, seed: int) -> Trained:
+        """The weights that a candidate is programmed with.
+
+        Args:
+            candidate: the mapping and what it starts from.
+            training: how; candidates of the lineage that do not say are trained so, too.
+            seed: of training.
+        """
+        return self._trained(candidate, training, seed)[1]
+
+    def _trained(
+        self, candidate: Candidate | None, training: Training, seed: int
+    ) -> tuple[str, Trained]:
+        """Key and weights of a candidate; those of the pretrained network for None."""
+        modules = self.modules(candidate.mapping) if candidate else ()
+        if candidate is None or not modules:
+            return "pretrained", self.pretrained
+        parent = candidate.parent
+        if training == "one_shot":
+            raise InputError("training 'one_shot' is not there yet")
+        start_key, start = self._trained(parent, (parent and parent.training) or training, seed)
+        if training == "none":
+            return start_key, replace(start, training_s=0.0)
+        recipe = self.settings.hat
+        epochs = recipe.short_epochs if training == "short" else recipe.epochs
+        key = digest(
+            {
+                "format": FORMAT,
+                "question": self._question,
+                "pretrained": self._pretrained_digest,
+                "engine": self.settings.engine,
+                "rpu_config": rpu_digest(self._rpu_config),
+                "recipe": recipe.model_dump(exclude={"epochs", "short_epochs", "one_shot_epochs"}),
+                "epochs": epochs,
+                "start": start_key,
+                "modules": modules,
+                "seed": seed,
+            }
+        )
+        job = self._job(start.weights, modules, epochs, derive(seed, "hat"), "training")
+        return key, self._train(job, key)
+
+    def _train(self, job: Job, key: str) -> Trained:
+        def report(now: Progress) -> None:
+            text = f"{now.what}: epoch {now.epoch}/{now.epochs}, loss {now.loss:.3f}"
+            for watcher in self._watchers:
+                watcher(f"{text}, {now.left_s:.0f} s left")
+
+        return train(job, self._engine, self.store, key, report)
+
+    def _job(
+        self, start: Weights, modules: tuple[str, ...], epochs: int, seed: int, what: str
+    ) -> Job:
+        return Job(
+            model=self.model,
+            start=start,
+            modules=modules,
+            rpu_config=self._rpu_config,
+            recipe=self.settings.hat,
+            epochs=epochs,
+            examples=self.splits.train,
+            seed=seed,
+            device=self._device,
+            what=what,
+        )
+
+    def _accuracy(
+        self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: str
+    ) -> Accuracy:
+        modules = self.modules(candidate.mapping)
+        training = candidate.training or fidelity.training
+        first, last = fidelity.draws
+        baseline = self._baseline(part)
+        if not modules:
+            samples = np.full((last - first, len(self.settings.times_s)), baseline)
+            return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
+        trained = self.trained(candidate, training, seed)
+        started = perf_counter()
+        samples = self._measure(
+            engine(name), trained, modules, self._examples(part), range(first, last), seed, part
+        )
+        return Accuracy(
+            samples=samples,
+            times_s=self.settings.times_s,
+            baseline=baseline,
+            training_s=trained.training_s,
+            evaluation_s=perf_counter() - started,
+            note=trained.note,
+        )
+
+    def _measure(
+        self,
+        simulator: Engine,
+        trained: Trained,
+        modules: tuple[str, ...],
+        examples: Examples,
+        draws: range,
+        seed: int,
+        part: str,
+    ) -> np.ndarray:
+        """Accuracies, shape (n_draws, n_times): one programming a row, drifted to each time."""
+        network = with_weights(self.model, trained.weights).to(self._device)
+        analog = simulator.analog(network, modules, self._rpu_config).eval()
+        times_s = self.settings.times_s
+        samples = np.empty((len(draws), len(times_s)))
+
+        def seeds(what: str, *which: int | float) -> dict[str, int]:
+            return {path: derive(seed, part, what, path, *which) for path in modules}
+
+        for row, draw in enumerate(draws):
+            simulator.program(analog, seeds("program", draw))
+            for column, time_s in enumerate(times_s):
+                simulator.drift(analog, time_s, seeds("drift", draw, time_s))
+                with seeded(derive(seed, part, "converters", draw, time_s), self._device):
+                    samples[row, column] = self._score(analog, examples)
+        return samples
+
+    @torch.no_grad()
+    def _score(self, network: nn.Module, examples: Examples) -> float:
+        """Share of the examples that the network, in evaluation mode, classifies right."""
+        size, right = self.settings.batch_size, 0
+        for begin in range(0, len(examples), size):
+            batch = examples[begin : begin + size]
+            scores = network(batch.images.to(self._device))
+            right += int((scores.argmax(1).cpu() == batch.labels).sum())
+        return right / len(examples)
+
+    def _baseline(self, part: str) -> float:
+        if part not in self._baselines:
+            network = with_weights(self.model, self.pretrained.weights).to(self._device)
+            self._baselines[part] = self._score(network.eval(), self._examples(part))
+        return self._baselines[part]
+
+    @cached_property
+    def _baselines(self) -> dict[str, float]:
+        return {}
+
+    def _examples(self, part: str) -> Examples:
+        if part == "test":
+            return self.splits.test
+        return self.splits.validation[: self.settings.validation_examples]
+
+    @cached_property
+    def _question(self) -> str:
+        """Digest of the network with its given weights, and of the training data."""
+        return digest(
+            [repr(self.model), weights_digest(self.model.state_dict()), self.splits.train.digest]
+        )
+
+    @cached_property
+    def _pretrained_digest(self) -> str:
+        return weights_digest(self.pretrained.weights)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return engine(self.settings.engine)
+
+    @cached_property
+    def _rpu_config(self) -> Any:
+        return rpu_config(self.settings.rpu_config)
+
+    @cached_property
+    def _device(self) -> torch.device:
+        name = self.settings.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cuda" and not torch.cuda.is_available():
+            raise InputError(
+                "device: got 'cuda', but torch finds no CUDA device; allowed: cpu, auto"
+            )
+        return torch.device(name)

@@ -1,0 +1,96 @@
+"""RPU configurations: what an analog tile does, in aihwkit's own terms."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from aihwkit.inference import GlobalDriftCompensation, PCMLikeNoiseModel
+from aihwkit.simulator.configs import TorchInferenceRPUConfig
+from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierType, WeightRemapType
+
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.plugins import attribute
+
+
+def lionheart() -> TorchInferenceRPUConfig:
+    """LionHeart's configuration: 256x256 PCM tiles, 8-bit converters, global drift compensation.
+
+    C. Lammie et al., "LionHeart", IEEE TETC 2025, section IV-B3 (tile size, digital bias, column-wise
+    scaling, weights re-mapped after every mini-batch, multiplicative weight noise of 0.08, PCM-like
+    noise model). What the paper leaves open is as in IBM/lionheart v0.1.0: g_max of 25 uS, clipping
+    at 1, output noise of 0.06, converters of 8 bit, learned output scales, drift compensation.
+    """
+    config = TorchInferenceRPUConfig()
+    config.mapping.digital_bias = True
+    config.mapping.weight_scaling_omega = 1.0
+    config.mapping.weight_scaling_columnwise = True
+    config.mapping.learn_out_scaling = True
+    config.mapping.out_scaling_columnwise = True
+    config.mapping.max_input_size = 256
+    config.mapping.max_output_size = 256
+    config.forward.inp_res = 1 / (2**8 - 2)
+    config.forward.out_res = 1 / (2**8 - 2)
+    config.forward.out_noise = 0.06
+    config.modifier.type = WeightModifierType.MULT_NORMAL
+    config.modifier.std_dev = 0.08
+    config.modifier.rel_to_actual_wmax = True
+    config.clip.type = WeightClipType.FIXED_VALUE
+    config.clip.fixed_value = 1.0
+    config.remap.type = WeightRemapType.CHANNELWISE_SYMMETRIC
+    config.noise_model = PCMLikeNoiseModel(g_max=25.0)
+    config.drift_compensation = GlobalDriftCompensation()
+    return config
+
+
+BUILT_IN = {"lionheart": lionheart}
+
+
+def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
+    """The RPU configuration of that name.
+
+    Args:
+        name: a built-in one, or `package.module:factory`.
+        where: what errors call the place that named it.
+
+    Raises:
+        InputError: no such configuration, or the factory returns something else.
+    """
+    if ":" not in name:
+        if name not in BUILT_IN:
+            raise unknown("rpu_config", name, BUILT_IN, where)
+        return BUILT_IN[name]()
+    config = attribute(name, where)()
+    if not isinstance(config, TorchInferenceRPUConfig):
+        prefix = f"{where}: " if where else ""
+        raise InputError(
+            f"{prefix}{name} returned a {type(config).__name__}; "
+            "an aihwkit TorchInferenceRPUConfig is needed"
+        )
+    return config
+
+
+def rpu_digest(config: TorchInferenceRPUConfig) -> str:
+    """Digest of every setting of a configuration, those of its noise model included."""
+    return digest(_plain(config))
+
+
+def _plain(value: Any) -> Any:
+    """Nested settings as plain data; objects by class name and attributes."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, type) or callable(value):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # tensors and arrays
+        return value.tolist()
+    names = [field.name for field in fields(value)] if is_dataclass(value) else vars(value)
+    settings = {name: _plain(getattr(value, name)) for name in names}
+    return {"class": type(value).__qualname__, **settings}

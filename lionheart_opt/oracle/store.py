@@ -1,0 +1,174 @@
+"""Trained weights as artifacts, named by a digest of everything that they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, BinaryIO
+
+import torch
+from optuna.artifacts import FileSystemArtifactStore
+from optuna.artifacts.exceptions import ArtifactNotFound
+from torch import nn
+
+from lionheart_opt.errors import InputError
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trained:
+    """Trained weights and what they took.
+
+    Args:
+        weights: state dict of the floating-point network, on the CPU.
+        training_s: seconds that this training took, wherever it ran.
+        losses: mean training loss of every epoch.
+        note: what the user must know (training diverged); empty if nothing.
+    """
+
+    weights: Weights
+    training_s: float = 0.0
+    losses: tuple[float, ...] = ()
+    note: str = ""
+
+
+class _Folder(FileSystemArtifactStore):  # type: ignore[misc, unused-ignore]
+    """Optuna's folder, created when missing; a file appears whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._folder = path
+
+    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".part", delete=False) as file:
+            try:
+                file.write(content_body.read())
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(self._folder / artifact_id)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+
+@dataclass(frozen=True)
+class WeightStore:
+    """Weights in an Optuna artifact store.
+
+    Args:
+        artifacts: any artifact store of Optuna.
+    """
+
+    artifacts: Any
+
+    @staticmethod
+    def folder(path: Path) -> WeightStore:
+        """The store in a folder, which is created when something is first written."""
+        return WeightStore(_Folder(path))
+
+    def get(self, key: str) -> Trained | None:
+        """The trained weights of that key, if they are there."""
+        content = self.read(f"{key}.pt")
+        if content is None:
+            return None
+        return Trained(**{**content, "losses": tuple(content["losses"])})
+
+    def put(self, key: str, trained: Trained) -> None:
+        """Keep trained weights under a key."""
+        self.write(f"{key}.pt", {**vars(trained), "losses": list(trained.losses)})
+
+    def read(self, name: str) -> dict[str, Any] | None:
+        """What `write` stored under the name; None if there is nothing.
+
+        Raises:
+            InputError: the artifact is damaged.
+        """
+        try:
+            with self.artifacts.open_reader(name) as file:
+                return _load(io.BytesIO(file.read()), f"artifact {name}")
+        except ArtifactNotFound:
+            return None
+
+    def write(self, name: str, content: dict[str, Any]) -> None:
+        """Store tensors and plain data under a name, replacing what was there."""
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        buffer.seek(0)
+        self.artifacts.write(name, buffer)
+
+    def remove(self, name: str) -> None:
+        """Forget what is stored under the name, if anything."""
+        try:
+            self.artifacts.remove(name)
+        except ArtifactNotFound:
+            return
+
+
+def weights_digest(weights: Weights) -> str:
+    """Digest of every name and number."""
+    content = hashlib.sha256()
+    for name, tensor in weights.items():
+        content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        content.update(tensor.detach().cpu().numpy().tobytes())
+    return content.hexdigest()[:16]
+
+
+def load_weights(path: Path, model: nn.Module) -> Weights:
+    """Weights of a user's checkpoint: a state dict, or a dictionary that holds it as `state_dict`.
+
+    Args:
+        path: a file that `torch.save` wrote.
+        model: the network that they are for.
+
+    Raises:
+        InputError: the file cannot be read, is not a checkpoint or does not fit the network.
+    """
+    try:
+        content = _load(path, str(path))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    weights = content.get("state_dict", content)
+    check_fit(model, weights, str(path))
+    return {name: tensor.detach().cpu() for name, tensor in weights.items()}
+
+
+def check_fit(model: nn.Module, weights: Any, where: str) -> None:
+    """Refuse weights that are not this network's, naming the first difference.
+
+    Raises:
+        InputError: a tensor is missing, superfluous or of another shape.
+    """
+    if not isinstance(weights, dict):
+        raise InputError(f"{where}: holds a {type(weights).__name__}, not a state dict")
+    expected = model.state_dict()
+    for name, tensor in expected.items():
+        if name not in weights:
+            raise InputError(f"{where}: does not fit the network: no tensor {name!r}")
+        found = weights[name]
+        if not isinstance(found, torch.Tensor) or found.shape != tensor.shape:
+            shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            raise InputError(
+                f"{where}: does not fit the network: {name!r} is {shape}, "
+                f"needed {tuple(tensor.shape)}"
+            )
+    for name in weights:
+        if name not in expected:
+            raise InputError(f"{where}: does not fit the network: unknown tensor {name!r}")
+
+
+def _load(file: Path | BinaryIO, where: str) -> dict[str, Any]:
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{where}: not a checkpoint of tensors: {reason}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{where}: holds a {type(content).__name__}, not a state dict")
+    return content

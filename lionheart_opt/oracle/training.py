@@ -1,0 +1,216 @@
+"""Training of a network, analog or not: resumable, seeded, stopped by its own training loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from math import cos, isfinite, pi
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lionheart_opt.oracle.engine import INPUT_RANGES, Engine
+from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.settings import Recipe
+from lionheart_opt.oracle.splits import Examples
+from lionheart_opt.oracle.store import Trained, Weights, WeightStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a training is.
+
+    Args:
+        what: what is trained.
+        epoch: epochs done.
+        epochs: most epochs there can be.
+        loss: mean training loss of the last epoch.
+        left_s: seconds left if all epochs are needed.
+    """
+
+    what: str
+    epoch: int
+    epochs: int
+    loss: float
+    left_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training.
+
+    Args:
+        model: floating-point network; gives the architecture, left untouched.
+        start: weights to start from.
+        modules: paths of the analog modules; none trains the floating-point network.
+        rpu_config: of the analog modules.
+        recipe: the hyper-parameters.
+        epochs: most epochs, instead of the recipe's.
+        examples: the training data.
+        seed: of everything that is drawn.
+        device: where to compute.
+        what: what progress calls it.
+    """
+
+    model: nn.Module
+    start: Weights
+    modules: Sequence[str]
+    rpu_config: Any
+    recipe: Recipe
+    epochs: int
+    examples: Examples
+    seed: int
+    device: torch.device
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    """Where a training is after an epoch: all that the next epoch depends on."""
+
+    weights: Weights
+    optimizer: dict[str, Any] | None = None
+    losses: tuple[float, ...] = ()
+    best: Weights
+    training_s: float = 0.0
+
+
+def train(
+    job: Job,
+    engine: Engine,
+    store: WeightStore,
+    key: str,
+    progress: Callable[[Progress], None] | None = None,
+) -> Trained:
+    """Train until the training loss has stopped decreasing (see `Recipe`), once for each key.
+
+    Every epoch is a function of the state that the one before left, and that state is kept: a
+    training that was interrupted and resumed ends with the weights of an uninterrupted one, bit for
+    bit on the same CPU.
+
+    Args:
+        job: what to train.
+        engine: what simulates its analog modules.
+        store: where the result is, or will be.
+        key: digest of the job.
+        progress: called after every epoch.
+    """
+    known = store.get(key)
+    if known is not None:
+        return known
+    unfinished = f"{key}.epoch.pt"
+    state = _State(weights=job.start, best=job.start)
+    saved = store.read(unfinished)
+    if saved is not None:
+        state = _State(**{**saved, "losses": tuple(saved["losses"])})
+    note = ""
+    while len(state.losses) < job.epochs and not _converged(state.losses, job.recipe.patience):
+        done = _epoch(job, engine, state)
+        epoch, loss = len(done.losses), done.losses[-1]
+        if not isfinite(loss) or not _finite(done.weights):
+            kept = "the best epoch before" if state.losses else "the start"
+            note = f"training diverged in epoch {epoch}; weights of {kept} are used"
+            state = replace(state, training_s=done.training_s)
+            break
+        state = done
+        store.write(unfinished, {**vars(state), "losses": list(state.losses)})
+        if progress:
+            left_s = state.training_s / epoch * (job.epochs - epoch)
+            progress(
+                Progress(what=job.what, epoch=epoch, epochs=job.epochs, loss=loss, left_s=left_s)
+            )
+    trained = Trained(
+        weights=state.best, training_s=state.training_s, losses=state.losses, note=note
+    )
+    store.put(key, trained)
+    store.remove(unfinished)
+    return trained
+
+
+def _finite(weights: Weights) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in weights.values())
+
+
+def with_weights(model: nn.Module, weights: Weights) -> nn.Module:
+    """A copy of the network with these weights, and the input ranges among them as buffers."""
+    network = deepcopy(model)
+    for name, tensor in weights.items():
+        path, _, key = name.rpartition(".")
+        if key == INPUT_RANGES:
+            network.get_submodule(path).register_buffer(INPUT_RANGES, tensor.clone())
+    network.load_state_dict(weights)
+    return network
+
+
+def _converged(losses: tuple[float, ...], patience: int) -> bool:
+    """Whether the last `patience` epochs brought no smaller loss than the ones before."""
+    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
+
+
+def _epoch(job: Job, engine: Engine, state: _State) -> _State:
+    started = perf_counter()
+    epoch = len(state.losses)
+    recipe, examples = job.recipe, job.examples
+    network = with_weights(job.model, state.weights).to(job.device)
+    analog = engine.analog(network, job.modules, job.rpu_config).train()
+    optimizer = torch.optim.SGD(
+        analog.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+    if state.optimizer is not None:
+        optimizer.load_state_dict(state.optimizer)
+    steps = -(-len(examples) // recipe.batch_size)
+    total, seen = torch.zeros((), device=job.device), 0
+    # data from a generator of their own: the same in all mappings, whatever noise is drawn
+    data = torch.Generator().manual_seed(derive(job.seed, "data", epoch))
+    order = torch.randperm(len(examples), generator=data)
+    with seeded(derive(job.seed, "training noise", epoch), job.device):
+        for step, numbers in enumerate(torch.split(order, recipe.batch_size)):
+            if len(numbers) == 1 and steps > 1:
+                continue  # batch norm cannot normalise a single example
+            done = (epoch + step / steps) / job.epochs
+            optimizer.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * done)) / 2
+            images = examples.images[numbers].to(job.device)
+            if recipe.augmentation == "crop_flip":
+                images = crop_flip(images, data)
+            loss = F.cross_entropy(analog(images), examples.labels[numbers].to(job.device))
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            engine.after_step(analog)
+            total += loss.detach() * len(numbers)
+            seen += len(numbers)
+    losses = (*state.losses, float(total) / seen)
+    weights = engine.weights(analog)
+    return _State(
+        weights=weights,
+        optimizer=optimizer.state_dict(),
+        losses=losses,
+        best=weights if losses[-1] == min(losses) else state.best,
+        training_s=state.training_s + perf_counter() - started,
+    )
+
+
+def crop_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Shift each image by up to an eighth of its side, filling with zeros, and mirror half of them.
+
+    Args:
+        images: shape (n, channels, height, width).
+        generator: of the shifts, on the CPU.
+    """
+    n, _, height, width = images.shape
+    margin = max(1, width // 8)
+    rows = torch.randint(2 * margin + 1, (n, 1), generator=generator) + torch.arange(height)
+    columns = torch.randint(2 * margin + 1, (n, 1), generator=generator) + torch.arange(width)
+    mirrored = torch.rand(n, 1, generator=generator) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    which = torch.arange(n)[:, None, None]
+    padded = F.pad(images, [margin] * 4)
+    # the channel axis, sliced between index tensors, comes last
+    return padded[which, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
