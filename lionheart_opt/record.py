@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lionheart_opt.errors import InputError
@@ -150,15 +151,18 @@ class Record:
             self.study.tell(trial, state=TrialState.FAIL)
             return True
         candidate = Candidate.from_json(trial.user_attrs["lineage"])
-        with heartbeat(lambda: _sign(trial)):
+        # SQLite lets two processes claim one trial in the same moment: both find the same answer, and
+        # whoever is second finds the trial finished.
+        with suppress(UpdateFinishedTrialError), heartbeat(lambda: _sign(trial)):
             try:
                 on_start(candidate)
                 evaluation = self.problem.evaluate(candidate)
             except BaseException as error:
-                trial.set_user_attr("failure", repr(error))
-                self.study.tell(trial, state=TrialState.FAIL)
+                with suppress(UpdateFinishedTrialError):
+                    trial.set_user_attr("failure", repr(error))
+                    self.study.tell(trial, state=TrialState.FAIL)
                 raise
-        self._write(trial, evaluation)
+            self._write(trial, evaluation)
         return True
 
     def heal(self) -> int:
@@ -167,8 +171,9 @@ class Record:
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             reason = _death(trial)
             if reason:
-                self.study.tell(trial.number, state=TrialState.FAIL)
-                healed += 1
+                with suppress(UpdateFinishedTrialError):  # it ended after all
+                    self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+                    healed += 1
         return healed
 
     def pending(self) -> int:
@@ -203,7 +208,7 @@ class Record:
             trial.set_user_attr(key, value)
         for name, violation in evaluation.violations.items():
             trial.set_constraint(name, violation)
-        self.study.tell(trial, list(evaluation.objectives.values()))
+        self.study.tell(trial, list(evaluation.objectives.values()), skip_if_finished=True)
 
     def _read_back(self, trial: FrozenTrial) -> Recorded:
         candidate = Candidate.from_json(trial.user_attrs["lineage"])
@@ -272,8 +277,9 @@ def heartbeat(beat: Callable[[], None]) -> Iterator[None]:
     stop = threading.Event()
 
     def keep_beating() -> None:
-        while not stop.wait(HEARTBEAT_S):
-            beat()
+        with suppress(UpdateFinishedTrialError):  # another process finished the trial
+            while not stop.wait(HEARTBEAT_S):
+                beat()
 
     beat()
     thread = threading.Thread(target=keep_beating, daemon=True)
