@@ -244,7 +244,8 @@ def drift_figure(runs: Sequence[Run]) -> Figure:
     axes.set_xscale("log")
     axes.set_xlabel("time after programming (s)")
     axes.set_ylabel("accuracy drop (points)")
-    axes.legend(bbox_to_anchor=(1.02, 1), loc="upper left")
+    if shown:
+        axes.legend(bbox_to_anchor=(1.02, 1), loc="upper left")
     return figure
 
 
