@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from lionheart_opt.protocols import Accuracy, Cost, Fidelity, LayerCost
 from lionheart_opt.space import every_mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.tables import CostTables
-from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
+from lionheart_opt.workload import INPUT, Layer, Mvm, Shape, Unit, Workload
 
 _SOURCE = "made up"
 _TARGETS = {
@@ -85,6 +85,70 @@ def synthetic_workload(macs: Sequence[int], name: str = "synthetic") -> Workload
             )
             last = skipped = f"add{k}"
     return Workload(name=name, layers=tuple(layers), units=tuple(units))
+
+
+def convolutional_workload(channels: Sequence[int] = (16, 24, 40), side: int = 8) -> Workload:
+    """A small residual network: two convolutions, a skip connection, pooling, one linear layer.
+
+    Args:
+        channels: of the two convolutions and of the linear layer's result.
+        side: pixels of the square input.
+    """
+    first, second, classes = channels
+    image, wide = (1, first, side, side), (1, second, side, side)
+
+    def convolution(name: str, source: str, inside: int, outside: int) -> Layer:
+        return Layer(
+            name=name,
+            kind="conv2d",
+            module=name,
+            inputs=(source,),
+            input_shapes=((1, inside, side, side),),
+            output_shape=(1, outside, side, side),
+            macs=inside * outside * 9 * side * side,
+            weight_count=inside * outside * 9,
+            mvm=Mvm(rows=inside * 9, columns=outside, count=side * side),
+            kernel=(3, 3),
+            stride=(1, 1),
+            padding=(1, 1),
+        )
+
+    def plain(name: str, kind: str, sources: tuple[str, ...], shape: Shape) -> Layer:
+        return Layer(
+            name=name,
+            kind=kind,
+            module="",
+            inputs=sources,
+            input_shapes=(shape,) * len(sources),
+            output_shape=shape,
+        )
+
+    layers = (
+        convolution("conv1", INPUT, 3, first),
+        plain("relu1", "relu", ("conv1",), image),
+        convolution("conv2", "relu1", first, second),
+        convolution("shortcut", "relu1", first, second),
+        plain("add", "add", ("conv2", "shortcut"), wide),
+        replace(
+            plain("pool", "avg_pool2d", ("add",), wide),
+            output_shape=(1, second),
+            kernel=(side,) * 2,
+        ),
+        Layer(
+            name="fc",
+            kind="linear",
+            module="fc",
+            inputs=("pool",),
+            input_shapes=((1, second),),
+            output_shape=(1, classes),
+            macs=second * classes,
+            weight_count=second * classes,
+            bias_count=classes,
+            mvm=Mvm(rows=second, columns=classes, count=1),
+        ),
+    )
+    units = tuple(Unit(name=one.name, layers=(one.name,)) for one in layers if one.mvm)
+    return Workload(name="convolutional", layers=layers, units=units)
 
 
 def synthetic_system(targets: Sequence[str] = ("cpu", "tile")) -> System:
@@ -204,13 +268,14 @@ class SyntheticOracle:
         """Samples; draw k has the same noise in every mapping (common random numbers)."""
         on = np.array([candidate.mapping[unit] in self.analog for unit in self.units], dtype=float)
         terms = self.single[fidelity.training] * on
-        noise = np.array(
+        mean = terms.sum() + on @ self.pair @ on
+        drops = np.array(
             [
-                np.random.default_rng([seed, draw]).normal(size=len(self.units))
+                mean
+                + self.noise * np.random.default_rng([seed, draw]).normal(size=len(terms)) @ terms
                 for draw in range(*fidelity.draws)
             ]
         )
-        drops = terms.sum() + on @ self.pair @ on + self.noise * noise @ terms
         later = np.array([0.8 if time == self.times_s[0] else 1.0 for time in self.times_s])
         share = 1.0 - np.exp(-np.maximum(drops, 0.0)[:, None] * later / self.baseline)
         training_s = {"none": 0.0, "one_shot": 0.0, "short": 60.0, "full": 600.0}
@@ -219,7 +284,7 @@ class SyntheticOracle:
             times_s=self.times_s,
             baseline=self.baseline,
             training_s=training_s[fidelity.training],
-            evaluation_s=2.0 * len(noise),
+            evaluation_s=2.0 * len(drops),
         )
 
 

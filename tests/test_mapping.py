@@ -1,0 +1,109 @@
+"""Mappings are values; candidates carry the whole lineage of their weights."""
+
+import json
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies_hypothesis import candidates, mappings, names
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate, Mapping
+
+
+@given(mappings(), st.randoms())
+def test_equality_does_not_depend_on_the_order_of_units(mapping: Mapping, shuffle) -> None:
+    items = list(mapping.assignments)
+    shuffle.shuffle(items)
+    other = Mapping(tuple(items))
+    assert other == mapping
+    assert hash(other) == hash(mapping)
+    assert other.digest == mapping.digest
+
+
+@given(mappings())
+def test_json_round_trip(mapping: Mapping) -> None:
+    assert Mapping.of(json.loads(json.dumps(mapping.to_json()))) == mapping
+
+
+@given(mappings(), st.data())
+def test_a_move_changes_one_unit_and_leaves_the_original(mapping: Mapping, data) -> None:
+    unit = data.draw(st.sampled_from(list(mapping)))
+    target = data.draw(names)
+    before = mapping.to_json()
+    moved = mapping.move(unit, target)
+    assert moved.to_json() == {**before, unit: target}
+    assert mapping.to_json() == before
+    assert (moved == mapping) == (before[unit] == target)
+    assert (moved.digest == mapping.digest) == (moved == mapping)
+    assert moved.move(unit, before[unit]) == mapping
+
+
+@given(mappings())
+def test_units_on_divides_the_units(mapping: Mapping) -> None:
+    targets = set(mapping.to_json().values())
+    assert sorted(unit for name in targets for unit in mapping.units_on(name)) == sorted(mapping)
+    assert len(mapping) == len(list(mapping))
+    assert all(unit in mapping.units_on(mapping[unit]) for unit in mapping)
+
+
+def test_a_unit_that_does_not_exist_is_refused_with_the_nearest_names() -> None:
+    mapping = Mapping.of({"conv1": "cpu", "conv2": "tile"})
+    with pytest.raises(InputError, match=r"unknown unit 'conv3' .*did you mean 'conv"):
+        mapping["conv3"]
+    with pytest.raises(InputError, match="unknown unit 'conv3'"):
+        mapping.move("conv3", "cpu")
+
+
+def test_a_unit_cannot_be_assigned_twice() -> None:
+    with pytest.raises(ValueError, match="twice"):
+        Mapping((("a", "cpu"), ("a", "tile")))
+
+
+def test_mappings_cannot_be_changed() -> None:
+    mapping = Mapping.of({"a": "cpu"})
+    with pytest.raises(FrozenInstanceError):
+        mapping.assignments = ()
+
+
+@given(candidates())
+def test_candidate_json_round_trip(candidate: Candidate) -> None:
+    again = Candidate.from_json(json.loads(json.dumps(candidate.to_json())))
+    assert again == candidate
+    assert again.digest == candidate.digest
+
+
+@given(candidates(), candidates())
+def test_equal_digests_mean_equal_lineages(one: Candidate, other: Candidate) -> None:
+    assert (one.digest == other.digest) == (one == other)
+
+
+@given(candidates(), candidates())
+def test_the_digest_covers_parent_and_training(one: Candidate, other: Candidate) -> None:
+    child = Candidate(one.mapping, parent=one)
+    assert child.digest != Candidate(one.mapping, parent=None).digest
+    assert (child.digest == Candidate(one.mapping, parent=other).digest) == (one == other)
+    assert one.with_training("one_shot").digest != one.with_training("full").digest
+    assert one.with_training("one_shot").mapping == one.mapping
+
+
+def test_a_moved_candidate_starts_from_the_one_it_was_moved_from() -> None:
+    first = Candidate(Mapping.of({"a": "cpu", "b": "cpu"}), training="short")
+    second = first.move("a", "tile")
+    assert second.parent == first
+    assert second.mapping == first.mapping.move("a", "tile")
+    assert second.training == "short"
+
+
+def test_digests_are_the_same_in_another_process() -> None:
+    code = (
+        "from lionheart_opt import Candidate, Mapping\n"
+        "one = Candidate(Mapping.of({'b': 'tile', 'a': 'cpu'}), training='full')\n"
+        "print(one.move('a', 'tile').digest)"
+    )
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = Candidate(Mapping.of({"a": "cpu", "b": "tile"}), training="full").move("a", "tile")
+    assert there.stdout.strip() == here.digest

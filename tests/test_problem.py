@@ -1,0 +1,187 @@
+"""The problem prices first, asks the oracle only when that can still matter, and names what is broken."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Accuracy, AccuracyOracle, Fidelity
+from lionheart_opt.space import every_mapping, size
+from lionheart_opt.synthetic import SyntheticCosts, synthetic_problem
+from lionheart_opt.system import System
+from lionheart_opt.testing import tiny_problem
+
+
+class Spy:
+    """An oracle that notes what it was asked."""
+
+    def __init__(self, oracle: AccuracyOracle) -> None:
+        self.oracle = oracle
+        self.asked: list[Fidelity] = []
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        self.asked.append(fidelity)
+        return self.oracle.accuracy(candidate, fidelity, seed)
+
+
+def spied(problem: Problem, **changes: object) -> tuple[Problem, Spy]:
+    spy = Spy(problem.oracle)
+    return replace(problem, oracle=spy, **changes), spy
+
+
+def test_choices_start_with_the_host_and_leave_out_what_cannot_run() -> None:
+    problem = tiny_problem(targets=("cpu", "tile", "npu"))
+    assert problem.choices["fc0"] == ("cpu", "tile", "npu")
+    depthwise = replace(problem.workload.layers[0], kind="depthwise_conv2d", mvm=None)
+    workload = replace(problem.workload, layers=(depthwise, *problem.workload.layers[1:]))
+    other = replace(problem, workload=workload)
+    assert other.choices["fc0"] == ("cpu",)
+    assert "fc0" not in [unit.name for unit in other.units]
+    assert other.all_analog["fc0"] == "cpu"
+    assert size(other) == 3**4
+
+
+def test_every_mapping_is_there_once_and_passes_the_check() -> None:
+    problem = tiny_problem(targets=("cpu", "tile", "npu"))
+    mappings = list(every_mapping(problem))
+    assert len(mappings) == len(set(mappings)) == size(problem) == 3**5
+    assert mappings[0] == problem.all_digital
+    for mapping in mappings:
+        problem.check(mapping)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        ({"fc9": "tile"}, "unknown unit 'fc9'"),
+        ({"fc0": "tyle"}, r"unknown target 'tyle' \(did you mean 'tile'\?\)"),
+    ],
+)
+def test_mappings_that_do_not_fit_are_refused(assignments: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        tiny_problem().mapping(assignments)
+
+
+def test_a_target_that_cannot_run_a_unit_is_refused_with_what_can() -> None:
+    problem = tiny_problem()
+    first = replace(problem.workload.layers[0], mvm=None)
+    workload = replace(problem.workload, layers=(first, *problem.workload.layers[1:]))
+    other = replace(problem, workload=workload)
+    with pytest.raises(InputError, match=r"'tile' cannot run unit 'fc0'; allowed: cpu"):
+        other.mapping({"fc0": "tile"})
+
+
+def test_incomplete_mappings_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown unit 'fc1'"):
+        tiny_problem().check(Mapping.of({"fc0": "cpu"}))
+
+
+def test_a_broken_cost_limit_spares_the_oracle() -> None:
+    problem, spy = spied(tiny_problem(), cost_limits={"latency_s": 1e-12})
+    evaluation = problem.evaluate(problem.pretrained(problem.all_digital))
+    assert spy.asked == []
+    assert evaluation.accuracy is None
+    assert evaluation.oracle_s == 0.0
+    assert not evaluation.feasible
+    latency_s = problem.digital_cost.latency_s
+    assert evaluation.violations == {"latency_s": pytest.approx(latency_s / 1e-12 - 1)}
+
+
+def test_draws_are_added_until_the_limit_is_decided() -> None:
+    clear, spy = spied(tiny_problem(max_drop=0.9))
+    clear.evaluate(clear.pretrained(clear.all_analog))
+    assert [one.draws for one in spy.asked] == [(0, 4)]
+
+    estimate = tiny_problem(objectives=("drop",), max_drop=0.9)
+    drop = estimate.evaluate(estimate.pretrained(estimate.all_analog)).objectives["drop"]
+    limit = AccuracyLimit(max_drop=drop, time_s=86_400.0, draws=(2, 4, 8))
+    close, spy = spied(tiny_problem(), accuracy_limit=limit)
+    evaluation = close.evaluate(close.pretrained(close.all_analog))
+    assert [one.draws for one in spy.asked] == [(0, 2), (2, 4), (4, 8)]
+    assert evaluation.accuracy is not None
+    assert len(evaluation.accuracy.samples) == 8
+    assert evaluation.oracle_s == pytest.approx(600.0 + 8 * 2.0)  # trained once
+
+
+def test_training_is_the_candidates_own_or_the_problems() -> None:
+    problem, spy = spied(tiny_problem(), training="short")
+    candidate = problem.pretrained(problem.all_digital)
+    problem.evaluate(candidate)
+    problem.evaluate(candidate.with_training("one_shot"))
+    assert [one.training for one in spy.asked] == ["short", "one_shot"]
+
+
+def test_objectives_come_in_the_order_asked_for() -> None:
+    problem = tiny_problem(objectives=("drop", "energy_j", "latency_s", "interval_s"))
+    evaluation = problem.evaluate(problem.pretrained(problem.all_analog))
+    assert list(evaluation.objectives) == ["drop", "energy_j", "latency_s", "interval_s"]
+    cost = problem.cost(problem.all_analog)
+    assert evaluation.accuracy is not None
+    drops = evaluation.accuracy.drops_at(86_400.0)
+    values = [np.mean(drops), cost.energy_j, cost.latency_s, cost.latency_s]
+    assert list(evaluation.objectives.values()) == pytest.approx(values)
+
+
+def test_an_evaluation_is_read_back_from_its_accuracy() -> None:
+    problem = tiny_problem(objectives=("latency_s", "drop"))
+    for mapping in every_mapping(problem):
+        evaluation = problem.evaluate(problem.pretrained(mapping))
+        again = problem.evaluation(evaluation.candidate, evaluation.accuracy)
+        assert again.objectives == evaluation.objectives
+        assert again.violations == evaluation.violations
+        assert again.oracle_s == evaluation.oracle_s
+
+
+def test_tile_capacity_is_a_named_limit() -> None:
+    problem = tiny_problem()
+    tile = problem.system.target("tile").model_copy(update={"tiles": 3})
+    system = problem.system.model_copy(update={"targets": (problem.system.target("cpu"), tile)})
+    small = replace(problem, system=system, cost_model=SyntheticCosts(system))
+    assert small.evaluate(small.pretrained(small.all_analog)).violations["tiles_tile"] == 2
+    assert small.evaluate(small.pretrained(small.all_digital)).violations["tiles_tile"] == -3
+
+
+def test_analog_mac_ratio() -> None:
+    problem = tiny_problem()
+    assert problem.analog_mac_ratio(problem.all_digital) == 0
+    assert problem.analog_mac_ratio(problem.all_analog) == 1
+    unit = problem.units[0]
+    share = problem.workload.unit_macs(unit) / problem.workload.macs
+    assert problem.analog_mac_ratio(problem.mapping({unit.name: "tile"})) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objectives": ()}, "at least one of latency_s"),
+        (
+            {"objectives": ("latency",)},
+            r"unknown objective 'latency' \(did you mean 'latency_s'\?\)",
+        ),
+        ({"cost_limits": {"drop": 0.1}}, "unknown cost limit 'drop'"),
+    ],
+)
+def test_bad_questions_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(tiny_problem(), **changes)
+
+
+def test_made_up_problems_are_decisions() -> None:
+    """Problems of the tests and benchmarks: all-analog breaks the limit, all-digital keeps it."""
+    for seed in range(5):
+        problem = synthetic_problem(n_units=8, seed=seed)
+        digital = problem.evaluate(problem.pretrained(problem.all_digital))
+        analog = problem.evaluate(problem.pretrained(problem.all_analog))
+        assert digital.feasible and not analog.feasible
+        assert analog.objectives["latency_s"] < digital.objectives["latency_s"]
+
+
+def test_systems_are_read_once() -> None:
+    """`System` is a value: equal systems, equal digests."""
+    system = tiny_problem().system
+    again = System.model_validate(system.model_dump())
+    assert again == system and again.digest == system.digest

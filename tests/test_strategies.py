@@ -1,0 +1,127 @@
+"""Every registered strategy keeps the contract; the plainest ones do what they say."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lionheart_opt import plugins
+from lionheart_opt.errors import InputError
+from lionheart_opt.protocols import Strategy
+from lionheart_opt.space import by_macs_descending, every_mapping
+from lionheart_opt.testing import StrategyContract, brute_force, digests, drive, tiny_problem
+from strategies.fixed import Fixed
+from strategies.mac_greedy import MacGreedy
+from strategies.random import Random
+
+
+class TestRegistered(StrategyContract):
+    @pytest.fixture(params=plugins.available("strategies"))
+    def strategy(self, request: pytest.FixtureRequest) -> Strategy:
+        return plugins.build("strategies", request.param, {})
+
+
+PROPOSALS = """
+from lionheart_opt import plugins
+from lionheart_opt.testing import digests, drive, tiny_problem
+problem = tiny_problem(targets=("cpu", "tile", "npu"), objectives=("latency_s", "drop"), max_drop=0.3)
+for name in plugins.available("strategies"):
+    print(name, *digests(drive(plugins.build("strategies", name, {}), problem, trials=15)))
+"""
+
+
+def test_proposals_do_not_depend_on_the_hash_seed() -> None:
+    """Sets of strings iterate in another order in another process; a resumed run must not notice."""
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", PROPOSALS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for seed in ("1", "2")
+    ]
+    first, second = (run.communicate()[0] for run in runs)
+    assert len(first.splitlines()) == len(plugins.available("strategies"))
+    assert first == second
+
+
+def test_mac_greedy_visits_each_unit_once_and_trains_from_the_last_accepted() -> None:
+    problem = tiny_problem()
+    evaluations = drive(MacGreedy(), problem)
+    assert {one.feasible for one in evaluations} == {True, False}, "the problem has no decision"
+
+    kept = problem.pretrained(problem.all_digital)
+    order = by_macs_descending(problem.workload, problem.units)
+    for unit, evaluation in zip(order, evaluations, strict=True):
+        assert evaluation.candidate == kept.move(unit.name, "tile")
+        if evaluation.feasible:
+            kept = evaluation.candidate
+
+
+def test_mac_greedy_tries_the_cheaper_target_first() -> None:
+    """With an accelerator too: what is refused on the tile is offered to the accelerator."""
+    problem = tiny_problem(targets=("cpu", "npu", "tile"))
+    evaluations = drive(MacGreedy(), problem)
+    largest = by_macs_descending(problem.workload, problem.units)[0].name
+    assert evaluations[0].mapping == problem.mapping({largest: "tile"})
+    refused = [one for one in evaluations if not one.feasible]
+    assert refused
+    for one in refused:
+        after = evaluations[evaluations.index(one) + 1].mapping
+        moved = [unit for unit in after if after[unit] != one.mapping[unit]]
+        assert len(moved) == 1 and after[moved[0]] == "npu"
+    assert "npu" not in problem.system.analog_targets
+
+
+def test_fixed_mappings() -> None:
+    problem = tiny_problem()
+
+    def mapping(given: str | dict[str, str]) -> dict[str, str]:
+        [evaluation] = drive(Fixed(given), problem)
+        return evaluation.mapping.to_json()
+
+    units = [unit.name for unit in problem.units]
+    assert mapping("all-digital") == dict.fromkeys(units, "cpu")
+    assert mapping("all-analog") == dict.fromkeys(units, "tile")
+    ends = {units[0]: "cpu", units[-1]: "cpu"}
+    assert mapping("first-last-digital") == {**dict.fromkeys(units, "tile"), **ends}
+    assert mapping({units[2]: "tile"}) == {**dict.fromkeys(units, "cpu"), units[2]: "tile"}
+
+
+def test_fixed_refuses_what_does_not_exist() -> None:
+    with pytest.raises(
+        InputError, match=r"unknown mapping 'all-analogue' \(did you mean 'all-analog'"
+    ):
+        Fixed("all-analogue")
+    with pytest.raises(InputError, match="unknown unit 'fc9'"):
+        drive(Fixed({"fc9": "tile"}), tiny_problem())
+    with pytest.raises(InputError, match="unknown target 'tiles'"):
+        drive(Fixed({"fc0": "tiles"}), tiny_problem())
+
+
+def test_random_search_covers_the_space_without_repetition() -> None:
+    problem = tiny_problem(targets=("cpu", "tile", "npu"))
+    mappings = [evaluation.mapping for evaluation in drive(Random(), problem)]
+    assert len(mappings) == len(set(mappings)) == 3**5
+    assert set(mappings) == set(every_mapping(problem))
+
+
+def test_random_search_is_uniform() -> None:
+    """First draws of many seeds: each of the 32 mappings about equally often (chi-squared, p = 1e-4)."""
+    problem = tiny_problem()
+    counts = dict.fromkeys(every_mapping(problem), 0)
+    for seed in range(960):
+        [candidate] = next(Random().search(problem, np.random.default_rng(seed)))
+        counts[candidate.mapping] += 1
+    expected = 960 / 32
+    assert sum((count - expected) ** 2 / expected for count in counts.values()) < 69.1
+
+
+def test_the_driver_pays_for_a_candidate_once() -> None:
+    problem = tiny_problem()
+    known = brute_force(problem)
+    assert drive(Random(), problem, record=known) == []
+    assert len(digests(drive(Random(), problem, record=known[:30]))) == 2
