@@ -215,18 +215,19 @@ def run(
     Example: `lionheart-opt run studies/quickstart`
     """
     from lionheart_opt import terminal
+    from lionheart_opt.final import check_incumbent
     from lionheart_opt.studyfile import StudyFile
 
     file = StudyFile.load(study)
     searches = list(file.runs(only or ()))
     for one, _ in searches:
         file.strategy(one)  # a mistake in the last strategy must not show after hours
-    _ = file.oracle
     try:
-        with terminal.Watch() as watch:
+        with terminal.Watch(file.oracle) as watch:
             for one, seed in searches:
                 search = file.search(one, seed)
                 watch.ended(search.run(watch.start(search)))
+                check_incumbent(search.record, file.oracle)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt run {study}", err=True)
         raise typer.Exit(130) from None
@@ -335,10 +336,17 @@ def _load(study: Path) -> StudyFile:
 
 
 def _runs(file: StudyFile) -> list[Run]:
+    from lionheart_opt.final import final_checks
     from lionheart_opt.report import Run
 
     runs = [
-        Run(label=one.name, seed=seed, problem=file.problem, evaluations=record.evaluations())
+        Run(
+            label=one.name,
+            seed=seed,
+            problem=file.problem,
+            evaluations=record.evaluations(),
+            checks=final_checks(record),
+        )
         for one, seed, record in file.records()
     ]
     if not runs:

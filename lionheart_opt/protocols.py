@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import fsum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -133,6 +133,17 @@ class Accuracy:
             evaluation_s=self.evaluation_s + more.evaluation_s,
             note=self.note or more.note,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` gives equal samples back."""
+        return {**vars(self), "samples": self.samples.tolist(), "times_s": list(self.times_s)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Accuracy:
+        """The accuracy of `to_json`'s data."""
+        times_s = tuple(data["times_s"])
+        samples = np.array(data["samples"], dtype=float).reshape(-1, len(times_s))
+        return Accuracy(**{**data, "samples": samples, "times_s": times_s})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

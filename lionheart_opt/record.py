@@ -196,14 +196,7 @@ class Record:
             "training": evaluation.candidate.training or self.problem.training,
         }
         if accuracy is not None:
-            attributes["accuracy"] = {
-                "samples": accuracy.samples.tolist(),
-                "times_s": list(accuracy.times_s),
-                "baseline": accuracy.baseline,
-                "training_s": accuracy.training_s,
-                "evaluation_s": accuracy.evaluation_s,
-                "note": accuracy.note,
-            }
+            attributes["accuracy"] = accuracy.to_json()
         for key, value in attributes.items():
             trial.set_user_attr(key, value)
         for name, violation in evaluation.violations.items():
@@ -214,17 +207,7 @@ class Record:
         candidate = Candidate.from_json(trial.user_attrs["lineage"])
         accuracy = None
         if "accuracy" in trial.user_attrs:
-            stored = trial.user_attrs["accuracy"]
-            accuracy = Accuracy(
-                samples=np.array(stored["samples"], dtype=float).reshape(
-                    -1, len(stored["times_s"])
-                ),
-                times_s=tuple(stored["times_s"]),
-                baseline=stored["baseline"],
-                training_s=stored["training_s"],
-                evaluation_s=stored["evaluation_s"],
-                note=stored["note"],
-            )
+            accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
         evaluation = self.problem.evaluation(candidate, accuracy)
         if not np.allclose(list(evaluation.objectives.values()), trial.values, rtol=1e-9, atol=0):
             raise InputError(

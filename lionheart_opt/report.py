@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Cost, Evaluation
+from lionheart_opt.protocols import Accuracy, Cost, Evaluation
 from lionheart_opt.space import Space
 from lionheart_opt.study import incumbent
 
@@ -31,12 +31,14 @@ class Run:
         seed: of the strategy.
         problem: what it answers.
         evaluations: in the order in which they were proposed.
+        checks: of the incumbent: name (`test`, ...) -> samples; see `lionheart_opt.final`.
     """
 
     label: str
     seed: int
     problem: Problem
     evaluations: Sequence[Evaluation]
+    checks: dict[str, Accuracy] = field(default_factory=dict)
 
     @property
     def oracle_s(self) -> float:
@@ -54,6 +56,12 @@ def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
     if evaluation.accuracy is None:
         return None
     return problem.accuracy_limit.bounds(evaluation.accuracy).estimate
+
+
+def check_drops(run: Run) -> dict[str, float]:
+    """Name of each final check -> mean drop of the incumbent at the limit's time."""
+    limit = run.problem.accuracy_limit
+    return {name: limit.bounds(accuracy).estimate for name, accuracy in run.checks.items()}
 
 
 def gains(problem: Problem, cost: Cost) -> tuple[float, float]:
@@ -162,6 +170,8 @@ def _compare_row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
     def median(key: str) -> float | None:
         return float(np.median([row[key] for row in found])) if found else None
 
+    names = dict.fromkeys(name for run in runs for name in run.checks)
+    drops = [check_drops(run) for run in runs]
     low, middle, high = np.quantile(volumes, [0.25, 0.5, 0.75])
     return {
         "strategy": label,
@@ -170,6 +180,9 @@ def _compare_row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
         "trials": float(np.median([row["trials"] for row in rows])),
         "oracle_seconds": float(np.median([row["oracle_seconds"] for row in rows])),
         "drop": median("drop"),
+        "drop_in_checks": {
+            name: float(np.median([one[name] for one in drops if name in one])) for name in names
+        },
         "speedup": median("speedup"),
         "energy_gain": median("energy_gain"),
         "analog_mac_ratio": median("analog_mac_ratio"),

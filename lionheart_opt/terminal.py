@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import (
@@ -21,6 +21,7 @@ from rich.table import Table
 from lionheart_opt import report
 
 if TYPE_CHECKING:
+    from lionheart_opt.protocols import AccuracyOracle
     from lionheart_opt.report import Run
     from lionheart_opt.study import Progress as SearchProgress
     from lionheart_opt.study import Study, Watcher
@@ -198,6 +199,8 @@ def print_show(runs: Sequence[Run]) -> None:
         if run.best is not None and run.best.accuracy is not None:
             bounds = run.problem.accuracy_limit.bounds(run.best.accuracy)
             drop += f" ± {100 * (bounds.high - bounds.estimate):.2f}"
+        for name, checked in report.check_drops(run).items():
+            drop += f"\n{name}: {_points(checked)}"
         mapping = report.short(run.problem, run.best.mapping) if run.best else "nothing feasible"
         table.add_row(
             row["strategy"],
@@ -224,6 +227,7 @@ def print_compare(rows: Sequence[dict[str, Any]]) -> None:
         ">oracle",
         ">feasible",
         ">drop (points)",
+        ">in checks",
         ">speed-up",
         ">energy gain",
         ">analog MACs",
@@ -239,6 +243,7 @@ def print_compare(rows: Sequence[dict[str, Any]]) -> None:
             seconds(row["oracle_seconds"]),
             f"{row['seeds_feasible']} of {row['seeds']}",
             _points(row["drop"]),
+            "\n".join(f"{name} {_points(drop)}" for name, drop in row["drop_in_checks"].items()),
             _times(row["speedup"]),
             _times(row["energy_gain"]),
             _percent(row["analog_mac_ratio"]),
@@ -248,17 +253,28 @@ def print_compare(rows: Sequence[dict[str, Any]]) -> None:
     out.print(table)
     out.print(
         "Medians over seeds of each search's incumbent (the fastest mapping that surely keeps the "
-        "limit). Drop: validation, mean over programming draws. Hypervolume: share of the box "
+        "limit). Drop: validation, mean over programming draws; checks: the same mapping on test data "
+        "with fresh draws. Hypervolume: share of the box "
         f"between (all-digital's time, {100 * report.REFERENCE_DROP:g} points) and (0, 0) that the "
         "evaluated mappings dominate.",
         style="dim",
     )
 
 
+@runtime_checkable
+class ReportsTraining(Protocol):
+    """An oracle that says how far a training is."""
+
+    def watch(self, report: Callable[[str], None]) -> None:
+        """Have `report` called with a line now and then."""
+        ...
+
+
 class Watch:
     """Progress bars, one a search, with the time left; a plain line an answer where piped."""
 
-    def __init__(self) -> None:
+    def __init__(self, oracle: AccuracyOracle) -> None:
+        self._oracle = oracle
         self._console = console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -294,9 +310,8 @@ class Watch:
         )
         problem, budget = study.problem, study.budget
         begun, already = time.monotonic(), len(study.record.finished())
-        watch_training = getattr(problem.oracle, "watch", None)
-        if watch_training is not None:
-            watch_training(lambda text: self._progress.update(self._task, doing=text))
+        if isinstance(self._oracle, ReportsTraining):
+            self._oracle.watch(lambda text: self._progress.update(self._task, doing=text))
 
         def left(trials: int, oracle_s: float) -> str:
             done = trials - already
