@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, cast
@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from aihwkit.nn import AnalogConv2d, AnalogLinear
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from lionheart_opt.errors import InputError
@@ -18,28 +19,28 @@ from lionheart_opt.oracle.seeds import seeded
 
 
 class AnalogNetwork(nn.Module):
-    """A network some of whose modules are aihwkit's analog layers.
+    """A network some of whose modules are analog.
 
     Putting it into training mode takes the programmed and drifted weights out again, so that
     training continues from the trained ones.
 
     Args:
-        network: the network, analog layers in place.
-        layers: path of each analog module -> its aihwkit layer.
-        aliases: every path of an analog module -> its first one (a module may be used twice).
+        network: the network, analog modules in place.
+        analog: path -> analog module.
+        aliases: every path of an analog module -> its path in `analog` (a module may be used twice).
         shapes: name -> shape in the state dict of the floating-point network, in its order.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        layers: dict[str, Any],
+        analog: dict[str, AnalogModule],
         aliases: dict[str, str],
         shapes: dict[str, torch.Size],
     ) -> None:
         super().__init__()
         self.network = network
-        self.layers = layers
+        self.analog = analog
         self.aliases = aliases
         self.shapes = shapes
 
@@ -50,10 +51,116 @@ class AnalogNetwork(nn.Module):
     def train(self, mode: bool = True) -> AnalogNetwork:
         """As `nn.Module.train`; training mode restores the trained weights of every tile."""
         if mode:
-            for layer in self.layers.values():
-                _restore(layer)
+            for module in self.analog.values():
+                module.restore()
         super().train(mode)
         return self
+
+
+class AnalogModule(nn.Module):
+    """An aihwkit layer in the place of a `nn.Linear`, `nn.Conv1d` or `nn.Conv2d`.
+
+    It adds what aihwkit's two-dimensional layer on torch tiles lacks (one dimension, other paddings
+    than zeros) and, for one-shot training, the ideal forward pass.
+
+    Args:
+        module: the floating-point module.
+        rpu_config: an aihwkit `TorchInferenceRPUConfig`.
+    """
+
+    def __init__(self, module: nn.Module, rpu_config: Any) -> None:
+        super().__init__()
+        self.ideal = False
+        self._original = [module]  # in a list: its parameters are not this module's
+        self.one_dimensional = isinstance(module, nn.Conv1d)
+        self.padding: list[int] = []  # as torch pads: last dimension first, both sides
+        # what aihwkit draws here (initial weights, spread of output noise) is the same every time
+        with seeded(0, torch.device("cpu")):
+            self.layer = self._layer(module, rpu_config)
+        ranges = getattr(module, INPUT_RANGES, None)
+        if ranges is not None:
+            for tile, (value, batches) in zip(self.tiles, ranges.tolist(), strict=True):
+                tile.set_input_range(value)
+                tile.input_range_update_idx.data.fill_(batches)
+
+    def _layer(self, module: nn.Module, rpu_config: Any) -> Any:
+        if isinstance(module, nn.Linear):
+            return AnalogLinear.from_digital(module, rpu_config)
+        convolution = cast("nn.Conv1d | nn.Conv2d", module)
+        self.padding = list(convolution._reversed_padding_repeated_twice)
+        self.mode = convolution.padding_mode.replace("zeros", "constant")
+        row = (1,) if self.one_dimensional else ()
+        layer = AnalogConv2d(
+            convolution.in_channels,
+            convolution.out_channels,
+            (*row, *convolution.kernel_size),
+            stride=(*row, *convolution.stride),
+            dilation=(*row, *convolution.dilation),
+            bias=convolution.bias is not None,
+            rpu_config=rpu_config,
+        )
+        layer.set_weights(convolution.weight, convolution.bias)
+        return layer.to(convolution.weight.device)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The analog forward pass, or the floating-point one of the same weights if `ideal`."""
+        if self.ideal:
+            return cast(torch.Tensor, functional_call(self._original[0], self._parameters_now(), x))
+        if self.padding:
+            x = F.pad(x, self.padding, mode=self.mode)
+        if self.one_dimensional:
+            return cast(torch.Tensor, self.layer(x.unsqueeze(-2)).squeeze(-2))
+        return cast(torch.Tensor, self.layer(x))
+
+    @property
+    def tiles(self) -> list[Any]:
+        """The aihwkit tiles, input splits first."""
+        return list(self.layer.analog_tiles())
+
+    def _parameters_now(self) -> dict[str, torch.Tensor]:
+        """Weight and bias as differentiable functions of what is on the tiles and behind them."""
+        array = getattr(self.layer.analog_module, "array", None)
+        grid = array if array is not None else [[self.layer.analog_module]]
+        weight = torch.cat([torch.cat([_scaled(tile) for tile in row]) for row in grid], dim=1)
+        parameters = {"weight": weight.view_as(cast(torch.Tensor, self._original[0].weight))}
+        if self.layer.analog_module.bias is not None:
+            parameters["bias"] = self.layer.analog_module.bias
+        return parameters
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Trained weight, bias and input ranges, whatever is programmed now."""
+        with self._trained_weights():
+            tensors = self._parameters_now()
+        ranges = [
+            torch.cat([tile.input_range, tile.input_range_update_idx])
+            for tile in self.tiles
+            if tile.input_range is not None
+        ]
+        return tensors | ({INPUT_RANGES: torch.stack(ranges)} if ranges else {})
+
+    @contextmanager
+    def _trained_weights(self) -> Iterator[None]:
+        """The tiles hold the trained weights inside, and what they held before outside."""
+        programmed = [t for t in self.tiles if t.reference_combined_weights is not None]
+        now = [tile.tile.get_weights() for tile in programmed]
+        for tile in programmed:
+            tile.tile.set_weights(tile.reference_combined_weights)
+        yield
+        for tile, weights in zip(programmed, now, strict=True):
+            tile.tile.set_weights(weights)
+
+    def restore(self) -> None:
+        """Back to the trained weights; nothing is programmed any more.
+
+        Otherwise aihwkit would keep its first programming for good, and train on from drifted
+        weights.
+        """
+        for tile in self.tiles:
+            if tile.reference_combined_weights is not None:
+                tile.tile.set_weights(tile.reference_combined_weights)
+                tile.reference_combined_weights = None
+                tile.programmed_weights = None
+                tile.drift_noise_parameters = None
 
 
 class AihwkitEngine:
@@ -67,164 +174,95 @@ class AihwkitEngine:
         """
         network = deepcopy(model)
         shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-        first = {id(_submodule(network, path)): path for path in reversed(modules)}
+        wanted = {id(_convertible(network, path)): path for path in reversed(modules)}
+        analog: dict[str, AnalogModule] = {}
         aliases: dict[str, str] = {}
-        layers: dict[str, Any] = {}
-        replacements: dict[str, nn.Module] = {}
         for path, module in list(network.named_modules(remove_duplicate=False)):
-            if id(module) not in first:
-                continue
-            aliases[path] = first[id(module)]
-            if aliases[path] not in layers:
-                layers[aliases[path]], replacements[aliases[path]] = _convert(
-                    aliases[path], module, rpu_config
-                )
+            if id(module) in wanted:
+                aliases[path] = wanted[id(module)]
+                if aliases[path] not in analog:
+                    analog[aliases[path]] = AnalogModule(module, rpu_config)
         for path, original in aliases.items():
-            if not path:
-                network = replacements[original]
-                continue
             parent, _, name = path.rpartition(".")
-            setattr(network.get_submodule(parent), name, replacements[original])
-        return AnalogNetwork(network, layers, aliases, shapes)
+            if name:
+                setattr(network.get_submodule(parent), name, analog[original])
+            else:
+                network = analog[original]
+        return AnalogNetwork(network, analog, aliases, shapes)
+
+    def set_ideal(self, analog: nn.Module, modules: Collection[str]) -> None:
+        """See `Engine.set_ideal`."""
+        for path, module in cast(AnalogNetwork, analog).analog.items():
+            module.ideal = path in modules
 
     def after_step(self, analog: nn.Module) -> None:
         """See `Engine.after_step`."""
-        for layer in cast(AnalogNetwork, analog).layers.values():
-            for tile in layer.analog_tiles():
-                tile.post_update_step()
+        for module in cast(AnalogNetwork, analog).analog.values():
+            for tile in module.tiles:
+                _after_step(tile)
 
+    @torch.no_grad()
     def weights(self, analog: nn.Module) -> dict[str, torch.Tensor]:
         """See `Engine.weights`."""
         analog = cast(AnalogNetwork, analog)
         tensors: dict[str, torch.Tensor] = {}
         tensors |= dict(analog.network.named_parameters(remove_duplicate=False))
         tensors |= dict(analog.network.named_buffers(remove_duplicate=False))
-        trained = {path: _tensors(layer) for path, layer in analog.layers.items()}
-        shapes = dict(analog.shapes)
+        trained = {path: module.tensors() for path, module in analog.analog.items()}
+        names = list(analog.shapes)
         for path, original in analog.aliases.items():
             for key, tensor in trained[original].items():
                 name = f"{path}.{key}" if path else key
                 tensors[name] = tensor
-                shapes.setdefault(name, tensor.shape)  # input ranges may be new
-        return {
-            name: tensors[name].detach().to("cpu", copy=True).reshape(shape)
-            for name, shape in shapes.items()
-        }
+                if name not in analog.shapes:  # input ranges that are new
+                    names.append(name)
+        return {name: tensors[name].detach().to("cpu", copy=True) for name in names}
 
     def program(self, analog: nn.Module, seeds: dict[str, int]) -> None:
         """See `Engine.program`."""
-        for path, layer in cast(AnalogNetwork, analog).layers.items():
-            tiles = list(layer.analog_tiles())
+        for path, module in cast(AnalogNetwork, analog).analog.items():
+            tiles = module.tiles
             with seeded(seeds[path], tiles[0].device):
                 for tile in tiles:
                     tile.program_weights()
 
     def drift(self, analog: nn.Module, time_s: float, seeds: dict[str, int]) -> None:
         """See `Engine.drift`."""
-        for path, layer in cast(AnalogNetwork, analog).layers.items():
-            tiles = list(layer.analog_tiles())
+        for path, module in cast(AnalogNetwork, analog).analog.items():
+            tiles = module.tiles
             with seeded(seeds[path], tiles[0].device):
                 for tile in tiles:
                     tile.drift_weights(time_s)
 
 
-class _Convolution(nn.Module):
-    """What aihwkit's two-dimensional layer on torch tiles lacks: one dimension, other paddings."""
-
-    def __init__(self, layer: AnalogConv2d, module: nn.Conv1d | nn.Conv2d) -> None:
-        super().__init__()
-        self.layer = layer
-        self.one_dimensional = isinstance(module, nn.Conv1d)
-        # as torch pads: last dimension first, both sides
-        self.padding = list(module._reversed_padding_repeated_twice)
-        self.mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.pad(x, self.padding, mode=self.mode)
-        if not self.one_dimensional:
-            return cast(torch.Tensor, self.layer(x))
-        return cast(torch.Tensor, self.layer(x.unsqueeze(-2)).squeeze(-2))
-
-
-def _submodule(network: nn.Module, path: str) -> nn.Module:
+def _convertible(network: nn.Module, path: str) -> nn.Module:
+    """The module of that path, if it has an analog layer."""
     try:
-        return network.get_submodule(path)
+        module = network.get_submodule(path)
     except AttributeError as error:
         raise InputError(f"the network has no module {path!r}") from error
-
-
-def _convert(path: str, module: nn.Module, rpu_config: Any) -> tuple[Any, nn.Module]:
-    """The analog layer with the weights of `module`, and what takes the module's place."""
-    with torch.random.fork_rng(devices=[]):  # aihwkit draws initial weights before it sets them
-        if type(module) is nn.Linear:
-            layer = AnalogLinear.from_digital(module, rpu_config)
-            return _with_ranges(layer, module), layer
-        if type(module) not in {nn.Conv1d, nn.Conv2d} or cast(nn.Conv2d, module).groups != 1:
-            raise InputError(
-                f"module {path!r} ({type(module).__name__}) cannot be analog; "
-                "allowed: Linear, Conv1d and Conv2d with one group"
-            )
-        convolution = cast("nn.Conv1d | nn.Conv2d", module)
-        rows = (1,) if isinstance(module, nn.Conv1d) else ()
-        layer = AnalogConv2d(
-            convolution.in_channels,
-            convolution.out_channels,
-            (*rows, *convolution.kernel_size),
-            stride=(*rows, *convolution.stride),
-            dilation=(*rows, *convolution.dilation),
-            bias=convolution.bias is not None,
-            rpu_config=rpu_config,
+    # not subclasses: their forward pass may be another one
+    if type(module) not in {nn.Linear, nn.Conv1d, nn.Conv2d} or getattr(module, "groups", 1) != 1:
+        raise InputError(
+            f"module {path!r} ({type(module).__name__}) cannot be analog; "
+            "allowed: Linear, Conv1d and Conv2d with one group"
         )
-        layer.set_weights(convolution.weight, convolution.bias)
-        layer = layer.to(convolution.weight.device)
-        return _with_ranges(layer, module), _Convolution(layer, convolution)
+    return module
 
 
-def _with_ranges(layer: Any, module: nn.Module) -> Any:
-    """The layer with the input ranges that the floating-point module carries, if any."""
-    ranges = getattr(module, INPUT_RANGES, None)
-    if ranges is not None:
-        for tile, (value, batches) in zip(layer.analog_tiles(), ranges.tolist(), strict=True):
-            tile.set_input_range(value)
-            tile.input_range_update_idx.data.fill_(batches)
-    return layer
+def _scaled(tile: Any) -> torch.Tensor:
+    """A tile's weights with its digital scales applied, shape (out, in); differentiable."""
+    weight: torch.Tensor = tile.tile.weight
+    for scale in (tile.mapping_scales, tile.out_scaling_alpha):
+        if scale is not None:
+            weight = weight * scale.view(-1, 1)
+    return weight
 
 
-def _tensors(layer: Any) -> dict[str, torch.Tensor]:
-    """Trained weight, bias and input ranges of a layer, whatever it is programmed with now."""
-    with _trained(layer):
-        weight, bias = layer.get_weights()
-    tensors = {"weight": weight}
-    if bias is not None:
-        tensors["bias"] = bias
-    ranges = [
-        torch.cat([tile.input_range.detach(), tile.input_range_update_idx.detach()])
-        for tile in layer.analog_tiles()
-        if tile.input_range is not None
-    ]
-    return tensors | ({INPUT_RANGES: torch.stack(ranges)} if ranges else {})
-
-
-@contextmanager
-def _trained(layer: Any) -> Iterator[None]:
-    """The layer's tiles with the trained weights inside, as they were outside."""
-    tiles = [tile for tile in layer.analog_tiles() if tile.reference_combined_weights is not None]
-    current = [tile.tile.get_weights() for tile in tiles]
-    for tile in tiles:
-        tile.tile.set_weights(tile.reference_combined_weights)
-    yield
-    for tile, weights in zip(tiles, current, strict=True):
-        tile.tile.set_weights(weights)
-
-
-def _restore(layer: Any) -> None:
-    """Back to the trained weights; nothing is programmed any more.
-
-    aihwkit keeps the first programming for good otherwise, and trains on from drifted weights.
-    """
-    for tile in layer.analog_tiles():
-        if tile.reference_combined_weights is not None:
-            tile.tile.set_weights(tile.reference_combined_weights)
-            tile.reference_combined_weights = None
-            tile.programmed_weights = None
-            tile.drift_noise_parameters = None
+def _after_step(tile: Any) -> None:
+    """Clip and re-map, also where aihwkit divides by the zero maximum of a column without weights."""
+    tile.post_update_step()
+    scales = tile.mapping_scales
+    if scales is not None and bool((scales == 0.0).any()):
+        tile.tile.weight.data[(scales == 0.0).expand(tile.out_size)] = 0.0
+        tile.set_scales(torch.where(scales == 0.0, 1.0, scales))

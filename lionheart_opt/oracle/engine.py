@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -36,6 +36,18 @@ class Engine(Protocol):
             model: floating-point network, left untouched.
             modules: paths of `nn.Linear`, `nn.Conv1d`, `nn.Conv2d` modules.
             rpu_config: an aihwkit `TorchInferenceRPUConfig`.
+        """
+        ...
+
+    def set_ideal(self, analog: nn.Module, modules: Collection[str]) -> None:
+        """Let these modules, and no others, compute as in the floating-point network.
+
+        With the weights that are on their tiles, differentiable: one-shot training has other modules
+        analog in every batch.
+
+        Args:
+            analog: what `analog` returned, in training mode.
+            modules: paths among the analog ones.
         """
         ...
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -18,12 +18,13 @@ from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.oracle.engine import Engine, engine
+from lionheart_opt.oracle.measurement import measure, score
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.splits import Examples, Splits, split
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore, load_weights, weights_digest
-from lionheart_opt.oracle.training import Job, Progress, train, with_weights
+from lionheart_opt.oracle.training import Job, Progress, reestimate_batch_norm, train, with_weights
 from lionheart_opt.protocols import Accuracy, Fidelity
 from lionheart_opt.system import first_problem
 from lionheart_opt.workload import Workload
@@ -31,8 +32,14 @@ from lionheart_opt.workload import Workload
 if TYPE_CHECKING:
     from lionheart_opt.studyfile import OracleContext
 
+#: The held-out parts of the data.
+Part = Literal["validation", "test"]
+
 #: Part of every digest of trained weights; raised when training comes to mean something else.
 FORMAT = 1
+
+#: Batches over which batch-norm statistics of a mapping are estimated (one-shot weights).
+BATCH_NORM_BATCHES = 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,7 +51,8 @@ class HatOracle:
     - `none`: the weights that it starts from: its parent's, or the pretrained ones.
     - `short`, `full`: all weights of the network, digital layers included, trained with noise in
       the analog ones, from the weights that it starts from.
-    - `one_shot`: trained once for all mappings.
+    - `one_shot`: trained once for all mappings, with a random mapping in every batch; each mapping
+      has its own batch-norm statistics. Only these are charged to it, the shared training is not.
     - A mapping without analog layers always has the pretrained weights: there is nothing to train
       for, and its accuracy is the baseline.
 
@@ -65,7 +73,8 @@ class HatOracle:
     splits: Splits
     settings: OracleSettings
     store: WeightStore
-    _watchers: list[Callable[[str], None]] = field(default_factory=list, repr=False)
+    _watchers: list[Callable[[str], None]] = field(default_factory=list, init=False, repr=False)
+    _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> HatOracle:
@@ -157,10 +166,6 @@ class HatOracle:
         key = digest([FORMAT, "pretrained", self._question, recipe.model_dump()])
         return self._train(replace(job, recipe=recipe), key)
 
-    def baselines(self) -> dict[str, float]:
-        """Accuracy of the floating-point network on validation and test data."""
-        return {"validation": self._baseline("validation"), "test": self._baseline("test")}
-
     def trained(self, candidate: Candidate, training: Training, seed: int) -> Trained:
         """The weights that a candidate is programmed with.
 
@@ -178,30 +183,59 @@ class HatOracle:
         modules = self.modules(candidate.mapping) if candidate else ()
         if candidate is None or not modules:
             return "pretrained", self.pretrained
-        parent = candidate.parent
         if training == "one_shot":
-            raise InputError("training 'one_shot' is not there yet")
-        start_key, start = self._trained(parent, (parent and parent.training) or training, seed)
+            return self._one_shot(modules, seed)
+        parent = candidate.parent
+        key, start = self._trained(parent, (parent and parent.training) or training, seed)
         if training == "none":
-            return start_key, replace(start, training_s=0.0)
+            return key, replace(start, training_s=0.0)
         recipe = self.settings.hat
         epochs = recipe.short_epochs if training == "short" else recipe.epochs
-        key = digest(
+        job = self._job(start.weights, modules, epochs, derive(seed, "hat"), "training")
+        key = self._key(job, start=key)
+        return key, self._train(job, key)
+
+    def _one_shot(self, modules: tuple[str, ...], seed: int) -> tuple[str, Trained]:
+        """The shared weights with this mapping's own batch-norm statistics.
+
+        The shared training is not charged to the mapping: like pretraining, it is a preparation.
+        """
+        groups = tuple(self.workload.modules_of(unit) for unit in self.workload.crossbar_units)
+        everything = tuple(path for group in groups for path in group)
+        epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")
+        job = self._job(self.pretrained.weights, everything, epochs, seed, "one-shot training")
+        job = replace(job, groups=groups)
+        shared_key = self._key(job, start="pretrained")
+        shared = self._train(job, shared_key)
+        job = replace(job, start=shared.weights, modules=modules, groups=())
+        key = self._key(job, start=shared_key)
+        known = self.store.get(key)
+        if known is None:
+            started = perf_counter()
+            weights = reestimate_batch_norm(job, self._engine, BATCH_NORM_BATCHES)
+            spent_s = perf_counter() - started
+            known = Trained(weights=weights, training_s=spent_s, note=shared.note)
+            self.store.put(key, known)
+        return key, known
+
+    def _key(self, job: Job, start: str) -> str:
+        """Digest of all that the weights of a training depend on."""
+        ignored = {"epochs", "short_epochs", "one_shot_epochs"}
+        return digest(
             {
                 "format": FORMAT,
                 "question": self._question,
                 "pretrained": self._pretrained_digest,
                 "engine": self.settings.engine,
                 "rpu_config": rpu_digest(self._rpu_config),
-                "recipe": recipe.model_dump(exclude={"epochs", "short_epochs", "one_shot_epochs"}),
-                "epochs": epochs,
-                "start": start_key,
-                "modules": modules,
-                "seed": seed,
+                "recipe": job.recipe.model_dump(exclude=ignored),
+                "epochs": job.epochs,
+                "start": start,
+                "modules": job.modules,
+                "groups": job.groups,
+                "seed": job.seed,
             }
         )
-        job = self._job(start.weights, modules, epochs, derive(seed, "hat"), "training")
-        return key, self._train(job, key)
 
     def _train(self, job: Job, key: str) -> Trained:
         def report(now: Progress) -> None:
@@ -228,19 +262,27 @@ class HatOracle:
         )
 
     def _accuracy(
-        self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: str
+        self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: Part
     ) -> Accuracy:
         modules = self.modules(candidate.mapping)
         training = candidate.training or fidelity.training
         first, last = fidelity.draws
-        baseline = self._baseline(part)
+        baseline = self.baseline(part)
         if not modules:
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
         trained = self.trained(candidate, training, seed)
         started = perf_counter()
-        samples = self._measure(
-            engine(name), trained, modules, self._examples(part), range(first, last), seed, part
+        samples = measure(
+            engine(name),
+            with_weights(self.model, trained.weights).to(self._device),
+            modules,
+            self._rpu_config,
+            self._examples(part),
+            times_s=self.settings.times_s,
+            draws=range(first, last),
+            seed=derive(seed, part),
+            batch_size=self.settings.batch_size,
         )
         return Accuracy(
             samples=samples,
@@ -251,54 +293,15 @@ class HatOracle:
             note=trained.note,
         )
 
-    def _measure(
-        self,
-        simulator: Engine,
-        trained: Trained,
-        modules: tuple[str, ...],
-        examples: Examples,
-        draws: range,
-        seed: int,
-        part: str,
-    ) -> np.ndarray:
-        """Accuracies, shape (n_draws, n_times): one programming a row, drifted to each time."""
-        network = with_weights(self.model, trained.weights).to(self._device)
-        analog = simulator.analog(network, modules, self._rpu_config).eval()
-        times_s = self.settings.times_s
-        samples = np.empty((len(draws), len(times_s)))
-
-        def seeds(what: str, *which: int | float) -> dict[str, int]:
-            return {path: derive(seed, part, what, path, *which) for path in modules}
-
-        for row, draw in enumerate(draws):
-            simulator.program(analog, seeds("program", draw))
-            for column, time_s in enumerate(times_s):
-                simulator.drift(analog, time_s, seeds("drift", draw, time_s))
-                with seeded(derive(seed, part, "converters", draw, time_s), self._device):
-                    samples[row, column] = self._score(analog, examples)
-        return samples
-
-    @torch.no_grad()
-    def _score(self, network: nn.Module, examples: Examples) -> float:
-        """Share of the examples that the network, in evaluation mode, classifies right."""
-        size, right = self.settings.batch_size, 0
-        for begin in range(0, len(examples), size):
-            batch = examples[begin : begin + size]
-            scores = network(batch.images.to(self._device))
-            right += int((scores.argmax(1).cpu() == batch.labels).sum())
-        return right / len(examples)
-
-    def _baseline(self, part: str) -> float:
+    def baseline(self, part: Part) -> float:
+        """Accuracy of the floating-point network on the validation or the test data."""
         if part not in self._baselines:
-            network = with_weights(self.model, self.pretrained.weights).to(self._device)
-            self._baselines[part] = self._score(network.eval(), self._examples(part))
+            network = with_weights(self.model, self.pretrained.weights).to(self._device).eval()
+            examples, size = self._examples(part), self.settings.batch_size
+            self._baselines[part] = score(network, examples, size)
         return self._baselines[part]
 
-    @cached_property
-    def _baselines(self) -> dict[str, float]:
-        return {}
-
-    def _examples(self, part: str) -> Examples:
+    def _examples(self, part: Part) -> Examples:
         if part == "test":
             return self.splits.test
         return self.splits.validation[: self.settings.validation_examples]

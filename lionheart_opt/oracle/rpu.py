@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from math import isfinite
+from typing import Any, cast
 
+from aihwkit.exceptions import ConfigError
 from aihwkit.inference import GlobalDriftCompensation, PCMLikeNoiseModel
-from aihwkit.simulator.configs import TorchInferenceRPUConfig
+from aihwkit.nn import AnalogLinear
+from aihwkit.simulator.configs import (
+    QuantizedTorchInferenceRPUConfig,
+    TorchInferenceRPUConfig,
+)
 from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierType, WeightRemapType
 
 from lionheart_opt.digest import digest
@@ -56,20 +62,32 @@ def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
         where: what errors call the place that named it.
 
     Raises:
-        InputError: no such configuration, or the factory returns something else.
+        InputError: no such configuration, or one that the oracle cannot use.
     """
-    if ":" not in name:
-        if name not in BUILT_IN:
-            raise unknown("rpu_config", name, BUILT_IN, where)
-        return BUILT_IN[name]()
-    config = attribute(name, where)()
+    if ":" not in name and name not in BUILT_IN:
+        raise unknown("rpu_config", name, BUILT_IN, where)
+    config = BUILT_IN[name]() if name in BUILT_IN else attribute(name, where)()
+    problem = _problem(config)
+    if problem:
+        raise InputError(f"{where}: rpu_config {name!r}: {problem}".removeprefix(": "))
+    return cast(TorchInferenceRPUConfig, config)
+
+
+def _problem(config: object) -> str:
+    """Why a configuration cannot be used; empty if it can."""
     if not isinstance(config, TorchInferenceRPUConfig):
-        prefix = f"{where}: " if where else ""
-        raise InputError(
-            f"{prefix}{name} returned a {type(config).__name__}; "
-            "an aihwkit TorchInferenceRPUConfig is needed"
-        )
-    return config
+        return f"a {type(config).__name__}, not an aihwkit TorchInferenceRPUConfig"
+    if isinstance(config, QuantizedTorchInferenceRPUConfig):
+        return "quantised peripheries are not supported"
+    scaled = config.mapping.weight_scaling_omega > 0 or config.remap.type != WeightRemapType.NONE
+    if config.mapping.learn_out_scaling and not scaled:
+        # weights are mapped anew from their floating-point values, scales and all
+        return "learn_out_scaling needs weight_scaling_omega > 0 or a remap"
+    try:
+        AnalogLinear(2, 2, rpu_config=config)
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def rpu_digest(config: TorchInferenceRPUConfig) -> str:
@@ -79,11 +97,13 @@ def rpu_digest(config: TorchInferenceRPUConfig) -> str:
 
 def _plain(value: Any) -> Any:
     """Nested settings as plain data; objects by class name and attributes."""
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Enum):
         return value.name
-    if isinstance(value, type) or callable(value):
+    if hasattr(value, "__qualname__"):  # classes and functions
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import torch
 from optuna.artifacts import FileSystemArtifactStore
@@ -47,15 +48,16 @@ class _Folder(FileSystemArtifactStore):  # type: ignore[misc, unused-ignore]
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".part", delete=False) as file:
-            try:
-                file.write(content_body.read())
+        part = self._folder / f"{artifact_id}.{uuid4().hex}.part"
+        try:
+            with part.open("wb") as file:
+                shutil.copyfileobj(content_body, file)
                 file.flush()
                 os.fsync(file.fileno())
-                Path(file.name).replace(self._folder / artifact_id)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+            part.replace(self._folder / artifact_id)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
 
 
 @dataclass(frozen=True)

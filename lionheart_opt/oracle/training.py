@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from lionheart_opt.oracle.engine import INPUT_RANGES, Engine
 from lionheart_opt.oracle.seeds import derive, seeded
@@ -54,6 +56,8 @@ class Job:
         seed: of everything that is drawn.
         device: where to compute.
         what: what progress calls it.
+        groups: groups of modules that are digital in some batches, drawn anew for each (one-shot
+            training); all other modules are always analog.
     """
 
     model: nn.Module
@@ -66,6 +70,7 @@ class Job:
     seed: int
     device: torch.device
     what: str
+    groups: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +181,8 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
                 continue  # batch norm cannot normalise a single example
             done = (epoch + step / steps) / job.epochs
             optimizer.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * done)) / 2
+            if job.groups:
+                engine.set_ideal(analog, _digital_at_random(job.groups, data))
             images = examples.images[numbers].to(job.device)
             if recipe.augmentation == "crop_flip":
                 images = crop_flip(images, data)
@@ -195,6 +202,50 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
         best=weights if losses[-1] == min(losses) else state.best,
         training_s=state.training_s + perf_counter() - started,
     )
+
+
+def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
+    """The starting weights of a job with batch-norm statistics of its own mapping.
+
+    Cumulative means over training batches, without augmentation or dropout; weights stay as they
+    are, bit for bit.
+
+    Args:
+        job: whose start, modules and examples to take.
+        engine: what simulates the analog modules.
+        batches: how many to average over.
+    """
+    network = with_weights(job.model, job.start).to(job.device)
+    analog = engine.analog(network, job.modules, job.rpu_config).train()
+    for module in analog.modules():
+        if isinstance(module, _BatchNorm):
+            module.reset_running_stats()
+            module.momentum = None  # cumulative mean
+        elif isinstance(module, _DropoutNd):
+            module.eval()
+    size = job.recipe.batch_size
+    with torch.no_grad(), seeded(derive(job.seed, "batch norm"), job.device):
+        for batch in range(min(batches, -(-len(job.examples) // size))):
+            images = job.examples[batch * size : (batch + 1) * size].images
+            if len(images) > 1:
+                analog(images.to(job.device))
+    statistics = {
+        f"{path}.{name}"
+        for path, module in network.named_modules()
+        if isinstance(module, _BatchNorm)
+        for name in ("running_mean", "running_var", "num_batches_tracked")
+    }
+    estimated = engine.weights(analog)
+    return {name: estimated[name] if name in statistics else job.start[name] for name in job.start}
+
+
+def _digital_at_random(groups: tuple[tuple[str, ...], ...], generator: torch.Generator) -> set[str]:
+    """A random mapping: the share of digital groups is random itself, all and none included."""
+    share = (1.2 * torch.rand((), generator=generator) - 0.1).clamp(0.0, 1.0)
+    digital = torch.rand(len(groups), generator=generator) < share
+    return {
+        path for group, out in zip(groups, digital.tolist(), strict=True) if out for path in group
+    }
 
 
 def crop_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -1,0 +1,75 @@
+"""From trained weights to accuracies: program, drift, and classify held-out examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lionheart_opt.oracle.engine import Engine
+from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.splits import Examples
+
+
+def measure(
+    engine: Engine,
+    network: nn.Module,
+    modules: Sequence[str],
+    rpu_config: Any,
+    examples: Examples,
+    *,
+    times_s: Sequence[float],
+    draws: range,
+    seed: int,
+    batch_size: int,
+) -> np.ndarray:
+    """Accuracy of independently programmed copies of a network, at times since programming.
+
+    Every draw programs all analog layers anew from the trained weights; the states at all times come
+    from that one programming. A draw's random numbers depend on the seed, the module and the number
+    of the draw (and, for read noise, on the time), on nothing else: draw k is the same whichever
+    draws are asked for, and the same for a module in every mapping.
+
+    Args:
+        engine: what simulates the analog modules.
+        network: the floating-point network with the trained weights, left untouched.
+        modules: paths of the analog modules.
+        rpu_config: of the analog modules.
+        examples: what to classify.
+        times_s: times since programming.
+        draws: numbers of the programming draws.
+        seed: of all draws.
+        batch_size: examples in one pass.
+
+    Returns:
+        Shape (n_draws, n_times), in [0, 1].
+    """
+    device = next(network.parameters()).device
+    analog = engine.analog(network, modules, rpu_config).eval()
+    samples = np.empty((len(draws), len(times_s)))
+
+    def seeds(what: str, *which: int | float) -> dict[str, int]:
+        return {path: derive(seed, what, path, *which) for path in modules}
+
+    for row, draw in enumerate(draws):
+        engine.program(analog, seeds("program", draw))
+        for column, time_s in enumerate(times_s):
+            engine.drift(analog, time_s, seeds("drift", draw, time_s))
+            with seeded(derive(seed, "converters", draw, time_s), device):
+                samples[row, column] = score(analog, examples, batch_size)
+    return samples
+
+
+@torch.no_grad()
+def score(network: nn.Module, examples: Examples, batch_size: int) -> float:
+    """Share of the examples that a network in evaluation mode classifies right."""
+    device = next(network.parameters()).device
+    right = 0
+    for begin in range(0, len(examples), batch_size):
+        batch = examples[begin : begin + batch_size]
+        scores = network(batch.images.to(device))
+        right += int((scores.argmax(1).cpu() == batch.labels).sum())
+    return right / len(examples)
