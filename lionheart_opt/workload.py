@@ -41,7 +41,8 @@ class Layer:
             the path of the calling module and the operation (`stage1.0.add`).
         kind: `conv1d`, `conv2d`, `grouped_conv2d`, `depthwise_conv2d`, `linear`, `matmul`, `add`,
             `batch_norm`, `relu`, `softmax`, `max_pool2d`, ... as `lionheart_opt.tracing` lists them.
-        module: path of the module that ran it (empty for the top level).
+        module: path of the module that ran it (empty for the top level); of the parameter, with the
+            rows taken, where a function multiplies by a bare parameter (`attention.in_proj_weight`).
         inputs: names of the layers whose results it reads, in the order of its arguments; `input` is
             the network's input. Views (reshape, transpose, slice) are seen through.
         input_shapes: one shape for each of `inputs`, batch of 1 included.

@@ -1,0 +1,114 @@
+"""The network zoo: names, factories and inputs. Importing it loads no torch."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.plugins import attribute
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """A network of the zoo.
+
+    Args:
+        name: what study files and the command line call it.
+        factory: `package.module:function`; its arguments are the network's.
+        input_shape: (channels, height, width) or (features,), without the batch.
+        description: one line.
+        source: where its shape comes from.
+    """
+
+    name: str
+    factory: str
+    input_shape: tuple[int, ...]
+    description: str
+    source: str
+
+
+def _info(
+    name: str, module: str, input_shape: tuple[int, ...], description: str, source: str
+) -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        factory=f"lionheart_opt.models.{module}:{name}",
+        input_shape=input_shape,
+        description=description,
+        source=source,
+    )
+
+
+_SANDLER = "Sandler et al., CVPR 2018, Table 2"
+_TABLE_I = "Lammie et al., IEEE TETC 2025, Table I"
+_CHATFIELD = "Klein et al., IEEE TC 2023, section IX (after Chatfield et al., BMVC 2014)"
+_ZOO = (
+    _info("digits_cnn", "digits", (1, 8, 8), "small residual network for 8x8 digits", "this project"),
+    _info("resnet8", "resnet", (3, 32, 32), "ResNet8, 1x1 shortcuts, for CIFAR", _TABLE_I),
+    _info("resnet20", "resnet", (3, 32, 32), "ResNet20, shortcuts without weights, for CIFAR", _TABLE_I),
+    _info("resnet18", "resnet", (3, 256, 256), "ResNet-18 for ImageNet", "He et al., CVPR 2016, Table 1"),
+    _info("mobilenet", "mobilenet", (3, 32, 32), "MobileNet V1 shape for CIFAR", _TABLE_I),
+    _info("mobilenet_v2", "mobilenet_v2", (3, 224, 224), "MobileNetV2 for ImageNet", _SANDLER),
+    _info("vgg16", "vgg", (3, 32, 32), "VGG-16 with one linear layer, for CIFAR", _TABLE_I),
+    _info("alexnet", "alexnet", (3, 32, 32), "AlexNet of 3x3 convolutions for CIFAR", _TABLE_I),
+    _info("cnn_f", "chatfield", (3, 224, 224), "CNN-F as ALPINE runs it", _CHATFIELD),
+    _info("cnn_m", "chatfield", (3, 224, 224), "CNN-M as ALPINE runs it", _CHATFIELD),
+    _info("cnn_s", "chatfield", (3, 224, 224), "CNN-S as ALPINE runs it", _CHATFIELD),
+    _info("mlp", "mlp", (1024,), "two dense layers of 1024", "Klein et al., IEEE TC 2023, section VII"),
+)  # fmt: skip
+
+
+def available() -> dict[str, ModelInfo]:
+    """Name -> what is known of each network of the zoo."""
+    return {info.name: info for info in _ZOO}
+
+
+def build(name: str, **arguments: Any) -> nn.Module:
+    """The network, with random weights.
+
+    Args:
+        name: a name of `available()`, or `package.module:factory` for a function that returns a
+            `torch.nn.Module`.
+        arguments: of its factory.
+
+    Raises:
+        InputError: there is no such network or argument, or the factory returns something else.
+    """
+    from torch import nn
+
+    factory = attribute(name if ":" in name else _zoo(name).factory, "model")
+    try:
+        inspect.signature(factory).bind(**arguments)
+    except TypeError as error:
+        allowed = inspect.signature(factory).parameters
+        for argument in arguments:
+            if argument not in allowed:
+                raise unknown("argument", argument, allowed, f"model {name!r}") from error
+        raise InputError(f"model {name!r}: {error}") from error
+    model = factory(**arguments)
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model {name!r}: got a {type(model).__name__}; must be a torch.nn.Module")
+    return model
+
+
+def input_shape(name: str) -> tuple[int, ...]:
+    """The input of a network of the zoo, without the batch.
+
+    Raises:
+        InputError: there is no such network, or it is `package.module:factory`, whose input only its
+            user knows.
+    """
+    if ":" in name:
+        raise InputError(f"model {name!r}: its input shape is not known; give input_shape")
+    return _zoo(name).input_shape
+
+
+def _zoo(name: str) -> ModelInfo:
+    if name not in available():
+        raise unknown("model", name, available())
+    return available()[name]

@@ -1,0 +1,159 @@
+"""What an ATen operator is to a mapper: kind, MACs, the crossbar's view, kernel; from shapes alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Literal
+
+from lionheart_opt.workload import Mvm, Shape
+
+#: Operators that torch would decompose further but that are one layer here.
+WHOLE = frozenset(
+    """linear matmul batch_norm layer_norm group_norm instance_norm rms_norm relu6 prelu selu softmax
+    log_softmax max_pool1d max_pool2d max_pool3d avg_pool1d adaptive_avg_pool1d adaptive_avg_pool2d
+    adaptive_avg_pool3d adaptive_max_pool1d""".split()
+)
+
+#: ATen name -> kind, where they differ by more than underscores.
+_KINDS = {
+    "clone": "copy",
+    "_to_copy": "copy",
+    "constant_pad_nd": "pad",
+    "stack": "cat",
+    "_safe_softmax": "softmax",
+    "rsub": "sub",
+}
+
+_POOL = re.compile(r"_?(?:adaptive_)?(?P<kind>(?:max|avg)_pool(?P<axes>[123])d)(?:_with_indices)?")
+
+#: Matrix products: names of the left operand, of the right one, and of what is added.
+_PRODUCTS = {
+    "linear": ("input", "weight", "bias"),
+    "matmul": ("self", "other", ""),
+    "mm": ("self", "mat2", ""),
+    "bmm": ("self", "mat2", ""),
+    "mv": ("self", "vec", ""),
+    "dot": ("self", "tensor", ""),
+    "addmm": ("mat1", "mat2", "self"),
+    "addmv": ("mat", "vec", "self"),
+    "baddbmm": ("batch1", "batch2", "self"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """One call of an ATen operator.
+
+    Args:
+        name: without name space and overload (`convolution`).
+        shapes: of its tensors, by the names of its schema.
+        settings: its other arguments, by the names of its schema.
+        constants: names of the tensors that the network's input does not reach: weights, biases.
+        output_shape: of its (first) result.
+    """
+
+    name: str
+    shapes: dict[str, Shape]
+    settings: dict[str, Any]
+    constants: frozenset[str]
+    output_shape: Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a layer needs to know of its operator.
+
+    Args:
+        kind: as `lionheart_opt.tracing` lists them.
+        weight: name of the tensor that a unit may be made of; empty where there is none.
+        bias: name of the tensor that counts as bias.
+        fields: of `Layer`, beside names, shapes and counts.
+    """
+
+    kind: str
+    weight: str = ""
+    bias: str = "bias"
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def count(self, tensor: str) -> Literal["weight_count", "bias_count"] | None:
+        """What the elements of a constant tensor of that name count as."""
+        if tensor == self.bias:
+            return "bias_count"
+        if tensor.startswith("running_"):  # statistics, folded into scale and shift
+            return None
+        return "weight_count" if tensor == self.weight or not self.weight else None
+
+
+def describe(operator: Operator) -> Description:
+    """Kind, MACs, crossbar's view, kernel, stride and padding of an operator."""
+    if operator.name == "convolution":
+        return _convolution(operator)
+    if operator.name in _PRODUCTS:
+        return _product(operator)
+    if pool := _POOL.fullmatch(operator.name):
+        return _pool(operator, pool["kind"], int(pool["axes"]))
+    if operator.name in ("hardtanh", "hardtanh_"):
+        limits = operator.settings.get("min_val", -1), operator.settings.get("max_val", 1)
+        return Description(kind="relu6" if limits == (0, 6) else "hardtanh")
+    return Description(kind=_KINDS.get(operator.name, operator.name.strip("_")))
+
+
+def _convolution(operator: Operator) -> Description:
+    settings, weight = operator.settings, operator.shapes["weight"]
+    groups, transposed = settings["groups"], settings["transposed"]
+    n_axes = len(weight) - 2
+    kind = f"conv_transpose{n_axes}d" if transposed else f"conv{n_axes}d"
+    if groups > 1:
+        is_depthwise = not transposed and weight[1] == 1
+        kind = f"{'depthwise' if is_depthwise else 'grouped'}_{kind}"
+    # each output pixel is a product over the kernel; each input pixel, where it is transposed
+    pixels = operator.shapes["input"] if transposed else operator.output_shape
+    fields = {
+        "macs": prod(pixels) * prod(weight[1:]),
+        "kernel": weight[2:],
+        "stride": _sizes(settings["stride"], n_axes),
+        "padding": _sizes(settings["padding"], n_axes),
+        "groups": groups,
+    }
+    if kind in ("conv1d", "conv2d"):
+        count = prod(operator.output_shape) // weight[0]
+        fields["mvm"] = Mvm(rows=prod(weight[1:]), columns=weight[0], count=count)
+    return Description(kind=kind, weight="weight", fields=fields)
+
+
+def _product(operator: Operator) -> Description:
+    left, right, added = _PRODUCTS[operator.name]
+    macs = prod(operator.output_shape) * operator.shapes[left][-1]
+    weight = next((name for name in (right, left) if name in operator.constants), "")
+    if not weight:
+        return Description(kind="matmul", bias=added, fields={"macs": macs})
+    shape = operator.shapes[weight]
+    if prod(shape[:-2]) != 1:  # a matrix for each batch, head or expert
+        return Description(kind="matmul", weight=weight, bias=added, fields={"macs": macs})
+    rows = operator.shapes[left][-1]  # the inner dimension
+    columns = prod(shape) // rows
+    mvm = Mvm(rows=rows, columns=columns, count=macs // (rows * columns))
+    return Description(kind="linear", weight=weight, bias=added, fields={"macs": macs, "mvm": mvm})
+
+
+def _pool(operator: Operator, kind: str, n_axes: int) -> Description:
+    settings = operator.settings
+    if "kernel_size" in settings:
+        kernel = _sizes(settings["kernel_size"], n_axes)
+        stride = _sizes(settings.get("stride") or kernel, n_axes)
+        padding = _sizes(settings.get("padding", 0), n_axes)
+    else:  # adaptive: the largest window
+        sides = operator.shapes["self"][-n_axes:], operator.output_shape[-n_axes:]
+        kernel = tuple(-(-before // after) for before, after in zip(*sides, strict=True))
+        stride = tuple(before // after for before, after in zip(*sides, strict=True))
+        padding = (0,) * n_axes
+    return Description(kind=kind, fields={"kernel": kernel, "stride": stride, "padding": padding})
+
+
+def _sizes(value: int | Sequence[int], n_axes: int) -> Shape:
+    """A size for each axis; torch writes equal ones as a number or as one element."""
+    sizes = (value,) if isinstance(value, int) else tuple(value)
+    return sizes * n_axes if len(sizes) == 1 else sizes
