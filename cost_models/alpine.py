@@ -1,0 +1,268 @@
+"""ALPINE and LionHeart: in-order ARM cores, each driving analog tiles by instructions of its own.
+
+A core runs every operator: its time is the arithmetic plus the waiting for memory, one after the other,
+as an in-order core without prefetching does. A tile runs matrix products: the core converts and queues
+each input vector, waits for the product, and takes the result back (Klein et al. 2023, section IV).
+
+With one core the cost is a sum over layers. With several, layers run in a pipeline: an inference takes
+the sum, results come at the pace of the busiest core (`Cost.interval_s`), and every result that passes
+from one core to another is handed over through memory with a lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import fsum, prod
+
+import numpy as np
+
+from cost_models.alpine_layers import Components, Core, Run, weight_bytes
+from cost_models.alpine_parameters import (
+    Calibration,
+    CoreParameters,
+    LinkParameters,
+    MachineParameters,
+    TileParameters,
+)
+from cost_models.operations import folded_norms
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.protocols import Cost, LayerCost
+from lionheart_opt.system import System
+from lionheart_opt.tables import CostTables
+from lionheart_opt.workload import INPUT, Layer, Workload
+
+
+@dataclass(frozen=True)
+class Alpine:
+    """Cost model of the family `alpine`.
+
+    Layers in no unit run on the host; where there are several cores, on the core that made their first
+    input, so that each stage of a pipeline keeps its activations and pools.
+
+    Args:
+        system: cores (digital targets), tiles (analog targets, each with its core), links.
+        calibration: what the software costs.
+
+    Raises:
+        InputError: the system lacks a number or has one that the family does not know.
+    """
+
+    system: System
+    calibration: Calibration = field(default_factory=Calibration)
+
+    def __post_init__(self) -> None:
+        _ = self._core, self._tiles, self._links  # read now, so that mistakes show at once
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        """Price one inference.
+
+        Raises:
+            InputError: an operator that the model does not know.
+        """
+        place = self._places(workload, mapping)
+        runs = self._runs(workload, place)
+        busy_s: dict[str, float] = defaultdict(float)
+        for name, run in runs.items():
+            busy_s[self._driver(place[name])] += run.latency_s
+        latency_s = fsum(busy_s.values())
+        machine = self._core.machine
+        interval_s: float | None = None
+        leakage_w, idle_w = machine.llc_leakage_w, 0.0
+        if self._is_pipelined:
+            traffic = sum(run.dram_bytes for run in runs.values())
+            interval_s = max(*busy_s.values(), traffic / machine.dram_bytes_per_s)
+            idle_s = len(busy_s) * interval_s - latency_s
+            # spread over the layers by their time, so that the breakdown sums to the total
+            leakage_w *= interval_s / latency_s
+            idle_w = machine.idle_j_per_cycle * machine.frequency_hz * idle_s / latency_s
+        layers = []
+        for layer in workload.layers:
+            run = runs[layer.name]
+            components = run.components | {"llc leakage": (0.0, run.latency_s * leakage_w)}
+            if self._is_pipelined:
+                components["idle cores"] = (0.0, run.latency_s * idle_w)
+            layers.append(
+                LayerCost(
+                    name=layer.name,
+                    kind=layer.kind,
+                    target=place[layer.name],
+                    macs=layer.macs,
+                    components=components,
+                )
+            )
+        tiles = Counter(dict.fromkeys(self._tiles, 0))
+        for name, run in runs.items():
+            if run.tiles:
+                tiles[place[name]] += run.tiles
+        return Cost(layers=tuple(layers), interval_s=interval_s, tiles=dict(tiles))
+
+    def tables(self, workload: Workload) -> CostTables:
+        """Coefficients of the same cost, for a system with one core.
+
+        Raises:
+            InputError: the system has several cores, so that the cost is no sum; or an operator that
+                the model does not know.
+        """
+        if self._is_pipelined:
+            raise InputError(f"{self._where}: with several cores the cost is no sum over units")
+        targets = tuple(target.name for target in self.system.targets)
+        host = targets.index(self.system.host)
+        number = {unit.name: k for k, unit in enumerate(workload.units)}
+        shape = (len(number), len(targets))
+        fixed, unit, tiles = np.zeros(2), np.zeros((*shape, 2)), np.zeros(shape, dtype=np.intp)
+        pair: dict[tuple[int, int], np.ndarray] = {}
+        price = self._pricer(workload, workload.layers)
+        for layer in workload.layers:
+            if layer.name not in workload.unit_of:
+                fixed += self._coefficients(price(layer, self.system.host).components)
+                continue
+            k = number[workload.unit_of[layer.name]]
+            for t, target in enumerate(self.system.targets):
+                if target.supports(layer):
+                    run = price(layer, target.name)
+                    unit[k, t] += self._coefficients(run.components)
+                    tiles[k, t] += run.tiles
+                else:
+                    unit[k, t] = np.inf
+        for source, layer, elements in _edges(workload):
+            first, second = workload.unit_of.get(source), workload.unit_of.get(layer.name)
+            table = np.array(
+                [
+                    [self._coefficients(self._crossing(one, two, elements)) for two in targets]
+                    for one in targets
+                ]
+            )
+            if first and second and first != second:
+                ends = number[first], number[second]
+                pair[ends] = pair.get(ends, 0.0) + table
+            elif first and not second:
+                unit[number[first]] += table[:, host]
+            elif second and not first:
+                unit[number[second]] += table[host]
+        pair = {ends: table for ends, table in pair.items() if table.any()}
+        return CostTables(
+            units=tuple(number),
+            targets=targets,
+            fixed=fixed,
+            unit=unit,
+            pairs=np.array(list(pair), dtype=np.intp).reshape(-1, 2),
+            pair=np.array(list(pair.values())).reshape(-1, len(targets), len(targets), 2),
+            tiles=tiles,
+        )
+
+    @property
+    def _where(self) -> str:
+        return self.system.origin or f"system {self.system.name!r}"
+
+    @cached_property
+    def _core(self) -> Core:
+        if self.system.machine is None:
+            raise InputError(f"{self._where}: table [machine] is missing")
+        for name in self._cores:
+            self.system.target(name).parse(CoreParameters, f"{self._where}: targets.{name}")
+        machine = self.system.machine.parse(MachineParameters, f"{self._where}: machine")
+        return Core(machine=machine, calibration=self.calibration)
+
+    @cached_property
+    def _cores(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.system.targets if one.numerics != "analog")
+
+    @property
+    def _is_pipelined(self) -> bool:
+        return len(self._cores) > 1
+
+    @cached_property
+    def _tiles(self) -> dict[str, TileParameters]:
+        tiles = {}
+        for name in self.system.analog_targets:
+            where = f"{self._where}: targets.{name}"
+            tile = self.system.target(name).parse(TileParameters, where)
+            if tile.core not in self._cores:
+                raise unknown("core", tile.core, self._cores, where)
+            tiles[name] = tile
+        return tiles
+
+    @cached_property
+    def _links(self) -> dict[frozenset[str], LinkParameters]:
+        return {
+            frozenset(link.between): link.parse(LinkParameters, f"{self._where}: links")
+            for link in self.system.links
+        }
+
+    def _driver(self, target: str) -> str:
+        """The core that is busy while the target works."""
+        return self._tiles[target].core if target in self._tiles else target
+
+    def _places(self, workload: Workload, mapping: Mapping) -> dict[str, str]:
+        """Layer -> target."""
+        place: dict[str, str] = {}
+        for layer in workload.layers:
+            if layer.name in workload.unit_of:
+                place[layer.name] = mapping[workload.unit_of[layer.name]]
+            else:
+                source = next((name for name in layer.inputs if name != INPUT), None)
+                place[layer.name] = self._driver(place[source]) if source else self.system.host
+        return place
+
+    def _runs(self, workload: Workload, place: dict[str, str]) -> dict[str, Run]:
+        """Every layer where it runs, with what it takes to bring its inputs there."""
+        # Layers of a pipeline share the cache. On one core they follow each other, and what a mapping
+        # moves to tiles is not taken off, so that the cost stays a sum over layers.
+        resident = [
+            layer
+            for layer in workload.layers
+            if not self._is_pipelined or place[layer.name] not in self._tiles
+        ]
+        price = self._pricer(workload, resident)
+        runs = {layer.name: price(layer, place[layer.name]) for layer in workload.layers}
+        for source, layer, elements in _edges(workload):
+            target = place[layer.name]
+            start = self._driver(target) if source == INPUT else place[source]
+            runs[layer.name] = runs[layer.name].plus(self._crossing(start, target, elements))
+        return runs
+
+    def _pricer(self, workload: Workload, resident: Sequence[Layer]) -> Callable[[Layer, str], Run]:
+        """What prices a layer on a target.
+
+        Args:
+            workload: whose layers.
+            resident: layers whose weights compete for the last-level cache.
+        """
+        core, folded = self._core, folded_norms(workload)
+        missing = core.missing(sum(weight_bytes(layer) for layer in resident))
+
+        def price(layer: Layer, target: str) -> Run:
+            if layer.name in folded:
+                return Run(components={"compute": (0.0, 0.0)})
+            if target in self._tiles:
+                return core.analog(layer, self._tiles[target])
+            again = missing if self._is_pipelined else core.missing(weight_bytes(layer))
+            return core.digital(layer, missing, again, f"alpine: workload {workload.name!r}")
+
+        return price
+
+    def _crossing(self, start: str, end: str, elements: int) -> Components:
+        """What it takes to bring a result from one target to another."""
+        components: Components = {}
+        if self._driver(start) != self._driver(end):
+            components["handoff"] = self._core.handoff(elements)
+        if link := self._links.get(frozenset((start, end))):
+            components["transfer"] = self._core.wait(link.latency_s + elements / link.bytes_per_s)
+        return components
+
+    def _coefficients(self, components: Components) -> np.ndarray:
+        """Latency and energy of components, with what leaks meanwhile; shape (2,)."""
+        latency_s = sum(time for time, _ in components.values())
+        energy_j = sum(energy for _, energy in components.values())
+        return np.array([latency_s, energy_j + latency_s * self._core.machine.llc_leakage_w])
+
+
+def _edges(workload: Workload) -> Iterator[tuple[str, Layer, int]]:
+    """Producer, consumer and the number of elements that pass, for every edge."""
+    for layer in workload.layers:
+        for source, shape in zip(layer.inputs, layer.input_shapes, strict=True):
+            yield source, layer, prod(shape)

@@ -1,0 +1,119 @@
+"""What the `alpine` family reads from a system file, and what no paper gives: its calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class MachineParameters(BaseModel):
+    """`[machine]`: clock, memory and energies; Klein et al. 2023, Table I.
+
+    Attributes:
+        frequency_hz: clock of every core.
+        simd_macs_per_cycle: most int8 multiply-accumulates that a core does in a cycle.
+        l1_data_bytes: data cache of one core.
+        llc_bytes: last-level cache, shared.
+        active_j_per_cycle: energy of a core that computes.
+        memory_wait_j_per_cycle: energy of a core that waits for memory.
+        idle_j_per_cycle: energy of a core that waits for other cores.
+        llc_leakage_w: leakage of the whole last-level cache.
+        llc_read_j_per_byte: energy of reading from it.
+        llc_write_j_per_byte: energy of writing to it.
+        dram_bytes_per_s: peak rate of the memory.
+        dram_access_j: energy of one access.
+        dram_access_bytes: bytes that one access moves.
+        memory_controller_w: power of memory controller and its I/O, while they move data.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frequency_hz: float = Field(gt=0)
+    simd_macs_per_cycle: float = Field(gt=0)
+    l1_data_bytes: int = Field(gt=0)
+    llc_bytes: int = Field(gt=0)
+    active_j_per_cycle: float = Field(gt=0)
+    memory_wait_j_per_cycle: float = Field(gt=0)
+    idle_j_per_cycle: float = Field(ge=0)
+    llc_leakage_w: float = Field(ge=0)
+    llc_read_j_per_byte: float = Field(ge=0)
+    llc_write_j_per_byte: float = Field(ge=0)
+    dram_bytes_per_s: float = Field(gt=0)
+    dram_access_j: float = Field(ge=0)
+    dram_access_bytes: int = Field(gt=0)
+    memory_controller_w: float = Field(ge=0)
+
+
+class CoreParameters(BaseModel):
+    """A digital target: a core of the machine, with nothing of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TileParameters(BaseModel):
+    """An analog target: the tiles that one core drives; Klein et al. 2023, Table I(C).
+
+    Attributes:
+        core: the digital target whose instructions drive them.
+        rows: inputs of a tile; None where each layer gets one tile of its own size.
+        columns: outputs of a tile; None as for `rows`.
+        mvm_latency_s: one product, whatever its size.
+        io_bytes_per_s: rate of queue and dequeue instructions.
+        ops_per_j: operations (two for each MAC) of a whole tile for a joule, converters included.
+        energy_scale: factor on the tile's energy for the technology of the core.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    core: str
+    rows: int | None = Field(default=None, gt=0)
+    columns: int | None = Field(default=None, gt=0)
+    mvm_latency_s: float = Field(gt=0)
+    io_bytes_per_s: float = Field(gt=0)
+    ops_per_j: float = Field(gt=0)
+    energy_scale: float = Field(gt=0)
+
+
+class LinkParameters(BaseModel):
+    """A link: what a result that crosses it takes beside the work at both ends.
+
+    Attributes:
+        latency_s: for each transfer.
+        bytes_per_s: rate of the transfer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    latency_s: float = Field(ge=0)
+    bytes_per_s: float = Field(gt=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What the measured software costs a core: not published, fitted once, the same for all systems.
+
+    The values come from `python -m cost_models.calibration.alpine`, which fits them to the high-power
+    results of Klein et al. 2023 and to LionHeart's. Cycles scale with the clock, seconds do not.
+
+    Args:
+        simd_efficiency: share of the SIMD peak that matrix products reach on data in the caches.
+        sparse_efficiency: the same for depthwise and grouped convolutions.
+        dram_stall_s_per_byte: waiting for a byte that is in no cache.
+        simple_cycles: an addition, comparison or move of an element.
+        transcendental_cycles: an exponential, a division, a root.
+        input_cycles: reading an element of the network's input.
+        convert_cycles: an activation to a tile's int8 or back.
+        queue_cycles_per_byte: collecting a byte of a patch and queueing it, or taking it back.
+        handoff_cycles: passing a result on to another core.
+    """
+
+    simd_efficiency: float = 0.35
+    sparse_efficiency: float = 0.05
+    dram_stall_s_per_byte: float = 0.4e-9
+    simple_cycles: float = 10.0
+    transcendental_cycles: float = 45.0
+    input_cycles: float = 40.0
+    convert_cycles: float = 12.0
+    queue_cycles_per_byte: float = 5.0
+    handoff_cycles: float = 150e3
