@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+import inspect
+from dataclasses import dataclass
 from importlib import import_module, resources
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -93,15 +94,30 @@ def build(kind: Kind, name: str, arguments: dict[str, Any], where: str = "") -> 
         InputError: unknown plug-in, or an argument that it does not take.
     """
     factory = load(kind, name, where)
-    if is_dataclass(factory):
-        known = [field.name for field in fields(factory) if field.init]
-        for key in arguments:
-            if key not in known:
-                raise unknown("argument", key, known, f"{where}: {name}" if where else name)
+    place = f"{where}: {name}" if where else name
     try:
-        return factory(**arguments)
+        return call(factory, arguments, place)
     except TypeError as error:
-        raise InputError(f"{where + ': ' if where else ''}{name}: {error}") from error
+        raise InputError(f"{place}: {error}") from error
+
+
+def call(factory: Any, arguments: dict[str, Any], where: str) -> Any:
+    """What a function or class returns for keyword arguments that its signature allows.
+
+    Raises:
+        InputError: an argument that it does not take, or one that it needs is missing.
+    """
+    signature = inspect.signature(factory)
+    parameters = signature.parameters.values()
+    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+        for key in arguments:
+            if key not in signature.parameters:
+                raise unknown("argument", key, signature.parameters, where)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}") from error
+    return factory(**arguments)
 
 
 def system_names() -> dict[str, str]:

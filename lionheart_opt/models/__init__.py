@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lionheart_opt import plugins
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.plugins import attribute
 
 if TYPE_CHECKING:
     from torch import nn
@@ -81,18 +80,11 @@ def build(name: str, **arguments: Any) -> nn.Module:
     """
     from torch import nn
 
-    factory = attribute(name if ":" in name else _zoo(name).factory, "model")
-    try:
-        inspect.signature(factory).bind(**arguments)
-    except TypeError as error:
-        allowed = inspect.signature(factory).parameters
-        for argument in arguments:
-            if argument not in allowed:
-                raise unknown("argument", argument, allowed, f"model {name!r}") from error
-        raise InputError(f"model {name!r}: {error}") from error
-    model = factory(**arguments)
+    where = f"model {name!r}"
+    factory = plugins.attribute(name if ":" in name else _zoo(name).factory, "model")
+    model = plugins.call(factory, arguments, where)
     if not isinstance(model, nn.Module):
-        raise InputError(f"model {name!r}: got a {type(model).__name__}; must be a torch.nn.Module")
+        raise InputError(f"{where}: got a {type(model).__name__}; must be a torch.nn.Module")
     return model
 
 

@@ -1,0 +1,261 @@
+"""Data sets by name: found on disk or downloaded, normalised, with their provenance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lionheart_opt import plugins
+from lionheart_opt.datasets import files, formats
+from lionheart_opt.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from lionheart_opt.oracle.splits import Examples
+
+#: Where data sets are looked for, and downloaded to, when nothing else is said.
+FOLDER_VARIABLE = "LIONHEART_OPT_DATA"
+DEFAULT_FOLDER = Path("data")
+
+#: Shares and seed of the only data set that comes without a test set.
+DIGITS_TEST_FRACTION = 0.3
+DIGITS_SEED = 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Training and test data, as a network takes them; never augmented.
+
+    Args:
+        name: for messages and reports.
+        train: all training data; the search splits its validation data off.
+        test: for the final report only.
+        n_classes: labels are 0 ... n_classes - 1.
+        provenance: where the data come from, for reports.
+
+    Raises:
+        InputError: a label is out of range, or the images of the two parts differ in shape.
+    """
+
+    name: str
+    train: Examples
+    test: Examples
+    n_classes: int
+    provenance: str
+
+    def __post_init__(self) -> None:
+        for part in (self.train, self.test):
+            low, high = int(part.labels.min()), int(part.labels.max())
+            if low < 0 or high >= self.n_classes:
+                raise InputError(
+                    f"data set {self.name!r}: labels from {low} to {high}; "
+                    f"allowed: 0 to {self.n_classes - 1}"
+                )
+        if self.train.images.shape[1:] != self.test.images.shape[1:]:
+            raise InputError(
+                f"data set {self.name!r}: training images of shape "
+                f"{tuple(self.train.images.shape[1:])}, test images of shape "
+                f"{tuple(self.test.images.shape[1:])}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """A built-in data set.
+
+    Args:
+        name: what study files call it.
+        description: one line.
+        source: who made it.
+        image_shape: (channels, height, width).
+        n_classes: number of labels.
+        load: takes the folder (None: the default one) and the data set's arguments.
+    """
+
+    name: str
+    description: str
+    source: str
+    image_shape: tuple[int, int, int]
+    n_classes: int
+    load: Callable[..., Dataset]
+
+
+def available() -> dict[str, DatasetInfo]:
+    """Name -> what is known of each built-in data set."""
+    return {info.name: info for info in _BUILT_IN}
+
+
+def load(name: str, folder: Path | None = None, **arguments: Any) -> Dataset:
+    """A data set; downloaded first where its files are not on disk.
+
+    Args:
+        name: a name of `available()`, or `package.module:factory` for a function that returns a
+            `Dataset`; it gets `folder` too, if one is given.
+        folder: where the files are, or are to be put; None is $LIONHEART_OPT_DATA or `./data`.
+        arguments: of the data set: `padding` (black pixels added on each side) for `mnist` and
+            `fashion_mnist`.
+
+    Raises:
+        InputError: there is no such data set or argument, the files are incomplete or malformed, or
+            they are neither on disk nor to be had from the network.
+    """
+    where = f"data set {name!r}"
+    if ":" in name:
+        if folder is not None:
+            arguments["folder"] = folder
+        found = plugins.call(plugins.attribute(name, "data set"), arguments, where)
+        if not isinstance(found, Dataset):
+            raise InputError(f"{where}: got a {type(found).__name__}; must be a Dataset")
+        return found
+    if name not in available():
+        raise unknown("data set", name, available())
+    dataset: Dataset = plugins.call(available()[name].load, {"folder": folder, **arguments}, where)
+    return dataset
+
+
+def _digits(folder: Path | None) -> Dataset:
+    """Comes with scikit-learn: any folder is as good."""
+    del folder
+    import sklearn
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    train, test, train_labels, test_labels = train_test_split(
+        digits.images[:, np.newaxis].astype(np.uint8),
+        digits.target,
+        test_size=DIGITS_TEST_FRACTION,
+        random_state=DIGITS_SEED,
+        stratify=digits.target,
+    )
+    provenance = (
+        f"scikit-learn {sklearn.__version__}, load_digits; stratified test share "
+        f"{DIGITS_TEST_FRACTION}, seed {DIGITS_SEED}"
+    )
+    return _normalised("digits", (train, train_labels, test, test_labels), provenance)
+
+
+def _idx(name: str) -> Callable[..., Dataset]:
+    def load_idx(folder: Path | None, padding: int = 0) -> Dataset:
+        found = _locate(name, folder)
+        images = [formats.read_idx(found.path(part), 3)[:, np.newaxis] for part in files.IDX_IMAGES]
+        labels = [formats.read_idx(found.path(part), 1) for part in files.IDX_LABELS]
+        return _normalised(
+            name, (images[0], labels[0], images[1], labels[1]), found.provenance, padding
+        )
+
+    return load_idx
+
+
+def _cifar(name: str) -> Callable[..., Dataset]:
+    def load_cifar(folder: Path | None) -> Dataset:
+        found = _locate(name, folder)
+        *train, test = [formats.read_cifar(found.path(part)) for part in files.LAYOUTS[name].files]
+        images = np.concatenate([batch[0] for batch in train])
+        labels = np.concatenate([batch[1] for batch in train])
+        return _normalised(name, (images, labels, *test), found.provenance)
+
+    return load_cifar
+
+
+def _locate(name: str, folder: Path | None) -> files.Found:
+    if folder is not None and folder.exists() and (folder.is_file() or not any(folder.iterdir())):
+        problem = "is a file" if folder.is_file() else "is empty"
+        raise InputError(f"data set {name!r}: {folder} {problem}; must be a folder with its files")
+    default = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
+    return files.locate(name, default if folder is None else folder)
+
+
+def _normalised(
+    name: str,
+    parts: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    provenance: str,
+    padding: int = 0,
+) -> Dataset:
+    """Zero mean and unit variance of each channel over the training set, before padding.
+
+    Args:
+        name: of the data set.
+        parts: training images, uint8 of shape (n, channels, height, width), their labels, test images
+            and their labels.
+        provenance: handed through.
+        padding: black pixels on each side.
+    """
+    import torch
+
+    from lionheart_opt.oracle.splits import Examples
+
+    if padding < 0:
+        raise InputError(f"data set {name!r}: padding: got {padding}; must be at least 0")
+    train, train_labels, test, test_labels = parts
+    values = np.arange(256)
+    mean, deviation = np.empty((2, train.shape[1], 1, 1), dtype=np.float32)
+    for channel in range(train.shape[1]):  # from the histogram: exact, without a copy in float64
+        share = np.bincount(train[:, channel].ravel(), minlength=256) / train[:, channel].size
+        mean[channel] = share @ values
+        deviation[channel] = np.sqrt(share @ (values - mean[channel, 0, 0]) ** 2) or 1.0
+
+    def examples(images: np.ndarray, labels: np.ndarray) -> Examples:
+        sides = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+        pixels = np.pad(images, sides).astype(np.float32)
+        pixels -= mean
+        pixels /= deviation
+        return Examples(
+            images=torch.from_numpy(pixels), labels=torch.from_numpy(labels.astype(np.int64))
+        )
+
+    return Dataset(
+        name=name,
+        train=examples(train, train_labels),
+        test=examples(test, test_labels),
+        n_classes=available()[name].n_classes,
+        provenance=provenance,
+    )
+
+
+_BUILT_IN = (
+    DatasetInfo(
+        name="digits",
+        description="1,797 handwritten digits; comes with scikit-learn",
+        source="Alpaydin and Kaynak, UCI Machine Learning Repository, 1998",
+        image_shape=(1, 8, 8),
+        n_classes=10,
+        load=_digits,
+    ),
+    DatasetInfo(
+        name="mnist",
+        description="60,000 + 10,000 handwritten digits",
+        source="LeCun et al., Proceedings of the IEEE, 1998",
+        image_shape=(1, 28, 28),
+        n_classes=10,
+        load=_idx("mnist"),
+    ),
+    DatasetInfo(
+        name="fashion_mnist",
+        description="60,000 + 10,000 pictures of clothes",
+        source="Xiao et al., arXiv 1708.07747, 2017 (MIT licence)",
+        image_shape=(1, 28, 28),
+        n_classes=10,
+        load=_idx("fashion_mnist"),
+    ),
+    DatasetInfo(
+        name="cifar10",
+        description="50,000 + 10,000 small colour photographs in 10 classes",
+        source="Krizhevsky, University of Toronto, 2009",
+        image_shape=(3, 32, 32),
+        n_classes=10,
+        load=_cifar("cifar10"),
+    ),
+    DatasetInfo(
+        name="cifar100",
+        description="50,000 + 10,000 small colour photographs in 100 classes",
+        source="Krizhevsky, University of Toronto, 2009",
+        image_shape=(3, 32, 32),
+        n_classes=100,
+        load=_cifar("cifar100"),
+    ),
+)
