@@ -135,6 +135,16 @@ class HatOracle:
             raise InputError("verify_on: not set; allowed: aihwkit, fast")
         return self._accuracy(candidate, fidelity, seed, self.settings.verify_on, "validation")
 
+    def final_checks(
+        self, candidate: Candidate, fidelity: Fidelity, seed: int
+    ) -> dict[str, Accuracy]:
+        """A chosen mapping measured once more: on test data, and on `verify_on` if that is set."""
+        checks = {"test": self.test_accuracy(candidate, fidelity, seed)}
+        if self.settings.verify_on is not None:
+            name = f"validation on {self.settings.verify_on}"
+            checks[name] = self.verified_accuracy(candidate, fidelity, seed)
+        return checks
+
     def export_weights(
         self, candidate: Candidate, training: Training, seed: int, path: Path
     ) -> None:

@@ -7,6 +7,7 @@ from enum import Enum
 from math import isfinite
 from typing import Any, cast
 
+import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.inference import GlobalDriftCompensation, PCMLikeNoiseModel
 from aihwkit.nn import AnalogLinear
@@ -84,7 +85,8 @@ def _problem(config: object) -> str:
         # weights are mapped anew from their floating-point values, scales and all
         return "learn_out_scaling needs weight_scaling_omega > 0 or a remap"
     try:
-        AnalogLinear(2, 2, rpu_config=config)
+        with torch.random.fork_rng(devices=[]):  # it draws weights
+            AnalogLinear(2, 2, rpu_config=config)
     except ConfigError as error:
         return str(error)
     return ""

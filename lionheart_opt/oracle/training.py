@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import cos, isfinite, pi
+from math import cos, inf, isfinite, pi
 from time import perf_counter
 from typing import Any
 
@@ -121,7 +121,8 @@ def train(
             note = f"training diverged in epoch {epoch}; weights of {kept} are used"
             state = replace(state, training_s=done.training_s)
             break
-        state = done
+        better = loss < min(state.losses, default=inf)
+        state = replace(done, best=done.weights if better else state.best)
         store.write(unfinished, {**vars(state), "losses": list(state.losses)})
         if progress:
             left_s = state.training_s / epoch * (job.epochs - epoch)
@@ -194,12 +195,11 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
             total += loss.detach() * len(numbers)
             seen += len(numbers)
     losses = (*state.losses, float(total) / seen)
-    weights = engine.weights(analog)
     return _State(
-        weights=weights,
+        weights=engine.weights(analog),
         optimizer=optimizer.state_dict(),
         losses=losses,
-        best=weights if losses[-1] == min(losses) else state.best,
+        best=state.best,
         training_s=state.training_s + perf_counter() - started,
     )
 

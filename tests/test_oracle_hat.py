@@ -1,0 +1,431 @@
+"""The accuracy oracle: a pure function of candidate, fidelity and seed, measured on held-out data."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from oracle_setup import (
+    NAMES,
+    SETTINGS,
+    candidate,
+    mapping,
+    small_network,
+    small_oracle,
+    small_workload,
+)
+from pydantic import ValidationError
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.mapping import TRAININGS, Candidate, Training
+from lionheart_opt.oracle import hat, measurement, training
+from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.hat import HatOracle
+from lionheart_opt.oracle.rpu import lionheart, rpu_config, rpu_digest
+from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
+from lionheart_opt.oracle.store import weights_digest
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Fidelity
+from lionheart_opt.synthetic import synthetic_problem
+from lionheart_opt.system import System
+from lionheart_opt.testing import OracleContract
+
+ALL = candidate(*NAMES)
+
+
+def fidelity(level: Training = "none", first: int = 0, last: int = 2) -> Fidelity:
+    return Fidelity(training=level, draws=(first, last))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Trained weights, shared by the tests of this file."""
+    return tmp_path_factory.mktemp("artifacts")
+
+
+@pytest.fixture
+def oracle(folder: Path) -> HatOracle:
+    return small_oracle(folder)
+
+
+class TestContract(OracleContract):
+    """What every oracle promises, with weights as they are and trained."""
+
+    training: ClassVar[Training] = "none"
+
+    @pytest.fixture
+    def problem(self, oracle: HatOracle) -> Problem:
+        made_up = synthetic_problem(n_units=3)
+        targets = [
+            target.model_copy(update={"kinds": ("linear", "conv2d")})
+            if target.name == "tile"
+            else target
+            for target in made_up.system.targets
+        ]
+        system: System = made_up.system.model_copy(update={"targets": tuple(targets)})
+        return Problem(
+            workload=small_workload(),
+            system=system,
+            cost_model=made_up.cost_model,
+            oracle=oracle,
+            objectives=("latency_s",),
+            accuracy_limit=AccuracyLimit(max_drop=0.05, time_s=86400.0),
+        )
+
+
+class TestContractTrained(TestContract):
+    training: ClassVar[Training] = "short"
+
+
+# --- what is measured -----------------------------------------------------------------------------
+
+
+def test_the_network_learnt_something(oracle: HatOracle) -> None:
+    assert oracle.baseline("validation") > 0.8
+    assert oracle.baseline("test") > 0.8
+
+
+@pytest.mark.parametrize("level", TRAININGS)
+def test_all_digital_is_the_baseline_and_costs_nothing(oracle: HatOracle, level: Training) -> None:
+    after_analog = ALL
+    for name in NAMES:
+        after_analog = after_analog.move(name, "cpu")
+    for digital in (candidate(), after_analog):
+        answer = oracle.accuracy(digital, fidelity(level), 0)
+        assert np.all(answer.samples == oracle.baseline("validation"))
+        assert answer.training_s == answer.evaluation_s == 0.0
+        assert weights_digest(oracle.trained(digital, level, 0).weights) == weights_digest(
+            oracle.pretrained.weights
+        )
+
+
+def test_search_sees_the_same_validation_set_and_nothing_else(
+    oracle: HatOracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    real = measurement.score
+
+    def spy(network: Any, examples: Any, batch_size: int) -> float:
+        seen.append(examples.digest)
+        return real(network, examples, batch_size)
+
+    monkeypatch.setattr(measurement, "score", spy)
+    for level in TRAININGS:
+        oracle.accuracy(ALL, fidelity(level), 0)
+    assert set(seen) == {oracle.splits.validation.digest}
+    seen.clear()
+    oracle.test_accuracy(ALL, fidelity(), 0)
+    assert set(seen) == {oracle.splits.test.digest}
+
+
+def test_training_sees_the_training_part_only(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs: list[training.Job] = []
+
+    def spy(job: training.Job, *rest: Any) -> Any:
+        jobs.append(job)
+        return training.train(job, *rest)
+
+    monkeypatch.setattr(hat, "train", spy)
+    oracle = small_oracle(tmp_path)
+    for level in ("short", "one_shot"):
+        oracle.accuracy(ALL, fidelity(level), 0)
+    assert {job.what for job in jobs} == {"pretraining", "training", "one-shot training"}
+    assert {job.examples.digest for job in jobs} == {oracle.splits.train.digest}
+
+
+def test_a_part_of_the_validation_set(folder: Path) -> None:
+    few = SETTINGS.model_copy(update={"validation_examples": 10})
+    answer = small_oracle(folder, few).accuracy(ALL, fidelity(last=4), 0)
+    assert np.allclose(answer.samples * 10, np.round(answer.samples * 10))
+
+
+def test_the_final_test_uses_draws_of_its_own(
+    oracle: HatOracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    real = AihwkitEngine.program
+
+    def spy(self: AihwkitEngine, analog: Any, seeds: dict[str, int]) -> None:
+        drawn.extend(seeds.values())
+        real(self, analog, seeds)
+
+    monkeypatch.setattr(AihwkitEngine, "program", spy)
+    oracle.accuracy(ALL, fidelity(), 0)
+    in_search = set(drawn)
+    drawn.clear()
+    checks = oracle.final_checks(ALL, fidelity(), 0)
+    assert set(checks) == {"test"}
+    assert checks["test"].baseline == oracle.baseline("test")
+    assert not in_search & set(drawn)
+
+
+# --- draws ----------------------------------------------------------------------------------------
+
+
+def test_a_module_has_the_same_draws_in_every_mapping(
+    oracle: HatOracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[tuple[str, int]]] = {}
+    for name in ("program", "drift"):
+        real = getattr(AihwkitEngine, name)
+
+        def spy(self: Any, *arguments: Any, name: str = name, real: Any = real) -> None:
+            seen[key].extend((f"{name} {path}", seed) for path, seed in arguments[-1].items())
+            real(self, *arguments)
+
+        monkeypatch.setattr(AihwkitEngine, name, spy)
+    for key, asked in (("all", ALL), ("part", candidate("conv2")), ("seed", ALL)):
+        seen[key] = []
+        oracle.accuracy(asked, fidelity(), 1 if key == "seed" else 0)
+    assert [one for one in seen["all"] if one[0].endswith("conv2")] == seen["part"]
+    assert len(set(seen["all"])) == len(seen["all"])  # every module, draw and time has its own
+    assert not set(seen["all"]) & set(seen["seed"])
+
+
+def test_random_numbers_elsewhere_are_untouched(folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.randn(3)
+    torch.manual_seed(5)
+    small_oracle(tmp_path).accuracy(ALL, fidelity("short"), 0)
+    assert torch.equal(torch.randn(3), expected)
+
+
+def test_global_random_numbers_do_not_matter(folder: Path, tmp_path: Path) -> None:
+    answers = []
+    for k in range(2):
+        torch.manual_seed(k)
+        np.random.seed(k)  # noqa: NPY002
+        answers.append(small_oracle(tmp_path / str(k)).accuracy(ALL, fidelity("short"), 0).samples)
+    np.testing.assert_array_equal(*answers)
+
+
+def test_the_callers_network_is_untouched(oracle: HatOracle) -> None:
+    before = copy.deepcopy(oracle.model.state_dict())
+    for level in TRAININGS:
+        oracle.accuracy(ALL, fidelity(level), 0)
+    assert weights_digest(before) == weights_digest(oracle.model.state_dict())
+    assert weights_digest(before) == weights_digest(small_network().state_dict())
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def test_training_starts_from_the_parents_trained_weights(
+    oracle: HatOracle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    starts: list[str] = []
+
+    def spy(job: training.Job, *rest: Any) -> Any:
+        if job.what == "training":
+            starts.append(weights_digest(job.start))
+        return training.train(job, *rest)
+
+    parent = candidate("conv1")
+    child = parent.move("linear", "tile")
+    grandchild = child.move("conv1", "cpu")
+    weights = [weights_digest(oracle.trained(one, "full", 0).weights) for one in (parent, child)]
+    monkeypatch.setattr(hat, "train", spy)
+    oracle.trained(grandchild, "full", 0)
+    assert starts == [weights_digest(oracle.pretrained.weights), *weights]
+    # lineage matters: the same mapping from the pretrained network has other weights
+    direct = oracle.trained(candidate("linear"), "full", 0)
+    assert weights_digest(direct.weights) != weights_digest(
+        oracle.trained(grandchild, "full", 0).weights
+    )
+
+
+def test_none_measures_the_weights_that_it_starts_from(oracle: HatOracle) -> None:
+    assert oracle.trained(ALL, "none", 0).weights == oracle.pretrained.weights
+    parent = Candidate(mapping("conv1"), training="short")
+    child = Candidate(mapping("conv1", "conv2"), parent=parent, training="none")
+    trained = oracle.trained(parent, "short", 0)
+    started = oracle.trained(child, "none", 0)
+    assert weights_digest(started.weights) == weights_digest(trained.weights)
+    assert started.training_s == 0.0
+
+
+def test_levels_train_as_long_as_they_say(oracle: HatOracle) -> None:
+    assert len(oracle.trained(ALL, "short", 0).losses) == SETTINGS.hat.short_epochs
+    assert len(oracle.trained(ALL, "full", 0).losses) == SETTINGS.hat.epochs
+    assert len(oracle.pretrained.losses) <= 12
+
+
+def test_stored_weights_are_charged_and_not_trained_again(
+    oracle: HatOracle, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    first = oracle.accuracy(ALL, fidelity("short"), 0)
+    monkeypatch.setattr(training, "_epoch", None)
+    again = small_oracle(folder).accuracy(ALL, fidelity("short"), 0)
+    np.testing.assert_array_equal(first.samples, again.samples)
+    assert again.training_s == first.training_s > 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hat": HatRecipe(**{**SETTINGS.hat.model_dump(), "momentum": 0.5})},
+        {"rpu_config": "test_oracle_hat:quiet"},
+        {"pretrain": None},
+    ],
+)
+def test_what_changes_the_weights_changes_their_key(
+    oracle: HatOracle, folder: Path, change: dict[str, Any]
+) -> None:
+    other = small_oracle(folder, SETTINGS.model_copy(update=change))
+    assert other._trained(ALL, "short", 0)[0] != oracle._trained(ALL, "short", 0)[0]
+
+
+def test_what_does_not_change_the_weights_does_not_change_their_key(
+    oracle: HatOracle, folder: Path
+) -> None:
+    recipe = SETTINGS.hat.model_copy(update={"epochs": 9, "one_shot_epochs": 1})
+    update = {"times_s": (5.0,), "batch_size": 7, "validation_examples": 3, "hat": recipe}
+    other = small_oracle(folder, SETTINGS.model_copy(update=update))
+    assert other._trained(ALL, "short", 0)[0] == oracle._trained(ALL, "short", 0)[0]
+    assert oracle._trained(ALL, "short", 1)[0] != oracle._trained(ALL, "short", 0)[0]
+
+
+def quiet() -> Any:
+    config = lionheart()
+    config.forward.out_noise = 0.0
+    return config
+
+
+def test_one_shot_trains_once_for_all_mappings(
+    oracle: HatOracle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = oracle.accuracy(ALL, fidelity("one_shot"), 0)
+    monkeypatch.setattr(training, "_epoch", None)  # nothing more is trained
+    part = oracle.trained(candidate("conv2"), "one_shot", 0)
+    weights = oracle.trained(ALL, "one_shot", 0).weights
+    for name in ("conv1.weight", "conv2.weight", "linear.weight", "norm.weight"):
+        assert torch.equal(part.weights[name], weights[name])
+    assert not torch.equal(part.weights["norm.running_var"], weights["norm.running_var"])
+    shared_s = oracle.pretrained.training_s
+    assert 0 < whole.training_s < shared_s  # batch norm only
+    lineage = candidate("conv1").move("conv2", "tile").move("linear", "tile")
+    assert oracle._trained(lineage, "one_shot", 0)[0] == oracle._trained(ALL, "one_shot", 0)[0]
+
+
+def test_divergence_is_told_with_the_samples(folder: Path) -> None:
+    wild = SETTINGS.model_copy(update={"hat": HatRecipe(learning_rate=1e30, short_epochs=1)})
+    answer = small_oracle(folder, wild).accuracy(ALL, fidelity("short"), 0)
+    assert "diverged" in answer.note
+    assert np.all(np.isfinite(answer.samples))
+
+
+def test_exported_weights_are_the_trained_ones(oracle: HatOracle, tmp_path: Path) -> None:
+    oracle.accuracy(ALL, fidelity("short"), 0)  # programs and drifts
+    oracle.export_weights(ALL, "short", 0, tmp_path / "w.pt")
+    exported = torch.load(tmp_path / "w.pt", weights_only=True)
+    assert weights_digest(exported) == weights_digest(oracle.trained(ALL, "short", 0).weights)
+    small_network().load_state_dict(exported)
+
+
+def test_a_trained_network_is_taken_as_it_is(folder: Path, oracle: HatOracle) -> None:
+    given = small_oracle(folder, SETTINGS.model_copy(update={"pretrain": None}))
+    assert weights_digest(given.pretrained.weights) == weights_digest(given.model.state_dict())
+    given.model.load_state_dict(oracle.pretrained.weights)
+    given = small_oracle(folder, given.settings)
+    given.model.load_state_dict(oracle.pretrained.weights)
+    assert given.baseline("validation") == oracle.baseline("validation")
+
+
+def test_progress_is_reported_with_the_time_left(tmp_path: Path) -> None:
+    lines: list[str] = []
+    oracle = small_oracle(tmp_path)
+    oracle.watch(lines.append)
+    oracle.accuracy(ALL, fidelity("short"), 0)
+    assert len(lines) == 13
+    assert lines[0].startswith("pretraining: epoch 1/12, loss ") and lines[0].endswith(" s left")
+    assert lines[-1].startswith("training: epoch 1/1")
+
+
+def test_verified_on_another_engine(folder: Path) -> None:
+    with pytest.raises(InputError, match="verify_on"):
+        small_oracle(folder).verified_accuracy(ALL, fidelity(), 0)
+    oracle = small_oracle(folder, SETTINGS.model_copy(update={"verify_on": "aihwkit"}))
+    checks = oracle.final_checks(ALL, fidelity("short"), 0)
+    expected = oracle.accuracy(ALL, fidelity("short"), 0).samples
+    np.testing.assert_array_equal(checks["validation on aihwkit"].samples, expected)
+
+
+# --- settings and configurations -----------------------------------------------------------------
+
+
+def test_defaults_are_lionhearts() -> None:
+    """Table II (CIFAR) and section IV-B of the paper."""
+    pretrain, recipe, settings = PretrainRecipe(), HatRecipe(), OracleSettings()
+    assert (pretrain.learning_rate, pretrain.momentum) == (0.057, 0.867)
+    assert (recipe.learning_rate, recipe.momentum) == (0.024, 0.775)
+    assert {(one.batch_size, one.epochs, one.patience) for one in (pretrain, recipe)} == {
+        (256, 50, 5)
+    }
+    assert settings.times_s == (1.0, 60.0, 3600.0, 86400.0)
+    config = lionheart()
+    assert (config.modifier.std_dev, config.forward.out_noise) == (0.08, 0.06)
+    assert config.mapping.max_input_size == config.mapping.max_output_size == 256
+    assert config.noise_model.g_max == 25.0 and config.drift_compensation is not None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"engine": "gpu"},
+        {"times_s": []},
+        {"times_s": [-1.0]},
+        {"batch_size": 0},
+        {"batch_size": 1.5},
+        {"hat": {"learning_rate": 0.0}},
+        {"hat": {"momentum": 1.0}},
+        {"hat": {"augmentation": "mixup"}},
+        {"pretrain": {"epoch": 3}},
+        {"unknown": 1},
+    ],
+)
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        OracleSettings.model_validate(wrong)
+
+
+def test_configurations_by_name() -> None:
+    assert rpu_digest(rpu_config("lionheart")) == rpu_digest(rpu_config("lionheart"))
+    assert rpu_digest(rpu_config("test_oracle_hat:quiet")) != rpu_digest(lionheart())
+    noisier = lionheart()
+    noisier.noise_model.read_noise_scale = 2.0
+    assert rpu_digest(noisier) != rpu_digest(lionheart())
+
+
+def analog_bias() -> Any:
+    config = lionheart()
+    config.mapping.digital_bias = False
+    return config
+
+
+def lost_scales() -> Any:
+    config = lionheart()
+    config.mapping.weight_scaling_omega = 0.0
+    config.remap.type = type(config.remap.type).NONE
+    return config
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lionhart", "did you mean 'lionheart'"),
+        ("test_oracle_hat:fidelity", "not an aihwkit TorchInferenceRPUConfig"),
+        ("test_oracle_hat:analog_bias", "[Bb]ias"),
+        ("test_oracle_hat:lost_scales", "learn_out_scaling"),
+        ("no_such_module:config", "no module"),
+    ],
+)
+def test_unusable_configurations_are_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        rpu_config(name, "study.toml")

@@ -1,0 +1,311 @@
+"""Training: seeded, resumable, stopped by its own loss; weights kept safely."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from oracle_setup import NAMES, made_up_examples, small_network
+from torch import nn
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle import training
+from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.settings import HatRecipe
+from lionheart_opt.oracle.store import Trained, WeightStore, load_weights, weights_digest
+from lionheart_opt.oracle.training import (
+    Job,
+    Progress,
+    crop_flip,
+    reestimate_batch_norm,
+    train,
+    with_weights,
+)
+
+ENGINE = AihwkitEngine()
+
+
+def job(**changes: object) -> Job:
+    recipe = HatRecipe(learning_rate=0.05, momentum=0.8, batch_size=33, augmentation="crop_flip")
+    default = Job(
+        model=small_network(),
+        start=small_network().state_dict(),
+        modules=NAMES,
+        rpu_config=lionheart(),
+        recipe=recipe,
+        epochs=4,
+        examples=made_up_examples(100, 1),
+        seed=3,
+        device=torch.device("cpu"),
+        what="test",
+    )
+    return replace(default, **changes)  # type: ignore[arg-type]
+
+
+def same(one: Trained, other: Trained) -> bool:
+    return one.losses == other.losses and all(
+        torch.equal(tensor, other.weights[name]) for name, tensor in one.weights.items()
+    )
+
+
+# --- seeded and resumable -------------------------------------------------------------------------
+
+
+def test_training_is_decided_by_its_job(tmp_path: Path) -> None:
+    stores = [WeightStore.folder(tmp_path / name) for name in "abc"]
+    first = train(job(), ENGINE, stores[0], "key")
+    torch.manual_seed(99)  # what others draw does not matter
+    assert same(first, train(job(), ENGINE, stores[1], "key"))
+    assert not same(first, train(job(seed=4), ENGINE, stores[2], "key"))
+    assert len(first.losses) == 4 and first.training_s > 0
+
+
+@pytest.mark.parametrize("modules", [(), NAMES])
+def test_interrupted_training_goes_on_where_it_was(
+    tmp_path: Path, modules: tuple[str, ...]
+) -> None:
+    whole = train(job(modules=modules), ENGINE, WeightStore.folder(tmp_path / "a"), "key")
+    store = WeightStore.folder(tmp_path / "b")
+    seen: list[int] = []
+
+    def interrupt(now: Progress) -> None:
+        seen.append(now.epoch)
+        if now.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(job(modules=modules), ENGINE, store, "key", interrupt)
+    resumed = train(job(modules=modules), ENGINE, store, "key", lambda now: seen.append(now.epoch))
+    assert seen == [1, 2, 3, 4]
+    assert same(whole, resumed)
+    assert [file.name for file in (tmp_path / "b").iterdir()] == ["key.pt"]  # nothing left behind
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from test_oracle_training import ENGINE, WeightStore, job, train
+train(job(), ENGINE, WeightStore.folder(Path(sys.argv[1])), "key",
+      lambda now: now.epoch == 3 and os.kill(os.getpid(), signal.SIGKILL))
+"""
+
+
+def test_killed_training_goes_on_where_it_was(tmp_path: Path) -> None:
+    here = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "b")],
+        env={**os.environ, "PYTHONPATH": here},
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    seen: list[int] = []
+    store = WeightStore.folder(tmp_path / "b")
+    resumed = train(job(), ENGINE, store, "key", lambda now: seen.append(now.epoch))
+    assert seen == [4]
+    assert same(train(job(), ENGINE, WeightStore.folder(tmp_path / "a"), "key"), resumed)
+
+
+def test_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = WeightStore.folder(tmp_path)
+    first = train(job(), ENGINE, store, "key")
+    monkeypatch.setattr(training, "_epoch", None)
+    again = train(job(), ENGINE, store, "key")
+    assert same(first, again)
+    assert again.training_s == first.training_s  # charged although it was there already
+
+
+# --- when it ends ---------------------------------------------------------------------------------
+
+
+def prescribe(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
+    """Epochs that have these losses and leave a weight that names the epoch."""
+
+    def epoch(job: Job, engine: object, state: training._State) -> training._State:
+        number = len(state.losses)
+        weights = {"w": torch.tensor(float(number))}
+        return replace(state, weights=weights, losses=(*state.losses, losses[number]))
+
+    monkeypatch.setattr(training, "_epoch", epoch)
+
+
+@pytest.mark.parametrize(
+    ("losses", "epochs", "best"),
+    [
+        ([5, 4, 3, 2, 1, 0.5], 6, 5),  # still falling: all epochs
+        ([5, 4, 4, 4, 4, 4], 4, 1),  # two epochs without a smaller loss
+        ([5, 4, 4.5, 3, 3.5, 3.2], 6, 3),
+        ([3, 4, 5, 1, 1, 1], 3, 0),  # ended before it would have improved
+    ],
+)
+def test_ends_when_the_training_loss_has_stopped_decreasing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: list[float],
+    epochs: int,
+    best: int,
+) -> None:
+    prescribe(monkeypatch, losses)
+    recipe = HatRecipe(patience=2)
+    trained = train(job(recipe=recipe, epochs=6), ENGINE, WeightStore.folder(tmp_path), "key")
+    assert trained.losses == tuple(losses[:epochs])
+    assert float(trained.weights["w"]) == best
+    assert trained.note == ""
+
+
+def test_divergence_is_caught_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prescribe(monkeypatch, [2.0, 1.0, float("nan"), 0.0])
+    trained = train(job(), ENGINE, WeightStore.folder(tmp_path), "key")
+    assert "diverged in epoch 3" in trained.note and "the best epoch before" in trained.note
+    assert float(trained.weights["w"]) == 1.0
+    assert trained.losses == (2.0, 1.0)
+    prescribe(monkeypatch, [float("inf")])
+    trained = train(job(), ENGINE, WeightStore.folder(tmp_path), "other key")
+    assert trained.note == "training diverged in epoch 1; weights of the start are used"
+    assert weights_digest(trained.weights) == weights_digest(job().start)
+
+
+def test_real_divergence_leaves_finite_weights(tmp_path: Path) -> None:
+    wild = job(recipe=HatRecipe(learning_rate=1e30), modules=())
+    trained = train(wild, ENGINE, WeightStore.folder(tmp_path), "key")
+    assert "diverged" in trained.note
+    assert all(torch.isfinite(weights).all() for weights in trained.weights.values())
+
+
+def test_a_last_batch_of_one_example_does_not_break_batch_norm(tmp_path: Path) -> None:
+    odd = job(examples=made_up_examples(34, 1), epochs=1, modules=())
+    assert train(odd, ENGINE, WeightStore.folder(tmp_path), "key").note == ""
+
+
+# --- what it learns -------------------------------------------------------------------------------
+
+
+def test_all_weights_are_trained_digital_ones_too(tmp_path: Path) -> None:
+    part = job(modules=("conv2",), epochs=1)
+    trained = train(part, ENGINE, WeightStore.folder(tmp_path), "key")
+    for name, weights in part.start.items():
+        assert not torch.equal(trained.weights[name], weights), name
+    assert trained.weights["norm.num_batches_tracked"] == 3  # batches of one are skipped
+
+
+def test_one_shot_sees_every_kind_of_mapping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[frozenset[str]] = []
+    engine = AihwkitEngine()
+    monkeypatch.setattr(
+        engine, "set_ideal", lambda analog, modules: drawn.append(frozenset(modules))
+    )
+    recipe = HatRecipe(batch_size=4)
+    groups = (("conv1",), ("conv2", "linear"))
+    shared = job(groups=groups, recipe=recipe, epochs=2)
+    train(shared, engine, WeightStore.folder(tmp_path), "key")
+    assert len(drawn) == 50
+    expected = {frozenset(a) | frozenset(b) for a in ((), groups[0]) for b in ((), groups[1])}
+    assert set(drawn) == expected  # groups move together; all-digital and all-analog occur
+
+
+def test_batch_norm_is_estimated_for_the_mapping_and_nothing_else_changes() -> None:
+    start = small_network().state_dict()
+    digital = reestimate_batch_norm(job(modules=()), ENGINE, batches=100)
+    network = small_network().train()
+    network.norm.momentum = None
+    size = job().recipe.batch_size
+    images = job().examples.images
+    with torch.no_grad():
+        for begin in range(0, 99, size):
+            network.norm(network.conv1(images[begin : begin + size]))
+    assert list(digital) == list(start)
+    for name, weights in start.items():
+        if not name.startswith("norm.") or name in {"norm.weight", "norm.bias"}:
+            assert torch.equal(digital[name], weights)
+    torch.testing.assert_close(digital["norm.running_mean"], network.norm.running_mean)
+    torch.testing.assert_close(digital["norm.running_var"], network.norm.running_var)
+    analog = reestimate_batch_norm(job(), ENGINE, batches=100)
+    assert not torch.equal(analog["norm.running_var"], digital["norm.running_var"])
+
+
+def test_crop_flip_shifts_and_mirrors() -> None:
+    image = torch.arange(1.0, 65.0).reshape(1, 1, 8, 8)
+    generator = torch.Generator().manual_seed(0)
+    made = crop_flip(image.expand(200, 2, 8, 8), generator)
+    padded = nn.functional.pad(image, [1] * 4)[0, 0]
+    shifted = [padded[y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
+    possible = [*shifted, *(one.flip(1) for one in shifted)]
+    seen = set()
+    for one in made:
+        assert torch.equal(one[0], one[1])  # channels move together
+        [which] = [k for k, candidate in enumerate(possible) if torch.equal(one[0], candidate)]
+        seen.add(which)
+    assert seen == set(range(18))
+
+
+# --- the store ------------------------------------------------------------------------------------
+
+
+def test_a_user_checkpoint_must_fit(tmp_path: Path) -> None:
+    network, path = small_network(), tmp_path / "w.pt"
+    torch.save({"state_dict": network.state_dict(), "epoch": 3}, path)
+    loaded = load_weights(path, network)
+    assert weights_digest(loaded) == weights_digest(network.state_dict())
+    state = network.state_dict()
+    cases = {
+        "no tensor 'linear.bias'": {k: v for k, v in state.items() if k != "linear.bias"},
+        r"'linear.bias' is \(5,\), needed \(4,\)": {**state, "linear.bias": torch.zeros(5)},
+        "unknown tensor 'extra'": {**state, "extra": torch.zeros(1)},
+        "holds a list": [1, 2],
+    }
+    for message, content in cases.items():
+        torch.save(content, path)
+        with pytest.raises(InputError, match=message):
+            load_weights(path, network)
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    with pytest.raises(InputError, match="No such file"):
+        load_weights(path, small_network())
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match="not a checkpoint of tensors"):
+        load_weights(path, small_network())
+    torch.save(small_network(), path)  # a pickled module could run any code
+    with pytest.raises(InputError, match="not a checkpoint of tensors"):
+        load_weights(path, small_network())
+
+
+def test_an_artifact_appears_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = WeightStore.folder(tmp_path / "new")
+    assert store.get("key") is None
+    store.put("key", Trained(weights={"w": torch.ones(3)}, losses=(1.0,), note="old"))
+
+    def full(descriptor: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="no space"):
+        store.put("key", Trained(weights={"w": torch.zeros(3)}))
+    kept = store.get("key")
+    assert kept is not None and kept.note == "old" and kept.losses == (1.0,)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["key.pt"]
+
+
+def test_a_damaged_artifact_is_named(tmp_path: Path) -> None:
+    store = WeightStore.folder(tmp_path)
+    (tmp_path / "key.pt").write_bytes(b"PK damaged")
+    with pytest.raises(InputError, match=r"artifact key\.pt"):
+        store.get("key")
+
+
+def test_weights_are_a_copy(tmp_path: Path) -> None:
+    network = small_network()
+    copy = with_weights(network, {k: v + 1 for k, v in network.state_dict().items()})
+    assert torch.equal(copy.state_dict()["linear.bias"], network.linear.bias + 1)
