@@ -91,17 +91,21 @@ class Target(_Block):
         name: the block's name.
         numerics: how it computes; only `analog` targets go through noise and drift in the oracle.
         kinds: layer kinds that it supports; `*` is every kind.
+        kernel: the only kernel of convolutions that it supports; None is any.
         tiles: how many crossbars it has; None where the mapping gets as many as it needs.
     """
 
     name: str
     numerics: Literal["analog", "int8", "fp32"]
     kinds: tuple[str, ...] = Field(min_length=1, strict=False)
+    kernel: tuple[int, ...] | None = Field(default=None, strict=False)
     tiles: int | None = Field(default=None, ge=0)
 
     def supports(self, layer: Layer) -> bool:
         """Whether it can run that kind of layer; analog targets need the crossbar's view of it."""
         if self.numerics == "analog" and layer.mvm is None:
+            return False
+        if self.kernel not in (None, layer.kernel):
             return False
         return "*" in self.kinds or layer.kind in self.kinds
 

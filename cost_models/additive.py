@@ -1,0 +1,103 @@
+"""Costs that are sums over layers, each priced alone on its target: one pricing, two views of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.protocols import LayerCost
+from lionheart_opt.system import System, Target
+from lionheart_opt.tables import CostTables
+from lionheart_opt.workload import Layer, Unit, Workload
+
+#: Component -> (latency in s, energy in J).
+Components = dict[str, tuple[float, float]]
+#: What a layer costs on a target.
+Price = Callable[[Layer, Target], Components]
+
+
+def target_of(system: System, workload: Workload, mapping: Mapping, layer: Layer) -> Target:
+    """Where a layer runs: with its unit, or on the host where it belongs to none.
+
+    Raises:
+        InputError: the target cannot run the layer.
+    """
+    unit = workload.unit_of.get(layer.name)
+    target = system.target(system.host if unit is None else mapping[unit])
+    if not target.supports(layer):
+        raise InputError(
+            f"system {system.name!r}: target {target.name!r} cannot run layer {layer.name!r} "
+            f"({layer.kind})"
+        )
+    return target
+
+
+def layer_costs(
+    system: System, workload: Workload, mapping: Mapping, price: Price
+) -> tuple[LayerCost, ...]:
+    """One entry for each layer of the workload, in execution order.
+
+    Raises:
+        InputError: a target cannot run a layer that the mapping gives it.
+    """
+    costs = []
+    for layer in workload.layers:
+        target = target_of(system, workload, mapping, layer)
+        costs.append(
+            LayerCost(
+                name=layer.name,
+                kind=layer.kind,
+                target=target.name,
+                macs=layer.macs,
+                components=price(layer, target),
+            )
+        )
+    return tuple(costs)
+
+
+def additive_tables(
+    system: System,
+    workload: Workload,
+    price: Price,
+    share: Callable[[Unit, Target], float],
+) -> CostTables:
+    """The coefficients of `layer_costs`; no crossing terms.
+
+    Args:
+        system: whose targets are the columns.
+        workload: whose units are the rows.
+        price: of a layer on a target.
+        share: crossbars that a unit takes on a target; fractions where units share a crossbar.
+    """
+    targets = system.targets
+    host = system.target(system.host)
+    fixed = np.zeros(2)
+    for layer in workload.layers:
+        if layer.name not in workload.unit_of:
+            fixed += _sum(price(layer, host))
+    unit = np.full((len(workload.units), len(targets), 2), np.inf)
+    tiles = np.zeros((len(workload.units), len(targets)))
+    for row, one in enumerate(workload.units):
+        able = system.targets_of(workload, one)
+        for column, target in enumerate(targets):
+            if target.name in able:
+                prices = [_sum(price(layer, target)) for layer in workload.layers_of(one)]
+                unit[row, column] = np.sum(prices, axis=0)
+                tiles[row, column] = share(one, target)
+    return CostTables(
+        units=tuple(one.name for one in workload.units),
+        targets=tuple(target.name for target in targets),
+        fixed=fixed,
+        unit=unit,
+        pairs=np.zeros((0, 2), dtype=np.intp),
+        pair=np.zeros((0, len(targets), len(targets), 2)),
+        tiles=tiles,
+    )
+
+
+def _sum(components: Components) -> np.ndarray:
+    total: np.ndarray = np.sum(list(components.values()), axis=0)
+    return total

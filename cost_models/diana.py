@@ -1,0 +1,240 @@
+"""DIANA: a digital array and an SRAM in-memory-computing array on one chip, by the open formulas.
+
+Cycles: PLiNIO (eml-eda/plinio 3d6b5e0, `plinio/cost/diana_latency.py`); power: ODiMO (Risso et al.,
+arXiv 2306.05060; eml-eda/odimo 2d9f139). The chip: K. Ueyoshi et al., ISSCC 2022 15.6.
+
+The formulas cover convolutions and linear layers, and load the weights of the in-memory array for every
+layer, so that it is never full. They have no term for moving between the arrays, which share an L1.
+Where they are silent, this model departs as little as it can: operations on elements take the formulas'
+load and store term, at the power of the digital array. Functions that need more than additions and
+comparisons are refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cost_models.additive import Components, Price, additive_tables, layer_costs
+from cost_models.fusion import fused
+from cost_models.operations import operations
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.protocols import Cost
+from lionheart_opt.system import System, Target
+from lionheart_opt.tables import CostTables
+from lionheart_opt.workload import Layer, Workload
+
+#: Output pixels beside each other that the in-memory array can compute at once.
+_UNROLLS = (1, 2, 4, 8)
+
+
+class MachineParameters(BaseModel):
+    """`[machine]`: clock, and power while both arrays run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clock_hz: float = Field(gt=0)
+    both_power_w: float = Field(gt=0)
+
+
+class DigitalParameters(BaseModel):
+    """The digital array: `pixels` x `channels` of an output at once, each result stored once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pixels: int = Field(gt=0)
+    channels: int = Field(gt=0)
+    store_bytes_per_cycle: int = Field(gt=0)
+    power_w: float = Field(gt=0)
+
+
+class AnalogParameters(BaseModel):
+    """The in-memory array.
+
+    Attributes:
+        rows: of the array.
+        columns: of the array.
+        least_channels: input channels that a window takes at least.
+        channels: input channels that it can take.
+        mvm_latency_s: of one product.
+        row_load_cycles: to write one row of weights.
+        power_w: while it runs alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(gt=0)
+    columns: int = Field(gt=0)
+    least_channels: int = Field(gt=0)
+    channels: int = Field(gt=0)
+    mvm_latency_s: float = Field(gt=0)
+    row_load_cycles: int = Field(gt=0)
+    power_w: float = Field(gt=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A layer as the formulas see it; x is the first spatial axis."""
+
+    channels_in: int
+    channels_out: int
+    groups: int
+    kernel_x: int
+    kernel_y: int
+    out_x: int
+    out_y: int
+
+
+def shape_of(layer: Layer) -> Shape | None:
+    """The shape of a convolution or product; None for everything else.
+
+    A linear layer is a convolution of one pixel for each token, a product of two activations likewise.
+    """
+    if layer.kind in ("linear", "matmul"):
+        channels_out = layer.output_shape[-1]
+        return Shape(
+            channels_in=layer.macs // layer.output_count,
+            channels_out=channels_out,
+            groups=1,
+            kernel_x=1,
+            kernel_y=1,
+            out_x=layer.output_count // channels_out,
+            out_y=1,
+        )
+    if layer.kind.endswith(("conv1d", "conv2d")):
+        return Shape(
+            channels_in=layer.input_shapes[0][1],
+            channels_out=layer.output_shape[1],
+            groups=layer.groups,
+            kernel_x=layer.kernel[0],
+            kernel_y=prod(layer.kernel[1:]),
+            out_x=layer.output_shape[2],
+            out_y=prod(layer.output_shape[3:]),
+        )
+    return None
+
+
+@dataclass(frozen=True)
+class Diana:
+    """Cost model of the family `diana`: a target named `analog`, and the host, the digital array."""
+
+    system: System
+
+    @cached_property
+    def machine(self) -> MachineParameters:
+        """Parameters of the machine."""
+        if self.system.machine is None:
+            raise InputError(f"system {self.system.name!r}: table [machine] is missing")
+        return self.system.machine.parse(MachineParameters, f"{self.system.name}, [machine]")
+
+    @cached_property
+    def digital(self) -> DigitalParameters:
+        """Parameters of the digital array."""
+        host = self.system.target(self.system.host)
+        return host.parse(DigitalParameters, f"{self.system.name}, [targets.{host.name}]")
+
+    @cached_property
+    def analog(self) -> AnalogParameters:
+        """Parameters of the in-memory array."""
+        target = self.system.target("analog")
+        return target.parse(AnalogParameters, f"{self.system.name}, [targets.analog]")
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        """Price one inference; the sum of its layers.
+
+        Raises:
+            InputError: an operator that the model does not know, or that its target cannot run.
+        """
+        layers = layer_costs(self.system, workload, mapping, self._price(workload))
+        # weights are loaded layer by layer into the one array
+        return Cost(layers=layers, tiles={"analog": int(bool(mapping.units_on("analog")))})
+
+    def tables(self, workload: Workload) -> CostTables:
+        """The coefficients; units take turns on the array, so that none adds to its use."""
+        return additive_tables(self.system, workload, self._price(workload), lambda *_: 0.0)
+
+    def digital_cycles(self, shape: Shape) -> float:
+        """Cycles of a convolution on the digital array, load and store included."""
+        array = self.digital
+        return _ceil(shape.channels_out / shape.groups, array.channels) * (
+            shape.channels_in
+            * _ceil(shape.out_x, array.pixels)
+            * shape.out_y
+            * shape.kernel_x
+            * shape.kernel_y
+        ) + (
+            shape.out_x
+            * shape.out_y
+            * (shape.channels_out + shape.channels_in)
+            / array.store_bytes_per_cycle
+        )
+
+    def analog_cycles(self, shape: Shape) -> tuple[float, int]:
+        """Cycles of the products of a convolution on the in-memory array, and of loading its weights."""
+        array = self.analog
+        channels = max(array.least_channels, shape.channels_in)
+        unroll = max(
+            u
+            for u in _UNROLLS
+            if u == 1
+            or (
+                u * shape.channels_out <= array.columns
+                and (u + shape.kernel_x - 1) * channels * shape.kernel_y <= array.rows
+            )
+        )
+        products = (
+            _ceil(shape.channels_out, array.columns)
+            * _ceil(shape.channels_in, array.channels)
+            * shape.out_x
+            * shape.out_y
+            / unroll
+        )
+        load = array.row_load_cycles * shape.channels_in * shape.kernel_x * shape.kernel_y
+        return products * array.mvm_latency_s * self.machine.clock_hz, load
+
+    def energy_j(self, analog_s: float, digital_s: float) -> float:
+        """Energy of two stretches of work that start together, one on each array (ODiMO)."""
+        alone_w = self.analog.power_w if analog_s > digital_s else self.digital.power_w
+        return self.machine.both_power_w * min(analog_s, digital_s) + alone_w * abs(
+            analog_s - digital_s
+        )
+
+    def _price(self, workload: Workload) -> Price:
+        free = fused(workload)
+        clock_hz = self.machine.clock_hz
+
+        def price(layer: Layer, target: Target) -> Components:
+            if layer.name in free:
+                return {"fused": (0.0, 0.0)}
+            shape = shape_of(layer)
+            if target.name == "analog" and shape is not None:
+                mvm, load = (cycles / clock_hz for cycles in self.analog_cycles(shape))
+                return {
+                    "mvm": (mvm, self.energy_j(mvm, 0.0)),
+                    "weights": (load, self.energy_j(load, 0.0)),
+                }
+            if shape is not None:
+                digital_s = self.digital_cycles(shape) / clock_hz
+                return {"compute": (digital_s, self.energy_j(0.0, digital_s))}
+            digital_s = self._element_cycles(layer) / clock_hz
+            return {"move": (digital_s, self.energy_j(0.0, digital_s))}
+
+        return price
+
+    def _element_cycles(self, layer: Layer) -> float:
+        count = operations(layer, f"system {self.system.name!r}")
+        if count.macs or count.sparse_macs or count.transcendental:
+            raise InputError(
+                f"system {self.system.name!r}: layer {layer.name!r}: no published cost of "
+                f"{layer.kind!r}; only convolutions, products, and additions or comparisons of elements"
+            )
+        return (layer.input_count + layer.output_count) / self.digital.store_bytes_per_cycle
+
+
+def _ceil(amount: float, step: int) -> int:
+    """`floor((amount + step - 1) / step)`, as the formulas round."""
+    return int((amount + step - 1) // step)

@@ -1,0 +1,29 @@
+"""Layers that 8-bit hardware runs as a part of the layer before them: the one documented zero."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from cost_models.operations import folded_norms
+from lionheart_opt.workload import Workload
+
+#: Activations that only clip: part of the re-quantisation that ends every 8-bit operator.
+_CLIPS = frozenset({"relu", "relu6", "hardtanh"})
+
+
+def fused(workload: Workload) -> frozenset[str]:
+    """Names of the layers that cost nothing because they are part of the layer before them.
+
+    Batch norms after a convolution or linear layer, and clipping activations after any operator whose
+    result nothing else reads: scale, shift and clip are the re-quantisation that kernels, accelerators
+    and the converters of crossbars do anyway (the tables of Garofalo et al. 2022 and the mapping of
+    Bruschi et al. 2023 have no such layers; the formulas of DIANA have no term for them).
+    """
+    readers = Counter(source for source, _ in workload.edges())
+    layers = {layer.name for layer in workload.layers}
+    clips = {
+        layer.name
+        for layer in workload.layers
+        if layer.kind in _CLIPS and layer.inputs[0] in layers and readers[layer.inputs[0]] == 1
+    }
+    return folded_norms(workload) | clips

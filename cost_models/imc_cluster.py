@@ -1,0 +1,167 @@
+"""One heterogeneous in-memory-computing cluster: RISC-V cores, a crossbar, a depthwise engine.
+
+A. Garofalo et al., "A Heterogeneous In-Memory Computing Cluster For Flexible End-to-End Inference of
+Real-World Deep Neural Networks", IEEE JETCAS 12(2), 2022, doi 10.1109/JETCAS.2022.3170152.
+
+Layers run one after the other. As in the paper, all activations stay in the shared L1, where the three
+engines read and write the same layout: moving to another engine costs nothing but what the table's
+rows already hold (the marshalling that software depthwise needs is part of its rate). Weights stay in
+the crossbars; those that are cut into several row tiles are summed in the accelerator (the table leaves
+no time for it). The number of crossbars is what packing them takes.
+
+What rests on what: jobs, bus and latency of the array are published; the rates of the depthwise engine
+and of additions reproduce the table; energies, and the rates of software convolutions, are fitted by
+`cost_models.calibration.imc_cluster`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cost_models.additive import Components, Price, additive_tables, layer_costs
+from cost_models.fusion import fused
+from cost_models.packing import crossbars
+from cost_models.pulp_cluster import CoresParameters, ImaParameters
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.protocols import Cost
+from lionheart_opt.system import System, Target
+from lionheart_opt.tables import CostTables
+from lionheart_opt.workload import Layer, Unit, Workload
+
+
+class MachineParameters(BaseModel):
+    """`[machine]`.
+
+    Attributes:
+        clock_hz: of cores, accelerator and engine.
+        bus_bytes_per_cycle: between the L1 and accelerator or engine, both directions together.
+        jobs: whether the streams of consecutive jobs overlap with the computation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clock_hz: float = Field(gt=0)
+    bus_bytes_per_cycle: int = Field(gt=0)
+    jobs: Literal["pipelined", "sequential"]
+
+
+class EngineParameters(BaseModel):
+    """A depthwise engine: `macs_per_cycle` on average, `mac_energy_j` of the whole cluster."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    macs_per_cycle: float = Field(gt=0)
+    mac_energy_j: float = Field(ge=0)
+
+
+_Parameters = CoresParameters | ImaParameters | EngineParameters
+
+
+@dataclass(frozen=True)
+class ImcCluster:
+    """Cost model of the family `imc_cluster`.
+
+    An analog target is an accelerator, the host is the cores, any other target a depthwise engine.
+    """
+
+    system: System
+
+    @cached_property
+    def machine(self) -> MachineParameters:
+        """Parameters of the machine."""
+        if self.system.machine is None:
+            raise InputError(f"system {self.system.name!r}: table [machine] is missing")
+        return self.system.machine.parse(MachineParameters, f"{self.system.name}, [machine]")
+
+    @cached_property
+    def _parameters(self) -> dict[str, _Parameters]:
+        return {target.name: self._parse(target) for target in self.system.targets}
+
+    def _parse(self, target: Target) -> _Parameters:
+        where = f"{self.system.name}, [targets.{target.name}]"
+        if target.numerics == "analog":
+            return target.parse(ImaParameters, where)
+        if target.name == self.system.host:
+            return target.parse(CoresParameters, where)
+        return target.parse(EngineParameters, where)
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        """Price one inference; the sum of its layers.
+
+        Raises:
+            InputError: an operator that the model does not know, or that its target cannot run.
+        """
+        layers = layer_costs(self.system, workload, mapping, self._price(workload))
+        used = {
+            name: crossbars(
+                [m for unit in mapping.units_on(name) for m in _matrices(workload, unit)],
+                self._ima(name).array,
+            )
+            for name in self.system.analog_targets
+        }
+        return Cost(layers=layers, tiles=used)
+
+    def tables(self, workload: Workload) -> CostTables:
+        """The coefficients; `tiles` are shares of a crossbar; packing takes at least their sum."""
+
+        def share(unit: Unit, target: Target) -> float:
+            if target.numerics != "analog":
+                return 0.0
+            cells = sum(rows * columns for rows, columns in _matrices(workload, unit.name))
+            return cells / prod(self._ima(target.name).array)
+
+        return additive_tables(self.system, workload, self._price(workload), share)
+
+    def _ima(self, target: str) -> ImaParameters:
+        parameters = self._parameters[target]
+        assert isinstance(parameters, ImaParameters)
+        return parameters
+
+    def _price(self, workload: Workload) -> Price:
+        free = fused(workload)
+
+        def price(layer: Layer, target: Target) -> Components:
+            where = f"system {self.system.name!r}"
+            parameters = self._parameters[target.name]
+            if layer.name in free:
+                return {"fused": (0.0, 0.0)}
+            if isinstance(parameters, ImaParameters):
+                return self._jobs(layer, parameters, where)
+            if isinstance(parameters, EngineParameters):
+                cycles = layer.macs / parameters.macs_per_cycle
+                energy_j = layer.macs * parameters.mac_energy_j
+            else:
+                cycles, energy_j = parameters.work(layer, where)
+            return {"compute": (cycles / self.machine.clock_hz, energy_j)}
+
+        return price
+
+    def _jobs(self, layer: Layer, ima: ImaParameters, where: str) -> Components:
+        """All jobs of a layer: `mvm` is the arrays' own time, `stream` what does not overlap with it."""
+        machine = self.machine
+        mvm_cycles, stream_cycles, energy_j = 0, 0, 0.0
+        tiles = ima.tiles(layer, where)
+        count = layer.mvm.count if layer.mvm else 0
+        for tile in tiles:
+            compute, stream = ima.job_cycles(tile, machine.clock_hz, machine.bus_bytes_per_cycle)
+            mvm_cycles += count * compute
+            stream_cycles += count * (
+                max(0, stream - compute) if machine.jobs == "pipelined" else stream
+            )
+            energy_j += count * ima.job_energy(tile, layer)
+        return {
+            "mvm": (mvm_cycles / machine.clock_hz, energy_j),
+            "stream": (stream_cycles / machine.clock_hz, 0.0),
+        }
+
+
+def _matrices(workload: Workload, unit: str) -> list[tuple[int, int]]:
+    """Rows and columns of each weight matrix of a unit; a module that is called twice has one."""
+    layers = {layer.module: layer.mvm for layer in workload.layers_of(workload.unit(unit))}
+    return [(mvm.rows, mvm.columns) for mvm in layers.values() if mvm]

@@ -1,0 +1,294 @@
+"""512 in-memory-computing clusters, with the layers of a network pipelined over them.
+
+N. Bruschi et al., "End-to-End DNN Inference on a Massively Parallel Analog In Memory Computing
+Architecture", DATE 2023, arXiv 2211.12877. A cluster is that of `imc_cluster` with 16 cores.
+
+Every layer has clusters of its own and works on slices along the width of an image, while other layers
+work on other slices and other images. A matrix larger than a crossbar is cut; the partial sums of its row
+tiles are added by the cores of further clusters in a tree. Layers that hold up the others are replicated,
+copies taking turns at slices, so that results come at the shortest interval that the clusters allow
+(`cost_models.replication`). Tensors that skip layers wait in the L1 of spare clusters, or in the HBM.
+
+`Cost.interval_s` is the time between two results. `Cost.latency_s` is that of one image while the
+pipeline is full: for each layer on the longest path, the wait for the slices that it needs to begin,
+one slice of its own work, and its transfer; the rest overlaps. All clusters in use are reported as
+`tiles` of every target that runs a unit: a crossbar and its cores are used or lost together.
+
+What rests on what: platform, array and levels are the paper's Table I; rates of the cores and energies at
+22 nm are those of `imc_cluster`, at twice the cores; `hbm_bytes_per_cycle` and `energy_scale` (22 nm to
+5 nm, and everything that moves data) are fitted by `cost_models.calibration.manycore`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, log, prod
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cost_models.additive import Components, target_of
+from cost_models.pipeline import Graph, latencies
+from cost_models.pulp_cluster import CoresParameters, ImaParameters
+from cost_models.replication import Stage, replicate
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.protocols import Cost, LayerCost
+from lionheart_opt.system import System
+from lionheart_opt.workload import INPUT, Layer, Workload
+
+
+class MachineParameters(BaseModel):
+    """`[machine]`.
+
+    Attributes:
+        clock_hz: of everything.
+        clusters: how many there are.
+        l1_bytes: of one cluster.
+        ports: of a cluster; as many partial sums can stream into it at once.
+        link_bytes_per_cycle: at every level of the interconnect.
+        levels: of the tree between a cluster and the HBM controller.
+        level_latency_cycles: of each of them.
+        hbm_bytes_per_cycle: what the memory sustains under this traffic, reads and writes together.
+        residuals: where tensors that skip layers wait.
+        energy_scale: of all energies against those of the targets.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    clock_hz: float = Field(gt=0)
+    clusters: int = Field(gt=0)
+    l1_bytes: int = Field(gt=0)
+    ports: int = Field(gt=1)
+    link_bytes_per_cycle: int = Field(gt=0)
+    levels: int = Field(gt=0)
+    level_latency_cycles: int = Field(ge=0)
+    hbm_bytes_per_cycle: float = Field(gt=0)
+    residuals: Literal["l1", "hbm"]
+    energy_scale: float = Field(gt=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What one copy of a layer does.
+
+    Args:
+        clusters: that it occupies.
+        slice_s: time for a slice: the longest of its overlapping parts.
+        components: part -> (time for a slice in s, energy for the whole layer in J).
+    """
+
+    clusters: int
+    slice_s: float
+    components: Components
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Where everything is.
+
+    Args:
+        graph: layers and their data flow.
+        work: layer -> what one copy of it does.
+        copies: layer -> number of copies.
+        storage_clusters: whose L1 holds the tensors that skip layers.
+        interval_s: between two results.
+    """
+
+    graph: Graph
+    work: dict[str, Work]
+    copies: dict[str, int]
+    storage_clusters: int
+    interval_s: float
+
+    def clusters_of(self, layer: str) -> int:
+        """Clusters of all copies of a layer."""
+        return self.copies[layer] * self.work[layer].clusters
+
+    @property
+    def clusters(self) -> int:
+        """Clusters in use."""
+        return self.storage_clusters + sum(map(self.clusters_of, self.copies))
+
+
+@dataclass(frozen=True)
+class Manycore:
+    """Cost model of the family `manycore`: the host is the cores, analog targets are the crossbars."""
+
+    system: System
+
+    @cached_property
+    def machine(self) -> MachineParameters:
+        """Parameters of the machine."""
+        if self.system.machine is None:
+            raise InputError(f"system {self.system.name!r}: table [machine] is missing")
+        return self.system.machine.parse(MachineParameters, f"{self.system.name}, [machine]")
+
+    @cached_property
+    def cores(self) -> CoresParameters:
+        """Parameters of the cores of a cluster."""
+        host = self.system.target(self.system.host)
+        return host.parse(CoresParameters, f"{self.system.name}, [targets.{host.name}]")
+
+    @cached_property
+    def ima(self) -> ImaParameters:
+        """Parameters of the crossbar of a cluster."""
+        [name] = self.system.analog_targets
+        target = self.system.target(name)
+        return target.parse(ImaParameters, f"{self.system.name}, [targets.{name}]")
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        """Price one inference in the full pipeline.
+
+        Raises:
+            InputError: an operator that the model does not know, or that its target cannot run.
+        """
+        return self.cost_of(workload, mapping, self.plan(workload, mapping))
+
+    def plan(
+        self, workload: Workload, mapping: Mapping, copies: dict[str, int] | None = None
+    ) -> Plan:
+        """Clusters and copies of every layer.
+
+        Args:
+            workload: what must run.
+            mapping: on what.
+            copies: layer -> copies, one where it is not named; None finds the best within the budget.
+        """
+        machine = self.machine
+        graph = Graph.of(workload)
+        work = {name: self._work(graph, workload, mapping, name) for name in graph.layers}
+        skipping_bytes = sum(layer.output_count for layer in graph.skipping)
+        storage, traffic_bytes = 0, _network_input(workload)
+        if machine.residuals == "l1":  # one tensor is read while the next is written
+            storage = ceil(2 * skipping_bytes / machine.l1_bytes)
+        else:
+            traffic_bytes += 2 * skipping_bytes
+        memory_s = traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
+        stages = [
+            Stage(
+                name=name,
+                slices=graph.slices[name],
+                slice_s=work[name].slice_s,
+                clusters=work[name].clusters,
+            )
+            for name in graph.layers
+        ]
+        if copies is None:
+            best = replicate(stages, machine.clusters - storage, memory_s)
+            copies = {stage.name: count for stage, count in zip(stages, best, strict=True)}
+        copies = {stage.name: copies.get(stage.name, 1) for stage in stages}
+        times = [stage.time_s(copies[stage.name]) for stage in stages]
+        return Plan(
+            graph=graph,
+            work=work,
+            copies=copies,
+            storage_clusters=storage,
+            interval_s=max([memory_s, *times]),
+        )
+
+    def cost_of(self, workload: Workload, mapping: Mapping, plan: Plan) -> Cost:
+        """Price one inference with a plan of one's own."""
+        own = {
+            name: sum(latency for latency, _ in work.components.values())
+            for name, work in plan.work.items()
+        }
+        waits, on_path = latencies(plan.graph, own, plan.interval_s)
+        layers = []
+        for layer in workload.layers:
+            components: Components = {"fused": (0.0, 0.0)}
+            if layer.name in plan.work:
+                components = {
+                    part: (latency_s if layer.name in on_path else 0.0, energy_j)
+                    for part, (latency_s, energy_j) in plan.work[layer.name].components.items()
+                }
+                components["wait"] = (waits.get(layer.name, 0.0), 0.0)
+            layers.append(
+                LayerCost(
+                    name=layer.name,
+                    kind=layer.kind,
+                    target=target_of(self.system, workload, mapping, layer).name,
+                    macs=layer.macs,
+                    components=components,
+                )
+            )
+        used = {
+            target.name: plan.clusters if mapping.units_on(target.name) else 0
+            for target in self.system.targets
+        }
+        return Cost(layers=tuple(layers), interval_s=plan.interval_s, tiles=used)
+
+    def _work(self, graph: Graph, workload: Workload, mapping: Mapping, name: str) -> Work:
+        layer, slices = graph.layers[name], graph.slices[name]
+        target = target_of(self.system, workload, mapping, layer)
+        on_target = self._on_crossbars if target.numerics == "analog" else self._on_cores
+        work = on_target(layer, slices)
+        machine = self.machine
+        link = machine.link_bytes_per_cycle * machine.clock_hz * slices
+        inwards_s, outwards_s = layer.input_count / link, layer.output_count / link
+        hops = 2 * machine.levels * machine.level_latency_cycles  # up the tree and down again
+        return Work(
+            clusters=work.clusters,
+            slice_s=max(work.slice_s, inwards_s, outwards_s),
+            components=work.components | {"transfer": (outwards_s + hops / machine.clock_hz, 0.0)},
+        )
+
+    def _on_cores(self, layer: Layer, slices: int) -> Work:
+        """Split over as many clusters as its weights (8 bit) need."""
+        machine = self.machine
+        clusters = max(1, ceil(layer.weight_count / machine.l1_bytes))
+        cycles, energy_j = self.cores.work(layer, f"system {self.system.name!r}")
+        slice_s = cycles / (clusters * slices * machine.clock_hz)
+        return Work(
+            clusters=clusters,
+            slice_s=slice_s,
+            components={"compute": (slice_s, energy_j * machine.energy_scale)},
+        )
+
+    def _on_crossbars(self, layer: Layer, slices: int) -> Work:
+        """One cluster for each tile of the matrix, and for each column tile a tree of adders.
+
+        A cluster of the tree adds as many partial sums as it has ports; while it adds those of one
+        slice, the crossbars compute the next.
+        """
+        machine, ima = self.machine, self.ima
+        tiles = ima.tiles(layer, f"system {self.system.name!r}")
+        assert layer.mvm is not None
+        row_tiles = ceil(layer.mvm.rows / ima.rows)
+        column_tiles = ceil(layer.mvm.columns / ima.columns)
+        cycles = max(
+            max(ima.job_cycles(tile, machine.clock_hz, machine.link_bytes_per_cycle))
+            for tile in tiles
+        )
+        jobs = layer.mvm.count / slices
+        mvm_s = jobs * cycles / machine.clock_hz
+        mvm_j = layer.mvm.count * sum(ima.job_energy(tile, layer) for tile in tiles)
+
+        sums = row_tiles - 1
+        adders = ceil(sums / (machine.ports - 1))
+        width = min(layer.mvm.columns, ima.columns)
+        sum_s = jobs * width / (self.cores.element_ops_per_cycle * machine.clock_hz)
+        sum_j = sums * layer.mvm.count * layer.mvm.columns * self.cores.element_op_energy_j
+        levels = ceil(round(log(row_tiles, machine.ports), 9))
+        return Work(
+            clusters=len(tiles) + column_tiles * adders,
+            slice_s=max(mvm_s, min(sums, machine.ports - 1) * sum_s),
+            components={
+                "mvm": (mvm_s, mvm_j * machine.energy_scale),
+                "sums": (
+                    min(sums, levels * (machine.ports - 1)) * sum_s,
+                    sum_j * machine.energy_scale,
+                ),
+            },
+        )
+
+
+def _network_input(workload: Workload) -> int:
+    """Bytes (8 bit) of the network's input; a layer that reads it again reads it from there."""
+    return sum(
+        prod(shape)
+        for layer in workload.layers
+        for source, shape in zip(layer.inputs, layer.input_shapes, strict=True)
+        if source == INPUT
+    )

@@ -1,0 +1,122 @@
+"""Data flow of a pipelined network: its stages, what skips stages, how long an image takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from cost_models.fusion import fused
+from lionheart_opt.workload import INPUT, Layer, Workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """The layers that are stages, in execution order; those fused into others are seen through.
+
+    Args:
+        layers: name -> layer.
+        sources: name -> names of the stages that it reads; nothing for the network's input.
+    """
+
+    layers: dict[str, Layer]
+    sources: dict[str, tuple[str, ...]]
+
+    @staticmethod
+    def of(workload: Workload) -> Graph:
+        """The stages of a workload."""
+        free = fused(workload)
+        stage_of = {INPUT: INPUT}
+        layers: dict[str, Layer] = {}
+        sources: dict[str, tuple[str, ...]] = {}
+        for layer in workload.layers:
+            if layer.name in free:
+                stage_of[layer.name] = stage_of[layer.inputs[0]]
+                continue
+            stage_of[layer.name] = layer.name
+            layers[layer.name] = layer
+            read = dict.fromkeys(stage_of[name] for name in layer.inputs)
+            sources[layer.name] = tuple(name for name in read if name != INPUT)
+        return Graph(layers=layers, sources=sources)
+
+    @cached_property
+    def slices(self) -> dict[str, int]:
+        """Slices of each result: columns of an image, tokens of a sequence, otherwise one."""
+        return {name: _slices(layer) for name, layer in self.layers.items()}
+
+    @cached_property
+    def skipping(self) -> tuple[Layer, ...]:
+        """Layers whose result is read by a stage that is not the next one."""
+        depth: dict[str, int] = {}
+        for name, read in self.sources.items():
+            depth[name] = 1 + max((depth[source] for source in read), default=0)
+        found = {
+            source
+            for name, read in self.sources.items()
+            for source in read
+            if depth[name] - depth[source] > 1
+        }
+        return tuple(self.layers[name] for name in self.layers if name in found)
+
+    def slices_needed(self, name: str) -> Iterator[tuple[str, float]]:
+        """Stages that a stage reads, and the share of their results that it needs before it begins.
+
+        Beyond the first slice: what a window covers to one side; everything where the result has one
+        slice or the layer is a product of two activations.
+        """
+        layer = self.layers[name]
+        for source in self.sources[name]:
+            slices = self.slices[source]
+            if self.slices[name] == 1 or layer.kind == "matmul":
+                needed = slices - 1
+            elif layer.kernel:
+                padding = layer.padding[-1] if layer.padding else 0
+                needed = min(max(0, layer.kernel[-1] - 1 - padding), slices - 1)
+            else:
+                needed = 0
+            yield source, needed / slices
+
+
+def _slices(layer: Layer) -> int:
+    shape = layer.output_shape
+    if len(shape) == 4 or layer.kind.endswith("1d"):
+        return shape[-1]
+    return shape[1] if len(shape) == 3 else 1
+
+
+def latencies(
+    graph: Graph, own_s: dict[str, float], interval_s: float
+) -> tuple[dict[str, float], frozenset[str]]:
+    """How long an image takes through a full pipeline: the longest path.
+
+    Every stage delivers its slices evenly over the interval, so that waiting for a share of them takes
+    that share of the interval.
+
+    Args:
+        graph: the stages.
+        own_s: name -> time from having what a slice needs to having delivered it.
+        interval_s: between two images.
+
+    Returns:
+        For the stages on the longest path, what each waits for its input in s (the last one: and to
+        deliver the rest of its slices), and the names of these stages.
+    """
+    first: dict[str, float] = {}
+    wait: dict[str, float] = {}
+    before: dict[str, str | None] = {}
+    for name in graph.layers:
+        arrivals = [
+            (first[source] + share * interval_s, share * interval_s, source)
+            for source, share in graph.slices_needed(name)
+        ]
+        start, wait[name], before[name] = max(arrivals, default=(0.0, 0.0, None))
+        first[name] = start + own_s[name]
+    rest = {name: (1 - 1 / graph.slices[name]) * interval_s for name in graph.layers}
+    last = max(graph.layers, key=lambda name: first[name] + rest[name])
+    wait[last] += rest[last]
+    path: list[str] = []
+    step: str | None = last
+    while step is not None:
+        path.append(step)
+        step = before[step]
+    return {name: wait[name] for name in path}, frozenset(path)

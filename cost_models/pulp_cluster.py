@@ -1,0 +1,130 @@
+"""The cluster of Garofalo et al.: RISC-V cores and an in-memory accelerator (IMA) at one shared L1.
+
+What `imc_cluster` (one cluster) and `manycore` (512 of them) have in common: work of the cores in
+cycles, jobs of the accelerator, and their energies. A job is one product of a crossbar: it reads the
+inputs of one output pixel, computes for the fixed latency of the array, and writes the results.
+"""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cost_models.operations import operations
+from cost_models.packing import Tile, cut
+from lionheart_opt.errors import InputError
+from lionheart_opt.workload import Layer
+
+
+class CoresParameters(BaseModel):
+    """All cores of one cluster together, running 8-bit kernels.
+
+    Attributes:
+        convolution_macs_per_cycle: matrix products and convolutions.
+        depthwise_macs_per_cycle: depthwise and grouped convolutions, data marshalling included.
+        element_ops_per_cycle: additions, comparisons, table look-ups on single elements.
+        convolution_mac_energy_j: of the whole cluster, for each MAC.
+        depthwise_mac_energy_j: the same for depthwise and grouped convolutions.
+        element_op_energy_j: the same for operations on single elements.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    convolution_macs_per_cycle: float = Field(gt=0)
+    depthwise_macs_per_cycle: float = Field(gt=0)
+    element_ops_per_cycle: float = Field(gt=0)
+    convolution_mac_energy_j: float = Field(ge=0)
+    depthwise_mac_energy_j: float = Field(ge=0)
+    element_op_energy_j: float = Field(ge=0)
+
+    def work(self, layer: Layer, where: str) -> tuple[float, float]:
+        """Cycles and energy (J) of a layer on the cores of one cluster.
+
+        Non-linear functions of 8-bit elements are table look-ups, one operation each.
+
+        Raises:
+            InputError: the kind is not known.
+        """
+        count = operations(layer, where)
+        elements = count.simple + count.transcendental
+        if layer.kind in ("max_pool2d", "avg_pool2d"):
+            elements = separable_pool_operations(layer)
+        cycles = (
+            count.macs / self.convolution_macs_per_cycle
+            + count.sparse_macs / self.depthwise_macs_per_cycle
+            + elements / self.element_ops_per_cycle
+        )
+        energy_j = (
+            count.macs * self.convolution_mac_energy_j
+            + count.sparse_macs * self.depthwise_mac_energy_j
+            + elements * self.element_op_energy_j
+        )
+        return cycles, energy_j
+
+
+class ImaParameters(BaseModel):
+    """The in-memory accelerator of one cluster.
+
+    Attributes:
+        rows: of the crossbar.
+        columns: of the crossbar.
+        mvm_latency_s: of one product, whatever part of the array it uses.
+        job_energy_j: of one job, for the whole cluster, apart from what follows.
+        channel_energy_j: for each input channel of the window that a job reads.
+        column_energy_j: for each column converted and written.
+        cell_energy_j: for each cell used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: int = Field(gt=0)
+    columns: int = Field(gt=0)
+    mvm_latency_s: float = Field(gt=0)
+    job_energy_j: float = Field(ge=0)
+    channel_energy_j: float = Field(ge=0)
+    column_energy_j: float = Field(ge=0)
+    cell_energy_j: float = Field(ge=0)
+
+    @property
+    def array(self) -> Tile:
+        """Rows and columns."""
+        return self.rows, self.columns
+
+    def tiles(self, layer: Layer, where: str) -> list[Tile]:
+        """The parts of the layer's matrix, one crossbar rectangle each.
+
+        Raises:
+            InputError: a crossbar cannot run the layer.
+        """
+        if layer.mvm is None:
+            raise InputError(f"{where}: layer {layer.name!r}: a crossbar cannot run {layer.kind!r}")
+        return cut(layer.mvm.rows, layer.mvm.columns, self.array)
+
+    def job_cycles(self, tile: Tile, clock_hz: float, bus_bytes_per_cycle: int) -> tuple[int, int]:
+        """Cycles that one job computes, and cycles that it streams its inputs and results."""
+        compute = ceil(round(self.mvm_latency_s * clock_hz, 6))
+        return compute, sum(ceil(length / bus_bytes_per_cycle) for length in tile)
+
+    def job_energy(self, tile: Tile, layer: Layer) -> float:
+        """Energy in J of one job: affine in input channels, columns and cells."""
+        rows, columns = tile
+        return (
+            self.job_energy_j
+            + self.channel_energy_j * rows / prod(layer.kernel)
+            + self.column_energy_j * columns
+            + self.cell_energy_j * rows * columns
+        )
+
+
+def separable_pool_operations(layer: Layer) -> int:
+    """Operations of a pool that reduces along the width first, then along the height (PULP-NN).
+
+    For each result: `stride` rows of `width - 1` operations, then `height - 1`; never more than one by
+    one. A 3x3 pool of stride 2 takes six, not eight.
+    """
+    height, width = layer.kernel
+    rows = layer.stride[0] if layer.stride else height
+    separable = min(rows, height) * (width - 1) + height - 1
+    average = layer.kind == "avg_pool2d"  # and one scaling
+    return layer.output_count * max(1, separable + average)

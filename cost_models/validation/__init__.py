@@ -1,0 +1,1 @@
+"""Published numbers of each system beside what its cost model says of them."""
