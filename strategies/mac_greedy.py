@@ -8,7 +8,7 @@ import numpy as np
 
 from lionheart_opt.problem import Problem, by_macs_descending
 from lionheart_opt.protocols import Search
-from strategies.pricing import other_targets
+from strategies.pricing import acceptable, other_targets
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,9 @@ class MacGreedy:
     Each unit is tried on the analog target, the network trained from the last accepted one. If the
     limits hold it stays there, otherwise it is rolled back for good.
 
-    Ours goes further only where a system offers a unit more than the host and one analog target: then
-    its targets are tried, cheapest first, until one holds (digital ones only if they cost less).
+    Ours goes further only in what LionHeart does not have. A unit with more targets than the host and
+    one analog one is tried on each, cheapest first, until one holds (on digital ones only if they cost
+    less). As long as a cost limit is broken, a step that breaks it less is kept.
     """
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
@@ -29,6 +30,6 @@ class MacGreedy:
             for target in other_targets(problem, kept.mapping, unit.name):
                 trial = kept.move(unit.name, target)
                 [result] = yield [trial]
-                if result.feasible:
+                if acceptable(problem, kept.mapping, result):
                     kept = trial
                     break

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.mapping import Mapping
+from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation, Search
 from lionheart_opt.space import random_unseen, size
 from strategies.fixed import check_name, named
+from strategies.one_at_a_time import profile
 
 if TYPE_CHECKING:
     import optuna
@@ -47,6 +48,9 @@ class Optuna:
             `multivariate=True` unless told otherwise: Optuna's default depends on the number of
             objectives, and without it TPE proposes the same mappings again and again.
         enqueue: mappings to evaluate first: names as of `strategies.fixed`, or unit -> target.
+        profile: training of a sensitivity profile that is measured before; None goes without.
+        nested: mappings of growing size, best saving for its loss in the profile first, that are
+            evaluated after those of `enqueue`.
         batch: proposals made before the first of them is answered (for several workers).
         tries: repeated proposals in a row before a random one is taken.
     """
@@ -54,19 +58,21 @@ class Optuna:
     sampler: str = "TPESampler"
     arguments: dict[str, Any] = field(default_factory=dict)
     enqueue: Sequence[str | dict[str, str]] = ()
+    profile: Training | None = None
+    nested: int = 8
     batch: int = 1
     tries: int = 10
 
     def __post_init__(self) -> None:
         for mapping in self.enqueue:
             check_name(mapping)
-        for name in ("batch", "tries"):
+        for name in ("nested", "batch", "tries"):
             if getattr(self, name) < 1:
                 raise InputError(f"optuna: {name}: got {getattr(self, name)}; must be at least 1")
         self._build(0)
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:
-        """Candidates trained from the floating-point network, `batch` at a time.
+        """The profile in one batch if there is one, then candidates from pretrained, `batch` at a time.
 
         Raises:
             InputError: a mapping of `enqueue` does not fit the problem.
@@ -77,7 +83,11 @@ class Optuna:
             directions=["minimize"] * len(problem.objectives),
             sampler=self._build(int(rng.integers(2**31))),
         )
-        for mapping in dict.fromkeys(named(problem, one) for one in self.enqueue):
+        first = [named(problem, one) for one in self.enqueue]
+        if self.profile is not None:
+            measured = yield from profile(problem, self.profile)
+            first += measured.nested(problem, self.nested)
+        for mapping in dict.fromkeys(first):
             study.enqueue_trial(_parameters(problem, mapping))
         known: dict[Mapping, Evaluation | None] = {}  # None: proposed, not answered yet
         while len(known) < size(problem):

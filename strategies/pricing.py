@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import OBJECTIVES, Objective, Problem
-from lionheart_opt.protocols import Cost
-from lionheart_opt.tables import CostTables
+from lionheart_opt.protocols import Cost, Evaluation
 
 
 def cost_objectives(problem: Problem) -> tuple[Objective, ...]:
@@ -32,24 +27,6 @@ def price(problem: Problem, mapping: Mapping) -> float:
     return value(problem.cost(mapping), cost_objectives(problem)[0])
 
 
-def tables(problem: Problem) -> CostTables | None:
-    """The cost model's coefficient tables, if it is additive."""
-    offered = getattr(problem.cost_model, "tables", None)
-    found: CostTables | None = offered(problem.workload) if offered else None
-    return found
-
-
-def prices(problem: Problem, mappings: Sequence[Mapping]) -> np.ndarray:
-    """Values of the cost objectives, shape (n_mappings, n_cost_objectives); in bulk where it can be."""
-    names = cost_objectives(problem)
-    coefficients = None if "interval_s" in names else tables(problem)
-    if coefficients is None:
-        costs = [problem.cost(mapping) for mapping in mappings]
-        return np.array([[value(cost, name) for name in names] for cost in costs])
-    latency_s, energy_j = coefficients.cost_batch(coefficients.encode(mappings))
-    return np.stack([latency_s if name == "latency_s" else energy_j for name in names], axis=1)
-
-
 def other_targets(problem: Problem, mapping: Mapping, unit: str) -> list[str]:
     """Targets that the unit could move to, cheapest first.
 
@@ -66,3 +43,25 @@ def other_targets(problem: Problem, mapping: Mapping, unit: str) -> list[str]:
         for target in sorted(there, key=lambda name: there[name])
         if target in problem.system.analog_targets or there[target] < here
     ]
+
+
+def cheapest_digital(problem: Problem, mapping: Mapping, unit: str) -> str:
+    """The digital target on which the unit costs least."""
+    digital = [name for name in problem.choices[unit] if name not in problem.system.analog_targets]
+    return min(digital, key=lambda name: price(problem, mapping.move(unit, name)))
+
+
+def broken(problem: Problem, mapping: Mapping) -> float:
+    """By how much the mapping breaks cost limits and capacities, all together; 0 if it keeps them."""
+    return sum(max(0.0, by) for by in problem.cost_violations(problem.cost(mapping)).values())
+
+
+def acceptable(problem: Problem, kept: Mapping, result: Evaluation) -> bool:
+    """Whether a constructive search may go from `kept` to the result.
+
+    It may if all limits hold; and while a cost limit is broken, so that the oracle is not asked, if it
+    is less broken than before.
+    """
+    if result.accuracy is None:
+        return broken(problem, result.mapping) < broken(problem, kept)
+    return result.feasible

@@ -1,0 +1,90 @@
+"""Greedy searches in other orders than MACs: by sensitivity, or by saving for sensitivity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from lionheart_opt.errors import unknown
+from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Search
+from lionheart_opt.space import by_macs_descending
+from strategies.one_at_a_time import profile
+from strategies.pricing import acceptable, cheapest_digital, other_targets, price
+
+Order = Literal["macs", "sensitivity", "saving_per_sensitivity"]
+Start = Literal["all-digital", "all-analog"]
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """One pass over the units in a fixed order, forward from all-digital or backward from all-analog.
+
+    Forward: each unit is moved to its cheapest other target on which the limits hold. Backward: units
+    are moved to their cheapest digital target, the last of the order first, until the limits hold (or
+    to the end, where the drop is an objective). Unlike LionHeart's (`mac_greedy`), every candidate is
+    trained from the floating-point network unless `progressive`, and forward steps that do not lower
+    the first cost objective are left out.
+
+    Args:
+        order: `macs`: most first (LionHeart section III). `sensitivity`: least loss of a unit alone
+            first. `saving_per_sensitivity`: most saving for its loss first (the greedy solution of the
+            knapsack problem).
+        start: where the pass starts.
+        progressive: train from the last accepted network (backward: from the last one).
+        profile: training with which sensitivities are measured; not used for `macs`.
+    """
+
+    order: Order = "saving_per_sensitivity"
+    start: Start = "all-digital"
+    progressive: bool = False
+    profile: Training = "none"
+
+    def __post_init__(self) -> None:
+        if self.order not in get_args(Order):
+            raise unknown("order", self.order, get_args(Order), "greedy")
+        if self.start not in get_args(Start):
+            raise unknown("start", self.start, get_args(Start), "greedy")
+
+    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+        """The profile in one batch, then one candidate at a time; `rng` is not used."""
+        if self.order == "macs":
+            units = [unit.name for unit in by_macs_descending(problem.workload, problem.units)]
+        else:
+            measured = yield from profile(problem, self.profile)
+            by_loss = self.order == "sensitivity"
+            moves = measured.by_loss() if by_loss else measured.by_saving_per_loss()
+            units = [unit for unit, _ in moves]
+            units += [unit.name for unit in problem.units if unit.name not in units]
+        if self.start == "all-digital":
+            yield from self._forward(problem, units)
+        else:
+            yield from self._backward(problem, units)
+
+    def _forward(self, problem: Problem, units: Sequence[str]) -> Search:
+        kept = problem.pretrained(problem.all_digital)
+        for unit in units:
+            here = price(problem, kept.mapping)
+            for target in other_targets(problem, kept.mapping, unit):
+                mapping = kept.mapping.move(unit, target)
+                if price(problem, mapping) >= here:
+                    break
+                trial = Candidate(mapping, parent=kept if self.progressive else None)
+                [result] = yield [trial]
+                if acceptable(problem, kept.mapping, result):
+                    kept = trial
+                    break
+
+    def _backward(self, problem: Problem, units: Sequence[str]) -> Search:
+        trial = problem.pretrained(problem.all_analog)
+        for unit in reversed(units):
+            [result] = yield [trial]
+            if result.feasible and "drop" not in problem.objectives:
+                return
+            mapping = trial.mapping.move(unit, cheapest_digital(problem, trial.mapping, unit))
+            trial = Candidate(mapping, parent=trial if self.progressive else None)
+        yield [trial]
