@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from aihwkit.inference import PCMLikeNoiseModel
 from oracle_setup import (
     NAMES,
     SETTINGS,
@@ -102,6 +103,23 @@ def test_all_digital_is_the_baseline_and_costs_nothing(oracle: HatOracle, level:
         assert weights_digest(oracle.trained(digital, level, 0).weights) == weights_digest(
             oracle.pretrained.weights
         )
+
+
+def ideal() -> Any:
+    """Analog tiles without any flaw."""
+    config = lionheart()
+    config.forward.is_perfect = True
+    config.noise_model = PCMLikeNoiseModel(
+        prog_noise_scale=0.0, read_noise_scale=0.0, drift_scale=0.0
+    )
+    return config
+
+
+def test_without_noise_analog_is_as_good_as_digital(folder: Path) -> None:
+    """Batch norm and dropout are in evaluation mode, and nothing else differs."""
+    settings = SETTINGS.model_copy(update={"rpu_config": "test_oracle_hat:ideal"})
+    answer = small_oracle(folder, settings).accuracy(ALL, fidelity(), 0)
+    assert np.all(answer.samples == answer.baseline)
 
 
 def test_search_sees_the_same_validation_set_and_nothing_else(

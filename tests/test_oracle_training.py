@@ -18,6 +18,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
 from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import Trained, WeightStore, load_weights, weights_digest
 from lionheart_opt.oracle.training import (
@@ -182,6 +183,32 @@ def test_real_divergence_leaves_finite_weights(tmp_path: Path) -> None:
 def test_a_last_batch_of_one_example_does_not_break_batch_norm(tmp_path: Path) -> None:
     odd = job(examples=made_up_examples(34, 1), epochs=1, modules=())
     assert train(odd, ENGINE, WeightStore.folder(tmp_path), "key").note == ""
+
+
+def test_digital_training_is_plain_gradient_descent(tmp_path: Path) -> None:
+    """Momentum over epochs, cosine over steps, another order in every epoch, dropout on."""
+    recipe = HatRecipe(learning_rate=0.05, momentum=0.8, weight_decay=0.01, batch_size=25)
+    asked = job(recipe=recipe, modules=(), epochs=3)
+    trained = train(asked, ENGINE, WeightStore.folder(tmp_path), "key")
+    network, steps = small_network().train(), 12
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.8, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+    orders = []
+    for epoch in range(3):
+        data = torch.Generator().manual_seed(derive(3, "data", epoch))
+        orders.append(torch.randperm(100, generator=data))
+        torch.manual_seed(derive(3, "training noise", epoch))
+        for numbers in orders[-1].split(25):
+            loss = nn.functional.cross_entropy(
+                network(asked.examples.images[numbers]), asked.examples.labels[numbers]
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    for name, weights in network.state_dict().items():
+        torch.testing.assert_close(trained.weights[name], weights)
+    assert not torch.equal(orders[0], orders[1])
 
 
 # --- what it learns -------------------------------------------------------------------------------
