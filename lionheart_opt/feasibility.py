@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 from lionheart_opt.protocols import Accuracy
 
@@ -49,7 +49,7 @@ class AccuracyLimit:
             return Bounds(estimate=estimate, low=estimate - spread, high=estimate + spread)
         error = float(np.std(drops, ddof=1)) / np.sqrt(len(drops))
         tail = (1 - self.confidence) / len(self.draws)
-        width = float(stats.t.ppf(1 - tail, len(drops) - 1)) * error
+        width = float(stdtrit(len(drops) - 1, 1 - tail)) * error
         return Bounds(estimate=estimate, low=estimate - width, high=estimate + width)
 
     def decision(self, accuracy: Accuracy) -> Literal["holds", "broken", "open"]:

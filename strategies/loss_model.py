@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +19,16 @@ SPREAD = (0.5, 0.1)
 INTERACTION = 0.5
 #: Standard deviation of an observed log loss that is there even where draws agree.
 FLOOR = 0.003
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What an evaluation says: log loss, its standard error, upper bound of the drop, baseline."""
+
+    loss: float
+    error: float
+    high: float
+    baseline: float
 
 
 class LossModel:
@@ -37,19 +48,28 @@ class LossModel:
         self.moves: list[Move] = list(measured.losses)
         self._problem = problem
         self._profile = np.maximum(np.array([measured.losses[m] for m in self.moves]), 0.0)
-        self._known: dict[Mapping, Evaluation] = {}
+        self._seen: dict[Mapping, _Seen] = {}
+        self._unanswered: list[Mapping] = []
         one, two = np.triu_indices(len(self.moves), 1)
         apart = [self.moves[a][0] != self.moves[b][0] for a, b in zip(one, two, strict=True)]
         self._pairs = np.stack([one, two])[:, np.array(apart, bool) & interactions]
 
     def learn(self, evaluation: Evaluation) -> None:
         """Take an evaluation with the problem's training into account."""
-        self._known[evaluation.mapping] = evaluation
+        if evaluation.accuracy is None:
+            self._unanswered.append(evaluation.mapping)
+            return
+        bounds = self._problem.accuracy_limit.bounds(evaluation.accuracy)
+        baseline = evaluation.accuracy.baseline
+        loss, high = log_loss(bounds.estimate, baseline), log_loss(bounds.high, baseline)
+        error = max(0.5 * (high - loss), 0.0) + FLOOR
+        self._seen[evaluation.mapping] = _Seen(loss, error, bounds.high, baseline)
 
     def mean(self) -> np.ndarray:
         """Posterior mean of each move's loss, at least 0; shape (n_moves,)."""
-        prior, _ = self._prior()
-        losses: np.ndarray = np.maximum(self._update(prior, None)[: len(self.moves)], 0.0)
+        prior, spread = self._prior()
+        losses: np.ndarray = self._update(prior, spread, None)[: len(self.moves)]
+        losses = np.maximum(losses, 0.0)
         return losses
 
     def sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +80,7 @@ class LossModel:
             diagonal.
         """
         prior, spread = self._prior()
-        drawn = self._update(prior + spread * rng.normal(size=len(prior)), rng)
+        drawn = self._update(prior + spread * rng.normal(size=len(prior)), spread, rng)
         pairs = np.zeros((len(self.moves), len(self.moves)))
         pairs[tuple(self._pairs)] = drawn[len(self.moves) :]
         return drawn[: len(self.moves)], pairs
@@ -73,11 +93,9 @@ class LossModel:
 
     def _prior(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every weight before it is updated."""
-        seen = self._measured()
-        predicted = (
-            self._features([one.mapping for one in seen])[:, : len(self.moves)] @ self._profile
-        )
-        found = np.array([self._observed(one)[0] for one in seen])
+        features = self._features(list(self._seen))
+        predicted = features[:, : len(self.moves)] @ self._profile
+        found = np.array([one.loss for one in self._seen.values()])
         # As if one more mapping had been seen to do as the profile says, but very uncertainly.
         factor = (predicted @ found + 1e-6) / (predicted @ predicted + 1e-6)
         mean = max(float(factor), 0.0) * self._profile
@@ -86,14 +104,15 @@ class LossModel:
         pairs = np.full(self._pairs.shape[1], INTERACTION * level / max(len(mean), 1) ** 0.5)
         return np.r_[mean, 0.0 * pairs], np.r_[spread, pairs]
 
-    def _update(self, weights: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    def _update(
+        self, weights: np.ndarray, spread: np.ndarray, rng: np.random.Generator | None
+    ) -> np.ndarray:
         """Condition weights of the prior on what was seen (Matheron's rule; the mean without `rng`)."""
-        seen = self._measured()
-        if not seen:
+        if not self._seen:
             return weights
-        features = self._features([one.mapping for one in seen])
-        found, error = np.array([self._observed(one) for one in seen]).T
-        _, spread = self._prior()
+        features = self._features(list(self._seen))
+        found = np.array([one.loss for one in self._seen.values()])
+        error = np.array([one.error for one in self._seen.values()])
         if rng is not None:
             found = found - error * rng.normal(size=len(error))
         covariance = (features * spread**2) @ features.T + np.diag(error**2)
@@ -101,45 +120,26 @@ class LossModel:
         updated: np.ndarray = weights + spread**2 * (features.T @ change)
         return updated
 
-    def _measured(self) -> list[Evaluation]:
-        return [one for one in self._known.values() if one.accuracy is not None]
-
     def max_loss(self, max_drop: float) -> float:
         """Largest predicted loss with which the upper confidence bound will just hold.
 
         The least distance of the bound from the estimate that was seen so far, relative to the
         estimate, is what is left free.
         """
-        seen = self._measured()
-        if not seen:
+        if not self._seen:
             return log_loss(max_drop, 1.0)
-        distances = [1.0]
-        for one in seen:
-            loss, error = self._observed(one)
-            distances.append(2.0 * error / max(loss, FLOOR))
-        baseline = max(one.accuracy.baseline for one in seen if one.accuracy is not None)
-        return log_loss(max_drop, baseline) / (1.0 + min(distances))
+        seen = self._seen.values()
+        free = min(2.0 * one.error / max(one.loss, FLOOR) for one in seen)
+        return log_loss(max_drop, max(one.baseline for one in seen)) / (1.0 + min(free, 1.0))
 
     def holding(self, max_drop: float) -> list[Mapping]:
         """Mappings that keep all limits with that threshold, all-digital among them if it does."""
-        found = [one.mapping for one in self._known.values() if self._holds(one, max_drop)]
+        found = [mapping for mapping, one in self._seen.items() if one.high <= max_drop]
         if not broken(self._problem, self._problem.all_digital):
             found.append(self._problem.all_digital)
         return found
 
     def failing(self, max_drop: float) -> list[Mapping]:
         """Mappings that were evaluated and do not."""
-        return [one.mapping for one in self._known.values() if not self._holds(one, max_drop)]
-
-    def _holds(self, evaluation: Evaluation, max_drop: float) -> bool:
-        if evaluation.accuracy is None:
-            return False
-        return self._problem.accuracy_limit.bounds(evaluation.accuracy).high <= max_drop
-
-    def _observed(self, evaluation: Evaluation) -> tuple[float, float]:
-        """Log loss and its standard error."""
-        assert evaluation.accuracy is not None
-        bounds = self._problem.accuracy_limit.bounds(evaluation.accuracy)
-        baseline = evaluation.accuracy.baseline
-        loss, high = log_loss(bounds.estimate, baseline), log_loss(bounds.high, baseline)
-        return loss, max(0.5 * (high - loss), 0.0) + FLOOR
+        found = [mapping for mapping, one in self._seen.items() if one.high > max_drop]
+        return found + self._unanswered
