@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from oracle_setup import (
     small_workload,
 )
 from pydantic import ValidationError
+from torch import nn
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.feasibility import AccuracyLimit
@@ -32,6 +34,7 @@ from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRec
 from lionheart_opt.oracle.store import weights_digest
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Fidelity
+from lionheart_opt.studyfile import StudyFile
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.system import System
 from lionheart_opt.testing import OracleContract
@@ -373,6 +376,83 @@ def test_verified_on_another_engine(folder: Path) -> None:
     checks = oracle.final_checks(ALL, fidelity("short"), 0)
     expected = oracle.accuracy(ALL, fidelity("short"), 0).samples
     np.testing.assert_array_equal(checks["validation on aihwkit"].samples, expected)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(63, 4)), r"images of shape \(1, 8, 8\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), r"returns \(1, 3\).* 4 classes"),
+        (nn.Conv2d(1, 4, 3), r"returns \(1, 4, 6, 6\)"),
+    ],
+)
+def test_a_network_must_fit_the_data(oracle: HatOracle, network: nn.Module, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(oracle, model=network)
+
+
+STUDY = """
+question = "Does the oracle work in a study?"
+system = "lionheart"
+training = "short"
+limits = { max_drop = 0.02 }
+model = { name = "digits_cnn" }
+data = { name = "digits", validation_fraction = 0.2, seed = 4 }
+run = [{ strategy = "mac_greedy" }]
+
+[oracle]
+device = "cpu"
+times_s = [60, 86400]
+pretrain = { epochs = 2, batch_size = 64, seed = 3 }
+hat = { short_epochs = 1, batch_size = 128 }
+"""
+
+
+def test_a_study_file_makes_the_oracle(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(STUDY)
+    file = StudyFile.load(tmp_path)
+    oracle = file.oracle
+    assert isinstance(oracle, HatOracle)
+    assert oracle.settings.times_s == (60.0, 86400.0)
+    assert oracle.analog_targets == file.system.analog_targets
+    assert len(oracle.splits.validation) == pytest.approx(0.2 * 1257, abs=5)
+    again = StudyFile.load(tmp_path).oracle  # initial weights and data are decided by seeds
+    assert isinstance(again, HatOracle)
+    assert weights_digest(oracle.model.state_dict()) == weights_digest(again.model.state_dict())
+    assert oracle.splits.digest == again.splits.digest
+    assert not (tmp_path / "artifacts").exists()  # nothing is trained before it is asked
+    problem = file.problem
+    answer = oracle.accuracy(problem.pretrained(problem.all_analog), fidelity("short"), 0)
+    assert answer.samples.shape == (2, 2)
+    assert len(list((tmp_path / "artifacts").iterdir())) == 2
+    given = tmp_path / "given.pt"
+    torch.save(oracle.pretrained.weights, given)
+    text = STUDY.replace('"digits_cnn" }', '"digits_cnn", weights = "given.pt" }')
+    (tmp_path / "study.toml").write_text(text)
+    same = StudyFile.load(tmp_path).oracle
+    assert isinstance(same, HatOracle)
+    assert same.settings.pretrain is None
+    assert same.baseline("validation") == oracle.baseline("validation")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("epochs = 2,", "epoch = 2,", r"oracle\.pretrain\]|\[pretrain\].*'epoch'.*'epochs'"),
+        ("times_s = [60, 86400]", "times_s = [-1]", "times_s"),
+        ('device = "cpu"', 'device = "tpu"', "device"),
+        ('device = "cpu"', 'rpu_config = "lionhart"', "did you mean 'lionheart'"),
+        ('"digits_cnn" }', '"digits_cnn", weights = "no.pt" }', r"no\.pt: No such file"),
+        ('name = "digits",', 'name = "digit",', "digits"),
+    ],
+)
+def test_wrong_oracle_tables_are_refused(
+    tmp_path: Path, before: str, after: str, message: str
+) -> None:
+    assert before in STUDY
+    (tmp_path / "study.toml").write_text(STUDY.replace(before, after))
+    with pytest.raises(InputError, match=message):
+        _ = StudyFile.load(tmp_path).oracle
 
 
 # --- settings and configurations -----------------------------------------------------------------

@@ -18,7 +18,7 @@ from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.oracle.engine import Engine, engine
-from lionheart_opt.oracle.measurement import measure, score
+from lionheart_opt.oracle.measurement import check_network, measure, score
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
@@ -52,7 +52,8 @@ class HatOracle:
     - `short`, `full`: all weights of the network, digital layers included, trained with noise in
       the analog ones, from the weights that it starts from.
     - `one_shot`: trained once for all mappings, with a random mapping in every batch; each mapping
-      has its own batch-norm statistics. Only these are charged to it, the shared training is not.
+      has its own batch-norm statistics. Only these are charged to it; the shared training, like
+      pretraining, is a preparation (`shared_training`).
     - A mapping without analog layers always has the pretrained weights: there is nothing to train
       for, and its accuracy is the baseline.
 
@@ -65,6 +66,9 @@ class HatOracle:
         splits: the data.
         settings: how to train and measure.
         store: where trained weights are kept.
+
+    Raises:
+        InputError: the network does not fit the data.
     """
 
     workload: Workload
@@ -75,6 +79,9 @@ class HatOracle:
     store: WeightStore
     _watchers: list[Callable[[str], None]] = field(default_factory=list, init=False, repr=False)
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_network(self.model, self.splits)
 
     @classmethod
     def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> HatOracle:
@@ -97,7 +104,7 @@ class HatOracle:
         table = context.file.table
         if table.data is None:
             raise InputError(f"{context.file.path}: table [data] is missing")
-        folder = table.data.folder and context.folder / table.data.folder
+        folder = None if table.data.folder is None else context.folder / table.data.folder
         data = datasets.load(table.data.name, folder, **table.data.arguments)
         with seeded(chosen.pretrain.seed if chosen.pretrain else 0, torch.device("cpu")):
             model = models.build(table.model.name, **table.model.arguments)
@@ -205,17 +212,22 @@ class HatOracle:
         key = self._key(job, start=key)
         return key, self._train(job, key)
 
-    def _one_shot(self, modules: tuple[str, ...], seed: int) -> tuple[str, Trained]:
-        """The shared weights with this mapping's own batch-norm statistics.
+    def shared_training(self, seed: int) -> Trained:
+        """The weights of training level `one_shot`, before a mapping's own batch-norm statistics."""
+        job, key = self._shared_job(seed)
+        return self._train(job, key)
 
-        The shared training is not charged to the mapping: like pretraining, it is a preparation.
-        """
+    def _shared_job(self, seed: int) -> tuple[Job, str]:
         groups = tuple(self.workload.modules_of(unit) for unit in self.workload.crossbar_units)
         everything = tuple(path for group in groups for path in group)
         epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")
         job = self._job(self.pretrained.weights, everything, epochs, seed, "one-shot training")
         job = replace(job, groups=groups)
-        shared_key = self._key(job, start="pretrained")
+        return job, self._key(job, start="pretrained")
+
+    def _one_shot(self, modules: tuple[str, ...], seed: int) -> tuple[str, Trained]:
+        """The shared weights with this mapping's own batch-norm statistics."""
+        job, shared_key = self._shared_job(seed)
         shared = self._train(job, shared_key)
         job = replace(job, start=shared.weights, modules=modules, groups=())
         key = self._key(job, start=shared_key)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.seeds import derive, seeded
-from lionheart_opt.oracle.splits import Examples
+from lionheart_opt.oracle.splits import Examples, Splits
 
 
 def measure(
@@ -61,6 +63,30 @@ def measure(
             with seeded(derive(seed, "converters", draw, time_s), device):
                 samples[row, column] = score(analog, examples, batch_size)
     return samples
+
+
+@torch.no_grad()
+def check_network(network: nn.Module, splits: Splits) -> None:
+    """Refuse a network that cannot take the images or has too few outputs for the labels.
+
+    Raises:
+        InputError: saying what does not fit.
+    """
+    image = splits.train[:1].images
+    try:
+        scores = deepcopy(network).cpu().eval()(image)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"the network cannot take images of shape {tuple(image.shape[1:])}: {reason}"
+        ) from error
+    n_classes = 1 + max(int(part.labels.max()) for part in (splits.train, splits.test))
+    if not isinstance(scores, torch.Tensor) or scores.ndim != 2 or scores.shape[1] < n_classes:
+        found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+        raise InputError(
+            f"the network returns {found} for one image; (1, {n_classes}) or wider is needed: "
+            f"one score for each of {n_classes} classes"
+        )
 
 
 @torch.no_grad()
