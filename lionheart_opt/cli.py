@@ -100,9 +100,8 @@ def check(study: StudyPath, as_json: AsJson = False) -> None:
     Example: `lionheart-opt check studies/quickstart`
     """
     from lionheart_opt import report, terminal
-    from lionheart_opt.studyfile import StudyFile
 
-    file = StudyFile.load(study)
+    file = _load(study)
     for run in file.table.run:
         file.strategy(run)
     _ = file.oracle
@@ -216,9 +215,8 @@ def run(
     """
     from lionheart_opt import terminal
     from lionheart_opt.final import check_incumbent
-    from lionheart_opt.studyfile import StudyFile
 
-    file = StudyFile.load(study)
+    file = _load(study)
     searches = list(file.runs(only or ()))
     for one, _ in searches:
         file.strategy(one)  # a mistake in the last strategy must not show after hours
@@ -241,9 +239,8 @@ def worker(study: StudyPath) -> None:
     Example: `lionheart-opt worker studies/quickstart`
     """
     from lionheart_opt import terminal
-    from lionheart_opt.studyfile import StudyFile
 
-    file = StudyFile.load(study)
+    file = _load(study)
     _ = file.oracle
     try:
         done = terminal.work(file)
@@ -330,8 +327,11 @@ def export(
 
 
 def _load(study: Path) -> StudyFile:
+    import optuna
+
     from lionheart_opt.studyfile import StudyFile
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # our own progress says more
     return StudyFile.load(study)
 
 

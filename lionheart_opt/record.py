@@ -8,6 +8,7 @@ import platform
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -81,7 +82,9 @@ class Record:
             load_if_exists=True,
         )
         if "specification" not in study.user_attrs:
-            study.set_metric_names(list(problem.objectives))
+            with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(problem.objectives))
             study.set_user_attr("specification", specification)
             study.set_user_attr("versions", versions())
         return Record(problem, _same_question(study, specification))
