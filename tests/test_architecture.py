@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("lionheart_opt", "strategies", "cost_models")
 #: The only places of the core that may import torch or aihwkit.
 TORCH_PLACES = (
-    "lionheart_opt/tracing.py",
+    "lionheart_opt/tracing/",
     "lionheart_opt/datasets",
     "lionheart_opt/oracle/",
     "lionheart_opt/models/",

@@ -8,11 +8,10 @@ from lionheart_opt.models.resnet import BasicBlock, projection
 
 
 def digits_cnn(n_classes: int = 10, in_channels: int = 1, width: int = 8) -> nn.Module:
-    """Stem, two residual blocks, linear layer: 7 mappable layers.
+    """Stem, two residual blocks, linear layer: 7 mappable layers, 135,840 MACs.
 
-    The MACs differ by two orders of magnitude, and so does what noise in a layer does to the result:
-    the stem and the shortcut have few MACs and carry everything; the second convolution of each block
-    has many and works beside a shortcut.
+    MACs do not tell what noise in a layer does to the result: `block2.conv2` has as many as the two
+    convolutions of `block1` but, after training, a small part of their sensitivity.
 
     Args:
         n_classes: outputs.

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from lionheart_opt.workload import Mvm, Shape
 
 #: Operators that torch would decompose further but that are one layer here.
-WHOLE = frozenset(
+_WHOLE = frozenset(
     """linear matmul batch_norm layer_norm group_norm instance_norm rms_norm relu6 prelu selu softmax
     log_softmax max_pool1d max_pool2d max_pool3d avg_pool1d adaptive_avg_pool1d adaptive_avg_pool2d
     adaptive_avg_pool3d adaptive_max_pool1d""".split()
@@ -67,7 +67,7 @@ class Description:
     """What a layer needs to know of its operator.
 
     Args:
-        kind: as `lionheart_opt.tracing` lists them.
+        kind: as the package's docstring lists them.
         weight: name of the tensor that a unit may be made of; empty where there is none.
         bias: name of the tensor that counts as bias.
         fields: of `Layer`, beside names, shapes and counts.
@@ -85,6 +85,11 @@ class Description:
         if tensor.startswith("running_"):  # statistics, folded into scale and shift
             return None
         return "weight_count" if tensor == self.weight or not self.weight else None
+
+
+def is_whole(name: str) -> bool:
+    """Whether an operator is one layer although torch would take it apart."""
+    return name in _WHOLE or "upsample_" in name
 
 
 def describe(operator: Operator) -> Description:

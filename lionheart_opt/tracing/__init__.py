@@ -1,0 +1,126 @@
+"""Any torch model and an example -> `Workload`, operator by operator.
+
+The model is run once on the example, and every ATen operator that computes or copies becomes a layer.
+Not layers: views (reshape, transpose, slice, expand, ...), dropout at inference, and operators that
+no input reaches, such as masks and the re-parametrisation of weights, which a deployment computes once.
+
+Kinds of layers:
+
+- `conv1d`, `conv2d`, `conv3d`, `grouped_conv2d`, `depthwise_conv2d`, `conv_transpose2d`, ...
+- `linear`: product with a weight matrix. `matmul`: product of two activations, or of activations
+  with a matrix for each batch or head.
+- `max_pool2d`, `avg_pool2d`, ...: adaptive pools too, with their largest window as kernel.
+- `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `rms_norm`, `local_response_norm`.
+- `relu`, `relu6`, `gelu`, `silu`, `sigmoid`, `tanh`, `softmax`, ...: activation functions.
+- `add`, `sub`, `mul`, `div`, `mean`, `sum`, `cat`, `pad`, `embedding`, ...: their ATen names.
+- `copy`: `contiguous`, `clone`, a change of type, or a write into part of another tensor.
+
+An operator in place has the kind of the one that is not (`relu_` is `relu`). Scaled-dot-product
+attention is its two products, the scaling of both operands, the mask and the softmax; recurrent modules
+are their products and gates, step by step. An operator that `operators.py` does not know keeps its ATen
+name and has no MACs: cost models refuse the kinds that they do not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._pytree import tree_map_only
+
+from lionheart_opt import models
+from lionheart_opt.errors import InputError
+from lionheart_opt.tracing.tracer import Exits, Tracer, tensors_of
+from lionheart_opt.workload import Workload
+
+Example = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
+
+
+def trace(model: nn.Module, example: Example, name: str) -> Workload:
+    """The workload of one inference.
+
+    Layers are named after the module that runs them: the only operation of a module has the module's
+    path, others have the path and their kind (`stage1.0.add`); repeated names get `_2`, `_3`. Every
+    weight matrix of a convolution or product is a unit: under the path of the module that runs it, or,
+    where a function is called with a bare parameter, under the parameter's (`attention.in_proj`). The
+    layer's `module` is then the parameter's path, as no module could be exchanged for an analog one.
+
+    Args:
+        model: left untouched: a copy of it runs, in evaluation mode.
+        example: what the model is called with: a tensor, positional or keyword arguments. The first
+            dimension of each tensor is the batch, of 1.
+        name: of the workload.
+
+    Raises:
+        InputError: the batch is not 1, the model fails on the example, or its data flow leaves torch
+            (for NumPy, say) and cannot be followed.
+    """
+    examples = tensors_of(example)
+    for tensor in examples:
+        if tensor.ndim == 0 or tensor.shape[0] != 1:
+            raise InputError(
+                f"{name}: an example of shape {tuple(tensor.shape)}; "
+                "its first dimension is the batch, which must be 1"
+            )
+    shapes = " and ".join(str(tuple(tensor.shape)) for tensor in examples)
+    try:
+        copy = deepcopy(model).eval()
+        clones = {id(tensor): tensor.detach().clone() for tensor in examples}
+        inputs: Example = tree_map_only(Tensor, lambda tensor: clones[id(tensor)], example)
+        tracer = Tracer(copy, tensors_of(inputs), name)
+        with torch.inference_mode(), _unfused(copy), Exits(tracer), tracer:
+            match inputs:
+                case dict():
+                    result = copy(**inputs)
+                case tuple():
+                    result = copy(*inputs)
+                case _:
+                    result = copy(inputs)
+    except InputError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{name}: cannot be run on an example of shape {shapes}: {reason}"
+        ) from error
+    results = tensors_of(result)
+    if not tracer.records or (results and not tracer.flow.depends(results)):
+        raise InputError(f"{name}: no operator leads from its input to its output")
+    return tracer.workload()
+
+
+def trace_model(
+    name: str, input_shape: tuple[int, ...] | None = None, **arguments: Any
+) -> Workload:
+    """The workload of a network of the zoo, or of `package.module:factory`.
+
+    Args:
+        name: a name of `models.available()`, or `package.module:factory`.
+        input_shape: without the batch, float32; None is the zoo's own.
+        arguments: of the factory.
+
+    Raises:
+        InputError: there is no such network or argument, or it cannot be traced.
+    """
+    shape = models.input_shape(name) if input_shape is None else input_shape
+    return trace(models.build(name, **arguments), torch.zeros(1, *shape), name)
+
+
+@contextmanager
+def _unfused(model: nn.Module) -> Iterator[None]:
+    """Keep torch from taking fused kernels, which hide operators from the tracer."""
+    fast_path, mkldnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
+    torch.backends.mha.set_fastpath_enabled(False)
+    has_steps = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    torch.backends.mkldnn.enabled = not has_steps  # type: ignore[assignment]
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+        torch.backends.mkldnn.enabled = mkldnn

@@ -1,0 +1,283 @@
+"""The dispatch mode that sees every operator of a model and makes layers of them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.tracing.dataflow import DataFlow, storage
+from lionheart_opt.tracing.operators import Operator, describe, is_whole
+from lionheart_opt.workload import INPUT, Layer, Shape, Unit, Workload
+
+#: Modules that are written in several operators but run as one.
+_FUSED: dict[type[nn.Module], str] = {nn.LocalResponseNorm: "local_response_norm"}
+#: Modules whose products are layers even where no input reaches them (the first step of an LSTM).
+_WEIGHTED = (nn.Linear, _ConvNd, nn.RNNBase)
+#: Operators in place that do not read what they overwrite.
+_OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
+#: What takes activations out of torch.
+_EXITS = frozenset({Tensor.numpy, Tensor.__array__, Tensor.tolist, Tensor.__dlpack__})
+#: Number of the network's input where records have theirs.
+_INPUT = -1
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    """All tensors in nested tuples, lists and dictionaries."""
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A module that is running; `first` is the number of the first record made since it started."""
+
+    path: str
+    module: nn.Module
+    number: int
+    first: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """A layer before it has a name.
+
+    Args:
+        call: the module that ran it.
+        kind: of the layer.
+        inputs: numbers of the records that it reads, and what is read of each.
+        output_shape: of its result.
+        fields: other fields of the layer.
+        unit: owner of the weight and the layer's name, where it belongs to a unit.
+    """
+
+    call: _Call
+    kind: str
+    inputs: tuple[tuple[int, Shape], ...]
+    output_shape: Shape
+    fields: dict[str, Any]
+    unit: tuple[str, str] | None = None
+
+
+class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records operators while it is entered.
+
+    In inference mode torch hands over its composite operators as they are: those that are not whole
+    here are decomposed, and their parts come in one by one.
+
+    Args:
+        model: gets hooks that say which module is running.
+        inputs: of the model.
+        name: of the workload.
+    """
+
+    def __init__(self, model: nn.Module, inputs: list[Tensor], name: str) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flow = DataFlow()
+        self.records: list[_Record] = []
+        self._name = name
+        self._calls = [_Call("", model, 0, 0)]
+        self._n_calls = 0
+        for tensor in inputs:
+            self.flow.write(tensor, _INPUT)
+        self._parameters = {
+            storage(parameter): (path, parameter)
+            for path, parameter in reversed(list(model.named_parameters()))
+        }
+        for path, module in model.named_modules():
+            module.register_forward_pre_hook(lambda module, _, path=path: self._enter(path, module))
+            module.register_forward_hook(lambda _module, _args, result: self._leave(result))
+
+    def where(self) -> str:
+        """The running module, for messages."""
+        call = self._calls[-1]
+        return f"{self._name}: module {call.path or type(call.module).__name__}"
+
+    def _enter(self, path: str, module: nn.Module) -> None:
+        self._n_calls += 1
+        self._calls.append(_Call(path, module, self._n_calls, len(self.records)))
+
+    def _leave(self, result: Any) -> None:
+        call = self._calls.pop()
+        parts = self.records[call.first :]
+        if type(call.module) not in _FUSED or not parts:
+            return
+        reads = dict.fromkeys(chain.from_iterable(part.inputs for part in parts))
+        self.records[call.first :] = [
+            _Record(
+                call=call,
+                kind=_FUSED[type(call.module)],
+                inputs=tuple(one for one in reads if one[0] < call.first),
+                output_shape=tuple(result.shape),
+                fields=parts[-1].fields,
+            )
+        ]
+        self.flow.write(result, call.first)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run an operator, or its parts, and record it."""
+        kwargs = kwargs or {}
+        schema = func._schema
+        name = schema.name.rpartition("::")[2]
+        operands = dict(zip((one.name for one in schema.arguments), args, strict=False)) | kwargs
+        if name.endswith("dropout") and not operands.get("train"):
+            return args[0]
+        if not is_whole(name):
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        if torch.Tag.inplace_view not in func.tags:
+            self._see(name, schema, operands, tensors_of(result))
+        return result
+
+    def _see(self, name: str, schema: Any, operands: dict[str, Any], results: list[Tensor]) -> None:
+        read, written = _accesses(name, schema, operands)
+        touched = [*chain.from_iterable(read.values()), *written]
+        is_reached = self.flow.depends(touched)
+        if name in ("_local_scalar_dense", "equal") and is_reached:
+            warnings.warn(
+                f"{self.where()} reads a value of an activation in Python: what was recorded holds "
+                "for this example and may differ for another",
+                stacklevel=2,
+            )
+        if name.startswith("new_") or name.endswith("_like"):
+            return  # takes nothing but the shape
+        if not written and set(map(storage, touched)).issuperset(map(storage, results)):
+            return  # a view, or no tensor at all
+        output = (results or written)[0]
+        constants = [key for key, tensors in read.items() if not self.flow.depends(tensors)]
+        description = describe(
+            Operator(
+                name=name,
+                shapes={key: tuple(tensors[0].shape) for key, tensors in read.items()},
+                settings=operands,
+                constants=frozenset(constants),
+                output_shape=tuple(output.shape),
+            )
+        )
+        unit = self._unit(operands[description.weight]) if description.weight else None
+        if not is_reached and not (unit and isinstance(self._calls[-1].module, _WEIGHTED)):
+            return
+        counts = {"weight_count": 0, "bias_count": 0}
+        for key in constants:
+            if count := description.count(key):
+                counts[count] += sum(one.numel() for one in read[key] if one.is_floating_point())
+        self.records.append(
+            _Record(
+                call=self._calls[-1],
+                kind=description.kind,
+                inputs=self.flow.reads(chain.from_iterable(read.values())),
+                output_shape=tuple(output.shape),
+                fields=counts | description.fields | {"element_bytes": output.element_size()},
+                unit=unit,
+            )
+        )
+        for tensor in (*written, *results):
+            self.flow.write(tensor, len(self.records) - 1)
+
+    def _unit(self, weight: Tensor) -> tuple[str, str] | None:
+        """Owner of a weight and name of the layer; None where the weight is no parameter."""
+        call = self._calls[-1]
+        own = call.module._parameters.get("weight")
+        if own is not None and storage(own) == storage(weight):
+            return call.path, call.path
+        if storage(weight) not in self._parameters:
+            # computed from parameters: by weight norm and the like, the module is a unit all the same
+            return (call.path, call.path) if isinstance(call.module, nn.Linear | _ConvNd) else None
+        path, parameter = self._parameters[storage(weight)]
+        name = re.sub(r"[._]?weight$", "", path)
+        if weight.numel() < parameter.numel():  # some of its rows
+            row = parameter.stride(0)
+            start = weight.storage_offset() // row
+            path = f"{path}[{start}:{start + weight.numel() // row}]"
+        return path, name
+
+    def workload(self) -> Workload:
+        """Everything recorded, with names."""
+        per_call = Counter(record.call.number for record in self.records)
+        names = {_INPUT: INPUT}
+        times = Counter([INPUT])
+        layers: list[Layer] = []
+        units: dict[str, list[str]] = {}
+        for number, record in enumerate(self.records):
+            call = record.call
+            is_only = per_call[call.number] == 1 and not any(call.module.children())
+            module, stem = record.unit or (call.path, call.path if is_only else "")
+            stem = stem or f"{call.path}.{record.kind}".lstrip(".")
+            name = stem
+            while name in times:
+                times[stem] += 1
+                name = f"{stem}_{times[stem]}"
+            times[name] = 1
+            names[number] = name
+            if record.unit:
+                units.setdefault(module, []).append(name)
+            layers.append(
+                Layer(
+                    name=name,
+                    kind=record.kind,
+                    module=module,
+                    inputs=tuple(names[producer] for producer, _ in record.inputs),
+                    input_shapes=tuple(shape for _, shape in record.inputs),
+                    output_shape=record.output_shape,
+                    **record.fields,
+                )
+            )
+        return Workload(
+            name=self._name,
+            layers=tuple(layers),
+            units=tuple(Unit(name=members[0], layers=tuple(members)) for members in units.values()),
+        )
+
+
+class Exits(TorchFunctionMode):
+    """Refuses to lose a tracer's activations to NumPy and Python lists."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self._tracer = tracer
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call the function.
+
+        Raises:
+            InputError: it would take an activation out of torch.
+        """
+        if func in _EXITS and self._tracer.flow.depends(args[:1]):
+            raise InputError(
+                f"{self._tracer.where()} turns an activation into a NumPy array or a list "
+                f"({func.__name__}); its operations cannot be followed from there"
+            )
+        return func(*args, **(kwargs or {}))
+
+
+def _accesses(
+    name: str, schema: Any, operands: dict[str, Any]
+) -> tuple[dict[str, list[Tensor]], list[Tensor]]:
+    """What an operator reads, by the names of its schema, and what it writes in place."""
+    read: dict[str, list[Tensor]] = {}
+    written: list[Tensor] = []
+    for argument in schema.arguments:
+        tensors = tensors_of(operands.get(argument.name))
+        is_written = argument.alias_info is not None and argument.alias_info.is_write
+        if is_written:
+            written += tensors
+        if tensors and not (is_written and (argument.is_out or name in _OVERWRITES)):
+            read[argument.name] = tensors
+    return read, written
