@@ -227,7 +227,7 @@ class Diana:
 
     def _element_cycles(self, layer: Layer) -> float:
         count = operations(layer, f"system {self.system.name!r}")
-        if count.macs or count.sparse_macs or count.transcendental:
+        if layer.macs or count.transcendental:
             raise InputError(
                 f"system {self.system.name!r}: layer {layer.name!r}: no published cost of "
                 f"{layer.kind!r}; only convolutions, products, and additions or comparisons of elements"

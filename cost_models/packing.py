@@ -7,7 +7,7 @@ rectangles go into bins by best fit, MaxRects best short side, with the library 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 import rectpack
 
@@ -32,12 +32,13 @@ def crossbars(matrices: Iterable[Tile], array: Tile) -> int:
     return len(pack(tuple(tile for matrix in matrices for tile in cut(*matrix, array)), array))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def pack(tiles: tuple[Tile, ...], array: Tile) -> tuple[float, ...]:
     """Share of cells in use of each array that holds a part of the tiles.
 
     Without rotation (inputs stay rows) and largest area first, as reproduces the 34 arrays that the
-    paper reports for MobileNetV2.
+    paper reports for MobileNetV2. A tile as large as the array fills one, so that only the others are
+    packed.
     """
     packer = rectpack.newPacker(
         bin_algo=rectpack.PackingBin.BBF,
@@ -45,9 +46,11 @@ def pack(tiles: tuple[Tile, ...], array: Tile) -> tuple[float, ...]:
         sort_algo=rectpack.SORT_AREA,
         rotation=False,
     )
-    for height, width in tiles:
+    parts = [tile for tile in tiles if tile != array]
+    for height, width in parts:
         packer.add_rect(width, height)
-    packer.add_bin(array[1], array[0], count=max(1, len(tiles)))
+    packer.add_bin(array[1], array[0], count=max(1, len(parts)))
     packer.pack()
     cells = array[0] * array[1]
-    return tuple(sum(rect.width * rect.height for rect in one) / cells for one in packer)
+    shares = [sum(rect.width * rect.height for rect in one) / cells for one in packer]
+    return (1.0,) * (len(tiles) - len(parts)) + tuple(shares)

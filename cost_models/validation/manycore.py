@@ -117,6 +117,34 @@ def _group(layer: Layer) -> str | None:
     return f"{shape[2]}x{shape[3]}x{shape[1]}" if len(shape) == 4 and shape[-1] > 1 else None
 
 
+def losses(step: Step, workload: Workload, model: Manycore) -> dict[str, float]:
+    """Where the peak of all 512 crossbars goes: factors that multiply to peak / reached rate.
+
+    In the order of section VI: clusters not in use; crossbars of used clusters that are not filled;
+    stages that wait for the slowest; what is left, moving data and filling the pipeline.
+    """
+    plan, ima = step.plan, model.ima
+    cells_per_s = 1 / ima.mvm_latency_s
+    whole = ima.rows * ima.columns * cells_per_s
+    filled = cells_per_s * sum(
+        plan.copies[name] * layer.weight_count
+        for name, layer in plan.graph.layers.items()
+        if layer.mvm is not None
+    )
+    rates = [
+        model.machine.clusters * whole,
+        plan.clusters * whole,
+        filled,
+        workload.macs / plan.interval_s,
+        workload.macs * step.images_per_s,
+    ]
+    names = ("unused clusters", "unfilled crossbars", "unbalanced stages", "data movement")
+    return {
+        name: before / after
+        for name, before, after in zip(names, rates[:-1], rates[1:], strict=True)
+    }
+
+
 def cases() -> list[Case]:
     """Every published number of the many-core, and the groups kept for validation."""
     system = load_system(SYSTEM)
@@ -166,6 +194,10 @@ def cases() -> list[Case]:
     found += [
         (f"group {group}", "clusters", None, count, _GROUPS)
         for group, count in clusters_of_groups(final.plan).items()
+    ]
+    found += [
+        (f"loss by {name}", "factor", None, factor, _RESULTS + ", Fig. 6")
+        for name, factor in losses(final, workload, Manycore(system)).items()
     ]
     return [
         Case(
