@@ -440,6 +440,7 @@ def test_a_study_file_makes_the_oracle(tmp_path: Path) -> None:
     [
         ("epochs = 2,", "epoch = 2,", r"oracle\.pretrain\]|\[pretrain\].*'epoch'.*'epochs'"),
         ("times_s = [60, 86400]", "times_s = [-1]", "times_s"),
+        ("times_s = [60, 86400]", "times_s = [1]", r"limits\] time_s: got 86400; must be .* 1$"),
         ('device = "cpu"', 'device = "tpu"', "device"),
         ('device = "cpu"', 'rpu_config = "lionhart"', "did you mean 'lionheart'"),
         ('"digits_cnn" }', '"digits_cnn", weights = "no.pt" }', r"no\.pt: No such file"),

@@ -102,6 +102,12 @@ class HatOracle:
             raise first_problem(error, context.where, OracleSettings) from error
         rpu_config(chosen.rpu_config, context.where)
         table = context.file.table
+        if table.limits.time_s not in chosen.times_s:
+            times = ", ".join(f"{time_s:g}" for time_s in chosen.times_s)
+            raise InputError(
+                f"{context.file.path}: [limits] time_s: got {table.limits.time_s:g}; "
+                f"must be one of the oracle's times_s: {times}"
+            )
         if table.data is None:
             raise InputError(f"{context.file.path}: table [data] is missing")
         folder = None if table.data.folder is None else context.folder / table.data.folder
