@@ -75,7 +75,7 @@ class OracleSettings(BaseModel):
     )
     """Times since programming at which accuracy is measured (LionHeart section IV-B4)."""
     batch_size: PositiveInt = 64
-    """Examples in one pass of an evaluation."""
+    """Examples in one pass of an evaluation; another size draws other converter noise (aihwkit)."""
     validation_examples: PositiveInt | None = None
     """Use only so many examples of the validation set."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
