@@ -223,10 +223,13 @@ class Workload:
         """The same workload with units merged: group name -> names of units that move together.
 
         Raises:
-            InputError: a unit does not exist or is in two groups.
+            InputError: a unit does not exist or is in two groups, or a group is called like a unit
+                outside it.
         """
         group_of: dict[str, str] = {}
         for group, members in groups.items():
+            if group in self._unit_by_name and group not in members:
+                raise InputError(f"group {group!r}: that is the name of a unit outside the group")
             for member in members:
                 self.unit(member)
                 if member in group_of:
