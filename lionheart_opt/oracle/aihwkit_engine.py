@@ -34,7 +34,7 @@ class AnalogNetwork(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        analog: dict[str, AnalogModule],
+        analog: dict[str, Any],
         aliases: dict[str, str],
         shapes: dict[str, torch.Size],
     ) -> None:
@@ -162,9 +162,30 @@ class AnalogModule(nn.Module):
                 tile.programmed_weights = None
                 tile.drift_noise_parameters = None
 
+    def after_step(self) -> None:
+        """Clip and re-map the weights."""
+        for tile in self.tiles:
+            _after_step(tile)
+
+    def program(self, seed: int) -> None:
+        """Program every tile afresh."""
+        with seeded(seed, self.tiles[0].device):
+            for tile in self.tiles:
+                tile.program_weights()
+
+    def drift(self, time_s: float, seed: int) -> None:
+        """Set every tile to its state `time_s` after programming."""
+        with seeded(seed, self.tiles[0].device):
+            for tile in self.tiles:
+                tile.drift_weights(time_s)
+
 
 class AihwkitEngine:
     """`Engine` on aihwkit's `AnalogLinear` and `AnalogConv2d`; `TorchInferenceRPUConfig` only."""
+
+    def _module(self, path: str, module: nn.Module, rpu_config: Any) -> Any:  # noqa: ARG002
+        """What takes the place of a module; has the methods of `AnalogModule`."""
+        return AnalogModule(module, rpu_config)
 
     def analog(self, model: nn.Module, modules: Sequence[str], rpu_config: Any) -> AnalogNetwork:
         """See `Engine.analog`.
@@ -175,13 +196,13 @@ class AihwkitEngine:
         network = deepcopy(model)
         shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
         wanted = {id(_convertible(network, path)): path for path in reversed(modules)}
-        analog: dict[str, AnalogModule] = {}
+        analog: dict[str, Any] = {}
         aliases: dict[str, str] = {}
         for path, module in list(network.named_modules(remove_duplicate=False)):
             if id(module) in wanted:
                 aliases[path] = wanted[id(module)]
                 if aliases[path] not in analog:
-                    analog[aliases[path]] = AnalogModule(module, rpu_config)
+                    analog[aliases[path]] = self._module(aliases[path], module, rpu_config)
         for path, original in aliases.items():
             parent, _, name = path.rpartition(".")
             if name:
@@ -198,8 +219,7 @@ class AihwkitEngine:
     def after_step(self, analog: nn.Module) -> None:
         """See `Engine.after_step`."""
         for module in cast(AnalogNetwork, analog).analog.values():
-            for tile in module.tiles:
-                _after_step(tile)
+            module.after_step()
 
     @torch.no_grad()
     def weights(self, analog: nn.Module) -> dict[str, torch.Tensor]:
@@ -221,18 +241,12 @@ class AihwkitEngine:
     def program(self, analog: nn.Module, seeds: dict[str, int]) -> None:
         """See `Engine.program`."""
         for path, module in cast(AnalogNetwork, analog).analog.items():
-            tiles = module.tiles
-            with seeded(seeds[path], tiles[0].device):
-                for tile in tiles:
-                    tile.program_weights()
+            module.program(seeds[path])
 
     def drift(self, analog: nn.Module, time_s: float, seeds: dict[str, int]) -> None:
         """See `Engine.drift`."""
         for path, module in cast(AnalogNetwork, analog).analog.items():
-            tiles = module.tiles
-            with seeded(seeds[path], tiles[0].device):
-                for tile in tiles:
-                    tile.drift_weights(time_s)
+            module.drift(time_s, seeds[path])
 
 
 def _convertible(network: nn.Module, path: str) -> nn.Module:
