@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import fsum, prod
 
 import numpy as np
 
-from cost_models.alpine_layers import Components, Core, Run, weight_bytes
+from cost_models.additive import Components, additive_tables, target_of
+from cost_models.alpine_layers import Core, Run, weight_bytes
 from cost_models.alpine_parameters import (
     Calibration,
     CoreParameters,
@@ -31,9 +32,9 @@ from cost_models.operations import folded_norms
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.protocols import Cost, LayerCost
-from lionheart_opt.system import System
+from lionheart_opt.system import System, Target
 from lionheart_opt.tables import CostTables
-from lionheart_opt.workload import INPUT, Layer, Workload
+from lionheart_opt.workload import INPUT, Layer, Unit, Workload
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Alpine:
         """Price one inference.
 
         Raises:
-            InputError: an operator that the model does not know.
+            InputError: an operator that the model does not know, or a layer that its target cannot run.
         """
         place = self._places(workload, mapping)
         runs = self._runs(workload, place)
@@ -109,49 +110,46 @@ class Alpine:
         """
         if self._is_pipelined:
             raise InputError(f"{self._where}: with several cores the cost is no sum over units")
-        targets = tuple(target.name for target in self.system.targets)
-        host = targets.index(self.system.host)
-        number = {unit.name: k for k, unit in enumerate(workload.units)}
-        shape = (len(number), len(targets))
-        fixed, unit, tiles = np.zeros(2), np.zeros((*shape, 2)), np.zeros(shape, dtype=np.intp)
-        pair: dict[tuple[int, int], np.ndarray] = {}
         price = self._pricer(workload, workload.layers)
-        for layer in workload.layers:
-            if layer.name not in workload.unit_of:
-                fixed += self._coefficients(price(layer, self.system.host).components)
-                continue
-            k = number[workload.unit_of[layer.name]]
-            for t, target in enumerate(self.system.targets):
-                if target.supports(layer):
-                    run = price(layer, target.name)
-                    unit[k, t] += self._coefficients(run.components)
-                    tiles[k, t] += run.tiles
-                else:
-                    unit[k, t] = np.inf
+
+        def components(layer: Layer, target: Target) -> Components:
+            run = price(layer, target.name)
+            leakage_j = run.latency_s * self._core.machine.llc_leakage_w
+            return run.components | {"llc leakage": (0.0, leakage_j)}
+
+        def tiles(unit: Unit, target: Target) -> float:
+            return sum(price(layer, target.name).tiles for layer in workload.layers_of(unit))
+
+        tables = additive_tables(self.system, workload, components, tiles)
+        return self._with_links(workload, tables) if self._links else tables
+
+    def _with_links(self, workload: Workload, tables: CostTables) -> CostTables:
+        """The coefficients with what links take, for units and for pairs of units."""
+        number = {unit: k for k, unit in enumerate(tables.units)}
+        host = tables.targets.index(self.system.host)
+        unit = tables.unit.copy()
+        pair: dict[tuple[int, int], np.ndarray] = {}
         for source, layer, elements in _edges(workload):
             first, second = workload.unit_of.get(source), workload.unit_of.get(layer.name)
             table = np.array(
                 [
-                    [self._coefficients(self._crossing(one, two, elements)) for two in targets]
-                    for one in targets
+                    [self._transfer_cost(one, two, elements) for two in tables.targets]
+                    for one in tables.targets
                 ]
             )
-            if first and second and first != second:
-                ends = number[first], number[second]
-                pair[ends] = pair.get(ends, 0.0) + table
-            elif first and not second:
+            if first and second:
+                if first != second:
+                    ends = number[first], number[second]
+                    pair[ends] = pair.get(ends, 0.0) + table
+            elif first:
                 unit[number[first]] += table[:, host]
-            elif second and not first:
+            elif second:
                 unit[number[second]] += table[host]
-        pair = {ends: table for ends, table in pair.items() if table.any()}
-        return CostTables(
-            units=tuple(number),
-            targets=targets,
-            fixed=fixed,
+        return replace(
+            tables,
             unit=unit,
             pairs=np.array(list(pair), dtype=np.intp).reshape(-1, 2),
-            pair=np.array(list(pair.values())).reshape(-1, len(targets), len(targets), 2),
-            tiles=tiles,
+            pair=np.array(list(pair.values())).reshape(-1, *table.shape),
         )
 
     @property
@@ -202,7 +200,7 @@ class Alpine:
         place: dict[str, str] = {}
         for layer in workload.layers:
             if layer.name in workload.unit_of:
-                place[layer.name] = mapping[workload.unit_of[layer.name]]
+                place[layer.name] = target_of(self.system, workload, mapping, layer).name
             else:
                 source = next((name for name in layer.inputs if name != INPUT), None)
                 place[layer.name] = self._driver(place[source]) if source else self.system.host
@@ -210,55 +208,67 @@ class Alpine:
 
     def _runs(self, workload: Workload, place: dict[str, str]) -> dict[str, Run]:
         """Every layer where it runs, with what it takes to bring its inputs there."""
-        # Layers of a pipeline share the cache. On one core they follow each other, and what a mapping
-        # moves to tiles is not taken off, so that the cost stays a sum over layers.
-        resident = [
+        # The layers of a pipeline share the cache all the time. On one core they follow each other, and
+        # what a mapping moves to tiles is not taken off, so that the cost stays a sum over layers.
+        competing = [
             layer
             for layer in workload.layers
             if not self._is_pipelined or place[layer.name] not in self._tiles
         ]
-        price = self._pricer(workload, resident)
+        price = self._pricer(workload, competing)
         runs = {layer.name: price(layer, place[layer.name]) for layer in workload.layers}
+        senders, receivers = set[str](), set[str]()
         for source, layer, elements in _edges(workload):
             target = place[layer.name]
             start = self._driver(target) if source == INPUT else place[source]
-            runs[layer.name] = runs[layer.name].plus(self._crossing(start, target, elements))
+            runs[layer.name] = runs[layer.name].plus(self._transfer(start, target, elements))
+            if self._driver(start) != self._driver(target):
+                senders.add(source)
+                receivers.add(layer.name)
+        for ends in senders, receivers:
+            for name in ends:
+                runs[name] = runs[name].plus({"handoff": self._core.handoff})
         return runs
 
-    def _pricer(self, workload: Workload, resident: Sequence[Layer]) -> Callable[[Layer, str], Run]:
+    def _pricer(
+        self, workload: Workload, competing: Sequence[Layer]
+    ) -> Callable[[Layer, str], Run]:
         """What prices a layer on a target.
+
+        Data that are read in turn and exceed a cache that keeps the least recently used are never found
+        in it again, so that weights are cached either all or not at all.
 
         Args:
             workload: whose layers.
-            resident: layers whose weights compete for the last-level cache.
+            competing: layers whose weights compete for the last-level cache.
         """
         core, folded = self._core, folded_norms(workload)
-        missing = core.missing(sum(weight_bytes(layer) for layer in resident))
+        llc_bytes = core.machine.llc_bytes
+        weights = {(layer.module, weight_bytes(layer)) for layer in competing}  # shared ones once
+        is_cold = sum(count for _, count in weights) > llc_bytes
 
         def price(layer: Layer, target: str) -> Run:
             if layer.name in folded:
                 return Run(components={"compute": (0.0, 0.0)})
             if target in self._tiles:
                 return core.analog(layer, self._tiles[target])
-            again = missing if self._is_pipelined else core.missing(weight_bytes(layer))
-            return core.digital(layer, missing, again, f"alpine: workload {workload.name!r}")
+            is_reread = is_cold if self._is_pipelined else weight_bytes(layer) > llc_bytes
+            where = f"alpine: workload {workload.name!r}"
+            return core.digital(layer, is_cold=is_cold, is_reread=is_reread, where=where)
 
         return price
 
-    def _crossing(self, start: str, end: str, elements: int) -> Components:
-        """What it takes to bring a result from one target to another."""
-        components: Components = {}
-        if self._driver(start) != self._driver(end):
-            components["handoff"] = self._core.handoff(elements)
-        if link := self._links.get(frozenset((start, end))):
-            components["transfer"] = self._core.wait(link.latency_s + elements / link.bytes_per_s)
-        return components
+    def _transfer(self, start: str, end: str, elements: int) -> Components:
+        """What a link takes to bring a result from one target to another."""
+        link = self._links.get(frozenset((start, end)))
+        if link is None:
+            return {}
+        return {"transfer": self._core.waiting(link.latency_s + elements / link.bytes_per_s)}
 
-    def _coefficients(self, components: Components) -> np.ndarray:
-        """Latency and energy of components, with what leaks meanwhile; shape (2,)."""
-        latency_s = sum(time for time, _ in components.values())
-        energy_j = sum(energy for _, energy in components.values())
-        return np.array([latency_s, energy_j + latency_s * self._core.machine.llc_leakage_w])
+    def _transfer_cost(self, start: str, end: str, elements: int) -> tuple[float, float]:
+        """Latency and energy of a transfer, with what leaks meanwhile."""
+        time_s, energy_j = self._transfer(start, end, elements).get("transfer", (0.0, 0.0))
+        return time_s, energy_j + time_s * self._core.machine.llc_leakage_w
 
 
 def _edges(workload: Workload) -> Iterator[tuple[str, Layer, int]]:

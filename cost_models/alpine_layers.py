@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
+from cost_models.additive import Components
 from cost_models.alpine_parameters import Calibration, MachineParameters, TileParameters
 from cost_models.operations import Operations, operations
 from lionheart_opt.workload import INPUT, Layer
-
-#: component -> (latency in s, energy in J)
-Components = dict[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,119 +46,117 @@ class Core:
     machine: MachineParameters
     calibration: Calibration
 
-    def digital(self, layer: Layer, first: float, again: float, where: str) -> Run:
+    def digital(self, layer: Layer, *, is_cold: bool, is_reread: bool, where: str) -> Run:
         """The layer on the core: arithmetic, then waiting for memory.
 
-        A matrix product reads all its weights for every output pixel or token, as the loops of
-        ALPINE's software do; what the cache does not hold comes from memory each time.
+        A matrix product goes through all its weights for every output pixel or token, as the loops of
+        ALPINE's software do.
 
         Args:
             layer: what must run.
-            first: share of its weights that is not in the last-level cache when it starts.
-            again: the same share for every further output pixel or token.
+            is_cold: whether its weights come from memory when it starts.
+            is_reread: whether they do so for every further output pixel or token.
             where: what an error calls the workload.
 
         Raises:
             InputError: the operator is not known.
         """
-        weights = weight_bytes(layer)
-        passes = layer.output_count // _columns(layer) if layer.macs and weights else 1
-        traffic = weights * (first + (passes - 1) * again)
-        activations = layer.input_count + layer.output_count
-        traffic += activations * self.missing(activations)
-        rereads = passes if weights > self.machine.l1_data_bytes else 1
-        energy = self._access_j(layer.input_count + weights * rereads, layer.output_count)
+        weights, passes = weight_bytes(layer), _passes(layer)
+        traffic = self._activation_traffic(layer)
+        traffic += weights * (int(is_cold) + (passes - 1) * int(is_reread))
+        is_streamed = weights > self.machine.l1_data_bytes
         components = {
-            "compute": self._cycles(self._operation_cycles(operations(layer, where))),
-            "input": self._cycles(_input_elements(layer) * self.calibration.input_cycles),
-            **self._memory(traffic, energy),
+            "compute": self._active(self._operation_cycles(operations(layer, where))),
+            **self._memory(layer, weights * (passes if is_streamed else 1), traffic),
         }
         return Run(components=components, dram_bytes=traffic)
 
     def analog(self, layer: Layer, tile: TileParameters) -> Run:
-        """The layer on tiles: convert, queue, product, dequeue, convert, add partial results.
+        """The layer on tiles: convert, queue, product, dequeue, add partial results, convert back.
 
-        A matrix that is larger than a tile is split; every column of tiles needs its own copy of the
-        input, every row of tiles gives partial results that the core adds up.
+        A matrix that is larger than a tile is split: every column of tiles needs its own copy of the
+        input, and the core adds up what the rows of tiles give.
         """
         assert layer.mvm is not None
         calibration, mvm = self.calibration, layer.mvm
         rows, columns = tile.rows or mvm.rows, tile.columns or mvm.columns
         down, across = ceil(mvm.rows / rows), ceil(mvm.columns / columns)
-        queued = mvm.count * mvm.rows * across
-        dequeued = mvm.count * mvm.columns * down
-        additions = dequeued - mvm.count * mvm.columns
-        additions += mvm.count * mvm.columns if layer.bias_count else 0
+        queued, dequeued = mvm.count * mvm.rows * across, mvm.count * mvm.columns * down
         products = mvm.count * down * across
         product_j = 2 * rows * columns / tile.ops_per_j * tile.energy_scale
-        wait_s = products * tile.mvm_latency_s
-        activations = layer.input_count + layer.output_count
-        traffic = activations * self.missing(activations)
-        energy = self._access_j(layer.input_count, layer.output_count)
+        additions = dequeued - layer.output_count + (layer.output_count if layer.bias_count else 0)
+        mvm_s, mvm_j = self._busy(products * tile.mvm_latency_s)
+        traffic = self._activation_traffic(layer)
         components = {
-            "input": self._cycles(_input_elements(layer) * calibration.input_cycles),
-            "convert": self._cycles((layer.input_count + dequeued) * calibration.convert_cycles),
+            "convert": self._active((layer.input_count + dequeued) * calibration.convert_cycles),
             "queue": self._transfer(queued, tile),
-            "mvm": (wait_s, self._active_j(wait_s) + products * product_j),
+            "mvm": (mvm_s, mvm_j + products * product_j),
             "dequeue": self._transfer(dequeued, tile),
-            "accumulate": self._cycles(additions * calibration.simple_cycles),
-            **self._memory(traffic, energy),
+            "partial sums": self._active(additions * calibration.simple_cycles),
+            **self._memory(layer, 0, traffic),
         }
         return Run(components=components, dram_bytes=traffic, tiles=down * across)
 
-    def handoff(self, elements: int) -> tuple[float, float]:
-        """A result that comes from another core: the lock, and a move of every element."""
-        calibration = self.calibration
-        return self._cycles(calibration.handoff_cycles + elements * calibration.simple_cycles)
+    @property
+    def handoff(self) -> tuple[float, float]:
+        """One end of passing a result between two cores: the lock and the data go through memory."""
+        return self.waiting(self.calibration.handoff_cycles / self.machine.frequency_hz)
 
-    def wait(self, time_s: float) -> tuple[float, float]:
+    def waiting(self, time_s: float) -> tuple[float, float]:
         """Waiting for memory or for a peripheral."""
         machine = self.machine
         return time_s, time_s * machine.frequency_hz * machine.memory_wait_j_per_cycle
 
-    def missing(self, working_set_bytes: float) -> float:
-        """Share of a working set that is read over and over and is not in the last-level cache."""
-        if not working_set_bytes:
-            return 0.0
-        return max(0.0, 1.0 - self.machine.llc_bytes / working_set_bytes)
-
     def _operation_cycles(self, count: Operations) -> float:
         calibration, peak = self.calibration, self.machine.simd_macs_per_cycle
         return (
-            count.macs / (peak * calibration.simd_efficiency)
-            + count.sparse_macs / (peak * calibration.sparse_efficiency)
+            count.linear_macs / (peak * calibration.linear_efficiency)
+            + count.convolution_macs / (peak * calibration.convolution_efficiency)
+            + count.sparse_macs * calibration.sparse_mac_cycles
             + count.simple * calibration.simple_cycles
             + count.transcendental * calibration.transcendental_cycles
         )
 
-    def _cycles(self, cycles: float) -> tuple[float, float]:
+    def _active(self, cycles: float) -> tuple[float, float]:
         return cycles / self.machine.frequency_hz, cycles * self.machine.active_j_per_cycle
 
-    def _active_j(self, time_s: float) -> float:
-        return time_s * self.machine.frequency_hz * self.machine.active_j_per_cycle
+    def _busy(self, time_s: float) -> tuple[float, float]:
+        return self._active(time_s * self.machine.frequency_hz)
 
     def _transfer(self, count: int, tile: TileParameters) -> tuple[float, float]:
-        time_s, energy_j = self._cycles(count * self.calibration.queue_cycles_per_byte)
-        io_s = count / tile.io_bytes_per_s
-        return time_s + io_s, energy_j + self._active_j(io_s)
+        """Bytes to or from a tile: one simple operation each, and the time of the instructions."""
+        return self._busy(
+            count * self.calibration.simple_cycles / self.machine.frequency_hz
+            + count / tile.io_bytes_per_s
+        )
 
-    def _access_j(self, read: int, written: int) -> float:
-        machine = self.machine
-        return read * machine.llc_read_j_per_byte + written * machine.llc_write_j_per_byte
+    def _activation_traffic(self, layer: Layer) -> int:
+        """Bytes of int8 activations that the last-level cache cannot keep until they are read."""
+        activations = layer.input_count + layer.output_count
+        return activations if activations > self.machine.llc_bytes else 0
 
-    def _memory(self, traffic: float, access_j: float) -> Components:
-        """Waiting for DRAM, and the energy of what the caches and the DRAM move."""
+    def _memory(self, layer: Layer, weights_read: int, traffic: int) -> Components:
+        """Waiting for memory, and the energy of what the caches and the memory move."""
         machine = self.machine
         stall_s = max(self.calibration.dram_stall_s_per_byte, 1 / machine.dram_bytes_per_s)
-        # the controller is counted while data move: see the module's note on ALPINE's section VI-A
-        dram_j = traffic * (
+        # The controller's power is counted while data move. Drawn all the time it would exceed the
+        # energy axes of ALPINE's figures, and section VI-A does not name it.
+        byte_j = (
             machine.dram_access_j / machine.dram_access_bytes
             + machine.memory_controller_w / machine.dram_bytes_per_s
         )
+        llc_j = (layer.input_count + weights_read) * machine.llc_read_j_per_byte
+        llc_j += layer.output_count * machine.llc_write_j_per_byte
+        loaded = sum(
+            prod(shape)
+            for source, shape in zip(layer.inputs, layer.input_shapes, strict=True)
+            if source == INPUT
+        )
         return {
-            "memory": self.wait(traffic * stall_s),
-            "llc": (0.0, access_j),
-            "dram": (0.0, dram_j),
+            "input": self._active(loaded * self.calibration.input_cycles),
+            "memory": self.waiting(traffic * stall_s),
+            "llc access": (0.0, llc_j),
+            "dram": (0.0, traffic * byte_j),
         }
 
 
@@ -169,15 +165,8 @@ def weight_bytes(layer: Layer) -> int:
     return 0 if layer.kind == "embedding" else layer.weight_count + layer.bias_count
 
 
-def _input_elements(layer: Layer) -> int:
-    """Elements of the network's input that a layer reads."""
-    return sum(
-        prod(shape)
-        for source, shape in zip(layer.inputs, layer.input_shapes, strict=True)
-        if source == INPUT
-    )
-
-
-def _columns(layer: Layer) -> int:
-    """Results of one pass over the weights: channels of a convolution, features of a product."""
-    return layer.output_shape[1] if "conv" in layer.kind else layer.output_shape[-1]
+def _passes(layer: Layer) -> int:
+    """How often the layer goes through all its weights: output pixels or tokens."""
+    if layer.mvm:
+        return layer.mvm.count
+    return layer.output_count // layer.output_shape[1] if "conv" in layer.kind else 1

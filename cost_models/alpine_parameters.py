@@ -93,27 +93,28 @@ class LinkParameters(BaseModel):
 class Calibration:
     """What the measured software costs a core: not published, fitted once, the same for all systems.
 
-    The values come from `python -m cost_models.calibration.alpine`, which fits them to the high-power
-    results of Klein et al. 2023 and to LionHeart's. Cycles scale with the clock, seconds do not.
+    `cost_models/calibration/alpine.py` fits these values to the high-power results of Klein et al. 2023
+    and to LionHeart's. Cycles scale with the clock, seconds do not. Speed-ups hardly depend on the
+    common scale of all values; it rests on the axes of Klein et al.'s figures alone.
 
     Args:
-        simd_efficiency: share of the SIMD peak that matrix products reach on data in the caches.
-        sparse_efficiency: the same for depthwise and grouped convolutions.
-        dram_stall_s_per_byte: waiting for a byte that is in no cache.
-        simple_cycles: an addition, comparison or move of an element.
+        linear_efficiency: share of the SIMD peak that products with a matrix reach on cached data.
+        convolution_efficiency: the same for convolutions.
+        sparse_mac_cycles: a multiply-accumulate of a depthwise or grouped convolution.
+        simple_cycles: an addition, a comparison, a move of an element or of a byte to or from a tile.
         transcendental_cycles: an exponential, a division, a root.
-        input_cycles: reading an element of the network's input.
-        convert_cycles: an activation to a tile's int8 or back.
-        queue_cycles_per_byte: collecting a byte of a patch and queueing it, or taking it back.
-        handoff_cycles: passing a result on to another core.
+        convert_cycles: an activation to a tile's int8, or back.
+        input_cycles: fetching an element of the network's input.
+        handoff_cycles: one end of passing a result between two cores.
+        dram_stall_s_per_byte: waiting for a byte that is in no cache.
     """
 
-    simd_efficiency: float = 0.35
-    sparse_efficiency: float = 0.05
-    dram_stall_s_per_byte: float = 0.4e-9
-    simple_cycles: float = 10.0
-    transcendental_cycles: float = 45.0
-    input_cycles: float = 40.0
-    convert_cycles: float = 12.0
-    queue_cycles_per_byte: float = 5.0
-    handoff_cycles: float = 150e3
+    linear_efficiency: float = 0.0995
+    convolution_efficiency: float = 0.0446
+    sparse_mac_cycles: float = 103.0
+    simple_cycles: float = 1.0
+    transcendental_cycles: float = 111.0
+    convert_cycles: float = 51.9
+    input_cycles: float = 134.0
+    handoff_cycles: float = 325e3
+    dram_stall_s_per_byte: float = 0.667e-9

@@ -14,20 +14,24 @@ class Operations:
     """Scalar operations of one layer, by what a processor needs for them.
 
     Args:
-        macs: multiply-accumulates with reuse of both operands (matrix products).
+        linear_macs: multiply-accumulates of products with a matrix.
+        convolution_macs: multiply-accumulates of convolutions.
         sparse_macs: multiply-accumulates of depthwise and grouped convolutions, which reuse little.
         simple: additions, multiplications, comparisons, moves of an element.
         transcendental: exponentials, divisions, roots, and functions made of one of them.
     """
 
-    macs: int = 0
+    linear_macs: int = 0
+    convolution_macs: int = 0
     sparse_macs: int = 0
     simple: int = 0
     transcendental: int = 0
 
 
-_MATRIX = frozenset(
-    """conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear matmul""".split()
+_LINEAR = frozenset(("linear", "matmul"))
+
+_CONVOLUTIONS = frozenset(
+    f"{kind}{axes}d" for kind in ("conv", "conv_transpose") for axes in (1, 2, 3)
 )
 
 _SPARSE = frozenset(
@@ -70,6 +74,13 @@ _REDUCTIONS = frozenset(
     "mean sum amax amin max min argmax argmin cumsum prod any all norm linalg_vector_norm".split()
 )
 
+#: Mean and squared differences.
+_MOMENTS = frozenset(("var", "std", "var_mean"))
+
+_KNOWN = (
+    _LINEAR | _CONVOLUTIONS | _SPARSE | _POOLS | _REDUCTIONS | _MOMENTS | frozenset(_PER_OUTPUT)
+)
+
 
 def operations(layer: Layer, where: str) -> Operations:
     """Count the operations of a layer.
@@ -82,24 +93,23 @@ def operations(layer: Layer, where: str) -> Operations:
         InputError: the kind is not known; a missing operator is never free.
     """
     kind = layer.kind
-    if kind in _MATRIX:
-        return Operations(macs=layer.macs)
+    if kind in _LINEAR:
+        return Operations(linear_macs=layer.macs)
+    if kind in _CONVOLUTIONS:
+        return Operations(convolution_macs=layer.macs)
     if kind in _SPARSE:
         return Operations(sparse_macs=layer.macs)
     if kind in _POOLS:
         return Operations(simple=layer.output_count * prod(layer.kernel))
     if kind in _REDUCTIONS:
         return Operations(simple=layer.input_count)
-    if kind in ("var", "std", "var_mean"):
+    if kind in _MOMENTS:
         return Operations(simple=3 * layer.input_count)
     if kind in _PER_OUTPUT:
         simple, transcendental = _PER_OUTPUT[kind]
         count = layer.output_count
         return Operations(simple=simple * count, transcendental=transcendental * count)
-    known = (
-        _MATRIX | _SPARSE | _POOLS | _REDUCTIONS | _PER_OUTPUT.keys() | {"var", "std", "var_mean"}
-    )
-    raise unknown("operator", kind, known, f"{where}: layer {layer.name!r}")
+    raise unknown("operator", kind, _KNOWN, f"{where}: layer {layer.name!r}")
 
 
 def folded_norms(workload: Workload) -> frozenset[str]:
@@ -116,7 +126,7 @@ def folded_norms(workload: Workload) -> frozenset[str]:
     folded = set()
     for layer in workload.layers:
         [first, *others] = readers.get(layer.name, [layer])
-        foldable = layer.kind in _MATRIX | _SPARSE and layer.weight_count > 0
-        if foldable and not others and first.kind == "batch_norm":
+        has_channels = layer.kind in {"linear"} | _CONVOLUTIONS | _SPARSE
+        if has_channels and not others and first.kind == "batch_norm":
             folded.add(first.name)
     return frozenset(folded)

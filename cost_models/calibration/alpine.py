@@ -1,0 +1,84 @@
+"""Fit what no paper prints of ALPINE's software: `python -m cost_models.calibration.alpine`.
+
+Fitted to, all on the high-power system:
+
+- speed-ups and energy gains of Klein et al. 2023 (perceptron, LSTM with 750 units, CNN-F, CNN-M, CNN-S);
+- the ends of the range that the paper prints for the LSTM with 256 units, 1.0 to 1.5: the upper end for
+  one core, the lower for five, as the other results fall with the number of cores;
+- LionHeart's two gains that name their mapping (VGG-16 and MobileNet, all-analog);
+- one absolute time, since gains leave the common scale open: 10 inferences of the digital perceptron,
+  from the ends of the figures' axes (0.03 s, and 0.12 J at the power of one core and its cache).
+
+Every logarithm of a ratio weighs the same. Low-power results and the mappings at a threshold take no
+part. The script prints the values for `Calibration`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from cost_models.alpine import Alpine
+from cost_models.alpine_parameters import Calibration
+from cost_models.validation import alpine as paper
+from lionheart_opt.plugins import load_system
+
+#: 10 inferences of the digital perceptron on one high-power core.
+PERCEPTRON_S = 0.0205
+LSTM_256_SPEEDUPS = {"LSTM-256 1 core": 1.5, "LSTM-256 5 cores": 1.0}
+#: What the results hardly depend on; one cycle, the least that an in-order core needs without SIMD.
+_ASSUMED = "simple_cycles"
+#: Weight of the starting values, which settle what they determine only weakly.
+_PRIOR = 0.03
+
+
+def residuals(calibration: Calibration) -> np.ndarray:
+    """Logarithms of ours / published, shape (n_results,)."""
+    model = Alpine(load_system("alpine-high-power"), calibration)
+    ratios = []
+    for experiment in paper.experiments():
+        if experiment.case in paper.HIGH_POWER_GAINS:
+            published = paper.HIGH_POWER_GAINS[experiment.case]
+            ratios += [
+                our / its for our, its in zip(experiment.gains(model), published, strict=True)
+            ]
+        if experiment.case in LSTM_256_SPEEDUPS:
+            speedup, _ = experiment.gains(model)
+            ratios.append(speedup / LSTM_256_SPEEDUPS[experiment.case])
+        if experiment.case == "MLP case 1":
+            time_s, _ = experiment.measured(model, is_analog=False)
+            ratios.append(10 * time_s / PERCEPTRON_S)
+    lionheart = Alpine(load_system("lionheart"), calibration)
+    for network, speedup in paper.ALL_ANALOG_SPEEDUPS.items():
+        ratios.append(paper.all_analog_gains(lionheart, network)[0] / speedup)
+    return np.log(ratios)
+
+
+def fit(start: Calibration) -> Calibration:
+    """The values that make the residuals least in the sense of least squares."""
+    names = [field.name for field in fields(start) if field.name != _ASSUMED]
+    origin = np.log([getattr(start, name) for name in names])
+
+    def calibration(logarithms: np.ndarray) -> Calibration:
+        return replace(start, **dict(zip(names, np.exp(logarithms).tolist(), strict=True)))
+
+    def objective(logarithms: np.ndarray) -> np.ndarray:
+        prior = _PRIOR * (logarithms - origin)
+        return np.concatenate([residuals(calibration(logarithms)), prior])
+
+    return calibration(least_squares(objective, origin).x)
+
+
+def main() -> None:
+    """Print the fitted values and how well they meet what they were fitted to."""
+    fitted = fit(Calibration())
+    for name, value in asdict(fitted).items():
+        print(f"{name}: float = {value:.4g}")
+    errors = np.abs(np.expm1(residuals(fitted)))
+    print(f"median error {np.median(errors):.1%}, largest {np.max(errors):.1%}")
+
+
+if __name__ == "__main__":
+    main()
