@@ -69,6 +69,7 @@ def drive(
     *,
     seed: int = 0,
     trials: int | None = None,
+    oracle_s: float | None = None,
     record: Iterable[Evaluation] = (),
 ) -> list[Evaluation]:
     """Run a strategy as a study does, without keeping anything.
@@ -77,7 +78,8 @@ def drive(
         strategy: what to run.
         problem: what it is asked.
         seed: of its generator.
-        trials: evaluations paid for; None runs until the strategy ends.
+        trials: evaluations paid for; None is no limit.
+        oracle_s: seconds of oracle time; None is no limit.
         record: evaluations of an earlier run, which answer for free.
 
     Returns:
@@ -97,7 +99,10 @@ def drive(
             for candidate in batch:
                 if candidate.digest in known:
                     continue
+                spent_s = sum(evaluation.oracle_s for evaluation in paid)
                 if trials is not None and len(paid) >= trials:
+                    return paid
+                if oracle_s is not None and spent_s >= oracle_s:
                     return paid
                 repeats = 0
                 known[candidate.digest] = problem.evaluate(candidate)

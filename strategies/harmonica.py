@@ -36,7 +36,8 @@ class Harmonica:
         Ends when the limits hold; where the drop is an objective, when everything is digital.
         """
         measured = yield from profile(problem, self.profile)
-        start = problem.pretrained(problem.all_analog)
+        # Said, not left to the problem: "none" below must not be taken for the start's training too.
+        start = problem.pretrained(problem.all_analog).with_training(problem.training)
         mapping = start.mapping
         trial = start
         for unit, _ in reversed(measured.by_loss()):

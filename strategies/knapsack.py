@@ -21,6 +21,8 @@ from strategies.pricing import broken, cost_objectives, value
 THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
 #: Where costs are not additive, the programme may be wrong about them this often.
 MAX_UNFIT = 100
+#: A profile is taken to overestimate losses at most this much.
+MAX_SLACK = 64.0
 
 
 @dataclass(frozen=True)
@@ -82,21 +84,25 @@ class Knapsack:
         """Propose and learn until the programme has nothing cheaper for this threshold."""
         name = cost_objectives(problem)[quantity]
         unfit: list[Mapping] = []  # cheap enough only in the programme's approximation of the cost
+        slack = 1.0
         while len(unfit) < MAX_UNFIT:
             holding = model.holding(max_drop)
             best = min((value(problem.cost(one), name) for one in holding), default=np.inf)
             below = best * (1.0 - self.min_gain)
             excluded = [*model.failing(max_drop), *unfit]
             losses = programme.costs.table(dict(zip(model.moves, model.mean(), strict=True)))
-            proposal = programme.cheapest(
-                quantity, losses, model.max_loss(max_drop), below, excluded
-            )
+            max_loss = slack * model.max_loss(max_drop)
+            proposal = programme.cheapest(quantity, losses, max_loss, below, excluded)
             if proposal is None and not holding:
                 proposal = programme.least_loss(losses, excluded)
             if proposal is None:
-                return
+                if model.is_fitted or slack > MAX_SLACK:
+                    return
+                slack *= 2.0  # the profile's training may lose much more than the problem's
+                continue
             if broken(problem, proposal) or value(problem.cost(proposal), name) > below:
                 unfit.append(proposal)
                 continue
             [result] = yield [problem.pretrained(proposal)]
             model.learn(result)
+            slack = 1.0

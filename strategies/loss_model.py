@@ -23,12 +23,11 @@ FLOOR = 0.003
 
 @dataclass(frozen=True)
 class _Seen:
-    """What an evaluation says: log loss, its standard error, upper bound of the drop, baseline."""
+    """What an evaluation says: log loss, how far its upper bound is above, the drop's upper bound."""
 
     loss: float
-    error: float
+    margin: float
     high: float
-    baseline: float
 
 
 class LossModel:
@@ -47,6 +46,7 @@ class LossModel:
     def __init__(self, problem: Problem, measured: Profile, interactions: bool = False) -> None:
         self.moves: list[Move] = list(measured.losses)
         self._problem = problem
+        self._baseline = measured.baseline
         self._profile = np.maximum(np.array([measured.losses[m] for m in self.moves]), 0.0)
         self._seen: dict[Mapping, _Seen] = {}
         self._unanswered: list[Mapping] = []
@@ -60,10 +60,17 @@ class LossModel:
             self._unanswered.append(evaluation.mapping)
             return
         bounds = self._problem.accuracy_limit.bounds(evaluation.accuracy)
-        baseline = evaluation.accuracy.baseline
-        loss, high = log_loss(bounds.estimate, baseline), log_loss(bounds.high, baseline)
-        error = max(0.5 * (high - loss), 0.0) + FLOOR
-        self._seen[evaluation.mapping] = _Seen(loss, error, bounds.high, baseline)
+        loss = log_loss(bounds.estimate, self._baseline)
+        self._seen[evaluation.mapping] = _Seen(
+            loss=loss,
+            margin=log_loss(bounds.high, self._baseline) - loss,
+            high=bounds.high,
+        )
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether anything has been learned beyond the profile."""
+        return bool(self._seen)
 
     def mean(self) -> np.ndarray:
         """Posterior mean of each move's loss, at least 0; shape (n_moves,)."""
@@ -112,7 +119,7 @@ class LossModel:
             return weights
         features = self._features(list(self._seen))
         found = np.array([one.loss for one in self._seen.values()])
-        error = np.array([one.error for one in self._seen.values()])
+        error = FLOOR + np.array([0.5 * one.margin for one in self._seen.values()])
         if rng is not None:
             found = found - error * rng.normal(size=len(error))
         covariance = (features * spread**2) @ features.T + np.diag(error**2)
@@ -126,11 +133,9 @@ class LossModel:
         The least distance of the bound from the estimate that was seen so far, relative to the
         estimate, is what is left free.
         """
-        if not self._seen:
-            return log_loss(max_drop, 1.0)
-        seen = self._seen.values()
-        free = min(2.0 * one.error / max(one.loss, FLOOR) for one in seen)
-        return log_loss(max_drop, max(one.baseline for one in seen)) / (1.0 + min(free, 1.0))
+        margins = [one.margin / max(one.loss, 1e-6) for one in self._seen.values()]
+        free = min([*margins, 1.0]) if margins else 0.0
+        return log_loss(max_drop, self._baseline) / (1.0 + free)
 
     def holding(self, max_drop: float) -> list[Mapping]:
         """Mappings that keep all limits with that threshold, all-digital among them if it does."""

@@ -43,10 +43,12 @@ class Profile:
     Args:
         losses: log loss of the move alone; where it could not be measured, the mean of the others.
         savings: what the move alone takes off the first cost objective.
+        baseline: accuracy of the floating-point network; 1 if the oracle was never asked.
     """
 
     losses: dict[Move, float]
     savings: dict[Move, float]
+    baseline: float
 
     def loss(self, mapping: Mapping) -> float:
         """Sum over the mapping's analog units."""
@@ -116,6 +118,7 @@ def profile(problem: Problem, training: Training) -> Profiling:
             move: mean if loss is None else loss for move, loss in zip(moves, found, strict=True)
         },
         savings={move: digital - price(problem, problem.all_digital.move(*move)) for move in moves},
+        baseline=next((one.accuracy.baseline for one in answers if one.accuracy), 1.0),
     )
 
 

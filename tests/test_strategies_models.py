@@ -1,0 +1,253 @@
+"""What the model-based strategies are made of: additive costs, the integer programme, the loss model."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from lionheart_opt import plugins
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Objective, Problem
+from lionheart_opt.protocols import Accuracy, Cost
+from lionheart_opt.space import every_mapping, random_mapping
+from lionheart_opt.synthetic import SyntheticCosts, convolutional_workload, synthetic_problem
+from lionheart_opt.testing import tiny_problem
+from lionheart_opt.workload import Workload
+from strategies.additive import Additive
+from strategies.annealing import anneal
+from strategies.integer_programme import IntegerProgramme
+from strategies.loss_model import LossModel
+from strategies.one_at_a_time import Profile
+from strategies.pricing import broken, value
+
+
+class Opaque:
+    """A cost model that hides its tables."""
+
+    def __init__(self, model: SyntheticCosts) -> None:
+        self.model = model
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        return self.model.cost(workload, mapping)
+
+
+THREE = ("cpu", "tile", "npu")
+
+
+@pytest.mark.parametrize("opaque", [False, True], ids=["tables", "differences"])
+@pytest.mark.parametrize("objectives", [("latency_s",), ("energy_j", "latency_s"), ("interval_s",)])
+def test_additive_costs_are_the_costs(opaque: bool, objectives: tuple[Objective, ...]) -> None:
+    problem = tiny_problem(targets=THREE, objectives=objectives)
+    if opaque:
+        problem = replace(problem, cost_model=Opaque(problem.cost_model))
+    costs = Additive.of(problem)
+    every = costs.every()
+    assert costs.quantities == objectives
+    assert [costs.decode(row) for row in every] == list(every_mapping(problem))
+    np.testing.assert_array_equal(costs.encode(list(every_mapping(problem))), every)
+    expected = [
+        [value(problem.cost(mapping), name) for name in objectives]
+        for mapping in every_mapping(problem)
+    ]
+    np.testing.assert_allclose(costs.values(every), expected, rtol=1e-9)
+
+
+def test_units_without_a_choice_are_priced_too() -> None:
+    problem = tiny_problem()
+    first = replace(problem.workload.layers[0], mvm=None)
+    workload = replace(problem.workload, layers=(first, *problem.workload.layers[1:]))
+    fixed = replace(problem, workload=workload)
+    costs = Additive.of(fixed)
+    assert len(costs.every()) == 2**4
+    latency_s = [fixed.cost(mapping).latency_s for mapping in every_mapping(fixed)]
+    np.testing.assert_allclose(costs.values(costs.every())[:, 0], latency_s, rtol=1e-9)
+
+
+def limited(problem: Problem, tiles: int, energy_share: float) -> Problem:
+    """With so many crossbars on the tile, and a limit on the energy."""
+    targets = tuple(
+        target.model_copy(update={"tiles": tiles}) if target.name == "tile" else target
+        for target in problem.system.targets
+    )
+    system = problem.system.model_copy(update={"targets": targets})
+    return replace(
+        problem,
+        system=system,
+        cost_model=SyntheticCosts(system),
+        cost_limits={"energy_j": energy_share * problem.digital_cost.energy_j},
+    )
+
+
+def test_limits_in_bulk_are_the_problems() -> None:
+    problem = limited(tiny_problem(targets=THREE), tiles=2, energy_share=0.6)
+    costs = Additive.of(problem)
+    every = costs.every()
+    keeps = costs.keeps_limits(every, costs.values(every))
+    assert set(keeps) == {True, False}
+    expected = [broken(problem, costs.decode(row)) == 0 for row in every]
+    np.testing.assert_array_equal(keeps, expected)
+
+
+@pytest.mark.parametrize("name", plugins.system_names())
+def test_differences_of_real_cost_models_are_close_where_they_are_additive(name: str) -> None:
+    """Systems that offer tables: the differences of their costs give the same prices."""
+    system = plugins.load_system(name)
+    model = plugins.cost_model(system)
+    if not hasattr(model, "tables"):
+        return
+    problem = replace(
+        tiny_problem(), workload=convolutional_workload(), system=system, cost_model=model
+    )
+    offered = Additive.of(problem)
+    rng = np.random.default_rng(0)
+    rows = offered.encode([random_mapping(problem, rng) for _ in range(20)])
+    differences = Additive.of(replace(problem, cost_model=Opaque(model)))
+    np.testing.assert_allclose(differences.values(rows), offered.values(rows), rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_integer_programme_is_exact(seed: int) -> None:
+    """Against enumeration: with crossing costs, tiles, an energy limit, and mappings cut off."""
+    rng = np.random.default_rng(seed)
+    problem = limited(tiny_problem(targets=THREE, seed=seed), tiles=3, energy_share=0.8)
+    costs = Additive.of(problem)
+    programme = IntegerProgramme(costs)
+    losses = np.where(np.array(costs.targets) == "tile", rng.lognormal(size=(5, 1)), 0.0)
+    every = costs.every()
+    values = costs.values(every)
+    loss = losses[np.arange(5), every].sum(axis=1)
+    for max_loss in (0.0, 1.0, 3.0):
+        fits = costs.keeps_limits(every, values) & (loss <= max_loss)
+        excluded: list[Mapping] = []
+        for _ in range(3):
+            found = programme.cheapest(0, losses, max_loss, np.inf, excluded)
+            if not fits.any():
+                assert found is None
+                break
+            best = np.flatnonzero(fits)[values[fits, 0].argmin()]
+            assert found is not None
+            assert problem.cost(found).latency_s == pytest.approx(values[best, 0], rel=1e-9)
+            [row] = np.flatnonzero((every == costs.encode([found])[0]).all(axis=1))
+            assert fits[row]
+            excluded.append(found)
+            fits[row] = False
+
+
+def test_the_integer_programme_respects_the_bound_on_the_cost() -> None:
+    problem = tiny_problem()
+    programme = IntegerProgramme(Additive.of(problem))
+    best = problem.cost(problem.all_analog).latency_s
+    free = np.zeros((5, 2))
+    assert programme.cheapest(0, free, 0.0, best * 1.001) == problem.all_analog
+    assert programme.cheapest(0, free, 0.0, best * 0.999) is None
+
+
+def test_the_mapping_of_least_loss() -> None:
+    problem = tiny_problem(latency_limit_s=0.5 * tiny_problem().digital_cost.latency_s)
+    costs = Additive.of(problem)
+    losses = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 0.5], [0.0, 3.0], [0.0, 1.0]])
+    found = IntegerProgramme(costs).least_loss(losses)
+    assert found is not None and broken(problem, found) == 0
+    for mapping in every_mapping(problem):
+        if broken(problem, mapping) == 0:
+            row, best = costs.encode([mapping, found])
+            units = np.arange(5)
+            assert losses[units, row].sum() >= losses[units, best].sum()
+
+
+def model_and_truth(
+    interactions: bool, factor: float = 0.5
+) -> tuple[LossModel, Problem, np.ndarray, np.random.Generator]:
+    """A model with a profile twice too large, and the truth in log losses."""
+    problem = synthetic_problem(n_units=6)
+    rng = np.random.default_rng(1)
+    truth = rng.lognormal(sigma=0.5, size=6) * 0.02
+    moves = [(unit.name, "tile") for unit in problem.units]
+    losses = dict(zip(moves, truth / factor, strict=True))
+    measured = Profile(losses=losses, savings=dict.fromkeys(moves, 1.0), baseline=0.9)
+    return LossModel(problem, measured, interactions), problem, truth, rng
+
+
+def told(problem: Problem, mapping: Mapping, loss: float) -> object:
+    """An evaluation with that log loss, exactly."""
+    samples = np.full((4, 1), 0.9 * np.exp(-loss))
+    accuracy = Accuracy(samples=samples, times_s=(86_400.0,), baseline=0.9)
+    return problem.evaluation(problem.pretrained(mapping), accuracy)
+
+
+def test_before_anything_is_learned_the_model_is_the_profile() -> None:
+    model, _, truth, _ = model_and_truth(interactions=False)
+    assert not model.is_fitted
+    np.testing.assert_allclose(model.mean(), truth / 0.5)
+
+
+def test_one_mapping_corrects_the_factor_of_all() -> None:
+    model, problem, truth, _ = model_and_truth(interactions=False)
+    on = [unit.name for unit in problem.units[:3]]
+    mapping = problem.mapping(dict.fromkeys(on, "tile"))
+    model.learn(told(problem, mapping, truth[:3].sum()))
+    assert model.is_fitted
+    np.testing.assert_allclose(model.mean(), truth, rtol=0.05)
+
+
+def test_the_posterior_is_that_of_bayesian_linear_regression() -> None:
+    """Mean and covariance of draws against the textbook formula in weight space."""
+    model, problem, truth, rng = model_and_truth(interactions=True, factor=1.0)
+    mappings = [random_mapping(problem, rng) for _ in range(5)]
+    for mapping in mappings:
+        on = np.array([mapping[unit.name] == "tile" for unit in problem.units])
+        model.learn(told(problem, mapping, float(truth @ on) + 0.004 * rng.normal()))
+    prior, spread = model._prior()
+    features = model._features(mappings)
+    found = np.array([one.loss for one in model._seen.values()])
+    precision = np.diag(spread**-2.0) + features.T @ features / 0.003**2
+    covariance = np.linalg.inv(precision)
+    mean = covariance @ (prior / spread**2 + features.T @ found / 0.003**2)
+    np.testing.assert_allclose(model.mean(), np.maximum(mean[:6], 0.0), rtol=1e-6)
+
+    draws = []
+    for _ in range(4000):
+        single, pair = model.sample(rng)
+        draws.append(np.r_[single, pair[np.triu_indices(6, 1)]])
+    deviation = np.sqrt(np.diag(covariance))
+    assert np.abs((np.mean(draws, axis=0) - mean) / deviation).max() < 5 / np.sqrt(4000)
+    np.testing.assert_allclose(np.std(draws, axis=0), deviation, rtol=0.1)
+
+
+def test_what_holds_depends_on_the_threshold() -> None:
+    model, problem, _, _ = model_and_truth(interactions=False)
+    one = problem.all_analog
+    model.learn(told(problem, one, 0.05))
+    drop = 0.9 * (1 - np.exp(-0.05))
+    assert set(model.holding(drop + 1e-6)) == {one, problem.all_digital}
+    assert model.failing(drop + 1e-6) == []
+    assert model.holding(drop - 1e-6) == [problem.all_digital]
+    assert model.failing(drop - 1e-6) == [one]
+
+
+def test_annealing_finds_what_enumeration_finds() -> None:
+    rng = np.random.default_rng(3)
+    linear, pair = rng.normal(size=12), rng.normal(size=(12, 12))
+
+    def energy(states: np.ndarray) -> np.ndarray:
+        return states @ linear + ((states @ pair) * states).sum(axis=1)
+
+    every = np.array(list(product((0, 1), repeat=12)))
+    allowed = np.ones((12, 2), bool)
+    found = anneal(energy, allowed, np.random.default_rng(0))
+    assert energy(found[None])[0] == pytest.approx(energy(every).min())
+
+
+def test_annealing_stays_where_it_may() -> None:
+    allowed = np.array([[True, False, True], [True, False, False], [False, True, True]])
+    seen = []
+
+    def energy(states: np.ndarray) -> np.ndarray:
+        seen.append(states.copy())
+        return -states.sum(axis=1).astype(float)
+
+    found = anneal(energy, allowed, np.random.default_rng(0))
+    assert found.tolist() == [2, 0, 2]
+    states = np.concatenate(seen)
+    assert all(allowed[unit, target] for state in states for unit, target in enumerate(state))

@@ -1,0 +1,157 @@
+"""The model-based strategies on problems whose best mapping is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Evaluation
+from lionheart_opt.synthetic import SyntheticOracle, synthetic_problem
+from lionheart_opt.testing import brute_force, drive, tiny_problem
+from strategies import quadratic
+from strategies.knapsack import THRESHOLDS, Knapsack
+from strategies.one_at_a_time import log_loss
+from strategies.one_shot import OneShot
+from strategies.optuna import Optuna
+from strategies.quadratic import Quadratic
+
+
+def best(evaluations: list[Evaluation]) -> float:
+    return min(one.cost.latency_s for one in evaluations if one.feasible)
+
+
+def additive(problem: Problem, none_factor: float) -> Problem:
+    """Without interaction and noise, in log losses; probes overestimate losses by a factor."""
+    oracle = problem.oracle
+    assert isinstance(oracle, SyntheticOracle)
+    single = {**oracle.single, "none": none_factor * oracle.single["full"]}
+    exact = replace(oracle, single=single, pair=0.0 * oracle.pair, noise=0.0)
+    return replace(problem, oracle=exact)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_knapsack_is_exact_where_losses_add_up(seed: int) -> None:
+    """With a profile of the problem's own losses, the first proposal is the best there is."""
+    problem = additive(synthetic_problem(n_units=8, seed=seed), none_factor=1.0)
+    evaluations = drive(Knapsack(min_gain=1e-6), problem)
+    assert len(evaluations) == 8 + 1
+    assert evaluations[-1].cost.latency_s == pytest.approx(best(brute_force(problem)))
+
+
+@pytest.mark.parametrize("none_factor", [0.3, 3.0, 30.0])
+def test_knapsack_corrects_a_profile_that_is_off_by_a_factor(none_factor: float) -> None:
+    problem = additive(synthetic_problem(n_units=8, seed=2), none_factor)
+    evaluations = drive(Knapsack(min_gain=1e-6), problem)
+    trained = [one for one in evaluations if one.candidate.training is None]
+    assert best(trained) == pytest.approx(best(brute_force(problem)))
+    assert len(trained) <= 6
+
+
+def test_knapsack_ends_with_a_proposal_that_holds() -> None:
+    for seed in range(6):
+        problem = tiny_problem(seed=seed)
+        trained = [one for one in drive(Knapsack(), problem) if one.candidate.training is None]
+        assert any(one.feasible for one in trained)
+        assert len({one.mapping for one in trained}) == len(trained)
+        # After the first one that holds, only cheaper ones are asked for.
+        for k, one in enumerate(trained):
+            held = [before.cost.latency_s for before in trained[:k] if before.feasible]
+            assert one.cost.latency_s < min(held, default=np.inf)
+
+
+def test_knapsack_solves_for_every_threshold_where_the_drop_is_an_objective() -> None:
+    problem = synthetic_problem(n_units=8, objectives=("latency_s", "drop"), max_drop=0.2)
+    problem = additive(problem, none_factor=1.0)
+    found = drive(Knapsack(min_gain=1e-6), problem)
+    truth = brute_force(problem)
+    for threshold in (*THRESHOLDS, 0.2):
+        ours, theirs = (
+            min(
+                (one.cost.latency_s for one in some if one.objectives["drop"] <= threshold),
+                default=problem.digital_cost.latency_s,
+            )
+            for some in (found, truth)
+        )
+        assert ours == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_quadratic_finds_the_best_of_a_small_problem(seed: int) -> None:
+    problem = tiny_problem(seed=seed)
+    assert best(drive(Quadratic(), problem)) == pytest.approx(best(brute_force(problem)))
+
+
+def test_quadratic_anneals_spaces_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = additive(synthetic_problem(n_units=7, seed=1), none_factor=1.0)
+    monkeypatch.setattr(quadratic, "EXHAUSTIVE", 0)
+    found = drive(Quadratic(patience=5), problem, trials=20)
+    assert best(found) == pytest.approx(best(brute_force(problem)), rel=0.05)
+
+
+def test_one_shot_trains_next_to_where_one_shot_weights_hold() -> None:
+    problem = tiny_problem(max_drop=0.1)
+    evaluations = drive(OneShot(), problem)
+    probes = [one for one in evaluations if one.candidate.training == "one_shot"]
+    trained = [one for one in evaluations if one.candidate.training is None]
+    assert len({one.mapping for one in probes}) == 32
+    assert [one.feasible for one in trained] in (
+        [True] * (len(trained) - 1) + [False],
+        [False] * (len(trained) - 1) + [True],
+        [True] * len(trained),
+    )
+    loss = {
+        one.mapping: log_loss(problem.accuracy_limit.bounds(one.accuracy).estimate, 0.9)
+        for one in probes
+    }
+    latency = {one.mapping: one.cost.latency_s for one in probes}
+    for one in trained:  # on the front: nothing is better in both
+        assert not any(
+            loss[other] < loss[one.mapping] and latency[other] < latency[one.mapping]
+            for other in loss
+        )
+
+
+def test_one_shot_trains_points_along_the_front_where_the_drop_is_an_objective() -> None:
+    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
+    evaluations = drive(OneShot(points=4), problem)
+    trained = [one for one in evaluations if one.candidate.training is None]
+    latency = [one.cost.latency_s for one in trained]
+    assert len(trained) == 4
+    assert latency == sorted(latency)
+    assert problem.all_digital in [one.mapping for one in trained]
+
+
+def test_one_shot_evolves_large_spaces() -> None:
+    problem = synthetic_problem(n_units=8, max_drop=0.1)
+    evaluations = drive(OneShot(probes=60), problem)
+    trainings = [one.candidate.training for one in evaluations]
+    assert trainings[:60] == ["one_shot"] * 60
+    assert set(trainings[60:]) == {None}
+    assert len(trainings) > 60
+
+
+def test_optuna_can_start_from_a_profile() -> None:
+    problem = tiny_problem()
+    strategy = Optuna("RandomSampler", enqueue=["all-analog"], profile="none", nested=3)
+    evaluations = drive(strategy, problem, trials=12)
+    assert [one.candidate.training for one in evaluations] == ["none"] * 5 + [None] * 7
+    assert evaluations[5].mapping == problem.all_analog
+    sizes = [len(one.mapping.units_on("tile")) for one in evaluations[6:8]]
+    assert sizes == [1, 3]  # the third, of all five units, is all-analog again
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "message"),
+    [
+        (Knapsack, {"thresholds": [0.0]}, r"thresholds: got \[0.0\]; must be in \(0, 1\]"),
+        (Knapsack, {"min_gain": 0.0}, r"min_gain: got 0.0; must be in \(0, 1\)"),
+        (Quadratic, {"patience": 0}, "patience: got 0; must be at least 1"),
+        (Quadratic, {"min_gain": 1.0}, r"min_gain: got 1.0; must be in \[0, 1\)"),
+        (OneShot, {"probes": 0}, "probes: got 0; must be at least 1"),
+    ],
+)
+def test_bad_settings_are_refused(strategy, settings: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        strategy(**settings)
