@@ -200,8 +200,9 @@ def _normalised(
         deviation[channel] = np.sqrt(share @ (values - mean[channel, 0, 0]) ** 2) or 1.0
 
     def examples(images: np.ndarray, labels: np.ndarray) -> Examples:
-        sides = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-        pixels = np.pad(images, sides).astype(np.float32)
+        if padding:
+            images = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+        pixels = images.astype(np.float32)
         pixels -= mean
         pixels /= deviation
         return Examples(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import shutil
 import tarfile
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -13,8 +16,8 @@ from urllib.request import urlopen
 
 from lionheart_opt.errors import InputError
 
-IDX_IMAGES = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
-IDX_LABELS = ("train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
+IDX_IMAGES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
+IDX_LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
 
 _TIMEOUT_S = 30.0
 _CHUNK_BYTES = 1 << 16
@@ -26,8 +29,8 @@ class Layout:
 
     Args:
         places: folders below the data folder in which they may be; the first is the download's.
-        files: name -> MD5 of the official file. Files that end in `.gz` may be unpacked.
-        address: of the archive, or of the folder in which the single files are.
+        files: name -> MD5 of the official file, unpacked. On disk it may be packed, with `.gz`.
+        address: of the archive, or of the folder in which the single files are, with `.gz`.
         archive_md5: MD5 of the archive; empty where the files are downloaded one by one.
     """
 
@@ -37,25 +40,24 @@ class Layout:
     archive_md5: str = ""
 
 
-#: Addresses and checksums as the makers of the data sets, or torchvision, publish them.
 LAYOUTS = {
     "mnist": Layout(
         places=("mnist", "MNIST/raw", "."),
         files={
-            IDX_IMAGES[0]: "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            IDX_LABELS[0]: "d53e105ee54ea40749a09fcbcd1e9432",
-            IDX_IMAGES[1]: "9fb629c4189551a2d022fa330f9573f3",
-            IDX_LABELS[1]: "ec29112dd5afa0611ce80d1b7f02629c",
+            IDX_IMAGES[0]: "6bbc9ace898e44ae57da46a324031adb",
+            IDX_LABELS[0]: "a25bea736e30d166cdddb491f175f624",
+            IDX_IMAGES[1]: "2646ac647ad5339dbf082846283269ea",
+            IDX_LABELS[1]: "27ae3e4e09519cfbb04c329615203637",
         },
         address="https://ossci-datasets.s3.amazonaws.com/mnist/",
     ),
     "fashion_mnist": Layout(
         places=("fashion-mnist", "FashionMNIST/raw", "."),
         files={
-            IDX_IMAGES[0]: "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            IDX_LABELS[0]: "25c81989df183df01b3e8a0aad5dffbe",
-            IDX_IMAGES[1]: "bef4ecab320f06d8554ea6380940ec79",
-            IDX_LABELS[1]: "bb300cfdad3c16e7a12a480ee83cd310",
+            IDX_IMAGES[0]: "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+            IDX_LABELS[0]: "9018921c3c673c538a1fc5bad174d6f9",
+            IDX_IMAGES[1]: "8181f5470baa50b63fa0f6fddb340f0a",
+            IDX_LABELS[1]: "15d484375f8d13e6eb1aabb0c3f46965",
         },
         address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
@@ -89,12 +91,24 @@ class Found:
     """Complete files of a data set, and what is known of them."""
 
     folder: Path
-    provenance: str
+    provenance: str = ""
 
     def path(self, name: str) -> Path:
-        """The file of that name, unpacked or not."""
-        path = self.folder / name
-        return path if path.exists() or path.suffix != ".gz" else path.with_suffix("")
+        """The file of that name, packed or not."""
+        packed = self.folder / f"{name}.gz"
+        return packed if packed.is_file() else self.folder / name
+
+
+def read(path: Path) -> bytes:
+    """Content of a file, unpacked where it ends in `.gz`.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
 
 
 def locate(name: str, folder: Path) -> Found:
@@ -105,7 +119,7 @@ def locate(name: str, folder: Path) -> Found:
             failed.
     """
     layout = LAYOUTS[name]
-    candidates = [Found(folder / place, "") for place in layout.places]
+    candidates = [Found(folder / place) for place in layout.places]
     for found in candidates:
         if not _missing(layout, found):
             return Found(found.folder, _provenance(name, found))
@@ -131,65 +145,68 @@ def _provenance(name: str, found: Found) -> str:
         InputError: they are the official files of another data set.
     """
     official = LAYOUTS[name].files
-    digests = {file: _md5(found.path(file)) for file in official}
+    digests = {file: _md5(read(found.path(file))) for file in official}
     for other, layout in LAYOUTS.items():
         if other != name and digests == layout.files:
             raise InputError(f"data set {name!r}: {found.folder} holds the files of {other!r}")
-    if digests == official:
-        return f"{found.folder}: official files (MD5)"
-    if all(found.path(file).name != file for file in official):
-        return f"{found.folder}: unpacked files, which no official checksum covers"
     differing = sum(digests[file] != official[file] for file in official)
+    if differing == 0:
+        return f"{found.folder}: the official files (MD5)"
     return (
         f"{found.folder}: {differing} of {len(official)} files are not the official ones (MD5), so "
-        "results are not comparable with published ones; networks must be trained on these files"
+        "results do not compare with published ones, and networks must be trained on these files"
     )
 
 
 def _download(name: str, layout: Layout, place: Path) -> None:
     """Fill `place` in one step: what is interrupted leaves no half of a data set."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{name}-", dir=place.parent) as temporary:
-        fresh = Path(temporary) / place.name
-        if layout.archive_md5:
-            archive = _fetch(name, layout.address, layout.archive_md5, Path(temporary), place)
-            with tarfile.open(archive) as content:
-                content.extractall(temporary, filter="data")
-        else:
-            fresh.mkdir()
-            for file, md5 in layout.files.items():
-                _fetch(name, layout.address + file, md5, fresh, place)
-        try:
-            fresh.rename(place)
-        except OSError:
-            if not place.is_dir():  # otherwise another process was faster
-                raise
+    where = f"data set {name!r}"
+    is_new = not place.parent.exists()
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{name}-", dir=place.parent) as temporary:
+            fresh = Path(temporary) / place.name
+            if layout.archive_md5:
+                archive = _fetch(where, layout.address, layout.archive_md5, Path(temporary))
+                with tarfile.open(archive) as content:
+                    content.extractall(temporary, filter="data")
+            else:
+                fresh.mkdir()
+                for file, md5 in layout.files.items():
+                    _fetch(where, f"{layout.address}{file}.gz", md5, fresh)
+            try:
+                fresh.rename(place)
+            except OSError:
+                if not place.is_dir():  # otherwise another process was faster
+                    raise
+    except (OSError, HTTPException) as error:
+        raise InputError(
+            f"{where}: cannot be downloaded from {layout.address} to {place}: {error}; "
+            "without a network, put its files there"
+        ) from error
+    finally:
+        if is_new and not place.exists():  # nothing came of it
+            with suppress(OSError):
+                place.parent.rmdir()
 
 
-def _fetch(name: str, address: str, md5: str, folder: Path, place: Path) -> Path:
+def _fetch(where: str, address: str, md5: str, folder: Path) -> Path:
+    """Download a file; `md5` is that of a `.gz` file's content, otherwise the file's own."""
     from rich.console import Console
     from rich.progress import wrap_file
 
     target = folder / address.rpartition("/")[2]
-    try:
-        with urlopen(address, timeout=_TIMEOUT_S) as response, target.open("wb") as file:
-            size = int(response.headers.get("Content-Length", 0))
-            with wrap_file(
-                response, size, description=target.name, console=Console(stderr=True)
-            ) as watched:
-                shutil.copyfileobj(watched, file, _CHUNK_BYTES)
-    except (OSError, HTTPException) as error:
-        raise InputError(
-            f"data set {name!r}: cannot download {address} ({error}); "
-            f"without a network, put its files into {place}"
-        ) from error
-    if (found := _md5(target)) != md5:
-        raise InputError(
-            f"data set {name!r}: {address} has MD5 {found}; must be {md5}; nothing was kept"
-        )
+    with urlopen(address, timeout=_TIMEOUT_S) as response, target.open("wb") as file:
+        size = int(response.headers.get("Content-Length", 0))
+        console = Console(stderr=True)
+        with wrap_file(response, size, description=target.name, console=console) as watched:
+            shutil.copyfileobj(watched, file, _CHUNK_BYTES)
+    is_archive = target.name.endswith(".tar.gz")
+    found = _md5(target.read_bytes() if is_archive else read(target))
+    if found != md5:
+        raise InputError(f"{where}: {address} has MD5 {found}; must be {md5}; nothing was kept")
     return target
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

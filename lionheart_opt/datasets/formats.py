@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import pickle
 from io import BytesIO
 from math import prod
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lionheart_opt.datasets.files import read
 from lionheart_opt.errors import InputError
 
 #: What a pickled NumPy array refers to, by the names of old and new versions of NumPy.
@@ -43,10 +43,7 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
     Raises:
         InputError: the file cannot be read or holds something else.
     """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    content = read(path)
     header = 4 + 4 * n_axes
     if content[:4] != bytes((0, 0, 8, n_axes)) or len(content) < header:
         raise InputError(f"{path}: not an IDX file of bytes with {n_axes} axes")
@@ -67,11 +64,16 @@ def read_cifar(path: Path) -> tuple[np.ndarray, np.ndarray]:
         InputError: the file cannot be read or holds something else.
     """
     try:
-        batch = _ArrayUnpickler(BytesIO(path.read_bytes()), encoding="bytes").load()
+        batch = _ArrayUnpickler(BytesIO(read(path)), encoding="bytes").load()
+    except InputError:
+        raise
     except Exception as error:  # a damaged pickle raises anything
         raise InputError(f"{path}: cannot be read: {error}") from error
     try:
-        content = {key.decode() if isinstance(key, bytes) else key: batch[key] for key in batch}
+        content = {
+            key.decode() if isinstance(key, bytes) else key: value
+            for key, value in dict(batch).items()
+        }
         images = np.asarray(content["data"], dtype=np.uint8).reshape(-1, 3, 32, 32)
         labels = np.asarray(content.get("labels", content.get("fine_labels")), dtype=np.int64)
     except (KeyError, TypeError, ValueError) as error:

@@ -1,0 +1,436 @@
+"""Data sets are read from every layout, downloaded whole or not at all, and never mistaken."""
+
+import gzip
+import hashlib
+import io
+import os
+import pickle
+import tarfile
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lionheart_opt import datasets
+from lionheart_opt.datasets import Dataset, files, formats
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.splits import Examples
+
+RNG = np.random.default_rng(0)
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
+
+
+def idx_files(seed: int = 0) -> dict[str, bytes]:
+    """A data set of 20 + 10 pictures of 6x5 pixels."""
+    rng = np.random.default_rng(seed)
+    content = {}
+    for part, n in zip(files.IDX_IMAGES, (20, 10), strict=True):
+        content[part] = idx(rng.integers(0, 256, (n, 6, 5), dtype=np.uint8))
+    for part, n in zip(files.IDX_LABELS, (20, 10), strict=True):
+        content[part] = idx(np.arange(n, dtype=np.uint8) % 10)
+    return content
+
+
+def cifar_batch(n: int, label_key: bytes = b"labels", first: int = 0) -> dict[bytes, Any]:
+    data = RNG.integers(0, 256, (n, 3072), dtype=np.uint8)
+    return {b"data": data, label_key: [(first + k) % 10 for k in range(n)]}
+
+
+def write(folder: Path, content: dict[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in content.items():
+        (folder / name).write_bytes(data)
+
+
+def packed(content: dict[str, bytes]) -> dict[str, bytes]:
+    return {f"{name}.gz": gzip.compress(data) for name, data in content.items()}
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+# --- content -------------------------------------------------------------------------------------
+
+
+def test_digits_come_with_scikit_learn() -> None:
+    digits = datasets.load("digits")
+    assert digits.train.images.shape == (1257, 1, 8, 8) and digits.test.images.shape == (
+        540,
+        1,
+        8,
+        8,
+    )
+    assert digits.train.images.dtype == torch.float32 and digits.train.labels.dtype == torch.int64
+    assert digits.n_classes == 10 and "scikit-learn" in digits.provenance
+    for part in (digits.train, digits.test):  # stratified: every class has its share
+        share = torch.bincount(part.labels) / len(part)
+        assert torch.allclose(share, torch.full((10,), 0.1), atol=0.005)
+
+
+def test_digits_are_the_same_every_time_and_the_parts_disjoint() -> None:
+    first, second = datasets.load("digits"), datasets.load("digits")
+    assert first.train.digest == second.train.digest and first.test.digest == second.test.digest
+    train = {image.numpy().tobytes() for image in first.train.images}
+    assert not any(image.numpy().tobytes() in train for image in first.test.images)
+
+
+def test_normalised_with_statistics_of_the_training_set(tmp_path: Path) -> None:
+    content = idx_files()
+    write(tmp_path / "mnist", content)
+    found = datasets.load("mnist", tmp_path)
+    raw = np.frombuffer(content[files.IDX_IMAGES[0]], np.uint8, offset=16).reshape(20, 1, 6, 5)
+    test = np.frombuffer(content[files.IDX_IMAGES[1]], np.uint8, offset=16).reshape(10, 1, 6, 5)
+    np.testing.assert_allclose(found.train.images, (raw - raw.mean()) / raw.std(), atol=1e-5)
+    np.testing.assert_allclose(found.test.images, (test - raw.mean()) / raw.std(), atol=1e-5)
+    assert found.train.labels.tolist() == [k % 10 for k in range(20)]
+
+
+def test_padding_adds_black_pixels(tmp_path: Path) -> None:
+    write(tmp_path / "mnist", idx_files())
+    plain, padded = datasets.load("mnist", tmp_path), datasets.load("mnist", tmp_path, padding=2)
+    assert padded.train.images.shape == (20, 1, 10, 9)
+    assert torch.equal(padded.train.images[:, :, 2:-2, 2:-2], plain.train.images)
+    assert (padded.train.images[:, :, :2] == padded.train.images.min()).all()
+
+
+def test_cifar10(tmp_path: Path) -> None:
+    batches = {
+        name: cifar_batch(4, first=k) for k, name in enumerate(files.LAYOUTS["cifar10"].files)
+    }
+    folder = tmp_path / "cifar-10-batches-py"
+    write(folder, {name: pickle.dumps(batch) for name, batch in batches.items()})
+    found = datasets.load("cifar10", tmp_path)
+    assert found.train.images.shape == (20, 3, 32, 32) and found.test.images.shape == (4, 3, 32, 32)
+    assert found.train.labels.tolist() == [k + i for k in range(5) for i in range(4)]
+    raw = np.concatenate([batches[f"data_batch_{k}"][b"data"] for k in range(1, 6)])
+    red = raw[:, :1024].reshape(20, 32, 32)  # channels first, rows first
+    expected = (red - red.mean()) / red.std()
+    np.testing.assert_allclose(found.train.images[:, 0], expected, atol=1e-5)
+    assert found.train.images.mean((0, 2, 3)).abs().max() < 1e-5
+
+
+def test_cifar100_has_fine_labels(tmp_path: Path) -> None:
+    batches = {
+        name: cifar_batch(6, b"fine_labels") | {b"coarse_labels": [0] * 6}
+        for name in ("train", "test")
+    }
+    write(
+        tmp_path / "cifar-100-python",
+        {name: pickle.dumps(batch) for name, batch in batches.items()},
+    )
+    found = datasets.load("cifar100", tmp_path)
+    assert found.n_classes == 100 and found.test.labels.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_batches_of_any_pickle_protocol(protocol: int, tmp_path: Path) -> None:
+    batch = cifar_batch(3)
+    (tmp_path / "batch").write_bytes(pickle.dumps(batch, protocol=protocol))
+    images, labels = formats.read_cifar(tmp_path / "batch")
+    assert np.array_equal(images.reshape(3, -1), batch[b"data"]) and labels.tolist() == [0, 1, 2]
+
+
+def test_batches_of_python_2_and_old_numpy(tmp_path: Path) -> None:
+    """The official files name `numpy.core.multiarray`, which newer versions of NumPy have renamed."""
+    old = pickle.dumps(cifar_batch(3), protocol=2).replace(
+        b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"
+    )
+    assert b"numpy.core.multiarray" in old
+    (tmp_path / "batch").write_bytes(old)
+    assert formats.read_cifar(tmp_path / "batch")[0].shape == (3, 3, 32, 32)
+
+
+# --- where files may be --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["mnist", "MNIST/raw", "."])
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_layouts_of_idx_files(place: str, is_packed: bool, tmp_path: Path) -> None:
+    write(tmp_path / place, packed(idx_files()) if is_packed else idx_files())
+    assert len(datasets.load("mnist", tmp_path).train) == 20
+
+
+def test_a_folder_of_a_linux_distribution(tmp_path: Path) -> None:
+    write(tmp_path / "datasets" / "fashion-mnist", packed(idx_files()))
+    assert len(datasets.load("fashion_mnist", tmp_path / "datasets").train) == 20
+    assert len(datasets.load("fashion_mnist", tmp_path / "datasets" / "fashion-mnist").train) == 20
+
+
+def test_default_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(datasets.FOLDER_VARIABLE, raising=False)
+    write(tmp_path / "data" / "mnist", idx_files())
+    assert len(datasets.load("mnist").train) == 20
+    monkeypatch.setenv(datasets.FOLDER_VARIABLE, str(tmp_path / "elsewhere"))
+    write(tmp_path / "elsewhere" / "mnist", idx_files())
+    assert "elsewhere" in datasets.load("mnist").provenance
+
+
+def official(
+    monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, bytes], **more: str
+) -> None:
+    """Make these files the official ones of a data set."""
+    md5 = {file: hashlib.md5(data).hexdigest() for file, data in content.items()}
+    before = files.LAYOUTS[name]
+    layout = files.Layout(
+        places=before.places, files=md5, address=before.address, archive_md5=before.archive_md5
+    )
+    monkeypatch.setitem(files.LAYOUTS, name, files.Layout(**{**vars(layout), **more}))
+
+
+def test_provenance_tells_official_files_from_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    official(monkeypatch, "mnist", idx_files())
+    write(tmp_path / "mnist", packed(idx_files()))  # however they are packed
+    assert "official files" in datasets.load("mnist", tmp_path).provenance
+    write(
+        tmp_path / "mnist",
+        {f"{files.IDX_IMAGES[0]}.gz": gzip.compress(idx_files(1)[files.IDX_IMAGES[0]])},
+    )
+    assert "1 of 4 files are not the official ones" in datasets.load("mnist", tmp_path).provenance
+
+
+def test_one_data_set_is_not_taken_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    official(monkeypatch, "fashion_mnist", idx_files())
+    write(tmp_path, idx_files())
+    with pytest.raises(InputError, match=r"'mnist': .* holds the files of 'fashion_mnist'"):
+        datasets.load("mnist", tmp_path)
+
+
+# --- downloading ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the address at which it is served on this machine."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{http.server_port}/"
+        http.shutdown()
+        thread.join()
+
+
+def test_download_of_single_files(
+    server: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(server[0], packed(idx_files()))
+    official(monkeypatch, "mnist", idx_files(), address=server[1])
+    folder = tmp_path / "data"
+    assert len(datasets.load("mnist", folder).train) == 20
+    assert listing(folder) == ["mnist", *sorted(f"mnist/{name}.gz" for name in idx_files())]
+    for path in server[0].iterdir():
+        path.unlink()
+    assert "official files" in datasets.load("mnist", folder).provenance, "downloaded once"
+
+
+def cifar_archive(names: tuple[str, ...]) -> tuple[dict[str, bytes], bytes]:
+    content = {name: pickle.dumps(cifar_batch(4, b"fine_labels")) for name in names}
+    packed_up = io.BytesIO()
+    with tarfile.open(fileobj=packed_up, mode="w:gz") as archive:
+        for name, data in content.items():
+            member = tarfile.TarInfo(f"cifar-100-python/{name}")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return content, packed_up.getvalue()
+
+
+def test_download_of_an_archive(
+    server: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, archive = cifar_archive(("train", "test"))
+    write(server[0], {"cifar.tar.gz": archive})
+    md5 = hashlib.md5(archive).hexdigest()
+    official(monkeypatch, "cifar100", content, address=f"{server[1]}cifar.tar.gz", archive_md5=md5)
+    assert len(datasets.load("cifar100", tmp_path / "data").test) == 4
+    assert listing(tmp_path / "data") == [
+        "cifar-100-python", "cifar-100-python/test", "cifar-100-python/train",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["changed", "cut", "missing"])
+def test_a_bad_download_leaves_nothing(
+    damage: str, server: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = packed(idx_files())
+    victim = f"{files.IDX_LABELS[1]}.gz"  # the last one
+    if damage == "changed":
+        content[victim] = gzip.compress(idx(np.zeros(10, dtype=np.uint8)))
+    elif damage == "cut":
+        content[victim] = content[victim][:-9]
+    else:
+        del content[victim]
+    write(server[0], content)
+    official(monkeypatch, "mnist", idx_files(), address=server[1])
+    with pytest.raises(InputError, match="mnist"):
+        datasets.load("mnist", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    official(monkeypatch, "cifar10", {"a": b""}, address="http://127.0.0.1:9/cifar.tar.gz")
+    with pytest.raises(
+        InputError, match=r"'cifar10': cannot be downloaded from http://127.* put its files there"
+    ):
+        datasets.load("cifar10", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_official_addresses(name: str, tmp_path: Path) -> None:
+    found = datasets.load(name, tmp_path)
+    assert "the official files" in found.provenance
+    info = datasets.available()[name]
+    assert found.train.images.shape[1:] == info.image_shape and len(found.test) == 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_real_files_on_this_machine(name: str) -> None:
+    folder = Path(os.environ.get(datasets.FOLDER_VARIABLE, ""))
+    if not any((folder / place).is_dir() for place in files.LAYOUTS[name].places[:-1]):
+        pytest.skip(f"${datasets.FOLDER_VARIABLE} has no {name}")
+    found = datasets.load(name, folder)
+    info = datasets.available()[name]
+    assert len(found.train) in (50_000, 60_000) and len(found.test) == 10_000
+    assert found.train.images.shape[1:] == info.image_shape
+    for part in (found.train, found.test):
+        assert torch.bincount(part.labels).min() >= 0.8 * len(part) / info.n_classes
+    assert found.train.images.mean().abs() < 1e-3 and abs(found.train.images.std() - 1) < 1e-3
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def test_an_incomplete_data_set_is_named_not_completed(tmp_path: Path) -> None:
+    content = idx_files()
+    del content[files.IDX_LABELS[0]]
+    write(tmp_path / "mnist", content)
+    with pytest.raises(
+        InputError, match="lacks train-labels-idx1-ubyte; complete the folder, or remove it"
+    ):
+        datasets.load("mnist", tmp_path)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    with pytest.raises(InputError, match=r"lacks data_batch_1, .*test_batch"):
+        datasets.load("cifar10", tmp_path)
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is empty; must be a folder with its files"):
+        datasets.load("mnist", tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is a file; must be a folder"):
+        datasets.load("mnist", tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "not an IDX file of bytes with 1 axes"),
+        (idx(np.zeros((2, 3), np.uint8)), "not an IDX file of bytes with 1 axes"),
+        (bytes((0, 0, 13, 1)) + bytes(8), "not an IDX file of bytes"),
+        (idx(np.zeros(5, np.uint8))[:-1], "4 bytes of data; its header says 5"),
+    ],
+)
+def test_files_that_are_not_idx(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"labels: {message}"):
+        formats.read_idx(path, 1)
+    (tmp_path / "labels.gz").write_bytes(content or b"no gzip")
+    with pytest.raises(InputError, match=r"labels\.gz: cannot be read"):
+        formats.read_idx(tmp_path / "labels.gz", 1)
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("made-by-a-pickle",)
+
+
+@pytest.mark.parametrize(
+    "batch, message",
+    [
+        ({b"data": Malicious()}, r"refused to load (posix|nt)\.mkdir"),
+        ([1, 2], "not a batch of CIFAR images"),
+        ({b"data": np.zeros((2, 5), np.uint8), b"labels": [1, 2]}, "not a batch of CIFAR images"),
+        ({b"data": np.zeros((2, 3072), np.uint8)}, "not a batch of CIFAR images"),
+        ({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]}, "2 images, but labels of shape"),
+    ],
+)
+def test_files_that_are_no_batches(
+    batch: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "batch").write_bytes(pickle.dumps(batch))
+    with pytest.raises(InputError, match=message):
+        formats.read_cifar(tmp_path / "batch")
+    assert listing(tmp_path) == ["batch"], "nothing was run"
+
+
+def own_data(n: int = 4, n_classes: int = 2) -> Dataset:
+    images, labels = torch.zeros(n, 1, 2, 2), torch.arange(n) % 2
+    examples = Examples(images=images, labels=labels)
+    return Dataset(
+        name="own", train=examples, test=examples, n_classes=n_classes, provenance="zeros"
+    )
+
+
+def no_data() -> list[int]:
+    return []
+
+
+def test_own_data_set() -> None:
+    assert len(datasets.load(f"{__name__}:own_data", n=6).train) == 6
+
+
+@pytest.mark.parametrize(
+    "name, arguments, message",
+    [
+        ("minst", {}, r"unknown data set 'minst' \(did you mean 'mnist'"),
+        ("digits", {"fold": 1}, "data set 'digits': unknown argument 'fold'"),
+        (
+            f"{__name__}:own_data",
+            {"folder": Path()},
+            "unknown argument 'folder'; allowed: n, n_classes",
+        ),
+        (f"{__name__}:own_data", {"n_classes": 1}, "labels from 0 to 1; allowed: 0 to 0"),
+        (f"{__name__}:no_data", {}, "got a list; must be a Dataset"),
+        ("no_such_package:data", {}, "no module 'no_such_package'"),
+    ],
+)
+def test_bad_names_and_arguments(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        datasets.load(name, **arguments)
+
+
+def test_bad_padding(tmp_path: Path) -> None:
+    write(tmp_path / "mnist", idx_files())
+    with pytest.raises(InputError, match="padding: got -1; must be at least 0"):
+        datasets.load("mnist", tmp_path, padding=-1)
+
+
+def test_parts_of_different_shapes() -> None:
+    parts = [Examples(images=torch.zeros(2, 1, n, n), labels=torch.zeros(2).long()) for n in (2, 3)]
+    with pytest.raises(InputError, match=r"training images of shape \(1, 2, 2\), test images"):
+        Dataset(name="own", train=parts[0], test=parts[1], n_classes=2, provenance="")
