@@ -140,14 +140,20 @@ def test_batches_of_any_pickle_protocol(protocol: int, tmp_path: Path) -> None:
     assert np.array_equal(images.reshape(3, -1), batch[b"data"]) and labels.tolist() == [0, 1, 2]
 
 
-def test_batches_of_python_2_and_old_numpy(tmp_path: Path) -> None:
-    """The official files name `numpy.core.multiarray`, which newer versions of NumPy have renamed."""
-    old = pickle.dumps(cifar_batch(3), protocol=2).replace(
-        b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"
+def test_batches_of_python_2(tmp_path: Path) -> None:
+    """As the official files are: byte strings, and a module that newer versions of NumPy renamed."""
+    pixels = bytes(range(256)) * 12
+    dtype = (
+        b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
+        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     )
-    assert b"numpy.core.multiarray" in old
-    (tmp_path / "batch").write_bytes(old)
-    assert formats.read_cifar(tmp_path / "batch")[0].shape == (3, 3, 32, 32)
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x01M\x00\x0c\x86" + dtype + b"\x89T\x00\x0c\x00\x00" + pixels + b"tb"
+    )
+    (tmp_path / "batch").write_bytes(b"\x80\x02}(U\x04data" + array + b"U\x06labels]K\x03au.")
+    images, labels = formats.read_cifar(tmp_path / "batch")
+    assert images.tobytes() == pixels and labels.tolist() == [3]
 
 
 # --- where files may be --------------------------------------------------------------------------
