@@ -33,6 +33,13 @@ _TARGETS = {
         source=_SOURCE,
         parameters={"mac_s": 5e-11, "mac_j": 1e-12},
     ),
+    "sram": Target(
+        name="sram",
+        numerics="analog",
+        kinds=("linear",),
+        source=_SOURCE,
+        parameters={"mac_s": 2e-10, "mac_j": 1.5e-12},
+    ),
     "npu": Target(
         name="npu",
         numerics="int8",
@@ -41,6 +48,8 @@ _TARGETS = {
         parameters={"mac_s": 4e-10, "mac_j": 2e-12},
     ),
 }
+#: What a unit loses on an analog target, relative to the others.
+_LOSSES = {"tile": 1.0, "sram": 0.3}
 _CROSSING_S = 2e-8  # an activation that moves to another target
 _CROSSING_J = 2e-10
 
@@ -152,7 +161,7 @@ def convolutional_workload(channels: Sequence[int] = (16, 24, 40), side: int = 8
 
 
 def synthetic_system(targets: Sequence[str] = ("cpu", "tile")) -> System:
-    """A host `cpu` with an analog `tile` and, if asked for, an int8 accelerator `npu`."""
+    """A host `cpu` with any of: an analog `tile`, a slower and better `sram`, an int8 `npu`."""
     return System(
         name="synthetic",
         family="synthetic",
@@ -250,14 +259,14 @@ class SyntheticOracle:
 
     Args:
         units: unit names, shape (n_units,).
-        analog: names of the analog targets.
+        analog: what units lose on each analog target, relative to `single`.
         single: drop of each unit alone, by training, shape (n_units,).
         pair: extra drop of two analog units together, shape (n_units, n_units), upper triangle.
         noise: standard deviation over draws, relative to the drop.
     """
 
     units: tuple[str, ...]
-    analog: tuple[str, ...]
+    analog: dict[str, float]
     single: dict[Training, np.ndarray]
     pair: np.ndarray
     noise: float = 0.1
@@ -266,7 +275,7 @@ class SyntheticOracle:
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Samples; draw k has the same noise in every mapping (common random numbers)."""
-        on = np.array([candidate.mapping[unit] in self.analog for unit in self.units], dtype=float)
+        on = np.array([self.analog.get(candidate.mapping[unit], 0.0) for unit in self.units])
         terms = self.single[fidelity.training] * on
         mean = terms.sum() + on @ self.pair @ on
         drops = np.array(
@@ -305,7 +314,7 @@ def synthetic_problem(
     Args:
         n_units: number of units, all of them movable.
         seed: of the draw; equal seeds give equal problems.
-        targets: some of `cpu` (always), `tile`, `npu`.
+        targets: some of `cpu` (always), `tile`, `sram`, `npu`.
         objectives: as of the problem.
         max_drop: as of its accuracy limit.
         cost_limits: as of the problem.
@@ -325,7 +334,7 @@ def synthetic_problem(
         single[training] = scale * factor * sensitivity * rng.lognormal(sigma=spread, size=n_units)
     oracle = SyntheticOracle(
         units=tuple(unit.name for unit in workload.units),
-        analog=system.analog_targets,
+        analog={name: _LOSSES[name] for name in system.analog_targets},
         single=single,
         pair=scale * pair,
     )

@@ -61,9 +61,9 @@ class Profile:
     def by_saving_per_loss(self) -> list[Move]:
         """Moves, most saving for its loss first; of one unit only the best.
 
-        Losses below a thousandth of the mean (noise may even make them negative) count as that.
+        Losses below a thousandth of the largest (noise may even make them negative) count as that.
         """
-        least = 1e-3 * float(np.mean([abs(loss) for loss in self.losses.values()])) + 1e-12
+        least = 1e-3 * max([*self.losses.values(), 1e-9])
         ratio = {m: self.savings[m] / max(self.losses[m], least) for m in self.losses}
         return _first_of_each_unit(sorted(ratio, key=lambda move: -ratio[move]))
 
@@ -124,7 +124,7 @@ def profile(problem: Problem, training: Training) -> Profiling:
 
 @dataclass(frozen=True)
 class OneAtATime:
-    """Evaluates each unit alone on each analog target: a profile, and the ends of the scale with it.
+    """Evaluates each unit alone on each analog target.
 
     The perturbation profile of Lammie (IEEE CAL 2026, arXiv 2606.02672, stage 2), with the problem's own
     oracle in place of weight noise at t = 0.

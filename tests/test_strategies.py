@@ -23,6 +23,16 @@ class TestRegistered(StrategyContract):
         return plugins.build("strategies", request.param, {})
 
 
+class TestUnlimitedRandomSearch(StrategyContract):
+    """Draws without repetition until it has seen everything."""
+
+    exact = True
+
+    @pytest.fixture
+    def strategy(self) -> Strategy:
+        return Random()
+
+
 PROPOSALS = """
 from lionheart_opt import plugins
 from lionheart_opt.testing import digests, drive, tiny_problem
