@@ -27,7 +27,7 @@ class MachineParameters(BaseModel):
         memory_controller_w: power of memory controller and its I/O, while they move data.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     frequency_hz: float = Field(gt=0)
     simd_macs_per_cycle: float = Field(gt=0)
@@ -48,7 +48,7 @@ class MachineParameters(BaseModel):
 class CoreParameters(BaseModel):
     """A digital target: a core of the machine, with nothing of its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class TileParameters(BaseModel):
@@ -64,7 +64,7 @@ class TileParameters(BaseModel):
         energy_scale: factor on the tile's energy for the technology of the core.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     core: str
     rows: int | None = Field(default=None, gt=0)
@@ -83,7 +83,7 @@ class LinkParameters(BaseModel):
         bytes_per_s: rate of the transfer.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     latency_s: float = Field(ge=0)
     bytes_per_s: float = Field(gt=0)
@@ -109,12 +109,12 @@ class Calibration:
         dram_stall_s_per_byte: waiting for a byte that is in no cache.
     """
 
-    linear_efficiency: float = 0.0995
-    convolution_efficiency: float = 0.0446
-    sparse_mac_cycles: float = 103.0
+    linear_efficiency: float = 0.113
+    convolution_efficiency: float = 0.0504
+    sparse_mac_cycles: float = 91.9
     simple_cycles: float = 1.0
-    transcendental_cycles: float = 111.0
-    convert_cycles: float = 51.9
-    input_cycles: float = 134.0
-    handoff_cycles: float = 325e3
-    dram_stall_s_per_byte: float = 0.667e-9
+    transcendental_cycles: float = 98.2
+    convert_cycles: float = 45.2
+    input_cycles: float = 120.0
+    handoff_cycles: float = 288e3
+    dram_stall_s_per_byte: float = 0.587e-9

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lionheart_opt.errors import unknown
 from lionheart_opt.mapping import Mapping
+
+#: Mappings priced at once: their sums stay in the processor's cache.
+_CHUNK = 16_384
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,9 +39,17 @@ class CostTables:
     tiles: np.ndarray
 
     def encode(self, mappings: Sequence[Mapping]) -> np.ndarray:
-        """Numbers of targets, shape (n_mappings, n_units)."""
+        """Numbers of targets, shape (n_mappings, n_units).
+
+        Raises:
+            InputError: a mapping lacks a unit or names a target that the tables do not have.
+        """
         number = {name: k for k, name in enumerate(self.targets)}
-        return np.array([[number[m[unit]] for unit in self.units] for m in mappings], dtype=np.intp)
+        try:
+            rows = [[number[mapping[unit]] for unit in self.units] for mapping in mappings]
+        except KeyError as error:
+            raise unknown("target", error.args[0], self.targets, "mapping") from error
+        return np.array(rows, dtype=np.intp).reshape(-1, len(self.units))
 
     def cost_batch(self, assignments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Price mappings in bulk.
@@ -48,11 +60,20 @@ class CostTables:
         Returns:
             Latency in s and energy in J, each of shape (n_mappings,).
         """
-        total = np.tile(self.fixed, (len(assignments), 1))
-        for k in range(len(self.units)):
-            total += self.unit[k].take(assignments[:, k], axis=0)
-        n_targets = len(self.targets)
-        for (first, second), table in zip(self.pairs, self.pair, strict=True):
-            both = assignments[:, first] * n_targets + assignments[:, second]
-            total += table.reshape(-1, 2).take(both, axis=0)
+        total = np.empty((len(assignments), 2))
+        for start in range(0, len(assignments), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            # small integers would overflow where two are combined
+            columns = np.ascontiguousarray(assignments[rows].T, dtype=np.intp)
+            total[rows] = self._price(columns)
         return total[:, 0], total[:, 1]
+
+    def _price(self, columns: np.ndarray) -> np.ndarray:
+        """Latency and energy, shape (n_mappings, 2), of assignments of shape (n_units, n_mappings)."""
+        total = np.tile(self.fixed, (columns.shape[1], 1))
+        for table, targets in zip(self.unit, columns, strict=True):
+            total += table.take(targets, axis=0)
+        for (first, second), table in zip(self.pairs, self.pair, strict=True):
+            both = columns[first] * len(self.targets) + columns[second]
+            total += table.reshape(-1, 2).take(both, axis=0)
+        return total

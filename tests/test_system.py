@@ -1,0 +1,211 @@
+"""System files: what they must hold, what is refused, and how one brings one's own."""
+
+from pathlib import Path
+
+import pytest
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.plugins import cost_model, load_system, system_names
+from lionheart_opt.space import Space
+from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.system import System
+from lionheart_opt.testing import CostModelContract
+
+MINIMAL = """
+family = "mine:Mine"
+description = "two targets"
+host = "cpu"
+
+[targets.cpu]
+source = "data sheet"
+numerics = "fp32"
+kinds = ["*"]
+mac_latency_s = 1e-9
+
+[targets.tile]
+source = "measured"
+numerics = "analog"
+kinds = ["linear"]
+mac_latency_s = 1e-11
+"""
+
+FAMILY = '''
+"""A family of one's own: so much time a MAC, so much energy a second."""
+
+from dataclasses import dataclass
+
+from cost_models.additive import layer_costs
+from cost_models.operations import operations
+from lionheart_opt.protocols import Cost
+from lionheart_opt.system import System
+
+
+@dataclass(frozen=True)
+class Mine:
+    system: System
+
+    def cost(self, workload, mapping):
+        def price(layer, target):
+            operations(layer, "mine")  # refuses what nobody knows
+            work = layer.macs + layer.output_count
+            time_s = work * target.parameters["mac_latency_s"]
+            return {"compute": (time_s, 0.5 * time_s)}
+
+        tiles = {name: len(mapping.units_on(name)) for name in self.system.analog_targets}
+        return Cost(layers=layer_costs(self.system, workload, mapping, price), tiles=tiles)
+'''
+
+
+def system_of(text: str) -> System:
+    return System.from_toml(text, "mine", "mine.toml")
+
+
+@pytest.mark.parametrize("name", system_names())
+def test_shipped_systems_name_a_source_in_every_block(name: str) -> None:
+    system = load_system(name)
+    assert system.name == name
+    assert all(target.source for target in system.targets)
+    assert all(link.source for link in system.links)
+    assert system.machine is None or system.machine.source
+
+
+def test_host_comes_first_and_only_able_targets_are_offered() -> None:
+    system = system_of(MINIMAL)
+    workload = convolutional_workload()
+    assert system.targets_of(workload, workload.unit("fc")) == ("cpu", "tile")
+    assert system.targets_of(workload, workload.unit("conv1")) == ("cpu",)
+    assert system.analog_targets == ("tile",)
+
+
+def test_an_analog_target_needs_a_matrix() -> None:
+    """`*` does not mean that a crossbar adds or pools."""
+    system = system_of(MINIMAL.replace('kinds = ["linear"]', 'kinds = ["*"]'))
+    tile = system.target("tile")
+    workload = convolutional_workload()
+    assert [layer.kind for layer in workload.layers if tile.supports(layer)] == [
+        *["conv2d"] * 3,
+        "linear",
+    ]
+
+
+def test_digest_covers_every_number_and_source() -> None:
+    system = system_of(MINIMAL)
+    assert system.digest == system_of(MINIMAL).digest
+    for old, new in (("1e-11", "2e-11"), ('"measured"', '"guessed"'), ('"fp32"', '"int8"')):
+        assert system_of(MINIMAL.replace(old, new)).digest != system.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[targets.cpu]", "[targets.cpu", "mine.toml: not valid TOML"),
+        ('host = "cpu"', 'host = "cpv"', "unknown target 'cpv' (did you mean 'cpu'?)"),
+        ('host = "cpu"', 'host = "tile"', "it must be a digital target"),
+        ('kinds = ["*"]', 'kinds = ["linear"]', "must support every layer kind"),
+        ('host = "cpu"', 'host = "cpu"\nhots = "cpu"', "unknown key 'hots' (did you mean 'host'?)"),
+        ('source = "data sheet"', "", "source' is missing"),
+        ('source = "measured"', 'source = ""', "source: got ''"),
+        ('numerics = "analog"', 'numerics = "analogue"', "got 'analogue'"),
+        ('numerics = "analog"', 'numerics = "analog"\ntiles = -1', "tiles: got -1"),
+        ('numerics = "analog"', 'numerics = "analog"\ntiles = "4"', "tiles: got '4'"),
+        ("mac_latency_s = 1e-11", "mac_latency_s = [1e-11]", "mac_latency_s"),
+    ],
+)
+def test_mistakes_get_one_clear_line(old: str, new: str, message: str) -> None:
+    text = MINIMAL.replace(old, new, 1)
+    assert text != MINIMAL
+    with pytest.raises(InputError) as error:
+        system_of(text)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_link_joins_targets_that_exist() -> None:
+    link = '[[links]]\nsource = "guess"\nbetween = ["cpu", "tiles"]\n'
+    with pytest.raises(InputError, match=r"unknown target 'tiles' \(did you mean 'tile'\?\)"):
+        system_of(MINIMAL + link)
+
+
+def test_a_file_without_targets_or_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"needs at least one table \[targets.NAME\]"):
+        system_of('family = "alpine"\n')
+    with pytest.raises(InputError, match=r"nowhere.toml: No such file"):
+        load_system("nowhere.toml", folder=tmp_path)
+    with pytest.raises(InputError, match=r"unknown system 'lionhart' \(did you mean 'lionheart'"):
+        load_system("lionhart")
+
+
+class TestOwnSystem(CostModelContract):
+    """A system of one's own for a known family is one TOML file."""
+
+    @pytest.fixture
+    def system(self, tmp_path: Path) -> System:
+        (tmp_path / "small.toml").write_text(OWN_ALPINE)
+        return load_system("small.toml", folder=tmp_path)
+
+    def test_its_numbers_count(self, system: System) -> None:
+        workload = convolutional_workload()
+        mapping = Space(workload=workload, system=system).all_analog
+        ours = cost_model(system).cost(workload, mapping)
+        theirs = cost_model(load_system("lionheart")).cost(workload, mapping)
+        assert ours.tiles["tile"] > theirs.tiles["tile"]
+        assert ours.latency_s > theirs.latency_s
+
+
+OWN_ALPINE = """
+family = "alpine"
+description = "a slow core with small tiles"
+host = "core"
+
+[machine]
+source = "data sheet"
+frequency_hz = 5e8
+simd_macs_per_cycle = 8
+l1_data_bytes = 16384
+llc_bytes = 131072
+active_j_per_cycle = 50e-12
+memory_wait_j_per_cycle = 40e-12
+idle_j_per_cycle = 10e-12
+llc_leakage_w = 0.1
+llc_read_j_per_byte = 1e-12
+llc_write_j_per_byte = 1e-12
+dram_bytes_per_s = 1e9
+dram_access_j = 120e-12
+dram_access_bytes = 64
+memory_controller_w = 0.1
+
+[targets.core]
+source = "data sheet"
+numerics = "int8"
+kinds = ["*"]
+
+[targets.tile]
+source = "measured"
+numerics = "analog"
+kinds = ["conv2d", "linear"]
+core = "core"
+rows = 64
+columns = 16
+mvm_latency_s = 200e-9
+io_bytes_per_s = 1e9
+ops_per_j = 5e12
+energy_scale = 1.0
+"""
+
+
+class TestOwnFamily(CostModelContract):
+    """A family of one's own is one short file, named `module:attr` in the system file."""
+
+    @pytest.fixture
+    def system(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> System:
+        (tmp_path / "mine.py").write_text(FAMILY)
+        monkeypatch.syspath_prepend(tmp_path)
+        return system_of(MINIMAL)
+
+
+def test_a_family_that_does_not_exist_is_refused() -> None:
+    system = system_of(MINIMAL.replace("mine:Mine", "alpin"))
+    with pytest.raises(InputError, match=r"unknown cost model 'alpin' \(did you mean 'alpine'"):
+        cost_model(system)
+    with pytest.raises(InputError, match="no module 'nowhere_to_be_found'"):
+        cost_model(system_of(MINIMAL.replace("mine:Mine", "nowhere_to_be_found:Mine")))
