@@ -157,6 +157,15 @@ def test_in_place_operators_are_what_they_are_out_of_place() -> None:
     assert torch.equal(example, before), "the caller's example is not written to"
 
 
+def test_products_in_place_have_their_macs() -> None:
+    def forward(_: nn.Module, x: Tensor) -> Tensor:
+        return (x * 2).baddbmm_(x, x)
+
+    workload = trace(Lambda(forward), torch.randn(1, 3, 3), "net")
+    assert flow(workload) == [("mul", (INPUT,)), ("matmul", ("mul", INPUT))]
+    assert workload.macs == 27
+
+
 def test_the_input_changed_in_place() -> None:
     workload = trace(Lambda(lambda _, x: torch.exp(x.relu_())), -torch.ones(1, 2), "net")
     assert flow(workload) == [("relu", (INPUT,)), ("exp", ("relu",))]
@@ -291,7 +300,7 @@ def test_the_batch_must_be_one(shape: tuple[int, ...]) -> None:
 
 def test_an_example_that_the_network_does_not_take() -> None:
     with pytest.raises(
-        InputError, match=r"net: cannot be run on an example of shape \(1, 5\): mat1"
+        InputError, match=r"net: cannot be traced with an example of shape \(1, 5\): mat1"
     ):
         trace(nn.Linear(3, 2), torch.zeros(1, 5), "net")
 

@@ -86,7 +86,7 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(
-            f"{name}: cannot be run on an example of shape {shapes}: {reason}"
+            f"{name}: cannot be traced with an example of shape {shapes}: {reason}"
         ) from error
     results = tensors_of(result)
     if not tracer.records or (results and not tracer.flow.depends(results)):

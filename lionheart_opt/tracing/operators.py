@@ -24,6 +24,7 @@ _KINDS = {
     "constant_pad_nd": "pad",
     "stack": "cat",
     "_safe_softmax": "softmax",
+    "_unsafe_index": "index",
     "rsub": "sub",
 }
 
@@ -94,16 +95,17 @@ def is_whole(name: str) -> bool:
 
 def describe(operator: Operator) -> Description:
     """Kind, MACs, crossbar's view, kernel, stride and padding of an operator."""
-    if operator.name == "convolution":
+    name = operator.name.removesuffix("_")  # what is done in place is done all the same
+    if name == "convolution":
         return _convolution(operator)
-    if operator.name in _PRODUCTS:
-        return _product(operator)
-    if pool := _POOL.fullmatch(operator.name):
+    if name in _PRODUCTS:
+        return _product(operator, *_PRODUCTS[name])
+    if pool := _POOL.fullmatch(name):
         return _pool(operator, pool["kind"], int(pool["axes"]))
-    if operator.name in ("hardtanh", "hardtanh_"):
+    if name == "hardtanh":
         limits = operator.settings.get("min_val", -1), operator.settings.get("max_val", 1)
         return Description(kind="relu6" if limits == (0, 6) else "hardtanh")
-    return Description(kind=_KINDS.get(operator.name, operator.name.strip("_")))
+    return Description(kind=_KINDS.get(name, name.strip("_")))
 
 
 def _convolution(operator: Operator) -> Description:
@@ -129,8 +131,7 @@ def _convolution(operator: Operator) -> Description:
     return Description(kind=kind, weight="weight", fields=fields)
 
 
-def _product(operator: Operator) -> Description:
-    left, right, added = _PRODUCTS[operator.name]
+def _product(operator: Operator, left: str, right: str, added: str) -> Description:
     macs = prod(operator.output_shape) * operator.shapes[left][-1]
     weight = next((name for name in (right, left) if name in operator.constants), "")
     if not weight:
