@@ -102,9 +102,8 @@ def check(study: StudyPath, as_json: AsJson = False) -> None:
     from lionheart_opt import report, terminal
 
     file = _load(study)
-    for run in file.table.run:
-        file.strategy(run)
     _ = file.oracle
+    file.check_strategies()
     plan = report.plan(file)
     if as_json:
         _print_json(plan)
@@ -218,14 +217,14 @@ def run(
 
     file = _load(study)
     searches = list(file.runs(only or ()))
-    for one, _ in searches:
-        file.strategy(one)  # a mistake in the last strategy must not show after hours
+    oracle = file.oracle
+    file.check_strategies()
     try:
-        with terminal.Watch(file.oracle) as watch:
+        with terminal.Watch(oracle) as watch:
             for one, seed in searches:
                 search = file.search(one, seed)
                 watch.ended(search.run(watch.start(search)))
-                check_incumbent(search.record, file.oracle)
+                check_incumbent(search.record, oracle)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt run {study}", err=True)
         raise typer.Exit(130) from None
@@ -332,7 +331,9 @@ def _load(study: Path) -> StudyFile:
     from lionheart_opt.studyfile import StudyFile
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # our own progress says more
-    return StudyFile.load(study)
+    file = StudyFile.load(study)
+    sys.path.insert(0, str(file.folder.resolve()))  # `module:attr` may lie beside the study file
+    return file
 
 
 def _runs(file: StudyFile) -> list[Run]:
@@ -367,6 +368,7 @@ def _say_written(paths: list[Path]) -> None:
 
 def main() -> None:
     """Entry point of `lionheart-opt`: bad input is one line on standard error and exit code 2."""
+    sys.path.insert(0, "")  # as `python -m` does: `module:attr` may lie in the working folder
     try:
         app()
     except InputError as error:

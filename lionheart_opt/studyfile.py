@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lionheart_opt import plugins
@@ -209,10 +210,18 @@ class StudyFile:
     @cached_property
     def workload(self) -> Workload:
         """The study's model, traced."""
+        from lionheart_opt import datasets, models
         from lionheart_opt.tracing import trace_model
 
-        model = self.table.model
-        workload = trace_model(model.name, model.input_shape, **model.arguments)
+        model, data = self.table.model, self.table.data
+        shape = model.input_shape
+        if shape is None and model.name not in models.available() and data is not None:
+            known = datasets.available().get(data.name)
+            shape = known.image_shape if known else None
+        try:
+            workload = trace_model(model.name, shape, **model.arguments)
+        except InputError as error:
+            raise InputError(f"{self.path}: [model]: {error}") from error
         try:
             return workload.grouped({name: list(units) for name, units in self.table.units.items()})
         except InputError as error:
@@ -290,6 +299,22 @@ class StudyFile:
             if not only or run.name in only:
                 for seed in run.seeds:
                     yield run, seed
+
+    def check_strategies(self) -> None:
+        """Build every strategy and take its first proposals: a mistake must not show after hours.
+
+        Raises:
+            InputError: an argument does not exist, or does not fit the problem.
+        """
+        for run in self.table.run:
+            search = self.strategy(run).search(self.problem, np.random.default_rng(run.seeds[0]))
+            try:
+                for candidate in next(search, []):
+                    self.problem.check(candidate.mapping)
+            except InputError as error:
+                raise InputError(f"{self.path}: run {run.name!r}: {error}") from error
+            finally:
+                search.close()
 
     def search(self, run: RunTable, seed: int) -> Study:
         """One search, its record opened or created."""

@@ -1,0 +1,44 @@
+"""What a user would write: a network, data, hardware and a strategy of one's own."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lionheart_opt.datasets import Dataset
+from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.splits import Examples
+
+
+def network(hidden: int = 12) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, hidden), nn.ReLU(), nn.Linear(hidden, 3))
+
+
+def data(n: int = 240) -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n) % 3
+    images = torch.randn(n, 1, 4, 4, generator=generator)
+    images[torch.arange(n), 0, labels, labels] += 2.5
+    train, test = slice(0, 2 * n // 3), slice(2 * n // 3, n)
+    return Dataset(
+        name="blobs",
+        train=Examples(images=images[train], labels=labels[train]),
+        test=Examples(images=images[test], labels=labels[test]),
+        n_classes=3,
+        provenance="made up",
+    )
+
+
+def noisy_tiles():
+    config = lionheart()
+    config.forward.out_noise = 0.3
+    return config
+
+
+@dataclass(frozen=True)
+class LargestOnly:
+    """Only the unit with the most MACs is analog."""
+
+    def search(self, problem, rng):
+        largest = max(problem.units, key=problem.workload.unit_macs)
+        yield [problem.pretrained(problem.all_digital.move(largest.name, "tile"))]

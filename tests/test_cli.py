@@ -1,0 +1,332 @@
+"""Every verb, really run on a tiny study of one's own network and data."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from own_plugins import network
+
+from lionheart_opt import cli
+from lionheart_opt.plugins import available
+
+STUDY = """
+question = "Does everything work?"
+system = "lionheart"
+[model]
+name = "own_plugins:network"
+input_shape = [1, 4, 4]
+[data]
+name = "own_plugins:data"
+validation_fraction = 0.25
+[oracle]
+rpu_config = "own_plugins:noisy_tiles"
+times_s = [1.0, 86400.0]
+[oracle.pretrain]
+epochs = 4
+batch_size = 16
+[oracle.hat]
+epochs = 1
+batch_size = 16
+[limits]
+max_drop = 0.3
+draws = [2, 3]
+[budget]
+trials = 3
+[[run]]
+strategy = "mac_greedy"
+[[run]]
+strategy = "optuna"
+label = "tpe"
+seeds = [0, 1]
+[[run]]
+strategy = "own_plugins:LargestOnly"
+label = "own"
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def make_study(folder: Path, text: str = STUDY) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "study.toml").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A study that has been run."""
+    folder = make_study(tmp_path_factory.mktemp("studies") / "tiny")
+    assert call("run", folder)[0] == 0
+    return folder
+
+
+def call(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the command line, in this process."""
+    import contextlib
+    import io
+
+    out, err = io.StringIO(), io.StringIO()
+    before = sys.argv
+    sys.argv = ["lionheart-opt", *map(str, arguments)]
+    code = 0
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            cli.main()
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.argv = before
+    return code, out.getvalue(), err.getvalue()
+
+
+def in_a_process(*arguments: object, **options) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "lionheart_opt.cli", *map(str, arguments)],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def rows(*arguments: object) -> list:
+    code, out, err = call(*arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_list_shows_what_is_installed():
+    found = rows("list")
+    assert set(found) == {"strategies", "cost-models", "oracles", "systems", "models", "datasets"}
+    assert {row["name"] for row in found["strategies"]} == set(available("strategies"))
+    assert {"resnet8", "mobilenet_v2"} <= {row["name"] for row in found["models"]}
+    assert all(row["about"] and row["origin"] for kind in found.values() for row in kind)
+    code, out, _ = call("list", "systems")
+    assert code == 0 and "lionheart" in out and "strategies" not in out
+
+
+def test_check_prints_the_plan_and_writes_nothing(tmp_path):
+    folder = make_study(tmp_path / "fresh")
+    plan = rows("check", folder)
+    assert [row["mapping"] for row in plan["extremes"]] == ["all-digital", "all-analog"]
+    assert [row["strategy"] for row in plan["searches"]] == ["mac_greedy", "tpe", "tpe", "own"]
+    assert plan["mappings"] == 4
+    assert call("check", folder)[0] == 0
+    assert [path.name for path in folder.iterdir()] == ["study.toml"]
+
+
+def test_cost_has_the_promised_keys():
+    data = rows("cost", "--model", "resnet8", "--system", "lionheart", "--input", "3x32x32")
+    promised = "system model latency_s energy_j speedup energy_gain analog_mac_ratio layers"
+    assert set(promised.split()) <= set(data)
+    layer = data["layers"][0]
+    assert set(layer) == {"name", "kind", "target", "macs", "latency_s", "energy_j"}
+    assert sum(one["latency_s"] for one in data["layers"]) == pytest.approx(data["latency_s"])
+    assert sum(one["energy_j"] for one in data["layers"]) == pytest.approx(data["energy_j"])
+    digital = rows(
+        "cost", "--model", "resnet8", "--system", "lionheart", "--mapping", "all-digital"
+    )
+    assert digital["speedup"] == 1 and digital["analog_mac_ratio"] == 0
+
+
+def test_cost_of_a_mapping_file_with_figures(tmp_path):
+    (tmp_path / "mapping.json").write_text('{"fc": "tile"}')
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart")
+    code, out, _ = call(
+        *arguments, "--mapping", tmp_path / "mapping.json", "--plot", tmp_path / "figures"
+    )
+    assert code == 0 and "crossbars: 1 on tile" in out
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"costs.pdf", "costs.png"}
+
+
+def test_validate_prints_published_beside_predicted():
+    found = rows("validate", "imc-cluster")
+    keys = {"system", "case", "quantity", "published", "predicted", "error_percent", "source"}
+    assert all(set(row) == keys for row in found)
+    assert any(row["published"] is None for row in found)
+    code, out, _ = call("validate", "imc-cluster")
+    assert code == 0 and "row 17 ADD" in out
+
+
+def test_show_after_run(recorded):
+    found = rows("show", recorded)
+    assert [(row["strategy"], row["seed"]) for row in found] == [
+        ("mac_greedy", 0),
+        ("tpe", 0),
+        ("tpe", 1),
+        ("own", 0),
+    ]
+    for row in found:
+        assert row["trials"] <= 3 and row["oracle_seconds"] > 0
+        assert row["feasible"] and set(row["mapping"]) == {"1", "3"}
+    code, out, _ = call("show", recorded)
+    assert code == 0 and "test:" in out
+
+
+def test_running_again_changes_nothing(recorded):
+    before = rows("show", recorded)
+    assert call("run", recorded)[0] == 0
+    assert rows("show", recorded) == before
+
+
+def test_compare_puts_strategies_side_by_side(recorded):
+    found = rows("compare", recorded)
+    assert [row["strategy"] for row in found] == ["mac_greedy", "tpe", "own"]
+    assert all("test" in row["drop_in_checks"] for row in found)
+    both = rows("compare", recorded, recorded)
+    assert both[0]["strategy"] == "tiny: mac_greedy"
+    assert call("compare", recorded)[0] == 0
+
+
+def test_plot_writes_figures(recorded, tmp_path):
+    assert call("plot", recorded, "--out", tmp_path)[0] == 0
+    assert len(list(tmp_path.glob("*.pdf"))) == 4 == len(list(tmp_path.glob("*.png")))
+
+
+def test_export_gives_mapping_weights_and_report(recorded, tmp_path):
+    code, _, err = call("export", recorded, "--only", "own/seed0", "--trial", 0, "--out", tmp_path)
+    assert code == 0, err
+    mapping = json.loads((tmp_path / "mapping.json").read_text())
+    assert set(mapping) == {"1", "3"} and "tile" in mapping.values()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["accuracy"]["samples"] and report["search"] == "own/seed0"
+    weights = torch.load(tmp_path / "weights.pt", weights_only=True)
+    network().load_state_dict(weights)
+
+
+def test_worker_ends_when_nothing_is_queued(recorded):
+    code, out, _ = call("worker", recorded)
+    assert code == 0 and "0 trials evaluated" in out
+
+
+def test_optunas_tools_open_the_record(recorded):
+    import optuna
+
+    url = f"sqlite:///{recorded / 'study.db'}"
+    study = optuna.load_study(study_name="tpe/seed0", storage=url)
+    assert set(study.trials[0].params) == {"1", "3"}
+    assert optuna.visualization.matplotlib.plot_optimization_history(study) is not None
+
+
+def test_ctrl_c_loses_nothing_and_says_how_to_resume(recorded, tmp_path):
+    folder = make_study(tmp_path / "stopped")
+    process = in_a_process("run", folder)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("artifacts/*.pt")):  # in the middle of training something
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"Resume: lionheart-opt run {folder}" in err and "Traceback" not in err
+    assert call("run", folder)[0] == 0
+    resumed, whole = rows("show", folder), rows("show", recorded)
+    for row in (*resumed, *whole):
+        del row["oracle_seconds"]
+    assert resumed == whole
+
+
+WRONG = {
+    "unknown key": ("[limits]", "[limits]\nmax_dorp = 1", ["max_dorp", "max_drop"]),
+    "unknown table": ("[budget]", "[bugdet]", ["bugdet", "budget"]),
+    "unknown strategy": ('"mac_greedy"', '"mac_gredy"', ["mac_gredy", "mac_greedy"]),
+    "unknown system": ('"lionheart"', '"lionhart"', ["lionhart", "lionheart"]),
+    "unknown oracle": ("[oracle]", '[oracle]\nkind = "hatt"', ["hatt", "hat"]),
+    "unknown engine": ("[oracle]", '[oracle]\nengine = "slow"', ["slow", "fast"]),
+    "unknown oracle setting": ("[oracle.hat]", "[oracle.hat]\nepocs = 2", ["epocs", "epochs"]),
+    "no such module": ("own_plugins:network", "no_such:network", ["no_such"]),
+    "no such factory": ("own_plugins:network", "own_plugins:netwrok", ["netwrok", "network"]),
+    "wrong type": ("trials = 3", 'trials = "three"', ["budget.trials", "three", "integer"]),
+    "a wrong unit": ("max_drop = 0.3", "max_drop = 30", ["max_drop", "30"]),
+    "below zero": ("max_drop = 0.3", "max_drop = -0.1", ["max_drop", "-0.1"]),
+    "time not measured": ("[limits]", "[limits]\ntime_s = 7.0", ["time_s", "7"]),
+    "unknown objective": ("[model]", 'objectives = ["speed"]\n[model]'.replace("[model]", "")
+                          + "[model]", ["objectives", "speed", "latency_s"]),
+    "unknown unit": ("[budget]", '[units]\nhead = ["3", "9"]\n[budget]', ["9"]),
+    "unknown argument": ('label = "tpe"', 'label = "tpe"\narguments = { samplr = 1 }', ["samplr"]),
+    "same label": ('label = "tpe"', 'label = "mac_greedy"', ["mac_greedy", "label"]),
+    "missing weights": ("input_shape", 'weights = "no.pt"\ninput_shape', ["no.pt"]),
+    "a database that is none": ("[model]", 'storage = "sqlite:///study.toml"\n[model]', ["study.toml"]),
+    "a target that cannot run a unit": (
+        '"own_plugins:LargestOnly"',
+        '"fixed"\narguments = { mapping = { "1" = "gpu" } }',
+        ["gpu", "tile"],
+    ),
+    "not TOML": ("[limits]", "[limits", ["TOML"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_input_is_one_clear_line_and_changes_nothing(case, tmp_path):
+    old, new, named = WRONG[case]
+    assert old in STUDY
+    folder = make_study(tmp_path / "bad", STUDY.replace(old, new, 1))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    code, out, err = call("run", folder)
+    assert (code, out) == (2, ""), err
+    assert err.startswith("error: ") and len(err.strip().splitlines()) == 1
+    for name in named:
+        assert name in err
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_study_changed_since_its_record_is_refused(recorded, tmp_path):
+    import shutil
+
+    folder = tmp_path / "changed"
+    shutil.copytree(recorded, folder)
+    text = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(text.replace("max_drop = 0.3", "max_drop = 0.2"))
+    database = (folder / "study.db").read_bytes()
+    for verb in ("run", "show"):
+        code, _, err = call(verb, folder)
+        assert code == 2 and "max_drop: recorded 0.3, now 0.2" in err
+    assert (folder / "study.db").read_bytes() == database
+    (folder / "study.toml").write_text(text.replace("trials = 3", "trials = 4"))
+    assert call("show", folder)[0] == 0, "a larger budget is no other question"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["cost", "--model", "resnet9", "--system", "lionheart"], ["resnet9", "resnet8"]),
+        (["cost", "--model", "resnet8", "--system", "lion"], ["lion", "lionheart"]),
+        (["cost", "--model", "resnet8", "--system", "lionheart", "--input", "3x0"], ["3x0"]),
+        (["cost", "--model", "resnet8", "--system", "lionheart", "--mapping", "x"], ["all-analog"]),
+        (["cost", "--model", "resnet8", "--system", "no.toml"], ["no.toml"]),
+        (["show", "no/such/study"], ["no/such/study"]),
+        (["validate", "lion"], ["lion", "lionheart"]),
+    ],
+)
+def test_wrong_arguments_are_one_clear_line(arguments, named):
+    code, _, err = call(*arguments)
+    assert code == 2 and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+    for name in named:
+        assert name in err
+
+
+def test_show_before_run_says_what_to_do_and_creates_nothing(tmp_path):
+    folder = make_study(tmp_path / "new")
+    code, _, err = call("show", folder)
+    assert code == 2 and "lionheart-opt run" in err
+    assert [path.name for path in folder.iterdir()] == ["study.toml"]
+
+
+def test_every_verb_has_help_with_an_example():
+    for command in cli.app.registered_commands:
+        text = command.callback.__doc__ or ""
+        assert "Example: `lionheart-opt" in text
