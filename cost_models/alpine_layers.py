@@ -82,13 +82,15 @@ class Core:
         rows, columns = tile.rows or mvm.rows, tile.columns or mvm.columns
         down, across = ceil(mvm.rows / rows), ceil(mvm.columns / columns)
         queued, dequeued = mvm.count * mvm.rows * across, mvm.count * mvm.columns * down
+        # once each, however many patches an element is in; strides leave some out
+        converted = min(layer.input_count, mvm.count * mvm.rows) + dequeued
         products = mvm.count * down * across
         product_j = 2 * rows * columns / tile.ops_per_j * tile.energy_scale
         additions = dequeued - layer.output_count + (layer.output_count if layer.bias_count else 0)
         mvm_s, mvm_j = self._busy(products * tile.mvm_latency_s)
         traffic = self._activation_traffic(layer)
         components = {
-            "convert": self._active((layer.input_count + dequeued) * calibration.convert_cycles),
+            "convert": self._active(converted * calibration.convert_cycles),
             "queue": self._transfer(queued, tile),
             "mvm": (mvm_s, mvm_j + products * product_j),
             "dequeue": self._transfer(dequeued, tile),

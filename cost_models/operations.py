@@ -51,14 +51,14 @@ _PER_OUTPUT: dict[str, tuple[int, int]] = {
         logical_or logical_not bitwise_and bitwise_or bitwise_not floor ceil round
         cat copy pad embedding index index_select gather repeat roll flip tril triu fill
         slice_scatter select_scatter index_put scatter upsample_nearest1d upsample_nearest2d
-        pixel_shuffle pixel_unshuffle reflection_pad2d replication_pad2d""".split(),
+        pixel_shuffle pixel_unshuffle im2col col2im reflection_pad2d replication_pad2d""".split(),
         (1, 0),
     ),
     **dict.fromkeys(("addcmul", "lerp", "hardswish", "hardsigmoid", "batch_norm"), (2, 0)),
     "upsample_bilinear2d": (8, 0),
     **dict.fromkeys(
-        """sigmoid tanh exp exp2 expm1 log log1p log2 sqrt rsqrt reciprocal div pow erf sin cos softplus
-        elu celu selu logsigmoid""".split(),
+        """sigmoid tanh exp exp2 expm1 log log1p log2 sqrt rsqrt reciprocal div pow erf sin cos tan atan
+        softplus elu celu selu logsigmoid""".split(),
         (1, 1),
     ),
     **dict.fromkeys(("silu", "gelu", "mish"), (3, 1)),

@@ -204,6 +204,16 @@ class TestTiles:
             assert four[component][0] == pytest.approx(4 * one[component][0])
         assert one["partial sums"][0] == 0 < four["partial sums"][0]
 
+    def test_what_a_stride_leaves_out_is_not_converted(self) -> None:
+        dense = convolution(16, 16, 1, 8)
+        mvm = Mvm(rows=16, columns=16, count=16)
+        strided = replace(dense, output_shape=(1, 16, 4, 4), macs=16**3, mvm=mvm, stride=(2, 2))
+        before, after = (
+            priced(layer, "tile", system_of("lionheart")).components["convert"][0]
+            for layer in (dense, strided)
+        )
+        assert after == pytest.approx(before / 4)
+
     def test_a_finite_number_of_tiles_is_a_constraint(self) -> None:
         system = system_of("lionheart")
         targets = tuple(

@@ -21,7 +21,7 @@ What does not agree, or is not determined.
   perceptron within 0.03 s, 110 J of the CNNs within 30 s), and section VI-A counts core, cache and DRAM.
   The model draws it while data move.
 - Absolute times rest on the ends of these axes. LionHeart's "35 % of the peak" of its digital reference
-  would, with its 22.8 GOp/s/W at the power of an active core, make VGG-16 five times as fast as here:
+  would, with its 22.8 GOp/s/W at the power of an active core, make VGG-16 six times as fast as here:
   its software seems faster than ALPINE's on cores and tiles alike. Gains hardly depend on that.
 """
 
