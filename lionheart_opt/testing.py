@@ -137,7 +137,7 @@ class StrategyContract:
     """
 
     exact: ClassVar[bool] = False
-    trials: ClassVar[int] = 20
+    trials: ClassVar[int] = 12
 
     @pytest.fixture
     def strategy(self) -> Strategy:

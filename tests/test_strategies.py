@@ -17,10 +17,15 @@ from strategies.mac_greedy import MacGreedy
 from strategies.random import Random
 
 
+REGISTERED = {
+    name: plugins.build("strategies", name, {}) for name in plugins.available("strategies")
+}
+
+
 class TestRegistered(StrategyContract):
-    @pytest.fixture(params=plugins.available("strategies"))
+    @pytest.fixture(params=REGISTERED)
     def strategy(self, request: pytest.FixtureRequest) -> Strategy:
-        return plugins.build("strategies", request.param, {})
+        return REGISTERED[request.param]
 
 
 class TestUnlimitedRandomSearch(StrategyContract):
@@ -54,7 +59,7 @@ def test_proposals_do_not_depend_on_the_hash_seed() -> None:
         for seed in ("1", "2")
     ]
     first, second = (run.communicate()[0] for run in runs)
-    assert len(first.splitlines()) == len(plugins.available("strategies"))
+    assert len(first.splitlines()) == len(REGISTERED)
     assert first == second
 
 

@@ -207,11 +207,11 @@ def test_the_posterior_is_that_of_bayesian_linear_regression() -> None:
     np.testing.assert_allclose(model.mean(), np.maximum(mean[:6], 0.0), rtol=1e-6)
 
     draws = []
-    for _ in range(4000):
+    for _ in range(2000):
         single, pair = model.sample(rng)
         draws.append(np.r_[single, pair[np.triu_indices(6, 1)]])
     deviation = np.sqrt(np.diag(covariance))
-    assert np.abs((np.mean(draws, axis=0) - mean) / deviation).max() < 5 / np.sqrt(4000)
+    assert np.abs((np.mean(draws, axis=0) - mean) / deviation).max() < 5 / np.sqrt(2000)
     np.testing.assert_allclose(np.std(draws, axis=0), deviation, rtol=0.1)
 
 

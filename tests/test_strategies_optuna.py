@@ -11,7 +11,7 @@ from strategies.optuna import REFUSED, Optuna
 
 SAMPLERS = {
     "TPESampler": {"n_startup_trials": 4},
-    "GPSampler": {"n_startup_trials": 7},
+    "GPSampler": {"n_startup_trials": 8},
     "NSGAIISampler": {"population_size": 4},
     "NSGAIIISampler": {"population_size": 4},
     "QMCSampler": {},
