@@ -16,7 +16,6 @@ from strategies.fixed import Fixed
 from strategies.mac_greedy import MacGreedy
 from strategies.random import Random
 
-
 REGISTERED = {
     name: plugins.build("strategies", name, {}) for name in plugins.available("strategies")
 }
