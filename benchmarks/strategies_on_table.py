@@ -3,7 +3,7 @@
 Tendencies only: the problems are synthetic (`lionheart_opt.synthetic`), every budget is small, and the
 oracle's seconds are made up too (600 s a full training, 60 s a short one, 2 s a draw).
 
-    python benchmarks/strategies_on_table.py --units 10 --trials 60 --seeds 10 --slow
+    python benchmarks/strategies_on_table.py --units 10 --hours 8 --seeds 10 --slow
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def compare(
     rows: dict[str, tuple[str, dict[str, object]]],
     problems: list[Problem],
     merit: Callable[[Problem, list[Evaluation]], float],
-    trials: int,
+    oracle_s: float,
 ) -> None:
     """Print merit as a share of brute force, evaluations and oracle hours, medians over problems."""
     best = [merit(problem, brute_force(problem)) for problem in problems]
@@ -78,7 +78,7 @@ def compare(
         shares, counts, hours = [], [], []
         for seed, problem in enumerate(problems):
             evaluations = drive(
-                build("strategies", name, arguments), problem, seed=seed, trials=trials
+                build("strategies", name, arguments), problem, seed=seed, oracle_s=oracle_s
             )
             shares.append(merit(problem, evaluations) / best[seed])
             counts.append(len(evaluations))
@@ -94,7 +94,7 @@ def compare(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--units", type=int, default=8)
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--hours", type=float, default=4.0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--slow", action="store_true", help="Gaussian processes too")
     options = parser.parse_args()
@@ -107,10 +107,10 @@ def main() -> None:
         one.append(problem)
         limit = replace(problem.accuracy_limit, max_drop=0.2)
         two.append(replace(problem, objectives=("latency_s", "drop"), accuracy_limit=limit))
-    print(f"One objective: speed-up at a drop of 3 points, {options.trials} trials at most")
-    compare(rows, one, speedup, options.trials)
+    print(f"One objective: speed-up at a drop of 3 points, {options.hours} oracle hours at most")
+    compare(rows, one, speedup, options.hours * 3600.0)
     print("\nTwo objectives: hypervolume of (latency, drop) up to a drop of 20 points")
-    compare(rows, two, area, options.trials)
+    compare(rows, two, area, options.hours * 3600.0)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
+from strategies.additive import Additive
 from strategies.one_at_a_time import profile
 from strategies.pricing import acceptable, price
 
@@ -33,19 +34,23 @@ class LocalSearch:
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
         measured = yield from profile(problem, self.profile)
+        costs = Additive.of(problem)
         tried = {problem.all_digital}
         centre = problem.all_digital
         while True:
-            here = price(problem, centre)
-            savings = {
-                mapping: here - price(problem, mapping)
-                for mapping in dict.fromkeys(_neighbours(problem, centre))
-                if mapping not in tried
+            here, loss = price(problem, centre), measured.loss(centre)
+            around = [
+                one for one in dict.fromkeys(_neighbours(problem, centre)) if one not in tried
+            ]
+            savings = here - costs.values(costs.encode(around))[:, 0] if around else np.empty(0)
+            rate = {
+                mapping: (measured.loss(mapping) - loss) / saving
+                for mapping, saving in zip(around, savings.tolist(), strict=True)
+                if saving > 0
             }
-            loss = measured.loss(centre)
-            cheaper = [mapping for mapping, saving in savings.items() if saving > 0]
-            cheaper.sort(key=lambda mapping: (measured.loss(mapping) - loss) / savings[mapping])
-            for mapping in cheaper:
+            for mapping in sorted(rate, key=lambda mapping: rate[mapping]):
+                if price(problem, mapping) >= here:
+                    continue  # cheaper only in the approximation that prices many at once
                 tried.add(mapping)
                 [result] = yield [problem.pretrained(mapping)]
                 if acceptable(problem, centre, result):
