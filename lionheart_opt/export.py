@@ -55,8 +55,9 @@ def export_trial(file: StudyFile, search: str | None, number: int, out: Path | N
     oracle = file.oracle
     if isinstance(oracle, KeepsWeights) and one.evaluation.accuracy is not None:
         weights = folder / "weights.pt"
-        training = one.evaluation.candidate.training or file.table.training
-        oracle.export_weights(one.evaluation.candidate, training, file.table.seed, weights)
+        candidate = one.evaluation.candidate.resolved(file.table.training)
+        training = candidate.training or file.table.training
+        oracle.export_weights(candidate, training, file.table.seed, weights)
         written.append(weights)
     return written
 

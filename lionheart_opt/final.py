@@ -40,9 +40,10 @@ def check_incumbent(record: Record, oracle: object) -> dict[str, Accuracy]:
     kept = record.study.user_attrs.get(ATTRIBUTE)
     if kept is None or kept["digest"] != best.candidate.digest:
         problem = record.problem
-        training = best.candidate.training or problem.training
+        candidate = best.candidate.resolved(problem.training)
+        training = candidate.training or problem.training
         fidelity = Fidelity(training=training, draws=(0, problem.accuracy_limit.draws[-1]))
-        checks = oracle.final_checks(best.candidate, fidelity, problem.seed)
+        checks = oracle.final_checks(candidate, fidelity, problem.seed)
         report = {name: accuracy.to_json() for name, accuracy in checks.items()}
         record.study.set_user_attr(ATTRIBUTE, {"digest": best.candidate.digest, "checks": report})
     return final_checks(record)

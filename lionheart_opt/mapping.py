@@ -100,6 +100,11 @@ class Candidate:
         """The same mapping and start, trained differently."""
         return replace(self, training=training)
 
+    def resolved(self, training: Training) -> Candidate:
+        """The same lineage with every training that is not said filled in."""
+        parent = self.parent and self.parent.resolved(training)
+        return Candidate(self.mapping, parent, self.training or training)
+
     @cached_property
     def digest(self) -> str:
         """Digest of the whole lineage: equal digests mean equal weights under one oracle and seed."""

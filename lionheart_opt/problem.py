@@ -98,11 +98,12 @@ class Problem(Space):
         if any(violation > 0 for violation in self.cost_violations(cost).values()):
             return self.evaluation(candidate, None)
         training = candidate.training or self.training
+        asked = candidate.resolved(self.training)
         accuracy: Accuracy | None = None
         done = 0
         for draws in self.accuracy_limit.draws:
             more = self.oracle.accuracy(
-                candidate, Fidelity(training=training, draws=(done, draws)), self.seed
+                asked, Fidelity(training=training, draws=(done, draws)), self.seed
             )
             accuracy = more if accuracy is None else accuracy.extend(more)
             done = draws

@@ -1,6 +1,6 @@
 """The problem prices first, asks the oracle only when that can still matter, and names what is broken."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -185,3 +185,20 @@ def test_systems_are_read_once() -> None:
     system = tiny_problem().system
     again = System.model_validate(system.model_dump())
     assert again == system and again.digest == system.digest
+
+
+def test_an_ancestor_that_does_not_say_is_trained_as_the_problem_asks() -> None:
+    problem = tiny_problem()
+    asked = []
+
+    @dataclass(frozen=True)
+    class Notes:
+        def accuracy(self, candidate, fidelity, seed):
+            asked.append((candidate, fidelity.training))
+            return problem.oracle.accuracy(candidate, fidelity, seed)
+
+    parent = problem.pretrained(problem.all_analog)
+    child = Candidate(problem.all_digital, parent, "none")
+    replace(problem, oracle=Notes(), training="full").evaluate(child)
+    candidate, training = asked[0]
+    assert (candidate.training, candidate.parent.training, training) == ("none", "full", "none")
