@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.installed import Listed, installed
 
 if TYPE_CHECKING:
     from lionheart_opt.mapping import Mapping
@@ -33,17 +33,6 @@ StudyPath = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-class Listed(StrEnum):
-    """What `list` can list."""
-
-    STRATEGIES = "strategies"
-    COST_MODELS = "cost-models"
-    ORACLES = "oracles"
-    SYSTEMS = "systems"
-    MODELS = "models"
-    DATASETS = "datasets"
-
-
 @app.command("list")
 def list_installed(
     what: Annotated[Listed | None, typer.Argument(help="Everything by default.")] = None,
@@ -55,42 +44,11 @@ def list_installed(
     """
     from lionheart_opt import terminal
 
-    found = {kind.value: _installed(kind) for kind in ([what] if what else list(Listed))}
+    found = {kind.value: installed(kind) for kind in ([what] if what else list(Listed))}
     if as_json:
         _print_json(found)
     else:
         terminal.print_installed(found)
-
-
-def _installed(kind: Listed) -> list[dict[str, str]]:
-    if kind is Listed.SYSTEMS:
-        systems = [plugins.load_system(name) for name in plugins.system_names()]
-        return [{"name": s.name, "about": s.description, "origin": s.origin} for s in systems]
-    if kind is Listed.MODELS:
-        from lionheart_opt import models
-
-        return [
-            {"name": name, "about": info.description, "origin": info.source}
-            for name, info in models.available().items()
-        ]
-    if kind is Listed.DATASETS:
-        from lionheart_opt import datasets
-
-        return [
-            {"name": name, "about": info.description, "origin": info.source}
-            for name, info in datasets.available().items()
-        ]
-    group: plugins.Kind = {  # type: ignore[assignment]
-        Listed.STRATEGIES: "strategies",
-        Listed.COST_MODELS: "cost_models",
-        Listed.ORACLES: "oracles",
-    }[kind]
-    rows = []
-    for name, origin in plugins.available(group).items():
-        about = (plugins.load(group, name).__doc__ or "").strip().splitlines()
-        where = f"{origin.reference} ({origin.distribution} {origin.version})"
-        rows.append({"name": name, "about": about[0] if about else "", "origin": where})
-    return rows
 
 
 @app.command()
@@ -214,13 +172,14 @@ def run(
     """
     from lionheart_opt import terminal
     from lionheart_opt.final import check_incumbent
+    from lionheart_opt.progress import Watch
 
     file = _load(study)
     searches = list(file.runs(only or ()))
     oracle = file.oracle
     file.check_strategies()
     try:
-        with terminal.Watch(oracle) as watch:
+        with Watch(oracle) as watch:
             for one, seed in searches:
                 search = file.search(one, seed)
                 watch.ended(search.run(watch.start(search)))
@@ -237,12 +196,12 @@ def worker(study: StudyPath) -> None:
 
     Example: `lionheart-opt worker studies/quickstart`
     """
-    from lionheart_opt import terminal
+    from lionheart_opt import progress
 
     file = _load(study)
     _ = file.oracle
     try:
-        done = terminal.work(file)
+        done = progress.work(file)
     except KeyboardInterrupt:
         typer.echo("\nStopped; the trial in hand goes back to the queue.", err=True)
         raise typer.Exit(130) from None

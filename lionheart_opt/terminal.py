@@ -1,31 +1,17 @@
-"""What the command line shows a person: tables, and progress with the time left."""
+"""What the command line shows a person: tables."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
 from lionheart_opt import report
 
 if TYPE_CHECKING:
-    from lionheart_opt.protocols import AccuracyOracle
     from lionheart_opt.report import Run
-    from lionheart_opt.study import Progress as SearchProgress
-    from lionheart_opt.study import Study, Watcher
-    from lionheart_opt.studyfile import StudyFile
 
 #: Width of tables where the output is no terminal (a file, a pipe).
 PIPE_WIDTH = 140
@@ -56,11 +42,13 @@ def seconds(value: float) -> str:
     return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
 
 
-def _points(drop: float | None) -> str:
+def points(drop: float | None) -> str:
+    """A drop in points of top-1: 0.0123 -> `+1.23`."""
     return "-" if drop is None else f"{100 * drop:+.2f}"
 
 
-def _times(gain: float | None) -> str:
+def times(gain: float | None) -> str:
+    """A gain: 2.5 -> `2.50x`."""
     return "-" if gain is None else f"{gain:.2f}x"
 
 
@@ -111,8 +99,8 @@ def print_plan(plan: dict[str, Any]) -> None:
             row["mapping"],
             si(row["latency_s"], "s"),
             si(row["energy_j"], "J"),
-            _times(row["speedup"]),
-            _times(row["energy_gain"]),
+            times(row["speedup"]),
+            times(row["energy_gain"]),
             _percent(row["analog_mac_ratio"]),
         )
     out.print(prices)
@@ -153,8 +141,8 @@ def print_cost(data: dict[str, Any]) -> None:
     out.print(table)
     tiles = ", ".join(f"{count} on {target}" for target, count in data["tiles"].items() if count)
     out.print(
-        f"latency {si(data['latency_s'], 's')} ({_times(data['speedup'])} faster than all-digital), "
-        f"energy {si(data['energy_j'], 'J')} ({_times(data['energy_gain'])} less), "
+        f"latency {si(data['latency_s'], 's')} ({times(data['speedup'])} faster than all-digital), "
+        f"energy {si(data['energy_j'], 'J')} ({times(data['energy_gain'])} less), "
         f"analog MACs {_percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
     )
     if data["interval_s"] != data["latency_s"]:
@@ -195,12 +183,12 @@ def print_show(runs: Sequence[Run]) -> None:
     )
     for run in runs:
         row = report.show_row(run)
-        drop = _points(row["drop"])
+        drop = points(row["drop"])
         if run.best is not None and run.best.accuracy is not None:
             bounds = run.problem.accuracy_limit.bounds(run.best.accuracy)
             drop += f" ± {100 * (bounds.high - bounds.estimate):.2f}"
         for name, checked in report.check_drops(run).items():
-            drop += f"\n{name}: {_points(checked)}"
+            drop += f"\n{name}: {points(checked)}"
         mapping = report.short(run.problem, run.best.mapping) if run.best else "nothing feasible"
         table.add_row(
             row["strategy"],
@@ -208,8 +196,8 @@ def print_show(runs: Sequence[Run]) -> None:
             str(row["trials"]),
             seconds(row["oracle_seconds"]),
             drop,
-            _times(row["speedup"]),
-            _times(row["energy_gain"]),
+            times(row["speedup"]),
+            times(row["energy_gain"]),
             _percent(row["analog_mac_ratio"]),
             mapping,
             report.binding(run),
@@ -242,10 +230,10 @@ def print_compare(rows: Sequence[dict[str, Any]]) -> None:
             f"{row['trials']:g}",
             seconds(row["oracle_seconds"]),
             f"{row['seeds_feasible']} of {row['seeds']}",
-            _points(row["drop"]),
-            "\n".join(f"{name} {_points(drop)}" for name, drop in row["drop_in_checks"].items()),
-            _times(row["speedup"]),
-            _times(row["energy_gain"]),
+            points(row["drop"]),
+            "\n".join(f"{name} {points(drop)}" for name, drop in row["drop_in_checks"].items()),
+            times(row["speedup"]),
+            times(row["energy_gain"]),
             _percent(row["analog_mac_ratio"]),
             f"{row['hypervolume']:.3f}{band}",
         )
@@ -259,119 +247,3 @@ def print_compare(rows: Sequence[dict[str, Any]]) -> None:
         "evaluated mappings dominate.",
         style="dim",
     )
-
-
-@runtime_checkable
-class ReportsTraining(Protocol):
-    """An oracle that says how far a training is."""
-
-    def watch(self, report: Callable[[str], None]) -> None:
-        """Have `report` called with a line now and then."""
-        ...
-
-
-class Watch:
-    """Progress bars, one a search, with the time left; a plain line an answer where piped."""
-
-    def __init__(self, oracle: AccuracyOracle) -> None:
-        self._oracle = oracle
-        self._console = console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[oracle]}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("{task.fields[doing]}", style="dim"),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = TaskID(0)
-        self._name = ""
-
-    def __enter__(self) -> Watch:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
-
-    def start(self, study: Study) -> Watcher:
-        """A watcher of one search."""
-        self._name = study.record.study.study_name
-        self._task = self._progress.add_task(
-            self._name, total=study.budget.trials, oracle="", left="", doing=""
-        )
-        problem, budget = study.problem, study.budget
-        begun, already = time.monotonic(), len(study.record.finished())
-        if isinstance(self._oracle, ReportsTraining):
-            self._oracle.watch(lambda text: self._progress.update(self._task, doing=text))
-
-        def left(trials: int, oracle_s: float) -> str:
-            done = trials - already
-            shares = [trials / budget.trials] if budget.trials else []
-            shares += [oracle_s / budget.oracle_s] if budget.oracle_s else []
-            if done < 1 or not shares:
-                return ""
-            spent = time.monotonic() - begun
-            per_share = spent / max(max(shares) - max(shares) * already / trials, 1e-9)
-            return f"{seconds(max(1 - max(shares), 0) * per_share)} left at most"
-
-        def watch(now: SearchProgress) -> None:
-            doing = {"waiting": "waiting for workers", "replaying": "replaying the record"}.get(
-                now.state, ""
-            )
-            if now.state == "evaluating" and now.candidate is not None:
-                doing = report.short(problem, now.candidate.mapping)
-            self._progress.update(
-                self._task,
-                completed=now.trials,
-                oracle=f"oracle {seconds(now.oracle_s)}",
-                left=left(now.trials, now.oracle_s),
-                doing=doing,
-            )
-            if now.state == "answered" and now.evaluation is not None and now.candidate is not None:
-                self._answered(now, problem)
-
-        return watch
-
-    def _answered(self, now: SearchProgress, problem: Any) -> None:
-        evaluation = now.evaluation
-        if evaluation is None or self._console.is_terminal:
-            return
-        speedup, _ = report.gains(problem, evaluation.cost)
-        self._console.print(
-            f"{self._name} trial {now.trials}: drop "
-            f"{_points(report.drop_of(problem, evaluation))} points, {_times(speedup)}, "
-            f"{'feasible' if evaluation.feasible else 'not feasible'}: "
-            f"{report.short(problem, evaluation.mapping)}"
-        )
-
-    def ended(self, how: str) -> None:
-        """The search has ended: `finished` or `budget`."""
-        text = "budget spent" if how == "budget" else "finished"
-        self._progress.update(self._task, left="", doing=text)
-        self._progress.stop_task(self._task)
-        if not self._console.is_terminal:
-            self._console.print(f"{self._name}: {text}")
-
-
-def work(file: StudyFile, poll_s: float = 1.0) -> int:
-    """Evaluate queued trials of every search of the study until none is queued or running."""
-    out = console(stderr=True)
-    done = 0
-    while True:
-        pending = 0
-        for _, _, record in file.records():
-            while record.work(lambda one: out.print(report.short(file.problem, one.mapping))):
-                done += 1
-            pending += record.pending()
-        if not pending:
-            return done
-        time.sleep(poll_s)

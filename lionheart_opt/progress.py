@@ -1,0 +1,142 @@
+"""Progress of searches on the terminal, with the time left; and the loop of a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from lionheart_opt import report
+from lionheart_opt.terminal import console, points, seconds, times
+
+if TYPE_CHECKING:
+    from lionheart_opt.protocols import AccuracyOracle
+    from lionheart_opt.study import Progress as SearchProgress
+    from lionheart_opt.study import Study, Watcher
+    from lionheart_opt.studyfile import StudyFile
+
+
+@runtime_checkable
+class ReportsTraining(Protocol):
+    """An oracle that says how far a training is."""
+
+    def watch(self, report: Callable[[str], None]) -> None:
+        """Have `report` called with a line now and then."""
+        ...
+
+
+class Watch:
+    """Progress bars, one a search, with the time left; a plain line an answer where piped."""
+
+    def __init__(self, oracle: AccuracyOracle) -> None:
+        self._oracle = oracle
+        self._console = console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[oracle]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[doing]}", style="dim"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = TaskID(0)
+        self._name = ""
+
+    def __enter__(self) -> Watch:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def start(self, study: Study) -> Watcher:
+        """A watcher of one search."""
+        self._name = study.record.study.study_name
+        self._task = self._progress.add_task(
+            self._name, total=study.budget.trials, oracle="", left="", doing=""
+        )
+        problem, budget = study.problem, study.budget
+        begun, already = time.monotonic(), len(study.record.finished())
+        if isinstance(self._oracle, ReportsTraining):
+            self._oracle.watch(lambda text: self._progress.update(self._task, doing=text))
+
+        def left(trials: int, oracle_s: float) -> str:
+            done = trials - already
+            shares = [trials / budget.trials] if budget.trials else []
+            shares += [oracle_s / budget.oracle_s] if budget.oracle_s else []
+            if done < 1 or not shares:
+                return ""
+            spent = time.monotonic() - begun
+            per_share = spent / max(max(shares) - max(shares) * already / trials, 1e-9)
+            return f"{seconds(max(1 - max(shares), 0) * per_share)} left at most"
+
+        def watch(now: SearchProgress) -> None:
+            doing = {"waiting": "waiting for workers", "replaying": "replaying the record"}.get(
+                now.state, ""
+            )
+            if now.state == "evaluating" and now.candidate is not None:
+                doing = report.short(problem, now.candidate.mapping)
+            self._progress.update(
+                self._task,
+                completed=now.trials,
+                oracle=f"oracle {seconds(now.oracle_s)}",
+                left=left(now.trials, now.oracle_s),
+                doing=doing,
+            )
+            if now.state == "answered" and now.evaluation is not None and now.candidate is not None:
+                self._answered(now, problem)
+
+        return watch
+
+    def _answered(self, now: SearchProgress, problem: Any) -> None:
+        evaluation = now.evaluation
+        if evaluation is None or self._console.is_terminal:
+            return
+        speedup, _ = report.gains(problem, evaluation.cost)
+        self._console.print(
+            f"{self._name} trial {now.trials}: drop "
+            f"{points(report.drop_of(problem, evaluation))} points, {times(speedup)}, "
+            f"{'feasible' if evaluation.feasible else 'not feasible'}: "
+            f"{report.short(problem, evaluation.mapping)}"
+        )
+
+    def ended(self, how: str) -> None:
+        """The search has ended: `finished` or `budget`."""
+        text = "budget spent" if how == "budget" else "finished"
+        self._progress.update(self._task, left="", doing=text)
+        self._progress.stop_task(self._task)
+        if not self._console.is_terminal:
+            self._console.print(f"{self._name}: {text}")
+
+
+def work(file: StudyFile, poll_s: float = 1.0) -> int:
+    """Evaluate queued trials of every search of the study until none is queued or running."""
+    out = console(stderr=True)
+    done = 0
+    while True:
+        pending = 0
+        for _, _, record in file.records():
+            while record.work(lambda one: out.print(report.short(file.problem, one.mapping))):
+                done += 1
+            pending += record.pending()
+        if not pending:
+            return done
+        time.sleep(poll_s)
