@@ -320,19 +320,32 @@ def quiet() -> Any:
 
 
 def test_one_shot_trains_once_for_all_mappings(
-    oracle: HatOracle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    oracle: HatOracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = oracle.accuracy(ALL, fidelity("one_shot"), 0)
+    shared = oracle.shared_training(0)
     monkeypatch.setattr(training, "_epoch", None)  # nothing more is trained
-    part = oracle.trained(candidate("conv2"), "one_shot", 0)
-    weights = oracle.trained(ALL, "one_shot", 0).weights
-    for name in ("conv1.weight", "conv2.weight", "linear.weight", "norm.weight"):
-        assert torch.equal(part.weights[name], weights[name])
-    assert not torch.equal(part.weights["norm.running_var"], weights["norm.running_var"])
-    shared_s = oracle.pretrained.training_s
-    assert 0 < whole.training_s < shared_s  # batch norm only
     lineage = candidate("conv1").move("conv2", "tile").move("linear", "tile")
-    assert oracle._trained(lineage, "one_shot", 0)[0] == oracle._trained(ALL, "one_shot", 0)[0]
+    for asked in (ALL, candidate("conv2"), lineage):
+        answer = oracle.accuracy(asked, fidelity("one_shot"), 0)
+        assert answer.training_s == 0.0 < shared.training_s
+        weights = oracle.trained(asked, "one_shot", 0).weights
+        assert weights_digest(weights) == weights_digest(shared.weights)
+
+
+def test_one_shot_with_batch_norm_of_each_mapping(oracle: HatOracle, folder: Path) -> None:
+    recipe = SETTINGS.hat.model_copy(update={"one_shot_norm_batches": 3})
+    own = small_oracle(folder, SETTINGS.model_copy(update={"hat": recipe}))
+    shared = oracle.shared_training(0)
+    results = [own.trained(asked, "one_shot", 0) for asked in (ALL, candidate("conv2"))]
+    for trained in results:
+        assert 0 < trained.training_s < shared.training_s
+        for name, weights in shared.weights.items():
+            changed = not torch.equal(trained.weights[name], weights)
+            assert changed == (name in NORM_STATISTICS)
+    assert weights_digest(results[0].weights) != weights_digest(results[1].weights)
+
+
+NORM_STATISTICS = {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"}
 
 
 def test_divergence_is_told_with_the_samples(folder: Path) -> None:

@@ -39,9 +39,6 @@ Part = Literal["validation", "test"]
 #: Part of every digest of trained weights; raised when training comes to mean something else.
 FORMAT = 1
 
-#: Batches over which batch-norm statistics of a mapping are estimated (one-shot weights).
-BATCH_NORM_BATCHES = 16
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class HatOracle:
@@ -52,9 +49,8 @@ class HatOracle:
     - `none`: the weights that it starts from: its parent's, or the pretrained ones.
     - `short`, `full`: all weights of the network, digital layers included, trained with noise in
       the analog ones, from the weights that it starts from.
-    - `one_shot`: trained once for all mappings, with a random mapping in every batch; each mapping
-      has its own batch-norm statistics. Only these are charged to it; the shared training, like
-      pretraining, is a preparation (`shared_training`).
+    - `one_shot`: trained once for all mappings, with a random mapping in every batch. That training
+      is charged to none of them: like pretraining, it is a preparation (`shared_training`).
     - A mapping without analog layers always has the pretrained weights: there is nothing to train
       for, and its accuracy is the baseline.
 
@@ -220,7 +216,7 @@ class HatOracle:
         return key, self._train(job, key)
 
     def shared_training(self, seed: int) -> Trained:
-        """The weights of training level `one_shot`, before a mapping's own batch-norm statistics."""
+        """The weights of training level `one_shot`, the seconds that it took with them."""
         job, key = self._shared_job(seed)
         return self._train(job, key)
 
@@ -233,23 +229,25 @@ class HatOracle:
         return job, self._key(job, start="pretrained")
 
     def _one_shot(self, modules: tuple[str, ...], seed: int) -> tuple[str, Trained]:
-        """The shared weights with this mapping's own batch-norm statistics."""
-        job, shared_key = self._shared_job(seed)
-        shared = self._train(job, shared_key)
+        """The shared weights; with batch-norm statistics of the mapping if the recipe asks for them."""
+        job, key = self._shared_job(seed)
+        shared = replace(self._train(job, key), training_s=0.0)
+        batches = self.settings.hat.one_shot_norm_batches
+        if batches == 0:
+            return key, shared
         job = replace(job, start=shared.weights, modules=modules, groups=())
-        key = self._key(job, start=shared_key)
+        key = digest([self._key(job, start=key), batches])
         known = self.store.get(key)
         if known is None:
             started = perf_counter()
-            weights = reestimate_batch_norm(job, self._engine, BATCH_NORM_BATCHES)
-            spent_s = perf_counter() - started
-            known = Trained(weights=weights, training_s=spent_s, note=shared.note)
+            weights = reestimate_batch_norm(job, self._engine, batches)
+            known = replace(shared, weights=weights, training_s=perf_counter() - started)
             self.store.put(key, known)
         return key, known
 
     def _key(self, job: Job, start: str) -> str:
         """Digest of all that the weights of a training depend on."""
-        ignored = {"epochs", "short_epochs", "one_shot_epochs"}
+        ignored = {"epochs", "short_epochs", "one_shot_epochs", "one_shot_norm_batches"}
         return digest(
             {
                 "format": FORMAT,

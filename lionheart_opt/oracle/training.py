@@ -184,10 +184,8 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
             optimizer.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * done)) / 2
             if job.groups:
                 engine.set_ideal(analog, _digital_at_random(job.groups, data))
-            images = examples.images[numbers].to(job.device)
-            if recipe.augmentation == "crop_flip":
-                images = crop_flip(images, data)
-            loss = F.cross_entropy(analog(images), examples.labels[numbers].to(job.device))
+            scores = analog(_images(job, numbers, data))
+            loss = F.cross_entropy(scores, examples.labels[numbers].to(job.device))
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -204,11 +202,17 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
     )
 
 
+def _images(job: Job, numbers: torch.Tensor, data: torch.Generator) -> torch.Tensor:
+    """A training batch, augmented as the recipe says."""
+    images = job.examples.images[numbers].to(job.device)
+    return crop_flip(images, data) if job.recipe.augmentation == "crop_flip" else images
+
+
 def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
     """The starting weights of a job with batch-norm statistics of its own mapping.
 
-    Cumulative means over training batches, without augmentation or dropout; weights stay as they
-    are, bit for bit.
+    Cumulative means over training batches, augmented as in training, without dropout; weights stay
+    as they are, bit for bit.
 
     Args:
         job: whose start, modules and examples to take.
@@ -223,12 +227,12 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
             module.momentum = None  # cumulative mean
         elif isinstance(module, _DropoutNd):
             module.eval()
-    size = job.recipe.batch_size
-    with torch.no_grad(), seeded(derive(job.seed, "batch norm"), job.device):
-        for batch in range(min(batches, -(-len(job.examples) // size))):
-            images = job.examples[batch * size : (batch + 1) * size].images
-            if len(images) > 1:
-                analog(images.to(job.device))
+    data = torch.Generator().manual_seed(derive(job.seed, "batch norm data"))
+    order = torch.randperm(len(job.examples), generator=data)
+    with torch.no_grad(), seeded(derive(job.seed, "batch norm noise"), job.device):
+        for numbers in torch.split(order, job.recipe.batch_size)[:batches]:
+            if len(numbers) > 1:
+                analog(_images(job, numbers, data))
     statistics = {
         f"{path}.{name}"
         for path, module in network.named_modules()
