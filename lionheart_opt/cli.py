@@ -103,7 +103,8 @@ def cost(
     if plot is not None:
         from lionheart_opt import plots
 
-        named = {"all-digital": space.all_digital, "all-analog": space.all_analog, mapping: chosen}
+        named = {"all-digital": space.all_digital, "all-analog": space.all_analog}
+        named[Path(mapping).stem] = chosen
         costs = {name: cost_model.cost(workload, one) for name, one in named.items()}
         _say_written(plots.draw_costs(costs, plot, f"{model} on {machine.name}"))
     if as_json:
