@@ -35,8 +35,10 @@ from lionheart_opt.oracle.fast_simd import (
     broadcast,
     fma,
     get,
+    largest,
     load,
     magnitude,
+    maximum,
     multiply,
     put,
     splat,
@@ -101,10 +103,14 @@ def panels_of(n: Any) -> Any:
 def where_largest(a: Any, at: Any, n: Any, most: Any, order: Any, first: Any) -> Any:
     """Number of the input of that magnitude; of several, the first one in the weight matrix."""
     found = -1
-    for start in range(0, n, LANES):
-        if not any_equal(magnitude(load(a, at + start)), splat(most)):
+    value = splat(most)
+    for start in range(0, n, 2 * PANEL):
+        left = maximum(magnitude(load(a, at + start)), magnitude(load(a, at + start + LANES)))
+        further = at + start + PANEL
+        right = maximum(magnitude(load(a, further)), magnitude(load(a, further + LANES)))
+        if not any_equal(maximum(left, right), value):
             continue
-        for k in range(start, min(start + LANES, n)):
+        for k in range(start, min(start + 2 * PANEL, n)):
             if abs(get(a, at + k)) == most:
                 if found < 0 or order[first + k] < order[first + found]:
                     found = k
@@ -176,28 +182,32 @@ def read_out_gradients(
 
 
 @njit
-def input_gradients(v: Any, raw: Any, at: Any, n: Any, scale: Any, levels: Any) -> Any:
-    """Clear `v` where the DAC clipped; returns the sum of v x.
+def input_gradients(v: Any, x: Any, at: Any, n: Any, scale: Any, most: Any, levels: Any) -> Any:
+    """Clear `v[at:at + n]` where the DAC clipped; returns the sum of v x.
 
     Args:
-        v: gradients of a row's inputs, from `at` on.
-        raw: its inputs, from `at` on.
+        v: gradients of a row's inputs.
+        x: its inputs.
         at: first of them.
         n: how many, whole vectors.
         scale: of the row.
+        most: largest magnitude of its inputs.
         levels: of the converters.
     """
-    products = splat(float32(0.0))
-    factor, bound = splat(scale), splat(levels.input_bound)
     step, inverse = splat(levels.input_step), splat(levels.input_inverse)
+    factor, bound = splat(scale), splat(levels.input_bound)
+    highest = multiply(splat(most), factor)
+    if levels.input_step > 0:
+        highest = round_to(highest, step, inverse)
+    if largest(highest) > levels.input_bound:
+        for i in range(at, at + n, LANES):
+            level = multiply(load(x, i), factor)
+            if levels.input_step > 0:
+                level = round_to(level, step, inverse)
+            store(v, i, within(level, bound, load(v, i)))
+    products = splat(float32(0.0))
     for i in range(at, at + n, LANES):
-        value = load(v, i)
-        level = multiply(load(raw, i), factor)
-        if levels.input_step > 0:
-            level = round_to(level, step, inverse)
-        value = within(level, bound, value)
-        store(v, i, value)
-        products = fma(value, load(raw, i), products)
+        products = fma(load(v, i), load(x, i), products)
     return total(products)
 
 
@@ -262,11 +272,10 @@ def backward(
         deepest = max(deepest, panels_of(layout.tiles[t, 2]) * PANEL)
         widest = max(widest, (layout.tiles[t, 4] - layout.tiles[t, 3]) * PANEL)
     n_outputs = layout.n_outputs
-    raw = np.zeros(ROWS * deepest + LANES, np.float32)
+    raw = np.zeros(ROWS * deepest + 2 * PANEL, np.float32)
     a = np.zeros(ROWS * deepest + LANES, np.float32)
     v = np.zeros(ROWS * deepest, np.float32)
     g = np.zeros(ROWS * widest, np.float32)
-    c = np.zeros(ROWS * PANEL, np.float32)
     panel_dy = np.zeros(ROWS * PANEL, np.float32)
     panel_z = np.zeros(ROWS * PANEL, np.float32)
     sums = np.zeros(ROWS * LANES, np.float32)
@@ -293,11 +302,10 @@ def backward(
                     behind += 1
                 if factors[t, u] != factor and factors[t, u] > 0:
                     factor = factors[t, u]
-                    a[: n * stride] = raw[: n * stride]
                     for i in range(n):
                         scales[i] = row_scale(most[i], factor, levels)
                         backs[i] = levels.output_scale / scales[i]
-                        digitise(a, i * stride, whole(depth), scales[i], levels)
+                        digitise(raw, i * stride, whole(depth), scales[i], levels, a)
                 if factors[t, u] > 0:
                     sums[:] = 0
                     breadth = (behind - panel) * PANEL
@@ -324,13 +332,12 @@ def backward(
                     if needs_dx:
                         at = transposed_at[t, u]
                         for k in range(0, depth, PANEL):
-                            product(g, breadth, transposed, at + k * breadth, breadth, c)
-                            for i in range(n):
-                                store(v, i * stride + k, load(c, i * PANEL))
-                                store(v, i * stride + k + LANES, load(c, i * PANEL + LANES))
+                            product(g, breadth, transposed, at + k * breadth, breadth, v, k, stride)
                         for i in range(n):
                             first = i * stride
-                            vx = input_gradients(v, raw, first, whole(depth), scales[i], levels)
+                            vx = input_gradients(
+                                v, raw, first, whole(depth), scales[i], most[i], levels
+                            )
                             limited = 0 < levels.scale_limit < most[i]
                             if most[i] > 0 and not limited:
                                 zy = total(load(sums, i * LANES)) / scales[i]

@@ -90,8 +90,8 @@ def round_to(x: Any, step: Any, inverse: Any) -> Any:
 
 @njit
 def clip(x: Any, bound: Any) -> Any:
-    """Limit to a bound and its negative."""
-    return minimum(maximum(x, negative(bound)), bound)
+    """Limit to a bound and its negative; what is not a number stays so."""
+    return minimum(bound, maximum(negative(bound), x))
 
 
 @njit
@@ -127,7 +127,7 @@ def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any
         for i in range(0, vectors, LANES):
             value = load(x, source + i)
             store(a, at + i, value)
-            most = maximum(most, magnitude(value))
+            most = maximum(magnitude(value), most)
         for i in range(vectors, n):
             rest = get(x, source + i)
             put(a, at + i, rest)
@@ -148,21 +148,24 @@ def row_scale(most: Any, factor: Any, levels: Any) -> Any:
 
 
 @njit
-def digitise(a: Any, first: Any, n: Any, scale: Any, levels: Any) -> None:
-    """Scale, round and clip `a[first:first + n]`, in place; n is whole vectors."""
+def digitise(x: Any, first: Any, n: Any, scale: Any, levels: Any, a: Any) -> None:
+    """Scale, round and clip `x[first:first + n]` to the same place in `a`; n is whole vectors."""
     factor, bound = splat(scale), splat(levels.input_bound)
     step, inverse = splat(levels.input_step), splat(levels.input_inverse)
     if levels.input_step > 0:
         for i in range(first, first + n, LANES):
-            store(a, i, clip(round_to(multiply(load(a, i), factor), step, inverse), bound))
+            store(a, i, clip(round_to(multiply(load(x, i), factor), step, inverse), bound))
     else:
         for i in range(first, first + n, LANES):
-            store(a, i, clip(multiply(load(a, i), factor), bound))
+            store(a, i, clip(multiply(load(x, i), factor), bound))
 
 
 @njit
-def product(a: Any, stride: Any, b: Any, at: Any, depth: Any, c: Any) -> None:
-    """`c` (ROWS x PANEL) = `a` (ROWS x depth, rows `stride` apart) times a panel of `b`."""
+def product(a: Any, stride: Any, b: Any, at: Any, depth: Any, c: Any, to: Any, step: Any) -> None:
+    """ROWS rows of `a`, `stride` apart and `depth` long, times the panel of `b` at `at`.
+
+    Goes to PANEL columns of `c` from index `to` on; its rows are `step` apart.
+    """
     zero = splat(float32(0.0))
     for i in range(0, ROWS, 6):
         c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = c40 = c41 = c50 = c51 = zero
@@ -185,13 +188,18 @@ def product(a: Any, stride: Any, b: Any, at: Any, depth: Any, c: Any) -> None:
             c40, c41 = fma(x, left, c40), fma(x, right, c41)
             x = broadcast(a, a5 + k)
             c50, c51 = fma(x, left, c50), fma(x, right, c51)
-        to = i * PANEL
-        store(c, to, c00), store(c, to + 8, c01)
-        store(c, to + 16, c10), store(c, to + 24, c11)
-        store(c, to + 32, c20), store(c, to + 40, c21)
-        store(c, to + 48, c30), store(c, to + 56, c31)
-        store(c, to + 64, c40), store(c, to + 72, c41)
-        store(c, to + 80, c50), store(c, to + 88, c51)
+        store(c, to, c00), store(c, to + LANES, c01)
+        to += step
+        store(c, to, c10), store(c, to + LANES, c11)
+        to += step
+        store(c, to, c20), store(c, to + LANES, c21)
+        to += step
+        store(c, to, c30), store(c, to + LANES, c31)
+        to += step
+        store(c, to, c40), store(c, to + LANES, c41)
+        to += step
+        store(c, to, c50), store(c, to + LANES, c51)
+        to += step
 
 
 @njit
@@ -212,7 +220,7 @@ def read_out(c: Any, n: Any, keys: Any, panel: Any, noise: Any, levels: Any) -> 
             left, right = fma(first, left_noise, left), fma(second, right_noise, right)
         if levels.output_step > 0:
             left, right = round_to(left, step, inverse), round_to(right, step, inverse)
-        most = maximum(most, maximum(magnitude(left), magnitude(right)))
+        most = maximum(magnitude(left), maximum(magnitude(right), most))
         store(c, PANEL * i, left)
         store(c, PANEL * i + LANES, right)
     return largest(most)
@@ -330,14 +338,14 @@ def forward(
                         if most > 0:
                             seen[t] = 1
                         scale = row_scale(most, factor, levels)
-                        digitise(a, i * stride, stride, scale, levels)
+                        digitise(a, i * stride, stride, scale, levels, a)
                         scales[i] = levels.output_scale / scale
                 if u != tile:
                     tile = u
                     for i in range(n):
                         number = offset + uint64(row + i)
                         row_keys[i, 0], row_keys[i, 1] = stream(keys[t, u], number)
-                product(a, stride, weights, at, depth, c)
+                product(a, stride, weights, at, depth, c, 0, PANEL)
                 most = read_out(c, n, row_keys, panel, noise, levels)
                 if most > levels.output_bound and factor <= levels.retry_limit:
                     clipped[t, u] = 1

@@ -115,8 +115,20 @@ def _any_equal(builder: Any, a: Any, b: Any) -> Any:
     return builder.icmp_unsigned("!=", equal, ir.IntType(LANES)(0))
 
 
-def _total(builder: Any, a: Any) -> Any:
-    return _llvm("llvm.vector.reduce.fadd.v8f32", _FLOAT)(builder, _FLOAT(0.0), a)
+def _maximum(builder: Any, x: Any, y: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
+
+
+def _reduce(combine: Callable[..., Any]) -> Callable[..., Any]:
+    """Emits a tree: halves with halves, down to one number."""
+
+    def emit(builder: Any, x: Any) -> Any:
+        for distance in (4, 2, 1):
+            others = [(lane + distance) % LANES for lane in range(LANES)]
+            x = combine(builder, x, builder.shuffle_vector(x, x, ir.Constant(_WORDS, others)))
+        return builder.extract_element(x, _WORD(0))
+
+    return emit
 
 
 _one, _two = (_floats,), (_floats, _floats)
@@ -140,8 +152,9 @@ multiply = _operation(_floats, _two, lambda b, x, y: b.fmul(x, y))
 #: fma(x, y, z): x y + z, rounded once.
 fma = _operation(_floats, (_floats, *_two), _llvm("llvm.fma.v8f32"))
 negative = _operation(_floats, _one, lambda b, x: b.fneg(x))
-maximum = _operation(_floats, _two, _llvm("llvm.maxnum.v8f32"))
-minimum = _operation(_floats, _two, _llvm("llvm.minnum.v8f32"))
+#: maximum(x, y), minimum(x, y): y where either is not a number.
+maximum = _operation(_floats, _two, _maximum)
+minimum = _operation(_floats, _two, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y))
 magnitude = _operation(_floats, _one, _llvm("llvm.fabs.v8f32"))
 #: nearest(x): the nearest whole numbers, halves to even ones.
 nearest = _operation(_floats, _one, _llvm("llvm.rint.v8f32"))
@@ -149,8 +162,8 @@ root = _operation(_floats, _one, _llvm("llvm.sqrt.v8f32"))
 #: within(x, bound, values): the values where |x| <= bound, 0 elsewhere.
 within = _operation(_floats, (_floats, *_two), _within)
 any_equal = _operation(types.boolean, _two, _any_equal)
-largest = _operation(types.float32, _one, _llvm("llvm.vector.reduce.fmax.v8f32", _FLOAT))
-total = _operation(types.float32, _one, _total)
+largest = _operation(types.float32, _one, _reduce(_maximum))
+total = _operation(types.float32, _one, _reduce(lambda b, x, y: b.fadd(x, y)))
 
 #: lane_numbers(): 0 to 7.
 lane_numbers = _operation(_words, (), lambda b: ir.Constant(_WORDS, list(range(LANES))))  # noqa: ARG005
