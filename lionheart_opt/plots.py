@@ -10,27 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt import report
+from lionheart_opt.figures import COLOURS, STYLE, look, new_figure, new_figures, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.protocols import Cost, Evaluation
+    from lionheart_opt.protocols import Cost
     from lionheart_opt.report import Run
 
-#: Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "pdf.fonttype": 42,  # text stays text
-    "savefig.bbox": "tight",
+#: Quantiles over programming draws between which bands are drawn.
+BANDS = (0.05, 0.25, 0.75, 0.95)
+#: Named times in seconds: a month is 30 days, a year 365.
+TICKS = {
+    "1 s": 1.0,
+    "1 min": 60.0,
+    "1 h": 3_600.0,
+    "1 day": 86_400.0,
+    "1 month": 2_592_000.0,
+    "1 year": 31_536_000.0,
 }
 
 
@@ -41,7 +38,7 @@ class ParetoInfo:
     Args:
         label: the strategy.
         speedup: over all-digital, shape (n,).
-        drop: mean drop in points, shape (n,).
+        drop: in points (the limit's statistic at its worst time), shape (n,).
         feasible: shape (n,).
         front: numbers of the feasible points that no other feasible one dominates, by speed-up.
     """
@@ -82,9 +79,9 @@ def pareto_info(runs: Sequence[Run]) -> list[ParetoInfo]:
 
 def pareto_figure(runs: Sequence[Run]) -> Figure:
     """Drop against speed-up; filled points keep the limit, lines join each strategy's front."""
-    figure, axes = _figure(5.2, 3.6)
+    figure, axes = new_figure(5.2, 3.6)
     for k, info in enumerate(pareto_info(runs)):
-        colour, marker = _look(k)
+        colour, marker = look(k)
         axes.scatter(
             info.speedup[info.feasible],
             info.drop[info.feasible],
@@ -106,7 +103,8 @@ def pareto_figure(runs: Sequence[Run]) -> Figure:
         axes.step(
             info.speedup[info.front], info.drop[info.front], where="pre", color=colour, alpha=0.8
         )
-    limit = 100 * runs[0].problem.accuracy_limit.max_drop
+    accuracy_limit = runs[0].problem.accuracy_limit
+    limit = 100 * accuracy_limit.max_drop
     axes.axhline(limit, color="black", linestyle="--", linewidth=1)
     axes.annotate(
         f"limit {limit:g}",
@@ -116,9 +114,9 @@ def pareto_figure(runs: Sequence[Run]) -> Figure:
         va="bottom",
         fontsize=8,
     )
-    time_s = runs[0].problem.accuracy_limit.time_s
+    times = " or ".join(_time(time_s) for time_s in accuracy_limit.times_s)
     axes.set_xlabel("speed-up over all-digital")
-    axes.set_ylabel(f"accuracy drop (points)\n{_time(time_s)} after programming")
+    axes.set_ylabel(f"accuracy drop (points)\n{times} after programming")
     axes.legend(
         title="filled: limit holds", title_fontsize=8, bbox_to_anchor=(1.02, 1), loc="upper left"
     )
@@ -137,7 +135,7 @@ def mapping_figure(runs: Sequence[Run]) -> Figure:
     grid = np.array(
         [[targets.index(best.mapping[unit]) for unit in units] for _, best in found]
     ).reshape(len(found), len(units))
-    figure, axes = _figure(1.8 + 0.34 * len(units), 1.2 + 0.24 * len(found))
+    figure, axes = new_figure(1.8 + 0.34 * len(units), 1.2 + 0.24 * len(found))
     palette = ["#E8E8E8", *COLOURS][: len(targets)]
     if len(found):
         axes.imshow(
@@ -196,9 +194,9 @@ def hypervolume_info(runs: Sequence[Run]) -> list[HypervolumeInfo]:
 
 def hypervolume_figure(runs: Sequence[Run]) -> Figure:
     """Hypervolume against oracle seconds: median and quartile band over seeds."""
-    figure, axes = _figure(5.2, 3.4)
+    figure, axes = new_figure(5.2, 3.4)
     for k, info in enumerate(hypervolume_info(runs)):
-        colour, marker = _look(k)
+        colour, marker = look(k)
         low, middle, high = info.quartiles
         axes.step(
             info.oracle_s,
@@ -219,33 +217,70 @@ def hypervolume_figure(runs: Sequence[Run]) -> Figure:
     return figure
 
 
-def drift_figure(runs: Sequence[Run]) -> Figure:
-    """Drop of each strategy's incumbent (of its first feasible seed) against time.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DriftInfo:
+    """Drop of one mapping as it drifts.
 
-    The band holds the 5 % to 95 % quantiles over programming draws.
+    Args:
+        label: the strategy.
+        times_s: since programming, growing, shape (n_times,); a logarithmic axis has no zero.
+        drop: the limit's statistic (mean or quantile over draws) in points, shape (n_times,).
+        bands: 5, 25, 75 and 95 % quantiles over draws in points, shape (4, n_times).
     """
-    figure, axes = _figure(5.2, 3.4)
-    shown: dict[str, Evaluation] = {}
+
+    label: str
+    times_s: np.ndarray
+    drop: np.ndarray
+    bands: np.ndarray
+
+
+def drift_info(runs: Sequence[Run]) -> list[DriftInfo]:
+    """Each strategy's incumbent, of its first seed that found one."""
+    infos: dict[str, DriftInfo] = {}
     for run in runs:
-        if run.best is not None:
-            shown.setdefault(run.label, run.best)
-    for k, (label, best) in enumerate(shown.items()):
-        if best.accuracy is None:
+        accuracy = run.best.accuracy if run.best else None
+        if accuracy is None or run.label in infos:
             continue
-        colour, marker = _look(k)
-        drops = 100 * (best.accuracy.baseline - best.accuracy.samples)
-        low, high = np.quantile(drops, [0.05, 0.95], axis=0)
-        axes.plot(
-            best.accuracy.times_s, drops.mean(axis=0), color=colour, marker=marker, label=label
+        times_s = np.array(sorted(time_s for time_s in accuracy.times_s if time_s > 0))
+        drops = [100 * accuracy.drops_at(time_s) for time_s in times_s]
+        statistic = run.problem.accuracy_limit.statistic
+        infos[run.label] = DriftInfo(
+            label=run.label,
+            times_s=times_s,
+            drop=np.array([statistic(at_time) for at_time in drops]),
+            bands=np.array([np.quantile(at_time, BANDS) for at_time in drops]).reshape(-1, 4).T,
         )
-        axes.fill_between(best.accuracy.times_s, low, high, color=colour, alpha=0.18, linewidth=0)
+    return list(infos.values())
+
+
+def drift_figure(runs: Sequence[Run]) -> Figure:
+    """Drop of each strategy's incumbent against time.
+
+    Bands hold the middle 50 % (dark) and 90 % (light) of the programming draws; dotted lines are the
+    limit's times.
+    """
+    figure, axes = new_figure(5.2, 3.4)
+    infos = drift_info(runs)
+    for k, info in enumerate(infos):
+        colour, marker = look(k)
+        axes.plot(info.times_s, info.drop, color=colour, marker=marker, label=info.label)
+        outer_low, low, high, outer_high = info.bands
+        for bottom, top in ((outer_low, outer_high), (low, high)):
+            axes.fill_between(info.times_s, bottom, top, color=colour, alpha=0.15, linewidth=0)
     limit = runs[0].problem.accuracy_limit
     axes.axhline(100 * limit.max_drop, color="black", linestyle="--", linewidth=1)
-    axes.axvline(limit.time_s, color="black", linestyle=":", linewidth=1)
+    for time_s in limit.times_s:
+        if time_s > 0:
+            axes.axvline(time_s, color="black", linestyle=":", linewidth=1)
     axes.set_xscale("log")
-    axes.set_xlabel("time after programming (s)")
+    axes.set_xticks(list(TICKS.values()), list(TICKS))
+    axes.minorticks_off()
+    every = [time_s for info in infos for time_s in info.times_s]
+    if every:
+        axes.set_xlim(min(every) / 1.5, max(every) * 1.5)
+    axes.set_xlabel("time after programming")
     axes.set_ylabel("accuracy drop (points)")
-    if shown:
+    if infos:
         axes.legend(bbox_to_anchor=(1.02, 1), loc="upper left")
     return figure
 
@@ -258,7 +293,7 @@ def costs_figure(costs: dict[str, Cost], title: str) -> Figure:
         )
     )
     layers = [layer.name for layer in next(iter(costs.values())).layers]
-    figure, grid = _figures(2, 2, 8.4, 6.4)
+    figure, grid = new_figures(2, 2, 8.4, 6.4)
     for row, (quantity, unit) in enumerate((("latency", "ms"), ("energy", "mJ"))):
         by_component = {
             name: [1e3 * _component(cost, name, row) for cost in costs.values()]
@@ -300,7 +335,7 @@ def _stack(axes: Any, names: Sequence[str], stacks: dict[str, list[float]]) -> N
     for k, (label, values) in enumerate(stacks.items()):
         hatch = "//" if k >= len(COLOURS) else None
         axes.bar(
-            names, values, bottom=bottom, width=0.6, color=_look(k)[0], hatch=hatch, label=label
+            names, values, bottom=bottom, width=0.6, color=look(k)[0], hatch=hatch, label=label
         )
         bottom += np.array(values)
     axes.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=7)
@@ -317,7 +352,7 @@ def draw_study(runs: Sequence[Run], folder: Path) -> list[Path]:
             "hypervolume": hypervolume_figure(runs),
             "drift": drift_figure(runs),
         }
-        return [path for name, figure in figures.items() for path in _save(figure, folder, name)]
+        return [path for name, figure in figures.items() for path in save(figure, folder, name)]
 
 
 def draw_costs(costs: dict[str, Cost], folder: Path, title: str) -> list[Path]:
@@ -325,25 +360,7 @@ def draw_costs(costs: dict[str, Cost], folder: Path, title: str) -> list[Path]:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        return _save(costs_figure(costs, title), folder, "costs")
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height))
-    return figure, figure.add_subplot()
-
-
-def _figures(rows: int, columns: int, width: float, height: float) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots(rows, columns)
-
-
-def _look(k: int) -> tuple[str, str]:
-    return COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+        return save(costs_figure(costs, title), folder, "costs")
 
 
 def _time(time_s: float) -> str:
@@ -352,11 +369,3 @@ def _time(time_s: float) -> str:
             count = int(time_s // length)
             return f"{count} {unit}{'s' if count > 1 else ''}"
     return f"{time_s:g} s"
-
-
-def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
-    figure.savefig(paths[0], metadata={"CreationDate": None})
-    figure.savefig(paths[1], dpi=200)
-    return paths

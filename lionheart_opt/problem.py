@@ -35,7 +35,8 @@ class Problem(Space):
         cost_model: prices mappings; free.
         oracle: measures accuracy; what the budget is spent on.
         objectives: names of what to minimise, at least one.
-        accuracy_limit: largest accepted drop; its time is also where the objective `drop` is read.
+        accuracy_limit: largest accepted drop; the objective `drop` is its statistic (mean or quantile)
+            at the worst of its times.
         cost_limits: largest accepted `latency_s`, `energy_j` or `interval_s`.
         training: how weights are obtained where a candidate does not say.
         seed: of the oracle (programming draws, training), common to all strategies.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import fsum
+from math import fsum, sqrt
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -101,7 +101,11 @@ class Accuracy:
         training_s: seconds that training the weights took, even if they came from the artifact store
             this time (budgets must not depend on what another strategy happened to train).
         evaluation_s: seconds that programming and inference took.
+        shared_s: seconds of a training that serves all mappings (`one_shot`); a search is charged
+            with it once, however many of its candidates use it.
         note: what the user must know about these samples (training diverged, ...).
+        n_examples: classified for each sample, which is a multiple of 1 / n_examples; None where
+            samples are exact (all-digital, made up).
     """
 
     samples: np.ndarray
@@ -109,7 +113,9 @@ class Accuracy:
     baseline: float
     training_s: float = 0.0
     evaluation_s: float = 0.0
+    shared_s: float = 0.0
     note: str = ""
+    n_examples: int | None = None
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 2 or self.samples.shape[1] != len(self.times_s):
@@ -118,6 +124,11 @@ class Accuracy:
             )
         if not np.all(np.isfinite(self.samples)):
             raise ValueError("samples must be finite")
+
+    @property
+    def rounding(self) -> float:
+        """Standard deviation of what rounding to a share of the examples does to a sample."""
+        return 0.0 if self.n_examples is None else 1.0 / (sqrt(12.0) * self.n_examples)
 
     def drops_at(self, time_s: float) -> np.ndarray:
         """Drop against the baseline for each draw at that time, shape (n_draws,)."""
@@ -156,7 +167,7 @@ class Evaluation:
         accuracy: None where the cost alone broke a limit, so that no oracle time was spent.
         objectives: name -> value, all to be minimised.
         violations: name of a limit -> by how much it is broken; `<= 0` is feasible.
-        oracle_s: seconds of oracle time that the answer cost.
+        oracle_s: seconds of oracle time that the answer cost, without what it shares with others.
     """
 
     candidate: Candidate
@@ -175,6 +186,16 @@ class Evaluation:
     def mapping(self) -> Mapping:
         """The candidate's mapping."""
         return self.candidate.mapping
+
+
+def oracle_seconds(evaluations: Iterable[Evaluation]) -> float:
+    """What answers cost together: each its own seconds, a training that they share once."""
+    each, shared = [], 0.0
+    for one in evaluations:
+        each.append(one.oracle_s)
+        if one.accuracy is not None:
+            shared = max(shared, one.accuracy.shared_s)
+    return fsum(each) + shared
 
 
 class CostModel(Protocol):

@@ -200,6 +200,7 @@ class Record:
         }
         if accuracy is not None:
             attributes["accuracy"] = accuracy.to_json()
+            attributes["draws"] = len(accuracy.samples)
         for key, value in attributes.items():
             trial.set_user_attr(key, value)
         for name, violation in evaluation.violations.items():
@@ -230,8 +231,7 @@ def _unused_sampler() -> optuna.samplers.BaseSampler:
 def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna.Study:
     recorded = study.user_attrs["specification"]
     now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
-    if recorded != now:
-        differs = "; ".join(_differences(recorded, now))
+    if differs := "; ".join(_differences(recorded, now)):
         raise InputError(
             f"study {study.study_name!r} was recorded for another question and is left as it is; "
             f"{differs}. Change it back, or give the run another label or the study another storage"
@@ -246,7 +246,7 @@ def versions() -> dict[str, str]:
 
 
 def _differences(recorded: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:
-    """`key: recorded X, now Y` for every leaf that differs."""
+    """`key: recorded X, now Y` for every leaf that differs; a missing key is as good as None."""
     lines: list[str] = []
     for key in sorted({*recorded, *now}):
         old, new = recorded.get(key), now.get(key)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lionheart_opt.feasibility import Bounds, paired
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, Cost, Evaluation
+from lionheart_opt.protocols import Accuracy, Cost, Evaluation, oracle_seconds
 from lionheart_opt.space import Space
 from lionheart_opt.study import incumbent
 
@@ -43,7 +44,7 @@ class Run:
     @property
     def oracle_s(self) -> float:
         """Seconds of oracle time spent."""
-        return sum(one.oracle_s for one in self.evaluations)
+        return oracle_seconds(self.evaluations)
 
     @property
     def best(self) -> Evaluation | None:
@@ -52,14 +53,14 @@ class Run:
 
 
 def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
-    """Mean drop at the limit's time; None where no accuracy was measured."""
+    """The limit's statistic (mean or quantile) at its worst time; None if nothing was measured."""
     if evaluation.accuracy is None:
         return None
     return problem.accuracy_limit.bounds(evaluation.accuracy).estimate
 
 
 def check_drops(run: Run) -> dict[str, float]:
-    """Name of each final check -> mean drop of the incumbent at the limit's time."""
+    """Name of each final check -> drop of the incumbent, as `drop_of`."""
     limit = run.problem.accuracy_limit
     return {name: limit.bounds(accuracy).estimate for name, accuracy in run.checks.items()}
 
@@ -145,24 +146,52 @@ def hypervolume(pairs: np.ndarray, reference: tuple[float, float] = (1.0, REFERE
 def hypervolume_history(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Oracle seconds and hypervolume after each evaluation with an accuracy, each of shape (n,)."""
     seconds, values = [0.0], [0.0]
-    spent, count = 0.0, 0
+    count = 0
     every = points(run)
-    for one in run.evaluations:
-        spent += one.oracle_s
+    for k, one in enumerate(run.evaluations):
         if one.accuracy is not None:
             count += 1
-            seconds.append(spent)
+            seconds.append(oracle_seconds(run.evaluations[: k + 1]))
             values.append(hypervolume(every[:count]))
     return np.array(seconds), np.array(values)
+
+
+def median_draws(runs: Sequence[Run]) -> float | None:
+    """Programming draws that the limit's decision took, median over trials with an accuracy."""
+    draws = [len(one.accuracy.samples) for run in runs for one in run.evaluations if one.accuracy]
+    return float(np.median(draws)) if draws else None
 
 
 def compare_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """One row a strategy: medians over its seeds, quartiles of the hypervolume."""
     labels = dict.fromkeys(run.label for run in runs)
-    return [_compare_row(label, [run for run in runs if run.label == label]) for label in labels]
+    return [
+        _compare_row(label, [run for run in runs if run.label == label], runs) for label in labels
+    ]
 
 
-def _compare_row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
+def drop_above_best(runs: Sequence[Run], everyone: Sequence[Run]) -> Bounds | None:
+    """By how much a strategy's incumbent drops more than the best of all strategies, draw by draw.
+
+    Mean at the last of the limit's times. None where that says nothing: no incumbent, the same
+    mapping, or answers to another problem.
+
+    Args:
+        runs: of the strategy.
+        everyone: of all strategies.
+    """
+    problem = runs[0].problem
+    mine = incumbent([one for run in runs for one in run.evaluations])
+    others = [run for run in everyone if run.problem is problem]
+    best = incumbent([one for run in others for one in run.evaluations])
+    if mine is None or best is None or mine.mapping == best.mapping:
+        return None
+    if mine.accuracy is None or best.accuracy is None:
+        return None
+    return paired(mine.accuracy, best.accuracy, max(problem.accuracy_limit.times_s))
+
+
+def _compare_row(label: str, runs: Sequence[Run], everyone: Sequence[Run]) -> dict[str, Any]:
     rows = [show_row(run) for run in runs]
     found = [row for row in rows if row["feasible"]]
     volumes = [hypervolume(points(run)) for run in runs]
@@ -172,6 +201,7 @@ def _compare_row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
 
     names = dict.fromkeys(name for run in runs for name in run.checks)
     drops = [check_drops(run) for run in runs]
+    above = drop_above_best(runs, everyone)
     low, middle, high = np.quantile(volumes, [0.25, 0.5, 0.75])
     return {
         "strategy": label,
@@ -179,7 +209,10 @@ def _compare_row(label: str, runs: Sequence[Run]) -> dict[str, Any]:
         "seeds_feasible": len(found),
         "trials": float(np.median([row["trials"] for row in rows])),
         "oracle_seconds": float(np.median([row["oracle_seconds"] for row in rows])),
+        "draws": median_draws(runs),
         "drop": median("drop"),
+        "drop_above_best": above
+        and {"estimate": above.estimate, "interval": [above.low, above.high]},
         "drop_in_checks": {
             name: float(np.median([one[name] for one in drops if name in one])) for name in names
         },

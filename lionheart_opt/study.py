@@ -15,7 +15,7 @@ import numpy as np
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation, Search, Strategy
+from lionheart_opt.protocols import Evaluation, Search, Strategy, oracle_seconds
 from lionheart_opt.record import DEAD_AFTER_S, Record, heartbeat, is_alive
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
@@ -148,7 +148,7 @@ class Study:
     def spent(self) -> bool:
         """Whether the budget is used up."""
         answered = self.record.evaluations()
-        oracle_s = sum(one.oracle_s for one in answered)
+        oracle_s = oracle_seconds(answered)
         return (self.budget.trials is not None and len(answered) >= self.budget.trials) or (
             self.budget.oracle_s is not None and oracle_s >= self.budget.oracle_s
         )
@@ -162,7 +162,7 @@ class Study:
         evaluations = self.record.evaluations()
         return Progress(
             trials=len(evaluations),
-            oracle_s=sum(one.oracle_s for one in evaluations),
+            oracle_s=oracle_seconds(evaluations),
             state=state,
             candidate=candidate,
             evaluation=evaluation,

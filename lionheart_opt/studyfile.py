@@ -8,17 +8,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.feasibility import AccuracyLimit
-from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.mapping import Training
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.protocols import Accuracy, AccuracyOracle, Fidelity, Strategy
+from lionheart_opt.profile import Remembering
+from lionheart_opt.protocols import AccuracyOracle, Strategy
 from lionheart_opt.record import Record
 from lionheart_opt.storage import open_storage, storage_exists
 from lionheart_opt.study import Budget, Study
@@ -31,6 +41,15 @@ if TYPE_CHECKING:
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+#: One number or a list of them; a single one is written as a number again.
+Times = Annotated[
+    tuple[NonNegativeFloat, ...],
+    Field(strict=False),
+    BeforeValidator(lambda value: value if isinstance(value, (list, tuple)) else (value,)),
+    PlainSerializer(lambda times_s: times_s[0] if len(times_s) == 1 else list(times_s)),
+]
 
 
 class ModelTable(_Table):
@@ -65,14 +84,32 @@ class LimitsTable(_Table):
 
     max_drop: float = Field(ge=0, le=1)
     """Largest drop of accuracy against the floating-point network, as a fraction (0.01 = 1 point)."""
-    time_s: float = Field(default=86_400.0, ge=0)
-    """Time after programming at which it must hold; one of the oracle's `times_s`."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    draws: tuple[int, ...] = Field(default=(5, 10, 20), min_length=1, strict=False)
+    time_s: Times = (86_400.0,)
+    """Time after programming, or several, at which it must hold; of the oracle's `times_s`."""
+    quantile: float | None = None
+    """Share of the programmed chips that must keep it (0.9); without it, the mean must."""
+    confidence: float = 0.95
+    draws: tuple[int, ...] = Field(default=(5, 10, 20), strict=False)
     """Numbers of programming draws at which to decide; the last is the maximum."""
     latency_s: float | None = Field(default=None, gt=0)
     energy_j: float | None = Field(default=None, gt=0)
     interval_s: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _check_accuracy_limit(self) -> LimitsTable:
+        _ = self.accuracy_limit
+        return self
+
+    @property
+    def accuracy_limit(self) -> AccuracyLimit:
+        """Its part about accuracy."""
+        return AccuracyLimit(
+            max_drop=self.max_drop,
+            time_s=self.time_s,
+            quantile=self.quantile,
+            confidence=self.confidence,
+            draws=self.draws,
+        )
 
 
 class BudgetTable(_Table):
@@ -148,15 +185,22 @@ class OracleContext:
         """The study's folder: what relative file names are relative to."""
         return self.file.folder
 
+    def check_times(self, times_s: Sequence[float]) -> None:
+        """Refuse limits at times that the oracle does not measure.
 
-@dataclass(frozen=True)
-class _Deferred:
-    """Builds the study's oracle at the first question, so that reading a record loads no data."""
+        Args:
+            times_s: that it measures.
 
-    file: StudyFile
-
-    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        return self.file.oracle.accuracy(candidate, fidelity, seed)
+        Raises:
+            InputError: a time of `[limits]` is not among them.
+        """
+        for time_s in self.file.table.limits.time_s:
+            if time_s not in times_s:
+                allowed = ", ".join(f"{one:g}" for one in times_s)
+                raise InputError(
+                    f"{self.file.path}: [limits] time_s: got {time_s:g}; "
+                    f"must be one of the oracle's times_s: {allowed}"
+                )
 
 
 @dataclass(frozen=True)
@@ -243,20 +287,14 @@ class StudyFile:
     def problem(self) -> Problem:
         """The question that every strategy of the study answers."""
         limits = self.table.limits
-        accuracy_limit = AccuracyLimit(
-            max_drop=limits.max_drop,
-            time_s=limits.time_s,
-            confidence=limits.confidence,
-            draws=limits.draws,
-        )
         costs = {name: getattr(limits, name) for name in ("latency_s", "energy_j", "interval_s")}
         return Problem(
             workload=self.workload,
             system=self.system,
             cost_model=plugins.cost_model(self.system),
-            oracle=_Deferred(self),
+            oracle=Remembering(self),
             objectives=self.table.objectives,
-            accuracy_limit=accuracy_limit,
+            accuracy_limit=limits.accuracy_limit,
             cost_limits={name: value for name, value in costs.items() if value is not None},
             training=self.table.training,
             seed=self.table.seed,

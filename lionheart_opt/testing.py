@@ -28,7 +28,14 @@ from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.protocols import Accuracy, CostModel, Evaluation, Fidelity, Strategy
+from lionheart_opt.protocols import (
+    Accuracy,
+    CostModel,
+    Evaluation,
+    Fidelity,
+    Strategy,
+    oracle_seconds,
+)
 from lionheart_opt.space import Space, every_mapping, random_mapping
 from lionheart_opt.synthetic import convolutional_workload, synthetic_problem, tabulated
 from lionheart_opt.system import System
@@ -99,7 +106,7 @@ def drive(
             for candidate in batch:
                 if candidate.digest in known:
                     continue
-                spent_s = sum(evaluation.oracle_s for evaluation in paid)
+                spent_s = oracle_seconds(paid)
                 if trials is not None and len(paid) >= trials:
                     return paid
                 if oracle_s is not None and spent_s >= oracle_s:
@@ -313,11 +320,11 @@ class OracleContract:
         return problem.oracle.accuracy(Candidate(mapping), fidelity, self.seed)
 
     def test_samples_are_accuracies(self, problem: Problem) -> None:
-        """One row a draw, one column a time, in [0, 1]; the limit's time is among them."""
+        """One row a draw, one column a time, in [0, 1]; the limit's times are among them."""
         answer = self.ask(problem, problem.all_analog, 0, 2)
         assert answer.samples.shape == (2, len(answer.times_s))
         assert np.all((answer.samples >= 0) & (answer.samples <= 1))
-        assert problem.accuracy_limit.time_s in answer.times_s
+        assert set(problem.accuracy_limit.times_s) <= set(answer.times_s)
         assert answer.training_s >= 0 and answer.evaluation_s >= 0
 
     def test_all_digital_is_the_baseline(self, problem: Problem) -> None:

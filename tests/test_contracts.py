@@ -67,7 +67,10 @@ def file(tmp_path: Path) -> Path:
 def context(file: Path, problem: Problem) -> SimpleNamespace:
     """What a study hands to an oracle, as far as this one reads it."""
     return SimpleNamespace(
-        folder=file.parent, workload=problem.workload, where="study.toml: [oracle]"
+        folder=file.parent,
+        workload=problem.workload,
+        where="study.toml: [oracle]",
+        check_times=lambda times_s: None,
     )
 
 

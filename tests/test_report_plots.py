@@ -1,6 +1,7 @@
 """Rows, hypervolume and figures, from records of the tiny problem."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lionheart_opt import plots, report
+from lionheart_opt.protocols import oracle_seconds
 from lionheart_opt.record import Record
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.testing import brute_force, tiny_problem
@@ -148,3 +150,13 @@ def test_the_cost_figure_shows_every_second_and_joule(runs, tmp_path):
                 height = sum(bars[k].get_height() for bars in axes.containers)
                 assert height == pytest.approx(1e3 * getattr(cost, total))
     assert plots.draw_costs(costs, tmp_path, "tiny")
+
+
+def test_a_search_is_charged_with_a_shared_training_once():
+    problem = tiny_problem()
+    one = problem.evaluate(problem.pretrained(problem.all_analog))
+    shared = replace(one, accuracy=replace(one.accuracy, shared_s=500.0))
+    assert oracle_seconds([shared, shared]) == pytest.approx(2 * one.oracle_s + 500)
+    run = report.Run(label="x", seed=0, problem=problem, evaluations=[shared, shared])
+    seconds, _ = report.hypervolume_history(run)
+    assert seconds[-1] == run.oracle_s == pytest.approx(2 * one.oracle_s + 500)

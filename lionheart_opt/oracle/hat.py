@@ -99,12 +99,7 @@ class HatOracle:
             raise first_problem(error, context.where, OracleSettings) from error
         rpu_config(chosen.rpu_config, context.where)
         table = context.file.table
-        if table.limits.time_s not in chosen.times_s:
-            times = ", ".join(f"{time_s:g}" for time_s in chosen.times_s)
-            raise InputError(
-                f"{context.file.path}: [limits] time_s: got {table.limits.time_s:g}; "
-                f"must be one of the oracle's times_s: {times}"
-            )
+        context.check_times(chosen.times_s)
         if table.data is None:
             raise InputError(f"{context.file.path}: table [data] is missing")
         folder = None if table.data.folder is None else context.folder / table.data.folder
@@ -305,7 +300,7 @@ class HatOracle:
             with_weights(self.model, trained.weights).to(self._device),
             modules,
             self._rpu_config,
-            self._examples(part),
+            examples,
             times_s=self.settings.times_s,
             draws=range(first, last),
             seed=derive(seed, part),
@@ -316,6 +311,7 @@ class HatOracle:
             times_s=self.settings.times_s,
             baseline=baseline,
             training_s=trained.training_s,
+        examples = self._examples(part)
             evaluation_s=perf_counter() - started,
             note=trained.note,
         )
@@ -337,6 +333,7 @@ class HatOracle:
     def _question(self) -> str:
         """Digest of the network with its given weights, and of the training data."""
         layers = re.sub(r" at 0x[0-9a-f]+", "", repr(self.model))  # addresses of functions
+            n_examples=len(examples),
         return digest([layers, weights_digest(self.model.state_dict()), self.splits.train.digest])
 
     @cached_property

@@ -231,6 +231,7 @@ class TableOracle:
         if not isinstance(settings.get("file"), str):
             raise InputError(f"{context.where} file: got {settings.get('file')!r}; must be a path")
         oracle = cls(file=context.folder / settings["file"])
+        context.check_times(oracle.table.times_s)
         units = {unit.name for unit in context.workload.units}
         if units != set(oracle.table.units):
             raise InputError(
