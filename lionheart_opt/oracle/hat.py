@@ -294,6 +294,7 @@ class HatOracle:
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
         trained = self.trained(candidate, training, seed)
+        examples = self._examples(part)
         started = perf_counter()
         samples = measure(
             engine(name),
@@ -311,9 +312,9 @@ class HatOracle:
             times_s=self.settings.times_s,
             baseline=baseline,
             training_s=trained.training_s,
-        examples = self._examples(part)
             evaluation_s=perf_counter() - started,
             note=trained.note,
+            n_examples=len(examples),
         )
 
     def baseline(self, part: Part) -> float:
@@ -333,7 +334,6 @@ class HatOracle:
     def _question(self) -> str:
         """Digest of the network with its given weights, and of the training data."""
         layers = re.sub(r" at 0x[0-9a-f]+", "", repr(self.model))  # addresses of functions
-            n_examples=len(examples),
         return digest([layers, weights_digest(self.model.state_dict()), self.splits.train.digest])
 
     @cached_property
