@@ -161,6 +161,51 @@ def validate(
 
 
 @app.command()
+def profile(
+    study: StudyPath,
+    training: Annotated[
+        str, typer.Option(help="How weights are obtained: none, one_shot, short or full.")
+    ] = "none",
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Also pairs of units that share data flow.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for PDF and PNG; STUDY/figures by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What each unit alone loses on an analog target, and how well cheap proxies foretell it.
+
+    Measured once: strategies of the study that ask for the same are answered from it.
+
+    Example: `lionheart-opt profile studies/quickstart --pairs`
+    """
+    from lionheart_opt import terminal
+    from lionheart_opt.mapping import TRAININGS
+    from lionheart_opt.profile import profile_search, read_profile
+    from lionheart_opt.profile_plot import draw_profile
+    from lionheart_opt.progress import Watch
+
+    if training not in TRAININGS:
+        raise unknown("training", training, TRAININGS, "--training")
+    file = _load(study)
+    oracle = file.oracle
+    search = profile_search(file, training, pairs)
+    try:
+        with Watch(oracle) as watch:
+            watch.ended(search.run(watch.start(search)))
+            found = read_profile(search.record, training, oracle)
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt profile {study}", err=True)
+        raise typer.Exit(130) from None
+    _say_written(draw_profile(found, out or file.folder / "figures"))
+    if as_json:
+        _print_json({"study": file.name, **found.to_json()})
+    else:
+        terminal.print_profile(found)
+
+
+@app.command()
 def run(
     study: StudyPath,
     only: Annotated[

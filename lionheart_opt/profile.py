@@ -15,6 +15,7 @@ from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Accuracy, Fidelity, Search, oracle_seconds
 from lionheart_opt.record import Record
+from lionheart_opt.space import Space
 from lionheart_opt.storage import storage_exists
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.workload import INPUT
@@ -62,30 +63,28 @@ class Probing:
         yield from self.candidates(problem)
 
 
-def moves(problem: Problem) -> list[tuple[str, str]]:
+def moves(space: Space) -> list[tuple[str, str]]:
     """(unit, analog target) for every unit and each analog target that can run it."""
-    analog = problem.system.analog_targets
+    analog = space.system.analog_targets
     return [
         (unit.name, target)
-        for unit in problem.units
-        for target in problem.choices[unit.name]
+        for unit in space.units
+        for target in space.choices[unit.name]
         if target in analog
     ]
 
 
-def neighbours(problem: Problem) -> list[tuple[str, str]]:
+def neighbours(space: Space) -> list[tuple[str, str]]:
     """(producer, consumer) of units with an analog target, through layers of no such unit only.
 
     Data may pass activations, norms, residual additions and units without a choice on the way.
     """
     owner = {
-        layer: unit
-        for layer, unit in problem.workload.unit_of.items()
-        if _is_mappable(problem, unit)
+        layer: unit for layer, unit in space.workload.unit_of.items() if _is_mappable(space, unit)
     }
     pairs: dict[frozenset[str], tuple[str, str]] = {}
     sources: dict[str, list[str]] = {INPUT: []}  # units whose results a layer's result carries
-    for layer in problem.workload.layers:
+    for layer in space.workload.layers:
         reached = list(dict.fromkeys(unit for name in layer.inputs for unit in sources[name]))
         unit = owner.get(layer.name)
         for producer in reached:
@@ -296,8 +295,7 @@ class Remembering:
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyOracle.accuracy`; copied where a profile has all draws of `fidelity`."""
-        training = candidate.training or fidelity.training
-        whole = self._measured.get(candidate.with_training(training))
+        whole = self._measured.get(candidate.resolved(fidelity.training))
         first, last = fidelity.draws
         if whole is None or seed != self.file.table.seed or last > len(whole.samples):
             return self.file.oracle.accuracy(candidate, fidelity, seed)
@@ -345,16 +343,16 @@ def _question(problem: Problem) -> Problem:
     )
 
 
-def _is_mappable(problem: Problem, unit: str) -> bool:
-    return problem.analog_target(unit) != problem.system.host and len(problem.choices[unit]) > 1
+def _is_mappable(space: Space, unit: str) -> bool:
+    return space.analog_target(unit) != space.system.host and len(space.choices[unit]) > 1
 
 
-def _alone(problem: Problem, unit: str) -> Mapping:
-    return problem.all_digital.move(unit, problem.analog_target(unit))
+def _alone(space: Space, unit: str) -> Mapping:
+    return space.all_digital.move(unit, space.analog_target(unit))
 
 
-def _both(problem: Problem, a: str, b: str) -> Mapping:
-    return _alone(problem, a).move(b, problem.analog_target(b))
+def _both(space: Space, a: str, b: str) -> Mapping:
+    return _alone(space, a).move(b, space.analog_target(b))
 
 
 def _moments(values: np.ndarray) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.oracle.engine import Engine, engine
 from lionheart_opt.oracle.measurement import check_network, measure, score
+from lionheart_opt.oracle.proxies import sensitivity_proxies
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
@@ -156,8 +157,24 @@ class HatOracle:
         """Write the candidate's trained, undrifted weights as a state dict of the float network."""
         torch.save(self.trained(candidate, training, seed).weights, path)
 
+    def proxies(self, units: Sequence[str], seed: int) -> dict[str, dict[str, float]]:
+        """Cheap predictors of each unit's sensitivity; see `sensitivity_proxies`.
+
+        Args:
+            units: names of units of the workload.
+            seed: of the training examples that are looked at, and of random vectors.
+        """
+
+        def report(text: str) -> None:
+            for watcher in self._watchers:
+                watcher(text)
+
+        network = with_weights(self.model, self.pretrained.weights).to(self._device)
+        paths = {name: self.workload.modules_of(self.workload.unit(name)) for name in units}
+        return sensitivity_proxies(network, paths, self.splits.train, seed=seed, report=report)
+
     def watch(self, report: Callable[[str], None]) -> None:
-        """Have `report` called with a line after every epoch of training."""
+        """Have `report` called with a line after every epoch of training, and before every proxy."""
         self._watchers[:] = [report]
 
     def modules(self, mapping: Mapping) -> tuple[str, ...]:

@@ -1,0 +1,76 @@
+"""The figure of a sensitivity profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lionheart_opt.figures import STYLE, look, new_figures, save
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from lionheart_opt.profile import Profile
+
+
+def profile_figure(profile: Profile) -> Figure:
+    """Drop of each unit alone, in execution order, above the ranks that the proxies give the units.
+
+    Bars: mean over draws, error bars one standard deviation. Ranks go from the least (white) to the
+    most sensitive (dark), of the drops in the first row; equal values share their mean rank.
+    """
+    from scipy.stats import rankdata
+
+    units = list(dict.fromkeys(one.unit for one in profile.sensitivities))
+    targets = list(dict.fromkeys(one.target for one in profile.sensitivities))
+    figure, (bars, ranks) = new_figures(2, 1, 2.6 + 0.34 * len(units), 4.6)
+    width = 0.8 / max(len(targets), 1)
+    for k, target in enumerate(targets):
+        found = [one for one in profile.sensitivities if one.target == target]
+        shown = [one for one in found if one.drop is not None]
+        bars.bar(
+            [units.index(one.unit) + (k - (len(targets) - 1) / 2) * width for one in shown],
+            [100 * (one.drop or 0.0) for one in shown],
+            width,
+            yerr=[100 * (one.deviation or 0.0) for one in shown],
+            color=look(k)[0],
+            error_kw={"elinewidth": 1, "capsize": 2},
+            label=target,
+        )
+    bars.axhline(0, color="black", linewidth=0.8)
+    bars.set_ylabel("drop of the unit alone (points)")
+    bars.set_xticks(range(len(units)), [""] * len(units))
+    bars.set_xlim(-0.6, len(units) - 0.4)
+    if len(targets) > 1:
+        bars.legend()
+    measured = [unit for unit in units if unit in profile.drops]
+    rows = {"measured drop": profile.drops, **profile.proxies}
+    grid = np.full((len(rows), len(units)), np.nan)
+    for row, values in zip(grid, rows.values(), strict=True):
+        order = rankdata([values[unit] for unit in measured])
+        row[[units.index(unit) for unit in measured]] = order
+    ranks.imshow(grid, cmap="Blues", aspect="auto", vmin=0, vmax=max(len(measured), 1))
+    ranks.grid(visible=False)
+    ranks.set_xticks(range(len(units)), units, rotation=60, ha="right", fontsize=7)
+    ranks.set_yticks(range(len(rows)), _labels(profile), fontsize=7)
+    ranks.set_xlim(-0.6, len(units) - 0.4)
+    ranks.set_xlabel("unit, in execution order")
+    return figure
+
+
+def _labels(profile: Profile) -> list[str]:
+    labels = ["measured drop"]
+    for name, correlation in profile.correlations().items():
+        rho = "" if correlation is None else f" (ρ = {correlation.rho:+.2f})"
+        labels.append(name.replace("_", " ") + rho)
+    return labels
+
+
+def draw_profile(profile: Profile, folder: Path) -> list[Path]:
+    """Write the figure as PDF and PNG; the paths written."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        return save(profile_figure(profile), folder, f"profile-{profile.training}")
