@@ -31,14 +31,15 @@ from lionheart_opt.oracle.fast_kernels import (
 )
 from lionheart_opt.oracle.fast_simd import (
     LANES,
-    any_equal,
+    any_set,
     broadcast,
+    either,
+    equal,
     fma,
     get,
     largest,
     load,
     magnitude,
-    maximum,
     multiply,
     put,
     splat,
@@ -100,15 +101,21 @@ def panels_of(n: Any) -> Any:
 
 
 @njit
+def is_at(a: Any, at: Any, value: Any) -> Any:
+    """Where eight numbers have that magnitude."""
+    return equal(magnitude(load(a, at)), value)
+
+
+@njit
 def where_largest(a: Any, at: Any, n: Any, most: Any, order: Any, first: Any) -> Any:
     """Number of the input of that magnitude; of several, the first one in the weight matrix."""
     found = -1
     value = splat(most)
     for start in range(0, n, 2 * PANEL):
-        left = maximum(magnitude(load(a, at + start)), magnitude(load(a, at + start + LANES)))
-        further = at + start + PANEL
-        right = maximum(magnitude(load(a, further)), magnitude(load(a, further + LANES)))
-        if not any_equal(maximum(left, right), value):
+        here = at + start
+        left = either(is_at(a, here, value), is_at(a, here + LANES, value))
+        right = either(is_at(a, here + PANEL, value), is_at(a, here + PANEL + LANES, value))
+        if not any_set(either(left, right)):
             continue
         for k in range(start, min(start + 2 * PANEL, n)):
             if abs(get(a, at + k)) == most:

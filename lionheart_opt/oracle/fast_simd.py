@@ -20,7 +20,7 @@ from numba.extending import intrinsic, models, register_model
 
 LANES = 8
 
-_WORD, _FLOAT = ir.IntType(32), ir.FloatType()
+_WORD, _FLOAT, _BYTE = ir.IntType(32), ir.FloatType(), ir.IntType(8)
 _FLOATS = ir.VectorType(_FLOAT, LANES)
 _WORDS = ir.VectorType(_WORD, LANES)
 
@@ -110,9 +110,13 @@ def _within(builder: Any, x: Any, bound: Any, values: Any) -> Any:
     return builder.select(inside, values, ir.Constant(_FLOATS, [0.0] * LANES))
 
 
-def _any_equal(builder: Any, a: Any, b: Any) -> Any:
-    equal = builder.bitcast(builder.fcmp_ordered("==", a, b), ir.IntType(LANES))
-    return builder.icmp_unsigned("!=", equal, ir.IntType(LANES)(0))
+def _equal(builder: Any, x: Any, y: Any) -> Any:
+    return builder.sext(builder.fcmp_ordered("==", x, y), _WORDS)
+
+
+def _any_set(builder: Any, x: Any) -> Any:
+    set_lanes = builder.icmp_unsigned("!=", x, ir.Constant(_WORDS, [0] * LANES))
+    return builder.icmp_unsigned("!=", builder.bitcast(set_lanes, _BYTE), _BYTE(0))
 
 
 def _maximum(builder: Any, x: Any, y: Any) -> Any:
@@ -161,7 +165,9 @@ nearest = _operation(_floats, _one, _llvm("llvm.rint.v8f32"))
 root = _operation(_floats, _one, _llvm("llvm.sqrt.v8f32"))
 #: within(x, bound, values): the values where |x| <= bound, 0 elsewhere.
 within = _operation(_floats, (_floats, *_two), _within)
-any_equal = _operation(types.boolean, _two, _any_equal)
+#: equal(x, y): all bits set where they are; any_set(words): whether any bit is.
+equal = _operation(_words, _two, _equal)
+any_set = _operation(types.boolean, (_words,), _any_set)
 largest = _operation(types.float32, _one, _reduce(_maximum))
 total = _operation(types.float32, _one, _reduce(lambda b, x, y: b.fadd(x, y)))
 
@@ -171,6 +177,7 @@ splat_word = _operation(_words, (types.uint32,), _spread)
 add_words = _operation(_words, _two_words, lambda b, x, y: b.add(x, y))
 subtract_words = _operation(_words, _two_words, lambda b, x, y: b.sub(x, y))
 multiply_words = _operation(_words, _two_words, lambda b, x, y: b.mul(x, y))
+either = _operation(_words, _two_words, lambda b, x, y: b.or_(x, y))
 xor = _operation(_words, _two_words, lambda b, x, y: b.xor(x, y))
 shift_left = _operation(_words, _shift, lambda b, x, n: b.shl(x, _spread(b, n)))
 shift_right = _operation(_words, _shift, lambda b, x, n: b.lshr(x, _spread(b, n)))
