@@ -51,6 +51,7 @@ class Problem(Space):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in self.objectives:
             if name not in OBJECTIVES:
                 raise unknown("objective", name, OBJECTIVES)

@@ -23,16 +23,28 @@ class Space:
     Args:
         workload: what must run.
         system: what it can run on.
+        digital: names of units that stay on the host.
+
+    Raises:
+        InputError: a unit of `digital` does not exist.
     """
 
     workload: Workload
     system: System
+    digital: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for unit in self.digital:
+            self.workload.unit(unit)
 
     @cached_property
     def choices(self) -> dict[str, tuple[str, ...]]:
         """Unit -> names of the targets that can run it, host first; every unit of the workload."""
         return {
-            unit.name: self.system.targets_of(self.workload, unit) for unit in self.workload.units
+            unit.name: (self.system.host,)
+            if unit.name in self.digital
+            else self.system.targets_of(self.workload, unit)
+            for unit in self.workload.units
         }
 
     @cached_property

@@ -8,157 +8,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    PlainSerializer,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.feasibility import AccuracyLimit
-from lionheart_opt.mapping import Training
-from lionheart_opt.problem import Objective, Problem
+from lionheart_opt.problem import Problem
 from lionheart_opt.profile import Remembering
 from lionheart_opt.protocols import AccuracyOracle, Strategy
 from lionheart_opt.record import Record
 from lionheart_opt.storage import open_storage, storage_exists
 from lionheart_opt.study import Budget, Study
+from lionheart_opt.studytable import RunTable, StudyTable
 from lionheart_opt.system import System, first_problem
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
     import optuna
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-#: One number or a list of them; a single one is written as a number again.
-Times = Annotated[
-    tuple[NonNegativeFloat, ...],
-    Field(strict=False),
-    BeforeValidator(lambda value: value if isinstance(value, (list, tuple)) else (value,)),
-    PlainSerializer(lambda times_s: times_s[0] if len(times_s) == 1 else list(times_s)),
-]
-
-
-class ModelTable(_Table):
-    """`[model]`: the network, from the zoo or the user's own."""
-
-    name: str
-    """A name of `lionheart-opt list models`, or `package.module:factory`."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the factory."""
-    input_shape: tuple[int, ...] | None = Field(default=None, strict=False)
-    """Without the batch, channels first; the zoo knows its own, and data sets give theirs."""
-    weights: str | None = None
-    """A state dict saved by `torch.save`, instead of pretraining."""
-
-
-class DataTable(_Table):
-    """`[data]`: the data set and how its training part is split."""
-
-    name: str
-    """A name of `lionheart-opt list datasets`, or `package.module:factory`."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    folder: str | None = None
-    """Where the files are; $LIONHEART_OPT_DATA or ./data by default."""
-    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the training set that the search is judged on; never trained on."""
-    seed: int = 0
-    """Of the split."""
-
-
-class LimitsTable(_Table):
-    """`[limits]`: what a mapping must keep."""
-
-    max_drop: float = Field(ge=0, le=1)
-    """Largest drop of accuracy against the floating-point network, as a fraction (0.01 = 1 point)."""
-    time_s: Times = (86_400.0,)
-    """Time after programming, or several, at which it must hold; of the oracle's `times_s`."""
-    quantile: float | None = None
-    """Share of the programmed chips that must keep it (0.9); without it, the mean must."""
-    confidence: float = 0.95
-    draws: tuple[int, ...] = Field(default=(5, 10, 20), strict=False)
-    """Numbers of programming draws at which to decide; the last is the maximum."""
-    latency_s: float | None = Field(default=None, gt=0)
-    energy_j: float | None = Field(default=None, gt=0)
-    interval_s: float | None = Field(default=None, gt=0)
-
-    @model_validator(mode="after")
-    def _check_accuracy_limit(self) -> LimitsTable:
-        _ = self.accuracy_limit
-        return self
-
-    @property
-    def accuracy_limit(self) -> AccuracyLimit:
-        """Its part about accuracy."""
-        return AccuracyLimit(
-            max_drop=self.max_drop,
-            time_s=self.time_s,
-            quantile=self.quantile,
-            confidence=self.confidence,
-            draws=self.draws,
-        )
-
-
-class BudgetTable(_Table):
-    """`[budget]`: for each search; whichever comes first."""
-
-    trials: int | None = Field(default=None, gt=0)
-    oracle_s: float | None = Field(default=None, gt=0)
-
-
-class RunTable(_Table):
-    """`[[run]]`: one strategy, once for each seed."""
-
-    strategy: str
-    label: str | None = None
-    """What tables and plots call it; the strategy's name by default."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1, strict=False)
-    budget: BudgetTable | None = None
-    """Instead of the study's."""
-
-    @property
-    def name(self) -> str:
-        """The label, or the strategy's name."""
-        return self.label or self.strategy
-
-
-class StudyTable(_Table):
-    """A whole `study.toml`."""
-
-    question: str = Field(min_length=1)
-    """What the study is to find out, in one sentence."""
-    system: str
-    """A name of `lionheart-opt list systems`, or a path that ends in .toml."""
-    objectives: tuple[Objective, ...] = Field(default=("latency_s",), min_length=1, strict=False)
-    training: Training = "full"
-    """How weights are obtained where a strategy does not say."""
-    seed: int = 0
-    """Of the oracle: the same programming draws for all strategies."""
-    storage: str = "sqlite:///study.db"
-    """Any Optuna storage; relative files lie beside the study file."""
-    model: ModelTable
-    data: DataTable | None = None
-    units: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
-    """Groups of units that move together: name -> units."""
-    oracle: dict[str, Any] = Field(default_factory=dict)
-    """`kind` (`hat` by default) and the settings of that oracle."""
-    limits: LimitsTable
-    budget: BudgetTable = BudgetTable(trials=100)
-    run: tuple[RunTable, ...] = Field(min_length=1, strict=False)
 
 
 @dataclass(frozen=True)
@@ -291,6 +159,7 @@ class StudyFile:
         return Problem(
             workload=self.workload,
             system=self.system,
+            digital=self.table.digital,
             cost_model=plugins.cost_model(self.system),
             oracle=Remembering(self),
             objectives=self.table.objectives,
@@ -314,7 +183,7 @@ class StudyFile:
 
     def specification(self, run: RunTable, seed: int) -> dict[str, Any]:
         """Everything that decides the results of one search; a record is tied to it."""
-        kept = {"objectives", "training", "seed", "model", "data", "oracle", "limits"}
+        kept = {"objectives", "training", "digital", "seed", "model", "data", "oracle", "limits"}
         question = json.loads(self.table.model_dump_json(include=kept))
         return {
             **question,

@@ -1,0 +1,143 @@
+"""What a `study.toml` may say: every key with its meaning, type, range and default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PlainSerializer,
+    model_validator,
+)
+
+from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.mapping import Training
+from lionheart_opt.problem import Objective
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+#: One number or a list of them; a single one is written as a number again.
+Times = Annotated[
+    tuple[NonNegativeFloat, ...],
+    Field(strict=False),
+    BeforeValidator(lambda value: value if isinstance(value, (list, tuple)) else (value,)),
+    PlainSerializer(lambda times_s: times_s[0] if len(times_s) == 1 else list(times_s)),
+]
+
+
+class ModelTable(_Table):
+    """`[model]`: the network, from the zoo or the user's own."""
+
+    name: str
+    """A name of `lionheart-opt list models`, or `package.module:factory`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the factory."""
+    input_shape: tuple[int, ...] | None = Field(default=None, strict=False)
+    """Without the batch, channels first; the zoo knows its own, and data sets give theirs."""
+    weights: str | None = None
+    """A state dict saved by `torch.save`, instead of pretraining."""
+
+
+class DataTable(_Table):
+    """`[data]`: the data set and how its training part is split."""
+
+    name: str
+    """A name of `lionheart-opt list datasets`, or `package.module:factory`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    folder: str | None = None
+    """Where the files are; $LIONHEART_OPT_DATA or ./data by default."""
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the training set that the search is judged on; never trained on."""
+    seed: int = 0
+    """Of the split."""
+
+
+class LimitsTable(_Table):
+    """`[limits]`: what a mapping must keep."""
+
+    max_drop: float = Field(ge=0, le=1)
+    """Largest drop of accuracy against the floating-point network, as a fraction (0.01 = 1 point)."""
+    time_s: Times = (86_400.0,)
+    """Time after programming, or several, at which it must hold; of the oracle's `times_s`."""
+    quantile: float | None = None
+    """Share of the programmed chips that must keep it (0.9); without it, the mean must."""
+    confidence: float = 0.95
+    draws: tuple[int, ...] = Field(default=(5, 10, 20), strict=False)
+    """Numbers of programming draws at which to decide; the last is the maximum."""
+    latency_s: float | None = Field(default=None, gt=0)
+    energy_j: float | None = Field(default=None, gt=0)
+    interval_s: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _check_accuracy_limit(self) -> LimitsTable:
+        _ = self.accuracy_limit
+        return self
+
+    @property
+    def accuracy_limit(self) -> AccuracyLimit:
+        """Its part about accuracy."""
+        return AccuracyLimit(
+            max_drop=self.max_drop,
+            time_s=self.time_s,
+            quantile=self.quantile,
+            confidence=self.confidence,
+            draws=self.draws,
+        )
+
+
+class BudgetTable(_Table):
+    """`[budget]`: for each search; whichever comes first."""
+
+    trials: int | None = Field(default=None, gt=0)
+    oracle_s: float | None = Field(default=None, gt=0)
+
+
+class RunTable(_Table):
+    """`[[run]]`: one strategy, once for each seed."""
+
+    strategy: str
+    label: str | None = None
+    """What tables and plots call it; the strategy's name by default."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1, strict=False)
+    budget: BudgetTable | None = None
+    """Instead of the study's."""
+
+    @property
+    def name(self) -> str:
+        """The label, or the strategy's name."""
+        return self.label or self.strategy
+
+
+class StudyTable(_Table):
+    """A whole `study.toml`."""
+
+    question: str = Field(min_length=1)
+    """What the study is to find out, in one sentence."""
+    system: str
+    """A name of `lionheart-opt list systems`, or a path that ends in .toml."""
+    objectives: tuple[Objective, ...] = Field(default=("latency_s",), min_length=1, strict=False)
+    training: Training = "full"
+    """How weights are obtained where a strategy does not say."""
+    seed: int = 0
+    """Of the oracle: the same programming draws for all strategies."""
+    storage: str = "sqlite:///study.db"
+    """Any Optuna storage; relative files lie beside the study file."""
+    model: ModelTable
+    data: DataTable | None = None
+    units: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    """Groups of units that move together: name -> units."""
+    digital: tuple[str, ...] = Field(default=(), strict=False)
+    """Units that stay on the host, whatever a strategy would like."""
+    oracle: dict[str, Any] = Field(default_factory=dict)
+    """`kind` (`hat` by default) and the settings of that oracle."""
+    limits: LimitsTable
+    budget: BudgetTable = BudgetTable(trials=100)
+    run: tuple[RunTable, ...] = Field(min_length=1, strict=False)
