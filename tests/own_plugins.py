@@ -14,6 +14,20 @@ def network(hidden: int = 12) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(16, hidden), nn.ReLU(), nn.Linear(hidden, 3))
 
 
+class Attends(nn.Module):
+    """Rows of a 4x4 image attend to each other; the projections of attention are bare parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.fc = nn.Linear(16, 3)
+
+    def forward(self, images):
+        rows = images.flatten(1, 2)
+        mixed, _ = self.attention(rows, rows, rows, need_weights=False)
+        return self.fc(mixed.flatten(1))
+
+
 def data(n: int = 240) -> Dataset:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(n) % 3

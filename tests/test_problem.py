@@ -187,6 +187,18 @@ def test_systems_are_read_once() -> None:
     assert again == system and again.digest == system.digest
 
 
+def test_units_can_be_kept_on_the_host() -> None:
+    problem = tiny_problem()
+    first = problem.units[0].name
+    pinned = replace(problem, digital=(first,))
+    assert first not in {unit.name for unit in pinned.units}
+    assert pinned.all_analog[first] == pinned.system.host
+    with pytest.raises(InputError, match="cannot run unit"):
+        pinned.check(problem.all_analog)
+    with pytest.raises(InputError, match="fc99"):
+        replace(problem, digital=("fc99",))
+
+
 def test_an_ancestor_that_does_not_say_is_trained_as_the_problem_asks() -> None:
     problem = tiny_problem()
     asked = []

@@ -50,8 +50,8 @@ class HatOracle:
     - `none`: the weights that it starts from: its parent's, or the pretrained ones.
     - `short`, `full`: all weights of the network, digital layers included, trained with noise in
       the analog ones, from the weights that it starts from.
-    - `one_shot`: trained once for all mappings, with a random mapping in every batch. That training
-      is charged to none of them: like pretraining, it is a preparation (`shared_training`).
+    - `one_shot`: trained once for all mappings, with a random mapping in every batch. A search is
+      charged with that training once (`Accuracy.shared_s`).
     - A mapping without analog layers always has the pretrained weights: there is nothing to train
       for, and its accuracy is the baseline.
 
@@ -107,6 +107,14 @@ class HatOracle:
         data = datasets.load(table.data.name, folder, **table.data.arguments)
         with seeded(chosen.pretrain.seed if chosen.pretrain else 0, torch.device("cpu")):
             model = models.build(table.model.name, **table.model.arguments)
+        for unit in context.workload.crossbar_units:
+            for path in set(context.workload.modules_of(unit)) - set(dict(model.named_modules())):
+                if unit.name not in table.digital:
+                    raise InputError(
+                        f"{context.file.path}: unit {unit.name!r} holds the bare parameter {path!r}, "
+                        "which no analog layer can replace; keep it on the host: "
+                        f'digital = ["{unit.name}"]'
+                    )
         if table.model.weights is not None:
             model.load_state_dict(load_weights(context.folder / table.model.weights, model))
             chosen = chosen.model_copy(update={"pretrain": None})
@@ -233,7 +241,12 @@ class HatOracle:
         return self._train(job, key)
 
     def _shared_job(self, seed: int) -> tuple[Job, str]:
-        groups = tuple(self.workload.modules_of(unit) for unit in self.workload.crossbar_units)
+        known = dict(self.model.named_modules())
+        groups = tuple(
+            paths
+            for paths in map(self.workload.modules_of, self.workload.crossbar_units)
+            if all(path in known for path in paths)  # no bare parameters
+        )
         everything = tuple(path for group in groups for path in group)
         epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")
         job = self._job(self.pretrained.weights, everything, epochs, seed, "one-shot training")
@@ -311,6 +324,7 @@ class HatOracle:
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
         trained = self.trained(candidate, training, seed)
+        shared_s = self.shared_training(seed).training_s if training == "one_shot" else 0.0
         examples = self._examples(part)
         started = perf_counter()
         samples = measure(
@@ -330,6 +344,7 @@ class HatOracle:
             baseline=baseline,
             training_s=trained.training_s,
             evaluation_s=perf_counter() - started,
+            shared_s=shared_s,
             note=trained.note,
             n_examples=len(examples),
         )
