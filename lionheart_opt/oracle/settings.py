@@ -70,7 +70,7 @@ class OracleSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    engine: EngineName = "aihwkit"
+    engine: EngineName = "fast"
     """What simulates analog layers."""
     rpu_config: str = "lionheart"
     """A built-in name, or `package.module:factory`, which returns a `TorchInferenceRPUConfig`."""
