@@ -51,16 +51,14 @@ class Probing:
     training: Training
     pairs: bool = False
 
-    def candidates(self, problem: Problem) -> list[list[Candidate]]:
-        """Units alone, then pairs if they are wanted."""
-        mappings = [[problem.all_digital.move(*move) for move in moves(problem)]]
-        if self.pairs:
-            mappings.append([_both(problem, *pair) for pair in neighbours(problem)])
-        return [[Candidate(one, training=self.training) for one in batch] for batch in mappings]
-
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
         """Two batches at most; `rng` is not used."""
-        yield from self.candidates(problem)
+        yield self._candidates([problem.all_digital.move(*move) for move in moves(problem)])
+        if self.pairs:
+            yield self._candidates([_both(problem, *pair) for pair in neighbours(problem)])
+
+    def _candidates(self, mappings: list[Mapping]) -> list[Candidate]:
+        return [Candidate(one, training=self.training) for one in mappings]
 
 
 def moves(space: Space) -> list[tuple[str, str]]:
@@ -209,9 +207,8 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Study:
     """
     problem = _question(file.problem)
     record = Record.open(problem, _name(training), file.storage, _specification(file, training))
-    probing = Probing(training, pairs)
-    count = sum(map(len, probing.candidates(problem)))
-    return Study(record, probing, seed=0, budget=Budget(trials=count))
+    count = len(moves(problem)) + (len(neighbours(problem)) if pairs else 0)
+    return Study(record, Probing(training, pairs), seed=0, budget=Budget(trials=count))
 
 
 def read_profile(record: Record, training: Training, oracle: object) -> Profile:
