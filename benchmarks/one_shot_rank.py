@@ -1,0 +1,142 @@
+"""How well cheap training ranks mappings: one-shot, short and no training against full HAT.
+
+    python benchmarks/one_shot_rank.py STUDY --mappings 10
+
+A random sample of a study's mappings is priced with every training level, with the same programming
+draws. Printed for each level: Spearman's rank correlation with the drops after full training, mean
+and mean absolute gap to them in points, and what a mapping costs. Answers are kept in the study's
+storage: run again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from scipy.stats import spearmanr
+
+from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
+from lionheart_opt.problem import Problem
+from lionheart_opt.progress import Watch
+from lionheart_opt.protocols import Accuracy, Search
+from lionheart_opt.record import Record
+from lionheart_opt.report import drop_of
+from lionheart_opt.space import random_unseen, size
+from lionheart_opt.study import Budget, Study
+from lionheart_opt.studyfile import StudyFile
+
+QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Prices random mappings with every training level; the first mappings are those of any sample.
+
+    Args:
+        mappings: how many.
+    """
+
+    mappings: int
+
+    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+        """One mapping a batch, so that more mappings can be added to a record."""
+        seen = {problem.all_digital}
+        for _ in range(min(self.mappings, size(problem) - 1)):
+            mapping = random_unseen(problem, rng, seen)
+            seen.add(mapping)
+            yield [Candidate(mapping, training=training) for training in TRAININGS]
+
+
+def measure(file: StudyFile, mappings: int, draws: int, seed: int) -> Study:
+    """Run or resume the sample of a study; every candidate gets the same number of draws."""
+    limit = replace(file.problem.accuracy_limit, quantile=None, draws=(draws,))
+    problem = replace(
+        file.problem,
+        oracle=file.oracle,
+        objectives=("drop",),
+        accuracy_limit=limit,
+        cost_limits={},
+    )
+    kept = {"model", "data", "oracle", "seed"}
+    specification: dict[str, Any] = {
+        **json.loads(file.table.model_dump_json(include=kept)),
+        "workload": file.workload.digest,
+        "system": file.system.digest,
+        "times_s": list(limit.times_s),
+    }
+    name = f"one-shot-rank/seed{seed}/draws{draws}"
+    record = Record.open(problem, name, file.storage, specification)
+    budget = Budget(trials=mappings * len(TRAININGS))
+    study = Study(record, Sample(mappings), seed, budget)
+    with Watch(file.oracle) as watch:
+        watch.ended(study.run(watch.start(study)))
+    return study
+
+
+def rows(study: Study, mappings: int) -> list[dict[str, Any]]:
+    """One row a training level: drops against those of full training, and seconds a mapping."""
+    drops: dict[Training, dict[Mapping, float]] = {training: {} for training in TRAININGS}
+    answers: dict[Training, list[Accuracy]] = {training: [] for training in TRAININGS}
+    for one in study.record.evaluations()[: mappings * len(TRAININGS)]:
+        drop, training = drop_of(study.problem, one), one.candidate.training
+        if drop is not None and one.accuracy is not None and training is not None:
+            drops[training][one.mapping] = drop
+            answers[training].append(one.accuracy)
+    full = np.array(list(drops["full"].values()))
+    return [
+        {
+            "training": training,
+            "mappings": len(full),
+            "rank_correlation": float(spearmanr(list(found.values()), full).statistic),
+            "mean_gap": float(np.mean(gaps)),
+            "mean_absolute_gap": float(np.mean(np.abs(gaps))),
+            "mean_drop": float(np.mean(list(found.values()))),
+            "training_s": float(np.mean([one.training_s for one in answers[training]])),
+            "shared_s": max(one.shared_s for one in answers[training]),
+        }
+        for training, found in drops.items()
+        if len(gaps := np.array([found[mapping] - drops["full"][mapping] for mapping in found]))
+    ]
+
+
+def show(found: Sequence[dict[str, Any]]) -> None:
+    print(
+        f"{'training':10}{'rank corr.':>11}{'mean drop':>11}{'mean gap':>10}{'mean |gap|':>12}"
+        f"{'s a mapping':>13}{'s once':>9}"
+    )
+    for row in found:
+        print(
+            f"{row['training']:10}{row['rank_correlation']:11.2f}{100 * row['mean_drop']:11.2f}"
+            f"{100 * row['mean_gap']:+10.2f}{100 * row['mean_absolute_gap']:12.2f}"
+            f"{row['training_s']:13.1f}{row['shared_s']:9.1f}"
+        )
+    print(f"{found[0]['mappings']} random mappings; drops and gaps in points of top-1")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("study", nargs="?", type=Path, default=QUICKSTART)
+    parser.add_argument("--mappings", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=10, help="programming draws of each")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = measure(StudyFile.load(options.study), options.mappings, options.draws, options.seed)
+    found = rows(study, options.mappings)
+    if options.json:
+        print(json.dumps(found, indent=2))
+    else:
+        show(found)
+
+
+if __name__ == "__main__":
+    main()
