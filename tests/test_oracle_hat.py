@@ -348,8 +348,10 @@ def test_one_shot_with_batch_norm_of_each_mapping(oracle: HatOracle, folder: Pat
 NORM_STATISTICS = {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"}
 
 
-def test_divergence_is_told_with_the_samples(folder: Path) -> None:
-    wild = SETTINGS.model_copy(update={"hat": HatRecipe(learning_rate=1e30, short_epochs=1)})
+@pytest.mark.parametrize("engine", ["aihwkit", "fast"])
+def test_divergence_is_told_with_the_samples(folder: Path, engine: str) -> None:
+    hat = HatRecipe(learning_rate=1e30, short_epochs=1)
+    wild = SETTINGS.model_copy(update={"hat": hat, "engine": engine})
     answer = small_oracle(folder, wild).accuracy(ALL, fidelity("short"), 0)
     assert "diverged" in answer.note
     assert np.all(np.isfinite(answer.samples))
@@ -385,7 +387,8 @@ def test_progress_is_reported_with_the_time_left(tmp_path: Path) -> None:
 def test_verified_on_another_engine(folder: Path) -> None:
     with pytest.raises(InputError, match="verify_on"):
         small_oracle(folder).verified_accuracy(ALL, fidelity(), 0)
-    oracle = small_oracle(folder, SETTINGS.model_copy(update={"verify_on": "aihwkit"}))
+    same = {"engine": "aihwkit", "verify_on": "aihwkit"}
+    oracle = small_oracle(folder, SETTINGS.model_copy(update=same))
     checks = oracle.final_checks(ALL, fidelity("short"), 0)
     expected = oracle.accuracy(ALL, fidelity("short"), 0).samples
     np.testing.assert_array_equal(checks["validation on aihwkit"].samples, expected)

@@ -49,7 +49,7 @@ from lionheart_opt.oracle.fast_simd import (
 )
 
 
-@njit
+@njit(error_model="numpy")
 def outer(a: Any, stride: Any, g: Any, g_stride: Any, n: Any, to: Any, at: Any, depth: Any) -> None:
     """Add `a` (n x depth) transposed times `g` (n x PANEL) to the panel of `to` at `at`."""
     k = 0
@@ -94,19 +94,19 @@ def outer(a: Any, stride: Any, g: Any, g_stride: Any, n: Any, to: Any, at: Any, 
         store(to, row + LANES, c01)
 
 
-@njit
+@njit(error_model="numpy")
 def panels_of(n: Any) -> Any:
     """How many panels hold n numbers."""
     return (n + PANEL - 1) // PANEL
 
 
-@njit
+@njit(error_model="numpy")
 def is_at(a: Any, at: Any, value: Any) -> Any:
     """Where eight numbers have that magnitude."""
     return equal(magnitude(load(a, at)), value)
 
 
-@njit
+@njit(error_model="numpy")
 def where_largest(a: Any, at: Any, n: Any, most: Any, order: Any, first: Any) -> Any:
     """Number of the input of that magnitude; of several, the first one in the weight matrix."""
     found = -1
@@ -124,7 +124,7 @@ def where_largest(a: Any, at: Any, n: Any, most: Any, order: Any, first: Any) ->
     return found
 
 
-@njit
+@njit(error_model="numpy")
 def fetch(source: Any, at: Any, stride: Any, n: Any, count: Any, panel: Any) -> None:
     """Copy n rows of up to PANEL numbers, `stride` apart, to `panel`; the rest of it becomes 0."""
     zero = splat(float32(0.0))
@@ -142,7 +142,7 @@ def fetch(source: Any, at: Any, stride: Any, n: Any, count: Any, panel: Any) -> 
         at += stride
 
 
-@njit
+@njit(error_model="numpy")
 def read_out_gradients(
     dy: Any,
     z: Any,
@@ -188,7 +188,7 @@ def read_out_gradients(
         store(dgain, PANEL * panel + half, gained)
 
 
-@njit
+@njit(error_model="numpy")
 def input_gradients(v: Any, x: Any, at: Any, n: Any, scale: Any, most: Any, levels: Any) -> Any:
     """Clear `v[at:at + n]` where the DAC clipped; returns the sum of v x.
 
@@ -218,7 +218,7 @@ def input_gradients(v: Any, x: Any, at: Any, n: Any, scale: Any, most: Any, leve
     return total(products)
 
 
-@njit
+@njit(error_model="numpy")
 def scatter(
     v: Any, at: Any, factor: Any, runs: Any, first: Any, last: Any, dx: Any, start: Any
 ) -> None:
@@ -235,7 +235,7 @@ def scatter(
         at += n
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def backward(
     x: Any,
     layout: Any,

@@ -80,7 +80,7 @@ class Levels(NamedTuple):
     retry_limit: np.float32
 
 
-@njit
+@njit(error_model="numpy")
 def round_to(x: Any, step: Any, inverse: Any) -> Any:
     """Nearest multiple of a step, divided as exactly as by a division (Markstein, 1990)."""
     quotient = multiply(x, inverse)
@@ -88,19 +88,19 @@ def round_to(x: Any, step: Any, inverse: Any) -> Any:
     return multiply(nearest(fma(rest, inverse, quotient)), step)
 
 
-@njit
+@njit(error_model="numpy")
 def clip(x: Any, bound: Any) -> Any:
     """Limit to a bound and its negative; what is not a number stays so."""
     return minimum(bound, maximum(negative(bound), x))
 
 
-@njit
+@njit(error_model="numpy")
 def whole(n: Any) -> Any:
     """The least whole number of vectors that holds n numbers, in numbers."""
     return (n + LANES - 1) // LANES * LANES
 
 
-@njit
+@njit(error_model="numpy")
 def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
     """Indices of the first inputs of n rows."""
     image, position = divmod(row, len(layout.starts))
@@ -111,7 +111,7 @@ def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
             image, position = image + 1, 0
 
 
-@njit
+@njit(error_model="numpy")
 def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any) -> Any:
     """Copy one row's inputs of a tile to `a[at:]`, padded with zeros to whole vectors.
 
@@ -137,7 +137,7 @@ def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any
     return max(largest(most), most_of_rest)
 
 
-@njit
+@njit(error_model="numpy")
 def row_scale(most: Any, factor: Any, levels: Any) -> Any:
     """What a row is multiplied with, from its largest magnitude."""
     if levels.scale_limit > 0 and most > levels.scale_limit:
@@ -147,7 +147,7 @@ def row_scale(most: Any, factor: Any, levels: Any) -> Any:
     return float32(float32(1.0) / most) / factor
 
 
-@njit
+@njit(error_model="numpy")
 def digitise(x: Any, first: Any, n: Any, scale: Any, levels: Any, a: Any) -> None:
     """Scale, round and clip `x[first:first + n]` to the same place in `a`; n is whole vectors."""
     factor, bound = splat(scale), splat(levels.input_bound)
@@ -160,7 +160,7 @@ def digitise(x: Any, first: Any, n: Any, scale: Any, levels: Any, a: Any) -> Non
             store(a, i, clip(multiply(load(x, i), factor), bound))
 
 
-@njit
+@njit(error_model="numpy")
 def product(a: Any, stride: Any, b: Any, at: Any, depth: Any, c: Any, to: Any, step: Any) -> None:
     """ROWS rows of `a`, `stride` apart and `depth` long, times the panel of `b` at `at`.
 
@@ -202,7 +202,7 @@ def product(a: Any, stride: Any, b: Any, at: Any, depth: Any, c: Any, to: Any, s
         to += step
 
 
-@njit
+@njit(error_model="numpy")
 def read_out(c: Any, n: Any, keys: Any, panel: Any, noise: Any, levels: Any) -> Any:
     """Add noise to a panel of n rows and round it, in place.
 
@@ -226,7 +226,7 @@ def read_out(c: Any, n: Any, keys: Any, panel: Any, noise: Any, levels: Any) -> 
     return largest(most)
 
 
-@njit
+@njit(error_model="numpy")
 def accumulate(
     c: Any,
     n: Any,
@@ -255,7 +255,7 @@ def accumulate(
         at += stride
 
 
-@njit
+@njit(error_model="numpy")
 def keep(c: Any, n: Any, count: Any, kept: Any, at: Any, stride: Any) -> None:
     """Copy a panel of n rows to `kept[at:]`."""
     for i in range(n):
@@ -263,7 +263,7 @@ def keep(c: Any, n: Any, count: Any, kept: Any, at: Any, stride: Any) -> None:
             put(kept, at + i * stride + o, get(c, PANEL * i + o))
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def forward(
     x: Any,
     layout: Any,

@@ -29,7 +29,7 @@ from lionheart_opt.oracle.fast_simd import (
 )
 
 
-@njit
+@njit(error_model="numpy")
 def stream(key: Any, number: Any) -> Any:
     """Two 32-bit keys for the numbered stream of a 64-bit key (finaliser of SplitMix64)."""
     x = key + (uint64(number) + uint64(1)) * uint64(0x9E3779B97F4A7C15)
@@ -39,7 +39,7 @@ def stream(key: Any, number: Any) -> Any:
     return uint32(x & uint64(0xFFFFFFFF)), uint32(x >> uint64(32))
 
 
-@njit
+@njit(error_model="numpy")
 def normal_pair(counter: Any, key0: Any, key1: Any) -> Any:
     """Two vectors of standard normal numbers for a vector of counters (Box and Muller, 1958).
 
