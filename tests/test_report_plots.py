@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lionheart_opt import plots, report
-from lionheart_opt.protocols import oracle_seconds
+from lionheart_opt.protocols import Accuracy, oracle_seconds
 from lionheart_opt.record import Record
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.testing import brute_force, tiny_problem
@@ -160,3 +160,66 @@ def test_a_search_is_charged_with_a_shared_training_once():
     run = report.Run(label="x", seed=0, problem=problem, evaluations=[shared, shared])
     seconds, _ = report.hypervolume_history(run)
     assert seconds[-1] == run.oracle_s == pytest.approx(2 * one.oracle_s + 500)
+
+
+def drifting(problem, times_s, n_draws=40):
+    """A run whose incumbent, all-analog, loses more the later it is."""
+    rng = np.random.default_rng(0)
+    drops = 0.002 * np.arange(len(times_s)) + 0.001 * rng.normal(size=(n_draws, len(times_s)))
+    samples = Accuracy(samples=0.9 - drops, times_s=times_s, baseline=0.9)
+    found = problem.evaluation(problem.pretrained(problem.all_analog), samples)
+    return report.Run(label="x", seed=0, problem=problem, evaluations=[found])
+
+
+def test_drift_shows_quantile_bands_from_a_second_to_a_year():
+    times_s = (0.0, 1.0, 3600.0, 86_400.0, 31_536_000.0)
+    one = drifting(tiny_problem(), times_s)
+    [info] = plots.drift_info([one])
+    assert info.times_s.tolist() == list(times_s[1:]), "a logarithmic axis has no zero"
+    drops = 100 * (0.9 - one.best.accuracy.samples[:, 1:])
+    assert info.drop == pytest.approx(drops.mean(axis=0))
+    for band, quantile in zip(info.bands, (0.05, 0.25, 0.75, 0.95), strict=True):
+        assert band == pytest.approx(np.quantile(drops, quantile, axis=0))
+    [axes] = plots.drift_figure([one]).axes
+    low, high = axes.get_xlim()
+    shown = [
+        label.get_text()
+        for label, at in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True)
+        if low <= at <= high
+    ]
+    assert shown == ["1 s", "1 min", "1 h", "1 day", "1 month", "1 year"]
+    assert axes.get_xscale() == "log" and len(axes.collections) == 2
+
+
+def test_the_line_of_a_quantile_limit_is_the_quantile():
+    problem = tiny_problem()
+    limit = replace(problem.accuracy_limit, quantile=0.8, draws=(40,))
+    one = drifting(replace(problem, accuracy_limit=limit), (1.0, 86_400.0))
+    [info] = plots.drift_info([one])
+    drops = 100 * (0.9 - one.best.accuracy.samples)
+    assert info.drop == pytest.approx(np.sort(drops, axis=0)[31])
+
+
+def test_compare_says_whether_strategies_differ_in_drop_beyond_chance():
+    problem = tiny_problem(max_drop=0.5)
+    fast = run("fast", Fixed("all-analog"), problem=problem)
+    same = run("same", Fixed("all-analog"), problem=problem)
+    careful = run("careful", Fixed("all-digital"), problem=problem)
+    rows = {row["strategy"]: row for row in report.compare_rows([fast, same, careful])}
+    assert rows["fast"]["drop_above_best"] is rows["same"]["drop_above_best"] is None
+    low, high = rows["careful"]["drop_above_best"]["interval"]
+    assert low < high < 0, "all-digital surely drops less than the fastest mapping"
+    elsewhere = run("elsewhere", Fixed("all-digital"), problem=replace(problem))
+    assert report.compare_rows([fast, elsewhere])[1]["drop_above_best"] is None
+
+
+def test_the_draws_that_decisions_took_are_counted():
+    problem = tiny_problem()
+    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    Study(record, Random(), 0, Budget(trials=8)).run()
+    taken = [trial.user_attrs["draws"] for trial in record.study.trials]
+    assert taken == [len(one.accuracy.samples) for one in record.evaluations()]
+    assert set(taken) <= set(problem.accuracy_limit.draws)
+    one = report.Run(label="x", seed=0, problem=problem, evaluations=record.evaluations())
+    assert report.median_draws([one]) == np.median(taken)
+    assert report.median_draws([replace(one, evaluations=[])]) is None
