@@ -141,7 +141,7 @@ def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_configurations_by_name() -> None:
     assert rpu_digest(rpu_config("lionheart")) == rpu_digest(rpu_config("lionheart"))
-    assert rpu_digest(rpu_config("test_oracle_settings:quiet")) != rpu_digest(lionheart())
+    assert rpu_digest(rpu_config("test_oracle_hat:quiet")) != rpu_digest(lionheart())
     noisier = lionheart()
     noisier.noise_model.read_noise_scale = 2.0
     assert rpu_digest(noisier) != rpu_digest(lionheart())
@@ -164,7 +164,7 @@ def lost_scales() -> Any:
     ("name", "message"),
     [
         ("lionhart", "did you mean 'lionheart'"),
-        ("test_oracle_settings:fidelity", "not an aihwkit TorchInferenceRPUConfig"),
+        ("oracle_setup:small_network", "not an aihwkit TorchInferenceRPUConfig"),
         ("test_oracle_settings:analog_bias", "[Bb]ias"),
         ("test_oracle_settings:lost_scales", "learn_out_scaling"),
         ("no_such_module:config", "no module"),
