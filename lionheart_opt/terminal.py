@@ -244,7 +244,7 @@ def print_compare(rows: Sequence[dict[str, Any]]) -> None:
         drop = points(row["drop"])
         if row["drop_above_best"] is not None:
             least, most = row["drop_above_best"]["interval"]
-            drop += f"\nbest {points(least)} to {points(most)}"
+            drop += f"\nvs best {points(least)} to {points(most)}"
         low, high = row["hypervolume_quartiles"]
         band = f" ({low:.3f}-{high:.3f})" if row["seeds"] > 1 else ""
         table.add_row(
@@ -265,7 +265,7 @@ def print_compare(rows: Sequence[dict[str, Any]]) -> None:
     out.print(
         "Medians over seeds of each search's incumbent (the fastest mapping that surely keeps the "
         "limit). Drop: on validation data; "
-        "best +0.1 to +0.3: in the same draws, the strategy's incumbent drops by that much more than "
+        "vs best +0.1 to +0.3: in the same draws, the strategy's incumbent drops by that much more than "
         "the best of all does (95 % confidence). Checks: the same mapping on test data with fresh "
         "draws. Hypervolume: share of the box "
         f"between (all-digital's time, {100 * report.REFERENCE_DROP:g} points) and (0, 0) that the "

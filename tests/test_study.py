@@ -183,6 +183,15 @@ def test_a_record_of_another_question_is_refused_and_left_alone(sqlite):
     assert kept == {"oracle": {"times_s": [1.0]}, "seed": 0}
 
 
+def test_a_setting_that_came_later_and_is_not_used_is_no_other_question(sqlite):
+    storage = open_storage(sqlite)
+    problem = tiny_problem()
+    Record.open(problem, "s", storage, {"limits": {"max_drop": 0.1}})
+    Record.open(problem, "s", storage, {"limits": {"max_drop": 0.1, "quantile": None}})
+    with pytest.raises(InputError, match=r"limits\.quantile: recorded None, now 0\.9"):
+        Record.open(problem, "s", storage, {"limits": {"max_drop": 0.1, "quantile": 0.9}})
+
+
 def test_two_drivers_of_one_search_are_refused(sqlite):
     first = study(sqlite, "random", 3)
     first.record.study.set_user_attr(
