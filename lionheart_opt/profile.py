@@ -306,9 +306,9 @@ def _recorded(file: StudyFile, training: Training) -> list[tuple[Candidate, Accu
     problem = _question(file.problem)
     try:
         record = Record.existing(problem, _name(training), file.storage, specification)
+        evaluations = record.evaluations() if record else []
     except InputError:  # a profile of another question answers nothing here
         return []
-    evaluations = record.evaluations() if record else []
     return [(one.candidate, one.accuracy) for one in evaluations if one.accuracy is not None]
 
 

@@ -25,7 +25,7 @@ def profile_figure(profile: Profile) -> Figure:
 
     units = list(dict.fromkeys(one.unit for one in profile.sensitivities))
     targets = list(dict.fromkeys(one.target for one in profile.sensitivities))
-    figure, (bars, ranks) = new_figures(2, 1, 2.6 + 0.34 * len(units), 4.6)
+    figure, (bars, ranks) = new_figures(2, 1, 2.8 + 0.34 * len(units), 4.6)
     width = 0.8 / max(len(targets), 1)
     for k, target in enumerate(targets):
         found = [one for one in profile.sensitivities if one.target == target]
@@ -40,7 +40,10 @@ def profile_figure(profile: Profile) -> Figure:
             label=target,
         )
     bars.axhline(0, color="black", linewidth=0.8)
-    bars.set_ylabel("drop of the unit alone (points)")
+    bars.set_ylabel("drop (points)")
+    bars.set_title(
+        f"one unit analog at a time: mean and deviation over {profile.n_draws} draws", fontsize=8
+    )
     bars.set_xticks(range(len(units)), [""] * len(units))
     bars.set_xlim(-0.6, len(units) - 0.4)
     if len(targets) > 1:
@@ -52,7 +55,11 @@ def profile_figure(profile: Profile) -> Figure:
         order = rankdata([values[unit] for unit in measured])
         row[[units.index(unit) for unit in measured]] = order
     ranks.imshow(grid, cmap="Blues", aspect="auto", vmin=0, vmax=max(len(measured), 1))
+    ranks.set_title("rank among the units (dark: most)", fontsize=8)
     ranks.grid(visible=False)
+    ranks.set_yticks(np.arange(1, len(rows)) - 0.5, minor=True)
+    ranks.grid(which="minor", color="white", linewidth=1.5, alpha=1)
+    ranks.tick_params(which="minor", length=0)
     ranks.set_xticks(range(len(units)), units, rotation=60, ha="right", fontsize=7)
     ranks.set_yticks(range(len(rows)), _labels(profile), fontsize=7)
     ranks.set_xlim(-0.6, len(units) - 0.4)
