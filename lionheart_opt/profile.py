@@ -15,7 +15,7 @@ from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Accuracy, Fidelity, Search, oracle_seconds
 from lionheart_opt.record import Record
-from lionheart_opt.space import Space
+from lionheart_opt.space import Space, analog_moves
 from lionheart_opt.storage import storage_exists
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.workload import INPUT
@@ -53,23 +53,12 @@ class Probing:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
         """Two batches at most; `rng` is not used."""
-        yield self._candidates([problem.all_digital.move(*move) for move in moves(problem)])
+        yield self._candidates([problem.all_digital.move(*move) for move in analog_moves(problem)])
         if self.pairs:
             yield self._candidates([_both(problem, *pair) for pair in neighbours(problem)])
 
     def _candidates(self, mappings: list[Mapping]) -> list[Candidate]:
         return [Candidate(one, training=self.training) for one in mappings]
-
-
-def moves(space: Space) -> list[tuple[str, str]]:
-    """(unit, analog target) for every unit and each analog target that can run it."""
-    analog = space.system.analog_targets
-    return [
-        (unit.name, target)
-        for unit in space.units
-        for target in space.choices[unit.name]
-        if target in analog
-    ]
 
 
 def neighbours(space: Space) -> list[tuple[str, str]]:
@@ -207,7 +196,7 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Study:
     """
     problem = _question(file.problem)
     record = Record.open(problem, _name(training), file.storage, _specification(file, training))
-    count = len(moves(problem)) + (len(neighbours(problem)) if pairs else 0)
+    count = len(analog_moves(problem)) + (len(neighbours(problem)) if pairs else 0)
     return Study(record, Probing(training, pairs), seed=0, budget=Budget(trials=count))
 
 
@@ -225,7 +214,7 @@ def read_profile(record: Record, training: Training, oracle: object) -> Profile:
     known = {one.mapping: one.accuracy for one in evaluations if one.accuracy is not None}
     drops = {mapping: accuracy.drops_at(time_s) for mapping, accuracy in known.items()}
     sensitivities = []
-    for unit, target in moves(problem):
+    for unit, target in analog_moves(problem):
         found = drops.get(problem.all_digital.move(unit, target))
         mean, deviation = (None, None) if found is None else _moments(found)
         sensitivities.append(Sensitivity(unit=unit, target=target, drop=mean, deviation=deviation))
@@ -258,7 +247,7 @@ def read_profile(record: Record, training: Training, oracle: object) -> Profile:
 
 def _proxies(record: Record, oracle: object) -> dict[str, dict[str, float]]:
     workload = record.problem.workload
-    units = list(dict.fromkeys(unit for unit, _ in moves(record.problem)))
+    units = list(dict.fromkeys(unit for unit, _ in analog_moves(record.problem)))
     macs = {unit: float(workload.unit_macs(workload.unit(unit))) for unit in units}
     kept: dict[str, dict[str, float]] | None = record.study.user_attrs.get(ATTRIBUTE)
     if kept is None:

@@ -113,6 +113,17 @@ def by_macs_descending(workload: Workload, units: Sequence[Unit]) -> list[Unit]:
     return sorted(units, key=workload.unit_macs, reverse=True)
 
 
+def analog_moves(space: Space) -> list[tuple[str, str]]:
+    """(unit, analog target) for every unit and each analog target that can run it, in execution order."""
+    analog = space.system.analog_targets
+    return [
+        (unit.name, target)
+        for unit in space.units
+        for target in space.choices[unit.name]
+        if target in analog
+    ]
+
+
 def size(space: Space) -> int:
     """Number of mappings."""
     return prod(len(space.choices[unit.name]) for unit in space.units)

@@ -11,6 +11,7 @@ import numpy as np
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation, Search
+from lionheart_opt.space import analog_moves
 from strategies.pricing import price
 
 #: (unit, target)
@@ -79,17 +80,6 @@ def _first_of_each_unit(moves: list[Move]) -> list[Move]:
     for unit, target in moves:
         first.setdefault(unit, target)
     return list(first.items())
-
-
-def analog_moves(problem: Problem) -> list[Move]:
-    """Every move of a unit to an analog target, in execution order."""
-    analog = problem.system.analog_targets
-    return [
-        (unit.name, target)
-        for unit in problem.units
-        for target in problem.choices[unit.name]
-        if target in analog
-    ]
 
 
 def trained(problem: Problem, candidate: Candidate, training: Training) -> Candidate:

@@ -14,7 +14,6 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.profile import (
     Probing,
-    moves,
     neighbours,
     profile_search,
     rank_correlation,
@@ -23,7 +22,7 @@ from lionheart_opt.profile import (
 from lionheart_opt.profile_plot import profile_figure
 from lionheart_opt.protocols import Evaluation, Fidelity
 from lionheart_opt.record import Record
-from lionheart_opt.space import Space
+from lionheart_opt.space import Space, analog_moves
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.studyfile import StudyFile
 from lionheart_opt.synthetic import convolutional_workload
@@ -117,7 +116,7 @@ def test_drops_and_deviations_are_those_of_the_oracles_draws():
 def test_every_analog_target_of_a_unit_is_measured():
     problem = tiny_problem(targets=("cpu", "tile", "sram", "npu"))
     found = [(one.unit, one.target) for one in tiny_profile(problem).sensitivities]
-    assert found == moves(problem)
+    assert found == analog_moves(problem)
     assert {target for _, target in found} == {"tile", "sram"}
 
 
