@@ -34,7 +34,7 @@ batch_size = 16
 epochs = 1
 batch_size = 16
 [limits]
-max_drop = 0.3
+max_drop = 0.9
 draws = [2, 3]
 [budget]
 trials = 3
@@ -251,8 +251,8 @@ WRONG = {
     "no such module": ("own_plugins:network", "no_such:network", ["no_such"]),
     "no such factory": ("own_plugins:network", "own_plugins:netwrok", ["netwrok", "network"]),
     "wrong type": ("trials = 3", 'trials = "three"', ["budget.trials", "three", "integer"]),
-    "a wrong unit": ("max_drop = 0.3", "max_drop = 30", ["max_drop", "30"]),
-    "below zero": ("max_drop = 0.3", "max_drop = -0.1", ["max_drop", "-0.1"]),
+    "a wrong unit": ("max_drop = 0.9", "max_drop = 30", ["max_drop", "30"]),
+    "below zero": ("max_drop = 0.9", "max_drop = -0.1", ["max_drop", "-0.1"]),
     "time not measured": ("[limits]", "[limits]\ntime_s = 7.0", ["time_s", "7"]),
     "unknown objective": ("[model]", 'objectives = ["speed"]\n[model]'.replace("[model]", "")
                           + "[model]", ["objectives", "speed", "latency_s"]),
@@ -290,7 +290,7 @@ def test_what_no_tile_can_hold_is_said_and_can_be_kept_on_the_host(tmp_path):
     assert code == 2 and "attention.in_proj" in err and "digital = [" in err
     units = ["attention.in_proj", "attention.out_proj"]
     pinned = text.replace("[model]", f"digital = {json.dumps(units)}\n[model]", 1)
-    pinned = pinned.replace("trials = 3", "trials = 1").replace("max_drop = 0.3", "max_drop = 1.0")
+    pinned = pinned.replace("trials = 3", "trials = 1").replace("max_drop = 0.9", "max_drop = 1.0")
     folder = make_study(tmp_path / "pinned", pinned)
     assert call("run", folder, "--only", "mac_greedy")[0] == 0
     [row] = rows("show", folder)
@@ -303,11 +303,11 @@ def test_a_study_changed_since_its_record_is_refused(recorded, tmp_path):
     folder = tmp_path / "changed"
     shutil.copytree(recorded, folder)
     text = (folder / "study.toml").read_text()
-    (folder / "study.toml").write_text(text.replace("max_drop = 0.3", "max_drop = 0.2"))
+    (folder / "study.toml").write_text(text.replace("max_drop = 0.9", "max_drop = 0.2"))
     database = (folder / "study.db").read_bytes()
     for verb in ("run", "show"):
         code, _, err = call(verb, folder)
-        assert code == 2 and "max_drop: recorded 0.3, now 0.2" in err
+        assert code == 2 and "max_drop: recorded 0.9, now 0.2" in err
     assert (folder / "study.db").read_bytes() == database
     (folder / "study.toml").write_text(text.replace("trials = 3", "trials = 4"))
     assert call("show", folder)[0] == 0, "a larger budget is no other question"
