@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -373,6 +374,9 @@ def _say_written(paths: list[Path]) -> None:
 
 def main() -> None:
     """Entry point of `lionheart-opt`: bad input is one line on standard error and exit code 2."""
+    # Threads that spin while they wait make small networks crawl where the cores are shared with
+    # anything else; OpenMP reads this when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.path.insert(0, "")  # as `python -m` does: `module:attr` may lie in the working folder
     try:
         app()
