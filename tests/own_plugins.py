@@ -1,11 +1,14 @@
 """What a user would write: a network, data, hardware and a strategy of one's own."""
 
+import os
+import time
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from lionheart_opt.datasets import Dataset
+from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.splits import Examples
 
@@ -41,6 +44,21 @@ def data(n: int = 240) -> Dataset:
         n_classes=3,
         provenance="made up",
     )
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The usual oracle, which takes $PATIENCE_S longer for every answer: time to be interrupted."""
+
+    oracle: HatOracle
+
+    @classmethod
+    def from_study(cls, context, settings):
+        return cls(HatOracle.from_study(context, settings))
+
+    def accuracy(self, candidate, fidelity, seed):
+        time.sleep(float(os.environ.get("PATIENCE_S", "0")))
+        return self.oracle.accuracy(candidate, fidelity, seed)
 
 
 def noisy_tiles():

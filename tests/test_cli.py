@@ -92,7 +92,12 @@ def call(*arguments: object) -> tuple[int, str, str]:
 
 
 def in_a_process(*arguments: object, **options) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parent),
+        "OMP_NUM_THREADS": "1",
+        "PATIENCE_S": "1",
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "lionheart_opt.cli", *map(str, arguments)],
         env=environment,
@@ -223,7 +228,8 @@ def test_optunas_tools_open_the_record(recorded):
 
 
 def test_ctrl_c_loses_nothing_and_says_how_to_resume(recorded, tmp_path):
-    folder = make_study(tmp_path / "stopped")
+    text = STUDY.replace("[oracle]", '[oracle]\nkind = "own_plugins:Patient"', 1)
+    folder = make_study(tmp_path / "stopped", text)
     process = in_a_process("run", folder)
     deadline = time.monotonic() + 120
     while not list(folder.glob("artifacts/*.pt")):  # in the middle of training something
