@@ -99,7 +99,7 @@ def test_training_with_dynamic_scaling(path: str, case: Any, config: Any) -> Non
 
 @FEW
 @given(layers(), configurations(dynamic=False))
-def test_training_with_static_and_learned_input_ranges(case: Any, config: Any) -> None:
+def test_training_with_static_and_learned_input_ranges(path: str, case: Any, config: Any) -> None:
     compare_training(*case, config)
 
 
@@ -113,7 +113,7 @@ def test_evaluation_with_dynamic_scaling(path: str, case: Any, config: Any) -> N
 
 @FEW
 @given(layers(), configurations(dynamic=False))
-def test_evaluation_with_static_and_learned_input_ranges(case: Any, config: Any) -> None:
+def test_evaluation_with_static_and_learned_input_ranges(path: str, case: Any, config: Any) -> None:
     layer, x = case
     reference, fast = programmed(layer, config)
     assert_close(outputs(fast, x), outputs(reference, x))

@@ -8,6 +8,9 @@ fixed factor). Rounding passes gradients through, clipping stops them, and s dep
     dL/dx    = v + (dL/dm) sign(x) at the largest input,   v = w' (gain dL/dy)
     dL/dm    = (sum(gain dL/dy z) / s - sum(v x)) / m
     dL/dgain = sum over rows of dL/dy z / s
+
+With a static scale, s = 1 / f; where inputs are clipped at a range r and divided by it, dL/dx = v / r,
+and the gradient of r needs some sums over rows.
 """
 
 from __future__ import annotations
@@ -22,10 +25,10 @@ from lionheart_opt.oracle.fast_kernels import (
     ROWS,
     begin,
     clip,
+    dac_levels,
     digitise,
     gather,
     product,
-    round_to,
     row_scale,
     whole,
 )
@@ -189,7 +192,9 @@ def read_out_gradients(
 
 
 @njit(error_model="numpy")
-def input_gradients(v: Any, x: Any, at: Any, n: Any, scale: Any, most: Any, levels: Any) -> Any:
+def input_gradients(
+    v: Any, x: Any, at: Any, n: Any, limit: Any, scale: Any, most: Any, levels: Any
+) -> Any:
     """Clear `v[at:at + n]` where the DAC clipped; returns the sum of v x.
 
     Args:
@@ -197,25 +202,45 @@ def input_gradients(v: Any, x: Any, at: Any, n: Any, scale: Any, most: Any, leve
         x: its inputs.
         at: first of them.
         n: how many, whole vectors.
+        limit: where inputs are clipped, or 0.
         scale: of the row.
         most: largest magnitude of its inputs.
         levels: of the converters.
     """
-    step, inverse = splat(levels.input_step), splat(levels.input_inverse)
-    factor, bound = splat(scale), splat(levels.input_bound)
-    highest = multiply(splat(most), factor)
-    if levels.input_step > 0:
-        highest = round_to(highest, step, inverse)
-    if largest(highest) > levels.input_bound:
+    if largest(dac_levels(splat(most), limit, scale, levels)) > levels.input_bound:
+        bound = splat(levels.input_bound)
         for i in range(at, at + n, LANES):
-            level = multiply(load(x, i), factor)
-            if levels.input_step > 0:
-                level = round_to(level, step, inverse)
+            level = dac_levels(load(x, i), limit, scale, levels)
             store(v, i, within(level, bound, load(v, i)))
     products = splat(float32(0.0))
     for i in range(at, at + n, LANES):
         products = fma(load(v, i), load(x, i), products)
     return total(products)
+
+
+@njit(error_model="numpy")
+def range_gradients(v: Any, x: Any, at: Any, n: Any, limit: Any, sums: Any) -> None:
+    """From gradients of clipped and divided inputs to those of the inputs, in place.
+
+    Args:
+        v: gradients of a row's inputs.
+        x: its inputs.
+        at: first of them.
+        n: how many.
+        limit: where inputs are clipped.
+        sums: added to: negative gradients where inputs are at the upper end, positive ones at the
+            lower end, gradients times clipped inputs, and the number of inputs between the ends.
+    """
+    for i in range(at, at + n):
+        slope, value = v[i] / limit, min(max(x[i], -limit), limit)
+        if value >= limit:
+            sums[0] += min(slope, float32(0.0))
+        elif value <= -limit:
+            sums[1] += max(slope, float32(0.0))
+        else:
+            sums[3] += 1
+        sums[2] += slope * value
+        v[i] = slope if abs(x[i]) <= limit else float32(0.0)
 
 
 @njit(error_model="numpy")
@@ -244,6 +269,7 @@ def backward(
     transposed: Any,
     transposed_at: Any,
     gain: Any,
+    ranges: Any,
     factors: Any,
     kept: Any,
     dy: Any,
@@ -253,8 +279,9 @@ def backward(
     dweights: Any,
     dgain: Any,
     dx: Any,
+    range_sums: Any,
 ) -> None:
-    """Gradients from some rows of a layer, added to `dweights`, `dgain` and `dx`.
+    """Gradients from some rows of a layer, added to the last four arguments.
 
     Args:
         x: input feature maps with their padding.
@@ -264,6 +291,7 @@ def backward(
         transposed: weights packed for the product with output gradients.
         transposed_at: index in `transposed` of each tile's weights, shape of `factors`.
         gain: digital factor of each output, packed like panels.
+        ranges: where each tile clips its inputs, same shape; 0 is nowhere.
         factors: as the forward pass left them.
         kept: as the forward pass left it.
         dy: gradient of the outputs, shape (n_rows, n_outputs).
@@ -273,6 +301,7 @@ def backward(
         dweights: packed.
         dgain: packed like panels.
         dx: gradient of `x`.
+        range_sums: of `range_gradients` for each tile, shape (n_input_ranges, n_output_ranges, 4).
     """
     widest = deepest = 0
     for t in range(len(layout.tiles)):
@@ -300,19 +329,19 @@ def backward(
             stride = panels_of(depth) * PANEL
             for i in range(n):
                 most[i] = gather(x, begins[i], layout.runs, first_run, last_run, raw, i * stride)
-            factor = float32(0.0)  # of what is in `a`
+            factor = limit = float32(0.0)  # of what is in `a`
             panel = first_panel
             while panel < last_panel:
                 u = layout.panels[panel, 0]
                 behind = panel
                 while behind < last_panel and layout.panels[behind, 0] == u:
                     behind += 1
-                if factors[t, u] != factor and factors[t, u] > 0:
-                    factor = factors[t, u]
+                if factors[t, u] > 0 and (factors[t, u] != factor or ranges[t, u] != limit):
+                    factor, limit = factors[t, u], ranges[t, u]
                     for i in range(n):
                         scales[i] = row_scale(most[i], factor, levels)
                         backs[i] = levels.output_scale / scales[i]
-                        digitise(raw, i * stride, whole(depth), scales[i], levels, a)
+                        digitise(raw, i * stride, whole(depth), limit, scales[i], levels, a)
                 if factors[t, u] > 0:
                     sums[:] = 0
                     breadth = (behind - panel) * PANEL
@@ -343,14 +372,17 @@ def backward(
                         for i in range(n):
                             first = i * stride
                             vx = input_gradients(
-                                v, raw, first, whole(depth), scales[i], most[i], levels
+                                v, raw, first, whole(depth), limit, scales[i], most[i], levels
                             )
                             limited = 0 < levels.scale_limit < most[i]
-                            if most[i] > 0 and not limited:
+                            if limit > 0:
+                                range_gradients(v, raw, first, depth, limit, range_sums[t, u])
+                            elif levels.dynamic and most[i] > 0 and not limited:
                                 zy = total(load(sums, i * LANES)) / scales[i]
                                 k = where_largest(raw, first, depth, most[i], order, first_column)
                                 dm = (zy - vx) / most[i]
-                                v[first + k] += dm if raw[first + k] > 0 else -dm
+                                if k >= 0:  # not among numbers that are none
+                                    v[first + k] += dm if raw[first + k] > 0 else -dm
                             scatter(
                                 v,
                                 first,

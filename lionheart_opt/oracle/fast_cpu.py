@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from lionheart_opt.oracle.fast_backward import backward
 from lionheart_opt.oracle.fast_kernels import Layout, Levels, forward
 from lionheart_opt.oracle.fast_layout import Packing, pack, unpack
+from lionheart_opt.oracle.fast_mvm import Products
 from lionheart_opt.oracle.fast_noise import tile_keys
-from lionheart_opt.oracle.fast_tiles import Converters, Tiling, Window
 
 #: Pieces of a layer's work for each thread: enough to even out what else the machine does.
 PIECES = 4
@@ -30,7 +30,27 @@ class Packed:
     gain: np.ndarray
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Inputs of one pass.
+
+    Args:
+        x: padded feature maps, channels last, or vectors; flat.
+        layout: of the layer for inputs of that size.
+        ranges: where each tile clips its inputs, shape (n_input_ranges, n_output_ranges), or zeros.
+    """
+
+    x: np.ndarray
+    layout: Layout
+    ranges: np.ndarray
+
+    @property
+    def number(self) -> int:
+        """How many rows."""
+        return len(self.x) // self.layout.image_size * len(self.layout.starts)
+
+
+@dataclass(frozen=True, eq=False)
 class Pass:
     """What a forward pass leaves for the backward pass.
 
@@ -48,30 +68,25 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class CpuProducts:
-    """`Products` whose input vectors are scaled dynamically, in single precision on the CPU.
+    """`Products` in single precision on the CPU."""
 
-    Args:
-        tiling: of the weight matrix.
-        converters: of every tile.
-        window: None for a linear layer.
-    """
-
-    tiling: Tiling
-    converters: Converters
-    window: Window | None
+    products: Products
+    _layouts: dict[tuple[int, int], Layout] = field(default_factory=dict)
 
     @cached_property
     def packing(self) -> Packing:
         """Of the weights."""
-        kernel = (1, 1) if self.window is None else self.window.kernel
-        return Packing.of(self.tiling, kernel[0] * kernel[1])
+        window = self.products.window
+        area = 1 if window is None else window.kernel[0] * window.kernel[1]
+        return Packing.of(self.products.tiling, area)
 
     @cached_property
     def levels(self) -> Levels:
         """Of the converters."""
-        c = self.converters
+        c = self.products.converters
         step, output_step = np.float32(c.input_step), np.float32(c.output_step)
         return Levels(
+            dynamic=c.dynamic,
             scale_limit=np.float32(c.scale_limit),
             input_step=step,
             input_inverse=np.float32(1) / step if step > 0 else step,
@@ -86,19 +101,16 @@ class CpuProducts:
 
     @cached_property
     def _noise(self) -> np.ndarray:
-        exists = self.packing.outputs < len(self.tiling.inputs) * self.tiling.outputs[-1][1]
-        noise: np.ndarray = (exists * self.converters.output_noise).float().numpy()
+        """Standard deviation of each output's noise, packed like panels."""
+        tiling = self.products.tiling
+        exists = self.packing.outputs < len(tiling.inputs) * tiling.outputs[-1][1]
+        noise: np.ndarray = (exists * self.products.converters.output_noise).float().numpy()
         return noise
 
     def pack(self, weight: torch.Tensor, gain: torch.Tensor) -> Packed:
-        """Weights and factors for the kernels.
-
-        Args:
-            weight: shape (n_outputs, n_inputs), in units of the largest conductance.
-            gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
-        """
-        packing = self.packing
-        return Packed(pack(weight, packing.weights), pack(gain, packing.outputs))
+        """Weights and factors for the kernels; see `__call__`."""
+        gain = self._with_ranges(gain)
+        return Packed(pack(weight, self.packing.weights), pack(gain, self.packing.outputs))
 
     def __call__(
         self,
@@ -122,46 +134,53 @@ class CpuProducts:
         Returns:
             Shape (..., n_outputs), or feature maps (n, n_outputs, height, width).
         """
-        if self.window is not None:
-            x = x.contiguous(memory_format=torch.channels_last)
-            if any(self.window.padding):
-                x = F.pad(x, self.window.padding, mode=self.window.padding_mode)
+        window, ranges = self.products.window, self.products.ranges
+        if window is not None:
+            x = window.pad(x.contiguous(memory_format=torch.channels_last))
+        values = None
+        if ranges is not None:
+            ranges.initialise(x, window)
+            values = ranges.values
         if bias is None:
             bias = gain.new_zeros(gain.shape[1])
         packed = packed or self.pack(weight, gain)
         apply: Any = _Rows.apply
-        return cast(torch.Tensor, apply(x, weight, gain, bias, self, packed, noise))
+        gain = self._with_ranges(gain)
+        return cast(torch.Tensor, apply(x, weight, gain, bias, values, self, packed, noise))
 
-    def rows(self, x: torch.Tensor) -> tuple[np.ndarray, Layout, int]:
-        """Padded inputs as a flat array, their layout, and the number of rows."""
-        if self.window is None:
-            layout = self._layout(1, 1)
-            return _flat(x), layout, x.numel() // layout.image_size
-        layout = self._layout(x.shape[2], x.shape[3])
-        return _flat(x.permute(0, 2, 3, 1)), layout, len(x) * len(layout.starts)
+    def _with_ranges(self, gain: torch.Tensor) -> torch.Tensor:
+        """Inputs are divided by their range; outputs are multiplied by it."""
+        ranges = self.products.ranges
+        if ranges is None:
+            return gain
+        widths = [end - start for start, end in self.products.tiling.outputs]
+        return gain * ranges.values.repeat_interleave(torch.tensor(widths), dim=1)
 
-    def _layout(self, height: int, width: int) -> Layout:
-        return _layout(self.packing, self.window, height, width)
+    def rows(self, x: torch.Tensor) -> Rows:
+        """Of padded inputs."""
+        window, ranges = self.products.window, self.products.ranges
+        size = (1, 1) if window is None else (x.shape[2], x.shape[3])
+        if size not in self._layouts:
+            self._layouts[size] = self.packing.layout(window, *size)
+        shape = self.packing.transposed_at.shape
+        return Rows(
+            _flat(x if window is None else x.permute(0, 2, 3, 1)),
+            self._layouts[size],
+            np.zeros(shape, np.float32) if ranges is None else ranges.values.detach().numpy(),
+        )
 
     def forward(
-        self,
-        x: np.ndarray,
-        layout: Layout,
-        n_rows: int,
-        packed: Packed,
-        bias: np.ndarray,
-        noise: tuple[int, int],
-        keep: bool,
+        self, rows: Rows, packed: Packed, bias: np.ndarray, noise: tuple[int, int], keep: bool
     ) -> Pass:
         """All rows, again with half the scale where an output clips."""
-        shape = len(self.tiling.inputs), len(self.tiling.outputs)
+        numbers = rows.number * rows.layout.n_outputs
         done = Pass(
-            factors=np.ones(shape, np.float32),
-            kept=np.empty(shape[0] * n_rows * layout.n_outputs * keep, np.float32),
-            y=np.empty(n_rows * layout.n_outputs, np.float32),
+            factors=np.ones_like(rows.ranges),
+            kept=np.empty(len(rows.ranges) * numbers * keep, np.float32),
+            y=np.empty(numbers, np.float32),
         )
         while True:
-            clipped, seen = self._try(x, layout, n_rows, packed, bias, noise, done)
+            clipped, seen = self._try(rows, packed, bias, noise, done)
             unseen = ~seen & done.factors.any(axis=1)
             if clipped.any():
                 done.factors[clipped] *= 2
@@ -171,14 +190,7 @@ class CpuProducts:
                 return done
 
     def _try(
-        self,
-        x: np.ndarray,
-        layout: Layout,
-        n_rows: int,
-        packed: Packed,
-        bias: np.ndarray,
-        noise: tuple[int, int],
-        done: Pass,
+        self, rows: Rows, packed: Packed, bias: np.ndarray, noise: tuple[int, int], done: Pass
     ) -> tuple[np.ndarray, np.ndarray]:
         """One attempt: which tiles clip and must not, and which ranges of inputs are not all 0."""
         keys, offset = tile_keys(noise[0], done.factors), np.uint64(noise[1])
@@ -187,13 +199,14 @@ class CpuProducts:
 
         def piece(first: int, last: int) -> None:
             forward(
-                x,
-                layout,
+                rows.x,
+                rows.layout,
                 self.levels,
                 packed.weights,
                 self._noise,
                 packed.gain,
                 bias,
+                rows.ranges,
                 done.factors,
                 keys,
                 offset,
@@ -205,34 +218,35 @@ class CpuProducts:
                 done.y,
             )
 
-        _in_threads(piece, n_rows, 1)
+        _in_threads(piece, rows.number, 1)
         return clipped != 0, seen != 0
 
     def backward(
         self,
-        x: np.ndarray,
-        layout: Layout,
+        rows: Rows,
         weight: torch.Tensor,
         packed: Packed,
         done: Pass,
         dy: np.ndarray,
         needs_dx: bool,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Gradients of packed weights, packed factors and inputs."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Gradients of packed weights, packed factors and inputs, and sums for input ranges."""
         packing = self.packing
         transposed = pack(weight, packing.transposed)
-        dx = np.zeros(len(x) if needs_dx else 0, np.float32)
+        dx = np.zeros(len(rows.x) if needs_dx else 0, np.float32)
 
-        def piece(first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        def piece(first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             dweights, dgain = np.zeros_like(packed.weights), np.zeros_like(packed.gain)
+            range_sums = np.zeros((*rows.ranges.shape, 4))
             backward(
-                x,
-                layout,
+                rows.x,
+                rows.layout,
                 self.levels,
                 packing.columns,
                 transposed,
                 packing.transposed_at,
                 packed.gain,
+                rows.ranges,
                 done.factors,
                 done.kept,
                 dy,
@@ -242,12 +256,13 @@ class CpuProducts:
                 dweights,
                 dgain,
                 dx,
+                range_sums,
             )
-            return dweights, dgain
+            return dweights, dgain, range_sums
 
-        pieces = _in_threads(piece, len(dy) // layout.n_outputs, len(layout.starts))
-        dweights, dgain = (sum(parts[1:], start=parts[0]) for parts in zip(*pieces, strict=True))
-        return dweights, dgain, dx
+        pieces = _in_threads(piece, rows.number, len(rows.layout.starts))
+        sums = [sum(parts[1:], start=parts[0]) for parts in zip(*pieces, strict=True)]
+        return sums[0], sums[1], dx, sums[2]
 
 
 class _Rows(torch.autograd.Function):
@@ -260,45 +275,52 @@ class _Rows(torch.autograd.Function):
         weight: torch.Tensor,
         gain: torch.Tensor,
         bias: torch.Tensor,
+        values: torch.Tensor | None,  # noqa: ARG004  in the graph for its gradient
         products: CpuProducts,
         packed: Packed,
         noise: tuple[int, int],
     ) -> torch.Tensor:
-        inputs, layout, n_rows = products.rows(x)
+        rows = products.rows(x)
         keep = any(ctx.needs_input_grad)
-        done = products.forward(inputs, layout, n_rows, packed, bias.detach().numpy(), noise, keep)
+        done = products.forward(rows, packed, bias.detach().numpy(), noise, keep)
         if keep:
             ctx.save_for_backward(x, weight, gain)
             ctx.state = products, packed, done
         y = torch.from_numpy(done.y)
-        if products.window is None:
-            return y.view(*x.shape[:-1], layout.n_outputs)
-        size = products.window.output_size(x.shape[2], x.shape[3])
-        return y.view(len(x), *size, layout.n_outputs).permute(0, 3, 1, 2)
+        window = products.products.window
+        if window is None:
+            return y.view(*x.shape[:-1], len(weight))
+        size = window.output_size(x.shape[2], x.shape[3])
+        return y.view(len(x), *size, len(weight)).permute(0, 3, 1, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, gain = ctx.saved_tensors
         products, packed, done = ctx.state
-        dy = gradients[0] if products.window is None else gradients[0].permute(0, 2, 3, 1)
-        inputs, layout, _ = products.rows(x)
-        dweights, dgain, dx = products.backward(
-            inputs, layout, weight, packed, done, _flat(dy), ctx.needs_input_grad[0]
+        maps, ranges = products.products.window is not None, products.products.ranges
+        dy = gradients[0].permute(0, 2, 3, 1) if maps else gradients[0]
+        rows = products.rows(x)
+        learned = ctx.needs_input_grad[4]
+        needs_dx = ctx.needs_input_grad[0] or learned
+        dweights, dgain, dx, sums = products.backward(
+            rows, weight, packed, done, _flat(dy), needs_dx
         )
-        packing = products.packing
-        x_gradient = None
+        x_gradient = values_gradient = None
         if ctx.needs_input_grad[0]:
-            x_gradient = torch.from_numpy(dx)
-            if products.window is None:
-                x_gradient = x_gradient.view(x.shape)
-            else:
-                n, channels, height, width = x.shape
-                x_gradient = x_gradient.view(n, height, width, channels).permute(0, 3, 1, 2)
+            shape = x.permute(0, 2, 3, 1).shape if maps else x.shape
+            x_gradient = torch.from_numpy(dx).view(shape)
+            x_gradient = x_gradient.permute(0, 3, 1, 2) if maps else x_gradient
+        if learned:
+            widths = [[end - start] for start, end in products.products.tiling.inputs]
+            sums[..., :3] *= products.products.converters.output_scale
+            n_inputs = torch.tensor(widths) * rows.number
+            values_gradient = ranges.gradient(torch.from_numpy(sums).float(), n_inputs)
         return (
             x_gradient,
-            unpack(dweights, packing.weights, weight),
-            unpack(dgain, packing.outputs, gain),
-            dy.reshape(-1, layout.n_outputs).sum(0),
+            unpack(dweights, products.packing.weights, weight),
+            unpack(dgain, products.packing.outputs, gain),
+            dy.reshape(-1, len(weight)).sum(0),
+            values_gradient,
             None,
             None,
             None,
@@ -310,13 +332,8 @@ def _flat(x: torch.Tensor) -> np.ndarray:
     return numbers
 
 
-@lru_cache(maxsize=1024)
-def _layout(packing: Packing, window: Window | None, height: int, width: int) -> Layout:
-    return packing.layout(window, height, width)
-
-
 @lru_cache(maxsize=1)
-def _pool(n_threads: int) -> ThreadPoolExecutor:
+def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001  a fork has no threads
     return ThreadPoolExecutor(n_threads)
 
 
@@ -330,4 +347,4 @@ def _in_threads(piece: Callable[[int, int], _Result], n: int, unit: int) -> list
         return [piece(0, n)]
     size = -(-n // (n_threads * PIECES * unit)) * unit
     ranges = [(first, min(first + size, n)) for first in range(0, n, size)]
-    return list(_pool(n_threads).map(lambda each: piece(*each), ranges))
+    return list(_pool(n_threads, os.getpid()).map(lambda each: piece(*each), ranges))

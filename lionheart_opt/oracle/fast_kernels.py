@@ -68,6 +68,7 @@ class Layout(NamedTuple):
 class Levels(NamedTuple):
     """`Converters` for kernels: single precision, with inverses; a step of 0 does not round."""
 
+    dynamic: bool
     scale_limit: np.float32
     input_step: np.float32
     input_inverse: np.float32
@@ -81,11 +82,16 @@ class Levels(NamedTuple):
 
 
 @njit(error_model="numpy")
-def round_to(x: Any, step: Any, inverse: Any) -> Any:
-    """Nearest multiple of a step, divided as exactly as by a division (Markstein, 1990)."""
+def divide(x: Any, divisor: Any, inverse: Any) -> Any:
+    """Quotient, as exact as by a division (Markstein, 1990)."""
     quotient = multiply(x, inverse)
-    rest = fma(negative(quotient), step, x)
-    return multiply(nearest(fma(rest, inverse, quotient)), step)
+    return fma(fma(negative(quotient), divisor, x), inverse, quotient)
+
+
+@njit(error_model="numpy")
+def round_to(x: Any, step: Any, inverse: Any) -> Any:
+    """Nearest multiple of a step."""
+    return multiply(nearest(divide(x, step, inverse)), step)
 
 
 @njit(error_model="numpy")
@@ -140,6 +146,8 @@ def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any
 @njit(error_model="numpy")
 def row_scale(most: Any, factor: Any, levels: Any) -> Any:
     """What a row is multiplied with, from its largest magnitude."""
+    if not levels.dynamic:
+        return float32(1.0) / factor
     if levels.scale_limit > 0 and most > levels.scale_limit:
         most = levels.scale_limit
     if most <= 0:
@@ -148,16 +156,29 @@ def row_scale(most: Any, factor: Any, levels: Any) -> Any:
 
 
 @njit(error_model="numpy")
-def digitise(x: Any, first: Any, n: Any, scale: Any, levels: Any, a: Any) -> None:
-    """Scale, round and clip `x[first:first + n]` to the same place in `a`; n is whole vectors."""
-    factor, bound = splat(scale), splat(levels.input_bound)
-    step, inverse = splat(levels.input_step), splat(levels.input_inverse)
+def dac_levels(x: Any, limit: Any, scale: Any, levels: Any) -> Any:
+    """What the DAC makes of inputs, before it clips.
+
+    Args:
+        x: inputs.
+        limit: they are clipped there and divided by it; 0 does neither.
+        scale: of the row.
+        levels: of the converters.
+    """
+    if limit > 0:
+        x = divide(clip(x, splat(limit)), splat(limit), splat(float32(1.0) / limit))
+    x = multiply(x, splat(scale))
     if levels.input_step > 0:
-        for i in range(first, first + n, LANES):
-            store(a, i, clip(round_to(multiply(load(x, i), factor), step, inverse), bound))
-    else:
-        for i in range(first, first + n, LANES):
-            store(a, i, clip(multiply(load(x, i), factor), bound))
+        x = round_to(x, splat(levels.input_step), splat(levels.input_inverse))
+    return x
+
+
+@njit(error_model="numpy")
+def digitise(x: Any, first: Any, n: Any, limit: Any, scale: Any, levels: Any, a: Any) -> None:
+    """Put what the DAC makes of `x[first:first + n]` to the same place in `a`; n is whole vectors."""
+    bound = splat(levels.input_bound)
+    for i in range(first, first + n, LANES):
+        store(a, i, clip(dac_levels(load(x, i), limit, scale, levels), bound))
 
 
 @njit(error_model="numpy")
@@ -272,6 +293,7 @@ def forward(
     noise: Any,
     gain: Any,
     bias: Any,
+    ranges: Any,
     factors: Any,
     keys: Any,
     offset: Any,
@@ -293,8 +315,9 @@ def forward(
             output.
         gain: digital factor of each output, packed like panels.
         bias: shape (n_outputs,).
-        factors: extra divisor of each tile's inputs, shape (n_input_ranges, n_output_ranges); 0 leaves
-            the tiles out.
+        ranges: where each tile clips its inputs, shape (n_input_ranges, n_output_ranges); 0 is
+            nowhere.
+        factors: extra divisor of each tile's inputs, same shape; 0 leaves the tiles out.
         keys: of each tile's noise, same shape, uint64.
         offset: number of the first row in the noise's streams.
         first_row: to compute.
@@ -325,20 +348,20 @@ def forward(
         for t in range(len(layout.tiles)):
             first_run, last_run, depth, first_panel, last_panel = layout.tiles[t]
             stride = whole(depth)
-            factor = float32(0.0)  # of what is in `a`
+            factor = limit = float32(0.0)  # of what is in `a`
             tile = -1
             for panel in range(first_panel, last_panel):
                 u, output, count, at = layout.panels[panel]
                 if factors[t, u] == 0:
                     continue
-                if factors[t, u] != factor:
-                    factor = factors[t, u]
+                if factors[t, u] != factor or ranges[t, u] != limit:
+                    factor, limit = factors[t, u], ranges[t, u]
                     for i in range(n):
                         most = gather(x, begins[i], layout.runs, first_run, last_run, a, i * stride)
-                        if most > 0:
+                        if most > 0 or not levels.dynamic:
                             seen[t] = 1
                         scale = row_scale(most, factor, levels)
-                        digitise(a, i * stride, stride, scale, levels, a)
+                        digitise(a, i * stride, stride, limit, scale, levels, a)
                         scales[i] = levels.output_scale / scale
                 if u != tile:
                     tile = u

@@ -207,15 +207,12 @@ class FastLayer(nn.Module):
 
     def _kernels(self, x: torch.Tensor) -> CpuProducts | None:
         """What computes on this input if it is not plain torch operations."""
-        p = self.products
-        if x.device.type != "cpu" or x.dtype != torch.float32 or not p.converters.dynamic:
-            return None
-        if p.ranges is not None or not _numba_works():
+        if x.device.type != "cpu" or x.dtype != torch.float32 or not _numba_works():
             return None
         if self._cpu is None:
             from lionheart_opt.oracle.fast_cpu import CpuProducts
 
-            self._cpu = CpuProducts(p.tiling, p.converters, p.window)
+            self._cpu = CpuProducts(self.products)
         return self._cpu
 
     def _modified(self) -> tuple[torch.Tensor, torch.Tensor]:

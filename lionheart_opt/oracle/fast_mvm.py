@@ -52,12 +52,15 @@ class Products:
         Returns:
             Shape (..., n_outputs), or feature maps (n, n_outputs, height, width).
         """
-        window = self.window
-        vectors = self.converters.dynamic or (self.ranges is not None and self.ranges.needs_vectors)
+        window, ranges = self.window, self.ranges
+        padded = x if window is None else window.pad(x)
+        if ranges is not None:
+            ranges.initialise(padded, window)
         if window is None:
-            return self._sum(x, weight, gain, generator, None)
-        padded = F.pad(x, window.padding, mode=window.padding_mode) if any(window.padding) else x
-        if not vectors:
+            return self._sum(padded, weight, gain, generator, None)
+        # the gradient of a learned range depends on input vectors, not on feature maps
+        learning = ranges is not None and ranges.training and ranges.settings.learn_input_range
+        if not self.converters.dynamic and not learning:
             return self._sum(padded, weight, gain, generator, window)
         rows = F.unfold(padded, window.kernel, dilation=window.dilation, stride=window.stride)
         y = self._sum(rows.transpose(1, 2), weight, gain, generator, None).transpose(1, 2)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import torch
 from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
 from torch import nn
+from torch.nn import functional as F
 
 
 def _split(size: int, most: int) -> tuple[tuple[int, int], ...]:
@@ -142,6 +144,10 @@ class Window:
             padding_mode="constant" if module.padding_mode == "zeros" else module.padding_mode,
         )
 
+    def pad(self, x: torch.Tensor) -> torch.Tensor:
+        """Feature maps (n, channels, height, width) with the padding around them."""
+        return F.pad(x, self.padding, mode=self.padding_mode) if any(self.padding) else x
+
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the output for an input of that size, padding included."""
         rows, columns = (
@@ -151,3 +157,27 @@ class Window:
             )
         )
         return rows, columns
+
+    def slices(self, x: torch.Tensor, columns: tuple[int, int]) -> list[torch.Tensor]:
+        """What some columns of the weight matrix see, for each position in the kernel that they have.
+
+        Args:
+            x: padded feature maps, shape (n, channels, height, width).
+            columns: first one, and the one behind the last.
+
+        Returns:
+            Views of the same kind of shape.
+        """
+        height, width = self.output_size(x.shape[2], x.shape[3])
+        area = self.kernel[0] * self.kernel[1]
+        views = []
+        for position in range(area):
+            # a column is a channel times the area plus a position
+            channels = slice(*(-(-(column - position) // area) for column in columns))
+            y = position // self.kernel[1] * self.dilation[0]
+            x0 = position % self.kernel[1] * self.dilation[1]
+            rows = slice(y, y + (height - 1) * self.stride[0] + 1, self.stride[0])
+            views.append(
+                x[:, channels, rows, x0 : x0 + (width - 1) * self.stride[1] + 1 : self.stride[1]]
+            )
+        return [view for view in views if view.numel()]
