@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from lionheart_opt.oracle.fast_backward import backward
 from lionheart_opt.oracle.fast_kernels import Layout, Levels, forward
 from lionheart_opt.oracle.fast_layout import Packing, pack, unpack
 from lionheart_opt.oracle.fast_mvm import Products
-from lionheart_opt.oracle.fast_noise import tile_keys
 
 #: Pieces of a layer's work for each thread: enough to even out what else the machine does.
 PIECES = 4
+
+#: Least work of a piece, in multiply-accumulate operations: about ten times what a thread costs.
+PIECE_MACS = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +196,7 @@ class CpuProducts:
         self, rows: Rows, packed: Packed, bias: np.ndarray, noise: tuple[int, int], done: Pass
     ) -> tuple[np.ndarray, np.ndarray]:
         """One attempt: which tiles clip and must not, and which ranges of inputs are not all 0."""
-        keys, offset = tile_keys(noise[0], done.factors), np.uint64(noise[1])
+        key, offset = (np.uint64(number % 2**64) for number in noise)
         clipped = np.zeros(done.factors.shape, np.int64)
         seen = np.zeros(len(clipped), np.int64)
 
@@ -208,7 +211,7 @@ class CpuProducts:
                 bias,
                 rows.ranges,
                 done.factors,
-                keys,
+                key,
                 offset,
                 first,
                 last,
@@ -218,7 +221,7 @@ class CpuProducts:
                 done.y,
             )
 
-        _in_threads(piece, rows.number, 1)
+        _in_threads(piece, rows.number, 1, len(packed.weights))
         return clipped != 0, seen != 0
 
     def backward(
@@ -260,7 +263,8 @@ class CpuProducts:
             )
             return dweights, dgain, range_sums
 
-        pieces = _in_threads(piece, rows.number, len(rows.layout.starts))
+        unit = len(rows.layout.starts)
+        pieces = _in_threads(piece, rows.number, unit, len(packed.weights))
         sums = [sum(parts[1:], start=parts[0]) for parts in zip(*pieces, strict=True)]
         return sums[0], sums[1], dx, sums[2]
 
@@ -340,11 +344,36 @@ def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001  
 _Result = TypeVar("_Result")
 
 
-def _in_threads(piece: Callable[[int, int], _Result], n: int, unit: int) -> list[_Result]:
-    """Results of `piece(first, last)` for ranges that cover `range(n)`, each of whole units."""
+def _in_threads(
+    piece: Callable[[int, int], _Result], n: int, unit: int, macs: int
+) -> list[_Result]:
+    """Results of `piece(first, last)` for ranges that cover `range(n)`, in order.
+
+    Args:
+        piece: releases the interpreter lock.
+        n: rows.
+        unit: ranges begin at multiples of it.
+        macs: of one row; a range has at least `PIECE_MACS`.
+    """
     n_threads = torch.get_num_threads()
-    if n_threads == 1 or n <= unit:
-        return [piece(0, n)]
-    size = -(-n // (n_threads * PIECES * unit)) * unit
-    ranges = [(first, min(first + size, n)) for first in range(0, n, size)]
-    return list(_pool(n_threads, os.getpid()).map(lambda each: piece(*each), ranges))
+    rows = max(-(-n // (n_threads * PIECES)), PIECE_MACS // macs, 1)
+    size = -(-rows // unit) * unit
+    ranges = [(first, min(first + size, n)) for first in range(0, n, size)] or [(0, 0)]
+    results: dict[int, _Result] = {}
+    left = deque(enumerate(ranges))
+
+    def work() -> None:
+        while left:
+            try:
+                number, (first, last) = left.popleft()
+            except IndexError:  # another thread was faster
+                return
+            results[number] = piece(first, last)
+
+    others = min(n_threads, len(ranges)) - 1
+    helpers = [_pool(n_threads, os.getpid()).submit(work) for _ in range(others)]
+    work()
+    for helper in helpers:
+        if not helper.cancel():
+            helper.result()
+    return [results[number] for number in range(len(ranges))]

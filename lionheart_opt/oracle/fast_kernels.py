@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float32, njit, uint32, uint64
 
-from lionheart_opt.oracle.fast_noise import normal_pair, stream
+from lionheart_opt.oracle.fast_noise import mix, normal_pair, stream
 from lionheart_opt.oracle.fast_simd import (
     LANES,
     add_words,
@@ -295,7 +295,7 @@ def forward(
     bias: Any,
     ranges: Any,
     factors: Any,
-    keys: Any,
+    key: Any,
     offset: Any,
     first_row: Any,
     last_row: Any,
@@ -318,7 +318,7 @@ def forward(
         ranges: where each tile clips its inputs, shape (n_input_ranges, n_output_ranges); 0 is
             nowhere.
         factors: extra divisor of each tile's inputs, same shape; 0 leaves the tiles out.
-        keys: of each tile's noise, same shape, uint64.
+        key: of the layer's noise, uint64.
         offset: number of the first row in the noise's streams.
         first_row: to compute.
         last_row: behind the last one.
@@ -365,9 +365,11 @@ def forward(
                         scales[i] = levels.output_scale / scale
                 if u != tile:
                     tile = u
+                    # a retry must not meet the noise that made it necessary
+                    tile_key = mix(mix(key, t * factors.shape[1] + u), factor)
                     for i in range(n):
                         number = offset + uint64(row + i)
-                        row_keys[i, 0], row_keys[i, 1] = stream(keys[t, u], number)
+                        row_keys[i, 0], row_keys[i, 1] = stream(tile_key, number)
                 product(a, stride, weights, at, depth, c, 0, PANEL)
                 most = read_out(c, n, row_keys, panel, noise, levels)
                 if most > levels.output_bound and factor <= levels.retry_limit:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numba import float32, njit, uint32, uint64
 
 from lionheart_opt.oracle.fast_simd import (
@@ -30,12 +29,18 @@ from lionheart_opt.oracle.fast_simd import (
 
 
 @njit(error_model="numpy")
-def stream(key: Any, number: Any) -> Any:
-    """Two 32-bit keys for the numbered stream of a 64-bit key (finaliser of SplitMix64)."""
+def mix(key: Any, number: Any) -> Any:
+    """A 64-bit key for each number (the finaliser of SplitMix64, Steele et al. 2014)."""
     x = key + (uint64(number) + uint64(1)) * uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> uint64(27))) * uint64(0x94D049BB133111EB)
-    x ^= x >> uint64(31)
+    return x ^ (x >> uint64(31))
+
+
+@njit(error_model="numpy")
+def stream(key: Any, number: Any) -> Any:
+    """Two 32-bit keys of a numbered stream."""
+    x = mix(key, number)
     return uint32(x & uint64(0xFFFFFFFF)), uint32(x >> uint64(32))
 
 
@@ -91,12 +96,3 @@ def normal_pair(counter: Any, key0: Any, key1: Any) -> Any:
     cosine = fma(cosine, s, splat(float32(-19.73897818)))
     cosine = fma(cosine, s, splat(float32(0.9999992)))
     return multiply(radius, cosine), multiply(multiply(radius, t), sine)
-
-
-def tile_keys(key: int, factors: np.ndarray) -> np.ndarray:
-    """A 64-bit key for each tile and what it is scaled with, from a layer's key."""
-    keys = np.zeros(factors.shape, np.uint64)
-    for number, factor in enumerate(factors.flat):
-        words = np.random.SeedSequence((key, number, int(factor))).generate_state(1, np.uint64)
-        keys.flat[number] = words[0]
-    return keys
