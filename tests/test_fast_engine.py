@@ -28,8 +28,8 @@ from torch.nn import functional as F
 
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine, AnalogModule
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.fast_engine import FastEngine, not_covered
-from lionheart_opt.oracle.fast_layers import FastLayer
+from lionheart_opt.oracle.fast.engine import FastEngine, not_covered
+from lionheart_opt.oracle.fast.layers import FastLayer
 from lionheart_opt.oracle.rpu import lionheart
 
 Change = Callable[[TorchInferenceRPUConfig], None]

@@ -11,9 +11,9 @@ from fast_setup import FAST, PATH, outputs, programmed
 from scipy import stats
 from torch import nn
 
-from lionheart_opt.oracle import fast_layers
-from lionheart_opt.oracle.fast_noise import normal_pair, stream
-from lionheart_opt.oracle.fast_simd import LANES, add_words, lane_numbers, splat_word, store
+from lionheart_opt.oracle.fast import layers as fast_layers
+from lionheart_opt.oracle.fast.noise import normal_pair, stream
+from lionheart_opt.oracle.fast.simd import LANES, add_words, lane_numbers, splat_word, store
 from lionheart_opt.oracle.rpu import lionheart
 
 numba = pytest.importorskip("numba")

@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from lionheart_opt.oracle import fast_layers
+from lionheart_opt.oracle.fast import layers as fast_layers
 from lionheart_opt.oracle.rpu import lionheart
 
 FEW = settings(

@@ -72,7 +72,7 @@ def engine(name: EngineName) -> Engine:
     """The engine of that name; what it needs is imported only now."""
     module, attr = {
         "aihwkit": ("aihwkit_engine", "AihwkitEngine"),
-        "fast": ("fast_engine", "FastEngine"),
+        "fast": ("fast.engine", "FastEngine"),
     }[name]
     found: Engine = getattr(import_module(f"lionheart_opt.oracle.{module}"), attr)()
     return found

@@ -1,0 +1,105 @@
+"""The fast engine: aihwkit's analog layers, computed with far fewer passes over memory."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from aihwkit.inference.compensation.base import BaseDriftCompensation
+from aihwkit.inference.compensation.drift import GlobalDriftCompensationWithExactReference
+from aihwkit.simulator.parameters.enums import (
+    AnalogMVType,
+    BoundManagementType,
+    NoiseManagementType,
+    WeightModifierType,
+)
+from aihwkit.simulator.parameters.io import IOParameters
+from aihwkit.simulator.parameters.runtime import RPUDataType
+from aihwkit.simulator.tiles.array import TileModuleArray
+from aihwkit.simulator.tiles.inference_torch import TorchInferenceTile
+from aihwkit.simulator.tiles.torch_tile import TorchSimulatorTile
+
+from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.fast.layers import FastLayer
+
+_log = logging.getLogger(__name__)
+
+
+class FastEngine(AihwkitEngine):
+    """`Engine` with the results of `AihwkitEngine`, several times faster.
+
+    Equal seeds give both engines the same hardware: programming, drift, read noise and compensation
+    are drawn by aihwkit's own classes in the same order. Output noise is another draw of the same
+    distribution. In evaluation it depends on the seeds of `drift` and on how many input vectors a
+    layer has seen since, neither on the size of batches nor on the number of threads (where an
+    output clips, though, bound management repeats the whole batch, as on aihwkit's torch tiles); in
+    training it follows torch's global generator.
+
+    Modules whose configuration is not covered become aihwkit's own, and the log says so.
+
+    Attributes:
+        fallen_back: module path -> what is not covered, of all networks made so far.
+    """
+
+    def __init__(self) -> None:
+        self.fallen_back: dict[str, str] = {}
+
+    def _module(self, path: str, module: Any, rpu_config: Any) -> Any:
+        reason = not_covered(rpu_config)
+        if not reason and module.weight.dtype != torch.float32:
+            reason = f"weights of {module.weight.dtype}"
+        if not reason:
+            return FastLayer(module, rpu_config)
+        if path not in self.fallen_back:
+            _log.warning("%s runs on aihwkit, the fast engine does not cover: %s", path, reason)
+        self.fallen_back[path] = reason
+        return super()._module(path, module, rpu_config)
+
+
+def not_covered(rpu_config: Any) -> str:
+    """The settings of a `TorchInferenceRPUConfig` that the fast engine leaves to aihwkit; or ''."""
+    io, modifier = rpu_config.forward, rpu_config.modifier
+    ranges = rpu_config.pre_post.input_range
+    dynamic = io.noise_management == NoiseManagementType.ABS_MAX
+    baseline = getattr(type(rpu_config.drift_compensation), "init_baseline", None)
+    refused = {
+        "simulator_tile_class": rpu_config.simulator_tile_class is not TorchSimulatorTile,
+        "tile_class": rpu_config.tile_class is not TorchInferenceTile,
+        "tile_array_class": rpu_config.tile_array_class is not TileModuleArray,
+        "forward": type(io) is not IOParameters,
+        "forward.is_perfect": io.is_perfect,
+        "forward.mv_type": io.mv_type != AnalogMVType.ONE_PASS,
+        "forward.noise_management": not dynamic and io.noise_management != NoiseManagementType.NONE,
+        "forward.bound_management": io.bound_management
+        not in {BoundManagementType.NONE, BoundManagementType.ITERATIVE},
+        "forward.inp_bound": io.inp_bound <= 0,
+        "forward.inp_noise": io.inp_noise > 0,
+        "forward.inp_sto_round": io.inp_sto_round,
+        "forward.inp_asymmetry": io.inp_asymmetry != 0,
+        "forward.out_bound": io.out_bound <= 0,
+        "forward.out_noise_std": io.out_noise_std > 0,
+        "forward.out_sto_round": io.out_sto_round,
+        "forward.out_asymmetry": io.out_asymmetry != 0,
+        "forward.w_noise": io.w_noise > 0,
+        "modifier.type": modifier.type
+        not in {
+            WeightModifierType.NONE,
+            WeightModifierType.COPY,
+            WeightModifierType.MULT_NORMAL,
+            WeightModifierType.ADD_NORMAL,
+        },
+        "modifier.per_batch_sample": modifier.per_batch_sample,
+        "mapping.digital_bias": not rpu_config.mapping.digital_bias,
+        "pre_post.input_range with forward.noise_management": ranges.enable and dynamic,
+        "pre_post.input_range.manage_output_clipping": ranges.enable
+        and ranges.manage_output_clipping,
+        "drift_compensation": rpu_config.drift_compensation is not None
+        and baseline
+        not in {
+            BaseDriftCompensation.init_baseline,
+            GlobalDriftCompensationWithExactReference.init_baseline,
+        },
+        "runtime.data_type": rpu_config.runtime.data_type != RPUDataType.FLOAT,
+    }
+    return ", ".join(name for name, yes in refused.items() if yes)

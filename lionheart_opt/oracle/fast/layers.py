@@ -1,0 +1,287 @@
+"""An analog layer of the fast engine: what is trained, what is programmed, its forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierType, WeightRemapType
+from torch import nn
+from torch.func import functional_call
+
+from lionheart_opt.oracle.engine import INPUT_RANGES
+from lionheart_opt.oracle.fast.mvm import Products
+from lionheart_opt.oracle.fast.physics import ProgrammedTile
+from lionheart_opt.oracle.fast.ranges import InputRanges
+from lionheart_opt.oracle.fast.tiles import Converters, Tiling, Window
+from lionheart_opt.oracle.seeds import seeded
+
+if TYPE_CHECKING:
+    from lionheart_opt.oracle.fast.cpu import CpuProducts, Packed
+
+
+class FastLayer(nn.Module):
+    """An analog `nn.Linear`, `nn.Conv1d` or `nn.Conv2d`.
+
+    Parameters are those of aihwkit's tiles, so that optimisers act alike: weights on the tiles' scale,
+    learned output scales, digital bias, learned input ranges.
+
+    Attributes:
+        weight: shape (n_outputs, n_inputs), in units of the largest conductance.
+        mapping_scales: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
+        out_scaling: learned factor, shape (n_input_ranges, n_outputs), or (n_input_ranges,
+            n_output_ranges) if there is one for each tile; None if there is none.
+        bias: shape (n_outputs,), or None.
+        ranges: of the inputs, or None.
+        ideal: compute as the floating-point module would, with the weights that are trained now.
+    """
+
+    mapping_scales: torch.Tensor
+
+    def __init__(self, module: nn.Linear | nn.Conv1d | nn.Conv2d, rpu_config: Any) -> None:
+        super().__init__()
+        mapping = rpu_config.mapping
+        weight = module.weight.detach().flatten(1).clone()
+        self.rpu_config = rpu_config
+        self.two_dimensional = isinstance(module, nn.Conv2d)
+        self.tiling = Tiling.of(mapping, *weight.shape)
+        n_in, n_out = len(self.tiling.inputs), len(self.tiling.outputs)
+        self.weight = nn.Parameter(weight)
+        self.register_buffer("mapping_scales", weight.new_ones(n_in, len(weight)))
+        self.out_scaling: nn.Parameter | None = None
+        if mapping.learn_out_scaling:
+            n_scales = len(weight) if mapping.out_scaling_columnwise else n_out
+            self.out_scaling = nn.Parameter(weight.new_ones(n_in, n_scales))
+        self.bias = None if module.bias is None else nn.Parameter(module.bias.detach().clone())
+        if mapping.weight_scaling_omega is not None and mapping.weight_scaling_omega > 0:
+            self._rescale(mapping.weight_scaling_columnwise, mapping.weight_scaling_omega)
+        self.ranges: InputRanges | None = None
+        if rpu_config.pre_post.input_range.enable:
+            saved = getattr(module, INPUT_RANGES, None)
+            ranges = InputRanges(rpu_config.pre_post.input_range, self.tiling, saved)
+            self.ranges = ranges.to(weight.device)
+        self.products = Products(
+            self.tiling,
+            Converters.of(rpu_config.forward),
+            None if isinstance(module, nn.Linear) else Window.of(module),
+            self.ranges,
+        )
+        self.ideal = False
+        self._original = [module]  # in a list: its parameters are not this layer's
+        self._shape = module.weight.shape
+        self._tiles: list[ProgrammedTile] = []
+        self._hardware: Hardware | None = None
+        self._cpu: CpuProducts | None = None
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Trained weight, bias and input ranges of the floating-point module; differentiable."""
+        tensors = {"weight": (self._weight() * self._spread(self._scales())).view(self._shape)}
+        if self.bias is not None:
+            tensors["bias"] = self.bias
+        if self.ranges is not None:
+            tensors[INPUT_RANGES] = self.ranges.saved()
+        return tensors
+
+    def restore(self) -> None:
+        """Forget the hardware, before the weights change."""
+        self._tiles, self._hardware = [], None
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Clip the weights on the tiles' scale, then scale them anew (`post_update_step`)."""
+        clip, remap = self.rpu_config.clip, self.rpu_config.remap
+        if clip.type == WeightClipType.FIXED_VALUE:
+            self.weight.clamp_(-clip.fixed_value, clip.fixed_value)
+        elif clip.type == WeightClipType.LAYER_GAUSSIAN:
+            for _, _, rows, columns in self.tiling.blocks():
+                tile = self.weight[rows, columns]
+                bound = float(tile.std() * clip.sigma)
+                if clip.fixed_value > 0:
+                    bound = min(bound, clip.fixed_value)
+                tile.clamp_(-bound, bound)
+        if remap.type != WeightRemapType.NONE:
+            self.weight.mul_(self._spread(self._scales()))
+            self._rescale(remap.type == WeightRemapType.CHANNELWISE_SYMMETRIC, 1.0)
+
+    @torch.no_grad()
+    def _rescale(self, columnwise: bool, largest: float) -> None:
+        """Move scale from the weights to the outputs: the largest weight becomes `largest`."""
+        for t, _, rows, columns in self.tiling.blocks():
+            magnitude = self.weight[rows, columns].abs()
+            magnitude = magnitude.amax(1) if columnwise else magnitude.max()
+            self.mapping_scales[t, rows] = magnitude / largest
+        self.mapping_scales[self.mapping_scales == 0] = 1
+        self.weight.div_(self._spread(self.mapping_scales))
+        if self.out_scaling is not None:
+            self.out_scaling.fill_(1)
+
+    def _weight(self) -> torch.Tensor:
+        """The weights, with the gradient of aihwkit's tiles."""
+        weight: torch.Tensor = _per_scale(self.weight, self._spread(self.mapping_scales))
+        return weight
+
+    def _scales(self) -> torch.Tensor:
+        """Digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs)."""
+        if self.out_scaling is None:
+            return self.mapping_scales
+        learned: torch.Tensor = self.out_scaling
+        if learned.shape != self.mapping_scales.shape:  # one for each tile
+            learned = learned.repeat_interleave(_widths(self.tiling.outputs, learned), dim=1)
+        return self.mapping_scales * learned
+
+    def _spread(self, scales: torch.Tensor) -> torch.Tensor:
+        """Factors of the tiles' outputs as factors of the weights, shape (n_outputs, n_inputs)."""
+        return scales.repeat_interleave(_widths(self.tiling.inputs, scales), dim=0).T
+
+    def program(self, seed: int) -> None:
+        """Write the trained weights, with the programming noise of that seed."""
+        with seeded(seed, self.weight.device), torch.no_grad():
+            self._tiles = [
+                ProgrammedTile(self.weight[rows, columns].detach().clone(), self.rpu_config)
+                for _, _, rows, columns in self.tiling.blocks()
+            ]
+        self._read(seed)
+
+    def drift(self, time_s: float, seed: int) -> None:
+        """Set weights and compensation to `time_s` after programming; output noise starts anew."""
+        with seeded(seed, self.weight.device), torch.no_grad():
+            for tile in self._tiles:
+                tile.drift(time_s)
+        self._read(seed)
+
+    def _read(self, seed: int) -> None:
+        """Collect what the tiles hold now."""
+        weight, gain = torch.empty_like(self.weight.detach()), self._scales().detach().clone()
+        for tile, (t, _, rows, columns) in zip(self._tiles, self.tiling.blocks(), strict=True):
+            weight[rows, columns] = tile.weight
+            gain[t, rows] *= tile.compensation
+        self._hardware = Hardware(weight, gain, seed)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """As the floating-point module's: analog, or the same if `ideal`.
+
+        Raises:
+            RuntimeError: in evaluation mode, the layer has not been programmed since training.
+        """
+        if self.ideal:
+            tensors = self.tensors()
+            tensors.pop(INPUT_RANGES, None)
+            return cast(torch.Tensor, functional_call(self._original[0], tensors, x))
+        window = self.products.window
+        if window is None:
+            return self._analog(x)
+        image = x.shape[-2:] if self.two_dimensional else (1, x.shape[-1])
+        y = self._analog(x.reshape(-1, window.channels, *image))
+        if not self.two_dimensional:
+            y = y.squeeze(2)
+        return y if x.dim() == y.dim() else y.squeeze(0)
+
+    def _analog(self, x: torch.Tensor) -> torch.Tensor:
+        """Vectors or feature maps (n, channels, height, width) -> outputs with bias."""
+        hardware = None if self.training else self._hardware
+        if hardware is not None:
+            weight, gain = hardware.weight, hardware.gain
+        elif self.training:
+            weight, gain = self._modified()
+        else:
+            raise RuntimeError("an analog layer in evaluation mode must be programmed first")
+        kernels = self._kernels(x)
+        if kernels is not None:
+            packed = None
+            if hardware is None:
+                noise = int(torch.randint(2**62, ())), 0
+            else:
+                packed = hardware.packed = hardware.packed or kernels.pack(weight, gain)
+                noise = hardware.seed, hardware.rows
+            y = kernels(x, weight, gain, self.bias, noise, packed)
+            if hardware is not None:
+                hardware.rows += y.numel() // len(weight)
+            return y
+        y = self.products(x, weight, gain, hardware.generator if hardware else None)
+        if self.bias is None:
+            return y
+        return y + (self.bias if self.products.window is None else self.bias.view(-1, 1, 1))
+
+    def _kernels(self, x: torch.Tensor) -> CpuProducts | None:
+        """What computes on this input if it is not plain torch operations."""
+        if x.device.type != "cpu" or x.dtype != torch.float32 or not _numba_works():
+            return None
+        if self._cpu is None:
+            from lionheart_opt.oracle.fast.cpu import CpuProducts
+
+            self._cpu = CpuProducts(self.products)
+        return self._cpu
+
+    def _modified(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Trained weights with the noise of hardware-aware training, and digital factors."""
+        weight = self._weight()
+        modifier = self.rpu_config.modifier
+        if modifier.type not in {WeightModifierType.MULT_NORMAL, WeightModifierType.ADD_NORMAL}:
+            return weight, self._scales()
+        with torch.no_grad():
+            noise = torch.randn_like(weight) * modifier.std_dev
+            if modifier.type == WeightModifierType.MULT_NORMAL:
+                noise *= weight  # aihwkit's torch tile: not relative to the largest weight
+            elif not modifier.rel_to_actual_wmax:
+                noise *= modifier.assumed_wmax
+            else:
+                for _, _, rows, columns in self.tiling.blocks():
+                    noise[rows, columns] *= weight[rows, columns].abs().max()
+        return weight + noise, self._scales()
+
+
+@dataclass(eq=False)
+class Hardware:
+    """What is on a layer's tiles in evaluation mode.
+
+    Args:
+        weight: shape (n_outputs, n_inputs), in units of the largest conductance.
+        gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
+        seed: of the output noise.
+        rows: input vectors since the noise was seeded.
+        packed: weight and gain for the CPU kernels, once they have been needed.
+    """
+
+    weight: torch.Tensor
+    gain: torch.Tensor
+    seed: int
+    rows: int = 0
+    packed: Packed | None = None
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        """Of the output noise where it is not drawn by the CPU kernels."""
+        return torch.Generator(self.weight.device).manual_seed(self.seed)
+
+
+@lru_cache(maxsize=1)
+def _numba_works() -> bool:
+    return find_spec("numba") is not None
+
+
+def _widths(ranges: tuple[tuple[int, int], ...], like: torch.Tensor) -> torch.Tensor:
+    return torch.tensor([end - start for start, end in ranges], device=like.device)
+
+
+class _PerScale(torch.autograd.Function):
+    """Identity whose gradient is divided by the square of the scales.
+
+    A step on tile weights `w = W / s` then moves `W` as a step on `W` itself would: aihwkit's hook in
+    `TorchInferenceTile.set_scales`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(scales)
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (scales,) = ctx.saved_tensors
+        return gradients[0] / scales**2, None
+
+
+_per_scale: Any = _PerScale.apply

@@ -1,0 +1,142 @@
+"""Where the numbers of a layer lie for the kernels: packed weights, runs of inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lionheart_opt.oracle.fast.kernels import PANEL, Layout
+from lionheart_opt.oracle.fast.tiles import Tiling, Window
+
+
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """Indices that bring a layer's weights and factors into the kernels' order and back.
+
+    Each index array may point one behind the last number of its source, which stands for 0.
+
+    Args:
+        segments: (tile, position in the kernel, first channel, channels): the inputs, in the order of
+            a gather.
+        columns: column of the weight matrix of each input, tile after tile.
+        tiles: (inputs, first panel, behind the last panel) of each range of inputs.
+        panels: as in `Layout`.
+        weights: packed weights in the flat weight matrix.
+        transposed: weights packed for products with output gradients, likewise.
+        transposed_at: index in them of each tile, shape (n_input_ranges, n_output_ranges).
+        outputs: the panels' outputs in a flat (n_input_ranges, n_outputs) array.
+    """
+
+    segments: list[tuple[int, int, int, int]]
+    columns: np.ndarray
+    tiles: list[tuple[int, int, int]]
+    panels: np.ndarray
+    weights: torch.Tensor
+    transposed: torch.Tensor
+    transposed_at: np.ndarray
+    outputs: torch.Tensor
+
+    @classmethod
+    def of(cls, tiling: Tiling, area: int) -> Packing:
+        """That of a layer whose kernel has `area` positions (1 for a linear layer)."""
+        n_outputs, n_inputs = tiling.outputs[-1][1], tiling.inputs[-1][1]
+        nothing = n_outputs * n_inputs
+        segments: list[tuple[int, int, int, int]] = []
+        tiles: list[tuple[int, int, int]] = []
+        panels: list[tuple[int, int, int, int]] = []
+        columns, weights, transposed, outputs = [], [], [], []
+        transposed_at = np.zeros((len(tiling.inputs), len(tiling.outputs)), np.int64)
+        packed = packed_transposed = 0
+        for t, (start, end) in enumerate(tiling.inputs):
+            order: list[int] = []
+            for position in range(area):
+                # columns are channel by channel, inputs are position by position
+                first, behind = -(-(start - position) // area), -(-(end - position) // area)
+                segments.append((t, position, first, behind - first))
+                order += [channel * area + position for channel in range(first, behind)]
+            inputs = np.array(order, np.int64)
+            columns.append(inputs)
+            first_panel = len(panels)
+            for u, rows in enumerate(tiling.outputs):
+                numbers = np.arange(rows[0], -(-(rows[1] - rows[0]) // PANEL) * PANEL + rows[0])
+                exists = numbers < rows[1]
+                index = np.where(exists, numbers * n_inputs + inputs[:, None], nothing)
+                for output in range(0, len(numbers), PANEL):
+                    count = int(exists[output : output + PANEL].sum())
+                    panels.append((u, rows[0] + output, count, packed))
+                    weights.append(index[:, output : output + PANEL].ravel())
+                    packed += weights[-1].size
+                outputs.append(
+                    np.where(exists, t * n_outputs + numbers, len(tiling.inputs) * n_outputs)
+                )
+                transposed_at[t, u] = packed_transposed
+                padding = -len(inputs) % PANEL
+                square = np.pad(index, ((0, padding), (0, 0)), constant_values=nothing)
+                square = square.reshape(-1, PANEL, len(numbers)).transpose(0, 2, 1)
+                transposed.append(square.ravel())
+                packed_transposed += square.size
+            tiles.append((len(inputs), first_panel, len(panels)))
+        return cls(
+            segments=segments,
+            columns=np.concatenate(columns),
+            tiles=tiles,
+            panels=np.array(panels, np.int64),
+            weights=torch.from_numpy(np.concatenate(weights)),
+            transposed=torch.from_numpy(np.concatenate(transposed)),
+            transposed_at=transposed_at,
+            outputs=torch.from_numpy(np.concatenate(outputs)),
+        )
+
+    def layout(self, window: Window | None, height: int, width: int) -> Layout:
+        """Layout for input images of that size, padding included (1 x 1 for a linear layer)."""
+        n_channels = len(self.columns)
+        starts = np.zeros(1, np.int64)
+        offsets = [0]
+        if window is not None:
+            n_channels = window.channels
+            out_y, out_x = window.output_size(height, width)
+            y = np.arange(out_y, dtype=np.int64)[:, None] * window.stride[0]
+            x = np.arange(out_x, dtype=np.int64) * window.stride[1]
+            starts = ((y * width + x) * n_channels).ravel()
+            offsets = [
+                (ky * window.dilation[0] * width + kx * window.dilation[1]) * n_channels
+                for ky in range(window.kernel[0])
+                for kx in range(window.kernel[1])
+            ]
+        runs: list[tuple[int, int]] = []
+        tiles = []
+        for t, (n_inputs, first_panel, behind_panel) in enumerate(self.tiles):
+            first_run = len(runs)
+            for tile, position, channel, count in self.segments:
+                if tile != t or count == 0:
+                    continue
+                source = offsets[position] + channel
+                if len(runs) > first_run and sum(runs[-1]) == source:
+                    runs[-1] = (runs[-1][0], runs[-1][1] + count)
+                else:
+                    runs.append((source, count))
+            tiles.append((first_run, len(runs), n_inputs, first_panel, behind_panel))
+        return Layout(
+            image_size=height * width * n_channels,
+            starts=starts,
+            runs=np.array(runs, np.int64),
+            tiles=np.array(tiles, np.int64),
+            panels=self.panels,
+            n_outputs=int(self.panels[-1, 1] + self.panels[-1, 2]),
+        )
+
+
+def pack(values: torch.Tensor, index: torch.Tensor) -> np.ndarray:
+    """The numbers that an index array of a `Packing` points to."""
+    source = torch.cat([values.detach().reshape(-1), values.new_zeros(1)])
+    packed: np.ndarray = source[index].numpy()
+    return packed
+
+
+def unpack(packed: np.ndarray, index: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """The reverse of `pack`."""
+    values = like.new_zeros(like.numel() + 1)
+    values[index] = torch.from_numpy(packed)
+    return values[:-1].view(like.shape)

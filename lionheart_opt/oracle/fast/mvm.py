@@ -1,0 +1,197 @@
+"""Analog layers in plain torch operations: any device, differentiable.
+
+The semantics are those of aihwkit's `AnalogMVM` on torch tiles, including what they mean for
+gradients: rounding passes gradients through, clipping stops them, and the dynamic scale of an input
+vector is part of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch.nn import functional as F
+
+from lionheart_opt.oracle.fast.ranges import InputRanges
+from lionheart_opt.oracle.fast.tiles import Converters, Tiling, Window
+
+
+@dataclass(frozen=True)
+class Products:
+    """The products of one layer: what is fixed about them.
+
+    Args:
+        tiling: of the weight matrix.
+        converters: of every tile.
+        window: None for a linear layer.
+        ranges: of the inputs, if they are clipped.
+    """
+
+    tiling: Tiling
+    converters: Converters
+    window: Window | None
+    ranges: InputRanges | None
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        gain: torch.Tensor,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """Sum of the tiles' outputs.
+
+        Args:
+            x: vectors of shape (..., n_inputs), or feature maps (n, channels, height, width).
+            weight: shape (n_outputs, n_inputs), in units of the largest conductance.
+            gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
+            generator: of the output noise; None is torch's own.
+
+        Returns:
+            Shape (..., n_outputs), or feature maps (n, n_outputs, height, width).
+        """
+        window, ranges = self.window, self.ranges
+        padded = x if window is None else window.pad(x)
+        if ranges is not None:
+            ranges.initialise(padded, window)
+        if window is None:
+            return self._sum(padded, weight, gain, generator, None)
+        # the gradient of a learned range depends on input vectors, not on feature maps
+        learning = ranges is not None and ranges.training and ranges.settings.learn_input_range
+        if not self.converters.dynamic and not learning:
+            return self._sum(padded, weight, gain, generator, window)
+        rows = F.unfold(padded, window.kernel, dilation=window.dilation, stride=window.stride)
+        y = self._sum(rows.transpose(1, 2), weight, gain, generator, None).transpose(1, 2)
+        return y.reshape(*y.shape[:2], *window.output_size(padded.shape[2], padded.shape[3]))
+
+    def _sum(
+        self,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        gain: torch.Tensor,
+        generator: torch.Generator | None,
+        window: Window | None,
+    ) -> torch.Tensor:
+        """With a window `x` is a padded feature map, without one it is vectors."""
+        outputs = []
+        for u, rows in enumerate(self.tiling.outputs):
+            total: torch.Tensor | None = None
+            for t, columns in enumerate(self.tiling.inputs):
+                tile = weight[slice(*rows), slice(*columns)]
+                factor = gain[t, slice(*rows)]
+                if window is None:
+                    inputs, product = x[..., slice(*columns)], _linear(tile)
+                else:
+                    channels, product = _convolution(tile, columns, window)
+                    inputs, factor = x[:, channels], factor.view(-1, 1, 1)
+                out = self._tile(inputs, product, generator, t, u) * factor
+                total = out if total is None else total + out
+            outputs.append(cast(torch.Tensor, total))
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1 if window is None else 1)
+
+    def _tile(
+        self,
+        x: torch.Tensor,
+        product: Callable[[torch.Tensor], torch.Tensor],
+        generator: torch.Generator | None,
+        t: int,
+        u: int,
+    ) -> torch.Tensor:
+        value = None
+        if self.ranges is not None:
+            x, value = self.ranges.clip(x, t, u)
+        scale = _dynamic_scale(x, self.converters) if self.converters.dynamic else x.new_ones(())
+        out = _tile_product(x, product, scale, self.converters, generator)
+        return out if value is None else out * value
+
+
+def _linear(weight: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    return lambda x: F.linear(x, weight)
+
+
+def _convolution(
+    weight: torch.Tensor, columns: tuple[int, int], window: Window
+) -> tuple[slice, Callable[[torch.Tensor], torch.Tensor]]:
+    """A tile as a convolution over the channels that it touches: the channels, and the map."""
+    area = window.kernel[0] * window.kernel[1]
+    first, last = columns[0] // area, -(-columns[1] // area)
+    kernel = F.pad(weight, (columns[0] - first * area, last * area - columns[1]))
+    kernel = kernel.view(len(weight), last - first, *window.kernel)
+    return slice(first, last), lambda x: F.conv2d(
+        x, kernel, stride=window.stride, dilation=window.dilation
+    )
+
+
+def _dynamic_scale(x: torch.Tensor, converters: Converters) -> torch.Tensor | None:
+    """What to multiply input vectors with; None if all are zero.
+
+    Args:
+        x: shape (..., n_inputs).
+        converters: of the tile.
+
+    Returns:
+        Inverse of the largest magnitudes, shape (..., 1); 1 for a vector of zeros.
+    """
+    largest = x.abs().max(dim=-1, keepdim=True)[0]
+    if converters.scale_limit > 0:
+        largest = largest.clamp(max=converters.scale_limit)
+    if not bool(largest.any()):
+        return None
+    return 1 / torch.where(largest > 0, largest, 1)
+
+
+def _tile_product(
+    x: torch.Tensor,
+    product: Callable[[torch.Tensor], torch.Tensor],
+    scale: torch.Tensor | None,
+    converters: Converters,
+    generator: torch.Generator | None,
+) -> torch.Tensor:
+    """Scaling, DAC, product, noise, ADC; all again at half the scale while an output clips.
+
+    Args:
+        x: inputs of one tile.
+        product: linear map of the tile's weights.
+        scale: of the inputs; broadcasts with inputs and outputs. None gives zeros without noise, as
+            aihwkit does for a batch of zeros.
+        converters: of the tile.
+        generator: of the output noise; None is torch's own.
+
+    Returns:
+        Outputs, scaled back.
+    """
+    if scale is None:
+        return product(x)
+    bound, step = converters.output_bound, converters.output_step
+    factor = 1.0
+    while True:
+        divided = scale / factor
+        inputs = x * divided
+        if converters.input_step > 0:
+            inputs = _round(inputs, converters.input_step)
+        z = product(inputs.clamp(-converters.input_bound, converters.input_bound))
+        if converters.output_noise > 0:
+            noise = torch.empty_like(z).normal_(generator=generator)
+            z = z.add(noise, alpha=converters.output_noise)
+        if step > 0:
+            z = _round(z, step)
+        if factor > converters.retry_limit or bool((z.abs() <= bound).all()):
+            return z.clamp(-bound, bound) * (converters.output_scale / divided)
+        factor *= 2
+
+
+class _Round(torch.autograd.Function):
+    """Round to multiples of a step; the gradient passes through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, step: float) -> torch.Tensor:  # noqa: ARG004
+        return (x / step).round_().mul_(step)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:  # noqa: ARG004
+        return gradients[0], None
+
+
+_round: Any = _Round.apply

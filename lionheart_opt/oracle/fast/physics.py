@@ -1,0 +1,52 @@
+"""Programming, drift and drift compensation of one tile, drawn by aihwkit's own classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from aihwkit.simulator.tiles.analog_mvm import AnalogMVM
+
+
+class ProgrammedTile:
+    """A tile whose weights have been written once; it can be drifted to any number of times.
+
+    Takes its random numbers from torch's global generators, in the order of aihwkit's
+    `InferenceTileWithPeriphery`: equal seeds give both engines the same hardware.
+
+    Args:
+        target: weights to write, shape (n_outputs, n_inputs), in units of the largest conductance.
+        rpu_config: of the tile; gives noise model, drift compensation and converters.
+    """
+
+    def __init__(self, target: torch.Tensor, rpu_config: Any) -> None:
+        self.reference_combined_weights = target  # the name that drift compensations know
+        self._config = rpu_config
+        self._written, self._drift = rpu_config.noise_model.apply_programming_noise(target.cpu())
+        self.weight = self._written.to(target.device)
+        self.compensation = torch.ones(1, device=target.device)
+        if rpu_config.drift_compensation is not None:
+            self._baseline = rpu_config.drift_compensation.init_baseline(self)
+
+    def drift(self, time_s: float) -> None:
+        """Set `weight` and `compensation` to their state `time_s` after programming."""
+        drifted = self._config.noise_model.apply_drift_noise(self._written, self._drift, time_s)
+        self.weight = drifted.to(self.reference_combined_weights.device)
+        compensation = self._config.drift_compensation
+        if compensation is not None:
+            response = self._forward_drift_readout_tensor()
+            self.compensation = compensation.apply(response, self._baseline)
+
+    def _forward_drift_readout_tensor(
+        self, reset_if: bool = False, exact_reference: bool = False
+    ) -> torch.Tensor:
+        """Response to the compensation's read-out vectors: what `init_baseline` asks a tile for."""
+        if reset_if:
+            vectors = self._config.drift_compensation.get_readout_tensor(self.weight.shape[1])
+            self._vectors: torch.Tensor = vectors.to(self.weight.device)
+        if exact_reference:
+            return self._vectors @ self.reference_combined_weights.T
+        response: torch.Tensor = AnalogMVM.matmul(
+            self.weight, self._vectors, self._config.forward, is_test=True
+        )
+        return response

@@ -1,0 +1,188 @@
+"""Vectors of eight float32 or uint32 numbers for numba kernels.
+
+numba leaves vectorising to LLVM, which gives up on the short loops and the many running sums that the
+fast engine is made of. Each function here is one LLVM vector instruction (AVX on x86; LLVM splits it
+where registers are narrower), so a kernel runs as it reads. Addresses are not checked.
+
+Kernels are cached by the time stamp of their own file: after a change here, delete `__pycache__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import Parameter, Signature
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+LANES = 8
+
+_WORD, _FLOAT, _BYTE = ir.IntType(32), ir.FloatType(), ir.IntType(8)
+_FLOATS = ir.VectorType(_FLOAT, LANES)
+_WORDS = ir.VectorType(_WORD, LANES)
+
+
+class Floats(types.Type):
+    """Eight float32 numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(name="float32x8")
+
+
+class Words(types.Type):
+    """Eight uint32 numbers; arithmetic wraps around."""
+
+    def __init__(self) -> None:
+        super().__init__(name="uint32x8")
+
+
+@register_model(Floats)
+class _FloatsModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, _FLOATS)  # type: ignore[no-untyped-call]
+
+
+@register_model(Words)
+class _WordsModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, numba_type: Any) -> None:
+        super().__init__(manager, numba_type, _WORDS)  # type: ignore[no-untyped-call]
+
+
+_floats, _words = Floats(), Words()
+_array, _index = types.float32[::1], types.intp
+
+
+def _operation(result: Any, operands: tuple[Any, ...], emit: Callable[..., Any]) -> Any:
+    """A function for kernels whose instructions `emit(builder, *values)` makes; arrays are pointers."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        pointers = [
+            context.make_array(kind)(context, builder, value).data if kind == _array else value
+            for kind, value in zip(signature.args, values, strict=True)
+        ]
+        made = emit(builder, *pointers)
+        return context.get_dummy_value() if result is types.void else made
+
+    def operation(*_: Any) -> Any:
+        return result(*operands), generate
+
+    # numba counts parameters: the typing context, then the operands
+    names = [Parameter(f"_{i}", Parameter.POSITIONAL_ONLY) for i in range(1 + len(operands))]
+    vars(operation)["__signature__"] = Signature(names)
+    return intrinsic(operation)
+
+
+def _llvm(name: str, result: Any = _FLOATS) -> Callable[..., Any]:
+    """Emits a call of an LLVM intrinsic."""
+
+    def emit(builder: Any, *values: Any) -> Any:
+        signature = ir.FunctionType(result, [value.type for value in values])
+        insert: Any = cgutils.get_or_insert_function
+        return builder.call(insert(builder.module, signature, name), values)
+
+    return emit
+
+
+def _spread(builder: Any, scalar: Any) -> Any:
+    """A scalar in every lane."""
+    empty = ir.Constant(ir.VectorType(scalar.type, LANES), ir.Undefined)
+    first = builder.insert_element(empty, scalar, _WORD(0))
+    return builder.shuffle_vector(first, empty, ir.Constant(_WORDS, [0] * LANES))
+
+
+def _load(builder: Any, array: Any, index: Any) -> Any:
+    address = builder.bitcast(builder.gep(array, [index]), _FLOATS.as_pointer())
+    values = builder.load(address)
+    values.align = 4
+    return values
+
+
+def _store(builder: Any, array: Any, index: Any, values: Any) -> None:
+    address = builder.bitcast(builder.gep(array, [index]), _FLOATS.as_pointer())
+    builder.store(values, address).align = 4
+
+
+def _within(builder: Any, x: Any, bound: Any, values: Any) -> Any:
+    inside = builder.fcmp_ordered("<=", _llvm("llvm.fabs.v8f32")(builder, x), bound)
+    return builder.select(inside, values, ir.Constant(_FLOATS, [0.0] * LANES))
+
+
+def _equal(builder: Any, x: Any, y: Any) -> Any:
+    return builder.sext(builder.fcmp_ordered("==", x, y), _WORDS)
+
+
+def _any_set(builder: Any, x: Any) -> Any:
+    set_lanes = builder.icmp_unsigned("!=", x, ir.Constant(_WORDS, [0] * LANES))
+    return builder.icmp_unsigned("!=", builder.bitcast(set_lanes, _BYTE), _BYTE(0))
+
+
+def _maximum(builder: Any, x: Any, y: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
+
+
+def _reduce(combine: Callable[..., Any]) -> Callable[..., Any]:
+    """Emits a tree: halves with halves, down to one number."""
+
+    def emit(builder: Any, x: Any) -> Any:
+        for distance in (4, 2, 1):
+            others = [(lane + distance) % LANES for lane in range(LANES)]
+            x = combine(builder, x, builder.shuffle_vector(x, x, ir.Constant(_WORDS, others)))
+        return builder.extract_element(x, _WORD(0))
+
+    return emit
+
+
+_one, _two = (_floats,), (_floats, _floats)
+_two_words, _shift = (_words, _words), (_words, types.uint32)
+
+#: load(array, index), store(array, index, vector): eight numbers of a float32 array.
+load = _operation(_floats, (_array, _index), _load)
+store = _operation(types.void, (_array, _index, _floats), _store)
+#: get(array, index), put(array, index, number): one number; never looks for negative indices.
+get = _operation(types.float32, (_array, _index), lambda b, a, i: b.load(b.gep(a, [i])))
+put = _operation(
+    types.void, (_array, _index, types.float32), lambda b, a, i, x: b.store(x, b.gep(a, [i]))
+)
+#: broadcast(array, index): one number in every lane; splat(number).
+broadcast = _operation(_floats, (_array, _index), lambda b, a, i: _spread(b, b.load(b.gep(a, [i]))))
+splat = _operation(_floats, (types.float32,), _spread)
+
+add = _operation(_floats, _two, lambda b, x, y: b.fadd(x, y))
+subtract = _operation(_floats, _two, lambda b, x, y: b.fsub(x, y))
+multiply = _operation(_floats, _two, lambda b, x, y: b.fmul(x, y))
+#: fma(x, y, z): x y + z, rounded once.
+fma = _operation(_floats, (_floats, *_two), _llvm("llvm.fma.v8f32"))
+negative = _operation(_floats, _one, lambda b, x: b.fneg(x))
+#: maximum(x, y), minimum(x, y): y where either is not a number.
+maximum = _operation(_floats, _two, _maximum)
+minimum = _operation(_floats, _two, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y))
+magnitude = _operation(_floats, _one, _llvm("llvm.fabs.v8f32"))
+#: nearest(x): the nearest whole numbers, halves to even ones.
+nearest = _operation(_floats, _one, _llvm("llvm.rint.v8f32"))
+root = _operation(_floats, _one, _llvm("llvm.sqrt.v8f32"))
+#: within(x, bound, values): the values where |x| <= bound, 0 elsewhere.
+within = _operation(_floats, (_floats, *_two), _within)
+#: equal(x, y): all bits set where they are; any_set(words): whether any bit is.
+equal = _operation(_words, _two, _equal)
+any_set = _operation(types.boolean, (_words,), _any_set)
+largest = _operation(types.float32, _one, _reduce(_maximum))
+total = _operation(types.float32, _one, _reduce(lambda b, x, y: b.fadd(x, y)))
+
+#: lane_numbers(): 0 to 7.
+lane_numbers = _operation(_words, (), lambda b: ir.Constant(_WORDS, list(range(LANES))))  # noqa: ARG005
+splat_word = _operation(_words, (types.uint32,), _spread)
+add_words = _operation(_words, _two_words, lambda b, x, y: b.add(x, y))
+subtract_words = _operation(_words, _two_words, lambda b, x, y: b.sub(x, y))
+multiply_words = _operation(_words, _two_words, lambda b, x, y: b.mul(x, y))
+either = _operation(_words, _two_words, lambda b, x, y: b.or_(x, y))
+xor = _operation(_words, _two_words, lambda b, x, y: b.xor(x, y))
+shift_left = _operation(_words, _shift, lambda b, x, n: b.shl(x, _spread(b, n)))
+shift_right = _operation(_words, _shift, lambda b, x, n: b.lshr(x, _spread(b, n)))
+shift_right_signed = _operation(_words, _shift, lambda b, x, n: b.ashr(x, _spread(b, n)))
+#: from_signed(x): the words, taken as signed, as float32 numbers.
+from_signed = _operation(_floats, (_words,), lambda b, x: b.sitofp(x, _FLOATS))
+bits = _operation(_words, _one, lambda b, x: b.bitcast(x, _WORDS))
+from_bits = _operation(_floats, (_words,), lambda b, x: b.bitcast(x, _FLOATS))
