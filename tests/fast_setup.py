@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
-from lionheart_opt.oracle.fast_engine import FastEngine
+from lionheart_opt.oracle.fast.engine import FastEngine
 from lionheart_opt.oracle.rpu import lionheart
 
 REFERENCE, FAST = AihwkitEngine(), FastEngine()
