@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lionheart_opt import plugins
+from lionheart_opt import cli_systems
+from lionheart_opt.cli_io import AsJson, StudyPath, load_study, print_json, say_written
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.installed import Listed, installed
 
 if TYPE_CHECKING:
-    from lionheart_opt.mapping import Mapping
     from lionheart_opt.report import Run
-    from lionheart_opt.space import Space
     from lionheart_opt.studyfile import StudyFile
 
 app = typer.Typer(
@@ -27,29 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-
-StudyPath = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="A folder with a study.toml, or the file itself.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-@app.command("list")
-def list_installed(
-    what: Annotated[Listed | None, typer.Argument(help="Everything by default.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """What is installed, and where it comes from.
-
-    Example: `lionheart-opt list systems`
-    """
-    from lionheart_opt import terminal
-
-    found = {kind.value: installed(kind) for kind in ([what] if what else list(Listed))}
-    if as_json:
-        _print_json(found)
-    else:
-        terminal.print_installed(found)
+app.command("list")(cli_systems.list_installed)
+app.command()(cli_systems.cost)
+app.command()(cli_systems.validate)
 
 
 @app.command()
@@ -60,105 +37,14 @@ def check(study: StudyPath, as_json: AsJson = False) -> None:
     """
     from lionheart_opt import report, terminal
 
-    file = _load(study)
+    file = load_study(study)
     _ = file.oracle
     file.check_strategies()
     plan = report.plan(file)
     if as_json:
-        _print_json(plan)
+        print_json(plan)
     else:
         terminal.print_plan(plan)
-
-
-@app.command()
-def cost(
-    model: Annotated[str, typer.Option(help="A name of `list models`, or package.module:factory.")],
-    system: Annotated[str, typer.Option(help="A name of `list systems`, or FILE.toml.")],
-    input_shape: Annotated[
-        str | None, typer.Option("--input", help="Channels first, without the batch: 3x32x32.")
-    ] = None,
-    mapping: Annotated[
-        str, typer.Option(help="all-analog, all-digital, or a JSON file: unit -> target.")
-    ] = "all-analog",
-    plot: Annotated[
-        Path | None, typer.Option(help="Folder for stacked bars by layer and component.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Latency, energy and gains over all-digital of one mapping, layer by layer.
-
-    Example: `lionheart-opt cost --model resnet8 --system lionheart`
-    """
-    from lionheart_opt import report, terminal
-    from lionheart_opt.space import Space
-    from lionheart_opt.tracing import trace_model
-
-    machine = plugins.load_system(system, "--system")
-    cost_model = plugins.cost_model(machine)
-    workload = trace_model(model, _shape(input_shape))
-    space = Space(workload=workload, system=machine)
-    chosen = _mapping(space, mapping)
-    price = cost_model.cost(workload, chosen)
-    digital = cost_model.cost(workload, space.all_digital)
-    data = report.cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
-    if plot is not None:
-        from lionheart_opt import plots
-
-        named = {"all-digital": space.all_digital, "all-analog": space.all_analog}
-        named[Path(mapping).stem] = chosen
-        costs = {name: cost_model.cost(workload, one) for name, one in named.items()}
-        _say_written(plots.draw_costs(costs, plot, f"{model} on {machine.name}"))
-    if as_json:
-        _print_json(data)
-    else:
-        terminal.print_cost(data)
-
-
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        shape = tuple(int(part) for part in text.split("x"))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise InputError(f"--input: got {text!r}; must be positive sizes such as 3x32x32")
-    return shape
-
-
-def _mapping(space: Space, name: str) -> Mapping:
-    if name in ("all-analog", "all-digital"):
-        return space.all_analog if name == "all-analog" else space.all_digital
-    path = Path(name)
-    if not path.is_file():
-        raise unknown("mapping", name, ["all-analog", "all-digital", "FILE.json"], "--mapping")
-    try:
-        data = json.loads(path.read_text())
-        assignments = {str(unit): str(target) for unit, target in data.items()}
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{path}: must be a JSON object unit -> target: {error}") from error
-    try:
-        return space.mapping(assignments)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-@app.command()
-def validate(
-    system: Annotated[str | None, typer.Argument(help="All systems by default.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Every published number that a cost model claims, ours beside it, and the error in percent.
-
-    Example: `lionheart-opt validate lionheart`
-    """
-    from lionheart_opt import terminal, validation
-
-    rows = validation.rows(system)
-    if as_json:
-        _print_json(rows)
-    else:
-        terminal.print_validation(rows)
 
 
 @app.command()
@@ -189,7 +75,7 @@ def profile(
 
     if training not in TRAININGS:
         raise unknown("training", training, TRAININGS, "--training")
-    file = _load(study)
+    file = load_study(study)
     oracle = file.oracle
     search = profile_search(file, training, pairs)
     try:
@@ -199,9 +85,9 @@ def profile(
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt profile {study}", err=True)
         raise typer.Exit(130) from None
-    _say_written(draw_profile(found, out or file.folder / "figures"))
+    say_written(draw_profile(found, out or file.folder / "figures"))
     if as_json:
-        _print_json({"study": file.name, **found.to_json()})
+        print_json({"study": file.name, **found.to_json()})
     else:
         terminal.print_profile(found)
 
@@ -221,7 +107,7 @@ def run(
     from lionheart_opt.final import check_incumbent
     from lionheart_opt.progress import Watch
 
-    file = _load(study)
+    file = load_study(study)
     searches = list(file.runs(only or ()))
     oracle = file.oracle
     file.check_strategies()
@@ -245,7 +131,7 @@ def worker(study: StudyPath) -> None:
     """
     from lionheart_opt import progress
 
-    file = _load(study)
+    file = load_study(study)
     _ = file.oracle
     try:
         done = progress.work(file)
@@ -263,9 +149,9 @@ def show(study: StudyPath, as_json: AsJson = False) -> None:
     """
     from lionheart_opt import report, terminal
 
-    runs = _runs(_load(study))
+    runs = _runs(load_study(study))
     if as_json:
-        _print_json([report.show_row(one) for one in runs])
+        print_json([report.show_row(one) for one in runs])
     else:
         terminal.print_show(runs)
 
@@ -284,12 +170,12 @@ def compare(
 
     runs: list[Run] = []
     for study in studies:
-        file = _load(study)
+        file = load_study(study)
         prefix = f"{file.name}: " if len(studies) > 1 else ""
         runs += [replace(one, label=prefix + one.label) for one in _runs(file)]
     rows = report.compare_rows(runs)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         terminal.print_compare(rows)
 
@@ -307,8 +193,8 @@ def plot(
     """
     from lionheart_opt import plots
 
-    file = _load(study)
-    _say_written(plots.draw_study(_runs(file), out or file.folder / "figures"))
+    file = load_study(study)
+    say_written(plots.draw_study(_runs(file), out or file.folder / "figures"))
 
 
 @app.command()
@@ -328,18 +214,7 @@ def export(
     """
     from lionheart_opt.export import export_trial
 
-    _say_written(export_trial(_load(study), only, trial, out))
-
-
-def _load(study: Path) -> StudyFile:
-    import optuna
-
-    from lionheart_opt.studyfile import StudyFile
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # our own progress says more
-    file = StudyFile.load(study)
-    sys.path.insert(0, str(file.folder.resolve()))  # `module:attr` may lie beside the study file
-    return file
+    say_written(export_trial(load_study(study), only, trial, out))
 
 
 def _runs(file: StudyFile) -> list[Run]:
@@ -361,15 +236,6 @@ def _runs(file: StudyFile) -> list[Run]:
             f"{file.path}: nothing recorded yet; start with: lionheart-opt run {file.folder}"
         )
     return runs
-
-
-def _print_json(data: Any) -> None:
-    typer.echo(json.dumps(data, indent=2))
-
-
-def _say_written(paths: list[Path]) -> None:
-    for path in paths:
-        typer.echo(f"wrote {path}", err=True)
 
 
 def main() -> None:

@@ -1,0 +1,124 @@
+"""The verbs that need no study: what is installed, what a mapping costs, how right the costs are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lionheart_opt import plugins
+from lionheart_opt.cli_io import AsJson, print_json, say_written
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.installed import Listed, installed
+
+if TYPE_CHECKING:
+    from lionheart_opt.mapping import Mapping
+    from lionheart_opt.space import Space
+
+
+def list_installed(
+    what: Annotated[Listed | None, typer.Argument(help="Everything by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is installed, and where it comes from.
+
+    Example: `lionheart-opt list systems`
+    """
+    from lionheart_opt import terminal
+
+    found = {kind.value: installed(kind) for kind in ([what] if what else list(Listed))}
+    if as_json:
+        print_json(found)
+    else:
+        terminal.print_installed(found)
+
+
+def cost(
+    model: Annotated[str, typer.Option(help="A name of `list models`, or package.module:factory.")],
+    system: Annotated[str, typer.Option(help="A name of `list systems`, or FILE.toml.")],
+    input_shape: Annotated[
+        str | None, typer.Option("--input", help="Channels first, without the batch: 3x32x32.")
+    ] = None,
+    mapping: Annotated[
+        str, typer.Option(help="all-analog, all-digital, or a JSON file: unit -> target.")
+    ] = "all-analog",
+    plot: Annotated[
+        Path | None, typer.Option(help="Folder for stacked bars by layer and component.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Latency, energy and gains over all-digital of one mapping, layer by layer.
+
+    Example: `lionheart-opt cost --model resnet8 --system lionheart`
+    """
+    from lionheart_opt import report, terminal
+    from lionheart_opt.space import Space
+    from lionheart_opt.tracing import trace_model
+
+    machine = plugins.load_system(system, "--system")
+    cost_model = plugins.cost_model(machine)
+    workload = trace_model(model, _shape(input_shape))
+    space = Space(workload=workload, system=machine)
+    chosen = _mapping(space, mapping)
+    price = cost_model.cost(workload, chosen)
+    digital = cost_model.cost(workload, space.all_digital)
+    data = report.cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
+    if plot is not None:
+        from lionheart_opt import plots
+
+        named = {"all-digital": space.all_digital, "all-analog": space.all_analog}
+        named[Path(mapping).stem] = chosen
+        costs = {name: cost_model.cost(workload, one) for name, one in named.items()}
+        say_written(plots.draw_costs(costs, plot, f"{model} on {machine.name}"))
+    if as_json:
+        print_json(data)
+    else:
+        terminal.print_cost(data)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        shape = tuple(int(part) for part in text.split("x"))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise InputError(f"--input: got {text!r}; must be positive sizes such as 3x32x32")
+    return shape
+
+
+def _mapping(space: Space, name: str) -> Mapping:
+    if name in ("all-analog", "all-digital"):
+        return space.all_analog if name == "all-analog" else space.all_digital
+    path = Path(name)
+    if not path.is_file():
+        raise unknown("mapping", name, ["all-analog", "all-digital", "FILE.json"], "--mapping")
+    try:
+        data = json.loads(path.read_text())
+        assignments = {str(unit): str(target) for unit, target in data.items()}
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"{path}: must be a JSON object unit -> target: {error}") from error
+    try:
+        return space.mapping(assignments)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def validate(
+    system: Annotated[str | None, typer.Argument(help="All systems by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every published number that a cost model claims, ours beside it, and the error in percent.
+
+    Example: `lionheart-opt validate lionheart`
+    """
+    from lionheart_opt import terminal, validation
+
+    rows = validation.rows(system)
+    if as_json:
+        print_json(rows)
+    else:
+        terminal.print_validation(rows)
