@@ -20,6 +20,9 @@ from lionheart_opt.record import DEAD_AFTER_S, Record, heartbeat, is_alive
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000
+#: Name of the user attribute of the Optuna study that counts the proposals answered, repeats included,
+#: until the last new one: a strategy that has run dry repeats itself for ever.
+PROPOSALS = "proposals"
 POLL_S = 0.5
 
 
@@ -93,7 +96,7 @@ class Study:
 
     def _drive(self, search: Search, watch: Watcher) -> Literal["finished", "budget"]:
         proposed: set[str] = set()
-        repeats = 0
+        repeats = proposals = 0
         try:
             batch = list(next(search))
             while True:
@@ -103,10 +106,14 @@ class Study:
                 if new:
                     repeats = 0
                     self._check_replay(known, proposed)
-                    if not self._evaluate(new, watch):
-                        return "budget"
+                    within_budget = self._evaluate(new, watch)
                     known = self.record.known()
+                    proposals += sum(candidate.digest in known for candidate in batch)
+                    self.record.study.set_user_attr(PROPOSALS, proposals)
+                    if not within_budget:
+                        return "budget"
                 else:
+                    proposals += len(batch)
                     repeats += 1
                     if repeats > MAX_REPEATS:
                         return "finished"
