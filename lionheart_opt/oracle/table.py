@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,24 @@ class AccuracyTable:
             training_s=float(self.training_s[row]),
             evaluation_s=float(self.draw_s[row]) * (last - first),
         )
+
+    def mappings(self, training: Training) -> list[Mapping]:
+        """Every mapping that it has with that training."""
+        return [
+            Mapping.of({u: self.targets[k] for u, k in zip(self.units, row, strict=True)})
+            for of, row in zip(self.trainings, self.assignments.tolist(), strict=True)
+            if of == training
+        ]
+
+    def final_checks(
+        self, candidate: Candidate, fidelity: Fidelity, seed: int
+    ) -> dict[str, Accuracy]:
+        """A chosen mapping in the draws after those of `fidelity`; empty if there are fewer than two."""
+        used, there = fidelity.draws[1], self.samples.shape[1]
+        if there < used + 2:
+            return {}
+        fresh = replace(fidelity, draws=(used, there))
+        return {"fresh draws": self.accuracy(candidate, fresh, seed)}
 
     def _row(self, mapping: Mapping, training: Training) -> int:
         if set(mapping) != set(self.units):
@@ -216,6 +234,16 @@ class TableOracle:
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyTable.accuracy`."""
         return self.table.accuracy(candidate, fidelity, seed)
+
+    def mappings(self, training: Training) -> list[Mapping]:
+        """As `AccuracyTable.mappings`."""
+        return self.table.mappings(training)
+
+    def final_checks(
+        self, candidate: Candidate, fidelity: Fidelity, seed: int
+    ) -> dict[str, Accuracy]:
+        """As `AccuracyTable.final_checks`."""
+        return self.table.final_checks(candidate, fidelity, seed)
 
     @classmethod
     def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> TableOracle:
