@@ -125,13 +125,13 @@ def test_search_sees_the_same_validation_set_and_nothing_else(
     oracle: HatOracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    real = measurement.score
+    real = measurement.measure
 
-    def spy(network: Any, examples: Any, batch_size: int) -> float:
-        seen.append(examples.digest)
-        return real(network, examples, batch_size)
+    def spy(*arguments: Any, **keywords: Any) -> Any:
+        seen.append(arguments[4].digest)
+        return real(*arguments, **keywords)
 
-    monkeypatch.setattr(measurement, "score", spy)
+    monkeypatch.setattr("lionheart_opt.oracle.hat.measure", spy)
     for level in TRAININGS:
         oracle.accuracy(ALL, fidelity(level), 0)
     assert set(seen) == {oracle.splits.validation.digest}

@@ -14,47 +14,8 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.engine import INPUT_RANGES
-from lionheart_opt.oracle.seeds import seeded
-
-
-class AnalogNetwork(nn.Module):
-    """A network some of whose modules are analog.
-
-    Putting it into training mode takes the programmed and drifted weights out again, so that
-    training continues from the trained ones.
-
-    Args:
-        network: the network, analog modules in place.
-        analog: path -> analog module.
-        aliases: every path of an analog module -> its path in `analog` (a module may be used twice).
-        shapes: name -> shape in the state dict of the floating-point network, in its order.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        analog: dict[str, Any],
-        aliases: dict[str, str],
-        shapes: dict[str, torch.Size],
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.analog = analog
-        self.aliases = aliases
-        self.shapes = shapes
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        """The network's forward pass."""
-        return self.network(*inputs)
-
-    def train(self, mode: bool = True) -> AnalogNetwork:
-        """As `nn.Module.train`; training mode restores the trained weights of every tile."""
-        if mode:
-            for module in self.analog.values():
-                module.restore()
-        super().train(mode)
-        return self
+from lionheart_opt.oracle.engine import INPUT_RANGES, AnalogNetwork
+from lionheart_opt.oracle.seeds import derive, seeded
 
 
 class AnalogModule(nn.Module):
@@ -72,6 +33,8 @@ class AnalogModule(nn.Module):
         super().__init__()
         self.ideal = False
         self._original = [module]  # in a list: its parameters are not this module's
+        self._seed = 0  # of the last drift
+        self._converters: int | None = None  # seed of their noise in the next pass
         self.one_dimensional = isinstance(module, nn.Conv1d)
         self.padding: list[int] = []  # as torch pads: last dimension first, both sides
         # what aihwkit draws here (initial weights, spread of output noise) is the same every time
@@ -103,9 +66,14 @@ class AnalogModule(nn.Module):
         return layer.to(convolution.weight.device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The analog forward pass, or the floating-point one of the same weights if `ideal`."""
+        """The analog forward pass, or the floating-point one if `ideal` (see `Engine.set_ideal`)."""
+        if self.ideal and not self.training:
+            return cast(torch.Tensor, self._original[0](x))
         if self.ideal:
             return cast(torch.Tensor, functional_call(self._original[0], self._parameters_now(), x))
+        if self._converters is not None and not self.training:
+            torch.manual_seed(self._converters)
+            self._converters = None
         if self.padding:
             x = F.pad(x, self.padding, mode=self.mode)
         if self.one_dimensional:
@@ -175,9 +143,14 @@ class AnalogModule(nn.Module):
 
     def drift(self, time_s: float, seed: int) -> None:
         """Set every tile to its state `time_s` after programming."""
+        self._seed = seed
         with seeded(seed, self.tiles[0].device):
             for tile in self.tiles:
                 tile.drift_weights(time_s)
+
+    def rewind(self, first: int) -> None:
+        """Converter noise of the next pass is that of the examples from this number on."""
+        self._converters = derive(self._seed, "converters", first)
 
 
 class AihwkitEngine:
@@ -211,20 +184,19 @@ class AihwkitEngine:
                 network = analog[original]
         return AnalogNetwork(network, analog, aliases, shapes)
 
-    def set_ideal(self, analog: nn.Module, modules: Collection[str]) -> None:
+    def set_ideal(self, analog: AnalogNetwork, modules: Collection[str]) -> None:
         """See `Engine.set_ideal`."""
-        for path, module in cast(AnalogNetwork, analog).analog.items():
+        for path, module in analog.analog.items():
             module.ideal = path in modules
 
-    def after_step(self, analog: nn.Module) -> None:
+    def after_step(self, analog: AnalogNetwork) -> None:
         """See `Engine.after_step`."""
-        for module in cast(AnalogNetwork, analog).analog.values():
+        for module in analog.analog.values():
             module.after_step()
 
     @torch.no_grad()
-    def weights(self, analog: nn.Module) -> dict[str, torch.Tensor]:
+    def weights(self, analog: AnalogNetwork) -> dict[str, torch.Tensor]:
         """See `Engine.weights`."""
-        analog = cast(AnalogNetwork, analog)
         tensors: dict[str, torch.Tensor] = {}
         tensors |= dict(analog.network.named_parameters(remove_duplicate=False))
         tensors |= dict(analog.network.named_buffers(remove_duplicate=False))
@@ -238,15 +210,20 @@ class AihwkitEngine:
                     names.append(name)
         return {name: tensors[name].detach().to("cpu", copy=True) for name in names}
 
-    def program(self, analog: nn.Module, seeds: dict[str, int]) -> None:
+    def program(self, analog: AnalogNetwork, seeds: dict[str, int]) -> None:
         """See `Engine.program`."""
-        for path, module in cast(AnalogNetwork, analog).analog.items():
+        for path, module in analog.analog.items():
             module.program(seeds[path])
 
-    def drift(self, analog: nn.Module, time_s: float, seeds: dict[str, int]) -> None:
+    def drift(self, analog: AnalogNetwork, time_s: float, seeds: dict[str, int]) -> None:
         """See `Engine.drift`."""
-        for path, module in cast(AnalogNetwork, analog).analog.items():
+        for path, module in analog.analog.items():
             module.drift(time_s, seeds[path])
+
+    def rewind(self, analog: AnalogNetwork, first: int) -> None:
+        """See `Engine.rewind`."""
+        for module in analog.analog.values():
+            module.rewind(first)
 
 
 def _convertible(network: nn.Module, path: str) -> nn.Module:

@@ -330,14 +330,14 @@ class HatOracle:
         samples = measure(
             engine(name),
             with_weights(self.model, trained.weights).to(self._device),
-            modules,
+            [modules],
             self._rpu_config,
             examples,
             times_s=self.settings.times_s,
             draws=range(first, last),
             seed=derive(seed, part),
             batch_size=self.settings.batch_size,
-        )
+        )[0]
         return Accuracy(
             samples=samples,
             times_s=self.settings.times_s,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -12,14 +12,16 @@ from torch import nn
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import Engine
+from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.splits import Examples, Splits
 
 
+@torch.no_grad()
 def measure(
     engine: Engine,
     network: nn.Module,
-    modules: Sequence[str],
+    mappings: Sequence[Collection[str]],
     rpu_config: Any,
     examples: Examples,
     *,
@@ -31,14 +33,16 @@ def measure(
     """Accuracy of independently programmed copies of a network, at times since programming.
 
     Every draw programs all analog layers anew from the trained weights; the states at all times come
-    from that one programming. A draw's random numbers depend on the seed, the module and the number
-    of the draw (and, for read noise, on the time), on nothing else: draw k is the same whichever
-    draws are asked for, and the same for a module in every mapping.
+    from that one programming. A layer's random numbers depend on the seed, the module and the number
+    of the draw (and, for read and converter noise, on the time and the examples), on nothing else:
+    draw k is the same whichever draws are asked for, and the same for a module in every mapping.
+    Mappings measured together give what each gives alone; what they have in common is computed once
+    (see `Passes`).
 
     Args:
-        engine: what simulates the analog modules.
+        engine: simulates the analog modules.
         network: the floating-point network with the trained weights, left untouched.
-        modules: paths of the analog modules.
+        mappings: for each mapping the paths of its analog modules.
         rpu_config: of the analog modules.
         examples: what to classify.
         times_s: times since programming.
@@ -47,11 +51,17 @@ def measure(
         batch_size: examples in one pass.
 
     Returns:
-        Shape (n_draws, n_times), in [0, 1].
+        Shape (n_mappings, n_draws, n_times), in [0, 1].
     """
     device = next(network.parameters()).device
+    modules = tuple(dict.fromkeys(path for paths in mappings for path in paths))
     analog = engine.analog(network, modules, rpu_config).eval()
-    samples = np.empty((len(draws), len(times_s)))
+    batches = [
+        (first, examples[first : first + batch_size])
+        for first in range(0, len(examples), batch_size)
+    ]
+    passes = Passes(engine, analog, mappings, batches[0][1].images.to(device))
+    right = np.zeros((len(mappings), len(draws), len(times_s)), int)
 
     def seeds(what: str, *which: int | float) -> dict[str, int]:
         return {path: derive(seed, what, path, *which) for path in modules}
@@ -60,9 +70,13 @@ def measure(
         engine.program(analog, seeds("program", draw))
         for column, time_s in enumerate(times_s):
             engine.drift(analog, time_s, seeds("drift", draw, time_s))
-            with seeded(derive(seed, "converters", draw, time_s), device):
-                samples[row, column] = score(analog, examples, batch_size)
-    return samples
+            with seeded(seed, device):
+                for first, batch in batches:
+                    passes.begin(batch.images.to(device), first)
+                    for number in passes.ordered:
+                        classes = passes(number).argmax(1).cpu()
+                        right[number, row, column] += int((classes == batch.labels).sum())
+    return right / len(examples)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -17,7 +18,7 @@ from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.physics import ProgrammedTile
 from lionheart_opt.oracle.fast.ranges import InputRanges
 from lionheart_opt.oracle.fast.tiles import Converters, Tiling, Window
-from lionheart_opt.oracle.seeds import seeded
+from lionheart_opt.oracle.seeds import derive, seeded
 
 if TYPE_CHECKING:
     from lionheart_opt.oracle.fast.cpu import CpuProducts, Packed
@@ -36,7 +37,7 @@ class FastLayer(nn.Module):
             n_output_ranges) if there is one for each tile; None if there is none.
         bias: shape (n_outputs,), or None.
         ranges: of the inputs, or None.
-        ideal: compute as the floating-point module would, with the weights that are trained now.
+        ideal: compute as the floating-point module would (see `Engine.set_ideal`).
     """
 
     mapping_scales: torch.Tensor
@@ -152,6 +153,11 @@ class FastLayer(nn.Module):
                 tile.drift(time_s)
         self._read(seed)
 
+    def rewind(self, first: int) -> None:
+        """Output noise of the next pass is that of the examples from this number on."""
+        if self._hardware is not None:
+            self._hardware.first = first
+
     def _read(self, seed: int) -> None:
         """Collect what the tiles hold now."""
         weight, gain = torch.empty_like(self.weight.detach()), self._scales().detach().clone()
@@ -166,6 +172,8 @@ class FastLayer(nn.Module):
         Raises:
             RuntimeError: in evaluation mode, the layer has not been programmed since training.
         """
+        if self.ideal and not self.training:
+            return cast(torch.Tensor, self._original[0](x))
         if self.ideal:
             tensors = self.tensors()
             tensors.pop(INPUT_RANGES, None)
@@ -195,15 +203,21 @@ class FastLayer(nn.Module):
                 noise = int(torch.randint(2**62, ())), 0
             else:
                 packed = hardware.packed = hardware.packed or kernels.pack(weight, gain)
-                noise = hardware.seed, hardware.rows
-            y = kernels(x, weight, gain, self.bias, noise, packed)
-            if hardware is not None:
-                hardware.rows += y.numel() // len(weight)
-            return y
-        y = self.products(x, weight, gain, hardware.generator if hardware else None)
+                noise = hardware.seed, hardware.position(self._rows(x), len(x))
+            return kernels(x, weight, gain, self.bias, noise, packed)
+        y = self.products(x, weight, gain, hardware.generator() if hardware else None)
         if self.bias is None:
             return y
         return y + (self.bias if self.products.window is None else self.bias.view(-1, 1, 1))
+
+    def _rows(self, x: torch.Tensor) -> int:
+        """How many input vectors the tiles see."""
+        window = self.products.window
+        if window is None:
+            return x.numel() // x.shape[-1]
+        left, right, top, bottom = window.padding
+        height, width = x.shape[2] + top + bottom, x.shape[3] + left + right
+        return len(x) * prod(window.output_size(height, width))
 
     def _kernels(self, x: torch.Tensor) -> CpuProducts | None:
         """What computes on this input if it is not plain torch operations."""
@@ -242,6 +256,7 @@ class Hardware:
         gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
         seed: of the output noise.
         rows: input vectors since the noise was seeded.
+        first: number of the first example of the next pass, where that decides its noise.
         packed: weight and gain for the CPU kernels, once they have been needed.
     """
 
@@ -249,11 +264,31 @@ class Hardware:
     gain: torch.Tensor
     seed: int
     rows: int = 0
+    first: int | None = None
     packed: Packed | None = None
 
-    @cached_property
+    def position(self, rows: int, examples: int) -> int:
+        """Number of the next pass's first input vector in the stream of output noise.
+
+        Args:
+            rows: input vectors of that pass.
+            examples: which they come from.
+        """
+        if self.first is not None:
+            self.rows = self.first * (rows // max(examples, 1))
+            self.first = None
+        self.rows += rows
+        return self.rows - rows
+
     def generator(self) -> torch.Generator:
         """Of the output noise where it is not drawn by the CPU kernels."""
+        if self.first is not None:
+            self._stream.manual_seed(derive(self.seed, "rewound", self.first))
+            self.first = None
+        return self._stream
+
+    @cached_property
+    def _stream(self) -> torch.Generator:
         return torch.Generator(self.weight.device).manual_seed(self.seed)
 
 
