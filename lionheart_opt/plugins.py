@@ -62,7 +62,8 @@ def load(kind: Kind, name: str, where: str = "") -> Any:
         return attribute(name, where)
     registered = _registered(kind)
     if name not in registered:
-        raise unknown(kind.replace("_", " ").removesuffix("s"), name, registered, where)
+        what = "strategy" if kind == "strategies" else kind.replace("_", " ").removesuffix("s")
+        raise unknown(what, name, registered, where)
     return registered[name].load()
 
 

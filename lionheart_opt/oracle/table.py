@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.knowledge import Knowledge, Proxies, Question, not_offered
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.protocols import Accuracy, AccuracyOracle, Fidelity
 
@@ -37,6 +38,9 @@ class AccuracyTable:
         training_s: seconds that the row's training took, shape (n_rows,).
         draw_s: seconds that one draw took (all times), shape (n_rows,).
         provenance: how and from what the table was made.
+        n_examples: that each sample is a share of; None where samples are exact.
+        proxies: name of a proxy -> its value for each unit, shape (n_units,); see `knowledge.Proxies`.
+        proxies_s: seconds that they took.
 
     Raises:
         ValueError: shapes do not fit together, or a row is there twice.
@@ -52,6 +56,9 @@ class AccuracyTable:
     training_s: np.ndarray
     draw_s: np.ndarray
     provenance: str = ""
+    n_examples: int | None = None
+    proxies: dict[str, np.ndarray] = field(default_factory=dict)
+    proxies_s: float = 0.0
 
     def __post_init__(self) -> None:
         n_rows = len(self.trainings)
@@ -60,6 +67,7 @@ class AccuracyTable:
             "samples": (self.samples.shape[::2], (n_rows, len(self.times_s))),
             "training_s": (self.training_s.shape, (n_rows,)),
             "draw_s": (self.draw_s.shape, (n_rows,)),
+            **{name: (array.shape, (len(self.units),)) for name, array in self.proxies.items()},
         }
         for name, (found, expected) in shapes.items():
             if found != expected:
@@ -90,7 +98,32 @@ class AccuracyTable:
             baseline=self.baseline,
             training_s=float(self.training_s[row]),
             evaluation_s=float(self.draw_s[row]) * (last - first),
+            # what took no time was not simulated: all-digital is the baseline itself
+            n_examples=self.n_examples if self.draw_s[row] > 0 else None,
         )
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        """Proxies, if it has some."""
+        return (Proxies,) if self.proxies else ()
+
+    def consult(self, question: Question, seed: int) -> Knowledge:  # noqa: ARG002
+        """The recorded proxies; see `Consultable`.
+
+        Raises:
+            InputError: it has none, or none of a unit.
+        """
+        if not isinstance(question, Proxies) or not self.proxies:
+            raise not_offered(question)
+        for unit in question.units:
+            if unit not in self.units:
+                raise unknown("unit", unit, self.units, "accuracy table")
+        rows = {unit: self.units.index(unit) for unit in question.units}
+        values = {
+            name: {unit: float(array[row]) for unit, row in rows.items()}
+            for name, array in self.proxies.items()
+        }
+        return Knowledge(values=values, oracle_s=self.proxies_s)
 
     def mappings(self, training: Training) -> list[Mapping]:
         """Every mapping that it has with that training."""
@@ -158,6 +191,7 @@ class AccuracyTable:
             fidelity = Fidelity(training=candidate.training, draws=(0, draws))
             answers.append(oracle.accuracy(candidate, fidelity, seed))
         rows = [[targets.index(one.mapping[unit]) for unit in units] for one in candidates]
+        counts = {answer.n_examples for answer in answers} - {None}
         return AccuracyTable(
             units=units,
             targets=targets,
@@ -169,6 +203,7 @@ class AccuracyTable:
             training_s=np.array([answer.training_s for answer in answers]),
             draw_s=np.array([answer.evaluation_s / draws for answer in answers]),
             provenance=provenance,
+            n_examples=max(counts, default=None),
         )
 
     def save(self, path: Path) -> None:
@@ -184,6 +219,10 @@ class AccuracyTable:
             "training_s": self.training_s,
             "draw_s": self.draw_s,
             "provenance": np.array(self.provenance),
+            "n_examples": np.array(self.n_examples or 0),
+            "proxy_names": np.array(list(self.proxies), dtype=str),
+            "proxies": np.array(list(self.proxies.values())),
+            "proxies_s": np.array(self.proxies_s),
         }
         with path.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
@@ -200,6 +239,7 @@ class AccuracyTable:
                 trainings = tuple(str(name) for name in file["trainings"])
                 for name in set(trainings) - set(TRAININGS):
                     raise unknown("training", name, TRAININGS)
+                names = map(str, file.get("proxy_names", ()))  # older files have none
                 return AccuracyTable(
                     units=tuple(map(str, file["units"])),
                     targets=tuple(map(str, file["targets"])),
@@ -211,6 +251,9 @@ class AccuracyTable:
                     training_s=file["training_s"],
                     draw_s=file["draw_s"],
                     provenance=str(file["provenance"]),
+                    n_examples=int(file.get("n_examples", 0)) or None,
+                    proxies=dict(zip(names, file.get("proxies", ()), strict=True)),
+                    proxies_s=float(file.get("proxies_s", 0.0)),
                 )
         except (OSError, EOFError, BadZipFile, KeyError, ValueError) as error:
             raise InputError(f"{path}: not an accuracy table: {error}") from error
@@ -234,6 +277,15 @@ class TableOracle:
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyTable.accuracy`."""
         return self.table.accuracy(candidate, fidelity, seed)
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        """As `AccuracyTable.questions`."""
+        return self.table.questions
+
+    def consult(self, question: Question, seed: int) -> Knowledge:
+        """As `AccuracyTable.consult`."""
+        return self.table.consult(question, seed)
 
     def mappings(self, training: Training) -> list[Mapping]:
         """As `AccuracyTable.mappings`."""

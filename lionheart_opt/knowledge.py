@@ -1,0 +1,114 @@
+"""What an oracle knows beside accuracies: what is asked, what is answered, and what that took.
+
+A strategy asks with `Problem.ask`. The study keeps the answer in its record, so that a resumed search
+reads it there, and charges the seconds to the search.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question; its fields are plain data."""
+
+    what: ClassVar[str]
+
+    @property
+    def digest(self) -> str:
+        """The same for equal questions."""
+        return digest([type(self).__name__, asdict(self)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxies(Question):
+    """Cheap predictors of each unit's sensitivity, from the pretrained network alone.
+
+    The answer: name of the proxy -> unit -> value.
+
+    Args:
+        units: names of units.
+    """
+
+    what: ClassVar[str] = "proxies of sensitivity"
+
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedShares(Question):
+    """How much of each unit a training puts on its analog target that minimises loss and cost at once.
+
+    The loss is the cross entropy plus `strength` times the expected cost; a unit's result is the mean
+    of its digital and its analog one, weighted by shares that are learned with the weights.
+
+    The answer: `share` -> unit -> share of the analog target, in [0, 1].
+
+    Args:
+        prices: unit -> cost on the host, cost on the analog target.
+        pairs: two units, and what they cost together beyond that: both digital, only the second
+            analog, only the first, both.
+        strength: of the cost in the loss.
+    """
+
+    what: ClassVar[str] = "learned shares"
+
+    prices: dict[str, tuple[float, float]]
+    pairs: tuple[tuple[str, str, float, float, float, float], ...] = ()
+    strength: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knowledge:
+    """An answer.
+
+    Args:
+        values: name of a quantity -> unit -> value.
+        oracle_s: seconds that finding it took, even if it was known already.
+    """
+
+    values: dict[str, dict[str, float]]
+    oracle_s: float
+
+
+@runtime_checkable
+class Consultable(Protocol):
+    """An oracle that knows more than accuracies."""
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        """What it can be asked."""
+        ...
+
+    def consult(self, question: Question, seed: int) -> Knowledge:
+        """Answer one of `questions`; up to the seconds a pure function of the arguments."""
+        ...
+
+
+def offered(oracle: object) -> tuple[type[Question], ...]:
+    """What an oracle can be asked."""
+    return oracle.questions if isinstance(oracle, Consultable) else ()
+
+
+def ask(oracle: object, question: Question, seed: int) -> Knowledge:
+    """An oracle's answer.
+
+    Raises:
+        InputError: it cannot answer such questions.
+    """
+    if not isinstance(oracle, Consultable) or type(question) not in oracle.questions:
+        raise not_offered(question)
+    return oracle.consult(question, seed)
+
+
+def not_offered(question: Question) -> InputError:
+    """The error of a question that an oracle cannot answer."""
+    return InputError(
+        f"the study's oracle has no {question.what}, which the strategy needs; "
+        'one that has: [oracle] kind = "hat"'
+    )
