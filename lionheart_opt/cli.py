@@ -81,7 +81,7 @@ def profile(
     try:
         with Watch(oracle) as watch:
             watch.ended(search.run(watch.start(search)))
-            found = read_profile(search.record, training, oracle)
+            found = read_profile(search.record, training)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt profile {study}", err=True)
         raise typer.Exit(130) from None

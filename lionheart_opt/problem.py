@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, get_args
 
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.knowledge import Knowledge, Question, ask
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.protocols import (
     Accuracy,
     AccuracyOracle,
+    Anticipates,
     Cost,
     CostModel,
     Evaluation,
@@ -40,6 +43,8 @@ class Problem(Space):
         cost_limits: largest accepted `latency_s`, `energy_j` or `interval_s`.
         training: how weights are obtained where a candidate does not say.
         seed: of the oracle (programming draws, training), common to all strategies.
+        knowledge: answers questions beside accuracy; None asks the oracle. A study answers from its
+            record what it has asked before.
     """
 
     cost_model: CostModel
@@ -49,6 +54,7 @@ class Problem(Space):
     cost_limits: dict[str, float] = field(default_factory=dict)
     training: Training = "full"
     seed: int = 0
+    knowledge: Callable[[Question], Knowledge] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,8 +102,7 @@ class Problem(Space):
             InputError: the mapping does not fit the problem.
         """
         self.check(candidate.mapping)
-        cost = self.cost(candidate.mapping)
-        if any(violation > 0 for violation in self.cost_violations(cost).values()):
+        if self.breaks_cost_limits(candidate.mapping):
             return self.evaluation(candidate, None)
         training = candidate.training or self.training
         asked = candidate.resolved(self.training)
@@ -112,6 +117,30 @@ class Problem(Space):
             if self.accuracy_limit.decision(accuracy) != "open":
                 break
         return self.evaluation(candidate, accuracy)
+
+    def expect(self, candidates: Sequence[Candidate]) -> None:
+        """Tell the oracle what will be evaluated next, in this order; saves time, changes nothing."""
+        if isinstance(self.oracle, Anticipates):
+            asked = [
+                one.resolved(self.training)
+                for one in candidates
+                if not self.breaks_cost_limits(one.mapping)
+            ]
+            self.oracle.expect(asked, (0, self.accuracy_limit.draws[0]), self.seed)
+
+    def breaks_cost_limits(self, mapping: Mapping) -> bool:
+        """Whether the cost alone decides that it is infeasible, so that no oracle time is spent."""
+        return any(violation > 0 for violation in self.cost_violations(self.cost(mapping)).values())
+
+    def ask(self, question: Question) -> Knowledge:
+        """What the oracle knows beside accuracies; a search pays for it once.
+
+        Raises:
+            InputError: it cannot answer such questions.
+        """
+        if self.knowledge is not None:
+            return self.knowledge(question)
+        return ask(self.oracle, question, self.seed)
 
     def evaluation(self, candidate: Candidate, accuracy: Accuracy | None) -> Evaluation:
         """The evaluation that follows from an accuracy; also how a record is read back."""

@@ -6,14 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.knowledge import Knowledge, Proxies, Question, ask, offered
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, Fidelity, Search, oracle_seconds
+from lionheart_opt.protocols import Accuracy, Anticipates, Fidelity, Search, oracle_seconds
 from lionheart_opt.record import Record
 from lionheart_opt.space import Space, analog_moves
 from lionheart_opt.storage import storage_exists
@@ -22,18 +23,6 @@ from lionheart_opt.workload import INPUT
 
 if TYPE_CHECKING:
     from lionheart_opt.studyfile import StudyFile
-
-#: Name of the user attribute of the Optuna study that keeps what the oracle says of each unit.
-ATTRIBUTE = "proxies"
-
-
-@runtime_checkable
-class ComputesProxies(Protocol):
-    """An oracle that knows cheap predictors of sensitivity, from the pretrained network alone."""
-
-    def proxies(self, units: Sequence[str], seed: int) -> dict[str, dict[str, float]]:
-        """Name of the proxy -> unit -> value; a pure function of the arguments."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -200,13 +189,12 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Study:
     return Study(record, Probing(training, pairs), seed=0, budget=Budget(trials=count))
 
 
-def read_profile(record: Record, training: Training, oracle: object) -> Profile:
+def read_profile(record: Record, training: Training) -> Profile:
     """What a search for a profile has found; proxies that are not in the record yet are computed.
 
     Args:
         record: of `profile_search`.
         training: as there.
-        oracle: of the study; what it says of the units is kept in the record.
     """
     problem = record.problem
     time_s, n_draws = max(problem.accuracy_limit.times_s), problem.accuracy_limit.draws[-1]
@@ -241,21 +229,17 @@ def read_profile(record: Record, training: Training, oracle: object) -> Profile:
         oracle_s=oracle_seconds(evaluations),
         sensitivities=tuple(sensitivities),
         interactions=tuple(interactions),
-        proxies=_proxies(record, oracle),
+        proxies=_proxies(record),
     )
 
 
-def _proxies(record: Record, oracle: object) -> dict[str, dict[str, float]]:
+def _proxies(record: Record) -> dict[str, dict[str, float]]:
     workload = record.problem.workload
-    units = list(dict.fromkeys(unit for unit, _ in analog_moves(record.problem)))
+    units = tuple(dict.fromkeys(unit for unit, _ in analog_moves(record.problem)))
     macs = {unit: float(workload.unit_macs(workload.unit(unit))) for unit in units}
-    kept: dict[str, dict[str, float]] | None = record.study.user_attrs.get(ATTRIBUTE)
-    if kept is None:
-        kept = {}
-        if isinstance(oracle, ComputesProxies):
-            kept = oracle.proxies(units, record.problem.seed)
-        record.study.set_user_attr(ATTRIBUTE, kept)
-    return {"macs": macs, **kept}
+    if Proxies not in offered(record.problem.oracle):
+        return {"macs": macs}
+    return {"macs": macs, **record.ask(Proxies(units=units)).values}
 
 
 @dataclass(frozen=True)
@@ -272,12 +256,35 @@ class Remembering:
     file: StudyFile
 
     @cached_property
+    def _profiles(self) -> list[Record]:
+        """Records of the study's profiles."""
+        if not storage_exists(self.file.table.storage, self.file.folder):
+            return []
+        found = [_recorded(self.file, training) for training in TRAININGS]
+        return [record for record in found if record is not None]
+
+    @cached_property
     def _measured(self) -> dict[Candidate, Accuracy]:
         """Candidate, its training said -> samples."""
-        table = self.file.table
-        if not storage_exists(table.storage, self.file.folder):
-            return {}
-        return {key: samples for one in TRAININGS for key, samples in _recorded(self.file, one)}
+        return {
+            one.candidate: one.accuracy
+            for record in self._profiles
+            for one in record.evaluations()
+            if one.accuracy is not None
+        }
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        """What the study's oracle can be asked."""
+        return offered(self.file.oracle)
+
+    def consult(self, question: Question, seed: int) -> Knowledge:
+        """As `Consultable.consult`; copied, at the same price, where a profile has asked it."""
+        if seed == self.file.table.seed:
+            for record in self._profiles:
+                if known := record.knowledge(question):
+                    return known
+        return ask(self.file.oracle, question, seed)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyOracle.accuracy`; copied where a profile has all draws of `fidelity`."""
@@ -289,16 +296,22 @@ class Remembering:
         samples, evaluation_s = whole.samples[first:last], whole.evaluation_s * share
         return replace(whole, samples=samples, evaluation_s=evaluation_s)
 
+    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+        """Passed on; what a profile has measured will not be asked."""
+        unknown = [one for one in candidates if one not in self._measured]
+        if unknown and isinstance(self.file.oracle, Anticipates):
+            self.file.oracle.expect(unknown, draws, seed)
 
-def _recorded(file: StudyFile, training: Training) -> list[tuple[Candidate, Accuracy]]:
+
+def _recorded(file: StudyFile, training: Training) -> Record | None:
     specification = _specification(file, training)
     problem = _question(file.problem)
     try:
         record = Record.existing(problem, _name(training), file.storage, specification)
-        evaluations = record.evaluations() if record else []
+        _ = record and record.evaluations()
     except InputError:  # a profile of another question answers nothing here
-        return []
-    return [(one.candidate, one.accuracy) for one in evaluations if one.accuracy is not None]
+        return None
+    return record
 
 
 def _name(training: Training) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import fsum, sqrt
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -227,6 +227,21 @@ class AccuracyOracle(Protocol):
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly."""
+        ...
+
+
+@runtime_checkable
+class Anticipates(Protocol):
+    """An oracle that answers faster if it knows what will be asked next; its answers are the same."""
+
+    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+        """These candidates, their trainings said, will be asked for in this order.
+
+        Args:
+            candidates: replace what was expected before.
+            draws: half-open range of draws that they will be asked for first.
+            seed: that they will be asked with.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,19 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.knowledge import Knowledge, Question
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, Evaluation
+from lionheart_opt.protocols import Accuracy, Evaluation, oracle_seconds
 
 #: A worker says this often that it is alive, and is taken for dead after missing ten.
 HEARTBEAT_S = 15.0
 DEAD_AFTER_S = 10 * HEARTBEAT_S
 #: A trial that was claimed but whose worker never gave its name (killed in between) is dead after this.
 UNCLAIMED_AFTER_S = 5.0
+#: Prefix of the study's user attributes that keep answers beside accuracies; the question's digest
+#: follows.
+KNOWLEDGE = "knowledge/"
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,31 @@ class Record:
     def known(self) -> dict[str, Evaluation]:
         """Candidate digest -> evaluation, for everything that is answered."""
         return {one.evaluation.candidate.digest: one.evaluation for one in self.finished()}
+
+    def ask(self, question: Question) -> Knowledge:
+        """The problem's answer to a question beside accuracy, kept: read back if it is there."""
+        answer = self.knowledge(question)
+        if answer is None:
+            answer = self.problem.ask(question)
+            said = {"question": question.what, **vars(question), **vars(answer)}
+            self.study.set_user_attr(KNOWLEDGE + question.digest, said)
+        return answer
+
+    def knowledge(self, question: Question) -> Knowledge | None:
+        """The recorded answer; None if it was not asked yet."""
+        said = self.study.user_attrs.get(KNOWLEDGE + question.digest)
+        return said and Knowledge(values=said["values"], oracle_s=said["oracle_s"])
+
+    @property
+    def knowledge_s(self) -> float:
+        """Oracle seconds of all recorded answers beside accuracies."""
+        attributes = self.study.user_attrs.items()
+        return fsum(said["oracle_s"] for name, said in attributes if name.startswith(KNOWLEDGE))
+
+    @property
+    def oracle_s(self) -> float:
+        """Oracle seconds of everything in the record."""
+        return oracle_seconds(self.evaluations()) + self.knowledge_s
 
     def enqueue(self, candidates: list[Candidate]) -> None:
         """Queue what is neither answered, queued nor running, for this process or any worker."""
@@ -231,7 +261,7 @@ def _unused_sampler() -> optuna.samplers.BaseSampler:
 def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna.Study:
     recorded = study.user_attrs["specification"]
     now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
-    if differs := "; ".join(_differences(recorded, now)):
+    if differs := "; ".join(differences(recorded, now)):
         raise InputError(
             f"study {study.study_name!r} was recorded for another question and is left as it is; "
             f"{differs}. Change it back, or give the run another label or the study another storage"
@@ -245,15 +275,20 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def _differences(recorded: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:
+def differences(
+    a: dict[str, Any],
+    b: dict[str, Any],
+    path: str = "",
+    names: tuple[str, str] = ("recorded", "now"),
+) -> list[str]:
     """`key: recorded X, now Y` for every leaf that differs; a missing key is as good as None."""
     lines: list[str] = []
-    for key in sorted({*recorded, *now}):
-        old, new = recorded.get(key), now.get(key)
+    for key in sorted({*a, *b}):
+        old, new = a.get(key), b.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            lines += _differences(old, new, f"{path}{key}.")
+            lines += differences(old, new, f"{path}{key}.", names)
         elif old != new:
-            lines.append(f"{path}{key}: recorded {old!r}, now {new!r}")
+            lines.append(f"{path}{key}: {names[0]} {old!r}, {names[1]} {new!r}")
     return lines
 
 

@@ -7,15 +7,16 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.knowledge import Knowledge, Question
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation, Search, Strategy, oracle_seconds
+from lionheart_opt.protocols import Evaluation, Search, Strategy
 from lionheart_opt.record import DEAD_AFTER_S, Record, heartbeat, is_alive
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
@@ -54,6 +55,10 @@ class Progress:
 Watcher = Callable[[Progress], None]
 
 
+class _BudgetSpent(Exception):
+    """Ends a search whose strategy asks for more."""
+
+
 class ReplayDiverged(RuntimeError):
     """The strategy, run again, proposed something else than what the record holds."""
 
@@ -88,7 +93,7 @@ class Study:
         with self._lease():
             self.record.heal()
             rng = np.random.default_rng(self.seed)
-            search = self.strategy.search(self.problem, rng)
+            search = self.strategy.search(replace(self.problem, knowledge=self._ask), rng)
             try:
                 return self._drive(search, watch)
             finally:
@@ -121,6 +126,14 @@ class Study:
                 batch = list(search.send([known[candidate.digest] for candidate in batch]))
         except StopIteration:
             return "finished"
+        except _BudgetSpent:
+            return "budget"
+
+    def _ask(self, question: Question) -> Knowledge:
+        """The strategy's question, answered from the record or paid for."""
+        if self.record.knowledge(question) is None and self.spent():
+            raise _BudgetSpent
+        return self.record.ask(question)
 
     def _check_replay(self, known: dict[str, Evaluation], proposed: set[str]) -> None:
         """New ground is reached only after everything recorded has been proposed again."""
@@ -135,6 +148,9 @@ class Study:
 
     def _evaluate(self, new: Sequence[Candidate], watch: Watcher) -> bool:
         """Pay for new candidates, one after the other; False when the budget is spent first."""
+        trials = self.budget.trials
+        left = None if trials is None else trials - len(self.record.evaluations())
+        self.problem.expect(new[:left])
         for candidate in new:
             if self.spent():
                 return False
@@ -154,10 +170,9 @@ class Study:
 
     def spent(self) -> bool:
         """Whether the budget is used up."""
-        answered = self.record.evaluations()
-        oracle_s = oracle_seconds(answered)
-        return (self.budget.trials is not None and len(answered) >= self.budget.trials) or (
-            self.budget.oracle_s is not None and oracle_s >= self.budget.oracle_s
+        trials, oracle_s = self.budget.trials, self.budget.oracle_s
+        return (trials is not None and len(self.record.finished()) >= trials) or (
+            oracle_s is not None and self.record.oracle_s >= oracle_s
         )
 
     def _progress(
@@ -166,10 +181,9 @@ class Study:
         candidate: Candidate | None = None,
         evaluation: Evaluation | None = None,
     ) -> Progress:
-        evaluations = self.record.evaluations()
         return Progress(
-            trials=len(evaluations),
-            oracle_s=oracle_seconds(evaluations),
+            trials=len(self.record.finished()),
+            oracle_s=self.record.oracle_s,
             state=state,
             candidate=candidate,
             evaluation=evaluation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.knowledge import Knowledge, Question, not_offered, offered
 from lionheart_opt.problem import Problem
 from lionheart_opt.profile import Remembering
 from lionheart_opt.protocols import AccuracyOracle, Strategy
@@ -27,6 +28,10 @@ from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
     import optuna
+
+
+class _Asked(Exception):
+    """A strategy under check has come to a question that the oracle can answer."""
 
 
 @dataclass(frozen=True)
@@ -140,15 +145,19 @@ class StudyFile:
             raise InputError(f"{self.path}: [units]: {error}") from error
 
     @cached_property
-    def oracle(self) -> AccuracyOracle:
-        """The oracle, built; loads data, but trains nothing yet."""
-        settings = dict(self.table.oracle)
-        kind = settings.pop("kind", "hat")
+    def oracle_class(self) -> Any:
+        """The plug-in of `[oracle]`: its class has `from_study`."""
+        kind = self.table.oracle.get("kind", "hat")
         if not isinstance(kind, str):
             raise InputError(f"{self.path}: [oracle] kind: got {kind!r}; must be a name")
-        factory = plugins.load("oracles", kind, f"{self.path}: [oracle] kind")
+        return plugins.load("oracles", kind, f"{self.path}: [oracle] kind")
+
+    @cached_property
+    def oracle(self) -> AccuracyOracle:
+        """The oracle, built; loads data, but trains nothing yet."""
+        settings = {key: value for key, value in self.table.oracle.items() if key != "kind"}
         context = OracleContext(self, self.workload, self.system)
-        oracle: AccuracyOracle = factory.from_study(context, settings)
+        oracle: AccuracyOracle = self.oracle_class.from_study(context, settings)
         return oracle
 
     @cached_property
@@ -181,14 +190,20 @@ class StudyFile:
         """The study's storage, opened; created where it does not exist."""
         return open_storage(self.table.storage, self.folder)
 
-    def specification(self, run: RunTable, seed: int) -> dict[str, Any]:
-        """Everything that decides the results of one search; a record is tied to it."""
+    @cached_property
+    def question(self) -> dict[str, Any]:
+        """Everything that decides results, but for the strategy; as plain data."""
         kept = {"objectives", "training", "digital", "seed", "model", "data", "oracle", "limits"}
-        question = json.loads(self.table.model_dump_json(include=kept))
         return {
-            **question,
+            **json.loads(self.table.model_dump_json(include=kept)),
             "workload": self.workload.digest,
             "system": self.system.digest,
+        }
+
+    def specification(self, run: RunTable, seed: int) -> dict[str, Any]:
+        """Everything that decides the results of one search; a record is tied to it."""
+        return {
+            **self.question,
             "strategy": {"name": run.strategy, "arguments": run.arguments, "seed": seed},
         }
 
@@ -210,27 +225,40 @@ class StudyFile:
     def check_strategies(self) -> None:
         """Build every strategy and take its first proposals: a mistake must not show after hours.
 
+        A strategy that asks the oracle first is followed to its question, which costs too much here.
+
         Raises:
-            InputError: an argument does not exist, or does not fit the problem.
+            InputError: an argument does not exist, or does not fit the problem or the oracle.
         """
+        problem = replace(self.problem, knowledge=self._asked)
         for run in self.table.run:
-            search = self.strategy(run).search(self.problem, np.random.default_rng(run.seeds[0]))
+            search = self.strategy(run).search(problem, np.random.default_rng(run.seeds[0]))
             try:
                 for candidate in next(search, []):
                     self.problem.check(candidate.mapping)
+            except _Asked:
+                continue
             except InputError as error:
                 raise InputError(f"{self.path}: run {run.name!r}: {error}") from error
             finally:
                 search.close()
+
+    def _asked(self, question: Question) -> Knowledge:
+        if type(question) not in offered(self.oracle):
+            raise not_offered(question)
+        raise _Asked
 
     def search(self, run: RunTable, seed: int) -> Study:
         """One search, its record opened or created."""
         name = search_name(run, seed)
         specification = self.specification(run, seed)
         record = Record.open(self.problem, name, self.storage, specification)
-        budget = run.budget or self.table.budget
-        limits = Budget(trials=budget.trials, oracle_s=budget.oracle_s)
-        return Study(record, self.strategy(run), seed, limits)
+        return Study(record, self.strategy(run), seed, self.budget(run))
+
+    def budget(self, run: RunTable) -> Budget:
+        """The run's own budget, or the study's."""
+        table = run.budget or self.table.budget
+        return Budget(trials=table.trials, oracle_s=table.oracle_s)
 
     def records(self) -> Iterator[tuple[RunTable, int, Record]]:
         """The searches that have a record; creates nothing.

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from torch import nn
 
 from lionheart_opt.digest import digest
+from lionheart_opt.knowledge import Knowledge, Proxies
 from lionheart_opt.protocols import Accuracy
 
 
@@ -54,13 +56,16 @@ class Counting:
         factor = 1.0 if training == "none" else 0.1
         return [factor * total / 2, factor * (total + 0.05 * both)]
 
-    def proxies(self, units, seed):
+    questions: ClassVar = (Proxies,)
+
+    def consult(self, question, seed):
         with self.log.open("a") as file:
             file.write("proxies\n")
-        return {
-            "right": {u: float(k) for k, u in enumerate(units)},
-            "flat": dict.fromkeys(units, 1.0),
+        values = {
+            "right": {u: float(k) for k, u in enumerate(question.units)},
+            "flat": dict.fromkeys(question.units, 1.0),
         }
+        return Knowledge(values=values, oracle_s=3.0)
 
 
 class StopsAtTwo(Counting):

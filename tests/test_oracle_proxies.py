@@ -7,6 +7,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from lionheart_opt.knowledge import Proxies, ask
 from lionheart_opt.oracle.proxies import (
     hessian_product,
     max_activations,
@@ -16,7 +17,6 @@ from lionheart_opt.oracle.proxies import (
     trace,
 )
 from lionheart_opt.oracle.splits import Examples
-from lionheart_opt.profile import ComputesProxies
 
 
 def generator() -> torch.Generator:
@@ -158,10 +158,11 @@ def test_the_network_is_left_untouched_and_the_answer_is_always_the_same(network
 
 def test_the_oracle_gives_every_proxy_of_every_unit(tmp_path):
     oracle = small_oracle(tmp_path)
-    assert isinstance(oracle, ComputesProxies)
     lines: list[str] = []
     oracle.watch(lines.append)
-    found = oracle.proxies(NAMES, seed=0)
+    answer = ask(oracle, Proxies(units=NAMES), seed=0)
+    found = answer.values
+    assert answer.oracle_s > 0
     assert all(list(values) == list(NAMES) for values in found.values())
     trained = oracle.pretrained.weights["conv2.weight"]
     assert found["max_neuron_norm"]["conv2"] == pytest.approx(max_neuron_norm(trained))

@@ -63,7 +63,7 @@ def counted(folder: Path, text: str = COUNTED) -> StudyFile:
 def measure(file: StudyFile, training="none", pairs=False):
     search = profile_search(file, training, pairs)
     assert search.run() == "finished"
-    return read_profile(search.record, training, file.oracle)
+    return read_profile(search.record, training)
 
 
 def searched(file: StudyFile, label: str) -> list[Evaluation]:
@@ -83,7 +83,7 @@ def outcome(evaluations: list[Evaluation]) -> list[tuple]:
 def tiny_profile(problem, pairs=True):
     record = Record.open(problem, "p", optuna.storages.InMemoryStorage(), {})
     Study(record, Probing("none", pairs), seed=0, budget=Budget()).run()
-    return read_profile(record, "none", problem.oracle)
+    return read_profile(record, "none")
 
 
 def test_drops_and_deviations_are_those_of_the_oracles_draws():

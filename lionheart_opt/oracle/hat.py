@@ -12,23 +12,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
+from lionheart_opt.knowledge import Knowledge, Proxies, Question, not_offered
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.oracle.engine import Engine, engine
+from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
 from lionheart_opt.oracle.measurement import check_network, measure, score
 from lionheart_opt.oracle.proxies import sensitivity_proxies
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
-from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
-from lionheart_opt.oracle.splits import Examples, Splits, split
-from lionheart_opt.oracle.store import Trained, Weights, WeightStore, load_weights, weights_digest
+from lionheart_opt.oracle.splits import Examples, Splits
+from lionheart_opt.oracle.store import Trained, Weights, WeightStore, weights_digest
+from lionheart_opt.oracle.together import Together
 from lionheart_opt.oracle.training import Job, Progress, reestimate_batch_norm, train, with_weights
 from lionheart_opt.protocols import Accuracy, Fidelity
-from lionheart_opt.system import first_problem
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class HatOracle:
     settings: OracleSettings
     store: WeightStore
     _watchers: list[Callable[[str], None]] = field(default_factory=list, init=False, repr=False)
+    _together: Together = field(default_factory=Together, init=False, repr=False)
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -92,37 +94,12 @@ class HatOracle:
         Raises:
             InputError: a setting, the data or the weights cannot be used.
         """
-        from lionheart_opt import datasets, models
-
-        try:
-            chosen = OracleSettings.model_validate(settings)
-        except ValidationError as error:
-            raise first_problem(error, context.where, OracleSettings) from error
-        rpu_config(chosen.rpu_config, context.where)
-        table = context.file.table
-        context.check_times(chosen.times_s)
-        if table.data is None:
-            raise InputError(f"{context.file.path}: table [data] is missing")
-        folder = None if table.data.folder is None else context.folder / table.data.folder
-        data = datasets.load(table.data.name, folder, **table.data.arguments)
-        with seeded(chosen.pretrain.seed if chosen.pretrain else 0, torch.device("cpu")):
-            model = models.build(table.model.name, **table.model.arguments)
-        for unit in context.workload.crossbar_units:
-            for path in set(context.workload.modules_of(unit)) - set(dict(model.named_modules())):
-                if unit.name not in table.digital:
-                    raise InputError(
-                        f"{context.file.path}: unit {unit.name!r} holds the bare parameter {path!r}, "
-                        "which no analog layer can replace; keep it on the host: "
-                        f'digital = ["{unit.name}"]'
-                    )
-        if table.model.weights is not None:
-            model.load_state_dict(load_weights(context.folder / table.model.weights, model))
-            chosen = chosen.model_copy(update={"pretrain": None})
+        chosen = load_settings(context, settings)
         return cls(
             workload=context.workload,
             analog_targets=context.system.analog_targets,
-            model=model,
-            splits=split(data.train, data.test, table.data.validation_fraction, table.data.seed),
+            model=load_network(context, chosen.pretrain.seed if chosen.pretrain else 0),
+            splits=load_splits(context),
             settings=chosen,
             store=WeightStore.folder(context.folder / "artifacts"),
         )
@@ -130,6 +107,10 @@ class HatOracle:
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Accuracy on the validation set; see `AccuracyOracle.accuracy`."""
         return self._accuracy(candidate, fidelity, seed, self.settings.engine, "validation")
+
+    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+        """See `Anticipates.expect`: candidates with the same weights are measured in one go."""
+        self._together.expect(candidates, draws, seed)
 
     def test_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Accuracy on the test set, for the final report only.
@@ -165,6 +146,20 @@ class HatOracle:
         """Write the candidate's trained, undrifted weights as a state dict of the float network."""
         torch.save(self.trained(candidate, training, seed).weights, path)
 
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        """What `consult` answers."""
+        return (Proxies,)
+
+    def consult(self, question: Question, seed: int) -> Knowledge:
+        """See `Consultable.consult`; the floating-point network is trained before the clock starts."""
+        if not isinstance(question, Proxies):
+            raise not_offered(question)
+        _ = self.pretrained
+        started = perf_counter()
+        values = self.proxies(question.units, seed)
+        return Knowledge(values=values, oracle_s=perf_counter() - started)
+
     def proxies(self, units: Sequence[str], seed: int) -> dict[str, dict[str, float]]:
         """Cheap predictors of each unit's sensitivity; see `sensitivity_proxies`.
 
@@ -172,14 +167,15 @@ class HatOracle:
             units: names of units of the workload.
             seed: of the training examples that are looked at, and of random vectors.
         """
-
-        def report(text: str) -> None:
-            for watcher in self._watchers:
-                watcher(text)
-
         network = with_weights(self.model, self.pretrained.weights).to(self._device)
         paths = {name: self.workload.modules_of(self.workload.unit(name)) for name in units}
-        return sensitivity_proxies(network, paths, self.splits.train, seed=seed, report=report)
+        return sensitivity_proxies(
+            network, paths, self.splits.train, seed=seed, report=self._report
+        )
+
+    def _report(self, text: str) -> None:
+        for watcher in self._watchers:
+            watcher(text)
 
     def watch(self, report: Callable[[str], None]) -> None:
         """Have `report` called with a line after every epoch of training, and before every proxy."""
@@ -292,8 +288,7 @@ class HatOracle:
     def _train(self, job: Job, key: str) -> Trained:
         def report(now: Progress) -> None:
             text = f"{now.what}: epoch {now.epoch}/{now.epochs}, loss {now.loss:.3f}"
-            for watcher in self._watchers:
-                watcher(f"{text}, {now.left_s:.0f} s left")
+            self._report(f"{text}, {now.left_s:.0f} s left")
 
         return train(job, self._engine, self.store, key, report)
 
@@ -318,36 +313,51 @@ class HatOracle:
     ) -> Accuracy:
         modules = self.modules(candidate.mapping)
         training = candidate.training or fidelity.training
-        first, last = fidelity.draws
         baseline = self.baseline(part)
         if not modules:
+            first, last = fidelity.draws
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
-        trained = self.trained(candidate, training, seed)
+        key, trained = self._trained(candidate, training, seed)
         shared_s = self.shared_training(seed).training_s if training == "one_shot" else 0.0
         examples = self._examples(part)
-        started = perf_counter()
-        samples = measure(
-            engine(name),
-            with_weights(self.model, trained.weights).to(self._device),
-            [modules],
-            self._rpu_config,
-            examples,
-            times_s=self.settings.times_s,
-            draws=range(first, last),
-            seed=derive(seed, part),
-            batch_size=self.settings.batch_size,
-        )[0]
+        group, question = [candidate], (key, name, part, fidelity.draws, seed)
+        known = self._together.take(question, candidate)
+        if known is None:
+            if (name, part) == (self.settings.engine, "validation") and self._is_shared(training):
+                group = self._together.group(candidate, fidelity.draws, seed)
+                group = [one for one in group if self.modules(one.mapping)]
+            started = perf_counter()
+            samples = measure(
+                engine(name),
+                with_weights(self.model, trained.weights).to(self._device),
+                [self.modules(one.mapping) for one in group],
+                self._rpu_config,
+                examples,
+                times_s=self.settings.times_s,
+                draws=range(*fidelity.draws),
+                seed=derive(seed, part),
+                batch_size=self.settings.batch_size,
+            )
+            self._together.keep(question, group, samples, perf_counter() - started)
+            known = self._together.take(question, candidate)
+            assert known is not None
+        samples, evaluation_s = known
         return Accuracy(
             samples=samples,
             times_s=self.settings.times_s,
             baseline=baseline,
             training_s=trained.training_s,
-            evaluation_s=perf_counter() - started,
+            evaluation_s=evaluation_s,
             shared_s=shared_s,
             note=trained.note,
             n_examples=len(examples),
         )
+
+    def _is_shared(self, training: Training) -> bool:
+        """Whether mappings that start from the same weights are programmed with the same."""
+        norm_batches = self.settings.hat.one_shot_norm_batches
+        return training == "none" or (training == "one_shot" and norm_batches == 0)
 
     def baseline(self, part: Part) -> float:
         """Accuracy of the floating-point network on the validation or the test data."""

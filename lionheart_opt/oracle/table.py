@@ -191,7 +191,7 @@ class AccuracyTable:
             fidelity = Fidelity(training=candidate.training, draws=(0, draws))
             answers.append(oracle.accuracy(candidate, fidelity, seed))
         rows = [[targets.index(one.mapping[unit]) for unit in units] for one in candidates]
-        counts = {answer.n_examples for answer in answers} - {None}
+        counts = [answer.n_examples for answer in answers if answer.n_examples is not None]
         return AccuracyTable(
             units=units,
             targets=targets,

@@ -1,0 +1,80 @@
+"""What a study file says about network, data and training, loaded and checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.rpu import rpu_config
+from lionheart_opt.oracle.seeds import seeded
+from lionheart_opt.oracle.settings import OracleSettings
+from lionheart_opt.oracle.splits import Splits, split
+from lionheart_opt.oracle.store import load_weights
+from lionheart_opt.system import first_problem
+
+if TYPE_CHECKING:
+    from lionheart_opt.studyfile import OracleContext
+
+
+def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:
+    """A study's `[oracle]`; without `pretrain` where its `[model]` brings weights.
+
+    Raises:
+        InputError: a setting cannot be used.
+    """
+    try:
+        chosen = OracleSettings.model_validate(settings)
+    except ValidationError as error:
+        raise first_problem(error, context.where, OracleSettings) from error
+    rpu_config(chosen.rpu_config, context.where)
+    context.check_times(chosen.times_s)
+    has_weights = context.file.table.model.weights is not None
+    return chosen.model_copy(update={"pretrain": None}) if has_weights else chosen
+
+
+def load_splits(context: OracleContext) -> Splits:
+    """A study's `[data]`.
+
+    Raises:
+        InputError: it is missing or cannot be used.
+    """
+    from lionheart_opt import datasets
+
+    table = context.file.table.data
+    if table is None:
+        raise InputError(f"{context.file.path}: table [data] is missing")
+    folder = None if table.folder is None else context.folder / table.folder
+    data = datasets.load(table.name, folder, **table.arguments)
+    return split(data.train, data.test, table.validation_fraction, table.seed)
+
+
+def load_network(context: OracleContext, seed: int) -> nn.Module:
+    """A study's `[model]`, with its weights or with initial ones.
+
+    Args:
+        context: the study.
+        seed: of initial weights.
+
+    Raises:
+        InputError: the weights do not fit, or a unit that may move cannot be analog.
+    """
+    from lionheart_opt import models
+
+    table = context.file.table
+    with seeded(seed, torch.device("cpu")):
+        model = models.build(table.model.name, **table.model.arguments)
+    for unit in context.workload.crossbar_units:
+        for path in set(context.workload.modules_of(unit)) - set(dict(model.named_modules())):
+            if unit.name not in table.digital:
+                raise InputError(
+                    f"{context.file.path}: unit {unit.name!r} holds the bare parameter {path!r}, "
+                    "which no analog layer can replace; keep it on the host: "
+                    f'digital = ["{unit.name}"]'
+                )
+    if table.model.weights is not None:
+        model.load_state_dict(load_weights(context.folder / table.model.weights, model))
+    return model
