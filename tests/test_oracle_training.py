@@ -161,6 +161,23 @@ def test_ends_when_the_training_loss_has_stopped_decreasing(
     assert trained.note == ""
 
 
+def test_an_epoch_may_be_fewer_steps_each_on_other_examples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    real = training._images
+
+    def spy(one: Job, numbers: torch.Tensor, data: torch.Generator) -> torch.Tensor:
+        seen.append(numbers)
+        return real(one, numbers, data)
+
+    monkeypatch.setattr(training, "_images", spy)
+    recipe = job().recipe.model_copy(update={"steps": 2})
+    trained = train(job(recipe=recipe), ENGINE, WeightStore.folder(tmp_path), "key")
+    assert [len(numbers) for numbers in seen] == [33] * 8 and len(trained.losses) == 4
+    assert len(torch.cat(seen).unique()) > 66  # not the same two batches four times
+
+
 def test_divergence_is_caught_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prescribe(monkeypatch, [2.0, 1.0, float("nan"), 0.0])
     trained = train(job(), ENGINE, WeightStore.folder(tmp_path), "key")

@@ -199,7 +199,7 @@ class HatOracle:
         if recipe is None:
             return Trained(weights=initial)
         job = self._job(initial, (), recipe.epochs, recipe.seed, "pretraining")
-        key = digest([FORMAT, "pretrained", self._question, recipe.model_dump()])
+        key = digest([FORMAT, "pretrained", self._question, recipe.model_dump(exclude_none=True)])
         return self._train(replace(job, recipe=recipe), key)
 
     def trained(self, candidate: Candidate, training: Training, seed: int) -> Trained:
@@ -276,7 +276,7 @@ class HatOracle:
                 "pretrained": self._pretrained_digest,
                 "engine": self.settings.engine,
                 "rpu_config": rpu_digest(self._rpu_config),
-                "recipe": job.recipe.model_dump(exclude=ignored),
+                "recipe": job.recipe.model_dump(exclude=ignored, exclude_none=True),
                 "epochs": job.epochs,
                 "start": start,
                 "modules": job.modules,

@@ -34,6 +34,9 @@ class Recipe(BaseModel):
     batch_size: PositiveInt = 256
     epochs: PositiveInt = 50
     """Most passes over the training data; the cosine reaches zero there (T_max)."""
+    steps: PositiveInt | None = None
+    """Batches that count as an epoch, where that shall not be all training data (`num_steps` of
+    LionHeart's code); each epoch takes others."""
     patience: PositiveInt = 5
     """Epochs without a smaller training loss after which training ends."""
     augmentation: Literal["none", "crop_flip"] = "none"

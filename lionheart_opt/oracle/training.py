@@ -172,12 +172,13 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
     if state.optimizer is not None:
         optimizer.load_state_dict(state.optimizer)
     steps = -(-len(examples) // recipe.batch_size)
+    steps = min(steps, recipe.steps or steps)
     total, seen = torch.zeros((), device=job.device), 0
     # data from a generator of their own: the same in all mappings, whatever noise is drawn
     data = torch.Generator().manual_seed(derive(job.seed, "data", epoch))
     order = torch.randperm(len(examples), generator=data)
     with seeded(derive(job.seed, "training noise", epoch), job.device):
-        for step, numbers in enumerate(torch.split(order, recipe.batch_size)):
+        for step, numbers in enumerate(torch.split(order, recipe.batch_size)[:steps]):
             if len(numbers) == 1 and steps > 1:
                 continue  # batch norm cannot normalise a single example
             done = (epoch + step / steps) / job.epochs
