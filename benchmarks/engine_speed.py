@@ -1,23 +1,31 @@
 """Speed and memory of the fast engine against plain torch and aihwkit, side by side in one run.
 
 Every network is all-analog with LionHeart's configuration. Each engine runs at its own best batch
-size; measurements are interleaved, and what is reported are medians of the ratios of one round, so
-that whatever else the machine does hits all engines alike.
+size. The engines take turns, and what is reported are ratios of times of the same round (median and
+quartiles), so that whatever else the machine does hits all engines alike. Memory is what one pass of
+the same batch adds to a process at most; every engine has a process of its own.
 
-    python benchmarks/engine_speed.py [--networks resnet8,bert128] [--rounds 7] [--json]
+    python benchmarks/engine_speed.py [--case resnet8 --case bert128] [--rounds 9] [--json FILE]
+
+With `--json` every result is written at once, and what is in the file already is not done again. On
+a machine that others use, too, take one thread and the clock that counts processor time.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,6 +37,9 @@ from lionheart_opt.oracle.rpu import lionheart
 
 ENGINES = ("plain", "fast", "aihwkit")
 WORK = ("evaluation", "training")
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+Clock = Callable[[], float]
+RATIOS = (("aihwkit", "fast"), ("fast", "plain"), ("aihwkit", "plain"))
 
 
 class EncoderLayer(nn.Module):
@@ -75,10 +86,10 @@ class Case:
 
 
 CASES = {
-    "resnet8": Case(lambda: models.build("resnet8"), (3, 32, 32), 256, (16, 32, 64, 128)),
-    "resnet20": Case(lambda: models.build("resnet20"), (3, 32, 32), 128, (16, 32, 64, 128)),
-    "bert128": Case(lambda: EncoderLayer(128, 2), (128, 128), 64, (4, 16, 64)),
-    "bert384": Case(lambda: EncoderLayer(384, 6), (128, 384), 32, (4, 16, 32)),
+    "resnet8": Case(lambda: models.build("resnet8"), (3, 32, 32), 128, (16, 32, 64, 128)),
+    "resnet20": Case(lambda: models.build("resnet20"), (3, 32, 32), 64, (16, 32, 64)),
+    "bert128": Case(lambda: EncoderLayer(128, 2), (128, 128), 32, (4, 16, 32)),
+    "bert384": Case(lambda: EncoderLayer(384, 6), (128, 384), 16, (4, 16)),
 }
 
 
@@ -102,126 +113,135 @@ def prepare(case: Case, name: str, settle: int = 32) -> nn.Module:
     return analog
 
 
-def run(network: nn.Module, work: str, inputs: torch.Tensor, batch: int, simulator: str) -> float:
+def run(
+    network: nn.Module,
+    work: str,
+    inputs: torch.Tensor,
+    batch: int,
+    simulator: str,
+    clock: Clock = time.perf_counter,
+) -> float:
     """Seconds for all inputs, in batches."""
-    started = time.perf_counter()
     if work == "evaluation":
+        started = clock()
         with torch.no_grad():
             for part in inputs.split(batch):
                 network(part)
-        return time.perf_counter() - started
+        return clock() - started
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     after_step = None if simulator == "plain" else engine(simulator).after_step  # type: ignore[arg-type]
-    started = time.perf_counter()
+    started = clock()
     for part in inputs.split(batch):
         optimizer.zero_grad()
         network(part).square().mean().backward()
         optimizer.step()
         if after_step:
             after_step(network)
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def measure(name: str, work: str, rounds: int) -> dict[str, object]:
-    """Best batch sizes, median seconds and median ratios of one network."""
+def measure(name: str, work: str, rounds: int, clock: Clock) -> dict[str, Any]:
+    """Best batch sizes, and seconds of each round, of one network."""
     case = CASES[name]
     inputs = torch.randn(case.examples, *case.example)
-    networks = {each: prepare(case, each) for each in ENGINES}
-    for network in networks.values():
-        network.train(work == "training")
-    best = {}
-    for each, network in networks.items():
-        run(network, work, inputs[: case.batches[0]], case.batches[0], each)  # compiles, warms up
-        seconds = {b: run(network, work, inputs, b, each) for b in case.batches}
-        best[each] = min(seconds, key=seconds.__getitem__)
-    times: dict[str, list[float]] = {each: [] for each in ENGINES}
-    for _ in range(rounds):
+    networks = {each: prepare(case, each).train(work == "training") for each in ENGINES}
+    tried: dict[str, dict[int, float]] = {each: {} for each in ENGINES}
+    for batch in case.batches:
         for each, network in networks.items():
-            times[each].append(run(network, work, inputs, best[each], each))
+            run(network, work, inputs[:batch], batch, each)  # compiles, warms up
+            tried[each][batch] = run(network, work, inputs, batch, each, clock)
+    best = {each: min(seconds, key=seconds.__getitem__) for each, seconds in tried.items()}
+    times: dict[str, list[float]] = {each: [] for each in ENGINES}
+    for number in range(rounds):
+        first = number % len(ENGINES)
+        for each in ENGINES[first:] + ENGINES[:first]:
+            times[each].append(run(networks[each], work, inputs, best[each], each, clock))
+    return {"case": name, "work": work, "examples": case.examples, "batch": best, "seconds": times}
 
-    def ratio(a: str, b: str) -> float:
-        return statistics.median(x / y for x, y in zip(times[a], times[b], strict=True))
 
-    return {
-        "network": name,
-        "work": work,
-        "examples": case.examples,
-        "batch": best,
-        "seconds": {each: statistics.median(values) for each, values in times.items()},
-        "aihwkit / fast": ratio("aihwkit", "fast"),
-        "fast / plain": ratio("fast", "plain"),
-        "aihwkit / plain": ratio("aihwkit", "plain"),
-    }
+def ratios(result: dict[str, Any], a: str, b: str) -> list[float]:
+    """Lower quartile, median and upper quartile of a's time over b's in the same round."""
+    pairs = zip(result["seconds"][a], result["seconds"][b], strict=True)
+    return statistics.quantiles([x / y for x, y in pairs], n=4, method="inclusive")
 
 
 def memory(name: str, work: str, simulator: str) -> float:
-    """MiB by which a pass of a batch raises the peak of this process: run in a process of its own."""
+    """MiB that a pass of the largest batch adds at most to this process (Linux)."""
     case = CASES[name]
     network = prepare(case, simulator, settle=2).train(work == "training")
-    run(network, work, torch.randn(2, *case.example), 2, simulator)  # compiles
     batch = max(case.batches)
     inputs = torch.randn(batch, *case.example)
-    before = peak_mib()
+    run(network, work, inputs[:2], 2, simulator)  # compiles
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is used now
+    before = resident("VmRSS")
     run(network, work, inputs, batch, simulator)
-    return peak_mib() - before
+    return resident("VmHWM") - before
 
 
-def peak_mib() -> float:
-    """Largest resident size of this process so far (Linux)."""
+def resident(which: str) -> float:
+    """Resident size of this process in MiB: `VmRSS` now, `VmHWM` at most so far."""
     status = Path("/proc/self/status").read_text()
-    return float(status.split("VmHWM:")[1].split()[0]) / 1024
+    return float(status.split(which + ":")[1].split()[0]) / 1024
 
 
-def memories(name: str, work: str) -> dict[str, float]:
-    """`memory` of each engine at the same batch size."""
+def memories(name: str, work: str, threads: int) -> dict[str, float]:
+    """`memory` of each engine."""
     found = {}
+    # what is freed goes back to the system at once: the peak is that of what is in use
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     for each in ENGINES:
-        command = [sys.executable, __file__, "--memory-of", f"{name}:{work}:{each}"]
-        found[each] = float(subprocess.run(command, check=True, capture_output=True).stdout)
+        command = [sys.executable, __file__, "--threads", str(threads)]
+        command += ["--memory-of", f"{name}:{work}:{each}"]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
+        found[each] = float(done.stdout)
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", default=",".join(CASES))
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--case", choices=CASES, action="append", help="default: all")
+    parser.add_argument("--work", choices=WORK, action="append", help="default: both")
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="processor: on a busy machine"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add results to this file")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     if chosen.memory_of:
         print(memory(*chosen.memory_of.split(":")))
         return
-    results = []
-    if not chosen.json:
-        print(f"{chosen.threads} threads; seconds are medians of {chosen.rounds} rounds")
-        print(
-            f"{'network':10}{'work':12}{'aihwkit/fast':>13}{'fast/plain':>12}{'memory':>9}  ",
-            end="",
-        )
-        print("seconds (batch size)")
-    for name in chosen.networks.split(","):
-        for work in WORK:
-            result = measure(name, work, chosen.rounds)
-            result["memory_mib"] = memories(name, work)
-            results.append(result)
-            if not chosen.json:
-                show(result)
-    if chosen.json:
-        print(json.dumps(results, indent=2))
-
-
-def show(result: dict) -> None:
-    mib = result["memory_mib"]
+    there = json.loads(chosen.json.read_text()) if chosen.json and chosen.json.exists() else []
+    results = {(result["case"], result["work"]): result for result in there}
     print(
-        f"{result['network']:10}{result['work']:12}{result['aihwkit / fast']:12.1f}x"
-        f"{result['fast / plain']:11.2f}x{mib['fast'] / max(mib['plain'], 1):8.2f}x  "
-        + ", ".join(
-            f"{each} {result['seconds'][each]:.3f} ({result['batch'][each]})" for each in ENGINES
-        ),
-        flush=True,
+        f"{chosen.threads} threads; {chosen.clock} time; medians of {chosen.rounds} rounds (quartiles)"
     )
+    for key in product(chosen.case or CASES, chosen.work or WORK):
+        if key not in results:
+            result = measure(*key, chosen.rounds, CLOCKS[chosen.clock])
+            result |= {"threads": chosen.threads, "clock": chosen.clock}
+            result["memory_mib"] = memories(*key, chosen.threads)
+            for a, b in RATIOS:
+                result[f"{a} / {b}"] = ratios(result, a, b)
+            results[key] = result
+            if chosen.json:
+                chosen.json.write_text(json.dumps(list(results.values()), indent=2))
+        show(results[key])
+
+
+def show(result: dict[str, Any]) -> None:
+    print(f"{result['case']} {result['work']}")
+    for a, b in RATIOS:
+        low, middle, high = result[f"{a} / {b}"]
+        memory = result["memory_mib"][a] / result["memory_mib"][b]
+        print(f"  {a:>7} / {b:7} time {middle:6.2f} ({low:.2f} to {high:.2f}), memory {memory:.2f}")
+    for each in ENGINES:
+        seconds = statistics.median(result["seconds"][each])
+        mib, batch = result["memory_mib"][each], result["batch"][each]
+        print(f"  {each:>7} {seconds:.3f} s, batches of {batch}; {mib:.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":
