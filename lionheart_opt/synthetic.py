@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.knowledge import Knowledge, LearnedShares, Proxies, Question, not_offered
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.problem import Objective, Problem
@@ -295,6 +296,33 @@ class SyntheticOracle:
             training_s=training_s[fidelity.training],
             evaluation_s=2.0 * len(drops),
         )
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        """Every kind that there is."""
+        return (Proxies, LearnedShares)
+
+    def consult(self, question: Question, seed: int) -> Knowledge:  # noqa: ARG002
+        """Proxies that are the drop of each unit alone; shares larger where its price outweighs it."""
+        single = {name: dict(zip(self.units, of, strict=True)) for name, of in self.single.items()}
+        if isinstance(question, Proxies):
+            alone = {unit: float(single["none"][unit]) for unit in question.units}
+            largest = {unit: drop / (2.0 + k % 3) for k, (unit, drop) in enumerate(alone.items())}
+            weight = dict.fromkeys(alone, 1.0)
+            proxies = {
+                "hessian_trace": alone,
+                "hessian_max_eigenvalue": largest,
+                "max_weight": weight,
+            }
+            return Knowledge(values=proxies, oracle_s=5.0)
+        if isinstance(question, LearnedShares):
+            gains = {
+                unit: question.strength * (digital - analog) - single["full"][unit]
+                for unit, (digital, analog) in question.prices.items()
+            }
+            shares = {unit: float(1 / (1 + np.exp(-100 * gain))) for unit, gain in gains.items()}
+            return Knowledge(values={"share": shares}, oracle_s=900.0)
+        raise not_offered(question)
 
 
 def synthetic_problem(

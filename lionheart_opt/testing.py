@@ -26,6 +26,7 @@ import pytest
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
+from lionheart_opt.knowledge import Knowledge, Question, ask
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.protocols import (
@@ -53,7 +54,10 @@ def tiny_problem(
     latency_limit_s: float | None = None,
     seed: int = 3,
 ) -> Problem:
-    """Five units and a table oracle with interaction and noise: small enough for brute force."""
+    """Five units and a table oracle with interaction and noise: small enough for brute force.
+
+    What the table does not know the made-up oracle answers, from which it was recorded.
+    """
     problem = synthetic_problem(
         n_units=5,
         seed=seed,
@@ -62,7 +66,11 @@ def tiny_problem(
         max_drop=max_drop,
         cost_limits={} if latency_limit_s is None else {"latency_s": latency_limit_s},
     )
-    return replace(problem, oracle=tabulated(problem))
+    return replace(
+        problem,
+        oracle=tabulated(problem),
+        knowledge=lambda question: ask(problem.oracle, question, problem.seed),
+    )
 
 
 def brute_force(problem: Problem) -> list[Evaluation]:
@@ -97,8 +105,14 @@ def drive(
     """
     known = {evaluation.candidate.digest: evaluation for evaluation in record}
     paid: list[Evaluation] = []
+    asked: dict[str, Knowledge] = {}
     repeats = 0
-    search = strategy.search(problem, np.random.default_rng(seed))
+
+    def answer(question: Question) -> Knowledge:
+        return asked.setdefault(question.digest, problem.ask(question))
+
+    rng = np.random.default_rng(seed)
+    search = strategy.search(replace(problem, knowledge=answer), rng)
     try:
         batch = list(next(search))
         while True:
@@ -106,7 +120,7 @@ def drive(
             for candidate in batch:
                 if candidate.digest in known:
                     continue
-                spent_s = oracle_seconds(paid)
+                spent_s = oracle_seconds(paid) + fsum(one.oracle_s for one in asked.values())
                 if trials is not None and len(paid) >= trials:
                     return paid
                 if oracle_s is not None and spent_s >= oracle_s:

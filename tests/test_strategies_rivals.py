@@ -5,15 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.knowledge import Knowledge, LearnedShares, Proxies, Question
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
-from lionheart_opt.space import random_mapping
+from lionheart_opt.space import every_mapping, random_mapping
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import digests, drive, tiny_problem
 from strategies.each_threshold import EachThreshold
+from strategies.hilal import Hilal, features, robust_units, two_means
 from strategies.mac_greedy import MacGreedy
+from strategies.odimo import Odimo, question
 
 
 def fronted(max_drop: float = 0.3) -> Problem:
@@ -81,3 +87,134 @@ def test_each_threshold_hands_arguments_on() -> None:
         drive(EachThreshold("greedy", {"ordr": "macs"}), fronted())
     with pytest.raises(InputError, match=r"thresholds: got \[0\]; must be in \(0, 1\]"):
         EachThreshold(thresholds=[0])
+
+
+# --- HILAL ----------------------------------------------------------------------------------------
+
+UNITS = ("fc0", "fc1", "fc2", "fc3", "fc4")
+
+
+def told(problem: Problem, **proxies: list[float]) -> Problem:
+    """The problem with these proxies of its five units."""
+
+    def answer(asked: Question) -> Knowledge:
+        assert asked == Proxies(units=UNITS)
+        values = {name: dict(zip(UNITS, of, strict=True)) for name, of in proxies.items()}
+        return Knowledge(values=values, oracle_s=1.0)
+
+    return replace(problem, knowledge=answer)
+
+
+def clustered(problem: Problem) -> Problem:
+    """Two units whose loss rises much, three whose loss rises little, fc3 least of all."""
+    counts = np.array([problem.workload.layer(unit).weight_count for unit in UNITS])
+    trace = counts * np.array([2.0, 20.0, 3.0, 1.0, 22.0])
+    return told(
+        problem,
+        hessian_trace=list(trace),
+        hessian_max_eigenvalue=list(0.1 * trace),
+        max_weight=[1.0] * 5,
+    )
+
+
+def test_hilal_finds_the_robust_cluster_least_rise_first() -> None:
+    assert robust_units(clustered(tiny_problem())) == ["fc3", "fc0", "fc2"]
+
+
+def test_hilal_takes_noise_relative_to_the_largest_weight_and_spread_over_weights() -> None:
+    problem = told(
+        tiny_problem(),
+        hessian_trace=[6.0, 6.0, 6.0, -1.0, 0.0],
+        hessian_max_eigenvalue=[3.0, 1.5, 0.6, 2.0, 2.0],
+        max_weight=[1.0, 3.0, 0.5, 1.0, 1.0],
+    )
+    rises, shares = features(problem, UNITS)
+    counts = [problem.workload.layer(unit).weight_count for unit in UNITS]
+    expected = [0.5 * w**2 * 6.0 / n for w, n in zip((1.0, 3.0, 0.5), counts, strict=False)]
+    np.testing.assert_allclose(rises, [*expected, 0.0, 0.0])
+    np.testing.assert_allclose(shares, [0.5, 0.25, 0.1, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("reject", [False, True])
+def test_hilal_trains_progressively_and_rejects_only_if_asked(reject: bool) -> None:
+    problem = clustered(tiny_problem(max_drop=0.004))
+    evaluations = drive(Hilal(reject=reject), problem)
+    assert {one.feasible for one in evaluations} == {True, False}, "the problem has no decision"
+    kept = problem.pretrained(problem.all_digital)
+    for unit, one in zip(("fc3", "fc0", "fc2"), evaluations, strict=True):
+        assert one.candidate == kept.move(unit, "tile")
+        if one.feasible or not reject:
+            kept = one.candidate
+
+
+def test_hilal_says_what_the_oracle_lacks() -> None:
+    problem = replace(tiny_problem(), knowledge=None)
+    with pytest.raises(InputError, match="the study's oracle has no proxies of sensitivity"):
+        drive(Hilal(), problem)
+    with pytest.raises(InputError, match="unknown proxy 'max_weight'; allowed: hessian_max_eigen"):
+        drive(Hilal(), told(problem, hessian_trace=[1.0] * 5, hessian_max_eigenvalue=[1.0] * 5))
+
+
+coordinates = st.floats(-3, 3) | st.sampled_from([-1.0, 0.0, 1.0])
+
+
+@given(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=7))
+def test_two_means_are_the_best_two_clusters(rows: list[tuple[float, float]]) -> None:
+    points = np.array(rows)
+
+    def within(inside: np.ndarray) -> float:
+        parts = [part for part in (points[inside], points[~inside]) if len(part)]
+        return float(sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts))
+
+    every = [np.array([k >> bit & 1 for bit in range(len(points))], bool) for k in range(2**7)]
+    found = two_means(points)
+    assert within(found) <= min(map(within, every)) + 1e-6
+
+
+# --- ODiMO ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", ["latency_s", "energy_j"])
+@pytest.mark.parametrize("digital", [(), ("fc2",)])
+def test_odimo_hands_the_cost_of_every_mapping_to_the_oracle(
+    objective: str, digital: tuple[str, ...]
+) -> None:
+    """Prices of units and pairs add up to the cost relative to all-digital, but for a constant."""
+    problem = replace(tiny_problem(), objectives=("drop", objective), digital=digital)
+    asked = question(problem, 0.5)
+    assert asked.strength == 0.5
+    assert asked.pairs, "the units share no data flow"
+    offsets = []
+    for mapping in every_mapping(problem):
+        analog = {unit: int(mapping[unit] == "tile") for unit in mapping}
+        predicted = sum(prices[analog[unit]] for unit, prices in asked.prices.items())
+        for one, two, *table in asked.pairs:
+            predicted += table[2 * analog[one] + analog[two]]
+        cost, whole = (getattr(problem.cost(m), objective) for m in (mapping, problem.all_digital))
+        offsets.append(cost / whole - predicted)
+    assert set(asked.prices) == set(UNITS) - set(digital)
+    np.testing.assert_allclose(offsets, offsets[0], atol=1e-12)
+
+
+def test_odimo_evaluates_the_larger_shares_of_every_strength() -> None:
+    shares = {0.1: [0.9, 0.2, 0.3, 0.4, 0.49], 1.0: [0.9, 0.8, 0.3, 0.51, 0.1], 2.0: [0.6] * 5}
+    asked: list[float] = []
+
+    def answer(of: Question) -> Knowledge:
+        assert isinstance(of, LearnedShares)
+        asked.append(of.strength)
+        values = {"share": dict(zip(UNITS, shares[of.strength], strict=True))}
+        return Knowledge(values=values, oracle_s=1.0)
+
+    problem = replace(fronted(), knowledge=answer)
+    found = [one.candidate for one in drive(Odimo([2.0, 0.1, 1.0]), problem)]
+    analog = [("fc0",), ("fc0", "fc1", "fc3"), UNITS]
+    assert found == [Candidate(problem.mapping(dict.fromkeys(u, "tile"))) for u in analog]
+    assert asked == [0.1, 1.0, 2.0]
+
+
+def test_odimo_refuses_what_makes_no_sense() -> None:
+    with pytest.raises(InputError, match=r"strengths: got \[-1.0\]; must be one or more"):
+        Odimo([-1.0])
+    with pytest.raises(InputError, match="the study's oracle has no learned shares"):
+        drive(Odimo(), replace(tiny_problem(), knowledge=None))

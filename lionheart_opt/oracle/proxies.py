@@ -48,6 +48,7 @@ def sensitivity_proxies(
 
         - `max_neuron_norm`: largest Euclidean norm of a neuron's weights, a row of the weight matrix
           (arXiv 2603.02633 ranks modules by it).
+        - `max_weight`: largest magnitude of a weight: the noise of devices is relative to it.
         - `hessian_trace`: trace of the unit's block of the loss's Hessian, with respect to its weights
           without bias (HAWQ-V2, Dong et al., NeurIPS 2020, arXiv 1911.03852, has its mean over
           weights; independent noise of one variance on every weight raises the loss by half the
@@ -62,6 +63,7 @@ def sensitivity_proxies(
     network = deepcopy(network).eval()
     found: dict[str, dict[str, float]] = {
         "max_neuron_norm": {},
+        "max_weight": {},
         "hessian_trace": {},
         "hessian_max_eigenvalue": {},
         "max_activation": max_activations(network, units, sample),
@@ -73,6 +75,7 @@ def sensitivity_proxies(
         product = hessian_product(network, weights, sample)
         generator = torch.Generator().manual_seed(derive(seed, "proxy vectors", unit))
         found["max_neuron_norm"][unit] = max(map(max_neuron_norm, weights))
+        found["max_weight"][unit] = max(float(weight.detach().abs().max()) for weight in weights)
         found["hessian_trace"][unit] = trace(product, size, generator)
         found["hessian_max_eigenvalue"][unit] = max_eigenvalue(product, size, generator)
     return found

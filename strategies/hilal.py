@@ -1,0 +1,124 @@
+"""HILAL-like: two clusters of units by their Hessians; the robust one becomes analog, unit by unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lionheart_opt.errors import unknown
+from lionheart_opt.knowledge import Proxies
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Search
+from lionheart_opt.space import analog_moves
+from strategies.pricing import acceptable
+
+#: What differences of standardised features may be by rounding.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Hilal:
+    """HILAL (DATE 2026; code: anissbslh/HILAL) under our oracle.
+
+    Features of each unit, from the pretrained network: the expected rise of the loss under weight noise,
+    1/2 sigma^2 tr(H) / n with sigma relative to the unit's largest weight, and the share of its largest
+    eigenvalue, lambda_max / tr(H); both standardised over units. Two clusters (k-means); the one with
+    the smaller mean rise is robust. Its units become analog one after the other, least rise first, each
+    trained from the one before, whatever the accuracy: HILAL has no accuracy limit.
+
+    Ours departs from the paper and its code: H is the Hessian for the weights without bias; lambda_max
+    is the largest eigenvalue, not the one of largest magnitude; clusters are the exact optimum, not the
+    best of eight random starts; `reject`; and every unit's network is measured with the study's
+    programming and drift.
+
+    Args:
+        reject: roll back a unit that breaks a limit (ours).
+    """
+
+    reject: bool = False
+
+    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+        """One candidate for each robust unit; `rng` is not used."""
+        kept = problem.pretrained(problem.all_digital)
+        for unit in robust_units(problem):
+            trial = kept.move(unit, problem.analog_target(unit))
+            [result] = yield [trial]
+            if not self.reject or acceptable(problem, kept.mapping, result):
+                kept = trial
+
+
+def robust_units(problem: Problem) -> list[str]:
+    """The units of the robust cluster, least expected rise of the loss first."""
+    units = tuple(dict.fromkeys(unit for unit, _ in analog_moves(problem)))
+    if not units:
+        return []
+    rises, shares = features(problem, units)
+    robust = two_means(np.column_stack([_standardised(rises), _standardised(shares)]))
+    if rises[robust].mean() > rises[~robust].mean():
+        robust = ~robust
+    order = np.lexsort((shares, rises))
+    return [units[k] for k in order if robust[k]]
+
+
+def features(problem: Problem, units: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Expected rise of the loss (for unit noise) and lambda_max / tr(H), each of shape (n_units,).
+
+    Both are 0 where the trace is not positive, as in HILAL's code.
+
+    Raises:
+        InputError: the oracle has no such proxies.
+    """
+    known = problem.ask(Proxies(units=units)).values
+    columns = []
+    for name in ("hessian_trace", "hessian_max_eigenvalue", "max_weight"):
+        if name not in known:
+            raise unknown("proxy", name, known, "hilal: the study's oracle")
+        columns.append(np.array([known[name][unit] for unit in units]))
+    trace, largest, weight = columns
+    count = np.array([_weight_count(problem, unit) for unit in units])
+    positive = np.where(trace > 0, trace, np.inf)
+    rises = np.where(trace > 0, 0.5 * weight**2 * trace / count, 0.0)
+    return rises, largest / positive
+
+
+def two_means(points: np.ndarray) -> np.ndarray:
+    """The two clusters with the least sum of squared distances to their means (k-means, exact).
+
+    A line divides the best two clusters, and can be moved until it passes through two points: all such
+    lines are tried, the points on them divided by turning the line a little about one of them. Least
+    distances within clusters are largest distances of their means from the common one.
+
+    Args:
+        points: shape (n, 2).
+
+    Returns:
+        Shape (n,): whether a point belongs to the one cluster; all True where points do not differ.
+    """
+    n = len(points)
+    points = points - points.mean(axis=0)
+    best, most = np.ones(n, dtype=bool), 0.0
+    for point in points:
+        others = points - point
+        length = np.linalg.norm(others, axis=1)
+        along = others[length > 0] / length[length > 0, None]
+        ahead = along @ others.T  # shape (n_lines, n), as all that follow
+        aside = along[:, ::-1] * (-1.0, 1.0) @ others.T
+        left, on = aside > ROUNDING, np.abs(aside) <= ROUNDING
+        for turned in (ahead <= ROUNDING, ahead < -ROUNDING, ahead >= -ROUNDING, ahead > ROUNDING):
+            inside = left | (on & turned)
+            size = inside.sum(axis=1).clip(1, n - 1)
+            between = ((inside @ points) ** 2).sum(axis=1) * (1 / size + 1 / (n - size))
+            if between.max(initial=0.0) > most + ROUNDING:
+                best, most = inside[between.argmax()], float(between.max())
+    return best
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    deviation = values.std()
+    return (values - values.mean()) / deviation if deviation > 0 else np.zeros(len(values))
+
+
+def _weight_count(problem: Problem, unit: str) -> int:
+    layers = problem.workload.layers_of(problem.workload.unit(unit))
+    return sum({layer.module: layer.weight_count for layer in layers}.values())

@@ -1,0 +1,158 @@
+"""What oracles know beside accuracies: asked once, recorded, charged to the search that asked."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import optuna
+import pytest
+from counting_oracle import asked
+from test_cli import call, make_study
+from test_profile import COUNTED, counted, measure
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.knowledge import Knowledge, LearnedShares, Proxies
+from lionheart_opt.oracle.table import AccuracyTable, TableOracle
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Search, oracle_seconds
+from lionheart_opt.record import Record
+from lionheart_opt.study import Budget, Study
+from lionheart_opt.testing import tiny_problem
+from strategies.odimo import Odimo
+
+ASKING = (
+    COUNTED[: COUNTED.index("[[run]]")]
+    + """
+[[run]]
+strategy = "test_knowledge:Asks"
+"""
+)
+
+
+@dataclass(frozen=True)
+class Asks:
+    """Asks for proxies, then tries the unit with the largest `right` and all units."""
+
+    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+        units = tuple(unit.name for unit in problem.units)
+        right = problem.ask(Proxies(units=units)).values["right"]
+        best = max(right, key=right.__getitem__)
+        yield [problem.pretrained(problem.mapping({best: problem.analog_target(best)}))]
+        yield [problem.pretrained(problem.all_analog)]
+
+
+def test_the_record_answers_a_resumed_search(tmp_path):
+    first = counted(tmp_path / "s", ASKING.replace("trials = 12", "trials = 1"))
+    [(run, seed)] = first.runs()
+    assert first.search(run, seed).run() == "budget"
+    assert asked(tmp_path / "s") == ["proxies", "full 4"]
+    again = counted(tmp_path / "s", ASKING)
+    assert again.search(run, seed).run() == "finished"
+    assert asked(tmp_path / "s").count("proxies") == 1
+    assert set(asked(tmp_path / "s")[2:]) == {"full 0 2 4"}
+
+
+def test_its_seconds_are_charged_to_the_search(tmp_path):
+    file = counted(tmp_path / "s", ASKING)
+    [(run, seed)] = file.runs()
+    search = file.search(run, seed)
+    seconds: list[float] = []
+    search.run(lambda now: seconds.append(now.oracle_s))
+    evaluations = oracle_seconds(search.record.evaluations())
+    assert search.record.knowledge_s == 3.0
+    assert seconds[0] == 3.0 and seconds[-1] == search.record.oracle_s == evaluations + 3.0
+    code, out, _ = call("show", tmp_path / "s", "--json")
+    assert code == 0 and f'"oracle_seconds": {evaluations + 3.0}' in out
+
+
+def test_a_profile_answers_at_the_same_price(tmp_path):
+    measure(counted(tmp_path / "s", ASKING))
+    before = asked(tmp_path / "s").count("proxies")
+    file = counted(tmp_path / "s", ASKING)
+    [(run, seed)] = file.runs()
+    search = file.search(run, seed)
+    search.run()
+    assert before == asked(tmp_path / "s").count("proxies") == 1
+    assert search.record.knowledge_s == 3.0
+
+
+def test_a_check_asks_for_nothing(tmp_path):
+    file = counted(tmp_path / "s", ASKING)
+    file.check_strategies()
+    assert asked(tmp_path / "s") == []
+
+
+def test_a_check_finds_what_the_oracle_lacks(tmp_path):
+    folder = make_study(tmp_path / "s", ASKING.replace("test_knowledge:Asks", "odimo"))
+    code, _, err = call("check", folder)
+    assert code == 2 and "run 'odimo': the study's oracle has no learned shares" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def shares(problem: Problem, count: list[LearnedShares], oracle_s: float) -> Problem:
+    """A problem whose units are all analog, whatever the strength."""
+
+    def answer(question: LearnedShares) -> Knowledge:
+        count.append(question)
+        return Knowledge(values={"share": dict.fromkeys(question.prices, 1.0)}, oracle_s=oracle_s)
+
+    return replace(problem, knowledge=answer)
+
+
+def test_no_question_is_asked_beyond_the_budget():
+    """Every strength gives the same mapping, so that nothing but questions is paid for."""
+    questions: list[LearnedShares] = []
+    problem = shares(tiny_problem(), questions, oracle_s=400.0)
+    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    search = Study(record, Odimo([1, 2, 3, 4, 5]), seed=0, budget=Budget(oracle_s=1500.0))
+    assert search.run() == "budget"
+    [only] = record.evaluations()
+    assert only.oracle_s < 700.0
+    assert len(questions) == 3
+    assert record.oracle_s == pytest.approx(only.oracle_s + 3 * 400.0)
+    assert search.run() == "budget"
+    assert len(questions) == 3
+
+
+def test_answers_are_read_back_as_they_were():
+    problem = tiny_problem()
+    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    question = Proxies(units=("fc3", "fc1"))
+    assert record.knowledge(question) is None
+    assert record.ask(question) == record.knowledge(question) == problem.ask(question)
+    assert record.knowledge(Proxies(units=("fc1", "fc3"))) is None
+
+
+def test_a_table_keeps_proxies_and_the_number_of_examples(tmp_path):
+    made = tiny_problem().oracle
+    proxies = {"hessian_trace": np.arange(5.0), "max_weight": np.ones(5)}
+    made = replace(made, n_examples=250, proxies=proxies, proxies_s=12.5)
+    made.save(tmp_path / "table.npz")
+    table = TableOracle(file=tmp_path / "table.npz")
+    assert table.questions == (Proxies,)
+    answer = table.consult(Proxies(units=("fc4", "fc1")), seed=0)
+    assert answer.oracle_s == 12.5
+    assert answer.values == {
+        "hessian_trace": {"fc4": 4.0, "fc1": 1.0},
+        "max_weight": {"fc4": 1.0, "fc1": 1.0},
+    }
+    with pytest.raises(InputError, match="unknown unit 'fc9'"):
+        table.consult(Proxies(units=("fc9",)), seed=0)
+    problem = replace(tiny_problem(), oracle=table)
+    one = problem.evaluate(problem.pretrained(problem.all_analog))
+    assert one.accuracy is not None and one.accuracy.n_examples == 250
+    with pytest.raises(ValueError, match=r"hessian_trace has shape \(4,\), expected \(5,\)"):
+        replace(made, proxies={"hessian_trace": np.ones(4)})
+
+
+def test_a_table_without_them_can_be_read(tmp_path):
+    path = tmp_path / "table.npz"
+    tiny_problem().oracle.save(path)
+    with np.load(path) as file:
+        new = {"n_examples", "proxy_names", "proxies", "proxies_s"}
+        older = {name: file[name] for name in file if name not in new}
+    np.savez_compressed(tmp_path / "older.npz", **older)
+    for name in ("table.npz", "older.npz"):
+        table = AccuracyTable.load(tmp_path / name)
+        assert (table.n_examples, table.proxies, table.questions) == (None, {}, ())
+        with pytest.raises(InputError, match="no proxies of sensitivity"):
+            table.consult(Proxies(units=("fc0",)), seed=0)
