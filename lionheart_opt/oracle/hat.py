@@ -147,6 +147,11 @@ class HatOracle:
         torch.save(self.trained(candidate, training, seed).weights, path)
 
     @property
+    def provenance(self) -> str:
+        """Where the data come from."""
+        return self.splits.provenance
+
+    @property
     def questions(self) -> tuple[type[Question], ...]:
         """What `consult` answers."""
         return (Proxies,)

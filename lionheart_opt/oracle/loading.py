@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -49,7 +50,8 @@ def load_splits(context: OracleContext) -> Splits:
         raise InputError(f"{context.file.path}: table [data] is missing")
     folder = None if table.folder is None else context.folder / table.folder
     data = datasets.load(table.name, folder, **table.arguments)
-    return split(data.train, data.test, table.validation_fraction, table.seed)
+    parts = split(data.train, data.test, table.validation_fraction, table.seed)
+    return replace(parts, provenance=data.provenance)
 
 
 def load_network(context: OracleContext, seed: int) -> nn.Module:

@@ -60,6 +60,7 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+    provenance: str = ""
 
     @cached_property
     def digest(self) -> str:
