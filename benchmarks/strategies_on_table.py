@@ -15,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 import optuna
 
+from lionheart_opt.merit import hypervolume
 from lionheart_opt.plugins import build
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation
-from lionheart_opt.report import hypervolume
 from lionheart_opt.synthetic import synthetic_problem, tabulated
 from lionheart_opt.testing import brute_force, drive
 
@@ -62,7 +62,7 @@ def area(problem: Problem, evaluations: list[Evaluation]) -> float:
         for one in evaluations
         if one.feasible
     ]
-    return hypervolume(np.array(points).reshape(-1, 2), (1.0, problem.accuracy_limit.max_drop))
+    return hypervolume(np.array(points).reshape(-1, 2), problem.accuracy_limit.max_drop)
 
 
 def compare(

@@ -14,7 +14,7 @@ from lionheart_opt.cli_io import AsJson, StudyPath, load_study, print_json, say_
 from lionheart_opt.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from lionheart_opt.report import Run
+    from lionheart_opt.merit import Run
     from lionheart_opt.studyfile import StudyFile
 
 app = typer.Typer(
@@ -104,7 +104,7 @@ def run(
     Example: `lionheart-opt run studies/quickstart`
     """
     from lionheart_opt import terminal
-    from lionheart_opt.final import check_incumbent
+    from lionheart_opt.final import check_finalists
     from lionheart_opt.progress import Watch
 
     file = load_study(study)
@@ -116,7 +116,7 @@ def run(
             for one, seed in searches:
                 search = file.search(one, seed)
                 watch.ended(search.run(watch.start(search)))
-                check_incumbent(search.record, oracle)
+                check_finalists(search.record, oracle)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt run {study}", err=True)
         raise typer.Exit(130) from None
@@ -160,24 +160,26 @@ def show(study: StudyPath, as_json: AsJson = False) -> None:
 def compare(
     studies: Annotated[list[Path], typer.Argument(metavar="STUDY...")], as_json: AsJson = False
 ) -> None:
-    """Strategies side by side: medians over seeds, and the share of the hypervolume.
+    """Strategies side by side over seeds: budgets, hypervolume, the best gains at each threshold.
 
     Example: `lionheart-opt compare studies/quickstart`
     """
     from dataclasses import replace
 
-    from lionheart_opt import report, terminal
+    from lionheart_opt import comparison
+    from lionheart_opt.comparison_tables import print_comparison
 
+    files = [load_study(study) for study in dict.fromkeys(one.resolve() for one in studies)]
+    comparison.check_same_question(files)
     runs: list[Run] = []
-    for study in studies:
-        file = load_study(study)
-        prefix = f"{file.name}: " if len(studies) > 1 else ""
+    for file in files:
+        prefix = f"{file.name}: " if len(files) > 1 else ""
         runs += [replace(one, label=prefix + one.label) for one in _runs(file)]
-    rows = report.compare_rows(runs)
+    data = comparison.comparison(runs, comparison.truth_of(files[0]))
     if as_json:
-        print_json(rows)
+        print_json(data)
     else:
-        terminal.print_compare(rows)
+        print_comparison(data)
 
 
 @app.command()
@@ -187,14 +189,16 @@ def plot(
         Path | None, typer.Option(help="Folder for PDF and PNG; STUDY/figures by default.")
     ] = None,
 ) -> None:
-    """Pareto fronts, mapping heat-map, hypervolume against oracle seconds, drift fan.
+    """Pareto fronts, hypervolume as budgets are spent, gains at thresholds, mappings, drift.
 
     Example: `lionheart-opt plot studies/quickstart --out figures`
     """
     from lionheart_opt import plots
+    from lionheart_opt.comparison import truth_of
 
     file = load_study(study)
-    say_written(plots.draw_study(_runs(file), out or file.folder / "figures"))
+    folder = out or file.folder / "figures"
+    say_written(plots.draw_study(_runs(file), truth_of(file), folder))
 
 
 @app.command()
@@ -217,9 +221,38 @@ def export(
     say_written(export_trial(load_study(study), only, trial, out))
 
 
+@app.command()
+def table(
+    study: StudyPath,
+    out: Annotated[
+        Path | None, typer.Option(help="The .npz file; STUDY/table.npz by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make what a study has measured a table that other searches are answered from, in seconds.
+
+    A study that sets `kind = "table"` and `file = "table.npz"` in its `[oracle]` uses it.
+
+    Example: `lionheart-opt table studies/resnet8-cifar10/ground-truth.toml`
+    """
+    from lionheart_opt.tabulate import tabulate
+
+    file = load_study(study)
+    made, left_out = tabulate(file)
+    path = out or file.folder / "table.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.save(path)
+    rows, draws = made.samples.shape[:2]
+    if as_json:
+        print_json({"file": str(path), "rows": rows, "left_out": left_out, "draws": draws})
+    else:
+        typer.echo(f"{path}: {rows:,} mappings, {draws} draws each; {left_out:,} left out")
+
+
 def _runs(file: StudyFile) -> list[Run]:
     from lionheart_opt.final import final_checks
-    from lionheart_opt.report import Run
+    from lionheart_opt.merit import Run
+    from lionheart_opt.study import PROPOSALS
 
     runs = [
         Run(
@@ -227,6 +260,10 @@ def _runs(file: StudyFile) -> list[Run]:
             seed=seed,
             problem=file.problem,
             evaluations=record.evaluations(),
+            strategy=one.strategy,
+            budget=file.budget(one),
+            proposals=record.study.user_attrs.get(PROPOSALS),
+            knowledge_s=record.knowledge_s,
             checks=final_checks(record),
         )
         for one, seed, record in file.records()

@@ -66,12 +66,12 @@ def cost(
     digital = cost_model.cost(workload, space.all_digital)
     data = report.cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
     if plot is not None:
-        from lionheart_opt import plots
+        from lionheart_opt import cost_plot
 
         named = {"all-digital": space.all_digital, "all-analog": space.all_analog}
         named[Path(mapping).stem] = chosen
         costs = {name: cost_model.cost(workload, one) for name, one in named.items()}
-        say_written(plots.draw_costs(costs, plot, f"{model} on {machine.name}"))
+        say_written(cost_plot.draw_costs(costs, plot, f"{model} on {machine.name}"))
     if as_json:
         print_json(data)
     else:

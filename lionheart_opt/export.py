@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.merit import gains
 from lionheart_opt.record import Recorded
-from lionheart_opt.report import gains
 from lionheart_opt.studyfile import StudyFile, search_name
 
 

@@ -25,7 +25,7 @@ def profile_figure(profile: Profile) -> Figure:
 
     units = list(dict.fromkeys(one.unit for one in profile.sensitivities))
     targets = list(dict.fromkeys(one.target for one in profile.sensitivities))
-    figure, (bars, ranks) = new_figures(2, 1, 2.8 + 0.34 * len(units), 4.6)
+    figure, [[bars], [ranks]] = new_figures(2, 1, 2.8 + 0.34 * len(units), 4.6)
     width = 0.8 / max(len(targets), 1)
     for k, target in enumerate(targets):
         found = [one for one in profile.sensitivities if one.target == target]

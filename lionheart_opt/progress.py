@@ -16,7 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from lionheart_opt import report
+from lionheart_opt import merit
+from lionheart_opt.report import short
 from lionheart_opt.terminal import console, points, seconds, times
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Watch:
                 now.state, ""
             )
             if now.state == "evaluating" and now.candidate is not None:
-                doing = report.short(problem, now.candidate.mapping)
+                doing = short(problem, now.candidate.mapping)
             self._progress.update(
                 self._task,
                 completed=now.trials,
@@ -110,12 +111,12 @@ class Watch:
         evaluation = now.evaluation
         if evaluation is None or self._console.is_terminal:
             return
-        speedup, _ = report.gains(problem, evaluation.cost)
+        speedup, _ = merit.gains(problem, evaluation.cost)
         self._console.print(
             f"{self._name} trial {now.trials}: drop "
-            f"{points(report.drop_of(problem, evaluation))} points, {times(speedup)}, "
+            f"{points(merit.drop_of(problem, evaluation))} points, {times(speedup)}, "
             f"{'feasible' if evaluation.feasible else 'not feasible'}: "
-            f"{report.short(problem, evaluation.mapping)}"
+            f"{short(problem, evaluation.mapping)}"
         )
 
     def ended(self, how: str) -> None:
@@ -134,7 +135,7 @@ def work(file: StudyFile, poll_s: float = 1.0) -> int:
     while True:
         pending = 0
         for _, _, record in file.records():
-            while record.work(lambda one: out.print(report.short(file.problem, one.mapping))):
+            while record.work(lambda one: out.print(short(file.problem, one.mapping))):
                 done += 1
             pending += record.pending()
         if not pending:

@@ -1,77 +1,27 @@
-"""What records say: rows of `show`, `compare` and `cost`, as plain data."""
+"""What `check`, `cost` and `show` say, as plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.feasibility import Bounds, paired
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, Cost, Evaluation, oracle_seconds
+from lionheart_opt.merit import Run, drop_of, gains
+from lionheart_opt.protocols import Cost
 from lionheart_opt.space import Space
-from lionheart_opt.study import incumbent
 
 if TYPE_CHECKING:
     from lionheart_opt.studyfile import StudyFile
 
-#: Drop at which a point is worth nothing to the hypervolume: LionHeart's largest threshold (10 %).
-REFERENCE_DROP = 0.10
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Run:
-    """One search as its record shows it.
-
-    Args:
-        label: what tables call the strategy.
-        seed: of the strategy.
-        problem: what it answers.
-        evaluations: in the order in which they were proposed.
-        checks: of the incumbent: name (`test`, ...) -> samples; see `lionheart_opt.final`.
-    """
-
-    label: str
-    seed: int
-    problem: Problem
-    evaluations: Sequence[Evaluation]
-    checks: dict[str, Accuracy] = field(default_factory=dict)
-
-    @property
-    def oracle_s(self) -> float:
-        """Seconds of oracle time spent."""
-        return oracle_seconds(self.evaluations)
-
-    @property
-    def best(self) -> Evaluation | None:
-        """The incumbent."""
-        return incumbent(self.evaluations)
-
-
-def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
-    """The limit's statistic (mean or quantile) at its worst time; None if nothing was measured."""
-    if evaluation.accuracy is None:
-        return None
-    return problem.accuracy_limit.bounds(evaluation.accuracy).estimate
-
 
 def check_drops(run: Run) -> dict[str, float]:
-    """Name of each final check -> drop of the incumbent, as `drop_of`."""
+    """Name of each final check -> drop of the incumbent, as `drop_of`; empty without one."""
     limit = run.problem.accuracy_limit
-    return {name: limit.bounds(accuracy).estimate for name, accuracy in run.checks.items()}
-
-
-def gains(problem: Problem, cost: Cost) -> tuple[float, float]:
-    """Speed-up and energy gain over all-digital."""
-    digital = problem.digital_cost
-    return (
-        digital.time_per_inference_s / cost.time_per_inference_s,
-        digital.energy_j / cost.energy_j,
-    )
+    checks = run.checks.get(run.best.candidate.digest, {}) if run.best else {}
+    return {name: limit.bounds(accuracy).estimate for name, accuracy in checks.items()}
 
 
 def show_row(run: Run) -> dict[str, Any]:
@@ -113,116 +63,10 @@ def binding(run: Run) -> str:
     return f"{name} in {broken[name]} of {len(run.evaluations)}"
 
 
-def points(run: Run) -> np.ndarray:
-    """Relative latency (1 is all-digital) and drop of every evaluation with an accuracy, (n, 2)."""
-    digital = run.problem.digital_cost.time_per_inference_s
-    pairs = [
-        (one.cost.time_per_inference_s / digital, drop_of(run.problem, one))
-        for one in run.evaluations
-        if one.accuracy is not None
-    ]
-    return np.array(pairs, dtype=float).reshape(-1, 2)
-
-
-def hypervolume(pairs: np.ndarray, reference: tuple[float, float] = (1.0, REFERENCE_DROP)) -> float:
-    """Area that points (to be minimised) dominate below the reference, as a share of it.
-
-    Drops below zero count as zero, so that a lucky draw gains nothing.
-
-    Args:
-        pairs: shape (n, 2): relative latency and drop.
-        reference: the corner that is worth nothing.
-    """
-    clipped = np.clip(pairs, 0.0, None)
-    inside = clipped[(clipped < reference).all(axis=1)]
-    area, lowest = 0.0, reference[1]
-    for latency, drop in inside[np.argsort(inside[:, 0], kind="stable")]:
-        if drop < lowest:
-            area += (reference[0] - latency) * (lowest - drop)
-            lowest = drop
-    return area / (reference[0] * reference[1])
-
-
-def hypervolume_history(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Oracle seconds and hypervolume after each evaluation with an accuracy, each of shape (n,)."""
-    seconds, values = [0.0], [0.0]
-    count = 0
-    every = points(run)
-    for k, one in enumerate(run.evaluations):
-        if one.accuracy is not None:
-            count += 1
-            seconds.append(oracle_seconds(run.evaluations[: k + 1]))
-            values.append(hypervolume(every[:count]))
-    return np.array(seconds), np.array(values)
-
-
 def median_draws(runs: Sequence[Run]) -> float | None:
     """Programming draws that the limit's decision took, median over trials with an accuracy."""
     draws = [len(one.accuracy.samples) for run in runs for one in run.evaluations if one.accuracy]
     return float(np.median(draws)) if draws else None
-
-
-def compare_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """One row a strategy: medians over its seeds, quartiles of the hypervolume."""
-    labels = dict.fromkeys(run.label for run in runs)
-    return [
-        _compare_row(label, [run for run in runs if run.label == label], runs) for label in labels
-    ]
-
-
-def drop_above_best(runs: Sequence[Run], everyone: Sequence[Run]) -> Bounds | None:
-    """By how much a strategy's incumbent drops more than the best of all strategies, draw by draw.
-
-    Mean at the last of the limit's times. None where that says nothing: no incumbent, the same
-    mapping, or answers to another problem.
-
-    Args:
-        runs: of the strategy.
-        everyone: of all strategies.
-    """
-    problem = runs[0].problem
-    mine = incumbent([one for run in runs for one in run.evaluations])
-    others = [run for run in everyone if run.problem is problem]
-    best = incumbent([one for run in others for one in run.evaluations])
-    if mine is None or best is None or mine.mapping == best.mapping:
-        return None
-    if mine.accuracy is None or best.accuracy is None:
-        return None
-    return paired(mine.accuracy, best.accuracy, max(problem.accuracy_limit.times_s))
-
-
-def _compare_row(label: str, runs: Sequence[Run], everyone: Sequence[Run]) -> dict[str, Any]:
-    rows = [show_row(run) for run in runs]
-    found = [row for row in rows if row["feasible"]]
-    volumes = [hypervolume(points(run)) for run in runs]
-
-    def median(key: str) -> float | None:
-        return float(np.median([row[key] for row in found])) if found else None
-
-    names = dict.fromkeys(name for run in runs for name in run.checks)
-    drops = [check_drops(run) for run in runs]
-    above = drop_above_best(runs, everyone)
-    low, middle, high = np.quantile(volumes, [0.25, 0.5, 0.75])
-    return {
-        "strategy": label,
-        "seeds": len(runs),
-        "seeds_feasible": len(found),
-        "trials": float(np.median([row["trials"] for row in rows])),
-        "oracle_seconds": float(np.median([row["oracle_seconds"] for row in rows])),
-        "draws": median_draws(runs),
-        "drop": median("drop"),
-        "drop_above_best": above
-        and {"estimate": above.estimate, "interval": [above.low, above.high]},
-        "drop_in_checks": {
-            name: float(np.median([one[name] for one in drops if name in one])) for name in names
-        },
-        "speedup": median("speedup"),
-        "energy_gain": median("energy_gain"),
-        "analog_mac_ratio": median("analog_mac_ratio"),
-        "hypervolume": float(middle),
-        "hypervolume_quartiles": [float(low), float(high)],
-        "mappings": len({tuple(sorted(row["mapping"].items())) for row in found}),
-    }
 
 
 def cost_report(

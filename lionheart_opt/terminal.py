@@ -11,8 +11,8 @@ from rich.table import Table
 from lionheart_opt import report
 
 if TYPE_CHECKING:
+    from lionheart_opt.merit import Run
     from lionheart_opt.profile import Profile
-    from lionheart_opt.report import Run
 
 #: Width of tables where the output is no terminal (a file, a pipe).
 PIPE_WIDTH = 140
@@ -45,7 +45,7 @@ def seconds(value: float) -> str:
 
 def points(drop: float | None) -> str:
     """A drop in points of top-1: 0.0123 -> `+1.23`."""
-    return "-" if drop is None else f"{100 * drop:+.2f}"
+    return "-" if drop is None else f"{round(100 * drop, 2) + 0.0:+.2f}"
 
 
 def times(gain: float | None) -> str:
@@ -62,12 +62,13 @@ def _seconds_of(times_s: float | list[float]) -> str:
     return ", ".join(f"{time_s:g} s" for time_s in every)
 
 
-def _percent(ratio: float | None) -> str:
+def percent(ratio: float | None) -> str:
+    """A share: 0.123 -> `12.3 %`."""
     return "-" if ratio is None else f"{100 * ratio:.1f} %"
 
 
-def _table(title: str, *columns: str) -> Table:
-    """A table whose columns that start with `>` are right-aligned."""
+def new_table(title: str, *columns: str) -> Table:
+    """A table; columns whose names start with `>` are right-aligned."""
     table = Table(title=title or None, title_justify="left", header_style="bold")
     for column in columns:
         name = column.removeprefix(">")
@@ -78,7 +79,7 @@ def _table(title: str, *columns: str) -> Table:
 def print_installed(found: dict[str, list[dict[str, str]]]) -> None:
     """One table for each kind of thing."""
     for kind, rows in found.items():
-        table = _table(kind, "name", "what", "from")
+        table = new_table(kind, "name", "what", "from")
         for row in rows:
             table.add_row(row["name"], row["about"], row["origin"])
         console().print(table)
@@ -98,11 +99,11 @@ def print_plan(plan: dict[str, Any]) -> None:
         f"{_of_chips(limits['quantile'])}at t = {_seconds_of(limits['time_s'])} "
         f"({100 * limits['confidence']:g} % confidence, {limits['draws'][-1]} draws at most)"
     )
-    units = _table("units", "unit", ">MACs", "targets")
+    units = new_table("units", "unit", ">MACs", "targets")
     for unit in plan["units"]:
         units.add_row(unit["name"], f"{unit['macs']:,}", ", ".join(unit["targets"]))
     out.print(units)
-    prices = _table(
+    prices = new_table(
         "", "mapping", ">latency", ">energy", ">speed-up", ">energy gain", ">analog MACs"
     )
     for row in plan["extremes"]:
@@ -112,10 +113,10 @@ def print_plan(plan: dict[str, Any]) -> None:
             si(row["energy_j"], "J"),
             times(row["speedup"]),
             times(row["energy_gain"]),
-            _percent(row["analog_mac_ratio"]),
+            percent(row["analog_mac_ratio"]),
         )
     out.print(prices)
-    searches = _table(f"searches, kept in {plan['storage']}", "strategy", ">seed", "budget")
+    searches = new_table(f"searches, kept in {plan['storage']}", "strategy", ">seed", "budget")
     for search in plan["searches"]:
         parts = [
             f"{search['budget']['trials']} trials" if search["budget"]["trials"] else "",
@@ -130,7 +131,7 @@ def print_plan(plan: dict[str, Any]) -> None:
 
 def print_cost(data: dict[str, Any]) -> None:
     """Totals and one row a layer."""
-    table = _table(
+    table = new_table(
         f"{data['model']} on {data['system']}",
         "layer",
         "kind",
@@ -154,7 +155,7 @@ def print_cost(data: dict[str, Any]) -> None:
     out.print(
         f"latency {si(data['latency_s'], 's')} ({times(data['speedup'])} faster than all-digital), "
         f"energy {si(data['energy_j'], 'J')} ({times(data['energy_gain'])} less), "
-        f"analog MACs {_percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
+        f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
     )
     if data["interval_s"] != data["latency_s"]:
         out.print(f"one result every {si(data['interval_s'], 's')} in steady state (pipelined)")
@@ -162,7 +163,9 @@ def print_cost(data: dict[str, Any]) -> None:
 
 def print_validation(rows: Sequence[dict[str, Any]]) -> None:
     """Published beside predicted."""
-    table = _table("", "system", "case", "quantity", ">published", ">predicted", ">error", "source")
+    table = new_table(
+        "", "system", "case", "quantity", ">published", ">predicted", ">error", "source"
+    )
     for row in rows:
         error = row["error_percent"]
         table.add_row(
@@ -179,7 +182,7 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
 
 def print_show(runs: Sequence[Run]) -> None:
     """One row a search: incumbent, budget, what binds."""
-    table = _table(
+    table = new_table(
         "",
         "strategy",
         ">seed",
@@ -211,7 +214,7 @@ def print_show(runs: Sequence[Run]) -> None:
             drop,
             times(row["speedup"]),
             times(row["energy_gain"]),
-            _percent(row["analog_mac_ratio"]),
+            percent(row["analog_mac_ratio"]),
             mapping,
             report.binding(run),
         )
@@ -224,60 +227,10 @@ def print_show(runs: Sequence[Run]) -> None:
     )
 
 
-def print_compare(rows: Sequence[dict[str, Any]]) -> None:
-    """One row a strategy."""
-    table = _table(
-        "",
-        "strategy",
-        ">seeds",
-        ">trials",
-        ">oracle",
-        ">feasible",
-        ">drop (points)",
-        ">in checks",
-        ">speed-up",
-        ">energy gain",
-        ">analog MACs",
-        ">hypervolume (quartiles)",
-    )
-    for row in rows:
-        drop = points(row["drop"])
-        if row["drop_above_best"] is not None:
-            least, most = row["drop_above_best"]["interval"]
-            drop += f"\nvs best {points(least)} to {points(most)}"
-        low, high = row["hypervolume_quartiles"]
-        band = f" ({low:.3f}-{high:.3f})" if row["seeds"] > 1 else ""
-        table.add_row(
-            row["strategy"],
-            str(row["seeds"]),
-            f"{row['trials']:g}",
-            seconds(row["oracle_seconds"]),
-            f"{row['seeds_feasible']} of {row['seeds']}",
-            drop,
-            "\n".join(f"{name} {points(drop)}" for name, drop in row["drop_in_checks"].items()),
-            times(row["speedup"]),
-            times(row["energy_gain"]),
-            _percent(row["analog_mac_ratio"]),
-            f"{row['hypervolume']:.3f}{band}",
-        )
-    out = console()
-    out.print(table)
-    out.print(
-        "Medians over seeds of each search's incumbent (the fastest mapping that surely keeps the "
-        "limit). Drop: on validation data; "
-        "vs best +0.1 to +0.3: in the same draws, the strategy's incumbent drops by that much more than "
-        "the best of all does (95 % confidence). Checks: the same mapping on test data with fresh "
-        "draws. Hypervolume: share of the box "
-        f"between (all-digital's time, {100 * report.REFERENCE_DROP:g} points) and (0, 0) that the "
-        "evaluated mappings dominate.",
-        style="dim",
-    )
-
-
 def print_profile(profile: Profile) -> None:
     """Units by what they lose alone, pairs, and how well each proxy ranks the units."""
     names = list(profile.proxies)
-    table = _table(
+    table = new_table(
         "", "unit", "target", ">drop (points)", *(f">{n.replace('_', ' ')}" for n in names)
     )
     for one in sorted(profile.sensitivities, key=lambda one: -_or_least(one.drop)):
@@ -286,12 +239,12 @@ def print_profile(profile: Profile) -> None:
     out = console()
     out.print(table)
     if profile.interactions:
-        pairs = _table("", "producer", "consumer", ">drop of both", ">beyond the sum of the two")
+        pairs = new_table("", "producer", "consumer", ">drop of both", ">beyond the sum of the two")
         for pair in sorted(profile.interactions, key=lambda pair: -pair.interaction):
             beyond = _spread(pair.interaction, pair.deviation)
             pairs.add_row(pair.producer, pair.consumer, points(pair.drop), beyond)
         out.print(pairs)
-    ranks = _table("", "proxy", ">rank correlation", ">p")
+    ranks = new_table("", "proxy", ">rank correlation", ">p")
     for name, found in profile.correlations().items():
         rho, p_value = (f"{found.rho:+.2f}", f"{found.p_value:.2g}") if found else ("-", "-")
         ranks.add_row(name.replace("_", " "), rho, p_value)

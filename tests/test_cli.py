@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -110,7 +111,7 @@ def in_a_process(*arguments: object, **options) -> subprocess.Popen:
     )
 
 
-def rows(*arguments: object) -> list:
+def rows(*arguments: object) -> Any:
     code, out, err = call(*arguments, "--json")
     assert code == 0, err
     return json.loads(out)
@@ -190,18 +191,39 @@ def test_running_again_changes_nothing(recorded):
     assert rows("show", recorded) == before
 
 
-def test_compare_puts_strategies_side_by_side(recorded):
+def test_compare_puts_strategies_side_by_side(recorded, tmp_path):
+    import shutil
+
     found = rows("compare", recorded)
-    assert [row["strategy"] for row in found] == ["mac_greedy", "tpe", "own"]
-    assert all("test" in row["drop_in_checks"] for row in found)
-    both = rows("compare", recorded, recorded)
-    assert both[0]["strategy"] == "tiny: mac_greedy"
-    assert call("compare", recorded)[0] == 0
+    strategies = found["strategies"]
+    assert [row["strategy"] for row in strategies] == ["mac_greedy", "tpe", "own"]
+    assert all("test" in row["drop_in_checks"] for row in strategies)
+    assert [row["seeds"] for row in strategies] == [1, 2, 1]
+    assert all(row["repeats"] is not None for row in strategies)
+    assert found["ground_truth"] is None and found["random"] is None
+    assert rows("compare", recorded, recorded) == found, "the same study counts once"
+    copy = tmp_path / "again"
+    shutil.copytree(recorded, copy)
+    both = rows("compare", recorded, copy)
+    assert [row["strategy"] for row in both["strategies"]][::3] == [
+        "tiny: mac_greedy",
+        "again: mac_greedy",
+    ]
+    code, out, _ = call("compare", recorded)
+    assert code == 0 and max(map(len, out.splitlines())) <= 120
+
+
+def test_compare_refuses_studies_that_answer_different_questions(recorded, tmp_path):
+    other = make_study(tmp_path / "other", STUDY.replace("max_drop = 0.9", "max_drop = 0.5"))
+    code, out, err = call("compare", recorded, other)
+    assert (code, out) == (2, "")
+    assert "different questions" in err and "max_drop: tiny 0.9, other 0.5" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_plot_writes_figures(recorded, tmp_path):
     assert call("plot", recorded, "--out", tmp_path)[0] == 0
-    assert len(list(tmp_path.glob("*.pdf"))) == 4 == len(list(tmp_path.glob("*.png")))
+    assert len(list(tmp_path.glob("*.pdf"))) == 7 == len(list(tmp_path.glob("*.png")))
 
 
 def test_export_gives_mapping_weights_and_report(recorded, tmp_path):

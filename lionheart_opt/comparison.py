@@ -1,0 +1,291 @@
+"""Strategies side by side, over several seeds and against the ground truth: what `compare` says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.feasibility import Bounds, paired
+from lionheart_opt.final import accuracy_bounds
+from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.merit import Run, final_hypervolume, gains, thresholds
+from lionheart_opt.problem import Problem
+from lionheart_opt.protocols import Accuracy
+from lionheart_opt.record import differences
+from lionheart_opt.report import check_drops, median_draws, show_row
+from lionheart_opt.space import every_mapping, size
+from lionheart_opt.study import incumbent
+
+if TYPE_CHECKING:
+    from lionheart_opt.studyfile import StudyFile
+
+#: Chance below which a difference between two strategies counts as shown.
+SIGNIFICANCE = 0.05
+TRUTH = "ground truth"
+
+
+@runtime_checkable
+class Enumerates(Protocol):
+    """An oracle that knows which mappings it can answer, all of them for free."""
+
+    def mappings(self, training: Training) -> list[Mapping]:
+        """Every mapping that it can answer with that training."""
+        ...
+
+
+def ground_truth(problem: Problem, oracle: object) -> Run | None:
+    """Every mapping, evaluated as a search would: with the problem's training, limits and draws.
+
+    A search whose candidates ask for other trainings is measured against the same ground truth, and
+    may even beat it.
+
+    Args:
+        problem: the question.
+        oracle: of the study.
+
+    Returns:
+        None where the oracle cannot tell its mappings or lacks one.
+    """
+    if not isinstance(oracle, Enumerates):
+        return None
+    known = set(oracle.mappings(problem.training))
+    if len(known) < size(problem) or not all(one in known for one in every_mapping(problem)):
+        return None
+    evaluations = [problem.evaluate(Candidate(mapping)) for mapping in every_mapping(problem)]
+    return Run(label=TRUTH, seed=problem.seed, problem=problem, evaluations=evaluations)
+
+
+def truth_of(file: StudyFile) -> Run | None:
+    """`ground_truth` of a study; builds its oracle only where that can tell its mappings."""
+    if not hasattr(file.oracle_class, "mappings"):
+        return None
+    return ground_truth(file.problem, file.oracle)
+
+
+def check_same_question(files: Sequence[StudyFile]) -> None:
+    """Refuse studies whose hypervolumes and thresholds mean different things.
+
+    The same name of a file in different folders is a different file.
+
+    Raises:
+        InputError: anything but the objectives differs; says what.
+    """
+    first, *others = files
+    for other in others:
+        a, b = (
+            {**_located(one.question, one.folder), "objectives": None} for one in (first, other)
+        )
+        if lines := differences(a, b, names=(first.name, other.name)):
+            raise InputError(
+                f"{first.path} and {other.path} answer different questions, so that their results "
+                f"cannot be compared: {'; '.join(lines)}"
+            )
+
+
+def _located(value: Any, folder: Path) -> Any:
+    """The same plain data, names of files in the folder made absolute."""
+    if isinstance(value, dict):
+        return {key: _located(one, folder) for key, one in value.items()}
+    if isinstance(value, str) and value and (folder / value).exists():
+        return str((folder / value).resolve())
+    return value
+
+
+def comparison(runs: Sequence[Run], truth: Run | None = None) -> dict[str, Any]:
+    """What is compared, the ground truth, and one row a strategy.
+
+    Args:
+        runs: of all strategies and seeds; answers to one question.
+        truth: of `ground_truth`.
+    """
+    limit = runs[0].problem.accuracy_limit
+    labels = dict.fromkeys(run.label for run in runs)
+    grouped = {label: [run for run in runs if run.label == label] for label in labels}
+    volumes = {label: [final_hypervolume(run) for run in mine] for label, mine in grouped.items()}
+    chance = _random_label(runs)
+    budgets = {run.budget for run in runs}
+    return {
+        "max_drop": limit.max_drop,
+        "budgets_differ": len(budgets) > 1,
+        "random": chance,
+        "ground_truth": truth and _truth_row(truth),
+        "strategies": [
+            {
+                **_search_row(label, mine, runs),
+                "hypervolume": _quartiles(volumes[label]),
+                "hypervolume_share": truth and _share(volumes[label], final_hypervolume(truth)),
+                "beats_random": beats(volumes[label], volumes[chance])
+                if chance is not None and label != chance
+                else None,
+                "thresholds": [_threshold_row(mine, t, truth) for t in thresholds(limit)],
+            }
+            for label, mine in grouped.items()
+        ],
+    }
+
+
+def beats(mine: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
+    """Whether a strategy is better than another over seeds: Mann-Whitney's U test, two-sided.
+
+    Args:
+        mine: final hypervolumes of the strategy, one a seed.
+        others: of the one that it is compared with.
+
+    Returns:
+        `verdict` `yes`, `no` (the other one is better) or `not shown`, and `p_value`, not corrected for
+        the number of strategies.
+    """
+    if np.ptp([*mine, *others]) == 0.0:
+        return {"verdict": "not shown", "p_value": 1.0}
+    from scipy.stats import mannwhitneyu  # slow to import
+
+    result = mannwhitneyu(mine, others)
+    better = result.statistic > len(mine) * len(others) / 2.0
+    shown = result.pvalue < SIGNIFICANCE
+    return {
+        "verdict": ("yes" if better else "no") if shown else "not shown",
+        "p_value": float(result.pvalue),
+    }
+
+
+def drop_above_best(runs: Sequence[Run], everyone: Sequence[Run]) -> Bounds | None:
+    """By how much a strategy's incumbent drops more than the best of all strategies, draw by draw.
+
+    Mean at the last of the limit's times. None where that says nothing: no incumbent, or the same
+    mapping.
+
+    Args:
+        runs: of the strategy.
+        everyone: of all strategies.
+    """
+    mine = incumbent([one for run in runs for one in run.evaluations])
+    best = incumbent([one for run in everyone for one in run.evaluations])
+    if mine is None or best is None or mine.mapping == best.mapping:
+        return None
+    if mine.accuracy is None or best.accuracy is None:
+        return None
+    return paired(mine.accuracy, best.accuracy, max(runs[0].problem.accuracy_limit.times_s))
+
+
+def _random_label(runs: Sequence[Run]) -> str | None:
+    """The strategy that all others are held against; None if it is not there."""
+    labels = [run.label for run in runs if run.strategy == "random"]
+    return "random" if "random" in labels else next(iter(labels), None)
+
+
+def _quartiles(values: Sequence[float]) -> dict[str, Any]:
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75]).tolist()
+    return {"median": middle, "quartiles": [low, high]}
+
+
+def _share(volumes: Sequence[float], whole: float) -> float | None:
+    return float(np.median(volumes)) / whole if whole > 0 else None
+
+
+def _search_row(label: str, runs: Sequence[Run], everyone: Sequence[Run]) -> dict[str, Any]:
+    """What was spent, and the incumbents: medians over seeds."""
+    rows = [show_row(run) for run in runs]
+    found = [row for row in rows if row["feasible"]]
+    repeats = [run.repeats for run in runs if run.repeats is not None]
+    drops = [check_drops(run) for run in runs]
+    above = drop_above_best(runs, everyone)
+
+    def median(key: str) -> float | None:
+        return float(np.median([row[key] for row in found])) if found else None
+
+    return {
+        "strategy": label,
+        "seeds": len(runs),
+        "seeds_feasible": len(found),
+        "budget": {"trials": runs[0].budget.trials, "oracle_s": runs[0].budget.oracle_s},
+        "trials": float(np.median([row["trials"] for row in rows])),
+        "oracle_seconds": float(np.median([row["oracle_seconds"] for row in rows])),
+        "draws": median_draws(runs),
+        "repeats": float(np.median(repeats)) if repeats else None,
+        "drop": median("drop"),
+        "drop_above_best": above
+        and {"estimate": above.estimate, "interval": [above.low, above.high]},
+        "drop_in_checks": {
+            name: float(np.median([one[name] for one in drops if name in one]))
+            for name in dict.fromkeys(name for one in drops for name in one)
+        },
+        "speedup": median("speedup"),
+        "energy_gain": median("energy_gain"),
+        "analog_mac_ratio": median("analog_mac_ratio"),
+        "mappings": len({tuple(sorted(row["mapping"].items())) for row in found}),
+    }
+
+
+def best_gains(run: Run, max_drop: float) -> tuple[float, float] | None:
+    """Largest speed-up and largest energy gain, each of its own mapping, with at most that drop.
+
+    None where nothing surely keeps it.
+    """
+    found = [gains(run.problem, one.cost) for one in run.feasible_at(max_drop)]
+    if not found:
+        return None
+    speedups, energy_gains = zip(*found, strict=True)
+    return max(speedups), max(energy_gains)
+
+
+def _truth_row(truth: Run) -> dict[str, Any]:
+    rows = []
+    for max_drop in thresholds(truth.problem.accuracy_limit):
+        speedup, energy_gain = best_gains(truth, max_drop) or (None, None)
+        rows.append({"max_drop": max_drop, "speedup": speedup, "energy_gain": energy_gain})
+    return {
+        "mappings": len(truth.evaluations),
+        "hypervolume": final_hypervolume(truth),
+        "thresholds": rows,
+    }
+
+
+def threshold_gains(runs: Sequence[Run], max_drop: float) -> list[tuple[float, float]]:
+    """`best_gains` of each seed; one without any mapping has all-digital, which needs no search."""
+    return [best_gains(run, max_drop) or (1.0, 1.0) for run in runs]
+
+
+def _threshold_row(runs: Sequence[Run], max_drop: float, truth: Run | None) -> dict[str, Any]:
+    speedups, energy_gains = zip(*threshold_gains(runs, max_drop), strict=True)
+    ceiling = best_gains(truth, max_drop) if truth else None
+    return {
+        "max_drop": max_drop,
+        "seeds_found": sum(bool(run.feasible_at(max_drop)) for run in runs),
+        "speedup": _quartiles(speedups),
+        "speedup_gap": ceiling and 1.0 - float(np.median(speedups)) / ceiling[0],
+        "energy_gain": _quartiles(energy_gains),
+        "checks": _checks_row(runs, max_drop),
+    }
+
+
+def _checks_row(runs: Sequence[Run], max_drop: float) -> dict[str, Any]:
+    """Name of the check -> what it says of each seed's fastest mapping at the threshold."""
+    found: dict[str, list[Accuracy]] = {}
+    for run in runs:
+        fastest = run.fastest_at(max_drop)
+        checks = run.checks.get(fastest.candidate.digest, {}) if fastest else {}
+        for name, accuracy in checks.items():
+            found.setdefault(name, []).append(accuracy)
+    limit = runs[0].problem.accuracy_limit
+    rows: dict[str, Any] = {}
+    for name, several in found.items():
+        drops = [limit.bounds(one) for one in several]
+        rows[name] = {
+            "seeds": len(several),
+            "seeds_within": sum(drop.estimate <= max_drop for drop in drops),
+            "drop": _envelope(drops),
+            "accuracy": _envelope([accuracy_bounds(one, limit) for one in several]),
+        }
+    return rows
+
+
+def _envelope(several: Sequence[Bounds]) -> dict[str, Any]:
+    """The median over seeds; the interval reaches from the lowest to the highest bound of any."""
+    return {
+        "median": float(np.median([one.estimate for one in several])),
+        "interval": [min(one.low for one in several), max(one.high for one in several)],
+    }
