@@ -16,6 +16,10 @@ from strategies.one_at_a_time import observed_loss, trained
 from strategies.optuna import Optuna
 from strategies.pricing import cost_objectives, value
 
+#: Mappings that are proposed in a row differ in their last units only, which makes them cheaper to
+#: measure together; which of them come first is drawn.
+NEIGHBOURS = 32
+
 Probing = Generator[Sequence[Candidate], Sequence[Evaluation], list[Evaluation]]
 
 
@@ -23,8 +27,8 @@ Probing = Generator[Sequence[Candidate], Sequence[Evaluation], list[Evaluation]]
 class OneShot:
     """Judges mappings by weights that were trained once for all of them; trains the best in earnest.
 
-    1. Mappings are evaluated with training `one_shot`: every one if there are at most `probes`, in
-       random order; otherwise that many, proposed by NSGA-II on (cost, drop).
+    1. Mappings are evaluated with training `one_shot`: every one if there are at most `probes`,
+       neighbours together; otherwise that many, proposed by NSGA-II on (cost, drop).
     2. Their front of cost objectives and loss is found.
     3. Points of the front are evaluated with the problem's training. Where the drop is an objective,
        `points` of them, evenly spread; otherwise from the cheapest one that holds with one-shot weights
@@ -70,7 +74,8 @@ class OneShot:
 
 def _enumerate(problem: Problem, rng: np.random.Generator) -> Probing:
     mappings = list(every_mapping(problem))
-    order = [mappings[k] for k in rng.permutation(len(mappings))]
+    blocks = [mappings[k : k + NEIGHBOURS] for k in range(0, len(mappings), NEIGHBOURS)]
+    order = [one for k in rng.permutation(len(blocks)) for one in blocks[k]]
     answers = yield [trained(problem, problem.pretrained(one), "one_shot") for one in order]
     return list(answers)
 
