@@ -23,7 +23,7 @@ from oracle_setup import (
 from lionheart_opt.errors import InputError
 from lionheart_opt.feasibility import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Training
-from lionheart_opt.oracle import hat, measurement, training
+from lionheart_opt.oracle import candidates, measurement, training
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.rpu import lionheart
@@ -149,7 +149,7 @@ def test_training_sees_the_training_part_only(
         jobs.append(job)
         return training.train(job, *rest)
 
-    monkeypatch.setattr(hat, "train", spy)
+    monkeypatch.setattr(candidates, "train", spy)
     oracle = small_oracle(tmp_path)
     for level in ("short", "one_shot"):
         oracle.accuracy(ALL, fidelity(level), 0)
@@ -248,7 +248,7 @@ def test_training_starts_from_the_parents_trained_weights(
     child = parent.move("linear", "tile")
     grandchild = child.move("conv1", "cpu")
     weights = [weights_digest(oracle.trained(one, "full", 0).weights) for one in (parent, child)]
-    monkeypatch.setattr(hat, "train", spy)
+    monkeypatch.setattr(candidates, "train", spy)
     oracle.trained(grandchild, "full", 0)
     assert starts == [weights_digest(oracle.pretrained.weights), *weights]
     # lineage matters: the same mapping from the pretrained network has other weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import cos, inf, isfinite, pi
@@ -159,8 +159,7 @@ def _converged(losses: tuple[float, ...], patience: int) -> bool:
 
 def _epoch(job: Job, engine: Engine, state: _State) -> _State:
     started = perf_counter()
-    epoch = len(state.losses)
-    recipe, examples = job.recipe, job.examples
+    epoch, recipe = len(state.losses), job.recipe
     network = with_weights(job.model, state.weights).to(job.device)
     analog = engine.analog(network, job.modules, job.rpu_config).train()
     optimizer = torch.optim.SGD(
@@ -171,28 +170,19 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
     )
     if state.optimizer is not None:
         optimizer.load_state_dict(state.optimizer)
-    steps = -(-len(examples) // recipe.batch_size)
-    steps = min(steps, recipe.steps or steps)
     total, seen = torch.zeros((), device=job.device), 0
-    # data from a generator of their own: the same in all mappings, whatever noise is drawn
-    data = torch.Generator().manual_seed(derive(job.seed, "data", epoch))
-    order = torch.randperm(len(examples), generator=data)
     with seeded(derive(job.seed, "training noise", epoch), job.device):
-        for step, numbers in enumerate(torch.split(order, recipe.batch_size)[:steps]):
-            if len(numbers) == 1 and steps > 1:
-                continue  # batch norm cannot normalise a single example
-            done = (epoch + step / steps) / job.epochs
-            optimizer.param_groups[0]["lr"] = recipe.learning_rate * (1 + cos(pi * done)) / 2
+        for batch in batches(job, epoch):
+            optimizer.param_groups[0]["lr"] = batch.learning_rate
             if job.groups:
-                engine.set_ideal(analog, _digital_at_random(job.groups, data))
-            scores = analog(_images(job, numbers, data))
-            loss = F.cross_entropy(scores, examples.labels[numbers].to(job.device))
+                engine.set_ideal(analog, batch.digital)
+            loss = F.cross_entropy(analog(batch.images), batch.labels)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
             engine.after_step(analog)
-            total += loss.detach() * len(numbers)
-            seen += len(numbers)
+            total += loss.detach() * len(batch.labels)
+            seen += len(batch.labels)
     losses = (*state.losses, float(total) / seen)
     return _State(
         weights=engine.weights(analog),
@@ -201,6 +191,42 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
         best=state.best,
         training_s=state.training_s + perf_counter() - started,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One step of a training.
+
+    Args:
+        learning_rate: on the cosine.
+        images: shape (n, ...), augmented, on the job's device.
+        labels: shape (n,), there too.
+        digital: paths of the modules that are digital in this step (one-shot training).
+    """
+
+    learning_rate: float
+    images: torch.Tensor
+    labels: torch.Tensor
+    digital: set[str]
+
+
+def batches(job: Job, epoch: int) -> Iterator[Batch]:
+    """The steps of an epoch: the same in all mappings, whatever noise is drawn."""
+    recipe, examples = job.recipe, job.examples
+    steps = -(-len(examples) // recipe.batch_size)
+    steps = min(steps, recipe.steps or steps)
+    data = torch.Generator().manual_seed(derive(job.seed, "data", epoch))
+    order = torch.randperm(len(examples), generator=data)
+    for step, numbers in enumerate(torch.split(order, recipe.batch_size)[:steps]):
+        if len(numbers) == 1 and steps > 1:
+            continue  # batch norm cannot normalise a single example
+        done = (epoch + step / steps) / job.epochs
+        yield Batch(
+            learning_rate=recipe.learning_rate * (1 + cos(pi * done)) / 2,
+            digital=_digital_at_random(job.groups, data) if job.groups else set(),
+            images=_images(job, numbers, data),
+            labels=examples.labels[numbers].to(job.device),
+        )
 
 
 def _images(job: Job, numbers: torch.Tensor, data: torch.Generator) -> torch.Tensor:
