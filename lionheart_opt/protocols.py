@@ -222,7 +222,8 @@ class AdditiveCostModel(CostModel, Protocol):
 class AccuracyOracle(Protocol):
     """Accuracy of a candidate after training, programming and drift.
 
-    A pure function of its arguments: asked twice, it answers the same (up to the seconds).
+    A pure function of its arguments: asked twice, it answers the same (up to the seconds). One that
+    knows more than accuracies is a `knowledge.Consultable`, too.
     """
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
@@ -253,7 +254,8 @@ class Strategy(Protocol):
     """A search method: a frozen dataclass whose fields are its hyper-parameters.
 
     It reads like a plain loop and returns when it has nothing more to propose. Budget, record,
-    resume and the choice of the incumbent belong to the study. Its only randomness is `rng`.
+    resume and the choice of the incumbent belong to the study. Its only randomness is `rng`. What it
+    wants to know beside evaluations it asks with `Problem.ask`.
     """
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:
