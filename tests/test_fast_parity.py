@@ -119,6 +119,23 @@ def test_evaluation_with_static_and_learned_input_ranges(path: str, case: Any, c
     assert_close(outputs(fast, x), outputs(reference, x))
 
 
+def test_what_clipped_in_one_batch_changes_nothing_in_the_next(path: str) -> None:
+    config = silent(lionheart())
+    config.mapping.max_input_size, config.mapping.max_output_size = 16, 10
+    config.forward.out_bound = 2.0
+    torch.manual_seed(0)
+    layer, x = nn.Linear(40, 25), torch.randn(3, 200, 40)
+    x[1, :, 1:16] = 0  # the first tiles do not clip there
+    reference, fast = programmed(layer, config)
+    clipping = []
+    for part in (*x, *x):
+        assert_close(outputs(fast, part), outputs(reference, part))
+        if path == "kernels":
+            clipping.append(fast.analog[PATH]._cpu._clipping.copy())
+    if path == "kernels":
+        assert clipping[0][0].any() and not clipping[1][0].any() and clipping[1].any()
+
+
 @pytest.mark.parametrize("bits", [4, 8])
 def test_the_adc_rounds_to_the_same_levels(path: str, bits: int) -> None:
     config = silent(lionheart())

@@ -6,6 +6,7 @@ From the network down to single instructions; each file uses only those below it
     layers.py     `FastLayer`: what is trained, what is programmed and drifted, its forward pass
     physics.py    programming, drift and compensation of one tile, by aihwkit's own classes
     cpu.py        products on the CPU: numba kernels in several threads, differentiable
+    threads.py    a layer's rows in several threads
     mvm.py        the same products in plain torch operations: any device, and without numba
     ranges.py     static and learned input ranges
     layout.py     where weights and inputs lie for the kernels

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, TypeVar, cast
+from functools import cached_property
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,12 +13,7 @@ from lionheart_opt.oracle.fast.backward import backward
 from lionheart_opt.oracle.fast.kernels import Layout, Levels, forward
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
 from lionheart_opt.oracle.fast.mvm import Products
-
-#: Pieces of a layer's work for each thread: enough to even out what else the machine does.
-PIECES = 4
-
-#: Least work of a piece, in multiply-accumulate operations: about ten times what a thread costs.
-PIECE_MACS = 4_000_000
+from lionheart_opt.oracle.fast.threads import in_threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +94,11 @@ class CpuProducts:
         )
 
     @cached_property
+    def _clipping(self) -> np.ndarray:
+        """Which tiles clipped in the last pass: says where to look first, and changes no result."""
+        return np.zeros(self.packing.transposed_at.shape, bool)
+
+    @cached_property
     def _noise(self) -> np.ndarray:
         """Standard deviation of each output's noise, packed like panels."""
         tiling = self.products.tiling
@@ -175,13 +171,19 @@ class CpuProducts:
     def forward(
         self, rows: Rows, packed: Packed, bias: np.ndarray, noise: tuple[int, int], keep: bool
     ) -> Pass:
-        """All rows, again with half the scale where an output clips."""
+        """All rows, again with half the scale where an output clips.
+
+        Tiles that had clipped the last time are tried alone first: most clip again, and soon.
+        """
         numbers = rows.number * rows.layout.n_outputs
         done = Pass(
             factors=np.ones_like(rows.ranges),
             kept=np.empty(len(rows.ranges) * numbers * keep, np.float32),
             y=np.empty(numbers, np.float32),
         )
+        if self._clipping.any():
+            clipped, _ = self._try(rows, packed, bias, noise, done, leave_out=~self._clipping)
+            done.factors[clipped & self._clipping] *= 2
         while True:
             clipped, seen = self._try(rows, packed, bias, noise, done)
             unseen = ~seen & done.factors.any(axis=1)
@@ -190,17 +192,27 @@ class CpuProducts:
             elif unseen.any():
                 done.factors[unseen] = 0
             else:
+                self._clipping[:] = done.factors > 1
                 return done
 
     def _try(
-        self, rows: Rows, packed: Packed, bias: np.ndarray, noise: tuple[int, int], done: Pass
+        self,
+        rows: Rows,
+        packed: Packed,
+        bias: np.ndarray,
+        noise: tuple[int, int],
+        done: Pass,
+        leave_out: bool | np.ndarray = False,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """One attempt: which tiles clip and must not, and which ranges of inputs are not all 0."""
+        """One attempt: which tiles clip and must not, and which ranges of inputs are not all 0.
+
+        Tiles that are left out count as clipping.
+        """
         key, offset = (np.uint64(number % 2**64) for number in noise)
-        clipped = np.zeros(done.factors.shape, np.int64)
+        clipped = np.broadcast_to(leave_out, done.factors.shape).astype(np.int64)
         seen = np.zeros(len(clipped), np.int64)
 
-        def piece(first: int, last: int) -> None:
+        def piece(first: int, last: int) -> list[np.ndarray]:
             forward(
                 rows.x,
                 rows.layout,
@@ -220,8 +232,9 @@ class CpuProducts:
                 done.kept,
                 done.y,
             )
+            return []
 
-        _in_threads(piece, rows.number, 1, len(packed.weights))
+        in_threads(piece, rows.number, 1, len(packed.weights))
         return clipped != 0, seen != 0
 
     def backward(
@@ -238,7 +251,7 @@ class CpuProducts:
         transposed = pack(weight, packing.transposed)
         dx = np.zeros(len(rows.x) if needs_dx else 0, np.float32)
 
-        def piece(first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        def piece(first: int, last: int) -> list[np.ndarray]:
             dweights, dgain = np.zeros_like(packed.weights), np.zeros_like(packed.gain)
             range_sums = np.zeros((*rows.ranges.shape, 4))
             backward(
@@ -261,12 +274,11 @@ class CpuProducts:
                 dx,
                 range_sums,
             )
-            return dweights, dgain, range_sums
+            return [dweights, dgain, range_sums]
 
         unit = len(rows.layout.starts)
-        pieces = _in_threads(piece, rows.number, unit, len(packed.weights))
-        sums = [sum(parts[1:], start=parts[0]) for parts in zip(*pieces, strict=True)]
-        return sums[0], sums[1], dx, sums[2]
+        dweights, dgain, range_sums = in_threads(piece, rows.number, unit, len(packed.weights))
+        return dweights, dgain, dx, range_sums
 
 
 class _Rows(torch.autograd.Function):
@@ -334,46 +346,3 @@ class _Rows(torch.autograd.Function):
 def _flat(x: torch.Tensor) -> np.ndarray:
     numbers: np.ndarray = x.detach().contiguous().view(-1).numpy()
     return numbers
-
-
-@lru_cache(maxsize=1)
-def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001  a fork has no threads
-    return ThreadPoolExecutor(n_threads)
-
-
-_Result = TypeVar("_Result")
-
-
-def _in_threads(
-    piece: Callable[[int, int], _Result], n: int, unit: int, macs: int
-) -> list[_Result]:
-    """Results of `piece(first, last)` for ranges that cover `range(n)`, in order.
-
-    Args:
-        piece: releases the interpreter lock.
-        n: rows.
-        unit: ranges begin at multiples of it.
-        macs: of one row; a range has at least `PIECE_MACS`.
-    """
-    n_threads = torch.get_num_threads()
-    rows = max(-(-n // (n_threads * PIECES)), PIECE_MACS // macs, 1)
-    size = -(-rows // unit) * unit
-    ranges = [(first, min(first + size, n)) for first in range(0, n, size)] or [(0, 0)]
-    results: dict[int, _Result] = {}
-    left = deque(enumerate(ranges))
-
-    def work() -> None:
-        while left:
-            try:
-                number, (first, last) = left.popleft()
-            except IndexError:  # another thread was faster
-                return
-            results[number] = piece(first, last)
-
-    others = min(n_threads, len(ranges)) - 1
-    helpers = [_pool(n_threads, os.getpid()).submit(work) for _ in range(others)]
-    work()
-    for helper in helpers:
-        if not helper.cancel():
-            helper.result()
-    return [results[number] for number in range(len(ranges))]

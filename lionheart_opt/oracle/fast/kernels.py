@@ -304,7 +304,7 @@ def forward(
     kept: Any,
     y: Any,
 ) -> None:
-    """Outputs of some rows of a layer; returns at once when an output clips that must not.
+    """Outputs of some rows of a layer, or which tiles have an output that clips and must not.
 
     Args:
         x: input feature maps with their padding.
@@ -322,7 +322,8 @@ def forward(
         offset: number of the first row in the noise's streams.
         first_row: to compute.
         last_row: behind the last one.
-        clipped: same shape as `factors`; set to 1 where an output clips and a retry is due.
+        clipped: same shape as `factors`; set to 1 where an output clips and a retry is due. Such tiles
+            are left out from then on.
         seen: shape (n_input_ranges,); set to 1 where an input is not zero.
         kept: outputs of the ADC before clipping, shape (n_input_ranges, n_rows, n_outputs); empty
             if they are not needed.
@@ -338,7 +339,7 @@ def forward(
     row_keys = np.zeros((ROWS, 2), np.uint32)
     n_outputs = layout.n_outputs
     for row in range(first_row, last_row, ROWS):
-        if clipped.any():  # in another thread
+        if clipped.all():
             return
         n = min(ROWS, last_row - row)
         begin(layout, row, n, begins)
@@ -352,7 +353,7 @@ def forward(
             tile = -1
             for panel in range(first_panel, last_panel):
                 u, output, count, at = layout.panels[panel]
-                if factors[t, u] == 0:
+                if factors[t, u] == 0 or clipped[t, u]:  # perhaps in another thread
                     continue
                 if factors[t, u] != factor or ranges[t, u] != limit:
                     factor, limit = factors[t, u], ranges[t, u]
@@ -374,7 +375,7 @@ def forward(
                 most = read_out(c, n, row_keys, panel, noise, levels)
                 if most > levels.output_bound and factor <= levels.retry_limit:
                     clipped[t, u] = 1
-                    return
+                    continue
                 to = row * n_outputs + output
                 if len(kept) > 0:
                     keep(c, n, count, kept, t * len(y) + to, n_outputs)
