@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -254,6 +255,8 @@ def _runs(file: StudyFile) -> list[Run]:
     from lionheart_opt.merit import Run
     from lionheart_opt.study import PROPOSALS
 
+    _ = file.problem  # loads torch, to trace the network
+    gc.freeze()  # half of the time to read a large record went into looking for garbage there
     runs = [
         Run(
             label=one.name,

@@ -245,8 +245,9 @@ def _truth_row(truth: Run) -> dict[str, Any]:
 
 
 def threshold_gains(runs: Sequence[Run], max_drop: float) -> list[tuple[float, float]]:
-    """`best_gains` of each seed; one without any mapping has all-digital, which needs no search."""
-    return [best_gains(run, max_drop) or (1.0, 1.0) for run in runs]
+    """`best_gains` of each seed, at least those of all-digital, which needs no search."""
+    found = [best_gains(run, max_drop) or (1.0, 1.0) for run in runs]
+    return [(max(speedup, 1.0), max(energy_gain, 1.0)) for speedup, energy_gain in found]
 
 
 def _threshold_row(runs: Sequence[Run], max_drop: float, truth: Run | None) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def _thresholds(out: Console, data: dict[str, Any]) -> None:
         out.print(gaps)
     out.print(
         "Over all-digital, of mappings that surely keep the threshold, by the same test as the study's "
-        "limit. A seed that found none counts as all-digital (1.00x).",
+        "limit. A seed that found nothing better counts as all-digital (1.00x).",
         style="dim",
     )
     out.print()

@@ -15,7 +15,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 #: What is beside the strategies: the ground truth, or all of them together.
 GREY = "#808080"
 #: More strategies than this get a panel each, in so many columns.
-MANY, COLUMNS = 6, 4
+MANY, COLUMNS = 4, 4
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal, get_args
 
 from lionheart_opt.errors import InputError, unknown
@@ -24,6 +24,8 @@ from lionheart_opt.space import Space, by_macs_descending
 
 Objective = Literal["latency_s", "energy_j", "interval_s", "drop"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+#: Prices kept, of some 30 kB each.
+REMEMBERED = 2048
 
 __all__ = ["OBJECTIVES", "Objective", "Problem", "by_macs_descending"]
 
@@ -73,7 +75,12 @@ class Problem(Space):
 
     def cost(self, mapping: Mapping) -> Cost:
         """Price a mapping; costs no budget."""
-        return self.cost_model.cost(self.workload, mapping)
+        return self._cost(mapping)
+
+    @cached_property
+    def _cost(self) -> Callable[[Mapping], Cost]:
+        """The last prices are remembered: a record holds the same mappings many times over."""
+        return lru_cache(REMEMBERED)(lambda mapping: self.cost_model.cost(self.workload, mapping))
 
     @cached_property
     def digital_cost(self) -> Cost:
@@ -148,8 +155,9 @@ class Problem(Space):
         violations = self.cost_violations(cost)
         drop = 1.0  # the worst there is, where a broken cost limit spared the oracle
         if accuracy is not None:
-            violations["drop"] = self.accuracy_limit.violation(accuracy)
-            drop = self.accuracy_limit.bounds(accuracy).estimate
+            bounds = self.accuracy_limit.bounds(accuracy)
+            violations["drop"] = bounds.high - self.accuracy_limit.max_drop
+            drop = bounds.estimate
         values: dict[str, float] = {
             "latency_s": cost.latency_s,
             "energy_j": cost.energy_j,

@@ -93,9 +93,30 @@ def hypervolume_figure(runs: Sequence[Run], spent: Spent, truth: Run | None = No
         axes.set_ylim(bottom=0)
         if logarithmic:
             axes.set_xscale("log")
-            axes.set_xlim(0.8 * first, 1.15 * end)
+            axes.set_xlim(0.8 * first, 1.3 * end)
         elif end > 0:
             axes.set_xlim(0, 1.04 * end)
     if len(panels) == 1:
         panels[0][0].legend(bbox_to_anchor=(1.02, 1), loc="upper left")
+    else:
+        _legend(figure, truth is not None)
     return figure
+
+
+def _legend(figure: Figure, truth: bool) -> None:
+    """What lines mean where each strategy has a panel."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    colour = look(0)[0]
+    handles = [
+        Line2D([], [], color=colour, linewidth=1.5, marker="o", markersize=4, label="median"),
+        Patch(color=colour, alpha=0.2, linewidth=0, label="quartiles over seeds"),
+        Line2D([], [], color=colour, linestyle=":", label="after its last answer"),
+        Line2D([], [], color=GREY, alpha=0.45, linewidth=0.8, label="the other strategies"),
+    ]
+    if truth:
+        handles.append(
+            Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="ground truth")
+        )
+    figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=7)

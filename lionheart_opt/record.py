@@ -102,9 +102,10 @@ class Record:
         specification: dict[str, Any],
     ) -> Record | None:
         """As `open`, but None where there is no such study; writes nothing."""
-        if name not in optuna.get_all_study_names(storage):
+        try:
+            study = optuna.load_study(study_name=name, storage=storage, sampler=_unused_sampler())
+        except KeyError:
             return None
-        study = optuna.load_study(study_name=name, storage=storage, sampler=_unused_sampler())
         if "specification" not in study.user_attrs:  # killed before its first line was written
             return None
         return Record(problem, _same_question(study, specification))

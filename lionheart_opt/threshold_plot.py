@@ -83,6 +83,7 @@ def threshold_figure(runs: Sequence[Run], truth: Run | None = None) -> Figure:
         axes.set_title(f"drop ≤ {100 * info.max_drop:g} points", fontsize=8)
         axes.set_yticks(rows, labels if k == 0 else [""] * len(labels), fontsize=8)
         axes.set_ylim(-0.6, len(labels) - 0.4)
+        axes.set_xlim(*_range([*info.quartiles.flat, info.truth or 1.0]))
         axes.locator_params(axis="x", nbins=4)
         axes.tick_params(axis="x", labelsize=7)
     note = "hollow: a seed found nothing"
@@ -91,3 +92,10 @@ def threshold_figure(runs: Sequence[Run], truth: Run | None = None) -> Figure:
         f"speed-up over all-digital (median, quartiles over seeds; {note}{dashed})", fontsize=8
     )
     return figure
+
+
+def _range(speedups: Sequence[float]) -> tuple[float, float]:
+    """From all-digital to the largest, with some room; small differences stay small."""
+    low, high = min([1.0, *speedups]), max([1.05, *speedups])
+    room = 0.08 * (high - low)
+    return low - room, high + room

@@ -6,15 +6,18 @@ from dataclasses import replace
 import numpy as np
 import optuna
 import pytest
+from made_up_runs import answer, made_up_problem, search
 
 from lionheart_opt import cost_plot, drift_plot, plots, report
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.merit import Run
-from lionheart_opt.pareto_plot import pareto_info
+from lionheart_opt.pareto_plot import pareto_figure, pareto_info
+from lionheart_opt.progress_plot import hypervolume_figure, progress_info
 from lionheart_opt.protocols import Accuracy
 from lionheart_opt.record import Record
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.testing import brute_force, tiny_problem
+from lionheart_opt.threshold_plot import threshold_figure, threshold_info
 from strategies.fixed import Fixed
 from strategies.mac_greedy import MacGreedy
 from strategies.random import Random
@@ -170,3 +173,75 @@ def test_the_draws_that_decisions_took_are_counted():
     one = Run(label="x", seed=0, problem=problem, evaluations=record.evaluations())
     assert report.median_draws([one]) == np.median(taken)
     assert report.median_draws([replace(one, evaluations=[])]) is None
+
+
+def test_progress_is_a_step_function_with_quartiles_over_seeds():
+    problem = made_up_problem()
+    # hypervolume 0.05 after 1 s and 0.1 after 101 s; 0.1 after 11 s
+    slow = search("x", answer(problem, 1, 0.05), answer(problem, 2, 0.05, 99.0), problem=problem)
+    fast = search("x", answer(problem, 2, 0.05, 10.0), problem=problem, seed=1)
+    [info] = progress_info([slow, fast], "seconds")
+    assert info.spent.tolist() == [0, 1, 11, 101]
+    assert info.quartiles[1] == pytest.approx([0, 0.025, 0.075, 0.1])
+    assert info.quartiles[0] == pytest.approx([0, 0.0125, 0.0625, 0.1])
+    assert info.quartiles[2] == pytest.approx([0, 0.0375, 0.0875, 0.1])
+    [info] = progress_info([slow, fast], "trials")
+    assert info.spent.tolist() == [0, 1, 2]
+    assert info.quartiles[1] == pytest.approx([0, 0.075, 0.1]), "a search that has ended keeps it"
+
+
+def test_thresholds_are_shown_with_quartiles_and_the_ground_truth():
+    problem = made_up_problem()
+    seeds = [search("x", answer(problem, k, 0.02), problem=problem, seed=k) for k in (1, 2, 3)]
+    truth = search("ground truth", answer(problem, 4, 0.02), problem=problem)
+    infos = {info.max_drop: info for info in threshold_info(seeds, truth)}
+    assert infos[0.03].quartiles[0, 1] == pytest.approx(1 / 0.8)
+    assert infos[0.03].quartiles[0, ::2] == pytest.approx(
+        np.quantile([1 / 0.9, 1 / 0.8, 1 / 0.7], [0.25, 0.75])
+    )
+    assert infos[0.03].truth == pytest.approx(1 / 0.6) and infos[0.03].found.all()
+    assert infos[0.01].quartiles[0].tolist() == [1, 1, 1] and infos[0.01].truth is None
+    assert not infos[0.01].found.any()
+    panels = threshold_figure(seeds, truth).axes
+    assert [axes.get_title() for axes in panels] == [
+        f"drop ≤ {t} points" for t in ("0.5", "1", "3", "5", "10")
+    ]
+
+
+@pytest.mark.parametrize("count", [2, 14])
+def test_many_strategies_get_a_panel_each(count):
+    problem = made_up_problem()
+    many = [
+        search(f"s{k}", answer(problem, 1 + k % 4, 0.02), problem=problem) for k in range(count)
+    ]
+    truth = search("ground truth", answer(problem, 5, 0.02), problem=problem)
+    for figure in (
+        pareto_figure(many, "speed-up", truth),
+        hypervolume_figure(many, "trials", truth),
+        drift_plot.drift_figure(many),
+    ):
+        shown = [axes for axes in figure.axes if axes.get_visible()]
+        assert [axes.get_title() for axes in shown] == (
+            [""] if count == 2 else [f"s{k}" for k in range(14)]
+        )
+
+
+def test_drops_beyond_the_axis_are_not_left_out():
+    problem = made_up_problem()
+    far = search("x", answer(problem, 1, 0.02), answer(problem, 5, 0.8), problem=problem)
+    [axes] = pareto_figure([far], "speed-up").axes
+    assert axes.get_ylim()[1] < 80
+    drawn = np.concatenate([points.get_offsets() for points in axes.collections])
+    assert sorted(drawn[:, 1]) == pytest.approx([2.0, 20.0]), "at the upper edge"
+
+
+def test_of_many_incumbents_each_strategy_shows_the_best():
+    problem = made_up_problem()
+    many = [
+        search(label, answer(problem, k, 0.02), problem=problem, seed=k)
+        for label in "abcdef"
+        for k in (1, 3, 2, 4)
+    ]
+    [axes] = plots.mapping_figure(many).axes
+    labels = [one.get_text() for one in axes.get_yticklabels()]
+    assert labels == [f"{label} (seed 4), 1.67x" for label in "abcdef"]
