@@ -173,8 +173,8 @@ def compare(
     files = [load_study(study) for study in dict.fromkeys(one.resolve() for one in studies)]
     comparison.check_same_question(files)
     runs: list[Run] = []
-    for file in files:
-        prefix = f"{file.name}: " if len(files) > 1 else ""
+    for file, name in zip(files, comparison.names(files), strict=True):
+        prefix = f"{name}: " if len(files) > 1 else ""
         runs += [replace(one, label=prefix + one.label) for one in _runs(file)]
     data = comparison.comparison(runs, comparison.truth_of(files[0]))
     if as_json:

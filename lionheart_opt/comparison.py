@@ -66,6 +66,12 @@ def truth_of(file: StudyFile) -> Run | None:
     return ground_truth(file.problem, file.oracle)
 
 
+def names(files: Sequence[StudyFile]) -> list[str]:
+    """What tables call studies: the folder's name, the whole path where two folders have the same."""
+    plain = [file.name for file in files]
+    return [str(file.path) if plain.count(file.name) > 1 else file.name for file in files]
+
+
 def check_same_question(files: Sequence[StudyFile]) -> None:
     """Refuse studies whose hypervolumes and thresholds mean different things.
 
@@ -79,7 +85,8 @@ def check_same_question(files: Sequence[StudyFile]) -> None:
         a, b = (
             {**_located(one.question, one.folder), "objectives": None} for one in (first, other)
         )
-        if lines := differences(a, b, names=(first.name, other.name)):
+        between = names([first, other])
+        if lines := differences(a, b, names=(between[0], between[1])):
             raise InputError(
                 f"{first.path} and {other.path} answer different questions, so that their results "
                 f"cannot be compared: {'; '.join(lines)}"

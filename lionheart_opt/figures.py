@@ -99,5 +99,6 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
     figure.savefig(paths[0], metadata={"CreationDate": None})
+    figure.set_layout_engine("none")  # laid out already; many panels take seconds
     figure.savefig(paths[1], dpi=200)
     return paths

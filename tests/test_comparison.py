@@ -10,7 +10,13 @@ import optuna
 import pytest
 from made_up_runs import answer, first_analog, made_up_problem, search
 
-from lionheart_opt.comparison import beats, check_same_question, comparison, ground_truth
+from lionheart_opt.comparison import (
+    beats,
+    check_same_question,
+    comparison,
+    ground_truth,
+    names,
+)
 from lionheart_opt.comparison_tables import WIDTH, print_comparison
 from lionheart_opt.errors import InputError
 from lionheart_opt.merit import Run, final_hypervolume
@@ -211,14 +217,16 @@ def test_compare_says_whether_strategies_differ_in_drop_beyond_chance():
 def test_a_file_of_the_same_name_elsewhere_is_another_question(tmp_path: Path):
     def study(name, objectives=("latency_s",)):
         folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
         (folder / "table.npz").touch()
         question = {"oracle": {"kind": "table", "file": "table.npz"}, "objectives": objectives}
-        return SimpleNamespace(name=name, folder=folder, path=folder, question=question)
+        return SimpleNamespace(name=folder.name, folder=folder, path=folder, question=question)
 
     check_same_question([study("a"), study("a", objectives=("drop",))])
     with pytest.raises(InputError, match=r"different questions.*oracle\.file: a .*b"):
         check_same_question([study("a"), study("b")])
+    twins = [study("x/a"), study("y/a")]
+    assert names([study("b"), *twins]) == ["b", str(twins[0].path), str(twins[1].path)]
 
 
 def test_the_tables_fit_into_120_columns_and_say_what_matters(capsys):
