@@ -33,8 +33,9 @@ class FastEngine(AihwkitEngine):
     are drawn by aihwkit's own classes in the same order. Output noise is another draw of the same
     distribution. In evaluation it depends on the seeds of `drift` and on how many input vectors a
     layer has seen since, neither on the size of batches nor on the number of threads (where an
-    output clips, though, bound management repeats the whole batch, as on aihwkit's torch tiles); in
-    training it follows torch's global generator.
+    output clips, though, bound management repeats the whole batch, as on aihwkit's torch tiles;
+    and without numba or on CUDA equal batches are needed for equal noise); in training it follows
+    torch's global generator.
 
     Modules whose configuration is not covered become aihwkit's own, and the log says so.
 
