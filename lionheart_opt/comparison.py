@@ -138,6 +138,8 @@ def comparison(runs: Sequence[Run], truth: Run | None = None) -> dict[str, Any]:
 def beats(mine: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
     """Whether a strategy is better than another over seeds: Mann-Whitney's U test, two-sided.
 
+    Chance is in the seeds of the searches alone: on this network, with these draws.
+
     Args:
         mine: final hypervolumes of the strategy, one a seed.
         others: of the one that it is compared with.

@@ -9,7 +9,9 @@ import numpy as np
 import optuna
 import pytest
 from made_up_runs import answer, first_analog, made_up_problem, search
+from typer.testing import CliRunner
 
+from lionheart_opt import cli
 from lionheart_opt.comparison import (
     beats,
     check_same_question,
@@ -248,3 +250,56 @@ def test_the_tables_fit_into_120_columns_and_say_what_matters(capsys):
     assert max(map(len, out.splitlines())) <= WIDTH == 120
     for words in ("of ground truth", "beats random", "10 %", "a rather long strategy 13", "32"):
         assert words in out
+
+
+STUDY = """
+question = "Does the table know best?"
+system = "lionheart"
+objectives = ["latency_s", "drop"]
+training = "none"
+[model]
+name = "mlp"
+[oracle]
+kind = "table"
+file = "table.npz"
+[limits]
+max_drop = 0.1
+draws = [3]
+[[run]]
+strategy = "random"
+seeds = [0, 1]
+[[run]]
+strategy = "fixed"
+arguments = { mapping = "all-analog" }
+"""
+
+
+def test_a_study_on_a_table_is_compared_with_its_ground_truth(tmp_path: Path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    drops = np.array([0.0, 0.02, 0.03, 0.06])
+    noise = 0.001 * np.arange(5)
+    AccuracyTable(
+        units=("fc1", "fc2"),
+        targets=("core", "tile"),
+        times_s=(86_400.0,),
+        baseline=0.9,
+        trainings=("none",) * 4,
+        assignments=np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.uint8),
+        samples=0.9 - (drops[:, None] + np.outer(drops > 0, noise))[:, :, None],
+        training_s=np.zeros(4),
+        draw_s=np.full(4, 2.0),
+    ).save(tmp_path / "table.npz")
+    assert CliRunner().invoke(cli.app, ["run", str(tmp_path)]).exit_code == 0
+    data = json.loads(CliRunner().invoke(cli.app, ["compare", str(tmp_path), "--json"]).stdout)
+    assert data["ground_truth"]["mappings"] == 4 and data["random"] == "random"
+    random, fixed = data["strategies"]
+    assert random["hypervolume_share"] == pytest.approx(1.0), "it has found all four"
+    assert fixed["hypervolume_share"] < 1 and fixed["trials"] == 1
+    at_ten = fixed["thresholds"][-1]
+    assert at_ten["speedup_gap"] == pytest.approx(0.0), "nothing is faster than all-analog"
+    fresh = at_ten["checks"]["fresh draws"]  # the table's fourth and fifth: 6.3 and 6.4 points
+    assert fresh["drop"]["median"] == pytest.approx(0.0635)
+    assert fresh["seeds_within"] == fresh["seeds"] == 1
+    figures = tmp_path / "figures"
+    assert CliRunner().invoke(cli.app, ["plot", str(tmp_path)]).exit_code == 0
+    assert len(list(figures.glob("*.png"))) == 7
