@@ -86,7 +86,7 @@ def profile(
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt profile {study}", err=True)
         raise typer.Exit(130) from None
-    say_written(draw_profile(found, out or file.folder / "figures"))
+    say_written(draw_profile(found, out or file.figures))
     if as_json:
         print_json({"study": file.name, **found.to_json()})
     else:
@@ -198,7 +198,7 @@ def plot(
     from lionheart_opt.comparison import truth_of
 
     file = load_study(study)
-    folder = out or file.folder / "figures"
+    folder = out or file.figures
     say_written(plots.draw_study(_runs(file), truth_of(file), folder))
 
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     import optuna
 
 
+#: The study of a folder.
+STUDY_FILE = "study.toml"
+
+
 class _Asked(Exception):
     """A strategy under check has come to a question that the oracle can answer."""
 
@@ -90,7 +94,7 @@ class StudyFile:
         Raises:
             InputError: no such file; not TOML; a key is unknown, missing, or of the wrong type.
         """
-        file = path / "study.toml" if path.is_dir() else path
+        file = path / STUDY_FILE if path.is_dir() else path
         try:
             data = tomllib.loads(file.read_text())
         except OSError as error:
@@ -113,6 +117,12 @@ class StudyFile:
     def folder(self) -> Path:
         """Where the file lies."""
         return self.path.parent
+
+    @property
+    def figures(self) -> Path:
+        """Where its figures go: those of a folder's several study files are kept apart."""
+        folder = self.folder / "figures"
+        return folder if self.path.name == STUDY_FILE else folder / self.path.stem
 
     @property
     def name(self) -> str:

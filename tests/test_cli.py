@@ -14,6 +14,7 @@ import torch
 from own_plugins import network
 
 from lionheart_opt import cli
+from lionheart_opt.studyfile import StudyFile
 from lionheart_opt.plugins import available
 
 STUDY = """
@@ -224,6 +225,13 @@ def test_compare_refuses_studies_that_answer_different_questions(recorded, tmp_p
 def test_plot_writes_figures(recorded, tmp_path):
     assert call("plot", recorded, "--out", tmp_path)[0] == 0
     assert len(list(tmp_path.glob("*.pdf"))) == 7 == len(list(tmp_path.glob("*.png")))
+
+
+def test_studies_of_one_folder_keep_their_figures_apart(tmp_path):
+    folder = make_study(tmp_path / "s")
+    (folder / "other.toml").write_text(STUDY)
+    assert StudyFile.load(folder).figures == folder / "figures"
+    assert StudyFile.load(folder / "other.toml").figures == folder / "figures" / "other"
 
 
 def test_export_gives_mapping_weights_and_report(recorded, tmp_path):
