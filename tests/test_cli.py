@@ -14,8 +14,8 @@ import torch
 from own_plugins import network
 
 from lionheart_opt import cli
-from lionheart_opt.studyfile import StudyFile
 from lionheart_opt.plugins import available
+from lionheart_opt.studyfile import StudyFile
 
 STUDY = """
 question = "Does everything work?"
