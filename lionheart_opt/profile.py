@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Knowledge, Proxies, Question, ask, offered
-from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
+from lionheart_opt.knowledge import Proxies, offered
+from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, Anticipates, Fidelity, Search, oracle_seconds
+from lionheart_opt.protocols import Search, oracle_seconds
 from lionheart_opt.record import Record
+from lionheart_opt.remembering import oracle_specification
 from lionheart_opt.space import Space, analog_moves
-from lionheart_opt.storage import storage_exists
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.workload import INPUT
 
@@ -242,78 +239,6 @@ def _proxies(record: Record) -> dict[str, dict[str, float]]:
     return {"macs": macs, **record.ask(Proxies(units=units)).values}
 
 
-@dataclass(frozen=True)
-class Remembering:
-    """The study's oracle, built at the first question that no profile of the study has answered.
-
-    What a profile has measured is copied, at the same price: an oracle is a pure function, so nothing
-    but time is saved, and strategies that begin with a profile are charged for it like all others.
-
-    Args:
-        file: the study.
-    """
-
-    file: StudyFile
-
-    @cached_property
-    def _profiles(self) -> list[Record]:
-        """Records of the study's profiles."""
-        if not storage_exists(self.file.table.storage, self.file.folder):
-            return []
-        found = [_recorded(self.file, training) for training in TRAININGS]
-        return [record for record in found if record is not None]
-
-    @cached_property
-    def _measured(self) -> dict[Candidate, Accuracy]:
-        """Candidate, its training said -> samples."""
-        return {
-            one.candidate: one.accuracy
-            for record in self._profiles
-            for one in record.evaluations()
-            if one.accuracy is not None
-        }
-
-    @property
-    def questions(self) -> tuple[type[Question], ...]:
-        """What the study's oracle can be asked."""
-        return offered(self.file.oracle)
-
-    def consult(self, question: Question, seed: int) -> Knowledge:
-        """As `Consultable.consult`; copied, at the same price, where a profile has asked it."""
-        if seed == self.file.table.seed:
-            for record in self._profiles:
-                if known := record.knowledge(question):
-                    return known
-        return ask(self.file.oracle, question, seed)
-
-    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """As `AccuracyOracle.accuracy`; copied where a profile has all draws of `fidelity`."""
-        whole = self._measured.get(candidate.resolved(fidelity.training))
-        first, last = fidelity.draws
-        if whole is None or seed != self.file.table.seed or last > len(whole.samples):
-            return self.file.oracle.accuracy(candidate, fidelity, seed)
-        share = (last - first) / len(whole.samples)
-        samples, evaluation_s = whole.samples[first:last], whole.evaluation_s * share
-        return replace(whole, samples=samples, evaluation_s=evaluation_s)
-
-    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
-        """Passed on; what a profile has measured will not be asked."""
-        unknown = [one for one in candidates if one not in self._measured]
-        if unknown and isinstance(self.file.oracle, Anticipates):
-            self.file.oracle.expect(unknown, draws, seed)
-
-
-def _recorded(file: StudyFile, training: Training) -> Record | None:
-    specification = _specification(file, training)
-    problem = _question(file.problem)
-    try:
-        record = Record.existing(problem, _name(training), file.storage, specification)
-        _ = record and record.evaluations()
-    except InputError:  # a profile of another question answers nothing here
-        return None
-    return record
-
-
 def _name(training: Training) -> str:
     return f"profile/{training}"
 
@@ -322,9 +247,7 @@ def _specification(file: StudyFile, training: Training) -> dict[str, Any]:
     """Everything that decides a profile; objectives, thresholds and cost limits do not."""
     limit = _question(file.problem).accuracy_limit
     return {
-        **json.loads(file.table.model_dump_json(include={"model", "data", "oracle", "seed"})),
-        "workload": file.workload.digest,
-        "system": file.system.digest,
+        **oracle_specification(file),
         "times_s": list(limit.times_s),
         "draws": limit.draws[-1],
         "profile": training,

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.knowledge import Knowledge, Question
-from lionheart_opt.mapping import Candidate
+from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Accuracy, Evaluation, oracle_seconds
 
@@ -144,8 +144,7 @@ class Record:
 
     def knowledge(self, question: Question) -> Knowledge | None:
         """The recorded answer; None if it was not asked yet."""
-        said = self.study.user_attrs.get(KNOWLEDGE + question.digest)
-        return said and Knowledge(values=said["values"], oracle_s=said["oracle_s"])
+        return knowledge(self.study, question)
 
     @property
     def knowledge_s(self) -> float:
@@ -252,6 +251,38 @@ class Record:
             )
         finished = trial.datetime_complete
         return Recorded(trial.number, evaluation, finished.timestamp() if finished else 0.0)
+
+
+def studies_of(storage: optuna.storages.BaseStorage, part: dict[str, Any]) -> list[optuna.Study]:
+    """Studies of a storage whose specification agrees with `part` in all that `part` says."""
+    part = json.loads(json.dumps(part))
+    return [
+        optuna.load_study(study_name=one.study_name, storage=storage, sampler=_unused_sampler())
+        for one in optuna.get_all_study_summaries(storage, include_best_trial=False)
+        if not differences(
+            part, {k: v for k, v in one.user_attrs.get("specification", {}).items() if k in part}
+        )
+    ]
+
+
+def answers(study: optuna.Study, training: Training) -> Iterator[tuple[Candidate, Accuracy]]:
+    """What a study's oracle said of each candidate, its trainings said.
+
+    Args:
+        study: of a record.
+        training: where neither the candidate nor the study's specification says one.
+    """
+    usual = study.user_attrs["specification"].get("training", training)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        if "accuracy" in trial.user_attrs:
+            candidate = Candidate.from_json(trial.user_attrs["lineage"])
+            yield candidate.resolved(usual), Accuracy.from_json(trial.user_attrs["accuracy"])
+
+
+def knowledge(study: optuna.Study, question: Question) -> Knowledge | None:
+    """The answer that a study recorded; None if it was not asked."""
+    said = study.user_attrs.get(KNOWLEDGE + question.digest)
+    return said and Knowledge(values=said["values"], oracle_s=said["oracle_s"])
 
 
 def _unused_sampler() -> optuna.samplers.BaseSampler:

@@ -17,9 +17,9 @@ from lionheart_opt import plugins
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.knowledge import Knowledge, Question, not_offered, offered
 from lionheart_opt.problem import Problem
-from lionheart_opt.profile import Remembering
 from lionheart_opt.protocols import AccuracyOracle, Strategy
 from lionheart_opt.record import Record
+from lionheart_opt.remembering import Remembering
 from lionheart_opt.storage import open_storage, storage_exists
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.studytable import RunTable, StudyTable
