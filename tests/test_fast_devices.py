@@ -95,10 +95,10 @@ def test_output_noise_follows_the_seeds_and_differs_between_passes(
     again = outputs(analog, images).cpu()
     assert torch.equal(evaluated(analog, device), first)
     assert (again - first).std() > 0.01 * first.std()
-    FAST.rewind(analog, 20)
+    FAST.rewind(analog, 20, 20)
     part = outputs(analog, images[20:40])
     outputs(analog, images)
-    FAST.rewind(analog, 20)
+    FAST.rewind(analog, 20, 20)
     assert torch.equal(outputs(analog, images[20:40]), part)
 
 

@@ -67,6 +67,14 @@ class Twice(InPlace):
         return self.linear(self.relu(self.conv2(x)).amax((2, 3)))
 
 
+class Tokens(InPlace):
+    """A linear layer sees every pixel of an image as an input vector of its own."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.conv2(self.relu(self.conv1(images))).permute(0, 2, 3, 1)
+        return self.linear(x.reshape(-1, 6)).view(len(images), -1, 4).amax(1)
+
+
 def seeded_network(kind: type[nn.Module]) -> nn.Module:
     """Initial weights of which images get different classes."""
     with torch.random.fork_rng():
@@ -100,7 +108,7 @@ def ask(
 
 
 @pytest.mark.parametrize("name", ["fast", "aihwkit"])
-@pytest.mark.parametrize("kind", [small_network, InPlace, Overwriting, Branching, Twice])
+@pytest.mark.parametrize("kind", [small_network, InPlace, Overwriting, Branching, Twice, Tokens])
 def test_together_as_alone(kind: type[nn.Module], name: str) -> None:
     network = seeded_network(kind)
     together = ask(network, SUBSETS, name)
@@ -135,6 +143,13 @@ def test_any_order_gives_the_same_numbers(kind: type[nn.Module]) -> None:
     digital = seeded_network(kind).eval()(IMAGES[8:16])
     assert torch.equal(one[-1], digital)  # all-digital is the float network, bit for bit
     assert len({tuple(x.flatten().tolist()) for x in one}) == len(subsets)
+
+
+@pytest.mark.parametrize("kind", [small_network, Twice, Tokens])
+def test_batch_size_changes_nothing(kind: type[nn.Module]) -> None:
+    network = seeded_network(kind)
+    one, two = (ask(network, [NAMES], batch_size=size) for size in (5, 23))
+    np.testing.assert_array_equal(one, two)
 
 
 def test_residual_network_shares_beginnings() -> None:

@@ -148,9 +148,9 @@ class AnalogModule(nn.Module):
             for tile in self.tiles:
                 tile.drift_weights(time_s)
 
-    def rewind(self, first: int) -> None:
-        """Converter noise of the next pass is that of the examples from this number on."""
-        self._converters = derive(self._seed, "converters", first)
+    def rewind(self, first: int, count: int) -> None:
+        """Converter noise of the next pass is that of `count` examples from number `first` on."""
+        self._converters = derive(self._seed, "converters", first, count)
 
 
 class AihwkitEngine:
@@ -220,10 +220,10 @@ class AihwkitEngine:
         for path, module in analog.analog.items():
             module.drift(time_s, seeds[path])
 
-    def rewind(self, analog: AnalogNetwork, first: int) -> None:
+    def rewind(self, analog: AnalogNetwork, first: int, count: int) -> None:
         """See `Engine.rewind`."""
         for module in analog.analog.values():
-            module.rewind(first)
+            module.rewind(first, count)
 
 
 def _convertible(network: nn.Module, path: str) -> nn.Module:

@@ -107,11 +107,16 @@ class Engine(Protocol):
         """Set every analog module to its state `time_s` after programming, read noise included."""
         ...
 
-    def rewind(self, analog: AnalogNetwork, first: int) -> None:
-        """Let converter noise of the next pass be that of a batch that begins with this example.
+    def rewind(self, analog: AnalogNetwork, first: int, count: int) -> None:
+        """Let converter noise of the next pass be that of one batch of the data.
 
-        A pure function of the seeds of `drift`, the module and the number: whatever was computed
+        A pure function of the seeds of `drift`, the module and the numbers: whatever was computed
         before, and whichever other modules are analog.
+
+        Args:
+            analog: what `analog` returned, drifted.
+            first: number of the batch's first example.
+            count: examples in it.
         """
         ...
 

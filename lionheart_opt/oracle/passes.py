@@ -86,11 +86,6 @@ class Passes:
         if not self._agrees():
             self._nodes = []
 
-    @property
-    def shares(self) -> bool:
-        """Whether passes share anything: the network has a graph."""
-        return bool(self._nodes)
-
     @cached_property
     def ordered(self) -> list[int]:
         """Numbers of the mappings, such that successive ones have the longest beginnings in common."""
@@ -113,7 +108,7 @@ class Passes:
         """What the network returns for the batch under the mapping of that number."""
         mapping = self._mappings[number]
         self._engine.set_ideal(self._analog, self._used - mapping)
-        self._engine.rewind(self._analog, self._first)
+        self._engine.rewind(self._analog, self._first, len(self._images))
         if not self._nodes:
             return self._analog(self._images)
         now = sum(self._bits[path] for path in mapping if path in self._bits)

@@ -153,10 +153,10 @@ class FastLayer(nn.Module):
                 tile.drift(time_s)
         self._read(seed)
 
-    def rewind(self, first: int) -> None:
-        """Output noise of the next pass is that of the examples from this number on."""
+    def rewind(self, first: int, count: int) -> None:
+        """Output noise of the next pass is that of `count` examples from number `first` on."""
         if self._hardware is not None:
-            self._hardware.first = first
+            self._hardware.batch, self._hardware.uses = (first, count), 0
 
     def _read(self, seed: int) -> None:
         """Collect what the tiles hold now."""
@@ -203,7 +203,7 @@ class FastLayer(nn.Module):
                 noise = int(torch.randint(2**62, ())), 0
             else:
                 packed = hardware.packed = hardware.packed or kernels.pack(weight, gain)
-                noise = hardware.seed, hardware.position(self._rows(x), len(x))
+                noise = hardware.noise(self._rows(x))
             return kernels(x, weight, gain, self.bias, noise, packed)
         y = self.products(x, weight, gain, hardware.generator() if hardware else None)
         if self.bias is None:
@@ -256,7 +256,9 @@ class Hardware:
         gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
         seed: of the output noise.
         rows: input vectors since the noise was seeded.
-        first: number of the first example of the next pass, where that decides its noise.
+        batch: number of the first example and number of examples that decide the noise of the next
+            pass, where a batch decides it.
+        uses: of the layer since the batch began.
         packed: weight and gain for the CPU kernels, once they have been needed.
     """
 
@@ -264,27 +266,29 @@ class Hardware:
     gain: torch.Tensor
     seed: int
     rows: int = 0
-    first: int | None = None
+    batch: tuple[int, int] | None = None
+    uses: int = 0
     packed: Packed | None = None
 
-    def position(self, rows: int, examples: int) -> int:
-        """Number of the next pass's first input vector in the stream of output noise.
+    def noise(self, rows: int) -> tuple[int, int]:
+        """Key and place of the next pass's first input vector in the stream of output noise.
 
         Args:
             rows: input vectors of that pass.
-            examples: which they come from.
         """
-        if self.first is not None:
-            self.rows = self.first * (rows // max(examples, 1))
-            self.first = None
-        self.rows += rows
-        return self.rows - rows
+        if self.batch is None:
+            self.rows += rows
+            return self.seed, self.rows - rows
+        first, count = self.batch
+        key = self.seed if self.uses == 0 else derive(self.seed, "used again", self.uses)
+        self.uses += 1
+        return key, first * (rows // max(count, 1))
 
     def generator(self) -> torch.Generator:
         """Of the output noise where it is not drawn by the CPU kernels."""
-        if self.first is not None:
-            self._stream.manual_seed(derive(self.seed, "rewound", self.first))
-            self.first = None
+        if self.batch is not None and self.uses == 0:
+            self._stream.manual_seed(derive(self.seed, "rewound", *self.batch))
+            self.uses = 1
         return self._stream
 
     @cached_property
