@@ -74,6 +74,7 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
             for name, values in proxies.items()
         },
         proxies_s=proxies_s,
+        shared_s=max(one.shared_s for one in rows.values()),
     )
     return table, len(measured) - len(rows)
 

@@ -151,9 +151,9 @@ def _provenance(name: str, found: Found) -> str:
             raise InputError(f"data set {name!r}: {found.folder} holds the files of {other!r}")
     differing = sum(digests[file] != official[file] for file in official)
     if differing == 0:
-        return f"{found.folder}: the official files (MD5)"
+        return f"{found.folder.name}: the official files (MD5)"
     return (
-        f"{found.folder}: {differing} of {len(official)} files are not the official ones (MD5), so "
+        f"{found.folder.name}: {differing} of {len(official)} files are not the official ones (MD5), so "
         "results do not compare with published ones, and networks must be trained on these files"
     )
 

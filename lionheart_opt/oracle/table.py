@@ -41,6 +41,7 @@ class AccuracyTable:
         n_examples: that each sample is a share of; None where samples are exact.
         proxies: name of a proxy -> its value for each unit, shape (n_units,); see `knowledge.Proxies`.
         proxies_s: seconds that they took.
+        shared_s: seconds of the one training that all rows of training `one_shot` share.
 
     Raises:
         ValueError: shapes do not fit together, or a row is there twice.
@@ -59,6 +60,7 @@ class AccuracyTable:
     n_examples: int | None = None
     proxies: dict[str, np.ndarray] = field(default_factory=dict)
     proxies_s: float = 0.0
+    shared_s: float = 0.0
 
     def __post_init__(self) -> None:
         n_rows = len(self.trainings)
@@ -100,6 +102,9 @@ class AccuracyTable:
             evaluation_s=float(self.draw_s[row]) * (last - first),
             # what took no time was not simulated: all-digital is the baseline itself
             n_examples=self.n_examples if self.draw_s[row] > 0 else None,
+            shared_s=self.shared_s
+            if fidelity.training == "one_shot" and self.draw_s[row] > 0
+            else 0.0,
         )
 
     @property
@@ -204,6 +209,7 @@ class AccuracyTable:
             draw_s=np.array([answer.evaluation_s / draws for answer in answers]),
             provenance=provenance,
             n_examples=max(counts, default=None),
+            shared_s=max(answer.shared_s for answer in answers),
         )
 
     def save(self, path: Path) -> None:
@@ -223,6 +229,7 @@ class AccuracyTable:
             "proxy_names": np.array(list(self.proxies), dtype=str),
             "proxies": np.array(list(self.proxies.values())),
             "proxies_s": np.array(self.proxies_s),
+            "shared_s": np.array(self.shared_s),
         }
         with path.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
@@ -254,6 +261,7 @@ class AccuracyTable:
                     n_examples=int(file.get("n_examples", 0)) or None,
                     proxies=dict(zip(names, file.get("proxies", ()), strict=True)),
                     proxies_s=float(file.get("proxies_s", 0.0)),
+                    shared_s=float(file.get("shared_s", 0.0)),
                 )
         except (OSError, EOFError, BadZipFile, KeyError, ValueError) as error:
             raise InputError(f"{path}: not an accuracy table: {error}") from error
