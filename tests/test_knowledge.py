@@ -11,6 +11,7 @@ from test_profile import COUNTED, counted, measure
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.knowledge import Knowledge, LearnedShares, Proxies
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable, TableOracle
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search, oracle_seconds
@@ -144,11 +145,22 @@ def test_a_table_keeps_proxies_and_the_number_of_examples(tmp_path):
         replace(made, proxies={"hessian_trace": np.ones(4)})
 
 
+def test_a_table_charges_the_training_that_its_rows_share(tmp_path):
+    problem = tiny_problem()
+    replace(problem.oracle, shared_s=600.0).save(tmp_path / "table.npz")
+    problem = replace(problem, oracle=TableOracle(file=tmp_path / "table.npz"))
+    shared_s = {}
+    for training in ("one_shot", "full"):
+        one = problem.evaluate(Candidate(problem.all_analog, training=training))
+        shared_s[training] = one.accuracy.shared_s
+    assert shared_s == {"one_shot": 600.0, "full": 0.0}
+
+
 def test_a_table_without_them_can_be_read(tmp_path):
     path = tmp_path / "table.npz"
     tiny_problem().oracle.save(path)
     with np.load(path) as file:
-        new = {"n_examples", "proxy_names", "proxies", "proxies_s"}
+        new = {"n_examples", "proxy_names", "proxies", "proxies_s", "shared_s"}
         older = {name: file[name] for name in file if name not in new}
     np.savez_compressed(tmp_path / "older.npz", **older)
     for name in ("table.npz", "older.npz"):
