@@ -99,10 +99,15 @@ def run(
     only: Annotated[
         list[str] | None, typer.Option(help="Only this run (its label); may be given again.")
     ] = None,
+    checks: Annotated[
+        bool, typer.Option(help="Measure what was found once more, on test data with fresh draws.")
+    ] = True,
 ) -> None:
     """Run or resume every strategy of the study. Ctrl-C loses nothing.
 
     Example: `lionheart-opt run studies/quickstart`
+
+    `--no-checks` leaves the final measurement to a later `run`, which then does nothing else.
     """
     from lionheart_opt import terminal
     from lionheart_opt.final import check_finalists
@@ -117,7 +122,8 @@ def run(
             for one, seed in searches:
                 search = file.search(one, seed)
                 watch.ended(search.run(watch.start(search)))
-                check_finalists(search.record, oracle)
+                if checks:
+                    check_finalists(search.record, oracle)
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt run {study}", err=True)
         raise typer.Exit(130) from None

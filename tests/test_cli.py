@@ -234,6 +234,20 @@ def test_studies_of_one_folder_keep_their_figures_apart(tmp_path):
     assert StudyFile.load(folder / "other.toml").figures == folder / "figures" / "other"
 
 
+def test_checks_can_be_left_to_a_later_run(tmp_path):
+    folder = make_study(tmp_path / "s")
+
+    def checked():
+        [row] = json.loads(call("compare", folder, "--json")[1])["strategies"]
+        return row["trials"], row["drop_in_checks"]
+
+    assert call("run", folder, "--only", "own", "--no-checks")[0] == 0
+    trials, checks = checked()
+    assert not checks
+    assert call("run", folder, "--only", "own")[0] == 0
+    assert checked()[0] == trials and checked()[1]
+
+
 def test_export_gives_mapping_weights_and_report(recorded, tmp_path):
     code, _, err = call("export", recorded, "--only", "own/seed0", "--trial", 0, "--out", tmp_path)
     assert code == 0, err
