@@ -91,7 +91,10 @@ def drift_figure(runs: Sequence[Run]) -> Figure:
             if time_s > 0:
                 axes.axvline(time_s, color="black", linestyle=":", linewidth=0.8)
         axes.set_xscale("log")
-        axes.set_xticks(list(TICKS.values()), list(TICKS), fontsize=8 if len(panels) == 1 else 6)
+        narrow = {"fontsize": 7, "rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        axes.set_xticks(
+            list(TICKS.values()), list(TICKS), **({"fontsize": 8} if len(panels) == 1 else narrow)
+        )
         axes.minorticks_off()
         if every:
             axes.set_xlim(min(every) / 1.5, max(every) * 1.5)
