@@ -60,6 +60,8 @@ class TrainsCandidates:
     store: WeightStore
     _watchers: list[Callable[[str], None]] = field(default_factory=list, init=False, repr=False)
 
+    _shared: dict[int, tuple[str, Trained]] = field(default_factory=dict, init=False, repr=False)
+
     def watch(self, report: Callable[[str], None]) -> None:
         """Have `report` called with a line after every epoch of training, and before every proxy."""
         self._watchers[:] = [report]
@@ -116,8 +118,14 @@ class TrainsCandidates:
 
     def shared_training(self, seed: int) -> Trained:
         """The weights of training level `one_shot`, the seconds that it took with them."""
-        job, key = self._shared_job(seed)
-        return self._train(job, key)
+        return self._shared_weights(seed)[1]
+
+    def _shared_weights(self, seed: int) -> tuple[str, Trained]:
+        """Key and weights of that training; read from the store once, not for every mapping."""
+        if seed not in self._shared:
+            job, key = self._shared_job(seed)
+            self._shared[seed] = key, self._train(job, key)
+        return self._shared[seed]
 
     def _shared_job(self, seed: int) -> tuple[Job, str]:
         known = dict(self.model.named_modules())
@@ -134,12 +142,12 @@ class TrainsCandidates:
 
     def _one_shot(self, modules: tuple[str, ...], seed: int) -> tuple[str, Trained]:
         """The shared weights; with batch-norm statistics of the mapping if the recipe asks for them."""
-        job, key = self._shared_job(seed)
-        shared = replace(self._train(job, key), training_s=0.0)
+        key, shared = self._shared_weights(seed)
+        shared = replace(shared, training_s=0.0)
         batches = self.settings.hat.one_shot_norm_batches
         if batches == 0:
             return key, shared
-        job = replace(job, start=shared.weights, modules=modules, groups=())
+        job = replace(self._shared_job(seed)[0], start=shared.weights, modules=modules, groups=())
         key = digest([self._key(job, start=key), batches])
         known = self.store.get(key)
         if known is None:

@@ -66,7 +66,8 @@ class Passes:
         self._mappings = [frozenset(paths) for paths in mappings]
         self._used = frozenset().union(*self._mappings)
         for module in analog.network.modules():
-            vars(module).update({"inplace": False} if hasattr(module, "inplace") else {})
+            if "inplace" in vars(module):
+                vars(module)["inplace"] = False  # results are kept
         self._nodes = _nodes(analog.network, self._used)
         self._bits: dict[str, int] = {}
         self._reach: dict[Node, int] = {}  # analog layers among a node and what it depends on
