@@ -105,6 +105,14 @@ class Candidate:
         parent = self.parent and self.parent.resolved(training)
         return Candidate(self.mapping, parent, self.training or training)
 
+    @property
+    def lineage(self) -> Iterator[Candidate]:
+        """This candidate, what it starts from, what that starts from, and so on."""
+        one: Candidate | None = self
+        while one is not None:
+            yield one
+            one = one.parent
+
     @cached_property
     def digest(self) -> str:
         """Digest of the whole lineage: equal digests mean equal weights under one oracle and seed."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, is_dataclass
 from importlib import import_module, resources
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
+
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.protocols import CostModel
@@ -106,7 +109,8 @@ def call(factory: Any, arguments: dict[str, Any], where: str) -> Any:
     """What a function or class returns for keyword arguments that its signature allows.
 
     Raises:
-        InputError: an argument that it does not take, or one that it needs is missing.
+        InputError: an argument that it does not take or of another type than it says, or one that it
+            needs is missing.
     """
     signature = inspect.signature(factory)
     parameters = signature.parameters.values()
@@ -118,7 +122,35 @@ def call(factory: Any, arguments: dict[str, Any], where: str) -> Any:
         signature.bind(**arguments)
     except TypeError as error:
         raise InputError(f"{where}: {error}") from error
+    _check_types(factory, arguments, where)
     return factory(**arguments)
+
+
+def _check_types(factory: Any, arguments: dict[str, Any], where: str) -> None:
+    """Refuse plain data (what a study file can hold) that the annotations do not allow."""
+    try:
+        hints = get_type_hints(factory if is_dataclass(factory) else _signed(factory))
+    except NameError:  # a name that is imported for type checkers only
+        return
+    for key, value in arguments.items():
+        try:
+            plain = json.dumps(value)
+        except TypeError:  # an object: its class is its own business
+            continue
+        try:
+            TypeAdapter(hints.get(key, Any)).validate_json(plain, strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            path = ".".join(map(str, (key, *problem["loc"])))
+            message = problem["msg"].replace("Input should be", "must be")
+            raise InputError(f"{where}: {path}: got {problem['input']!r}; {message}") from error
+        except PydanticSchemaGenerationError:
+            continue
+
+
+def _signed(factory: Any) -> Any:
+    """What holds the annotations of a callable."""
+    return factory.__init__ if inspect.isclass(factory) else factory
 
 
 def system_names() -> dict[str, str]:

@@ -13,6 +13,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search, Strategy
 from strategies.knapsack import THRESHOLDS
+from strategies.nested import nested
 from strategies.pricing import cost_objectives
 
 
@@ -59,18 +60,4 @@ class EachThreshold:
                 objectives=cost_objectives(problem),
                 accuracy_limit=replace(limit, max_drop=threshold),
             )
-            yield from _translated(question, inner.search(question, own))
-
-
-def _translated(question: Problem, search: Search) -> Search:
-    """A search of another question with the same oracle, answered as that question would."""
-    try:
-        batch = next(search)
-        while True:
-            answers = yield batch
-            pairs = zip(batch, answers, strict=True)
-            batch = search.send([question.evaluation(one, got.accuracy) for one, got in pairs])
-    except StopIteration:
-        return
-    finally:
-        search.close()
+            yield from nested(question, inner.search(question, own))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
+from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
-from lionheart_opt.mapping import Candidate
+from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.protocols import Evaluation, Search
+from lionheart_opt.protocols import Evaluation, Search, Strategy
 from lionheart_opt.space import every_mapping, size
+from strategies.nested import Nested, nested
 from strategies.one_at_a_time import observed_loss, trained
 from strategies.optuna import Optuna
 from strategies.pricing import cost_objectives, value
@@ -20,15 +23,16 @@ from strategies.pricing import cost_objectives, value
 #: measure together; which of them come first is drawn.
 NEIGHBOURS = 32
 
-Probing = Generator[Sequence[Candidate], Sequence[Evaluation], list[Evaluation]]
+Start = Literal["shared", "pretrained"]
 
 
 @dataclass(frozen=True)
 class OneShot:
     """Judges mappings by weights that were trained once for all of them; trains the best in earnest.
 
-    1. Mappings are evaluated with training `one_shot`: every one if there are at most `probes`,
-       neighbours together; otherwise that many, proposed by NSGA-II on (cost, drop).
+    1. Mappings are evaluated with training `one_shot`: those that `strategy` proposes; without one,
+       every mapping if there are at most `probes`, neighbours together, otherwise what NSGA-II proposes
+       on (cost, drop).
     2. Their front of cost objectives and loss is found.
     3. Points of the front are evaluated with the problem's training. Where the drop is an objective,
        `points` of them, evenly spread; otherwise from the cheapest one that holds with one-shot weights
@@ -36,67 +40,87 @@ class OneShot:
 
     After one-shot architecture search (Guo et al., ECCV 2020; for analog layers MPS, Nature
     Communications 2026): one training shared by all candidates, then a search without training. Ours
-    departs from MPS: mappings are enumerated or searched by NSGA-II, not learned by gradient.
+    departs from MPS: mappings are enumerated or searched by any strategy, not learned by gradient.
 
     Args:
-        probes: one-shot evaluations.
-        points: of the front, trained where the drop is an objective.
+        probes: one-shot evaluations at most, repeats and the batch that passes it included.
+        strategy: name of a registered strategy, or `module:attr`, that proposes them.
+        arguments: of that strategy.
+        points: of the front, trained where the drop is an objective; 0 leaves it at the shared weights.
+        start: what their training starts from: the shared weights or the pretrained ones.
     """
 
     probes: int = 1024
+    strategy: str | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
     points: int = 12
+    start: Start = "shared"
 
     def __post_init__(self) -> None:
-        for name in ("probes", "points"):
-            if getattr(self, name) < 1:
-                raise InputError(f"one_shot: {name}: got {getattr(self, name)}; must be at least 1")
+        for name, least in (("probes", 1), ("points", 0)):
+            got = getattr(self, name)
+            if got < least:
+                raise InputError(f"one_shot: {name}: got {got}; must be at least {least}")
+        if self.arguments and self.strategy is None:
+            raise InputError("one_shot: arguments: given without a strategy")
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:
-        """One-shot candidates in one batch, or as NSGA-II proposes them; then one at a time."""
-        enumerable = size(problem) <= self.probes
-        probing = _enumerate(problem, rng) if enumerable else _evolve(problem, self.probes, rng)
-        front = _front(problem, (yield from probing))
+        """One-shot candidates in batches as they are proposed; then one at a time."""
+        front = _front(problem, (yield from self._probe(problem, rng)))
         if not front:
             return
         if "drop" in problem.objectives:
             spread = np.unique(np.linspace(0, len(front) - 1, self.points).round().astype(int))
-            yield [problem.pretrained(front[k].mapping) for k in spread]
+            if len(spread):
+                yield [self._final(problem, front[k].mapping) for k in spread]
             return
         holding = [k for k, point in enumerate(front) if point.feasible]
         start = holding[0] if holding else len(front) - 1
-        [result] = yield [problem.pretrained(front[start].mapping)]
+        [result] = yield [self._final(problem, front[start].mapping)]
         held = result.feasible
         for point in reversed(front[:start]) if held else front[start + 1 :]:
-            [result] = yield [problem.pretrained(point.mapping)]
+            [result] = yield [self._final(problem, point.mapping)]
             if result.feasible != held:
                 return
 
+    def _final(self, problem: Problem, mapping: Mapping) -> Candidate:
+        """The mapping, trained as the problem asks."""
+        start = problem.pretrained(mapping)
+        if self.start == "pretrained" or problem.training == "one_shot":
+            return start
+        return Candidate(mapping, parent=start.with_training("one_shot"))
 
-def _enumerate(problem: Problem, rng: np.random.Generator) -> Probing:
+    def _probe(self, problem: Problem, rng: np.random.Generator) -> Nested:
+        """One-shot evaluations."""
+        if self.strategy is None and size(problem) <= self.probes:
+            return _enumerate(problem, rng)
+        question = replace(problem, training="one_shot")
+        inner: Strategy
+        if self.strategy is None:
+            # any loss is of interest, and one cost objective is enough to find the front
+            objectives: tuple[Objective, ...] = (cost_objectives(problem)[0], "drop")
+            limit = replace(problem.accuracy_limit, max_drop=1.0)
+            question = replace(question, objectives=objectives, accuracy_limit=limit)
+            inner = Optuna("NSGAIISampler")
+        else:
+            inner = plugins.build("strategies", self.strategy, self.arguments, "one_shot: strategy")
+        search = inner.search(question, rng)
+        return nested(question, search, lambda one: _shared(problem, one), self.probes)
+
+
+def _shared(problem: Problem, proposed: Candidate) -> Candidate:
+    """What an inner strategy proposed, with the shared weights, unless it said how to train it."""
+    if proposed.training is not None:
+        return proposed
+    return trained(problem, problem.pretrained(proposed.mapping), "one_shot")
+
+
+def _enumerate(problem: Problem, rng: np.random.Generator) -> Nested:
     mappings = list(every_mapping(problem))
     blocks = [mappings[k : k + NEIGHBOURS] for k in range(0, len(mappings), NEIGHBOURS)]
     order = [one for k in rng.permutation(len(blocks)) for one in blocks[k]]
-    answers = yield [trained(problem, problem.pretrained(one), "one_shot") for one in order]
+    answers = yield [_shared(problem, problem.pretrained(one)) for one in order]
     return list(answers)
-
-
-def _evolve(problem: Problem, probes: int, rng: np.random.Generator) -> Probing:
-    """NSGA-II on the first cost objective and the drop, without a limit on the drop."""
-    objectives: tuple[Objective, ...] = (cost_objectives(problem)[0], "drop")
-    limit = replace(problem.accuracy_limit, max_drop=1.0)
-    open_ended = replace(problem, objectives=objectives, accuracy_limit=limit)
-    search = Optuna("NSGAIISampler").search(open_ended, rng)
-    found: list[Evaluation] = []
-    try:
-        batch = next(search)
-        while len(found) < probes:
-            answers = yield [trained(problem, one, "one_shot") for one in batch]
-            found.extend(answers)
-            pairs = zip(batch, answers, strict=True)
-            batch = search.send([open_ended.evaluation(one, got.accuracy) for one, got in pairs])
-    finally:
-        search.close()
-    return found
 
 
 def _front(problem: Problem, evaluations: Sequence[Evaluation]) -> list[Evaluation]:

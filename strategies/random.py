@@ -6,15 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lionheart_opt.mapping import Mapping
+from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
 from lionheart_opt.space import random_unseen, size
+from strategies.one_at_a_time import trained
 
 
 @dataclass(frozen=True)
 class Random:
-    """Mappings drawn uniformly from those not seen yet, until there are none."""
+    """Mappings drawn uniformly from those not seen yet, until there are none.
+
+    Args:
+        training: how their weights are obtained; None is as the problem says.
+    """
+
+    training: Training | None = None
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:
         """One candidate at a time, each trained from the floating-point network."""
@@ -22,4 +29,5 @@ class Random:
         while len(seen) < size(problem):
             mapping = random_unseen(problem, rng, seen)
             seen.add(mapping)
-            yield [problem.pretrained(mapping)]
+            candidate = problem.pretrained(mapping)
+            yield [trained(problem, candidate, self.training or problem.training)]

@@ -310,6 +310,9 @@ WRONG = {
                           + "[model]", ["objectives", "speed", "latency_s"]),
     "unknown unit": ("[budget]", '[units]\nhead = ["3", "9"]\n[budget]', ["9"]),
     "unknown argument": ('label = "tpe"', 'label = "tpe"\narguments = { samplr = 1 }', ["samplr"]),
+    "argument of the wrong type": (
+        'label = "tpe"', 'label = "tpe"\narguments = { profile = "oneshot" }', ["profile", "one_shot"]
+    ),
     "same label": ('label = "tpe"', 'label = "mac_greedy"', ["mac_greedy", "label"]),
     "missing weights": ("input_shape", 'weights = "no.pt"\ninput_shape', ["no.pt"]),
     "a database that is none": ("[model]", 'storage = "sqlite:///study.toml"\n[model]', ["study.toml"]),

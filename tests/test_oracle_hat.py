@@ -328,6 +328,22 @@ def test_one_shot_trains_once_for_all_mappings(
         assert weights_digest(weights) == weights_digest(shared.weights)
 
 
+def test_training_may_start_from_the_shared_weights_and_is_charged_with_them(
+    oracle: HatOracle,
+) -> None:
+    shared = oracle.shared_training(0)
+    start = candidate("conv2").with_training("one_shot")
+    as_it_is = oracle.trained(Candidate(start.mapping, start), "none", 0)
+    assert weights_digest(as_it_is.weights) == weights_digest(shared.weights)
+    asked = Candidate(start.mapping, start)
+    answer = oracle.accuracy(asked, fidelity("short"), 0)
+    assert answer.shared_s == shared.training_s > 0 < answer.training_s
+    from_pretrained = oracle.accuracy(candidate("conv2"), fidelity("short"), 0)
+    assert from_pretrained.shared_s == 0
+    weights = [oracle.trained(one, "short", 0).weights for one in (asked, candidate("conv2"))]
+    assert len({weights_digest(one) for one in (*weights, shared.weights)}) == 3
+
+
 def test_one_shot_with_batch_norm_of_each_mapping(oracle: HatOracle, folder: Path) -> None:
     recipe = SETTINGS.hat.model_copy(update={"one_shot_norm_batches": 3})
     own = small_oracle(folder, SETTINGS.model_copy(update={"hat": recipe}))

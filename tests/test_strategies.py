@@ -123,6 +123,18 @@ def test_random_search_covers_the_space_without_repetition() -> None:
     assert set(mappings) == set(every_mapping(problem))
 
 
+def test_random_search_may_say_how_to_train() -> None:
+    problem = tiny_problem()
+    asked = {
+        training: drive(Random(training), problem, trials=3)
+        for training in (None, problem.training, "one_shot")
+    }
+    said = {
+        training: {one.candidate.training for one in found} for training, found in asked.items()
+    }
+    assert said == {None: {None}, problem.training: {None}, "one_shot": {"one_shot"}}
+
+
 def test_random_search_is_uniform() -> None:
     """First draws of many seeds: each of the 32 mappings about equally often (chi-squared, p = 1e-4)."""
     problem = tiny_problem()

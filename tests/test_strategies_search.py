@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation
 from lionheart_opt.synthetic import SyntheticOracle, synthetic_problem
@@ -13,7 +15,7 @@ from lionheart_opt.testing import brute_force, drive, tiny_problem
 from strategies import quadratic
 from strategies.knapsack import THRESHOLDS, Knapsack
 from strategies.one_at_a_time import log_loss
-from strategies.one_shot import OneShot
+from strategies.one_shot import OneShot, Start
 from strategies.optuna import Optuna
 from strategies.quadratic import Quadratic
 
@@ -132,6 +134,36 @@ def test_one_shot_evolves_large_spaces() -> None:
     assert len(trainings) > 60
 
 
+@pytest.mark.parametrize("start", ["shared", "pretrained"])
+def test_one_shot_lets_any_strategy_search_on_the_shared_weights(start: Start) -> None:
+    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
+    strategy = OneShot(
+        strategy="each_threshold", arguments={"strategy": "greedy"}, points=3, start=start
+    )
+    evaluations = drive(strategy, problem)
+    trained = [one.candidate for one in evaluations if one.candidate.training is None]
+    probes = [one.candidate for one in evaluations if one.candidate.training is not None]
+    assert len(trained) == 3
+    assert {one.training for one in probes} == {"none", "one_shot"}  # greedy's profile is its own
+    assert not any(one.parent for one in probes)  # the shared weights are trained on from nothing
+    for one in trained:
+        parent = Candidate(one.mapping, training="one_shot")
+        assert one.parent == (parent if start == "shared" else None)
+
+
+def test_one_shot_may_leave_it_at_the_shared_weights() -> None:
+    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
+    strategy = OneShot(strategy="random", probes=7, points=0)
+    evaluations = drive(strategy, problem)
+    assert {one.candidate.training for one in evaluations} == {"one_shot"}
+    assert 1 <= len(evaluations) <= 7
+
+
+def test_one_shot_of_a_question_about_shared_weights_has_nothing_left_to_train() -> None:
+    problem = replace(tiny_problem(objectives=("latency_s", "drop")), training="one_shot")
+    assert len(drive(OneShot(), problem)) == 32
+
+
 def test_optuna_can_start_from_a_profile() -> None:
     problem = tiny_problem()
     strategy = Optuna("RandomSampler", enqueue=["all-analog"], profile="none", nested=3)
@@ -150,8 +182,27 @@ def test_optuna_can_start_from_a_profile() -> None:
         (Quadratic, {"patience": 0}, "patience: got 0; must be at least 1"),
         (Quadratic, {"min_gain": 1.0}, r"min_gain: got 1.0; must be in \[0, 1\)"),
         (OneShot, {"probes": 0}, "probes: got 0; must be at least 1"),
+        (OneShot, {"points": -1}, "points: got -1; must be at least 0"),
+        (OneShot, {"arguments": {"a": 1}}, "arguments: given without a strategy"),
     ],
 )
 def test_bad_settings_are_refused(strategy, settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         strategy(**settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("random", {"training": "ful"}, "random: training: got 'ful'; must be 'none', 'one_shot'"),
+        ("one_shot", {"start": "shard"}, "start: got 'shard'; must be 'shared' or 'pretrained'"),
+        ("knapsack", {"thresholds": [0.1, "a"]}, r"thresholds.1: got 'a'; must be a valid number"),
+        ("quadratic", {"patience": 2.5}, "patience: got 2.5; must be a valid integer"),
+        ("each_threshold", {"thresholds": 0.1}, "thresholds: got 0.1; must be a valid array"),
+    ],
+)
+def test_arguments_of_the_wrong_type_are_refused(
+    name: str, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        plugins.build("strategies", name, arguments)

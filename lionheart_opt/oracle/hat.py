@@ -159,7 +159,8 @@ class HatOracle(TrainsCandidates):
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
         key, trained = self._trained(candidate, training, seed)
-        shared_s = self.shared_training(seed).training_s if training == "one_shot" else 0.0
+        is_shared = any(one.training == "one_shot" for one in candidate.resolved(training).lineage)
+        shared_s = self.shared_training(seed).training_s if is_shared else 0.0
         examples = self._examples(part)
         group, question = [candidate], (key, name, part, fidelity.draws, seed)
         known = self._together.take(question, candidate)

@@ -161,6 +161,10 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
     started = perf_counter()
     epoch, recipe = len(state.losses), job.recipe
     network = with_weights(job.model, state.weights).to(job.device)
+    if (
+        not job.modules
+    ):  # plain convolutions are faster so on CPUs; the engines have layouts of their own
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     analog = engine.analog(network, job.modules, job.rpu_config).train()
     optimizer = torch.optim.SGD(
         analog.parameters(),
