@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from lionheart_opt.studyfile import StudyFile
 
 
+#: Where output is piped, a training says how far it is no more often than this.
+QUIET_S = 60.0
+
+
 @runtime_checkable
 class ReportsTraining(Protocol):
     """An oracle that says how far a training is."""
@@ -37,7 +41,10 @@ class ReportsTraining(Protocol):
 
 
 class Watch:
-    """Progress bars, one a search, with the time left; a plain line an answer where piped."""
+    """Progress bars, one a search, with the time left.
+
+    Where output is piped: a plain line an answer, and one a minute during long trainings.
+    """
 
     def __init__(self, oracle: AccuracyOracle) -> None:
         self._oracle = oracle
@@ -55,6 +62,7 @@ class Watch:
         )
         self._task = TaskID(0)
         self._name = ""
+        self._said = time.monotonic()
 
     def __enter__(self) -> Watch:
         self._progress.start()
@@ -77,7 +85,7 @@ class Watch:
         problem, budget = study.problem, study.budget
         begun, already = time.monotonic(), len(study.record.finished())
         if isinstance(self._oracle, ReportsTraining):
-            self._oracle.watch(lambda text: self._progress.update(self._task, doing=text))
+            self._oracle.watch(self._training)
 
         def left(trials: int, oracle_s: float) -> str:
             done = trials - already
@@ -106,6 +114,12 @@ class Watch:
                 self._answered(now, problem)
 
         return watch
+
+    def _training(self, text: str) -> None:
+        self._progress.update(self._task, doing=text)
+        if not self._console.is_terminal and time.monotonic() - self._said >= QUIET_S:
+            self._said = time.monotonic()
+            self._console.print(f"{self._name}: {text}")
 
     def _answered(self, now: SearchProgress, problem: Any) -> None:
         evaluation = now.evaluation

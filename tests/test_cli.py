@@ -13,7 +13,7 @@ import pytest
 import torch
 from own_plugins import network
 
-from lionheart_opt import cli
+from lionheart_opt import cli, progress
 from lionheart_opt.plugins import available
 from lionheart_opt.studyfile import StudyFile
 
@@ -246,6 +246,15 @@ def test_checks_can_be_left_to_a_later_run(tmp_path):
     assert not checks
     assert call("run", folder, "--only", "own")[0] == 0
     assert checked()[0] == trials and checked()[1]
+
+
+@pytest.mark.parametrize(("quiet_s", "said"), [(0.0, True), (3600.0, False)])
+def test_a_log_says_how_far_long_trainings_are(tmp_path, monkeypatch, quiet_s, said):
+    monkeypatch.setattr(progress, "QUIET_S", quiet_s)
+    folder = make_study(tmp_path / "logged", STUDY.replace("trials = 3", "trials = 1"))
+    code, _, errors = call("run", folder)
+    assert code == 0
+    assert ("mac_greedy/seed0: pretraining: epoch 4/4, loss" in errors) == said
 
 
 def test_export_gives_mapping_weights_and_report(recorded, tmp_path):
