@@ -109,7 +109,9 @@ class Alpine:
                 the model does not know.
         """
         if self._is_pipelined:
-            raise InputError(f"{self._where}: with several cores the cost is no sum over units")
+            raise InputError(
+                f"{self.system.where}: with several cores the cost is no sum over units"
+            )
         price = self._pricer(workload, workload.layers)
 
         def components(layer: Layer, target: Target) -> Components:
@@ -152,17 +154,11 @@ class Alpine:
             pair=np.array(list(pair.values())).reshape(-1, *table.shape),
         )
 
-    @property
-    def _where(self) -> str:
-        return self.system.origin or f"system {self.system.name!r}"
-
     @cached_property
     def _core(self) -> Core:
-        if self.system.machine is None:
-            raise InputError(f"{self._where}: table [machine] is missing")
         for name in self._cores:
-            self.system.target(name).parse(CoreParameters, f"{self._where}: targets.{name}")
-        machine = self.system.machine.parse(MachineParameters, f"{self._where}: machine")
+            self.system.target_as(name, CoreParameters)
+        machine = self.system.machine_as(MachineParameters)
         return Core(machine=machine, calibration=self.calibration)
 
     @cached_property
@@ -177,9 +173,9 @@ class Alpine:
     def _tiles(self) -> dict[str, TileParameters]:
         tiles = {}
         for name in self.system.analog_targets:
-            where = f"{self._where}: targets.{name}"
-            tile = self.system.target(name).parse(TileParameters, where)
+            tile = self.system.target_as(name, TileParameters)
             if tile.core not in self._cores:
+                where = f"{self.system.where}: [targets.{name}]"
                 raise unknown("core", tile.core, self._cores, where)
             tiles[name] = tile
         return tiles
@@ -187,7 +183,7 @@ class Alpine:
     @cached_property
     def _links(self) -> dict[frozenset[str], LinkParameters]:
         return {
-            frozenset(link.between): link.parse(LinkParameters, f"{self._where}: links")
+            frozenset(link.between): link.parse(LinkParameters, f"{self.system.where}: [links]")
             for link in self.system.links
         }
 

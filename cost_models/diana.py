@@ -127,21 +127,17 @@ class Diana:
     @cached_property
     def machine(self) -> MachineParameters:
         """Parameters of the machine."""
-        if self.system.machine is None:
-            raise InputError(f"system {self.system.name!r}: table [machine] is missing")
-        return self.system.machine.parse(MachineParameters, f"{self.system.name}, [machine]")
+        return self.system.machine_as(MachineParameters)
 
     @cached_property
     def digital(self) -> DigitalParameters:
         """Parameters of the digital array."""
-        host = self.system.target(self.system.host)
-        return host.parse(DigitalParameters, f"{self.system.name}, [targets.{host.name}]")
+        return self.system.target_as(self.system.host, DigitalParameters)
 
     @cached_property
     def analog(self) -> AnalogParameters:
         """Parameters of the in-memory array."""
-        target = self.system.target("analog")
-        return target.parse(AnalogParameters, f"{self.system.name}, [targets.analog]")
+        return self.system.target_as("analog", AnalogParameters)
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference; the sum of its layers.

@@ -27,7 +27,6 @@ from cost_models.additive import Components, Price, additive_tables, layer_costs
 from cost_models.fusion import fused
 from cost_models.packing import crossbars
 from cost_models.pulp_cluster import CoresParameters, ImaParameters
-from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.protocols import Cost
 from lionheart_opt.system import System, Target
@@ -75,21 +74,18 @@ class ImcCluster:
     @cached_property
     def machine(self) -> MachineParameters:
         """Parameters of the machine."""
-        if self.system.machine is None:
-            raise InputError(f"system {self.system.name!r}: table [machine] is missing")
-        return self.system.machine.parse(MachineParameters, f"{self.system.name}, [machine]")
+        return self.system.machine_as(MachineParameters)
 
     @cached_property
     def _parameters(self) -> dict[str, _Parameters]:
         return {target.name: self._parse(target) for target in self.system.targets}
 
     def _parse(self, target: Target) -> _Parameters:
-        where = f"{self.system.name}, [targets.{target.name}]"
         if target.numerics == "analog":
-            return target.parse(ImaParameters, where)
+            return self.system.target_as(target.name, ImaParameters)
         if target.name == self.system.host:
-            return target.parse(CoresParameters, where)
-        return target.parse(EngineParameters, where)
+            return self.system.target_as(target.name, CoresParameters)
+        return self.system.target_as(target.name, EngineParameters)
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference; the sum of its layers.

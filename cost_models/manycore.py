@@ -32,7 +32,6 @@ from cost_models.additive import Components, target_of
 from cost_models.pipeline import Graph, latencies
 from cost_models.pulp_cluster import CoresParameters, ImaParameters
 from cost_models.replication import Stage, replicate
-from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.protocols import Cost, LayerCost
 from lionheart_opt.system import System
@@ -121,22 +120,18 @@ class Manycore:
     @cached_property
     def machine(self) -> MachineParameters:
         """Parameters of the machine."""
-        if self.system.machine is None:
-            raise InputError(f"system {self.system.name!r}: table [machine] is missing")
-        return self.system.machine.parse(MachineParameters, f"{self.system.name}, [machine]")
+        return self.system.machine_as(MachineParameters)
 
     @cached_property
     def cores(self) -> CoresParameters:
         """Parameters of the cores of a cluster."""
-        host = self.system.target(self.system.host)
-        return host.parse(CoresParameters, f"{self.system.name}, [targets.{host.name}]")
+        return self.system.target_as(self.system.host, CoresParameters)
 
     @cached_property
     def ima(self) -> ImaParameters:
         """Parameters of the crossbar of a cluster."""
         [name] = self.system.analog_targets
-        target = self.system.target(name)
-        return target.parse(ImaParameters, f"{self.system.name}, [targets.{name}]")
+        return self.system.target_as(name, ImaParameters)
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference in the full pipeline.

@@ -170,6 +170,11 @@ class StudyFile:
         oracle: AccuracyOracle = self.oracle_class.from_study(context, settings)
         return oracle
 
+    @property
+    def _knows_all(self) -> bool:
+        """Whether the oracle is a table, whose answers need no remembering."""
+        return hasattr(self.oracle_class, "mappings")
+
     @cached_property
     def problem(self) -> Problem:
         """The question that every strategy of the study answers."""
@@ -180,7 +185,7 @@ class StudyFile:
             system=self.system,
             digital=self.table.digital,
             cost_model=plugins.cost_model(self.system),
-            oracle=Remembering(self),
+            oracle=self.oracle if self._knows_all else Remembering(self),
             objectives=self.table.objectives,
             accuracy_limit=limits.accuracy_limit,
             cost_limits={name: value for name, value in costs.items() if value is not None},

@@ -163,6 +163,29 @@ class System(BaseModel):
                 return target
         raise unknown("target", name, [t.name for t in self.targets], f"system {self.name!r}")
 
+    @property
+    def where(self) -> str:
+        """What errors call it: its file, or its name."""
+        return self.origin or f"system {self.name!r}"
+
+    def machine_as(self, kind: type[Parameters]) -> Parameters:
+        """`[machine]` as the pydantic model that a cost model declares for it.
+
+        Raises:
+            InputError: it is missing, or does not fit.
+        """
+        if self.machine is None:
+            raise InputError(f"{self.where}: table [machine] is missing")
+        return self.machine.parse(kind, f"{self.where}: [machine]")
+
+    def target_as(self, name: str, kind: type[Parameters]) -> Parameters:
+        """Parameters of a target as the pydantic model that a cost model declares for them.
+
+        Raises:
+            InputError: there is no such target, or it does not fit.
+        """
+        return self.target(name).parse(kind, f"{self.where}: [targets.{name}]")
+
     def targets_of(self, workload: Workload, unit: Unit) -> tuple[str, ...]:
         """Names of the targets that can run every layer of the unit, host first."""
         layers = workload.layers_of(unit)

@@ -338,8 +338,8 @@ class TestPipeline:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"frequency_hz": -1.0}, "machine: frequency_hz: got -1.0"),
-        ({"frequency_hz": "fast"}, "machine: frequency_hz: got 'fast'"),
+        ({"frequency_hz": -1.0}, r"\[machine\]: frequency_hz: got -1.0"),
+        ({"frequency_hz": "fast"}, r"\[machine\]: frequency_hz: got 'fast'"),
     ],
 )
 def test_wrong_numbers_are_named(change: dict[str, float | str], message: str) -> None:
@@ -348,7 +348,9 @@ def test_wrong_numbers_are_named(change: dict[str, float | str], message: str) -
 
 
 def test_a_tile_needs_a_core_that_exists() -> None:
-    with pytest.raises(InputError, match=r"targets.tile: unknown core 'cor' \(did you mean 'core'"):
+    with pytest.raises(
+        InputError, match=r"\[targets.tile\]: unknown core 'cor' \(did you mean 'core'"
+    ):
         Alpine(variant(system_of("lionheart"), "tile", core="cor"))
 
 

@@ -170,8 +170,7 @@ def _numbered(name: str, number: int) -> str:
 
 def _standing_w(system: System, cores: int) -> float:
     """Power of a system whose cores all wait for each other."""
-    assert system.machine is not None
-    machine = system.machine.parse(MachineParameters, system.name)
+    machine = system.machine_as(MachineParameters)
     return machine.llc_leakage_w + cores * machine.idle_j_per_cycle * machine.frequency_hz
 
 
