@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import socket
@@ -27,6 +28,8 @@ from lionheart_opt.knowledge import Knowledge, Question
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Accuracy, Evaluation, oracle_seconds
+
+_log = logging.getLogger(__name__)
 
 #: A worker says this often that it is alive, and is taken for dead after missing ten.
 HEARTBEAT_S = 15.0
@@ -326,13 +329,21 @@ def differences(
 
 @contextmanager
 def heartbeat(beat: Callable[[], None]) -> Iterator[None]:
-    """Call `beat` at once and every `HEARTBEAT_S` while the block runs; works with any storage."""
+    """Call `beat` at once and every `HEARTBEAT_S` while the block runs; works with any storage.
+
+    A beat that fails is logged and the next one tried: a database that is locked or out of reach for
+    a moment must not make a living worker look dead.
+    """
     stop = threading.Event()
 
     def keep_beating() -> None:
-        with suppress(UpdateFinishedTrialError):  # another process finished the trial
-            while not stop.wait(HEARTBEAT_S):
+        while not stop.wait(HEARTBEAT_S):
+            try:
                 beat()
+            except UpdateFinishedTrialError:  # another process finished the trial
+                return
+            except Exception as error:  # whatever the storage raises
+                _log.warning("heartbeat failed, will be tried again: %s", error)
 
     beat()
     thread = threading.Thread(target=keep_beating, daemon=True)
