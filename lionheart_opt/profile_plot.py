@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,14 +19,17 @@ def profile_figure(profile: Profile) -> Figure:
     """Drop of each unit alone, in execution order, above the ranks that the proxies give the units.
 
     Bars: mean over draws, error bars one standard deviation. Ranks go from the least (white) to the
-    most sensitive (dark), of the drops in the first row; equal values share their mean rank.
+    most sensitive (dark), of the drops in the first row; equal values share their mean rank. Where
+    pairs were measured, the last panel shows what they lose beyond the sum of both alone.
     """
     from scipy.stats import rankdata
 
     units = list(dict.fromkeys(one.unit for one in profile.sensitivities))
     targets = list(dict.fromkeys(one.target for one in profile.sensitivities))
-    figure, [[bars], [ranks]] = new_figures(2, 1, 2.8 + 0.34 * len(units), 4.6)
-    width = 0.8 / max(len(targets), 1)
+    panels, pairs = 2 + bool(profile.interactions), len(profile.interactions)
+    width = 2.8 + 0.34 * max(len(units), pairs)
+    figure, [[bars], [ranks], *more] = new_figures(panels, 1, width, 2.3 * panels)
+    width = 0.8 / max(len(targets), 1)  # of a bar
     for k, target in enumerate(targets):
         found = [one for one in profile.sensitivities if one.target == target]
         shown = [one for one in found if one.drop is not None]
@@ -64,7 +67,25 @@ def profile_figure(profile: Profile) -> Figure:
     ranks.set_yticks(range(len(rows)), _labels(profile), fontsize=7)
     ranks.set_xlim(-0.6, len(units) - 0.4)
     ranks.set_xlabel("unit, in execution order")
+    for [axes] in more:
+        _interactions(axes, profile)
     return figure
+
+
+def _interactions(axes: Any, profile: Profile) -> None:
+    pairs = profile.interactions
+    axes.bar(
+        range(len(pairs)),
+        [100 * one.interaction for one in pairs],
+        yerr=[100 * one.deviation for one in pairs],
+        color=look(1)[0],
+        error_kw={"elinewidth": 1, "capsize": 2},
+    )
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_ylabel("interaction (points)")
+    axes.set_title("two units analog: drop of both beyond the sum of each alone", fontsize=8)
+    names = [f"{one.producer} \N{RIGHTWARDS ARROW} {one.consumer}" for one in pairs]
+    axes.set_xticks(range(len(pairs)), names, rotation=60, ha="right", fontsize=7)
 
 
 def _labels(profile: Profile) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 from counting_oracle import asked
-from test_cli import call, make_study
+from cli_setup import call, make_study
 from test_profile import COUNTED, counted, measure
 
 from lionheart_opt.errors import InputError

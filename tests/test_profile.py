@@ -8,7 +8,7 @@ import numpy as np
 import optuna
 import pytest
 from counting_oracle import BASELINE, asked
-from test_cli import STUDY, call, make_study
+from cli_setup import STUDY, call, make_study
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
@@ -303,6 +303,16 @@ def test_the_figure_shows_every_drop():
     units = [unit.name for unit in tiny_problem().units]
     assert [label.get_text() for label in ranks.get_xticklabels()] == units
     assert ranks.get_yticklabels()[0].get_text() == "measured drop"
+
+
+def test_the_figure_shows_what_pairs_lose_together():
+    profile = tiny_profile(tiny_problem())
+    axes = profile_figure(profile).axes[2]
+    heights = [bar.get_height() for bar in axes.patches]
+    assert heights == pytest.approx([100 * one.interaction for one in profile.interactions])
+    assert len(axes.get_xticklabels()) == len(profile.interactions) > 0
+    without = tiny_profile(tiny_problem(), pairs=False)
+    assert len(profile_figure(without).axes) == 2
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import call, make_study
+from cli_setup import call, make_study
 from test_profile import COUNTED, counted, searched
 
 from lionheart_opt.errors import InputError
