@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import optuna
 import pytest
-from counting_oracle import asked
 from cli_setup import call, make_study
+from counting_oracle import asked
 from test_profile import COUNTED, counted, measure
 
 from lionheart_opt.errors import InputError

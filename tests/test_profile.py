@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from counting_oracle import BASELINE, asked
 from cli_setup import STUDY, call, make_study
+from counting_oracle import BASELINE, asked
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
