@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import INPUT_RANGES, AnalogNetwork
-from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.seeds import derive, seeded, sow
 
 
 class AnalogModule(nn.Module):
@@ -72,7 +72,7 @@ class AnalogModule(nn.Module):
         if self.ideal:
             return cast(torch.Tensor, functional_call(self._original[0], self._parameters_now(), x))
         if self._converters is not None and not self.training:
-            torch.manual_seed(self._converters)
+            sow(self._converters, x.device)
             self._converters = None
         if self.padding:
             x = F.pad(x, self.padding, mode=self.mode)

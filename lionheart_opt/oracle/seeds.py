@@ -20,5 +20,17 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Torch's global generators, of the CPU and the device, seeded inside and untouched outside."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        sow(seed, device)
         yield
+
+
+def sow(seed: int, device: torch.device) -> None:
+    """Seed torch's global generators of the CPU and the device.
+
+    The numbers of `torch.manual_seed`, which would format the stack for every kind of accelerator
+    that is not in use: a millisecond a call, several for each layer and draw.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
