@@ -2,12 +2,14 @@
 
 python studies/resnet8-cifar10/facts.py
 
-From table.npz: how nearly losses add up, and what foretells a layer's effect. From the records, where the
-study has been run: shared against own weights, and the means of the drift study.
+From table.npz: how nearly losses add up, what foretells a layer's effect, and the sample that was
+trained in earnest. From the records, where the study has been run: trainings and seconds, shared
+against own weights, and the means of the drift study.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +23,15 @@ HERE = Path(__file__).parent
 
 
 def table_facts(file: StudyFile, table: AccuracyTable) -> None:
-    """Additivity, and rank correlations with each layer's mean effect over all mappings."""
-    drops = table.baseline - table.samples[:, :, 0].mean(1)
-    analog = (table.assignments == table.targets.index("tile")).astype(float)
+    """Additivity, rank correlations with each layer's mean effect over all mappings, the sample."""
+    every = table.baseline - table.samples[:, :, 0].mean(1)
+    shared = np.array(table.trainings) == "one_shot"
+    keys = [row.tobytes() for row in table.assignments]
+    known = {keys[row]: every[row] for row in np.flatnonzero(shared)}
+    sample = [(known[keys[row]], every[row]) for row in np.flatnonzero(~shared)]
+    pairs_facts("trained sample", sample)
+    drops = every[shared]
+    analog = (table.assignments[shared] == table.targets.index("tile")).astype(float)
     design = np.column_stack([np.ones(len(drops)), analog])
     rest = drops - design @ np.linalg.lstsq(design, drops, rcond=None)[0]
     print(f"explained by a sum over layers: {1 - rest.var() / drops.var():.3f}")
@@ -35,19 +43,39 @@ def table_facts(file: StudyFile, table: AccuracyTable) -> None:
         print(f"rank correlation with the mean effect: {name} {spearmanr(values, effects)[0]:+.2f}")
 
 
+def pairs_facts(what: str, drops: Sequence[tuple[float, float]]) -> None:
+    """How drops with shared weights compare with those after a training of each mapping."""
+    if len(drops) < 3:
+        return
+    shared, own = 100 * np.array(drops).T
+    gaps = own - shared
+    half = t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
+    print(
+        f"{what}: {len(drops)} mappings, rank correlation {spearmanr(shared, own)[0]:.2f}; mean drop "
+        f"with shared weights {shared.mean():.1f}, own {own.mean():.1f}; own - shared "
+        f"{gaps.mean():+.1f} ({half:.1f}), from {gaps.min():+.1f} to {gaps.max():+.1f} points"
+    )
+
+
 def training_facts(file: StudyFile) -> None:
-    """Drops of the front with shared weights and after a short training of its own."""
+    """What each run trained, and drops of the front with shared weights and after training on."""
     limit = file.problem.accuracy_limit
     for run, _, record in file.records():
-        drops: dict[bool, dict[object, float]] = {True: {}, False: {}}
-        for one in record.evaluations():
-            if run.name == "one_shot" and one.accuracy is not None:
-                is_shared = one.candidate.training == "one_shot"
-                drops[is_shared][one.mapping] = 100 * limit.bounds(one.accuracy).estimate
-        if drops[False]:
-            pairs = np.array([(drops[True][key], drop) for key, drop in drops[False].items()])
-            rank, gap = spearmanr(*pairs.T)[0], (pairs[:, 1] - pairs[:, 0]).mean()
-            print(f"{len(pairs)} points: rank correlation {rank:.2f}, mean gap {gap:.1f} points")
+        found: dict[bool, dict[object, float]] = {True: {}, False: {}}
+        answers = [one for one in record.evaluations() if one.accuracy is not None]
+        for one in answers:
+            assert one.accuracy is not None
+            is_shared = one.candidate.training == "one_shot"
+            found[is_shared][one.mapping] = limit.bounds(one.accuracy).estimate
+        costs = [one.accuracy for one in answers if one.accuracy is not None]
+        trained_s = [one.training_s for one in costs if one.training_s > 0]
+        print(
+            f"{file.path.name}, {run.name}: {len(trained_s)} trainings of {sum(trained_s):.0f} s, "
+            f"shared {max((one.shared_s for one in costs), default=0.0):.0f} s, measuring "
+            f"{sum(one.evaluation_s for one in costs):.0f} s"
+        )
+        if run.strategy == "one_shot":
+            pairs_facts(run.name, [(found[True][key], own) for key, own in found[False].items()])
 
 
 def drift_facts(file: StudyFile) -> None:
@@ -64,7 +92,11 @@ def drift_facts(file: StudyFile) -> None:
 
 if __name__ == "__main__":
     table_facts(StudyFile.load(HERE / "on-table.toml"), AccuracyTable.load(HERE / "table.npz"))
-    for name, facts in (("study.toml", training_facts), ("drift.toml", drift_facts)):
+    for name, facts in (
+        ("study.toml", training_facts),
+        ("tenth.toml", training_facts),
+        ("drift.toml", drift_facts),
+    ):
         file = StudyFile.load(HERE / name)
         if storage_exists(file.table.storage, file.folder):
             facts(file)
