@@ -47,7 +47,9 @@ class OneShot:
         strategy: name of a registered strategy, or `module:attr`, that proposes them.
         arguments: of that strategy.
         points: of the front, trained where the drop is an objective; 0 leaves it at the shared weights.
-        start: what their training starts from: the shared weights or the pretrained ones.
+        start: what their training starts from: the shared weights or the pretrained ones. Either may
+            lose against the shared weights as they are (`studies/resnet8-cifar10`), which stay in the
+            record.
     """
 
     probes: int = 1024
