@@ -130,7 +130,7 @@ def _check_types(factory: Any, arguments: dict[str, Any], where: str) -> None:
     """Refuse plain data (what a study file can hold) that the annotations do not allow."""
     try:
         hints = get_type_hints(factory if is_dataclass(factory) else _signed(factory))
-    except NameError:  # a name that is imported for type checkers only
+    except (NameError, TypeError):  # imported for type checkers only; a partial or other object
         return
     for key, value in arguments.items():
         try:

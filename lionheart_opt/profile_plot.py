@@ -26,10 +26,9 @@ def profile_figure(profile: Profile) -> Figure:
 
     units = list(dict.fromkeys(one.unit for one in profile.sensitivities))
     targets = list(dict.fromkeys(one.target for one in profile.sensitivities))
-    panels, pairs = 2 + bool(profile.interactions), len(profile.interactions)
-    width = 2.8 + 0.34 * max(len(units), pairs)
-    figure, [[bars], [ranks], *more] = new_figures(panels, 1, width, 2.3 * panels)
-    width = 0.8 / max(len(targets), 1)  # of a bar
+    panels, most = 2 + bool(profile.interactions), max(len(units), len(profile.interactions))
+    figure, [[bars], [ranks], *more] = new_figures(panels, 1, 2.8 + 0.34 * most, 2.3 * panels)
+    width = 0.8 / max(len(targets), 1)
     for k, target in enumerate(targets):
         found = [one for one in profile.sensitivities if one.target == target]
         shown = [one for one in found if one.drop is not None]

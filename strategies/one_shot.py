@@ -68,7 +68,8 @@ class OneShot:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Search:
         """One-shot candidates in batches as they are proposed; then one at a time."""
-        front = _front(problem, (yield from self._probe(problem, rng)))
+        probes = yield from self._probe(problem, rng)
+        front = _front(problem, [one for one in probes if _is_shared(problem, one.candidate)])
         if not front:
             return
         if "drop" in problem.objectives:
@@ -108,6 +109,11 @@ class OneShot:
             inner = plugins.build("strategies", self.strategy, self.arguments, "one_shot: strategy")
         search = inner.search(question, rng)
         return nested(question, search, lambda one: _shared(problem, one), self.probes)
+
+
+def _is_shared(problem: Problem, candidate: Candidate) -> bool:
+    """Whether it has the shared weights: an inner strategy may measure its profile otherwise."""
+    return (candidate.training or problem.training) == "one_shot"
 
 
 def _shared(problem: Problem, proposed: Candidate) -> Candidate:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -168,12 +169,15 @@ def no_network() -> int:
     return 3
 
 
+five_wide = partial(own_network, width=5)
+
 OWN = f"{__name__}:own_network"
 
 
 def test_own_network() -> None:
     assert isinstance(models.build(OWN, width=5), nn.Linear)
     assert trace_model(OWN, (5,), width=5).macs == 25
+    assert isinstance(models.build(f"{__name__}:five_wide"), nn.Linear)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import HatRecipe
+from lionheart_opt.oracle.splits import Examples
 from lionheart_opt.oracle.store import Trained, WeightStore, load_weights, weights_digest
 from lionheart_opt.oracle.training import (
     Job,
@@ -229,6 +230,18 @@ def test_digital_training_is_plain_gradient_descent(tmp_path: Path) -> None:
 
 
 # --- what it learns -------------------------------------------------------------------------------
+
+
+def test_any_floating_point_network_can_be_trained(tmp_path: Path) -> None:
+    """Convolutions over volumes have no channels-last layout of the kind that images have."""
+    volumes = nn.Sequential(
+        nn.Unflatten(2, (2, 3)), nn.Conv3d(1, 4, (2, 3, 3)), nn.Flatten(), nn.LazyLinear(3)
+    )
+    images = torch.rand(12, 1, 6, 6)
+    volumes(images)
+    examples = Examples(images=images, labels=torch.arange(12) % 3)
+    change = {"model": volumes, "start": volumes.state_dict(), "modules": (), "examples": examples}
+    assert train(job(**change), ENGINE, WeightStore.folder(tmp_path), "key").losses
 
 
 def test_all_weights_are_trained_digital_ones_too(tmp_path: Path) -> None:

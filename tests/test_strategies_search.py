@@ -151,6 +151,13 @@ def test_one_shot_lets_any_strategy_search_on_the_shared_weights(start: Start) -
         assert one.parent == (parent if start == "shared" else None)
 
 
+def test_one_shots_front_is_that_of_the_shared_weights() -> None:
+    """What an inner strategy measured otherwise has no say: here it is all that was measured."""
+    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
+    evaluations = drive(OneShot(strategy="one_at_a_time"), problem)
+    assert {one.candidate.training for one in evaluations} == {"none"}
+
+
 def test_one_shot_may_leave_it_at_the_shared_weights() -> None:
     problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
     strategy = OneShot(strategy="random", probes=7, points=0)

@@ -28,7 +28,7 @@ def sow(seed: int, device: torch.device) -> None:
     """Seed torch's global generators of the CPU and the device.
 
     The numbers of `torch.manual_seed`, which would format the stack for every kind of accelerator
-    that is not in use: a millisecond a call, several for each layer and draw.
+    that is not in use, at every call; there are several for each layer and draw.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":

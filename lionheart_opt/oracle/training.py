@@ -161,10 +161,8 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
     started = perf_counter()
     epoch, recipe = len(state.losses), job.recipe
     network = with_weights(job.model, state.weights).to(job.device)
-    if (
-        not job.modules
-    ):  # plain convolutions are faster so on CPUs; the engines have layouts of their own
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not job.modules:  # the engines have layouts of their own
+        _channels_last(network)
     analog = engine.analog(network, job.modules, job.rpu_config).train()
     optimizer = torch.optim.SGD(
         analog.parameters(),
@@ -195,6 +193,13 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
         best=state.best,
         training_s=state.training_s + perf_counter() - started,
     )
+
+
+def _channels_last(network: nn.Module) -> None:
+    """Lay out kernels of image convolutions so that CPUs compute them faster; numbers stay."""
+    for parameter in network.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True, kw_only=True)

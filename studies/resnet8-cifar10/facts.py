@@ -2,22 +2,27 @@
 
 python studies/resnet8-cifar10/facts.py
 
-From table.npz: how nearly losses add up, what foretells a layer's effect, and the sample that was
-trained in earnest. From the records, where the study has been run: trainings and seconds, shared
-against own weights, and the means of the drift study.
+From table.npz: the fastest mappings at each threshold, how nearly losses add up, what foretells a
+layer's effect, and the sample that was trained in earnest. From the records, where the study has been
+run: trainings and seconds, shared against own weights, and the means of the drift study.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr, t
 
+from lionheart_opt.mapping import Candidate
+from lionheart_opt.merit import gains
 from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.space import every_mapping
 from lionheart_opt.storage import storage_exists
 from lionheart_opt.studyfile import StudyFile
+from strategies.knapsack import THRESHOLDS
 
 HERE = Path(__file__).parent
 
@@ -41,6 +46,28 @@ def table_facts(file: StudyFile, table: AccuracyTable) -> None:
     macs = [workload.unit_macs(workload.unit(unit)) for unit in table.units]
     for name, values in {"alone": alone, "macs": macs, **table.proxies}.items():
         print(f"rank correlation with the mean effect: {name} {spearmanr(values, effects)[0]:+.2f}")
+
+
+def front_facts(file: StudyFile, table: AccuracyTable) -> None:
+    """Fastest mapping that keeps each threshold, judged by all draws of the table."""
+    draws = (table.samples.shape[1],)
+    limit = replace(file.problem.accuracy_limit, draws=draws)
+    problem = replace(file.problem, accuracy_limit=limit)
+    every = [problem.evaluate(Candidate(mapping)) for mapping in every_mapping(problem)]
+    for max_drop in THRESHOLDS:
+        kept = [
+            one for one in every if one.accuracy and limit.bounds(one.accuracy).high <= max_drop
+        ]
+        best = min(kept, key=lambda one: one.cost.latency_s)
+        assert best.accuracy is not None
+        drops = 100 * best.accuracy.drops_at(max(limit.times_s))
+        half = t.ppf(0.975, len(drops) - 1) * drops.std(ddof=1) / np.sqrt(len(drops))
+        speedup, energy_gain = gains(problem, best.cost)
+        print(
+            f"within {100 * max_drop:g} points: {len(kept)} mappings, fastest {speedup:.2f}x, energy "
+            f"{energy_gain:.2f}x, drop {drops.mean():+.1f} ({half:.1f}): "
+            f"{' '.join(best.mapping.units_on('tile'))}"
+        )
 
 
 def pairs_facts(what: str, drops: Sequence[tuple[float, float]]) -> None:
@@ -91,8 +118,11 @@ def drift_facts(file: StudyFile) -> None:
 
 
 if __name__ == "__main__":
-    table_facts(StudyFile.load(HERE / "on-table.toml"), AccuracyTable.load(HERE / "table.npz"))
+    on_table, table = StudyFile.load(HERE / "on-table.toml"), AccuracyTable.load(HERE / "table.npz")
+    front_facts(on_table, table)
+    table_facts(on_table, table)
     for name, facts in (
+        ("ground-truth.toml", training_facts),
         ("study.toml", training_facts),
         ("tenth.toml", training_facts),
         ("drift.toml", drift_facts),
