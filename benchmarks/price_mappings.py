@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from cost_models.alpine import Alpine
+from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.plugins import load_system
 from lionheart_opt.tracing import trace_model
 

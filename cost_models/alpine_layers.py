@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
-from cost_models.additive import Components
-from cost_models.alpine_parameters import Calibration, MachineParameters, TileParameters
-from cost_models.operations import Operations, operations
+from lionheart_opt.cost_models.additive import Components
+from lionheart_opt.cost_models.alpine_parameters import (
+    Calibration,
+    MachineParameters,
+    TileParameters,
+)
+from lionheart_opt.cost_models.operations import Operations, operations
 from lionheart_opt.workload import INPUT, Layer
 
 

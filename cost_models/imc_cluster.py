@@ -11,7 +11,7 @@ no time for it). The number of crossbars is what packing them takes.
 
 What rests on what: jobs, bus and latency of the array are published; the rates of the depthwise engine
 and of additions reproduce the table; energies, and the rates of software convolutions, are fitted by
-`cost_models.calibration.imc_cluster`.
+`lionheart_opt.cost_models.calibration.imc_cluster`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cost_models.additive import Components, Price, additive_tables, layer_costs
-from cost_models.fusion import fused
-from cost_models.packing import crossbars
-from cost_models.pulp_cluster import CoresParameters, ImaParameters
+from lionheart_opt.cost_models.additive import Components, Price, additive_tables, layer_costs
+from lionheart_opt.cost_models.fusion import fused
+from lionheart_opt.cost_models.packing import crossbars
+from lionheart_opt.cost_models.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.protocols import Cost
 from lionheart_opt.system import System, Target

@@ -7,7 +7,7 @@ Every layer has clusters of its own and works on slices along the width of an im
 work on other slices and other images. A matrix larger than a crossbar is cut; the partial sums of its row
 tiles are added by the cores of further clusters in a tree. Layers that hold up the others are replicated,
 copies taking turns at slices, so that results come at the shortest interval that the clusters allow
-(`cost_models.replication`). Tensors that skip layers wait in the L1 of spare clusters, or in the HBM.
+(`lionheart_opt.cost_models.replication`). Tensors that skip layers wait in the L1 of spare clusters, or in the HBM.
 
 `Cost.interval_s` is the time between two results. `Cost.latency_s` is that of one image while the
 pipeline is full: for each layer on the longest path, the wait for the slices that it needs to begin,
@@ -16,7 +16,7 @@ one slice of its own work, and its transfer; the rest overlaps. All clusters in 
 
 What rests on what: platform, array and levels are the paper's Table I; rates of the cores and energies at
 22 nm are those of `imc_cluster`, at twice the cores; `hbm_bytes_per_cycle` and `energy_scale` (22 nm to
-5 nm, and everything that moves data) are fitted by `cost_models.calibration.manycore`.
+5 nm, and everything that moves data) are fitted by `lionheart_opt.cost_models.calibration.manycore`.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from cost_models.additive import Components, target_of
-from cost_models.pipeline import Graph, latencies
-from cost_models.pulp_cluster import CoresParameters, ImaParameters
-from cost_models.replication import Stage, replicate
+from lionheart_opt.cost_models.additive import Components, target_of
+from lionheart_opt.cost_models.pipeline import Graph, latencies
+from lionheart_opt.cost_models.pulp_cluster import CoresParameters, ImaParameters
+from lionheart_opt.cost_models.replication import Stage, replicate
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.protocols import Cost, LayerCost
 from lionheart_opt.system import System

@@ -12,7 +12,7 @@ from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation, Search
 from lionheart_opt.space import analog_moves
-from strategies.pricing import price
+from lionheart_opt.strategies.pricing import price
 
 #: (unit, target)
 Move = tuple[str, str]

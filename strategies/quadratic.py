@@ -11,11 +11,11 @@ from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
 from lionheart_opt.space import size
-from strategies.additive import Additive
-from strategies.annealing import anneal
-from strategies.loss_model import LossModel
-from strategies.one_at_a_time import profile
-from strategies.pricing import broken, cost_objectives, value
+from lionheart_opt.strategies.additive import Additive
+from lionheart_opt.strategies.annealing import anneal
+from lionheart_opt.strategies.loss_model import LossModel
+from lionheart_opt.strategies.one_at_a_time import profile
+from lionheart_opt.strategies.pricing import broken, cost_objectives, value
 
 #: Spaces up to this size are enumerated.
 EXHAUSTIVE = 2**16

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from lionheart_opt.protocols import AccuracyOracle
 from lionheart_opt.record import Record
 from lionheart_opt.storage import open_storage
+from lionheart_opt.strategies.mac_greedy import MacGreedy
+from lionheart_opt.strategies.optuna import Optuna
+from lionheart_opt.strategies.random import Random
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.testing import tiny_problem
-from strategies.mac_greedy import MacGreedy
-from strategies.optuna import Optuna
-from strategies.random import Random
 
 STRATEGIES = {
     "mac_greedy": MacGreedy(),

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_models.alpine import Alpine
-from cost_models.alpine_parameters import Calibration
-from cost_models.validation import alpine as paper
-from cost_models.validation.alpine_networks import lstm, perceptron
-from cost_models.variants import variant
+from lionheart_opt.cost_models.alpine import Alpine
+from lionheart_opt.cost_models.alpine_parameters import Calibration
+from lionheart_opt.cost_models.validation import alpine as paper
+from lionheart_opt.cost_models.validation.alpine_networks import lstm, perceptron
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
 from lionheart_opt.feasibility import AccuracyLimit
 from lionheart_opt.mapping import Mapping

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from recorded_errors import assert_no_error_has_grown
 
-from cost_models.alpine import Alpine
-from cost_models.alpine_parameters import Calibration
-from cost_models.calibration import alpine as calibration
-from cost_models.validation import alpine as paper
-from cost_models.validation.alpine_networks import CHATFIELD_NETWORKS, chatfield, lstm, perceptron
+from lionheart_opt.cost_models.alpine import Alpine
+from lionheart_opt.cost_models.alpine_parameters import Calibration
+from lionheart_opt.cost_models.calibration import alpine as calibration
+from lionheart_opt.cost_models.validation import alpine as paper
+from lionheart_opt.cost_models.validation.alpine_networks import (
+    CHATFIELD_NETWORKS,
+    chatfield,
+    lstm,
+    perceptron,
+)
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload

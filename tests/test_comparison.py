@@ -12,22 +12,16 @@ from made_up_runs import answer, first_analog, made_up_problem, search
 from typer.testing import CliRunner
 
 from lionheart_opt import cli
-from lionheart_opt.comparison import (
-    beats,
-    check_same_question,
-    comparison,
-    ground_truth,
-    names,
-)
+from lionheart_opt.comparison import beats, check_same_question, comparison, ground_truth, names
 from lionheart_opt.comparison_tables import WIDTH, print_comparison
 from lionheart_opt.errors import InputError
 from lionheart_opt.merit import Run, final_hypervolume
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.record import Record
+from lionheart_opt.strategies.fixed import Fixed
+from lionheart_opt.strategies.random import Random
 from lionheart_opt.study import PROPOSALS, Budget, Study
 from lionheart_opt.testing import brute_force, tiny_problem
-from strategies.fixed import Fixed
-from strategies.random import Random
 
 
 def run(label, strategy, seed=0, trials=None, problem=None) -> Run:

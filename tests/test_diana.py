@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_errors import assert_no_error_has_grown
 
-from cost_models.diana import Diana, Shape, shape_of
-from cost_models.validation.diana import cases
+from lionheart_opt.cost_models.diana import Diana, Shape, shape_of
+from lionheart_opt.cost_models.validation.diana import cases
 from lionheart_opt.errors import InputError
 from lionheart_opt.plugins import load_system
 from lionheart_opt.space import Space, random_mapping

@@ -12,10 +12,10 @@ from lionheart_opt.final import accuracy_bounds, check_finalists, final_checks, 
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.protocols import Accuracy, Fidelity
 from lionheart_opt.record import Record
+from lionheart_opt.strategies.random import Random
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.synthetic import tabulated
 from lionheart_opt.testing import tiny_problem
-from strategies.random import Random
 
 
 def test_a_front_is_checked_at_every_threshold():

@@ -16,9 +16,9 @@ from lionheart_opt.oracle.table import AccuracyTable, TableOracle
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search, oracle_seconds
 from lionheart_opt.record import Record
+from lionheart_opt.strategies.odimo import Odimo
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.testing import tiny_problem
-from strategies.odimo import Odimo
 
 ASKING = (
     COUNTED[: COUNTED.index("[[run]]")]

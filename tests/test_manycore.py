@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from recorded_errors import assert_no_error_has_grown
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from cost_models.calibration import manycore as calibration
-from cost_models.manycore import Manycore, Plan
-from cost_models.pipeline import Graph, latencies
-from cost_models.pulp_cluster import separable_pool_operations
-from cost_models.replication import Stage, replicate
-from cost_models.validation import manycore as paper
-from cost_models.variants import variant
+from lionheart_opt.cost_models.calibration import manycore as calibration
+from lionheart_opt.cost_models.manycore import Manycore, Plan
+from lionheart_opt.cost_models.pipeline import Graph, latencies
+from lionheart_opt.cost_models.pulp_cluster import separable_pool_operations
+from lionheart_opt.cost_models.replication import Stage, replicate
+from lionheart_opt.cost_models.validation import manycore as paper
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.plugins import load_system
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload

@@ -15,12 +15,12 @@ from lionheart_opt.pareto_plot import pareto_figure, pareto_info
 from lionheart_opt.progress_plot import hypervolume_figure, progress_info
 from lionheart_opt.protocols import Accuracy
 from lionheart_opt.record import Record
+from lionheart_opt.strategies.fixed import Fixed
+from lionheart_opt.strategies.mac_greedy import MacGreedy
+from lionheart_opt.strategies.random import Random
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.testing import brute_force, tiny_problem
 from lionheart_opt.threshold_plot import threshold_figure, threshold_info
-from strategies.fixed import Fixed
-from strategies.mac_greedy import MacGreedy
-from strategies.random import Random
 
 
 def run(label, strategy, seed=0, trials=None, problem=None) -> Run:

@@ -11,10 +11,10 @@ from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
 from lionheart_opt.protocols import Strategy
 from lionheart_opt.space import by_macs_descending, every_mapping
+from lionheart_opt.strategies.fixed import Fixed
+from lionheart_opt.strategies.mac_greedy import MacGreedy
+from lionheart_opt.strategies.random import Random
 from lionheart_opt.testing import StrategyContract, brute_force, digests, drive, tiny_problem
-from strategies.fixed import Fixed
-from strategies.mac_greedy import MacGreedy
-from strategies.random import Random
 
 REGISTERED = {
     name: plugins.build("strategies", name, {}) for name in plugins.available("strategies")

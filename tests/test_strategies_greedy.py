@@ -10,14 +10,14 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation
 from lionheart_opt.space import by_macs_descending, every_mapping
+from lionheart_opt.strategies.greedy import Greedy
+from lionheart_opt.strategies.harmonica import Harmonica
+from lionheart_opt.strategies.local_search import LocalSearch
+from lionheart_opt.strategies.mac_greedy import MacGreedy
+from lionheart_opt.strategies.one_at_a_time import OneAtATime, Profile, log_loss, profile
+from lionheart_opt.strategies.pricing import price
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import drive, tiny_problem
-from strategies.greedy import Greedy
-from strategies.harmonica import Harmonica
-from strategies.local_search import LocalSearch
-from strategies.mac_greedy import MacGreedy
-from strategies.one_at_a_time import OneAtATime, Profile, log_loss, profile
-from strategies.pricing import price
 
 
 def measured(problem: Problem, training: str = "none") -> Profile:

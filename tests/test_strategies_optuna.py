@@ -6,8 +6,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.strategies.optuna import REFUSED, Optuna
 from lionheart_opt.testing import digests, drive, tiny_problem
-from strategies.optuna import REFUSED, Optuna
 
 SAMPLERS = {
     "TPESampler": {"n_startup_trials": 4},

@@ -14,12 +14,12 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
 from lionheart_opt.space import every_mapping, random_mapping
+from lionheart_opt.strategies.each_threshold import EachThreshold
+from lionheart_opt.strategies.hilal import Hilal, features, robust_units, two_means
+from lionheart_opt.strategies.mac_greedy import MacGreedy
+from lionheart_opt.strategies.odimo import Odimo, question
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import digests, drive, tiny_problem
-from strategies.each_threshold import EachThreshold
-from strategies.hilal import Hilal, features, robust_units, two_means
-from strategies.mac_greedy import MacGreedy
-from strategies.odimo import Odimo, question
 
 
 def fronted(max_drop: float = 0.3) -> Problem:

@@ -15,10 +15,10 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.protocols import Fidelity
 from lionheart_opt.space import every_mapping
+from lionheart_opt.strategies.exhaustive import Exhaustive
 from lionheart_opt.studyfile import StudyFile
 from lionheart_opt.tabulate import tabulate
 from lionheart_opt.testing import tiny_problem
-from strategies.exhaustive import Exhaustive
 
 EVERY = COUNTED.split("[[run]]")[0].replace("[2, 4]", "[4]") + (
     '[[run]]\nstrategy = "exhaustive"\n[[run]]\nstrategy = "exhaustive"\nlabel = "none"\n'

@@ -20,9 +20,9 @@ from dataclasses import asdict, fields, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from cost_models.alpine import Alpine
-from cost_models.alpine_parameters import Calibration
-from cost_models.validation import alpine as paper
+from lionheart_opt.cost_models.alpine import Alpine
+from lionheart_opt.cost_models.alpine_parameters import Calibration
+from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.plugins import load_system
 
 #: 10 inferences of the digital perceptron on one high-power core. With more, the LSTM's longest bar,

@@ -14,10 +14,10 @@ from math import exp, fsum, log, prod
 import numpy as np
 from scipy.optimize import least_squares
 
-from cost_models.imc_cluster import ImcCluster
-from cost_models.packing import cut
-from cost_models.validation import imc_cluster as paper
-from cost_models.variants import variant
+from lionheart_opt.cost_models.imc_cluster import ImcCluster
+from lionheart_opt.cost_models.packing import cut
+from lionheart_opt.cost_models.validation import imc_cluster as paper
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 

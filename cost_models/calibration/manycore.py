@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from scipy.optimize import brentq
 
-from cost_models.validation import manycore as paper
-from cost_models.variants import variant
+from lionheart_opt.cost_models.validation import manycore as paper
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload

@@ -30,9 +30,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from cost_models.alpine import Alpine
-from cost_models.alpine_parameters import MachineParameters
-from cost_models.validation.alpine_networks import (
+from lionheart_opt.cost_models.alpine import Alpine
+from lionheart_opt.cost_models.alpine_parameters import MachineParameters
+from lionheart_opt.cost_models.validation.alpine_networks import (
     CHATFIELD_NETWORKS,
     CHATFIELD_UNITS,
     chatfield,

@@ -6,7 +6,7 @@ The digital peak cannot agree: 14 TOPS/W holds at the most efficient voltage, th
 
 from __future__ import annotations
 
-from cost_models.diana import Diana
+from lionheart_opt.cost_models.diana import Diana
 from lionheart_opt.plugins import load_system
 from lionheart_opt.space import Space
 from lionheart_opt.validation import Case

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from math import fsum
 
-from cost_models.imc_cluster import ImcCluster
-from cost_models.packing import crossbars, cut, pack
-from cost_models.variants import variant
+from lionheart_opt.cost_models.imc_cluster import ImcCluster
+from lionheart_opt.cost_models.packing import crossbars, cut, pack
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.protocols import Cost, LayerCost

@@ -26,8 +26,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cost_models.manycore import Manycore, Plan
-from cost_models.variants import variant
+from lionheart_opt.cost_models.manycore import Manycore, Plan
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.protocols import Cost

@@ -21,8 +21,8 @@ from lionheart_opt.merit import gains
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.space import every_mapping
 from lionheart_opt.storage import storage_exists
+from lionheart_opt.strategies.knapsack import THRESHOLDS
 from lionheart_opt.studyfile import StudyFile
-from strategies.knapsack import THRESHOLDS
 
 HERE = Path(__file__).parent
 
