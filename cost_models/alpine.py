@@ -19,16 +19,16 @@ from math import fsum, prod
 
 import numpy as np
 
-from lionheart_opt.cost_models.additive import Components, additive_tables, target_of
-from lionheart_opt.cost_models.alpine_layers import Core, Run, weight_bytes
-from lionheart_opt.cost_models.alpine_parameters import (
+from lionheart_opt.cost_models.parts.additive import Components, additive_tables, target_of
+from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
+from lionheart_opt.cost_models.parts.alpine_parameters import (
     Calibration,
     CoreParameters,
     LinkParameters,
     MachineParameters,
     TileParameters,
 )
-from lionheart_opt.cost_models.operations import folded_norms
+from lionheart_opt.cost_models.parts.operations import folded_norms
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.protocols import Cost, LayerCost

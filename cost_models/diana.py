@@ -18,9 +18,9 @@ from math import prod
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lionheart_opt.cost_models.additive import Components, Price, additive_tables, layer_costs
-from lionheart_opt.cost_models.fusion import fused
-from lionheart_opt.cost_models.operations import operations
+from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
+from lionheart_opt.cost_models.parts.fusion import fused
+from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.protocols import Cost

@@ -23,10 +23,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lionheart_opt.cost_models.additive import Components, Price, additive_tables, layer_costs
-from lionheart_opt.cost_models.fusion import fused
-from lionheart_opt.cost_models.packing import crossbars
-from lionheart_opt.cost_models.pulp_cluster import CoresParameters, ImaParameters
+from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
+from lionheart_opt.cost_models.parts.fusion import fused
+from lionheart_opt.cost_models.parts.packing import crossbars
+from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.protocols import Cost
 from lionheart_opt.system import System, Target

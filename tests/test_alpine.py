@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lionheart_opt.cost_models.alpine import Alpine
-from lionheart_opt.cost_models.alpine_parameters import Calibration
+from lionheart_opt.cost_models.parts.alpine_parameters import Calibration
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.validation.alpine_networks import lstm, perceptron
 from lionheart_opt.cost_models.variants import variant

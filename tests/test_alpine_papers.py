@@ -7,8 +7,8 @@ import pytest
 from recorded_errors import assert_no_error_has_grown
 
 from lionheart_opt.cost_models.alpine import Alpine
-from lionheart_opt.cost_models.alpine_parameters import Calibration
 from lionheart_opt.cost_models.calibration import alpine as calibration
+from lionheart_opt.cost_models.parts.alpine_parameters import Calibration
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.validation.alpine_networks import (
     CHATFIELD_NETWORKS,

@@ -9,9 +9,9 @@ import pytest
 from recorded_errors import assert_no_error_has_grown
 
 from lionheart_opt.cost_models.calibration import imc_cluster as calibration
-from lionheart_opt.cost_models.fusion import fused
 from lionheart_opt.cost_models.imc_cluster import ImcCluster
-from lionheart_opt.cost_models.packing import crossbars, cut, pack
+from lionheart_opt.cost_models.parts.fusion import fused
+from lionheart_opt.cost_models.parts.packing import crossbars, cut, pack
 from lionheart_opt.cost_models.validation import imc_cluster as paper
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError

@@ -13,9 +13,9 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from lionheart_opt.cost_models.calibration import manycore as calibration
 from lionheart_opt.cost_models.manycore import Manycore, Plan
-from lionheart_opt.cost_models.pipeline import Graph, latencies
-from lionheart_opt.cost_models.pulp_cluster import separable_pool_operations
-from lionheart_opt.cost_models.replication import Stage, replicate
+from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
+from lionheart_opt.cost_models.parts.pulp_cluster import separable_pool_operations
+from lionheart_opt.cost_models.parts.replication import Stage, replicate
 from lionheart_opt.cost_models.validation import manycore as paper
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.plugins import load_system

@@ -21,7 +21,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from lionheart_opt.cost_models.alpine import Alpine
-from lionheart_opt.cost_models.alpine_parameters import Calibration
+from lionheart_opt.cost_models.parts.alpine_parameters import Calibration
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.plugins import load_system
 

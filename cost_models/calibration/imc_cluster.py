@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from lionheart_opt.cost_models.imc_cluster import ImcCluster
-from lionheart_opt.cost_models.packing import cut
+from lionheart_opt.cost_models.parts.packing import cut
 from lionheart_opt.cost_models.validation import imc_cluster as paper
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.plugins import load_system

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from lionheart_opt.cost_models.alpine import Alpine
-from lionheart_opt.cost_models.alpine_parameters import MachineParameters
+from lionheart_opt.cost_models.parts.alpine_parameters import MachineParameters
 from lionheart_opt.cost_models.validation.alpine_networks import (
     CHATFIELD_NETWORKS,
     CHATFIELD_UNITS,

@@ -20,7 +20,7 @@ from importlib import resources
 from math import fsum
 
 from lionheart_opt.cost_models.imc_cluster import ImcCluster
-from lionheart_opt.cost_models.packing import crossbars, cut, pack
+from lionheart_opt.cost_models.parts.packing import crossbars, cut, pack
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system

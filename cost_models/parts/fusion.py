@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from lionheart_opt.cost_models.operations import folded_norms
+from lionheart_opt.cost_models.parts.operations import folded_norms
 from lionheart_opt.workload import Workload
 
 #: Activations that only clip: part of the re-quantisation that ends every 8-bit operator.

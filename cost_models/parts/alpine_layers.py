@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil, prod
 
-from lionheart_opt.cost_models.additive import Components
-from lionheart_opt.cost_models.alpine_parameters import (
+from lionheart_opt.cost_models.parts.additive import Components
+from lionheart_opt.cost_models.parts.alpine_parameters import (
     Calibration,
     MachineParameters,
     TileParameters,
 )
-from lionheart_opt.cost_models.operations import Operations, operations
+from lionheart_opt.cost_models.parts.operations import Operations, operations
 from lionheart_opt.workload import INPUT, Layer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from lionheart_opt.cost_models.fusion import fused
+from lionheart_opt.cost_models.parts.fusion import fused
 from lionheart_opt.workload import INPUT, Layer, Workload
 
 

@@ -11,8 +11,8 @@ from math import ceil, prod
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lionheart_opt.cost_models.operations import operations
-from lionheart_opt.cost_models.packing import Tile, cut
+from lionheart_opt.cost_models.parts.operations import operations
+from lionheart_opt.cost_models.parts.packing import Tile, cut
 from lionheart_opt.errors import InputError
 from lionheart_opt.workload import Layer
 

@@ -1,0 +1,1 @@
+"""What the cost models of this folder share: timings, packing, pipelines, fusion."""
