@@ -13,8 +13,8 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search, Strategy
 from lionheart_opt.strategies.knapsack import THRESHOLDS
-from lionheart_opt.strategies.nested import nested
-from lionheart_opt.strategies.pricing import cost_objectives
+from lionheart_opt.strategies.parts.nested import nested
+from lionheart_opt.strategies.parts.pricing import cost_objectives
 
 
 @dataclass(frozen=True)

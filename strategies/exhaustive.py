@@ -11,7 +11,7 @@ from lionheart_opt.mapping import Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
 from lionheart_opt.space import every_mapping, size
-from lionheart_opt.strategies.one_at_a_time import trained
+from lionheart_opt.strategies.parts.sensitivity import trained
 
 
 @dataclass(frozen=True)

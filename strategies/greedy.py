@@ -13,8 +13,13 @@ from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
 from lionheart_opt.space import by_macs_descending
-from lionheart_opt.strategies.one_at_a_time import profile
-from lionheart_opt.strategies.pricing import acceptable, cheapest_digital, other_targets, price
+from lionheart_opt.strategies.parts.pricing import (
+    acceptable,
+    cheapest_digital,
+    other_targets,
+    price,
+)
+from lionheart_opt.strategies.parts.sensitivity import profile
 
 Order = Literal["macs", "sensitivity", "saving_per_sensitivity"]
 Start = Literal["all-digital", "all-analog"]

@@ -9,8 +9,8 @@ import numpy as np
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
-from lionheart_opt.strategies.one_at_a_time import profile
-from lionheart_opt.strategies.pricing import cheapest_digital
+from lionheart_opt.strategies.parts.pricing import cheapest_digital
+from lionheart_opt.strategies.parts.sensitivity import profile
 
 
 @dataclass(frozen=True)

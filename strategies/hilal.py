@@ -11,7 +11,7 @@ from lionheart_opt.knowledge import Proxies
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
 from lionheart_opt.space import analog_moves
-from lionheart_opt.strategies.pricing import acceptable
+from lionheart_opt.strategies.parts.pricing import acceptable
 
 #: What differences of standardised features may be by rounding.
 ROUNDING = 1e-9

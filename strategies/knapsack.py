@@ -11,11 +11,11 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
-from lionheart_opt.strategies.additive import Additive
-from lionheart_opt.strategies.integer_programme import IntegerProgramme
-from lionheart_opt.strategies.loss_model import LossModel
-from lionheart_opt.strategies.one_at_a_time import profile
-from lionheart_opt.strategies.pricing import broken, cost_objectives, value
+from lionheart_opt.strategies.parts.additive import Additive
+from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
+from lionheart_opt.strategies.parts.loss_model import LossModel
+from lionheart_opt.strategies.parts.pricing import broken, cost_objectives, value
+from lionheart_opt.strategies.parts.sensitivity import profile
 
 #: LionHeart's thresholds (section IV-B4).
 THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)

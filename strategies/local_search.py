@@ -11,9 +11,9 @@ import numpy as np
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
-from lionheart_opt.strategies.additive import Additive
-from lionheart_opt.strategies.one_at_a_time import profile
-from lionheart_opt.strategies.pricing import acceptable, price
+from lionheart_opt.strategies.parts.additive import Additive
+from lionheart_opt.strategies.parts.pricing import acceptable, price
+from lionheart_opt.strategies.parts.sensitivity import profile
 
 
 @dataclass(frozen=True)

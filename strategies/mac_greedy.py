@@ -8,7 +8,7 @@ import numpy as np
 
 from lionheart_opt.problem import Problem, by_macs_descending
 from lionheart_opt.protocols import Search
-from lionheart_opt.strategies.pricing import acceptable, other_targets
+from lionheart_opt.strategies.parts.pricing import acceptable, other_targets
 
 
 @dataclass(frozen=True)

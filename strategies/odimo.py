@@ -12,8 +12,8 @@ from lionheart_opt.knowledge import LearnedShares
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Search
 from lionheart_opt.space import analog_moves
-from lionheart_opt.strategies.additive import Additive
-from lionheart_opt.strategies.pricing import price
+from lionheart_opt.strategies.parts.additive import Additive
+from lionheart_opt.strategies.parts.pricing import price
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.protocols import Evaluation, Search, Strategy
 from lionheart_opt.space import every_mapping, size
-from lionheart_opt.strategies.nested import Nested, nested
-from lionheart_opt.strategies.one_at_a_time import observed_loss, trained
 from lionheart_opt.strategies.optuna import Optuna
-from lionheart_opt.strategies.pricing import cost_objectives, value
+from lionheart_opt.strategies.parts.nested import Nested, nested
+from lionheart_opt.strategies.parts.pricing import cost_objectives, value
+from lionheart_opt.strategies.parts.sensitivity import observed_loss, trained
 
 #: Mappings that are proposed in a row differ in their last units only, which makes them cheaper to
 #: measure together; which of them come first is drawn.

@@ -15,7 +15,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation, Search
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategies.fixed import check_name, named
-from lionheart_opt.strategies.one_at_a_time import profile
+from lionheart_opt.strategies.parts.sensitivity import profile
 
 if TYPE_CHECKING:
     import optuna

@@ -14,8 +14,9 @@ from lionheart_opt.strategies.greedy import Greedy
 from lionheart_opt.strategies.harmonica import Harmonica
 from lionheart_opt.strategies.local_search import LocalSearch
 from lionheart_opt.strategies.mac_greedy import MacGreedy
-from lionheart_opt.strategies.one_at_a_time import OneAtATime, Profile, log_loss, profile
-from lionheart_opt.strategies.pricing import price
+from lionheart_opt.strategies.one_at_a_time import OneAtATime
+from lionheart_opt.strategies.parts.pricing import price
+from lionheart_opt.strategies.parts.sensitivity import Profile, log_loss, profile
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import drive, tiny_problem
 

@@ -11,12 +11,12 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.protocols import Accuracy, Cost
 from lionheart_opt.space import every_mapping, random_mapping
-from lionheart_opt.strategies.additive import Additive
-from lionheart_opt.strategies.annealing import anneal
-from lionheart_opt.strategies.integer_programme import IntegerProgramme
-from lionheart_opt.strategies.loss_model import LossModel
-from lionheart_opt.strategies.one_at_a_time import Profile
-from lionheart_opt.strategies.pricing import broken, value
+from lionheart_opt.strategies.parts.additive import Additive
+from lionheart_opt.strategies.parts.annealing import anneal
+from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
+from lionheart_opt.strategies.parts.loss_model import LossModel
+from lionheart_opt.strategies.parts.pricing import broken, value
+from lionheart_opt.strategies.parts.sensitivity import Profile
 from lionheart_opt.synthetic import SyntheticCosts, convolutional_workload, synthetic_problem
 from lionheart_opt.testing import tiny_problem
 from lionheart_opt.workload import Workload

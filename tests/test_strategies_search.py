@@ -12,9 +12,9 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation
 from lionheart_opt.strategies import quadratic
 from lionheart_opt.strategies.knapsack import THRESHOLDS, Knapsack
-from lionheart_opt.strategies.one_at_a_time import log_loss
 from lionheart_opt.strategies.one_shot import OneShot, Start
 from lionheart_opt.strategies.optuna import Optuna
+from lionheart_opt.strategies.parts.sensitivity import log_loss
 from lionheart_opt.strategies.quadratic import Quadratic
 from lionheart_opt.synthetic import SyntheticOracle, synthetic_problem
 from lionheart_opt.testing import brute_force, drive, tiny_problem

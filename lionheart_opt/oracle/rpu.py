@@ -11,10 +11,7 @@ import torch
 from aihwkit.exceptions import ConfigError
 from aihwkit.inference import GlobalDriftCompensation, PCMLikeNoiseModel
 from aihwkit.nn import AnalogLinear
-from aihwkit.simulator.configs import (
-    QuantizedTorchInferenceRPUConfig,
-    TorchInferenceRPUConfig,
-)
+from aihwkit.simulator.configs import QuantizedTorchInferenceRPUConfig, TorchInferenceRPUConfig
 from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierType, WeightRemapType
 
 from lionheart_opt.digest import digest

@@ -10,8 +10,8 @@ import numpy as np
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.protocols import Evaluation
-from lionheart_opt.strategies.one_at_a_time import Move, Profile, log_loss
-from lionheart_opt.strategies.pricing import broken
+from lionheart_opt.strategies.parts.pricing import broken
+from lionheart_opt.strategies.parts.sensitivity import Move, Profile, log_loss
 
 #: Prior standard deviation of a move's loss: relative to itself, and to the mean of all.
 SPREAD = (0.5, 0.1)

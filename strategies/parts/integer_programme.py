@@ -10,7 +10,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array, vstack
 
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.strategies.additive import Additive
+from lionheart_opt.strategies.parts.additive import Additive
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.space import size
-from lionheart_opt.strategies.pricing import cost_objectives, value
+from lionheart_opt.strategies.parts.pricing import cost_objectives, value
 from lionheart_opt.tables import CostTables
 
 

@@ -1,0 +1,1 @@
+"""What the strategies of this folder share: profiles, loss models, exact programmes, pricing."""
