@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.oracle.table import AccuracyTable
-from lionheart_opt.protocols import Accuracy
 
 MAX_DROP, DEVIATION, BASELINE = 0.05, 0.005, 0.9
 LIMITS = {

@@ -21,13 +21,14 @@ import numpy as np
 import optuna
 from scipy.stats import spearmanr
 
+from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.progress import Watch
-from lionheart_opt.protocols import Accuracy, Search
 from lionheart_opt.record import Record
 from lionheart_opt.report import drop_of
 from lionheart_opt.space import random_unseen, size
+from lionheart_opt.strategy import Proposals
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.studyfile import StudyFile
 
@@ -44,7 +45,7 @@ class Sample:
 
     mappings: int
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """One mapping a batch, so that more mappings can be added to a record."""
         seen = {problem.all_digital}
         for _ in range(min(self.mappings, size(problem) - 1)):

@@ -19,6 +19,7 @@ from math import fsum, prod
 
 import numpy as np
 
+from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.cost_models.parts.additive import Components, additive_tables, target_of
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
 from lionheart_opt.cost_models.parts.alpine_parameters import (
@@ -29,11 +30,10 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     TileParameters,
 )
 from lionheart_opt.cost_models.parts.operations import folded_norms
+from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.protocols import Cost, LayerCost
 from lionheart_opt.system import System, Target
-from lionheart_opt.tables import CostTables
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
 
 

@@ -18,14 +18,14 @@ from math import prod
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
 from lionheart_opt.cost_models.parts.fusion import fused
 from lionheart_opt.cost_models.parts.operations import operations
+from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.protocols import Cost
 from lionheart_opt.system import System, Target
-from lionheart_opt.tables import CostTables
 from lionheart_opt.workload import Layer, Workload
 
 #: Output pixels beside each other that the in-memory array can compute at once.

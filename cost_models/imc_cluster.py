@@ -23,14 +23,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
 from lionheart_opt.cost_models.parts.fusion import fused
 from lionheart_opt.cost_models.parts.packing import crossbars
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
+from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.protocols import Cost
 from lionheart_opt.system import System, Target
-from lionheart_opt.tables import CostTables
 from lionheart_opt.workload import Layer, Unit, Workload
 
 

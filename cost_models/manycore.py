@@ -7,7 +7,7 @@ Every layer has clusters of its own and works on slices along the width of an im
 work on other slices and other images. A matrix larger than a crossbar is cut; the partial sums of its row
 tiles are added by the cores of further clusters in a tree. Layers that hold up the others are replicated,
 copies taking turns at slices, so that results come at the shortest interval that the clusters allow
-(`lionheart_opt.cost_models.parts.replication`). Tensors that skip layers wait in the L1 of spare clusters, or in the HBM.
+(`parts/replication.py`). Tensors that skip layers wait in the L1 of spare clusters, or in the HBM.
 
 `Cost.interval_s` is the time between two results. `Cost.latency_s` is that of one image while the
 pipeline is full: for each layer on the longest path, the wait for the slices that it needs to begin,
@@ -28,12 +28,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.cost_models.parts.additive import Components, target_of
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.protocols import Cost, LayerCost
 from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Workload
 

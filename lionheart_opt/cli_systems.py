@@ -115,9 +115,9 @@ def validate(
 
     Example: `lionheart-opt validate lionheart`
     """
-    from lionheart_opt import terminal, validation
+    from lionheart_opt import published, terminal
 
-    rows = validation.rows(system)
+    rows = published.rows(system)
     if as_json:
         print_json(rows)
     else:

@@ -4,37 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
-from lionheart_opt.feasibility import Bounds, paired
+from lionheart_opt.evaluation import incumbent
 from lionheart_opt.final import accuracy_bounds
-from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.limits import Bounds, paired
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.merit import Run, final_hypervolume, gains, thresholds
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy
 from lionheart_opt.record import differences
 from lionheart_opt.report import check_drops, median_draws, show_row
 from lionheart_opt.space import every_mapping, size
-from lionheart_opt.study import incumbent
 
 if TYPE_CHECKING:
     from lionheart_opt.studyfile import StudyFile
+from lionheart_opt.accuracy import Enumerates
 
 #: Chance below which a difference between two strategies counts as shown.
 SIGNIFICANCE = 0.05
 TRUTH = "ground truth"
-
-
-@runtime_checkable
-class Enumerates(Protocol):
-    """An oracle that knows which mappings it can answer, all of them for free."""
-
-    def mappings(self, training: Training) -> list[Mapping]:
-        """Every mapping that it can answer with that training."""
-        ...
 
 
 def ground_truth(problem: Problem, oracle: object) -> Run | None:

@@ -13,7 +13,7 @@ from lionheart_opt.figures import COLOURS, STYLE, look, new_figures, save
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.protocols import Cost
+    from lionheart_opt.cost import Cost
 
 
 def costs_figure(costs: dict[str, Cost], title: str) -> Figure:

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
+from lionheart_opt.accuracy import KeepsWeights
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.merit import gains
 from lionheart_opt.record import Recorded
 from lionheart_opt.studyfile import StudyFile, search_name
-
-
-@runtime_checkable
-class KeepsWeights(Protocol):
-    """An oracle that can hand out the weights that it trained."""
-
-    def export_weights(
-        self, candidate: Candidate, training: Training, seed: int, path: Path
-    ) -> None:
-        """Write the candidate's trained, undrifted weights as a state dict of the float network."""
-        ...
 
 
 def export_trial(file: StudyFile, search: str | None, number: int, out: Path | None) -> list[Path]:

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from lionheart_opt.feasibility import AccuracyLimit, Bounds
-from lionheart_opt.mapping import Candidate
+from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.limits import AccuracyLimit, Bounds
 from lionheart_opt.merit import Run, thresholds
-from lionheart_opt.protocols import Accuracy, Evaluation, Fidelity
 from lionheart_opt.record import Record
 
 #: Prefix of the user attributes of the Optuna study that keep the report; the candidate's digest follows.
 ATTRIBUTE = "final/"
 #: Of the interval of an accuracy.
 CONFIDENCE = 0.95
-
-
-@runtime_checkable
-class ChecksFinally(Protocol):
-    """An oracle that can measure a chosen mapping without the luck that it was chosen by."""
-
-    def final_checks(
-        self, candidate: Candidate, fidelity: Fidelity, seed: int
-    ) -> dict[str, Accuracy]:
-        """Name of the check (`test`: test data and fresh draws) -> its samples."""
-        ...
 
 
 def finalists(run: Run) -> list[Evaluation]:

@@ -8,10 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from lionheart_opt.feasibility import AccuracyLimit, Bounds
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cost import Cost
+from lionheart_opt.evaluation import Evaluation, incumbent, oracle_seconds
+from lionheart_opt.limits import AccuracyLimit, Bounds
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, Cost, Evaluation, oracle_seconds
-from lionheart_opt.study import Budget, incumbent
+from lionheart_opt.study import Budget
 
 #: Drops at which searches are compared: LionHeart's thresholds (section IV-B4).
 THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)

@@ -12,8 +12,8 @@ from typing import Any, Literal, get_type_hints
 
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
+from lionheart_opt.cost import CostModel
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.protocols import CostModel
 from lionheart_opt.system import System
 
 Kind = Literal["strategies", "cost_models", "oracles", "systems", "validations"]

@@ -7,19 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal, get_args
 
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, consult
+from lionheart_opt.cost import Cost, CostModel
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.feasibility import AccuracyLimit
-from lionheart_opt.knowledge import Knowledge, Question, ask
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping, Training
-from lionheart_opt.protocols import (
-    Accuracy,
-    AccuracyOracle,
-    Anticipates,
-    Cost,
-    CostModel,
-    Evaluation,
-    Fidelity,
-)
+from lionheart_opt.questions import Answer, Question
 from lionheart_opt.space import Space, by_macs_descending
 
 Objective = Literal["latency_s", "energy_j", "interval_s", "drop"]
@@ -56,7 +50,7 @@ class Problem(Space):
     cost_limits: dict[str, float] = field(default_factory=dict)
     training: Training = "full"
     seed: int = 0
-    knowledge: Callable[[Question], Knowledge] | None = None
+    knowledge: Callable[[Question], Answer] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,7 +133,7 @@ class Problem(Space):
         """Whether the cost alone decides that it is infeasible, so that no oracle time is spent."""
         return any(violation > 0 for violation in self.cost_violations(self.cost(mapping)).values())
 
-    def ask(self, question: Question) -> Knowledge:
+    def ask(self, question: Question) -> Answer:
         """What the oracle knows beside accuracies; a search pays for it once.
 
         Raises:
@@ -147,7 +141,7 @@ class Problem(Space):
         """
         if self.knowledge is not None:
             return self.knowledge(question)
-        return ask(self.oracle, question, self.seed)
+        return consult(self.oracle, question, self.seed)
 
     def evaluation(self, candidate: Candidate, accuracy: Accuracy | None) -> Evaluation:
         """The evaluation that follows from an accuracy; also how a record is read back."""

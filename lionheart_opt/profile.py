@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.knowledge import Proxies, offered
+from lionheart_opt.accuracy import questions_of
+from lionheart_opt.evaluation import oracle_seconds
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search, oracle_seconds
+from lionheart_opt.questions import Proxies
 from lionheart_opt.record import Record
 from lionheart_opt.remembering import oracle_specification
 from lionheart_opt.space import Space, analog_moves
+from lionheart_opt.strategy import Proposals
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.workload import INPUT
 
@@ -37,7 +39,7 @@ class Probing:
     training: Training
     pairs: bool = False
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """Two batches at most; `rng` is not used."""
         yield self._candidates([problem.all_digital.move(*move) for move in analog_moves(problem)])
         if self.pairs:
@@ -234,7 +236,7 @@ def _proxies(record: Record) -> dict[str, dict[str, float]]:
     workload = record.problem.workload
     units = tuple(dict.fromkeys(unit for unit, _ in analog_moves(record.problem)))
     macs = {unit: float(workload.unit_macs(workload.unit(unit))) for unit in units}
-    if Proxies not in offered(record.problem.oracle):
+    if Proxies not in questions_of(record.problem.oracle):
         return {"macs": macs}
     return {"macs": macs, **record.ask(Proxies(units=units)).values}
 

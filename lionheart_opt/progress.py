@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import (
     BarColumn,
@@ -21,23 +20,14 @@ from lionheart_opt.report import short
 from lionheart_opt.terminal import console, points, seconds, times
 
 if TYPE_CHECKING:
-    from lionheart_opt.protocols import AccuracyOracle
+    from lionheart_opt.accuracy import AccuracyOracle
     from lionheart_opt.study import Progress as SearchProgress
     from lionheart_opt.study import Study, Watcher
     from lionheart_opt.studyfile import StudyFile
-
+from lionheart_opt.accuracy import ReportsTraining
 
 #: Where output is piped, a training says how far it is no more often than this.
 QUIET_S = 60.0
-
-
-@runtime_checkable
-class ReportsTraining(Protocol):
-    """An oracle that says how far a training is."""
-
-    def watch(self, report: Callable[[str], None]) -> None:
-        """Have `report` called with a line now and then."""
-        ...
 
 
 class Watch:

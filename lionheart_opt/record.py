@@ -23,11 +23,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Knowledge, Question
+from lionheart_opt.evaluation import Evaluation, oracle_seconds
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, Evaluation, oracle_seconds
+from lionheart_opt.questions import Answer, Question
 
 _log = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ class Record:
         """Candidate digest -> evaluation, for everything that is answered."""
         return {one.evaluation.candidate.digest: one.evaluation for one in self.finished()}
 
-    def ask(self, question: Question) -> Knowledge:
+    def ask(self, question: Question) -> Answer:
         """The problem's answer to a question beside accuracy, kept: read back if it is there."""
         answer = self.knowledge(question)
         if answer is None:
@@ -145,7 +146,7 @@ class Record:
             self.study.set_user_attr(KNOWLEDGE + question.digest, said)
         return answer
 
-    def knowledge(self, question: Question) -> Knowledge | None:
+    def knowledge(self, question: Question) -> Answer | None:
         """The recorded answer; None if it was not asked yet."""
         return knowledge(self.study, question)
 
@@ -282,10 +283,10 @@ def answers(study: optuna.Study, training: Training) -> Iterator[tuple[Candidate
             yield candidate.resolved(usual), Accuracy.from_json(trial.user_attrs["accuracy"])
 
 
-def knowledge(study: optuna.Study, question: Question) -> Knowledge | None:
+def knowledge(study: optuna.Study, question: Question) -> Answer | None:
     """The answer that a study recorded; None if it was not asked."""
     said = study.user_attrs.get(KNOWLEDGE + question.digest)
-    return said and Knowledge(values=said["values"], oracle_s=said["oracle_s"])
+    return said and Answer(values=said["values"], oracle_s=said["oracle_s"])
 
 
 def _unused_sampler() -> optuna.samplers.BaseSampler:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lionheart_opt.knowledge import Knowledge, Question, ask, offered
+from lionheart_opt.accuracy import Accuracy, Anticipates, Fidelity, consult, questions_of
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.protocols import Accuracy, Anticipates, Fidelity
+from lionheart_opt.questions import Answer, Question
 from lionheart_opt.storage import storage_exists
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ class Remembering:
     @property
     def questions(self) -> tuple[type[Question], ...]:
         """What the study's oracle can be asked."""
-        return offered(self.file.oracle)
+        return questions_of(self.file.oracle)
 
-    def consult(self, question: Question, seed: int) -> Knowledge:
+    def consult(self, question: Question, seed: int) -> Answer:
         """As `Consultable.consult`; copied, at the same price, where it has been asked."""
         from lionheart_opt.record import knowledge
 
@@ -77,7 +77,7 @@ class Remembering:
             for study in self._studies:
                 if known := knowledge(study, question):
                     return known
-        return ask(self.file.oracle, question, seed)
+        return consult(self.file.oracle, question, seed)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyOracle.accuracy`; copied where all draws of `fidelity` are known."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lionheart_opt.cost import Cost
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.merit import Run, drop_of, gains
-from lionheart_opt.protocols import Cost
 from lionheart_opt.space import Space
 
 if TYPE_CHECKING:

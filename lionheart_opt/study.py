@@ -13,11 +13,12 @@ from typing import Literal
 import numpy as np
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Knowledge, Question
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation, Search, Strategy
+from lionheart_opt.questions import Answer, Question
 from lionheart_opt.record import DEAD_AFTER_S, Record, heartbeat, is_alive
+from lionheart_opt.strategy import Proposals, Strategy
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000
@@ -99,7 +100,7 @@ class Study:
             finally:
                 search.close()
 
-    def _drive(self, search: Search, watch: Watcher) -> Literal["finished", "budget"]:
+    def _drive(self, search: Proposals, watch: Watcher) -> Literal["finished", "budget"]:
         proposed: set[str] = set()
         repeats = proposals = 0
         try:
@@ -129,7 +130,7 @@ class Study:
         except _BudgetSpent:
             return "budget"
 
-    def _ask(self, question: Question) -> Knowledge:
+    def _ask(self, question: Question) -> Answer:
         """The strategy's question, answered from the record or paid for."""
         if self.record.knowledge(question) is None and self.spent():
             raise _BudgetSpent
@@ -206,26 +207,3 @@ class Study:
         with heartbeat(lambda: study.set_user_attr("driver", {**me, "beat": time.time()})):
             yield
         study.set_user_attr("driver", None)
-
-
-def incumbent(evaluations: Sequence[Evaluation]) -> Evaluation | None:
-    """The feasible evaluation that is best in the first objective; ties go to the next ones.
-
-    The one rule for all strategies; none reports its own winner.
-    """
-    feasible = [one for one in evaluations if one.feasible]
-    return min(feasible, key=lambda one: tuple(one.objectives.values()), default=None)
-
-
-def front(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Feasible evaluations that no other feasible one is at least as good as in every objective.
-
-    Sorted by the first objective; of equal ones the first evaluated stays.
-    """
-    kept: list[Evaluation] = []
-    feasible = [one for one in evaluations if one.feasible]
-    for one in sorted(feasible, key=lambda one: tuple(one.objectives.values())):
-        values = np.array(list(one.objectives.values()))
-        if not any(np.all(np.array(list(k.objectives.values())) <= values) for k in kept):
-            kept.append(one)
-    return kept

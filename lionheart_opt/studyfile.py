@@ -14,16 +14,18 @@ import numpy as np
 from pydantic import ValidationError
 
 from lionheart_opt import plugins
+from lionheart_opt.accuracy import AccuracyOracle, cannot_answer, questions_of
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.knowledge import Knowledge, Question, not_offered, offered
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import AccuracyOracle, Strategy
+from lionheart_opt.questions import Answer, Question
 from lionheart_opt.record import Record
 from lionheart_opt.remembering import Remembering
 from lionheart_opt.storage import open_storage, storage_exists
+from lionheart_opt.strategy import Strategy
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.studytable import RunTable, StudyTable
-from lionheart_opt.system import System, first_problem
+from lionheart_opt.system import System
+from lionheart_opt.toml_errors import first_problem
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -258,9 +260,9 @@ class StudyFile:
             finally:
                 search.close()
 
-    def _asked(self, question: Question) -> Knowledge:
-        if type(question) not in offered(self.oracle):
-            raise not_offered(question)
+    def _asked(self, question: Question) -> Answer:
+        if type(question) not in questions_of(self.oracle):
+            raise cannot_answer(question)
         raise _Asked
 
     def search(self, run: RunTable, seed: int) -> Study:

@@ -14,7 +14,7 @@ from pydantic import (
     model_validator,
 )
 
-from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Training
 from lionheart_opt.problem import Objective
 

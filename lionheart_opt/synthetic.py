@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lionheart_opt.feasibility import AccuracyLimit
-from lionheart_opt.knowledge import Knowledge, LearnedShares, Proxies, Question, not_offered
+from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
+from lionheart_opt.cost import Cost, LayerCost
+from lionheart_opt.cost_tables import CostTables
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.protocols import Accuracy, Cost, Fidelity, LayerCost
+from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 from lionheart_opt.space import every_mapping
 from lionheart_opt.system import System, Target
-from lionheart_opt.tables import CostTables
 from lionheart_opt.workload import INPUT, Layer, Mvm, Shape, Unit, Workload
 
 _SOURCE = "made up"
@@ -302,7 +303,7 @@ class SyntheticOracle:
         """Every kind that there is."""
         return (Proxies, LearnedShares)
 
-    def consult(self, question: Question, seed: int) -> Knowledge:  # noqa: ARG002
+    def consult(self, question: Question, seed: int) -> Answer:  # noqa: ARG002
         """Proxies that are the drop of each unit alone; shares larger where its price outweighs it."""
         single = {name: dict(zip(self.units, of, strict=True)) for name, of in self.single.items()}
         if isinstance(question, Proxies):
@@ -314,15 +315,15 @@ class SyntheticOracle:
                 "hessian_max_eigenvalue": largest,
                 "max_weight": weight,
             }
-            return Knowledge(values=proxies, oracle_s=5.0)
+            return Answer(values=proxies, oracle_s=5.0)
         if isinstance(question, LearnedShares):
             gains = {
                 unit: question.strength * (digital - analog) - single["full"][unit]
                 for unit, (digital, analog) in question.prices.items()
             }
             shares = {unit: float(1 / (1 + np.exp(-100 * gain))) for unit, gain in gains.items()}
-            return Knowledge(values={"share": shares}, oracle_s=900.0)
-        raise not_offered(question)
+            return Answer(values={"share": shares}, oracle_s=900.0)
+        raise cannot_answer(question)
 
 
 def synthetic_problem(

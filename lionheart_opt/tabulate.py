@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lionheart_opt.accuracy import Accuracy, consult, questions_of
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Proxies, ask, offered
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
-from lionheart_opt.protocols import Accuracy
+from lionheart_opt.questions import Proxies
 
 if TYPE_CHECKING:
     from lionheart_opt.studyfile import StudyFile
@@ -51,8 +51,8 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
     proxies: dict[str, dict[str, float]] = {}
     proxies_s = 0.0
     movable = tuple(unit.name for unit in file.workload.crossbar_units)
-    if Proxies in offered(file.oracle):
-        answer = ask(file.oracle, Proxies(units=movable), file.table.seed)
+    if Proxies in questions_of(file.oracle):
+        answer = consult(file.oracle, Proxies(units=movable), file.table.seed)
         proxies, proxies_s = answer.values, answer.oracle_s
     first = next(iter(rows.values()))
     table = AccuracyTable(

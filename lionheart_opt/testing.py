@@ -25,19 +25,15 @@ import numpy as np
 import pytest
 
 from lionheart_opt import plugins
+from lionheart_opt.accuracy import Accuracy, Fidelity, consult
+from lionheart_opt.cost import CostModel
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Knowledge, Question, ask
+from lionheart_opt.evaluation import Evaluation, oracle_seconds
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.protocols import (
-    Accuracy,
-    CostModel,
-    Evaluation,
-    Fidelity,
-    Strategy,
-    oracle_seconds,
-)
+from lionheart_opt.questions import Answer, Question
 from lionheart_opt.space import Space, every_mapping, random_mapping
+from lionheart_opt.strategy import Strategy
 from lionheart_opt.synthetic import convolutional_workload, synthetic_problem, tabulated
 from lionheart_opt.system import System
 
@@ -69,7 +65,7 @@ def tiny_problem(
     return replace(
         problem,
         oracle=tabulated(problem),
-        knowledge=lambda question: ask(problem.oracle, question, problem.seed),
+        knowledge=lambda question: consult(problem.oracle, question, problem.seed),
     )
 
 
@@ -105,10 +101,10 @@ def drive(
     """
     known = {evaluation.candidate.digest: evaluation for evaluation in record}
     paid: list[Evaluation] = []
-    asked: dict[str, Knowledge] = {}
+    asked: dict[str, Answer] = {}
     repeats = 0
 
-    def answer(question: Question) -> Knowledge:
+    def answer(question: Question) -> Answer:
         return asked.setdefault(question.digest, problem.ask(question))
 
     rng = np.random.default_rng(seed)

@@ -11,10 +11,10 @@ import numpy as np
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search, Strategy
 from lionheart_opt.strategies.knapsack import THRESHOLDS
 from lionheart_opt.strategies.parts.nested import nested
 from lionheart_opt.strategies.parts.pricing import cost_objectives
+from lionheart_opt.strategy import Proposals, Strategy
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class EachThreshold:
                 f"each_threshold: thresholds: got {list(self.thresholds)}; must be in (0, 1]"
             )
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """The strategy's batches for each threshold, whose generators do not depend on each other."""
         inner: Strategy = plugins.build(
             "strategies", self.strategy, self.arguments, "each_threshold: strategy"

@@ -9,9 +9,9 @@ import numpy as np
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
 from lionheart_opt.space import every_mapping, size
 from lionheart_opt.strategies.parts.sensitivity import trained
+from lionheart_opt.strategy import Proposals
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Exhaustive:
     training: Training | None = None
     most: int = 1 << 14
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """One batch; `rng` is not used.
 
         Raises:

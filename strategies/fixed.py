@@ -10,7 +10,7 @@ import numpy as np
 from lionheart_opt.errors import unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
+from lionheart_opt.strategy import Proposals
 
 
 def _first_last_digital(problem: Problem) -> Mapping:
@@ -65,6 +65,6 @@ class Fixed:
     def __post_init__(self) -> None:
         check_name(self.mapping)
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The one candidate, trained from the floating-point network; `rng` is not used."""
         yield [problem.pretrained(named(problem, self.mapping))]

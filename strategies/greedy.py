@@ -11,7 +11,6 @@ import numpy as np
 from lionheart_opt.errors import unknown
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
 from lionheart_opt.space import by_macs_descending
 from lionheart_opt.strategies.parts.pricing import (
     acceptable,
@@ -20,6 +19,7 @@ from lionheart_opt.strategies.parts.pricing import (
     price,
 )
 from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategy import Proposals
 
 Order = Literal["macs", "sensitivity", "saving_per_sensitivity"]
 Start = Literal["all-digital", "all-analog"]
@@ -55,7 +55,7 @@ class Greedy:
         if self.start not in get_args(Start):
             raise unknown("start", self.start, get_args(Start), "greedy")
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
         if self.order == "macs":
             units = [unit.name for unit in by_macs_descending(problem.workload, problem.units)]
@@ -70,7 +70,7 @@ class Greedy:
         else:
             yield from self._backward(problem, units)
 
-    def _forward(self, problem: Problem, units: Sequence[str]) -> Search:
+    def _forward(self, problem: Problem, units: Sequence[str]) -> Proposals:
         kept = problem.pretrained(problem.all_digital)
         for unit in units:
             here = price(problem, kept.mapping)
@@ -84,7 +84,7 @@ class Greedy:
                     kept = trial
                     break
 
-    def _backward(self, problem: Problem, units: Sequence[str]) -> Search:
+    def _backward(self, problem: Problem, units: Sequence[str]) -> Proposals:
         trial = problem.pretrained(problem.all_analog)
         for unit in reversed(units):
             [result] = yield [trial]

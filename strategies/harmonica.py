@@ -8,9 +8,9 @@ import numpy as np
 
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
 from lionheart_opt.strategies.parts.pricing import cheapest_digital
 from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategy import Proposals
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Harmonica:
     retrain: bool = True
     profile: Training = "none"
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used.
 
         Ends when the limits hold; where the drop is an objective, when everything is digital.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lionheart_opt.errors import unknown
-from lionheart_opt.knowledge import Proxies
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
+from lionheart_opt.questions import Proxies
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.parts.pricing import acceptable
+from lionheart_opt.strategy import Proposals
 
 #: What differences of standardised features may be by rounding.
 ROUNDING = 1e-9
@@ -38,7 +38,7 @@ class Hilal:
 
     reject: bool = False
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """One candidate for each robust unit; `rng` is not used."""
         kept = problem.pretrained(problem.all_digital)
         for unit in robust_units(problem):

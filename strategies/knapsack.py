@@ -10,12 +10,12 @@ import numpy as np
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
 from lionheart_opt.strategies.parts.loss_model import LossModel
 from lionheart_opt.strategies.parts.pricing import broken, cost_objectives, value
 from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategy import Proposals
 
 #: LionHeart's thresholds (section IV-B4).
 THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
@@ -61,7 +61,7 @@ class Knapsack:
         if not 0 < self.min_gain < 1:
             raise InputError(f"knapsack: min_gain: got {self.min_gain}; must be in (0, 1)")
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
         measured = yield from profile(problem, self.profile)
         programme = IntegerProgramme(Additive.of(problem))
@@ -80,7 +80,7 @@ class Knapsack:
         model: LossModel,
         quantity: int,
         max_drop: float,
-    ) -> Search:
+    ) -> Proposals:
         """Propose and learn until the programme has nothing cheaper for this threshold."""
         name = cost_objectives(problem)[quantity]
         unfit: list[Mapping] = []  # cheap enough only in the programme's approximation of the cost

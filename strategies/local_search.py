@@ -10,10 +10,10 @@ import numpy as np
 
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.pricing import acceptable, price
 from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategy import Proposals
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class LocalSearch:
 
     profile: Training = "none"
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
         measured = yield from profile(problem, self.profile)
         costs = Additive.of(problem)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lionheart_opt.problem import Problem, by_macs_descending
-from lionheart_opt.protocols import Search
 from lionheart_opt.strategies.parts.pricing import acceptable, other_targets
+from lionheart_opt.strategy import Proposals
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class MacGreedy:
     less). As long as a cost limit is broken, a step that breaks it less is kept.
     """
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """One candidate at a time; `rng` is not used."""
         kept = problem.pretrained(problem.all_digital)
         for unit in by_macs_descending(problem.workload, problem.units):

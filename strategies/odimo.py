@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import LearnedShares
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
+from lionheart_opt.questions import LearnedShares
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.pricing import price
+from lionheart_opt.strategy import Proposals
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Odimo:
                 f"odimo: strengths: got {list(self.strengths)}; must be one or more, none below 0"
             )
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """One question and one candidate for each strength, the smallest first; `rng` is not used."""
         if not analog_moves(problem):
             return

@@ -8,8 +8,8 @@ import numpy as np
 
 from lionheart_opt.mapping import Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
 from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategy import Proposals
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,6 @@ class OneAtATime:
 
     training: Training = "none"
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:  # noqa: ARG002
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """One batch with a candidate for each (unit, analog target); `rng` is not used."""
         yield from profile(problem, self.training)

@@ -10,14 +10,15 @@ import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.protocols import Evaluation, Search, Strategy
 from lionheart_opt.space import every_mapping, size
 from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.parts.nested import Nested, nested
 from lionheart_opt.strategies.parts.pricing import cost_objectives, value
 from lionheart_opt.strategies.parts.sensitivity import observed_loss, trained
+from lionheart_opt.strategy import Proposals, Strategy
 
 #: Mappings that are proposed in a row differ in their last units only, which makes them cheaper to
 #: measure together; which of them come first is drawn.
@@ -66,7 +67,7 @@ class OneShot:
         if self.arguments and self.strategy is None:
             raise InputError("one_shot: arguments: given without a strategy")
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """One-shot candidates in batches as they are proposed; then one at a time."""
         probes = yield from self._probe(problem, rng)
         front = _front(problem, [one for one in probes if _is_shared(problem, one.candidate)])

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation, Search
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategies.fixed import check_name, named
 from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategy import Proposals
 
 if TYPE_CHECKING:
     import optuna
@@ -71,7 +72,7 @@ class Optuna:
                 raise InputError(f"optuna: {name}: got {getattr(self, name)}; must be at least 1")
         self._build(0)
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """The profile in one batch if there is one, then candidates from pretrained, `batch` at a time.
 
         Raises:

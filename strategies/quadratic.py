@@ -9,13 +9,13 @@ import numpy as np
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
 from lionheart_opt.space import size
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.annealing import anneal
 from lionheart_opt.strategies.parts.loss_model import LossModel
 from lionheart_opt.strategies.parts.pricing import broken, cost_objectives, value
 from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategy import Proposals
 
 #: Spaces up to this size are enumerated.
 EXHAUSTIVE = 2**16
@@ -55,7 +55,7 @@ class Quadratic:
         if not 0 <= self.min_gain < 1:
             raise InputError(f"quadratic: min_gain: got {self.min_gain}; must be in [0, 1)")
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """The profile in one batch, then one candidate at a time."""
         measured = yield from profile(problem, self.profile)
         model = LossModel(problem, measured, interactions=True)

@@ -8,9 +8,9 @@ import numpy as np
 
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategies.parts.sensitivity import trained
+from lionheart_opt.strategy import Proposals
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Random:
 
     training: Training | None = None
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """One candidate at a time, each trained from the floating-point network."""
         seen: set[Mapping] = set()
         while len(seen) < size(problem):

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from torch import nn
 
+from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.digest import digest
-from lionheart_opt.knowledge import Knowledge, Proxies
-from lionheart_opt.protocols import Accuracy
+from lionheart_opt.questions import Answer, Proxies
 
 
 def deep() -> nn.Module:
@@ -65,7 +65,7 @@ class Counting:
             "right": {u: float(k) for k, u in enumerate(question.units)},
             "flat": dict.fromkeys(question.units, 1.0),
         }
-        return Knowledge(values=values, oracle_s=3.0)
+        return Answer(values=values, oracle_s=3.0)
 
 
 class StopsAtTwo(Counting):

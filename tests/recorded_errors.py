@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from lionheart_opt.validation import Case
+from lionheart_opt.published import Case
 
 FOLDER = Path(__file__).parent / "golden"
 MARGIN_PERCENT = 0.01

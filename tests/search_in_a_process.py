@@ -4,7 +4,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
-from lionheart_opt.protocols import AccuracyOracle
+from lionheart_opt.accuracy import AccuracyOracle
 from lionheart_opt.record import Record
 from lionheart_opt.storage import open_storage
 from lionheart_opt.strategies.mac_greedy import MacGreedy

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.parts.alpine_parameters import Calibration
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.validation.alpine_networks import lstm, perceptron
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
-from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Cost, LayerCost
 from lionheart_opt.space import Space, random_mapping
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import Link, System

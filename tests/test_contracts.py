@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from lionheart_opt import plugins
+from lionheart_opt.accuracy import Fidelity
+from lionheart_opt.cost import CostModel
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable, TableOracle
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import CostModel, Fidelity
 from lionheart_opt.synthetic import SyntheticCosts, synthetic_problem, synthetic_system
 from lionheart_opt.system import System
 from lionheart_opt.testing import CostModelContract, OracleContract, tiny_problem

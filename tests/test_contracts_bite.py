@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from lionheart_opt.accuracy import Accuracy, Fidelity
+from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, Cost, Fidelity, LayerCost, Search
 from lionheart_opt.space import random_mapping
+from lionheart_opt.strategy import Proposals
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System, Target
 from lionheart_opt.testing import CostModelContract, OracleContract, StrategyContract, tiny_problem
@@ -20,7 +22,7 @@ from lionheart_opt.workload import Workload
 
 @dataclass(frozen=True)
 class GlobalGenerator:
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         for _ in range(10):
             own = np.random.default_rng(np.random.randint(2**31))  # noqa: NPY002
             yield [problem.pretrained(random_mapping(problem, own))]
@@ -28,20 +30,20 @@ class GlobalGenerator:
 
 @dataclass(frozen=True)
 class Incomplete:
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         yield [Candidate(Mapping.of({"fc0": "tile"}))]
 
 
 @dataclass(frozen=True)
 class OddParent:
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         parent = Candidate(Mapping.of({"fc0": "nowhere"}))
         yield [Candidate(problem.all_digital, parent=parent)]
 
 
 @dataclass(frozen=True)
 class Endless:
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         while True:
             yield [problem.pretrained(problem.all_digital)]
 
@@ -50,7 +52,7 @@ class Endless:
 class Deaf:
     """Cannot be stopped."""
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         for mapping in (problem.all_digital, problem.all_analog):
             try:
                 yield [problem.pretrained(mapping)]
@@ -62,7 +64,7 @@ class Deaf:
 class Identity:
     """Goes by which object it gets, which a record does not give back."""
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         asked = problem.pretrained(problem.all_digital)
         [result] = yield [asked]
         yield [problem.pretrained(problem.all_analog)]

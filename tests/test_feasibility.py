@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError
-from lionheart_opt.feasibility import AccuracyLimit, paired
-from lionheart_opt.protocols import Accuracy, Fidelity
+from lionheart_opt.limits import AccuracyLimit, paired
 from lionheart_opt.studyfile import OracleContext, StudyFile
 from lionheart_opt.synthetic import synthetic_problem
 

@@ -10,13 +10,14 @@ from counting_oracle import asked
 from test_profile import COUNTED, counted, measure
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Knowledge, LearnedShares, Proxies
+from lionheart_opt.evaluation import oracle_seconds
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable, TableOracle
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search, oracle_seconds
+from lionheart_opt.questions import Answer, LearnedShares, Proxies
 from lionheart_opt.record import Record
 from lionheart_opt.strategies.odimo import Odimo
+from lionheart_opt.strategy import Proposals
 from lionheart_opt.study import Budget, Study
 from lionheart_opt.testing import tiny_problem
 
@@ -33,7 +34,7 @@ strategy = "test_knowledge:Asks"
 class Asks:
     """Asks for proxies, then tries the unit with the largest `right` and all units."""
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         units = tuple(unit.name for unit in problem.units)
         right = problem.ask(Proxies(units=units)).values["right"]
         best = max(right, key=right.__getitem__)
@@ -92,9 +93,9 @@ def test_a_check_finds_what_the_oracle_lacks(tmp_path):
 def shares(problem: Problem, count: list[LearnedShares], oracle_s: float) -> Problem:
     """A problem whose units are all analog, whatever the strength."""
 
-    def answer(question: LearnedShares) -> Knowledge:
+    def answer(question: LearnedShares) -> Answer:
         count.append(question)
-        return Knowledge(values={"share": dict.fromkeys(question.prices, 1.0)}, oracle_s=oracle_s)
+        return Answer(values={"share": dict.fromkeys(question.prices, 1.0)}, oracle_s=oracle_s)
 
     return replace(problem, knowledge=answer)
 

@@ -11,7 +11,7 @@ import torch
 from oracle_setup import NAMES, small_oracle
 from torch import nn
 
-from lionheart_opt.knowledge import Knowledge, LearnedShares, ask
+from lionheart_opt.accuracy import consult
 from lionheart_opt.oracle import choice
 from lionheart_opt.oracle.choice import expected_cost, learn_shares
 from lionheart_opt.oracle.engine import engine
@@ -20,6 +20,7 @@ from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.splits import Examples
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.oracle.training import Job, Progress
+from lionheart_opt.questions import Answer, LearnedShares
 
 UNITS = {"harmful": ("harmful",), "harmless": ("harmless",)}
 
@@ -64,7 +65,7 @@ def learned(
     analog: float = 0.2,
     name: str = "fast",
     progress=lambda now: None,
-) -> Knowledge:
+) -> Answer:
     prices = dict.fromkeys(UNITS, (0.5, analog))
     question = LearnedShares(prices=prices, strength=strength)
     store = WeightStore.folder(folder)
@@ -148,12 +149,12 @@ def test_the_oracle_learns_shares_of_units(tmp_path: Path) -> None:
     lines: list[str] = []
     oracle.watch(lines.append)
     cheap = LearnedShares(prices=dict.fromkeys(NAMES, (1.0, 0.0)), strength=100.0)
-    answer = ask(oracle, cheap, seed=0)
+    answer = consult(oracle, cheap, seed=0)
     assert list(answer.values["share"]) == list(NAMES)
     assert all(share > 0.5 for share in answer.values["share"].values())
     assert answer.oracle_s > 0
     assert sum(line.startswith("learning shares: epoch") for line in lines) == 3
-    assert ask(oracle, cheap, seed=0) == answer
-    assert ask(oracle, cheap, seed=1).values != answer.values
+    assert consult(oracle, cheap, seed=0) == answer
+    assert consult(oracle, cheap, seed=1).values != answer.values
     dear = replace(cheap, prices=dict.fromkeys(NAMES, (0.0, 1.0)))
-    assert all(share < 0.5 for share in ask(oracle, dear, seed=0).values["share"].values())
+    assert all(share < 0.5 for share in consult(oracle, dear, seed=0).values["share"].values())

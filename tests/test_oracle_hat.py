@@ -20,8 +20,9 @@ from oracle_setup import (
     small_workload,
 )
 
+from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
-from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Training
 from lionheart_opt.oracle import candidates, measurement, training
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
@@ -30,7 +31,6 @@ from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import weights_digest
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Fidelity
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.system import System
 from lionheart_opt.testing import OracleContract

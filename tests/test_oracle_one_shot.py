@@ -8,11 +8,11 @@ import pytest
 import torch
 from oracle_setup import NAMES, SETTINGS, candidate, small_oracle
 
+from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.store import weights_digest
-from lionheart_opt.protocols import Fidelity
 
 ALL = candidate(*NAMES)
 

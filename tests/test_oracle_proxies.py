@@ -7,7 +7,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from lionheart_opt.knowledge import Proxies, ask
+from lionheart_opt.accuracy import consult
 from lionheart_opt.oracle.proxies import (
     hessian_product,
     max_activations,
@@ -17,6 +17,7 @@ from lionheart_opt.oracle.proxies import (
     trace,
 )
 from lionheart_opt.oracle.splits import Examples
+from lionheart_opt.questions import Proxies
 
 
 def generator() -> torch.Generator:
@@ -160,7 +161,7 @@ def test_the_oracle_gives_every_proxy_of_every_unit(tmp_path):
     oracle = small_oracle(tmp_path)
     lines: list[str] = []
     oracle.watch(lines.append)
-    answer = ask(oracle, Proxies(units=NAMES), seed=0)
+    answer = consult(oracle, Proxies(units=NAMES), seed=0)
     found = answer.values
     assert answer.oracle_s > 0
     assert all(list(values) == list(NAMES) for values in found.values())

@@ -12,12 +12,12 @@ from oracle_setup import small_oracle
 from pydantic import ValidationError
 from torch import nn
 
+from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.rpu import lionheart, rpu_config, rpu_digest
 from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
 from lionheart_opt.oracle.store import weights_digest
-from lionheart_opt.protocols import Fidelity
 from lionheart_opt.studyfile import StudyFile
 
 

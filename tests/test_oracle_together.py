@@ -11,9 +11,9 @@ from oracle_setup import NAMES, mapping, small_oracle
 
 import lionheart_opt.oracle.hat as hat
 import lionheart_opt.oracle.together as together
+from lionheart_opt.accuracy import Anticipates, Fidelity
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.oracle.hat import HatOracle
-from lionheart_opt.protocols import Anticipates, Fidelity
 
 SUBSETS = [("conv1",), ("conv2",), ("conv1", "conv2"), ("linear",), NAMES]
 DRAWS = (0, 2)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
 from lionheart_opt.errors import InputError
-from lionheart_opt.feasibility import AccuracyLimit
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Accuracy, AccuracyOracle, Fidelity
 from lionheart_opt.space import every_mapping, size
 from lionheart_opt.synthetic import SyntheticCosts, synthetic_problem
 from lionheart_opt.system import System

@@ -10,7 +10,9 @@ import pytest
 from cli_setup import STUDY, call, make_study
 from counting_oracle import BASELINE, asked
 
+from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.profile import (
     Probing,
@@ -20,7 +22,6 @@ from lionheart_opt.profile import (
     read_profile,
 )
 from lionheart_opt.profile_plot import profile_figure
-from lionheart_opt.protocols import Evaluation, Fidelity
 from lionheart_opt.record import Record
 from lionheart_opt.space import Space, analog_moves
 from lionheart_opt.study import Budget, Study

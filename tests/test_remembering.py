@@ -7,8 +7,8 @@ import pytest
 from counting_oracle import asked
 from test_profile import COUNTED, counted, searched
 
+from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.protocols import Fidelity
 from lionheart_opt.studyfile import StudyFile
 
 HEAD = COUNTED.split("[[run]]")[0].replace("[2, 4]", "[4]")

@@ -9,11 +9,11 @@ import pytest
 from made_up_runs import answer, made_up_problem, search
 
 from lionheart_opt import cost_plot, drift_plot, plots, report
+from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.merit import Run
 from lionheart_opt.pareto_plot import pareto_figure, pareto_info
 from lionheart_opt.progress_plot import hypervolume_figure, progress_info
-from lionheart_opt.protocols import Accuracy
 from lionheart_opt.record import Record
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.mac_greedy import MacGreedy

@@ -9,11 +9,11 @@ import pytest
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
-from lionheart_opt.protocols import Strategy
 from lionheart_opt.space import by_macs_descending, every_mapping
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.strategy import Strategy
 from lionheart_opt.testing import StrategyContract, brute_force, digests, drive, tiny_problem
 
 REGISTERED = {

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation
 from lionheart_opt.space import by_macs_descending, every_mapping
 from lionheart_opt.strategies.greedy import Greedy
 from lionheart_opt.strategies.harmonica import Harmonica

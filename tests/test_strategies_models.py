@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from lionheart_opt import plugins
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cost import Cost
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.protocols import Accuracy, Cost
 from lionheart_opt.space import every_mapping, random_mapping
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.annealing import anneal

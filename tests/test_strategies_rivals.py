@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Knowledge, LearnedShares, Proxies, Question
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Search
+from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 from lionheart_opt.space import every_mapping, random_mapping
 from lionheart_opt.strategies.each_threshold import EachThreshold
 from lionheart_opt.strategies.hilal import Hilal, features, robust_units, two_means
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.odimo import Odimo, question
+from lionheart_opt.strategy import Proposals
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import digests, drive, tiny_problem
 
@@ -62,7 +62,7 @@ class Draws:
 
     before: int = 0
 
-    def search(self, problem: Problem, rng: np.random.Generator) -> Search:
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         if problem.accuracy_limit.max_drop == 0.3:
             rng.random(self.before)
         yield [problem.pretrained(random_mapping(problem, rng))]
@@ -97,10 +97,10 @@ UNITS = ("fc0", "fc1", "fc2", "fc3", "fc4")
 def told(problem: Problem, **proxies: list[float]) -> Problem:
     """The problem with these proxies of its five units."""
 
-    def answer(asked: Question) -> Knowledge:
+    def answer(asked: Question) -> Answer:
         assert asked == Proxies(units=UNITS)
         values = {name: dict(zip(UNITS, of, strict=True)) for name, of in proxies.items()}
-        return Knowledge(values=values, oracle_s=1.0)
+        return Answer(values=values, oracle_s=1.0)
 
     return replace(problem, knowledge=answer)
 
@@ -200,11 +200,11 @@ def test_odimo_evaluates_the_larger_shares_of_every_strength() -> None:
     shares = {0.1: [0.9, 0.2, 0.3, 0.4, 0.49], 1.0: [0.9, 0.8, 0.3, 0.51, 0.1], 2.0: [0.6] * 5}
     asked: list[float] = []
 
-    def answer(of: Question) -> Knowledge:
+    def answer(of: Question) -> Answer:
         assert isinstance(of, LearnedShares)
         asked.append(of.strength)
         values = {"share": dict(zip(UNITS, shares[of.strength], strict=True))}
-        return Knowledge(values=values, oracle_s=1.0)
+        return Answer(values=values, oracle_s=1.0)
 
     problem = replace(fronted(), knowledge=answer)
     found = [one.candidate for one in drive(Odimo([2.0, 0.1, 1.0]), problem)]

@@ -7,9 +7,9 @@ import pytest
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation
 from lionheart_opt.strategies import quadratic
 from lionheart_opt.strategies.knapsack import THRESHOLDS, Knapsack
 from lionheart_opt.strategies.one_shot import OneShot, Start

@@ -16,11 +16,12 @@ import pytest
 from search_in_a_process import STRATEGIES, Slow, study
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import front, incumbent
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.record import Record
 from lionheart_opt.storage import open_storage
 from lionheart_opt.strategies.random import Random
-from lionheart_opt.study import Budget, ReplayDiverged, Study, front, incumbent
+from lionheart_opt.study import Budget, ReplayDiverged, Study
 from lionheart_opt.testing import tiny_problem
 
 SCRIPT = Path(__file__).with_name("search_in_a_process.py")

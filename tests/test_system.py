@@ -36,7 +36,7 @@ from dataclasses import dataclass
 
 from cost_models.additive import layer_costs
 from cost_models.operations import operations
-from lionheart_opt.protocols import Cost
+from lionheart_opt.strategy import Cost
 from lionheart_opt.system import System
 
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lionheart_opt import tables as module
+from lionheart_opt import cost_tables as module
+from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.tables import CostTables
 
 
 def random_tables(n_units: int, n_targets: int, n_pairs: int, seed: int) -> CostTables:

@@ -10,10 +10,10 @@ import pytest
 from cli_setup import call, make_study
 from test_profile import COUNTED, counted, searched
 
+from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
-from lionheart_opt.protocols import Fidelity
 from lionheart_opt.space import every_mapping
 from lionheart_opt.strategies.exhaustive import Exhaustive
 from lionheart_opt.studyfile import StudyFile

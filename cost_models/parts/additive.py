@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lionheart_opt.cost import LayerCost
+from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.protocols import LayerCost
 from lionheart_opt.system import System, Target
-from lionheart_opt.tables import CostTables
 from lionheart_opt.workload import Layer, Unit, Workload
 
 #: Component -> (latency in s, energy in J).

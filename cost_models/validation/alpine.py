@@ -30,6 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.parts.alpine_parameters import MachineParameters
 from lionheart_opt.cost_models.validation.alpine_networks import (
@@ -42,10 +43,9 @@ from lionheart_opt.cost_models.validation.alpine_networks import (
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.problem import by_macs_descending
-from lionheart_opt.protocols import Cost
+from lionheart_opt.published import Case
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
-from lionheart_opt.validation import Case
 from lionheart_opt.workload import Workload
 
 #: Case -> published speed-up and energy gain on the high-power system (section 6 of the results).

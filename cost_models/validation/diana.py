@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from lionheart_opt.cost_models.diana import Diana
 from lionheart_opt.plugins import load_system
+from lionheart_opt.published import Case
 from lionheart_opt.space import Space
-from lionheart_opt.validation import Case
 
 SYSTEM = "diana"
 _PEAK = "Ueyoshi et al. 2022 (ISSCC 15.6), abstract"

@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from math import fsum
 
+from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.cost_models.imc_cluster import ImcCluster
 from lionheart_opt.cost_models.parts.packing import crossbars, cut, pack
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
-from lionheart_opt.protocols import Cost, LayerCost
+from lionheart_opt.published import Case
 from lionheart_opt.system import System
-from lionheart_opt.validation import Case
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 
 SYSTEM = "imc-cluster"

@@ -26,14 +26,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.manycore import Manycore, Plan
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
-from lionheart_opt.protocols import Cost
+from lionheart_opt.published import Case
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
-from lionheart_opt.validation import Case
 from lionheart_opt.workload import INPUT, Layer, Workload
 
 SYSTEM = "manycore"

@@ -14,7 +14,6 @@ from torch import nn
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Knowledge, LearnedShares
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.oracle.choice import learn_shares
 from lionheart_opt.oracle.engine import Engine, engine
@@ -24,6 +23,7 @@ from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.splits import Splits
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore, weights_digest
 from lionheart_opt.oracle.training import Job, Progress, reestimate_batch_norm, train
+from lionheart_opt.questions import Answer, LearnedShares
 from lionheart_opt.workload import Workload
 
 #: Part of every digest of trained weights; raised when training comes to mean something else.
@@ -179,7 +179,7 @@ class TrainsCandidates:
     def _train(self, job: Job, key: str) -> Trained:
         return train(job, self._engine, self.store, key, self._progress)
 
-    def learned_shares(self, question: LearnedShares, seed: int) -> Knowledge:
+    def learned_shares(self, question: LearnedShares, seed: int) -> Answer:
         """Shares of units on analog tiles, trained with the weights: see `learn_shares`.
 
         Args:

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lionheart_opt.knowledge import Knowledge, LearnedShares
 from lionheart_opt.oracle.engine import AnalogNetwork, Engine
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.oracle.training import Job, Progress, batches, with_weights
+from lionheart_opt.questions import Answer, LearnedShares
 
 #: Of the shares' logits, by Adam (ODiMO's code has the same); weights are trained as the recipe says.
 LEARNING_RATE = 0.01
@@ -29,7 +29,7 @@ def learn_shares(
     units: dict[str, tuple[str, ...]],
     question: LearnedShares,
     progress: Callable[[Progress], None],
-) -> Knowledge:
+) -> Answer:
     """Train weights and shares together for all epochs of the job, once for each key.
 
     A module's result is `share` times that of its analog forward pass plus `1 - share` times that of
@@ -71,7 +71,7 @@ def learn_shares(
         store.write(name, state)
     shares = torch.sigmoid(state["logits"].double()).tolist()
     values = {"share": dict(zip(units, shares, strict=True))}
-    return Knowledge(values=values, oracle_s=state["training_s"])
+    return Answer(values=values, oracle_s=state["training_s"])
 
 
 def _epoch(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
 from lionheart_opt.errors import InputError
-from lionheart_opt.knowledge import Knowledge, LearnedShares, Proxies, Question, not_offered
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.oracle.candidates import TrainsCandidates
 from lionheart_opt.oracle.engine import engine
@@ -25,7 +25,7 @@ from lionheart_opt.oracle.splits import Examples
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.oracle.together import Together
 from lionheart_opt.oracle.training import with_weights
-from lionheart_opt.protocols import Accuracy, Fidelity
+from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 
 if TYPE_CHECKING:
     from lionheart_opt.studyfile import OracleContext
@@ -124,16 +124,16 @@ class HatOracle(TrainsCandidates):
         """What `consult` answers."""
         return (Proxies, LearnedShares)
 
-    def consult(self, question: Question, seed: int) -> Knowledge:
+    def consult(self, question: Question, seed: int) -> Answer:
         """See `Consultable.consult`; the floating-point network is trained before the clock starts."""
         if isinstance(question, LearnedShares):
             return self.learned_shares(question, seed)
         if not isinstance(question, Proxies):
-            raise not_offered(question)
+            raise cannot_answer(question)
         _ = self.pretrained
         started = perf_counter()
         values = self.proxies(question.units, seed)
-        return Knowledge(values=values, oracle_s=perf_counter() - started)
+        return Answer(values=values, oracle_s=perf_counter() - started)
 
     def proxies(self, units: Sequence[str], seed: int) -> dict[str, dict[str, float]]:
         """Cheap predictors of each unit's sensitivity; see `sensitivity_proxies`.

@@ -15,7 +15,7 @@ from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.splits import Splits, split
 from lionheart_opt.oracle.store import load_weights
-from lionheart_opt.system import first_problem
+from lionheart_opt.toml_errors import first_problem
 
 if TYPE_CHECKING:
     from lionheart_opt.studyfile import OracleContext

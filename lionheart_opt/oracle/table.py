@@ -11,10 +11,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity, cannot_answer
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.knowledge import Knowledge, Proxies, Question, not_offered
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
-from lionheart_opt.protocols import Accuracy, AccuracyOracle, Fidelity
+from lionheart_opt.questions import Answer, Proxies, Question
 
 if TYPE_CHECKING:
     from lionheart_opt.studyfile import OracleContext
@@ -112,14 +112,14 @@ class AccuracyTable:
         """Proxies, if it has some."""
         return (Proxies,) if self.proxies else ()
 
-    def consult(self, question: Question, seed: int) -> Knowledge:  # noqa: ARG002
+    def consult(self, question: Question, seed: int) -> Answer:  # noqa: ARG002
         """The recorded proxies; see `Consultable`.
 
         Raises:
             InputError: it has none, or none of a unit.
         """
         if not isinstance(question, Proxies) or not self.proxies:
-            raise not_offered(question)
+            raise cannot_answer(question)
         for unit in question.units:
             if unit not in self.units:
                 raise unknown("unit", unit, self.units, "accuracy table")
@@ -128,7 +128,7 @@ class AccuracyTable:
             name: {unit: float(array[row]) for unit, row in rows.items()}
             for name, array in self.proxies.items()
         }
-        return Knowledge(values=values, oracle_s=self.proxies_s)
+        return Answer(values=values, oracle_s=self.proxies_s)
 
     def mappings(self, training: Training) -> list[Mapping]:
         """Every mapping that it has with that training."""
@@ -291,7 +291,7 @@ class TableOracle:
         """As `AccuracyTable.questions`."""
         return self.table.questions
 
-    def consult(self, question: Question, seed: int) -> Knowledge:
+    def consult(self, question: Question, seed: int) -> Answer:
         """As `AccuracyTable.consult`."""
         return self.table.consult(question, seed)
 

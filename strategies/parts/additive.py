@@ -9,11 +9,11 @@ from itertools import product
 
 import numpy as np
 
+from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.space import size
 from lionheart_opt.strategies.parts.pricing import cost_objectives, value
-from lionheart_opt.tables import CostTables
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

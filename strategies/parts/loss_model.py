@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation
 from lionheart_opt.strategies.parts.pricing import broken
 from lionheart_opt.strategies.parts.sensitivity import Move, Profile, log_loss
 

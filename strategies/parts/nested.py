@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation, Search
+from lionheart_opt.strategy import Proposals
 
 Nested = Generator[Sequence[Candidate], Sequence[Evaluation], list[Evaluation]]
 
 
 def nested(
     question: Problem,
-    search: Search,
+    search: Proposals,
     asked: Callable[[Candidate], Candidate] = lambda one: one,
     most: int | None = None,
 ) -> Nested:

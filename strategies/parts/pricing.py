@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from lionheart_opt.cost import Cost
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import OBJECTIVES, Objective, Problem
-from lionheart_opt.protocols import Cost, Evaluation
 
 
 def cost_objectives(problem: Problem) -> tuple[Objective, ...]:

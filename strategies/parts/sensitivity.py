@@ -8,9 +8,9 @@ from math import log
 
 import numpy as np
 
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.protocols import Evaluation
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.parts.pricing import price
 

@@ -1,16 +1,15 @@
-"""What an oracle knows beside accuracies: what is asked, what is answered, and what that took.
+"""Questions that a strategy may put to an oracle beside accuracy, and their answers.
 
-A strategy asks with `Problem.ask`. The study keeps the answer in its record, so that a resumed search
-reads it there, and charges the seconds to the search.
+A strategy asks with `Problem.ask`. The search keeps the answer in its record, so that a resumed search
+reads it there, and charges the seconds to its budget.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 from lionheart_opt.digest import digest
-from lionheart_opt.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class LearnedShares(Question):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Knowledge:
+class Answer:
     """An answer.
 
     Args:
@@ -74,41 +73,3 @@ class Knowledge:
 
     values: dict[str, dict[str, float]]
     oracle_s: float
-
-
-@runtime_checkable
-class Consultable(Protocol):
-    """An oracle that knows more than accuracies."""
-
-    @property
-    def questions(self) -> tuple[type[Question], ...]:
-        """What it can be asked."""
-        ...
-
-    def consult(self, question: Question, seed: int) -> Knowledge:
-        """Answer one of `questions`; up to the seconds a pure function of the arguments."""
-        ...
-
-
-def offered(oracle: object) -> tuple[type[Question], ...]:
-    """What an oracle can be asked."""
-    return oracle.questions if isinstance(oracle, Consultable) else ()
-
-
-def ask(oracle: object, question: Question, seed: int) -> Knowledge:
-    """An oracle's answer.
-
-    Raises:
-        InputError: it cannot answer such questions.
-    """
-    if not isinstance(oracle, Consultable) or type(question) not in oracle.questions:
-        raise not_offered(question)
-    return oracle.consult(question, seed)
-
-
-def not_offered(question: Question) -> InputError:
-    """The error of a question that an oracle cannot answer."""
-    return InputError(
-        f"the study's oracle has no {question.what}, which the strategy needs; "
-        'one that has: [oracle] kind = "hat"'
-    )

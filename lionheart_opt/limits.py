@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import bdtrc, stdtrit
 
+from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
-from lionheart_opt.protocols import Accuracy
 
 #: Skewness of draws, of either sign, that the bounds of a mean allow for.
 SKEWNESS = 1.0

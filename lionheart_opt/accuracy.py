@@ -1,0 +1,245 @@
+"""Accuracy of a candidate, and the protocol of accuracy oracles: all that a writer of one must read.
+
+An oracle answers `AccuracyOracle.accuracy`. Everything else here is optional; the product uses it
+where an oracle has it:
+
+- `BuiltFromStudy`: a study file can name the oracle (`[oracle] kind = ...`).
+- `Anticipates`: it answers faster if it knows what will be asked next.
+- `Consultable`: it answers questions beside accuracy (`lionheart_opt.questions`).
+- `ChecksFinally`: it can measure a chosen mapping on other data and draws than it was chosen by.
+- `Enumerates`: it can list the mappings that it answers for free.
+- `KeepsWeights`: it hands out trained weights.
+- `ReportsTraining`: it says how far a training is.
+- `SaysProvenance`: it says where its data come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.questions import Answer, Question
+
+if TYPE_CHECKING:
+    from lionheart_opt.oracle_context import OracleContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """How well an accuracy is to be known.
+
+    Args:
+        training: how the weights are obtained before they are programmed.
+        draws: half-open range of numbers of programming draws. Draw k of a unit is the same in every
+            mapping (common random numbers), so ranges can be asked for one after the other.
+    """
+
+    training: Training
+    draws: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Accuracy:
+    """Samples of validation accuracy, never a bare number.
+
+    Args:
+        samples: shape (n_draws, n_times), in [0, 1]: one row for each independent programming of the
+            hardware, one column for each time since programming.
+        times_s: shape (n_times,).
+        baseline: accuracy of the floating-point network on the same examples.
+        training_s: seconds that training the weights took, even if they came from the artifact store
+            this time (budgets must not depend on what another strategy happened to train).
+        evaluation_s: seconds that programming and inference took.
+        shared_s: seconds of a training that serves all mappings (`one_shot`); a search is charged
+            with it once, however many of its candidates use it.
+        note: what the user must know about these samples (training diverged, ...).
+        n_examples: classified for each sample, which is a multiple of 1 / n_examples; None where
+            samples are exact (all-digital, made up).
+    """
+
+    samples: np.ndarray
+    times_s: tuple[float, ...]
+    baseline: float
+    training_s: float = 0.0
+    evaluation_s: float = 0.0
+    shared_s: float = 0.0
+    note: str = ""
+    n_examples: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 2 or self.samples.shape[1] != len(self.times_s):
+            raise ValueError(
+                f"samples must have shape (n_draws, {len(self.times_s)}), got {self.samples.shape}"
+            )
+        if not np.all(np.isfinite(self.samples)):
+            raise ValueError("samples must be finite")
+
+    @property
+    def rounding(self) -> float:
+        """Standard deviation of what rounding to a share of the examples does to a sample."""
+        return 0.0 if self.n_examples is None else 1.0 / (sqrt(12.0) * self.n_examples)
+
+    def drops_at(self, time_s: float) -> np.ndarray:
+        """Drop against the baseline for each draw at that time, shape (n_draws,)."""
+        return self.baseline - self.samples[:, self.times_s.index(time_s)]
+
+    def extend(self, more: Accuracy) -> Accuracy:
+        """With the draws of `more` appended; training is counted once."""
+        if (more.times_s, more.baseline) != (self.times_s, self.baseline):
+            raise ValueError("accuracies of different times or baselines cannot be joined")
+        return replace(
+            self,
+            samples=np.concatenate([self.samples, more.samples]),
+            evaluation_s=self.evaluation_s + more.evaluation_s,
+            note=self.note or more.note,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` gives equal samples back."""
+        return {**vars(self), "samples": self.samples.tolist(), "times_s": list(self.times_s)}
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Accuracy:
+        """The accuracy of `to_json`'s data."""
+        times_s = tuple(data["times_s"])
+        samples = np.array(data["samples"], dtype=float).reshape(-1, len(times_s))
+        return Accuracy(**{**data, "samples": samples, "times_s": times_s})
+
+
+class AccuracyOracle(Protocol):
+    """Accuracy of a candidate after training, programming and drift.
+
+    A pure function of its arguments: asked twice, it answers the same (up to the seconds).
+    """
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly."""
+        ...
+
+
+@runtime_checkable
+class BuiltFromStudy(Protocol):
+    """An oracle that a study can name: `[oracle] kind`, or `oracle={"kind": ...}` in Python."""
+
+    @classmethod
+    def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> Self:
+        """The oracle of a study. It may load data, but trains nothing yet.
+
+        Args:
+            context: Network, data, workload, system and limits of the study.
+            settings: The other keys of `[oracle]`.
+
+        Raises:
+            InputError: A setting, the data or the network cannot be used.
+        """
+        ...
+
+
+@runtime_checkable
+class Anticipates(Protocol):
+    """An oracle that answers faster if it knows what will be asked next; its answers are the same."""
+
+    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+        """Announce the next candidates, in the order in which they will be asked for.
+
+        Args:
+            candidates: Resolved candidates. They replace what was expected before.
+            draws: Half-open range of draws that they will be asked for first.
+            seed: The seed that they will be asked with.
+        """
+        ...
+
+
+@runtime_checkable
+class Consultable(Protocol):
+    """An oracle that answers questions beside accuracy."""
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        """The kinds of questions that it answers."""
+        ...
+
+    def consult(self, question: Question, seed: int) -> Answer:
+        """Answer one of `questions`; up to the seconds a pure function of the arguments."""
+        ...
+
+
+@runtime_checkable
+class ChecksFinally(Protocol):
+    """An oracle that can measure a chosen mapping without the luck that it was chosen by."""
+
+    def final_checks(
+        self, candidate: Candidate, fidelity: Fidelity, seed: int
+    ) -> dict[str, Accuracy]:
+        """Name of the check (`test`: test data and fresh draws) -> its samples."""
+        ...
+
+
+@runtime_checkable
+class Enumerates(Protocol):
+    """An oracle that knows which mappings it can answer, all of them for free."""
+
+    def mappings(self, training: Training) -> list[Mapping]:
+        """Every mapping that it can answer with that training."""
+        ...
+
+
+@runtime_checkable
+class KeepsWeights(Protocol):
+    """An oracle that can hand out the weights that it trained."""
+
+    def export_weights(
+        self, candidate: Candidate, training: Training, seed: int, path: Path
+    ) -> None:
+        """Write the candidate's trained, undrifted weights as a state dict of the float network."""
+        ...
+
+
+@runtime_checkable
+class ReportsTraining(Protocol):
+    """An oracle that says how far a training is."""
+
+    def watch(self, report: Callable[[str], None]) -> None:
+        """Call `report` with one line now and then; it replaces an earlier one."""
+        ...
+
+
+@runtime_checkable
+class SaysProvenance(Protocol):
+    """An oracle that says where its data come from."""
+
+    @property
+    def provenance(self) -> str:
+        """Source and version of the data, in one line."""
+        ...
+
+
+def questions_of(oracle: object) -> tuple[type[Question], ...]:
+    """The kinds of questions that an oracle answers beside accuracy."""
+    return oracle.questions if isinstance(oracle, Consultable) else ()
+
+
+def consult(oracle: object, question: Question, seed: int) -> Answer:
+    """Put a question to an oracle.
+
+    Raises:
+        InputError: The oracle does not answer such questions.
+    """
+    if not isinstance(oracle, Consultable) or type(question) not in oracle.questions:
+        raise cannot_answer(question)
+    return oracle.consult(question, seed)
+
+
+def cannot_answer(question: Question) -> InputError:
+    """The error of a question that an oracle does not answer."""
+    return InputError(
+        f"the study's oracle has no {question.what}, which the strategy needs; "
+        'an oracle that has: [oracle] kind = "hat"'
+    )

@@ -1,0 +1,156 @@
+"""Cost of a mapping, and the protocol of cost models: all that a writer of one must read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from math import fsum
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
+
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.system import System
+from lionheart_opt.workload import Workload
+
+if TYPE_CHECKING:
+    import pandas
+
+    from lionheart_opt.cost_tables import CostTables
+
+#: What a cost model can be asked to minimise.
+CostObjective = Literal["latency_s", "energy_j", "interval_s"]
+COST_OBJECTIVES: tuple[CostObjective, ...] = get_args(CostObjective)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """What one layer costs on one target, split by component.
+
+    Args:
+        components: component (`compute`, `memory`, `queue`, `mvm`, `transfer`, ...) ->
+            (latency in s, energy in J); they add up to the layer's cost.
+    """
+
+    name: str
+    kind: str
+    target: str
+    macs: int
+    components: dict[str, tuple[float, float]]
+
+    @cached_property
+    def latency_s(self) -> float:
+        """Sum over the components."""
+        return fsum(latency for latency, _ in self.components.values())
+
+    @cached_property
+    def energy_j(self) -> float:
+        """Sum over the components."""
+        return fsum(energy for _, energy in self.components.values())
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Cost:
+    """What one inference costs: the sum of its layers.
+
+    Args:
+        layers: one entry for each layer of the workload, in execution order.
+        interval_s: time between two results in steady state where the system pipelines inferences;
+            None where the next inference starts when the last has ended.
+        tiles: target -> crossbars that the mapping occupies on it.
+    """
+
+    layers: tuple[LayerCost, ...]
+    interval_s: float | None = None
+    tiles: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def latency_s(self) -> float:
+        """Time of one inference from its input to its output."""
+        return fsum(layer.latency_s for layer in self.layers)
+
+    @cached_property
+    def energy_j(self) -> float:
+        """Energy of one inference."""
+        return fsum(layer.energy_j for layer in self.layers)
+
+    @property
+    def time_per_inference_s(self) -> float:
+        """The pipelining interval where there is one, otherwise the latency."""
+        return self.latency_s if self.interval_s is None else self.interval_s
+
+    def value(self, objective: CostObjective) -> float:
+        """The cost's value of an objective.
+
+        `interval_s` is the time per inference, which is the latency where nothing is pipelined.
+        """
+        values: dict[CostObjective, float] = {
+            "latency_s": self.latency_s,
+            "energy_j": self.energy_j,
+            "interval_s": self.time_per_inference_s,
+        }
+        return values[objective]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a layer: `name`, `kind`, `target`, `macs`, `latency_s`, `energy_j`."""
+        import pandas
+
+        columns = ["name", "kind", "target", "macs", "latency_s", "energy_j"]
+        rows = [[getattr(layer, column) for column in columns] for layer in self.layers]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def __repr__(self) -> str:
+        interval = "" if self.interval_s is None else f", interval_s={self.interval_s:.4g}"
+        return (
+            f"Cost(latency_s={self.latency_s:.4g}, energy_j={self.energy_j:.4g}{interval}, "
+            f"tiles={self.tiles}, layers={len(self.layers)})"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(index=False)}"
+
+
+class CostModel(Protocol):
+    """Latency and energy of a mapping, without running anything.
+
+    A cost model is built with the keyword argument `system`, a `System`. What it may offer beyond this
+    protocol: `PricesInBulk`.
+    """
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        """Price one inference.
+
+        Raises:
+            InputError: The model cannot price an operation. The message names the operation and its
+                layer; an operation that the model does not know never counts as zero.
+        """
+        ...
+
+
+@runtime_checkable
+class PricesInBulk(Protocol):
+    """A cost model whose cost is a sum over units and over pairs of units, for some systems at least."""
+
+    def tables(self, workload: Workload) -> CostTables | None:
+        """The coefficients, with which many mappings are priced at once and exact solvers work.
+
+        Returns:
+            None where the cost on this system is not such a sum.
+        """
+        ...
+
+
+def cost_tables(cost_model: CostModel, workload: Workload) -> CostTables | None:
+    """The model's coefficients; None where it has none."""
+    return cost_model.tables(workload) if isinstance(cost_model, PricesInBulk) else None
+
+
+class CostModelFactory(Protocol):
+    """What an entry point of `lionheart_opt.cost_models` names: a class, or a function."""
+
+    def __call__(self, *, system: System) -> CostModel:
+        """The cost model of a system.
+
+        Raises:
+            InputError: A number is missing from the system, or out of range.
+        """
+        ...

@@ -1,0 +1,92 @@
+"""The answer to a candidate, and which of several answers are best."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import fsum
+
+import numpy as np
+
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cost import Cost
+from lionheart_opt.mapping import Candidate, Mapping
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """The answer to a candidate.
+
+    Args:
+        candidate: what was asked.
+        cost: of its mapping.
+        accuracy: None where the cost alone broke a limit, so that no oracle time was spent.
+        objectives: name -> value, all to be minimised.
+        violations: name of a limit -> by how much it is broken; `<= 0` is feasible.
+        oracle_s: seconds of oracle time that the answer cost, without what it shares with others.
+    """
+
+    candidate: Candidate
+    cost: Cost
+    accuracy: Accuracy | None
+    objectives: dict[str, float]
+    violations: dict[str, float]
+    oracle_s: float
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every limit holds."""
+        return all(violation <= 0 for violation in self.violations.values())
+
+    @property
+    def mapping(self) -> Mapping:
+        """The candidate's mapping."""
+        return self.candidate.mapping
+
+
+def oracle_seconds(evaluations: Iterable[Evaluation]) -> float:
+    """What answers cost together: each its own seconds, a training that they share once."""
+    each, shared = [], 0.0
+    for one in evaluations:
+        each.append(one.oracle_s)
+        if one.accuracy is not None:
+            shared = max(shared, one.accuracy.shared_s)
+    return fsum(each) + shared
+
+
+def incumbent(evaluations: Sequence[Evaluation]) -> Evaluation | None:
+    """The feasible evaluation that is best in the first objective; ties go to the next ones.
+
+    The one rule for all strategies; none reports its own winner.
+    """
+    feasible = [one for one in evaluations if one.feasible]
+    return min(feasible, key=lambda one: tuple(one.objectives.values()), default=None)
+
+
+def non_dominated(points: np.ndarray) -> np.ndarray:
+    """Numbers of the points that no other point dominates, in order of the first coordinate.
+
+    A point is dominated if another one is at least as good in every coordinate; of equal points the
+    first one stays.
+
+    Args:
+        points: Values to be minimised, shape (n_points, n_objectives).
+
+    Returns:
+        Row numbers, shape (n_kept,).
+    """
+    kept: list[int] = []
+    # sorted like this, a point can only be dominated by one that came before
+    for number in np.lexsort(points.T[::-1]):
+        if not (points[kept] <= points[number]).all(axis=1).any():
+            kept.append(int(number))
+    return np.array(kept, dtype=int)
+
+
+def front(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """The feasible evaluations that no other feasible one dominates, by the first objective."""
+    feasible = [evaluation for evaluation in evaluations if evaluation.feasible]
+    if not feasible:
+        return []
+    points = np.array([list(evaluation.objectives.values()) for evaluation in feasible])
+    return [feasible[number] for number in non_dominated(points)]
