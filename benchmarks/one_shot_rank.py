@@ -22,15 +22,15 @@ import optuna
 from scipy.stats import spearmanr
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cli.progress import Watch
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.progress import Watch
-from lionheart_opt.record import Record
-from lionheart_opt.report import drop_of
+from lionheart_opt.results.report import drop_of
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategy import Proposals
-from lionheart_opt.study import Budget, Study
-from lionheart_opt.studyfile import StudyFile
+from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, Study
 
 QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart"
 

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from lionheart_opt import models
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.measurement import measure
 from lionheart_opt.oracle.rpu import lionheart
-from lionheart_opt.oracle.splits import Examples
 
 Mapping = tuple[str, ...]
 

@@ -16,9 +16,9 @@ import numpy as np
 import optuna
 
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.merit import hypervolume
 from lionheart_opt.plugins import build
 from lionheart_opt.problem import Problem
+from lionheart_opt.results.metrics import hypervolume
 from lionheart_opt.synthetic import synthetic_problem, tabulated
 from lionheart_opt.testing import brute_force, drive
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lionheart_opt import cli
+from lionheart_opt.cli.main import main
 
 STUDY = """
 question = "Does everything work?"
@@ -61,7 +61,7 @@ def call(*arguments: object) -> tuple[int, str, str]:
     code = 0
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            cli.main()
+            main()
     except SystemExit as end:
         code = int(end.code or 0)
     finally:
@@ -77,7 +77,7 @@ def in_a_process(*arguments: object, **options) -> subprocess.Popen:
         "PATIENCE_S": "1",
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "lionheart_opt.cli", *map(str, arguments)],
+        [sys.executable, "-m", "lionheart_opt.cli.main", *map(str, arguments)],
         env=environment,
         text=True,
         stdout=subprocess.PIPE,

@@ -10,8 +10,8 @@ from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.merit import Run
 from lionheart_opt.problem import Problem
+from lionheart_opt.results.metrics import Run
 from lionheart_opt.testing import tiny_problem
 from lionheart_opt.workload import Workload
 

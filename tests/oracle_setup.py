@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from lionheart_opt.datasets.splits import Examples, Splits, split
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
-from lionheart_opt.oracle.splits import Examples, Splits, split
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 

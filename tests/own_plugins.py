@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from lionheart_opt.datasets import Dataset
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.rpu import lionheart
-from lionheart_opt.oracle.splits import Examples
 
 
 def network(hidden: int = 12) -> nn.Module:

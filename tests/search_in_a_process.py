@@ -5,12 +5,12 @@ import time
 from dataclasses import dataclass, replace
 
 from lionheart_opt.accuracy import AccuracyOracle
-from lionheart_opt.record import Record
-from lionheart_opt.storage import open_storage
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.random import Random
-from lionheart_opt.study import Budget, Study
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.storage import open_storage
 from lionheart_opt.testing import tiny_problem
 
 STRATEGIES = {

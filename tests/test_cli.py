@@ -9,9 +9,9 @@ import torch
 from cli_setup import STUDY, call, in_a_process, make_study, rows
 from own_plugins import network
 
-from lionheart_opt import cli, progress
+from lionheart_opt.cli import main, progress
 from lionheart_opt.plugins import available
-from lionheart_opt.studyfile import StudyFile
+from lionheart_opt.study.file import StudyFile
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -316,6 +316,6 @@ def test_show_before_run_says_what_to_do_and_creates_nothing(tmp_path):
 
 
 def test_every_verb_has_help_with_an_example():
-    for command in cli.app.registered_commands:
+    for command in main.app.registered_commands:
         text = command.callback.__doc__ or ""
         assert "Example: `lionheart-opt" in text

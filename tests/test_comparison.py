@@ -11,16 +11,22 @@ import pytest
 from made_up_runs import answer, first_analog, made_up_problem, search
 from typer.testing import CliRunner
 
-from lionheart_opt import cli
-from lionheart_opt.comparison import beats, check_same_question, comparison, ground_truth, names
-from lionheart_opt.comparison_tables import WIDTH, print_comparison
+from lionheart_opt.cli.comparison_tables import WIDTH, print_comparison
+from lionheart_opt.cli.main import app
 from lionheart_opt.errors import InputError
-from lionheart_opt.merit import Run, final_hypervolume
 from lionheart_opt.oracle.table import AccuracyTable
-from lionheart_opt.record import Record
+from lionheart_opt.results.comparison import (
+    beats,
+    check_same_question,
+    comparison,
+    ground_truth,
+    names,
+)
+from lionheart_opt.results.metrics import Run, final_hypervolume
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.random import Random
-from lionheart_opt.study import PROPOSALS, Budget, Study
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import PROPOSALS, Budget, Study
 from lionheart_opt.testing import brute_force, tiny_problem
 
 
@@ -283,8 +289,8 @@ def test_a_study_on_a_table_is_compared_with_its_ground_truth(tmp_path: Path):
         training_s=np.zeros(4),
         draw_s=np.full(4, 2.0),
     ).save(tmp_path / "table.npz")
-    assert CliRunner().invoke(cli.app, ["run", str(tmp_path)]).exit_code == 0
-    data = json.loads(CliRunner().invoke(cli.app, ["compare", str(tmp_path), "--json"]).stdout)
+    assert CliRunner().invoke(app, ["run", str(tmp_path)]).exit_code == 0
+    data = json.loads(CliRunner().invoke(app, ["compare", str(tmp_path), "--json"]).stdout)
     assert data["ground_truth"]["mappings"] == 4 and data["random"] == "random"
     random, fixed = data["strategies"]
     assert random["hypervolume_share"] == pytest.approx(1.0), "it has found all four"
@@ -295,5 +301,5 @@ def test_a_study_on_a_table_is_compared_with_its_ground_truth(tmp_path: Path):
     assert fresh["drop"]["median"] == pytest.approx(0.0635)
     assert fresh["seeds_within"] == fresh["seeds"] == 1
     figures = tmp_path / "figures"
-    assert CliRunner().invoke(cli.app, ["plot", str(tmp_path)]).exit_code == 0
+    assert CliRunner().invoke(app, ["plot", str(tmp_path)]).exit_code == 0
     assert len(list(figures.glob("*.png"))) == 7

@@ -12,8 +12,8 @@ from dataset_files import cifar_batch, idx, idx_files, listing, write
 
 from lionheart_opt import datasets
 from lionheart_opt.datasets import Dataset, files, formats
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.splits import Examples
 
 # --- content -------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from scipy import stats
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit, paired
-from lionheart_opt.studyfile import OracleContext, StudyFile
+from lionheart_opt.study.file import OracleContext, StudyFile
 from lionheart_opt.synthetic import synthetic_problem
 
 LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20))

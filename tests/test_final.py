@@ -8,12 +8,12 @@ import pytest
 from made_up_runs import answer, first_analog, made_up_problem, search
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
-from lionheart_opt.comparison import comparison
-from lionheart_opt.final import accuracy_bounds, check_finalists, final_checks, finalists
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.record import Record
+from lionheart_opt.results.comparison import comparison
+from lionheart_opt.results.final import accuracy_bounds, check_finalists, final_checks, finalists
 from lionheart_opt.strategies.random import Random
-from lionheart_opt.study import Budget, Study
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, Study
 from lionheart_opt.synthetic import tabulated
 from lionheart_opt.testing import tiny_problem
 

@@ -15,10 +15,10 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable, TableOracle
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, LearnedShares, Proxies
-from lionheart_opt.record import Record
 from lionheart_opt.strategies.odimo import Odimo
 from lionheart_opt.strategy import Proposals
-from lionheart_opt.study import Budget, Study
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, Study
 from lionheart_opt.testing import tiny_problem
 
 ASKING = (

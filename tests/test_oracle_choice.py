@@ -12,12 +12,12 @@ from oracle_setup import NAMES, small_oracle
 from torch import nn
 
 from lionheart_opt.accuracy import consult
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle import choice
 from lionheart_opt.oracle.choice import expected_cost, learn_shares
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe
-from lionheart_opt.oracle.splits import Examples
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.oracle.training import Job, Progress
 from lionheart_opt.questions import Answer, LearnedShares

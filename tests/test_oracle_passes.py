@@ -11,11 +11,11 @@ from oracle_setup import NAMES, small_network
 from torch import nn
 
 from lionheart_opt import models
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.engine import Engine, engine
 from lionheart_opt.oracle.measurement import measure, score
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
-from lionheart_opt.oracle.splits import Examples
 
 IMAGES = torch.randn(23, 1, 8, 8, generator=torch.Generator().manual_seed(3))
 EXAMPLES = Examples(images=IMAGES, labels=torch.arange(23) % 4)

@@ -8,6 +8,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from lionheart_opt.accuracy import consult
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.proxies import (
     hessian_product,
     max_activations,
@@ -16,7 +17,6 @@ from lionheart_opt.oracle.proxies import (
     sensitivity_proxies,
     trace,
 )
-from lionheart_opt.oracle.splits import Examples
 from lionheart_opt.questions import Proxies
 
 

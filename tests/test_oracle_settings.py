@@ -18,7 +18,7 @@ from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.rpu import lionheart, rpu_config, rpu_digest
 from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
 from lionheart_opt.oracle.store import weights_digest
-from lionheart_opt.studyfile import StudyFile
+from lionheart_opt.study.file import StudyFile
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lionheart_opt.datasets.splits import Examples, split
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.splits import Examples, split
 
 
 def numbered(labels: list[int]) -> Examples:

@@ -14,13 +14,13 @@ import torch
 from oracle_setup import NAMES, made_up_examples, small_network
 from torch import nn
 
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import HatRecipe
-from lionheart_opt.oracle.splits import Examples
 from lionheart_opt.oracle.store import Trained, WeightStore, load_weights, weights_digest
 from lionheart_opt.oracle.training import (
     Job,

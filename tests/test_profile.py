@@ -14,18 +14,18 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.profile import (
+from lionheart_opt.plots.sensitivity import profile_figure
+from lionheart_opt.results.sensitivity import (
     Probing,
     neighbours,
     profile_search,
     rank_correlation,
     read_profile,
 )
-from lionheart_opt.profile_plot import profile_figure
-from lionheart_opt.record import Record
 from lionheart_opt.space import Space, analog_moves
-from lionheart_opt.study import Budget, Study
-from lionheart_opt.studyfile import StudyFile
+from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, Study
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.testing import tiny_problem
 

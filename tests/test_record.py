@@ -5,7 +5,7 @@ import threading
 import pytest
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 
-from lionheart_opt import record
+from lionheart_opt.study import record
 
 PATIENCE_S = 20.0
 

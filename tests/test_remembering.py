@@ -9,7 +9,7 @@ from test_profile import COUNTED, counted, searched
 
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.studyfile import StudyFile
+from lionheart_opt.study.file import StudyFile
 
 HEAD = COUNTED.split("[[run]]")[0].replace("[2, 4]", "[4]")
 EVERY = HEAD + '[[run]]\nstrategy = "exhaustive"\n[[run]]\nstrategy = "random"\n'

@@ -8,19 +8,21 @@ import optuna
 import pytest
 from made_up_runs import answer, made_up_problem, search
 
-from lionheart_opt import cost_plot, drift_plot, plots, report
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.merit import Run
-from lionheart_opt.pareto_plot import pareto_figure, pareto_info
-from lionheart_opt.progress_plot import hypervolume_figure, progress_info
-from lionheart_opt.record import Record
+from lionheart_opt.plots import cost as cost_plot
+from lionheart_opt.plots import drift, figures
+from lionheart_opt.plots.pareto import pareto_figure, pareto_info
+from lionheart_opt.plots.progress import hypervolume_figure, progress_info
+from lionheart_opt.plots.thresholds import threshold_figure, threshold_info
+from lionheart_opt.results import report
+from lionheart_opt.results.metrics import Run
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.random import Random
-from lionheart_opt.study import Budget, Study
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, Study
 from lionheart_opt.testing import brute_force, tiny_problem
-from lionheart_opt.threshold_plot import threshold_figure, threshold_info
 
 
 def run(label, strategy, seed=0, trials=None, problem=None) -> Run:
@@ -88,7 +90,7 @@ def test_the_axis_of_analog_macs_is_lionhearts():
 
 
 def test_every_figure_is_written_as_pdf_and_png(runs, tmp_path):
-    paths = plots.draw_study(runs, None, tmp_path / "figures")
+    paths = figures.draw_study(runs, None, tmp_path / "figures")
     names = {
         *("pareto", "mac_ratio", "hypervolume_trials", "hypervolume_seconds", "thresholds"),
         *("mappings", "drift"),
@@ -103,10 +105,10 @@ def test_every_figure_is_written_as_pdf_and_png(runs, tmp_path):
 
 def test_figures_survive_runs_without_a_feasible_mapping(tmp_path):
     hopeless = run("x", Fixed("all-analog"), problem=tiny_problem(max_drop=0.0))
-    assert len(plots.draw_study([hopeless], None, tmp_path)) == 14
+    assert len(figures.draw_study([hopeless], None, tmp_path)) == 14
     broken = tiny_problem(latency_limit_s=1e-12)
     nothing_measured = run("x", Fixed("all-analog"), problem=broken)
-    assert len(plots.draw_study([nothing_measured], None, tmp_path)) == 14
+    assert len(figures.draw_study([nothing_measured], None, tmp_path)) == 14
 
 
 def test_the_cost_figure_shows_every_second_and_joule(runs, tmp_path):
@@ -137,13 +139,13 @@ def drifting(problem, times_s, n_draws=40):
 def test_drift_shows_quantile_bands_from_a_second_to_a_year():
     times_s = (0.0, 1.0, 3600.0, 86_400.0, 31_536_000.0)
     one = drifting(tiny_problem(), times_s)
-    [info] = drift_plot.drift_info([one])
+    [info] = drift.drift_info([one])
     assert info.times_s.tolist() == list(times_s[1:]), "a logarithmic axis has no zero"
     drops = 100 * (0.9 - one.best.accuracy.samples[:, 1:])
     assert info.drop == pytest.approx(drops.mean(axis=0))
     for band, quantile in zip(info.bands, (0.05, 0.25, 0.75, 0.95), strict=True):
         assert band == pytest.approx(np.quantile(drops, quantile, axis=0))
-    [axes] = drift_plot.drift_figure([one]).axes
+    [axes] = drift.drift_figure([one]).axes
     low, high = axes.get_xlim()
     shown = [
         label.get_text()
@@ -158,7 +160,7 @@ def test_the_line_of_a_quantile_limit_is_the_quantile():
     problem = tiny_problem()
     limit = replace(problem.accuracy_limit, quantile=0.8, draws=(40,))
     one = drifting(replace(problem, accuracy_limit=limit), (1.0, 86_400.0))
-    [info] = drift_plot.drift_info([one])
+    [info] = drift.drift_info([one])
     drops = 100 * (0.9 - one.best.accuracy.samples)
     assert info.drop == pytest.approx(np.sort(drops, axis=0)[31])
 
@@ -218,7 +220,7 @@ def test_many_strategies_get_a_panel_each(count):
     for figure in (
         pareto_figure(many, "speed-up", truth),
         hypervolume_figure(many, "trials", truth),
-        drift_plot.drift_figure(many),
+        drift.drift_figure(many),
     ):
         shown = [axes for axes in figure.axes if axes.get_visible()]
         assert [axes.get_title() for axes in shown] == (
@@ -242,6 +244,6 @@ def test_of_many_incumbents_each_strategy_shows_the_best():
         for label in "abcdef"
         for k in (1, 3, 2, 4)
     ]
-    [axes] = plots.mapping_figure(many).axes
+    [axes] = figures.mapping_figure(many).axes
     labels = [one.get_text() for one in axes.get_yticklabels()]
     assert labels == [f"{label} (seed 4), 1.67x" for label in "abcdef"]

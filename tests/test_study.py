@@ -18,10 +18,10 @@ from search_in_a_process import STRATEGIES, Slow, study
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import front, incumbent
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.record import Record
-from lionheart_opt.storage import open_storage
 from lionheart_opt.strategies.random import Random
-from lionheart_opt.study import Budget, ReplayDiverged, Study
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, ReplayDiverged, Study
+from lionheart_opt.study.storage import open_storage
 from lionheart_opt.testing import tiny_problem
 
 SCRIPT = Path(__file__).with_name("search_in_a_process.py")
@@ -362,7 +362,7 @@ def test_a_dead_trial_that_was_never_signed_is_healed(sqlite, monkeypatch):
     one.record.enqueue([one.problem.pretrained(one.problem.all_digital)])
     one.record.study.ask(one.record.distributions)  # claimed, and the process died before it signed
     assert one.record.heal() == 0
-    monkeypatch.setattr("lionheart_opt.record.UNCLAIMED_AFTER_S", -1.0)
+    monkeypatch.setattr("lionheart_opt.study.record.UNCLAIMED_AFTER_S", -1.0)
     assert one.record.heal() == 1
 
 

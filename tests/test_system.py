@@ -34,9 +34,9 @@ FAMILY = '''
 
 from dataclasses import dataclass
 
-from cost_models.additive import layer_costs
-from cost_models.operations import operations
-from lionheart_opt.strategy import Cost
+from lionheart_opt.cost_models.parts.additive import layer_costs
+from lionheart_opt.cost_models.parts.operations import operations
+from lionheart_opt.cost import Cost
 from lionheart_opt.system import System
 
 

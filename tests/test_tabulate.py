@@ -14,10 +14,10 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.results.tabulate import tabulate
 from lionheart_opt.space import every_mapping
 from lionheart_opt.strategies.exhaustive import Exhaustive
-from lionheart_opt.studyfile import StudyFile
-from lionheart_opt.tabulate import tabulate
+from lionheart_opt.study.file import StudyFile
 from lionheart_opt.testing import tiny_problem
 
 EVERY = COUNTED.split("[[run]]")[0].replace("[2, 4]", "[4]") + (

@@ -15,7 +15,7 @@ from lionheart_opt.datasets import files, formats
 from lionheart_opt.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from lionheart_opt.oracle.splits import Examples
+    from lionheart_opt.datasets.splits import Examples
 
 #: Where data sets are looked for, and downloaded to, when nothing else is said.
 FOLDER_VARIABLE = "LIONHEART_OPT_DATA"
@@ -187,7 +187,7 @@ def _normalised(
     """
     import torch
 
-    from lionheart_opt.oracle.splits import Examples
+    from lionheart_opt.datasets.splits import Examples
 
     if padding < 0:
         raise InputError(f"data set {name!r}: padding: got {padding}; must be at least 0")

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
@@ -20,7 +21,6 @@ from lionheart_opt.oracle.engine import Engine, engine
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import OracleSettings
-from lionheart_opt.oracle.splits import Splits
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore, weights_digest
 from lionheart_opt.oracle.training import Job, Progress, reestimate_batch_norm, train
 from lionheart_opt.questions import Answer, LearnedShares

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.oracle.candidates import TrainsCandidates
@@ -21,14 +22,13 @@ from lionheart_opt.oracle.measurement import check_network, measure, score
 from lionheart_opt.oracle.proxies import sensitivity_proxies
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName
-from lionheart_opt.oracle.splits import Examples
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.oracle.together import Together
 from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 
 if TYPE_CHECKING:
-    from lionheart_opt.studyfile import OracleContext
+    from lionheart_opt.study.file import OracleContext
 
 #: The held-out parts of the data.
 Part = Literal["validation", "test"]

@@ -9,16 +9,16 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
+from lionheart_opt.datasets.splits import Splits, split
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.rpu import rpu_config
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
-from lionheart_opt.oracle.splits import Splits, split
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.toml_errors import first_problem
 
 if TYPE_CHECKING:
-    from lionheart_opt.studyfile import OracleContext
+    from lionheart_opt.study.file import OracleContext
 
 
 def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.seeds import derive, seeded
-from lionheart_opt.oracle.splits import Examples, Splits
 
 
 @torch.no_grad()

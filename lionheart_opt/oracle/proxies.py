@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.seeds import derive
-from lionheart_opt.oracle.splits import Examples
 
 #: Product of a symmetric matrix and a vector, both in double precision on the CPU.
 Product = Callable[[Tensor], Tensor]

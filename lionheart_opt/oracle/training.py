@@ -15,10 +15,10 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.engine import INPUT_RANGES, Engine
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import Recipe
-from lionheart_opt.oracle.splits import Examples
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore
 
 

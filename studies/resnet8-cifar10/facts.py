@@ -17,12 +17,12 @@ import numpy as np
 from scipy.stats import spearmanr, t
 
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.merit import gains
 from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.results.metrics import gains
 from lionheart_opt.space import every_mapping
-from lionheart_opt.storage import storage_exists
 from lionheart_opt.strategies.knapsack import THRESHOLDS
-from lionheart_opt.studyfile import StudyFile
+from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.storage import storage_exists
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.study.file import StudyFile
 
 StudyPath = Annotated[
     Path, typer.Argument(metavar="STUDY", help="A folder with a study.toml, or the file itself.")
@@ -22,7 +22,7 @@ def load_study(study: Path) -> StudyFile:
     """The study of a folder or file; what lies beside it can be imported from then on."""
     import optuna
 
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.study.file import StudyFile
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # our own progress says more
     file = StudyFile.load(study)

@@ -17,8 +17,8 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
-from lionheart_opt.record import DEAD_AFTER_S, Record, heartbeat, is_alive
 from lionheart_opt.strategy import Proposals, Strategy
+from lionheart_opt.study.record import DEAD_AFTER_S, Record, heartbeat, is_alive
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000

@@ -13,15 +13,15 @@ from lionheart_opt.evaluation import oracle_seconds
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies
-from lionheart_opt.record import Record
-from lionheart_opt.remembering import oracle_specification
 from lionheart_opt.space import Space, analog_moves
 from lionheart_opt.strategy import Proposals
-from lionheart_opt.study import Budget, Study
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.recorded_oracle import oracle_specification
+from lionheart_opt.study.search import Budget, Study
 from lionheart_opt.workload import INPUT
 
 if TYPE_CHECKING:
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.study.file import StudyFile
 
 
 @dataclass(frozen=True)

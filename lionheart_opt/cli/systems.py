@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lionheart_opt import plugins
-from lionheart_opt.cli_io import AsJson, print_json, say_written
+from lionheart_opt.cli.inputs import AsJson, print_json, say_written
+from lionheart_opt.cli.installed import Listed, installed
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.installed import Listed, installed
 
 if TYPE_CHECKING:
     from lionheart_opt.mapping import Mapping
@@ -26,13 +26,13 @@ def list_installed(
 
     Example: `lionheart-opt list systems`
     """
-    from lionheart_opt import terminal
+    from lionheart_opt.cli import tables
 
     found = {kind.value: installed(kind) for kind in ([what] if what else list(Listed))}
     if as_json:
         print_json(found)
     else:
-        terminal.print_installed(found)
+        tables.print_installed(found)
 
 
 def cost(
@@ -53,7 +53,8 @@ def cost(
 
     Example: `lionheart-opt cost --model resnet8 --system lionheart`
     """
-    from lionheart_opt import report, terminal
+    from lionheart_opt.cli import tables
+    from lionheart_opt.results import report
     from lionheart_opt.space import Space
     from lionheart_opt.tracing import trace_model
 
@@ -66,16 +67,16 @@ def cost(
     digital = cost_model.cost(workload, space.all_digital)
     data = report.cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
     if plot is not None:
-        from lionheart_opt import cost_plot
+        from lionheart_opt.plots.cost import draw_costs
 
         named = {"all-digital": space.all_digital, "all-analog": space.all_analog}
         named[Path(mapping).stem] = chosen
         costs = {name: cost_model.cost(workload, one) for name, one in named.items()}
-        say_written(cost_plot.draw_costs(costs, plot, f"{model} on {machine.name}"))
+        say_written(draw_costs(costs, plot, f"{model} on {machine.name}"))
     if as_json:
         print_json(data)
     else:
-        terminal.print_cost(data)
+        tables.print_cost(data)
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:
@@ -115,10 +116,11 @@ def validate(
 
     Example: `lionheart-opt validate lionheart`
     """
-    from lionheart_opt import published, terminal
+    from lionheart_opt import published
+    from lionheart_opt.cli import tables
 
     rows = published.rows(system)
     if as_json:
         print_json(rows)
     else:
-        terminal.print_validation(rows)
+        tables.print_validation(rows)

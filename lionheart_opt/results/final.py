@@ -11,8 +11,8 @@ from scipy.special import ndtri, stdtrit
 from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, Bounds
-from lionheart_opt.merit import Run, thresholds
-from lionheart_opt.record import Record
+from lionheart_opt.results.metrics import Run, thresholds
+from lionheart_opt.study.record import Record
 
 #: Prefix of the user attributes of the Optuna study that keep the report; the candidate's digest follows.
 ATTRIBUTE = "final/"

@@ -11,17 +11,17 @@ import numpy as np
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import incumbent
-from lionheart_opt.final import accuracy_bounds
 from lionheart_opt.limits import Bounds, paired
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.merit import Run, final_hypervolume, gains, thresholds
 from lionheart_opt.problem import Problem
-from lionheart_opt.record import differences
-from lionheart_opt.report import check_drops, median_draws, show_row
+from lionheart_opt.results.final import accuracy_bounds
+from lionheart_opt.results.metrics import Run, final_hypervolume, gains, thresholds
+from lionheart_opt.results.report import check_drops, median_draws, show_row
 from lionheart_opt.space import every_mapping, size
+from lionheart_opt.study.record import differences
 
 if TYPE_CHECKING:
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.study.file import StudyFile
 from lionheart_opt.accuracy import Enumerates
 
 #: Chance below which a difference between two strategies counts as shown.

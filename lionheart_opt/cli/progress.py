@@ -15,15 +15,15 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from lionheart_opt import merit
-from lionheart_opt.report import short
-from lionheart_opt.terminal import console, points, seconds, times
+from lionheart_opt.cli.tables import console, points, seconds, times
+from lionheart_opt.results import metrics
+from lionheart_opt.results.report import short
 
 if TYPE_CHECKING:
     from lionheart_opt.accuracy import AccuracyOracle
-    from lionheart_opt.study import Progress as SearchProgress
-    from lionheart_opt.study import Study, Watcher
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.study.file import StudyFile
+    from lionheart_opt.study.search import Progress as SearchProgress
+    from lionheart_opt.study.search import Study, Watcher
 from lionheart_opt.accuracy import ReportsTraining
 
 #: Where output is piped, a training says how far it is no more often than this.
@@ -115,10 +115,10 @@ class Watch:
         evaluation = now.evaluation
         if evaluation is None or self._console.is_terminal:
             return
-        speedup, _ = merit.gains(problem, evaluation.cost)
+        speedup, _ = metrics.gains(problem, evaluation.cost)
         self._console.print(
             f"{self._name} trial {now.trials}: drop "
-            f"{points(merit.drop_of(problem, evaluation))} points, {times(speedup)}, "
+            f"{points(metrics.drop_of(problem, evaluation))} points, {times(speedup)}, "
             f"{'feasible' if evaluation.feasible else 'not feasible'}: "
             f"{short(problem, evaluation.mapping)}"
         )

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lionheart_opt.figures import GREY, look, new_panels
+from lionheart_opt.plots.style import GREY, look, new_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.merit import Run
+    from lionheart_opt.results.metrics import Run
 
 #: What a mapping gains. The share of MACs is LionHeart's own axis (Figs. 5 and 7).
 Gain = Literal["speed-up", "analog MACs"]

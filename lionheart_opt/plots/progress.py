@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from lionheart_opt.figures import GREY, look, new_panels
-from lionheart_opt.merit import final_hypervolume, history
+from lionheart_opt.plots.style import GREY, look, new_panels
+from lionheart_opt.results.metrics import final_hypervolume, history
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.merit import Run
+    from lionheart_opt.results.metrics import Run
 
 #: What is spent.
 Spent = Literal["trials", "seconds"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.figures import STYLE, look, new_figures, save
+from lionheart_opt.plots.style import STYLE, look, new_figures, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.profile import Profile
+    from lionheart_opt.results.sensitivity import Profile
 
 
 def profile_figure(profile: Profile) -> Figure:

@@ -17,7 +17,7 @@ from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.questions import Proxies
 
 if TYPE_CHECKING:
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.study.file import StudyFile
 
 #: What decides the numbers of a simulation, beside the study.
 PACKAGES = ("lionheart_opt", "torch", "aihwkit", "numpy")

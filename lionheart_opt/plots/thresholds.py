@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lionheart_opt.comparison import best_gains, threshold_gains
-from lionheart_opt.figures import COLOURS, new_figures
-from lionheart_opt.merit import thresholds
+from lionheart_opt.plots.style import COLOURS, new_figures
+from lionheart_opt.results.comparison import best_gains, threshold_gains
+from lionheart_opt.results.metrics import thresholds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.merit import Run
+    from lionheart_opt.results.metrics import Run
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from lionheart_opt import report
+from lionheart_opt.results import report
 
 if TYPE_CHECKING:
-    from lionheart_opt.merit import Run
-    from lionheart_opt.profile import Profile
+    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.sensitivity import Profile
 
 #: Width of tables where the output is no terminal (a file, a pipe).
 PIPE_WIDTH = 140

@@ -13,7 +13,7 @@ from lionheart_opt.cost import Cost
 from lionheart_opt.evaluation import Evaluation, incumbent, oracle_seconds
 from lionheart_opt.limits import AccuracyLimit, Bounds
 from lionheart_opt.problem import Problem
-from lionheart_opt.study import Budget
+from lionheart_opt.study.search import Budget
 
 #: Drops at which searches are compared: LionHeart's thresholds (section IV-B4).
 THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
@@ -34,7 +34,7 @@ class Run:
         knowledge_s: oracle seconds of answers beside accuracies (`Record.knowledge_s`); they count as
             spent before the first trial.
         checks: digest of a finalist -> name of the check (`test`, ...) -> samples; see
-            `lionheart_opt.final`.
+            `lionheart_opt.results.final`.
     """
 
     label: str

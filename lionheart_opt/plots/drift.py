@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lionheart_opt.figures import look, new_panels
+from lionheart_opt.plots.style import look, new_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.merit import Run
+    from lionheart_opt.results.metrics import Run
 
 #: Quantiles over programming draws between which bands are drawn.
 BANDS = (0.05, 0.25, 0.75, 0.95)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lionheart_opt import cli_systems
-from lionheart_opt.cli_io import AsJson, StudyPath, load_study, print_json, say_written
+from lionheart_opt.cli import systems
+from lionheart_opt.cli.inputs import AsJson, StudyPath, load_study, print_json, say_written
 from lionheart_opt.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from lionheart_opt.merit import Run
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.study.file import StudyFile
 
 app = typer.Typer(
     name="lionheart-opt",
@@ -25,9 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command("list")(cli_systems.list_installed)
-app.command()(cli_systems.cost)
-app.command()(cli_systems.validate)
+app.command("list")(systems.list_installed)
+app.command()(systems.cost)
+app.command()(systems.validate)
 
 
 @app.command()
@@ -36,7 +36,8 @@ def check(study: StudyPath, as_json: AsJson = False) -> None:
 
     Example: `lionheart-opt check studies/quickstart`
     """
-    from lionheart_opt import report, terminal
+    from lionheart_opt.cli import tables
+    from lionheart_opt.results import report
 
     file = load_study(study)
     _ = file.oracle
@@ -45,7 +46,7 @@ def check(study: StudyPath, as_json: AsJson = False) -> None:
     if as_json:
         print_json(plan)
     else:
-        terminal.print_plan(plan)
+        tables.print_plan(plan)
 
 
 @app.command()
@@ -68,11 +69,11 @@ def profile(
 
     Example: `lionheart-opt profile studies/quickstart --pairs`
     """
-    from lionheart_opt import terminal
+    from lionheart_opt.cli import tables
+    from lionheart_opt.cli.progress import Watch
     from lionheart_opt.mapping import TRAININGS
-    from lionheart_opt.profile import profile_search, read_profile
-    from lionheart_opt.profile_plot import draw_profile
-    from lionheart_opt.progress import Watch
+    from lionheart_opt.plots.sensitivity import draw_profile
+    from lionheart_opt.results.sensitivity import profile_search, read_profile
 
     if training not in TRAININGS:
         raise unknown("training", training, TRAININGS, "--training")
@@ -90,7 +91,7 @@ def profile(
     if as_json:
         print_json({"study": file.name, **found.to_json()})
     else:
-        terminal.print_profile(found)
+        tables.print_profile(found)
 
 
 @app.command()
@@ -109,9 +110,9 @@ def run(
 
     `--no-checks` leaves the final measurement to a later `run`, which then does nothing else.
     """
-    from lionheart_opt import terminal
-    from lionheart_opt.final import check_finalists
-    from lionheart_opt.progress import Watch
+    from lionheart_opt.cli import tables
+    from lionheart_opt.cli.progress import Watch
+    from lionheart_opt.results.final import check_finalists
 
     file = load_study(study)
     searches = list(file.runs(only or ()))
@@ -127,7 +128,7 @@ def run(
     except KeyboardInterrupt:
         typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt run {study}", err=True)
         raise typer.Exit(130) from None
-    terminal.print_show(_runs(file))
+    tables.print_show(_runs(file))
 
 
 @app.command()
@@ -136,7 +137,7 @@ def worker(study: StudyPath) -> None:
 
     Example: `lionheart-opt worker studies/quickstart`
     """
-    from lionheart_opt import progress
+    from lionheart_opt.cli import progress
 
     file = load_study(study)
     _ = file.oracle
@@ -154,13 +155,14 @@ def show(study: StudyPath, as_json: AsJson = False) -> None:
 
     Example: `lionheart-opt show studies/quickstart`
     """
-    from lionheart_opt import report, terminal
+    from lionheart_opt.cli import tables
+    from lionheart_opt.results import report
 
     runs = _runs(load_study(study))
     if as_json:
         print_json([report.show_row(one) for one in runs])
     else:
-        terminal.print_show(runs)
+        tables.print_show(runs)
 
 
 @app.command()
@@ -173,8 +175,8 @@ def compare(
     """
     from dataclasses import replace
 
-    from lionheart_opt import comparison
-    from lionheart_opt.comparison_tables import print_comparison
+    from lionheart_opt.cli.comparison_tables import print_comparison
+    from lionheart_opt.results import comparison
 
     files = [load_study(study) for study in dict.fromkeys(one.resolve() for one in studies)]
     comparison.check_same_question(files)
@@ -200,12 +202,12 @@ def plot(
 
     Example: `lionheart-opt plot studies/quickstart --out figures`
     """
-    from lionheart_opt import plots
-    from lionheart_opt.comparison import truth_of
+    from lionheart_opt.plots import figures
+    from lionheart_opt.results.comparison import truth_of
 
     file = load_study(study)
     folder = out or file.figures
-    say_written(plots.draw_study(_runs(file), truth_of(file), folder))
+    say_written(figures.draw_study(_runs(file), truth_of(file), folder))
 
 
 @app.command()
@@ -223,7 +225,7 @@ def export(
 
     Example: `lionheart-opt export studies/quickstart --only mac_greedy/seed0 --trial 3`
     """
-    from lionheart_opt.export import export_trial
+    from lionheart_opt.results.export import export_trial
 
     say_written(export_trial(load_study(study), only, trial, out))
 
@@ -242,7 +244,7 @@ def table(
 
     Example: `lionheart-opt table studies/resnet8-cifar10/ground-truth.toml`
     """
-    from lionheart_opt.tabulate import tabulate
+    from lionheart_opt.results.tabulate import tabulate
 
     file = load_study(study)
     made, left_out = tabulate(file)
@@ -257,9 +259,9 @@ def table(
 
 
 def _runs(file: StudyFile) -> list[Run]:
-    from lionheart_opt.final import final_checks
-    from lionheart_opt.merit import Run
-    from lionheart_opt.study import PROPOSALS
+    from lionheart_opt.results.final import final_checks
+    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.study.search import PROPOSALS
 
     _ = file.problem  # loads torch, to trace the network
     gc.freeze()  # half of the time to read a large record went into looking for garbage there

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.figures import COLOURS, STYLE, look, new_figures, save
+from lionheart_opt.plots.style import COLOURS, STYLE, look, new_figures, save
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

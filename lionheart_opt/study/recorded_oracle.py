@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from lionheart_opt.accuracy import Accuracy, Anticipates, Fidelity, consult, questions_of
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.questions import Answer, Question
-from lionheart_opt.storage import storage_exists
+from lionheart_opt.study.storage import storage_exists
 
 if TYPE_CHECKING:
     import optuna
 
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.study.file import StudyFile
 
 
 def oracle_specification(file: StudyFile) -> dict[str, Any]:
@@ -49,14 +49,14 @@ class Remembering:
         table = self.file.table
         if not storage_exists(table.storage, self.file.folder):
             return []
-        from lionheart_opt.record import studies_of
+        from lionheart_opt.study.record import studies_of
 
         return studies_of(self.file.storage, oracle_specification(self.file))
 
     @cached_property
     def _recorded(self) -> dict[Candidate, Accuracy]:
         """Candidate, its trainings said -> the most draws that were measured of it."""
-        from lionheart_opt.record import answers
+        from lionheart_opt.study.record import answers
 
         known: dict[Candidate, Accuracy] = {}
         for study in self._studies:
@@ -71,7 +71,7 @@ class Remembering:
 
     def consult(self, question: Question, seed: int) -> Answer:
         """As `Consultable.consult`; copied, at the same price, where it has been asked."""
-        from lionheart_opt.record import knowledge
+        from lionheart_opt.study.record import knowledge
 
         if seed == self.file.table.seed:
             for study in self._studies:

@@ -10,11 +10,11 @@ import numpy as np
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.merit import Run, drop_of, gains
+from lionheart_opt.results.metrics import Run, drop_of, gains
 from lionheart_opt.space import Space
 
 if TYPE_CHECKING:
-    from lionheart_opt.studyfile import StudyFile
+    from lionheart_opt.study.file import StudyFile
 
 
 def check_drops(run: Run) -> dict[str, float]:

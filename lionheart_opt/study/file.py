@@ -18,12 +18,12 @@ from lionheart_opt.accuracy import AccuracyOracle, cannot_answer, questions_of
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
-from lionheart_opt.record import Record
-from lionheart_opt.remembering import Remembering
-from lionheart_opt.storage import open_storage, storage_exists
 from lionheart_opt.strategy import Strategy
-from lionheart_opt.study import Budget, Study
-from lionheart_opt.studytable import RunTable, StudyTable
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.recorded_oracle import Remembering
+from lionheart_opt.study.schema import RunTable, StudyTable
+from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.storage import open_storage, storage_exists
 from lionheart_opt.system import System
 from lionheart_opt.toml_errors import first_problem
 from lionheart_opt.workload import Workload

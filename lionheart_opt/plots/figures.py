@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lionheart_opt.drift_plot import drift_figure
-from lionheart_opt.figures import COLOURS, STYLE, new_figure, save
-from lionheart_opt.merit import gains
-from lionheart_opt.pareto_plot import pareto_figure
-from lionheart_opt.progress_plot import hypervolume_figure
-from lionheart_opt.threshold_plot import threshold_figure
+from lionheart_opt.plots.drift import drift_figure
+from lionheart_opt.plots.pareto import pareto_figure
+from lionheart_opt.plots.progress import hypervolume_figure
+from lionheart_opt.plots.style import COLOURS, STYLE, new_figure, save
+from lionheart_opt.plots.thresholds import threshold_figure
+from lionheart_opt.results.metrics import gains
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.merit import Run
+    from lionheart_opt.results.metrics import Run
 
 #: More incumbents than this are too many rows: then each strategy shows the best of its seeds.
 MOST_ROWS = 20

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lionheart_opt.accuracy import KeepsWeights
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.merit import gains
-from lionheart_opt.record import Recorded
-from lionheart_opt.studyfile import StudyFile, search_name
+from lionheart_opt.results.metrics import gains
+from lionheart_opt.study.file import StudyFile, search_name
+from lionheart_opt.study.record import Recorded
 
 
 def export_trial(file: StudyFile, search: str | None, number: int, out: Path | None) -> list[Path]:

@@ -1,0 +1,1 @@
+"""What searches found: read back, measured, compared, exported."""

@@ -1,0 +1,1 @@
+"""A study: its file, its searches, and the records that they keep."""
