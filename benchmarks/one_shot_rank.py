@@ -30,7 +30,7 @@ from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.search import Budget, Search
 
 QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart"
 
@@ -54,7 +54,7 @@ class Sample:
             yield [Candidate(mapping, training=training) for training in TRAININGS]
 
 
-def measure(file: StudyFile, mappings: int, draws: int, seed: int) -> Study:
+def measure(file: StudyFile, mappings: int, draws: int, seed: int) -> Search:
     """Run or resume the sample of a study; every candidate gets the same number of draws."""
     limit = replace(file.problem.accuracy_limit, quantile=None, draws=(draws,))
     problem = replace(
@@ -74,13 +74,13 @@ def measure(file: StudyFile, mappings: int, draws: int, seed: int) -> Study:
     name = f"one-shot-rank/seed{seed}/draws{draws}"
     record = Record.open(problem, name, file.storage, specification)
     budget = Budget(trials=mappings * len(TRAININGS))
-    study = Study(record, Sample(mappings), seed, budget)
+    study = Search(record, Sample(mappings), seed, budget)
     with Watch(file.oracle) as watch:
         watch.ended(study.run(watch.start(study)))
     return study
 
 
-def rows(study: Study, mappings: int) -> list[dict[str, Any]]:
+def rows(study: Search, mappings: int) -> list[dict[str, Any]]:
     """One row a training level: drops against those of full training, and seconds a mapping."""
     drops: dict[Training, dict[Mapping, float]] = {training: {} for training in TRAININGS}
     answers: dict[Training, list[Accuracy]] = {training: [] for training in TRAININGS}

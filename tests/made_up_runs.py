@@ -11,7 +11,7 @@ from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.metrics import Run
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.testing import tiny_problem
 from lionheart_opt.workload import Workload
 
@@ -65,5 +65,7 @@ def answer(
     return problem.evaluation(problem.pretrained(first_analog(problem, k)), accuracy or None)
 
 
-def search(label: str, *answers: Evaluation, problem: Problem, seed: int = 0, **more) -> Run:
-    return Run(label=label, seed=seed, problem=problem, evaluations=answers, **more)
+def search(
+    label: str, *answers: Evaluation, problem: Problem, seed: int = 0, **more
+) -> SearchResult:
+    return SearchResult(label=label, seed=seed, problem=problem, evaluations=answers, **more)

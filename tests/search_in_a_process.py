@@ -9,7 +9,7 @@ from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.testing import tiny_problem
 
@@ -33,11 +33,11 @@ class Slow:
         return self.oracle.accuracy(candidate, fidelity, seed)
 
 
-def study(url: str, strategy: str, trials: int, pause_s: float = 0.0) -> Study:
+def study(url: str, strategy: str, trials: int, pause_s: float = 0.0) -> Search:
     problem = tiny_problem()
     problem = replace(problem, oracle=Slow(problem.oracle, pause_s))
     record = Record.open(problem, strategy, open_storage(url), {"strategy": strategy})
-    return Study(record, STRATEGIES[strategy], seed=7, budget=Budget(trials=trials))
+    return Search(record, STRATEGIES[strategy], seed=7, budget=Budget(trials=trials))
 
 
 if __name__ == "__main__":

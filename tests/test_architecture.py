@@ -30,9 +30,17 @@ def sources(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Full names of the modules that a file imports, inside functions too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports(path: Path, *, for_types: bool = True) -> Iterator[str]:
+    """Full names of the modules that a file imports, inside functions too.
+
+    `for_types`: also those that only type checkers see.
+    """
+    tree = ast.parse(path.read_text())
+    if not for_types:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                node.body = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -59,7 +67,7 @@ def forbidden(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", sources(*PACKAGES), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_import_rules(path: Path) -> None:
-    found = {name for full in imports(path) for name in packages(full)}
+    found = {name for full in imports(path, for_types=False) for name in packages(full)}
     assert not found & forbidden(path)
 
 

@@ -22,22 +22,23 @@ from lionheart_opt.results.comparison import (
     ground_truth,
     names,
 )
-from lionheart_opt.results.metrics import Run, final_hypervolume
+from lionheart_opt.results.metrics import final_hypervolume
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import PROPOSALS, Budget, Study
+from lionheart_opt.study.search import PROPOSALS, Budget, Search
 from lionheart_opt.testing import brute_force, tiny_problem
 
 
-def run(label, strategy, seed=0, trials=None, problem=None) -> Run:
+def run(label, strategy, seed=0, trials=None, problem=None) -> SearchResult:
     problem = problem or tiny_problem()
     record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
-    Study(record, strategy, seed, Budget(trials=trials)).run()
-    return Run(label=label, seed=seed, problem=problem, evaluations=record.evaluations())
+    Search(record, strategy, seed, Budget(trials=trials)).run()
+    return SearchResult(label=label, seed=seed, problem=problem, evaluations=record.evaluations())
 
 
-def rows(*runs: Run, truth: Run | None = None) -> dict[str, dict]:
+def rows(*runs: SearchResult, truth: SearchResult | None = None) -> dict[str, dict]:
     data = comparison(runs, truth)
     json.dumps(data)
     return {row["strategy"]: row for row in data["strategies"]}
@@ -180,12 +181,12 @@ class Stubborn:
 def test_repeated_proposals_are_counted_until_the_last_new_one():
     problem = tiny_problem()
     record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
-    few = Study(record, Stubborn(), 0, Budget(trials=2))
+    few = Search(record, Stubborn(), 0, Budget(trials=2))
     assert few.run() == "budget"
     # a; a again; b and a twice again; a again: c is not paid for
     assert record.study.user_attrs[PROPOSALS] == 6
     for _ in range(2):  # resumed, and replayed
-        Study(record, Stubborn(), 0, Budget(trials=9)).run()
+        Search(record, Stubborn(), 0, Budget(trials=9)).run()
         assert record.study.user_attrs[PROPOSALS] == 7
     evaluations = record.evaluations()
     done = search("x", *evaluations, problem=problem, proposals=7)

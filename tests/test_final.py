@@ -13,7 +13,7 @@ from lionheart_opt.results.comparison import comparison
 from lionheart_opt.results.final import accuracy_bounds, check_finalists, final_checks, finalists
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.synthetic import tabulated
 from lionheart_opt.testing import tiny_problem
 
@@ -49,7 +49,7 @@ def test_checks_are_kept_and_never_repeated():
     problem = replace(tiny_problem(max_drop=0.1), objectives=("latency_s", "drop"))
     oracle = Checking(problem.oracle)
     record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
-    Study(record, Random(), 0, Budget(trials=20)).run()
+    Search(record, Random(), 0, Budget(trials=20)).run()
     check_finalists(record, oracle)
     run = search("x", *record.evaluations(), problem=problem, checks=final_checks(record))
     chosen = finalists(run)

@@ -18,7 +18,7 @@ from lionheart_opt.questions import Answer, LearnedShares, Proxies
 from lionheart_opt.strategies.odimo import Odimo
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.testing import tiny_problem
 
 ASKING = (
@@ -105,7 +105,7 @@ def test_no_question_is_asked_beyond_the_budget():
     questions: list[LearnedShares] = []
     problem = shares(tiny_problem(), questions, oracle_s=400.0)
     record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
-    search = Study(record, Odimo([1, 2, 3, 4, 5]), seed=0, budget=Budget(oracle_s=1500.0))
+    search = Search(record, Odimo([1, 2, 3, 4, 5]), seed=0, budget=Budget(oracle_s=1500.0))
     assert search.run() == "budget"
     [only] = record.evaluations()
     assert only.oracle_s < 700.0

@@ -25,7 +25,7 @@ from lionheart_opt.results.sensitivity import (
 from lionheart_opt.space import Space, analog_moves
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.testing import tiny_problem
 
@@ -83,7 +83,7 @@ def outcome(evaluations: list[Evaluation]) -> list[tuple]:
 
 def tiny_profile(problem, pairs=True):
     record = Record.open(problem, "p", optuna.storages.InMemoryStorage(), {})
-    Study(record, Probing("none", pairs), seed=0, budget=Budget()).run()
+    Search(record, Probing("none", pairs), seed=0, budget=Budget()).run()
     return read_profile(record, "none")
 
 

@@ -16,24 +16,24 @@ from lionheart_opt.plots.pareto import pareto_figure, pareto_info
 from lionheart_opt.plots.progress import hypervolume_figure, progress_info
 from lionheart_opt.plots.thresholds import threshold_figure, threshold_info
 from lionheart_opt.results import report
-from lionheart_opt.results.metrics import Run
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.testing import brute_force, tiny_problem
 
 
-def run(label, strategy, seed=0, trials=None, problem=None) -> Run:
+def run(label, strategy, seed=0, trials=None, problem=None) -> SearchResult:
     problem = problem or tiny_problem()
     record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
-    Study(record, strategy, seed, Budget(trials=trials)).run()
-    return Run(label=label, seed=seed, problem=problem, evaluations=record.evaluations())
+    Search(record, strategy, seed, Budget(trials=trials)).run()
+    return SearchResult(label=label, seed=seed, problem=problem, evaluations=record.evaluations())
 
 
 @pytest.fixture(scope="module")
-def runs() -> list[Run]:
+def runs() -> list[SearchResult]:
     return [
         run("greedy", MacGreedy()),
         *(run("random", Random(), seed, 8) for seed in range(3)),
@@ -84,7 +84,9 @@ def test_the_axis_of_analog_macs_is_lionhearts():
     info = pareto_info("x", [run("x", Fixed("all-analog"), problem=problem)], "analog MACs")
     assert info.gain.tolist() == [100.0]
     half = problem.all_digital.move(problem.units[0].name, "tile")
-    one = Run(label="x", seed=0, problem=problem, evaluations=[problem.evaluate(Candidate(half))])
+    one = SearchResult(
+        label="x", seed=0, problem=problem, evaluations=[problem.evaluate(Candidate(half))]
+    )
     expected = problem.workload.unit_macs(problem.units[0]) / problem.workload.macs
     assert pareto_info("x", [one], "analog MACs").gain == pytest.approx(100 * expected)
 
@@ -133,7 +135,7 @@ def drifting(problem, times_s, n_draws=40):
     drops = 0.002 * np.arange(len(times_s)) + 0.001 * rng.normal(size=(n_draws, len(times_s)))
     samples = Accuracy(samples=0.9 - drops, times_s=times_s, baseline=0.9)
     found = problem.evaluation(problem.pretrained(problem.all_analog), samples)
-    return Run(label="x", seed=0, problem=problem, evaluations=[found])
+    return SearchResult(label="x", seed=0, problem=problem, evaluations=[found])
 
 
 def test_drift_shows_quantile_bands_from_a_second_to_a_year():
@@ -168,11 +170,11 @@ def test_the_line_of_a_quantile_limit_is_the_quantile():
 def test_the_draws_that_decisions_took_are_counted():
     problem = tiny_problem()
     record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
-    Study(record, Random(), 0, Budget(trials=8)).run()
+    Search(record, Random(), 0, Budget(trials=8)).run()
     taken = [trial.user_attrs["draws"] for trial in record.study.trials]
     assert taken == [len(one.accuracy.samples) for one in record.evaluations()]
     assert set(taken) <= set(problem.accuracy_limit.draws)
-    one = Run(label="x", seed=0, problem=problem, evaluations=record.evaluations())
+    one = SearchResult(label="x", seed=0, problem=problem, evaluations=record.evaluations())
     assert report.median_draws([one]) == np.median(taken)
     assert report.median_draws([replace(one, evaluations=[])]) is None
 

@@ -20,14 +20,14 @@ from lionheart_opt.evaluation import front, incumbent
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, ReplayDiverged, Study
+from lionheart_opt.study.search import Budget, ReplayDiverged, Search
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.testing import tiny_problem
 
 SCRIPT = Path(__file__).with_name("search_in_a_process.py")
 
 
-def outcome(study: Study) -> list[tuple[dict, list[float], list]]:
+def outcome(study: Search) -> list[tuple[dict, list[float], list]]:
     """What must be equal: mappings, objectives and samples in the order of proposal."""
     return [
         (one.mapping.to_json(), list(one.objectives.values()), one.accuracy.samples.tolist())
@@ -36,14 +36,14 @@ def outcome(study: Study) -> list[tuple[dict, list[float], list]]:
     ]
 
 
-def memory_study(strategy, trials=None, oracle_s=None, problem=None) -> Study:
+def memory_study(strategy, trials=None, oracle_s=None, problem=None) -> Search:
     record = Record.open(
         problem or tiny_problem(),
         "s",
         optuna.storages.InMemoryStorage(),
         {"strategy": repr(strategy)},
     )
-    return Study(record, strategy, seed=7, budget=Budget(trials=trials, oracle_s=oracle_s))
+    return Search(record, strategy, seed=7, budget=Budget(trials=trials, oracle_s=oracle_s))
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_running_again_adds_nothing():
 def test_a_larger_budget_continues():
     few = memory_study(Random(), trials=3)
     few.run()
-    more = Study(few.record, Random(), seed=7, budget=Budget(trials=6))
+    more = Search(few.record, Random(), seed=7, budget=Budget(trials=6))
     more.run()
     whole = memory_study(Random(), trials=6)
     whole.run()
@@ -171,7 +171,7 @@ def test_other_randomness_than_its_generator_is_noticed_on_resume():
     sneaky = memory_study(Sneaky(), trials=6)
     sneaky.run()
     with pytest.raises(ReplayDiverged, match="did not propose again"):
-        Study(sneaky.record, Sneaky(), seed=7, budget=Budget(trials=9)).run()
+        Search(sneaky.record, Sneaky(), seed=7, budget=Budget(trials=9)).run()
 
 
 def test_a_record_of_another_question_is_refused_and_left_alone(sqlite):
@@ -327,7 +327,7 @@ def test_the_lineage_survives_the_record(sqlite):
             yield [child]
 
     record = Record.open(problem, "s", open_storage(sqlite), {})
-    Study(record, One(), 0, Budget()).run()
+    Search(record, One(), 0, Budget()).run()
     again = Record.open(problem, "s", open_storage(sqlite), {})
     [read] = again.evaluations()
     assert read.candidate == child and read.candidate.digest == child.digest

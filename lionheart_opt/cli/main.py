@@ -15,7 +15,7 @@ from lionheart_opt.cli.inputs import AsJson, StudyPath, load_study, print_json, 
 from lionheart_opt.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.result import SearchResult
     from lionheart_opt.study.file import StudyFile
 
 app = typer.Typer(
@@ -180,7 +180,7 @@ def compare(
 
     files = [load_study(study) for study in dict.fromkeys(one.resolve() for one in studies)]
     comparison.check_same_question(files)
-    runs: list[Run] = []
+    runs: list[SearchResult] = []
     for file, name in zip(files, comparison.names(files), strict=True):
         prefix = f"{name}: " if len(files) > 1 else ""
         runs += [replace(one, label=prefix + one.label) for one in _runs(file)]
@@ -258,15 +258,15 @@ def table(
         typer.echo(f"{path}: {rows:,} mappings, {draws} draws each; {left_out:,} left out")
 
 
-def _runs(file: StudyFile) -> list[Run]:
+def _runs(file: StudyFile) -> list[SearchResult]:
     from lionheart_opt.results.final import final_checks
-    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.result import SearchResult
     from lionheart_opt.study.search import PROPOSALS
 
     _ = file.problem  # loads torch, to trace the network
     gc.freeze()  # half of the time to read a large record went into looking for garbage there
     runs = [
-        Run(
+        SearchResult(
             label=one.name,
             seed=seed,
             problem=file.problem,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lionheart_opt.accuracy import AccuracyOracle
     from lionheart_opt.study.file import StudyFile
     from lionheart_opt.study.search import Progress as SearchProgress
-    from lionheart_opt.study.search import Study, Watcher
+    from lionheart_opt.study.search import Search, Watcher
 from lionheart_opt.accuracy import ReportsTraining
 
 #: Where output is piped, a training says how far it is no more often than this.
@@ -66,7 +66,7 @@ class Watch:
     ) -> None:
         self._progress.stop()
 
-    def start(self, study: Study) -> Watcher:
+    def start(self, study: Search) -> Watcher:
         """A watcher of one search."""
         self._name = study.record.study.study_name
         self._task = self._progress.add_task(

@@ -11,7 +11,7 @@ from rich.table import Table
 from lionheart_opt.results import report
 
 if TYPE_CHECKING:
-    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.result import SearchResult
     from lionheart_opt.results.sensitivity import Profile
 
 #: Width of tables where the output is no terminal (a file, a pipe).
@@ -180,7 +180,7 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
     console().print(table)
 
 
-def print_show(runs: Sequence[Run]) -> None:
+def print_show(runs: Sequence[SearchResult]) -> None:
     """One row a search: incumbent, budget, what binds."""
     table = new_table(
         "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from lionheart_opt.datasets import files, formats
 from lionheart_opt.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from lionheart_opt.datasets.splits import Examples
+    from lionheart_opt.datasets.splits import Examples, Splits
 
 #: Where data sets are looked for, and downloaded to, when nothing else is said.
 FOLDER_VARIABLE = "LIONHEART_OPT_DATA"
@@ -26,19 +26,22 @@ DIGITS_TEST_FRACTION = 0.3
 DIGITS_SEED = 0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dataset:
     """Training and test data, as a network takes them; never augmented.
 
     Args:
-        name: for messages and reports.
-        train: all training data; the search splits its validation data off.
-        test: for the final report only.
-        n_classes: labels are 0 ... n_classes - 1.
-        provenance: where the data come from, for reports.
+        name: What messages and reports call it.
+        train: The training data.
+        test: The test data, for the final report only.
+        n_classes: Labels are 0 ... n_classes - 1.
+        provenance: Where the data come from, for reports.
+        validation: The examples that a search is judged on. None splits them off the training data.
+        validation_fraction: Share of the training data that is split off.
+        split_seed: Seed of the split.
 
     Raises:
-        InputError: a label is out of range, or the images of the two parts differ in shape.
+        InputError: A label is out of range, or the inputs of two parts differ in shape.
     """
 
     name: str
@@ -46,21 +49,58 @@ class Dataset:
     test: Examples
     n_classes: int
     provenance: str
+    validation: Examples | None = None
+    validation_fraction: float = 0.1
+    split_seed: int = 0
 
     def __post_init__(self) -> None:
-        for part in (self.train, self.test):
+        shape = tuple(self.train.images.shape[1:])
+        for part in (self.train, self.test, self.validation):
+            if part is None:
+                continue
             low, high = int(part.labels.min()), int(part.labels.max())
             if low < 0 or high >= self.n_classes:
                 raise InputError(
                     f"data set {self.name!r}: labels from {low} to {high}; "
                     f"allowed: 0 to {self.n_classes - 1}"
                 )
-        if self.train.images.shape[1:] != self.test.images.shape[1:]:
-            raise InputError(
-                f"data set {self.name!r}: training images of shape "
-                f"{tuple(self.train.images.shape[1:])}, test images of shape "
-                f"{tuple(self.test.images.shape[1:])}"
+            if tuple(part.images.shape[1:]) != shape:
+                raise InputError(
+                    f"data set {self.name!r}: training inputs of shape {shape}, "
+                    f"others of shape {tuple(part.images.shape[1:])}"
+                )
+
+    def split(self, validation_fraction: float | None = None, seed: int | None = None) -> Splits:
+        """Training, validation and test data.
+
+        Args:
+            validation_fraction: Instead of the data set's own.
+            seed: Instead of the data set's own.
+        """
+        from lionheart_opt.datasets.splits import Splits, split
+
+        if self.validation is not None:
+            return Splits(
+                train=self.train,
+                validation=self.validation,
+                test=self.test,
+                provenance=self.provenance,
             )
+        fraction = self.validation_fraction if validation_fraction is None else validation_fraction
+        parts = split(self.train, self.test, fraction, self.split_seed if seed is None else seed)
+        return replace(parts, provenance=self.provenance)
+
+    def __repr__(self) -> str:
+        validation = (
+            f"{100 * self.validation_fraction:g} % of training"
+            if self.validation is None
+            else f"{len(self.validation):,} examples"
+        )
+        return (
+            f"Dataset({self.name!r}: {len(self.train):,} training examples of shape "
+            f"{tuple(self.train.images.shape[1:])}, validation {validation}, "
+            f"{len(self.test):,} test examples, {self.n_classes} classes)"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 
 if TYPE_CHECKING:
-    from lionheart_opt.study.file import OracleContext
+    from lionheart_opt.oracle_context import OracleContext
 
 #: The held-out parts of the data.
 Part = Literal["validation", "test"]
@@ -69,7 +69,9 @@ class HatOracle(TrainsCandidates):
             model=load_network(context, chosen.pretrain.seed if chosen.pretrain else 0),
             splits=load_splits(context),
             settings=chosen,
-            store=WeightStore.folder(context.folder / "artifacts"),
+            store=WeightStore.folder(context.artifacts)
+            if context.artifacts
+            else WeightStore.temporary(),
         )
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from copy import deepcopy
+from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import nn
 
-from lionheart_opt.datasets.splits import Splits, split
+from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.rpu import rpu_config
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
+from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
 from lionheart_opt.toml_errors import first_problem
-
-if TYPE_CHECKING:
-    from lionheart_opt.study.file import OracleContext
 
 
 def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:
@@ -33,8 +31,14 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
         raise first_problem(error, context.where, OracleSettings) from error
     rpu_config(chosen.rpu_config, context.where)
     context.check_times(chosen.times_s)
-    has_weights = context.file.table.model.weights is not None
-    return chosen.model_copy(update={"pretrain": None}) if has_weights else chosen
+    if not is_to_be_trained(context.model):
+        return chosen.model_copy(update={"pretrain": None})
+    return chosen
+
+
+def is_to_be_trained(model: ModelTable | nn.Module) -> bool:
+    """Whether a study file names a network that comes without weights."""
+    return isinstance(model, ModelTable) and model.weights is None
 
 
 def load_splits(context: OracleContext) -> Splits:
@@ -45,13 +49,14 @@ def load_splits(context: OracleContext) -> Splits:
     """
     from lionheart_opt import datasets
 
-    table = context.file.table.data
+    table = context.data
     if table is None:
-        raise InputError(f"{context.file.path}: table [data] is missing")
+        raise InputError(f"{context.origin}: table [data] is missing")
+    if not isinstance(table, DataTable):
+        return table.split()
     folder = None if table.folder is None else context.folder / table.folder
     data = datasets.load(table.name, folder, **table.arguments)
-    parts = split(data.train, data.test, table.validation_fraction, table.seed)
-    return replace(parts, provenance=data.provenance)
+    return data.split(table.validation_fraction, table.seed)
 
 
 def load_network(context: OracleContext, seed: int) -> nn.Module:
@@ -66,17 +71,20 @@ def load_network(context: OracleContext, seed: int) -> nn.Module:
     """
     from lionheart_opt import models
 
-    table = context.file.table
-    with seeded(seed, torch.device("cpu")):
-        model = models.build(table.model.name, **table.model.arguments)
+    source = context.model
+    if isinstance(source, ModelTable):
+        with seeded(seed, torch.device("cpu")):
+            model = models.build(source.name, **source.arguments)
+    else:
+        model = deepcopy(source)
     for unit in context.workload.crossbar_units:
         for path in set(context.workload.modules_of(unit)) - set(dict(model.named_modules())):
-            if unit.name not in table.digital:
+            if unit.name not in context.digital:
                 raise InputError(
-                    f"{context.file.path}: unit {unit.name!r} holds the bare parameter {path!r}, "
+                    f"{context.origin}: unit {unit.name!r} holds the bare parameter {path!r}, "
                     "which no analog layer can replace; keep it on the host: "
                     f'digital = ["{unit.name}"]'
                 )
-    if table.model.weights is not None:
-        model.load_state_dict(load_weights(context.folder / table.model.weights, model))
+    if isinstance(source, ModelTable) and source.weights is not None:
+        model.load_state_dict(load_weights(context.folder / source.weights, model))
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import io
 import os
@@ -9,6 +10,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 from uuid import uuid4
 
@@ -66,14 +68,23 @@ class WeightStore:
 
     Args:
         artifacts: any artifact store of Optuna.
+        is_temporary: whether it is gone when the process ends.
     """
 
     artifacts: Any
+    is_temporary: bool = False
 
     @staticmethod
     def folder(path: Path) -> WeightStore:
         """The store in a folder, which is created when something is first written."""
         return WeightStore(_Folder(path))
+
+    @staticmethod
+    def temporary() -> WeightStore:
+        """A store in a temporary folder, which is removed when the process ends."""
+        folder = TemporaryDirectory(prefix="lionheart_opt-")
+        atexit.register(folder.cleanup)
+        return WeightStore(_Folder(Path(folder.name)), is_temporary=True)
 
     def get(self, key: str) -> Trained | None:
         """The trained weights of that key, if they are there."""

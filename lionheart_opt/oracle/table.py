@@ -17,7 +17,7 @@ from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.questions import Answer, Proxies, Question
 
 if TYPE_CHECKING:
-    from lionheart_opt.study.file import OracleContext
+    from lionheart_opt.oracle_context import OracleContext
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ from lionheart_opt.plots.style import look, new_panels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.result import SearchResult
 
 #: Quantiles over programming draws between which bands are drawn.
 BANDS = (0.05, 0.25, 0.75, 0.95)
@@ -45,7 +45,7 @@ class DriftInfo:
     bands: np.ndarray
 
 
-def drift_info(runs: Sequence[Run]) -> list[DriftInfo]:
+def drift_info(runs: Sequence[SearchResult]) -> list[DriftInfo]:
     """Each strategy's incumbent, of its first seed that found one."""
     infos: dict[str, DriftInfo] = {}
     for run in runs:
@@ -64,7 +64,7 @@ def drift_info(runs: Sequence[Run]) -> list[DriftInfo]:
     return list(infos.values())
 
 
-def drift_figure(runs: Sequence[Run]) -> Figure:
+def drift_figure(runs: Sequence[SearchResult]) -> Figure:
     """Drop of each strategy's incumbent against time.
 
     Bands hold the middle 50 % (dark) and 90 % (light) of the programming draws; dotted lines are the

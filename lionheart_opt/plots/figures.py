@@ -21,13 +21,15 @@ from lionheart_opt.results.metrics import gains
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.result import SearchResult
 
 #: More incumbents than this are too many rows: then each strategy shows the best of its seeds.
 MOST_ROWS = 20
 
 
-def draw_study(runs: Sequence[Run], truth: Run | None, folder: Path) -> list[Path]:
+def draw_study(
+    runs: Sequence[SearchResult], truth: SearchResult | None, folder: Path
+) -> list[Path]:
     """Write every figure of a study as PDF and PNG; the paths written.
 
     Args:
@@ -50,7 +52,7 @@ def draw_study(runs: Sequence[Run], truth: Run | None, folder: Path) -> list[Pat
         return [path for name, figure in figures.items() for path in save(figure, folder, name)]
 
 
-def mapping_figure(runs: Sequence[Run]) -> Figure:
+def mapping_figure(runs: Sequence[SearchResult]) -> Figure:
     """Which target runs each unit in each search's incumbent; of many, in each strategy's best one."""
     from matplotlib.colors import ListedColormap
     from matplotlib.patches import Patch

@@ -13,7 +13,7 @@ from lionheart_opt.plots.style import GREY, look, new_panels
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.result import SearchResult
 
 #: What a mapping gains. The share of MACs is LionHeart's own axis (Figs. 5 and 7).
 Gain = Literal["speed-up", "analog MACs"]
@@ -44,7 +44,7 @@ class ParetoInfo:
     front: np.ndarray
 
 
-def pareto_info(label: str, runs: Sequence[Run], gain: Gain = "speed-up") -> ParetoInfo:
+def pareto_info(label: str, runs: Sequence[SearchResult], gain: Gain = "speed-up") -> ParetoInfo:
     """Gain against drop of everything that some runs have measured."""
     pairs = np.concatenate([run.points for run in runs])
     if gain == "speed-up":
@@ -67,7 +67,9 @@ def pareto_info(label: str, runs: Sequence[Run], gain: Gain = "speed-up") -> Par
     )
 
 
-def pareto_figure(runs: Sequence[Run], gain: Gain, truth: Run | None = None) -> Figure:
+def pareto_figure(
+    runs: Sequence[SearchResult], gain: Gain, truth: SearchResult | None = None
+) -> Figure:
     """Drop against gain; filled points keep the limit, lines join fronts.
 
     The grey line is the front of the ground truth; of all strategies together where that is not

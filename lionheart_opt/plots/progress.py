@@ -14,7 +14,7 @@ from lionheart_opt.results.metrics import final_hypervolume, history
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.result import SearchResult
 
 #: What is spent.
 Spent = Literal["trials", "seconds"]
@@ -38,7 +38,7 @@ class ProgressInfo:
     quartiles: np.ndarray
 
 
-def progress_info(runs: Sequence[Run], spent: Spent) -> list[ProgressInfo]:
+def progress_info(runs: Sequence[SearchResult], spent: Spent) -> list[ProgressInfo]:
     """Quartiles over seeds at every moment when one of them got an answer.
 
     Each seed has what it had after its last answer so far, also beyond its end.
@@ -58,7 +58,9 @@ def progress_info(runs: Sequence[Run], spent: Spent) -> list[ProgressInfo]:
     return infos
 
 
-def hypervolume_figure(runs: Sequence[Run], spent: Spent, truth: Run | None = None) -> Figure:
+def hypervolume_figure(
+    runs: Sequence[SearchResult], spent: Spent, truth: SearchResult | None = None
+) -> Figure:
     """Median (line) and quartile band over seeds; dotted after a strategy's last answer.
 
     Where each strategy has a panel of its own, the medians of the others are grey lines.

@@ -15,7 +15,7 @@ from lionheart_opt.results.metrics import thresholds
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lionheart_opt.results.metrics import Run
+    from lionheart_opt.results.result import SearchResult
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,7 +35,9 @@ class ThresholdInfo:
     truth: float | None
 
 
-def threshold_info(runs: Sequence[Run], truth: Run | None = None) -> list[ThresholdInfo]:
+def threshold_info(
+    runs: Sequence[SearchResult], truth: SearchResult | None = None
+) -> list[ThresholdInfo]:
     """One entry a threshold; strategies in the order in which they come."""
     labels = dict.fromkeys(run.label for run in runs)
     grouped = [[run for run in runs if run.label == label] for label in labels]
@@ -61,7 +63,7 @@ def threshold_info(runs: Sequence[Run], truth: Run | None = None) -> list[Thresh
     return infos
 
 
-def threshold_figure(runs: Sequence[Run], truth: Run | None = None) -> Figure:
+def threshold_figure(runs: Sequence[SearchResult], truth: SearchResult | None = None) -> Figure:
     """One panel a threshold, one row a strategy: median over seeds (dot), quartiles (bar).
 
     Hollow: a seed found nothing and counts as all-digital. Dashed: the ground truth.

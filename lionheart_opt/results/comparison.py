@@ -15,8 +15,9 @@ from lionheart_opt.limits import Bounds, paired
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.final import accuracy_bounds
-from lionheart_opt.results.metrics import Run, final_hypervolume, gains, thresholds
+from lionheart_opt.results.metrics import final_hypervolume, gains, thresholds
 from lionheart_opt.results.report import check_drops, median_draws, show_row
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import every_mapping, size
 from lionheart_opt.study.record import differences
 
@@ -29,7 +30,7 @@ SIGNIFICANCE = 0.05
 TRUTH = "ground truth"
 
 
-def ground_truth(problem: Problem, oracle: object) -> Run | None:
+def ground_truth(problem: Problem, oracle: object) -> SearchResult | None:
     """Every mapping, evaluated as a search would: with the problem's training, limits and draws.
 
     A search whose candidates ask for other trainings is measured against the same ground truth, and
@@ -48,10 +49,10 @@ def ground_truth(problem: Problem, oracle: object) -> Run | None:
     if len(known) < size(problem) or not all(one in known for one in every_mapping(problem)):
         return None
     evaluations = [problem.evaluate(Candidate(mapping)) for mapping in every_mapping(problem)]
-    return Run(label=TRUTH, seed=problem.seed, problem=problem, evaluations=evaluations)
+    return SearchResult(label=TRUTH, seed=problem.seed, problem=problem, evaluations=evaluations)
 
 
-def truth_of(file: StudyFile) -> Run | None:
+def truth_of(file: StudyFile) -> SearchResult | None:
     """`ground_truth` of a study; builds its oracle only where that can tell its mappings."""
     if not hasattr(file.oracle_class, "mappings"):
         return None
@@ -94,7 +95,7 @@ def _located(value: Any, folder: Path) -> Any:
     return value
 
 
-def comparison(runs: Sequence[Run], truth: Run | None = None) -> dict[str, Any]:
+def comparison(runs: Sequence[SearchResult], truth: SearchResult | None = None) -> dict[str, Any]:
     """What is compared, the ground truth, and one row a strategy.
 
     Args:
@@ -153,7 +154,9 @@ def beats(mine: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def drop_above_best(runs: Sequence[Run], everyone: Sequence[Run]) -> Bounds | None:
+def drop_above_best(
+    runs: Sequence[SearchResult], everyone: Sequence[SearchResult]
+) -> Bounds | None:
     """By how much a strategy's incumbent drops more than the best of all strategies, draw by draw.
 
     Mean at the last of the limit's times. None where that says nothing: no incumbent, or the same
@@ -172,7 +175,7 @@ def drop_above_best(runs: Sequence[Run], everyone: Sequence[Run]) -> Bounds | No
     return paired(mine.accuracy, best.accuracy, max(runs[0].problem.accuracy_limit.times_s))
 
 
-def _random_label(runs: Sequence[Run]) -> str | None:
+def _random_label(runs: Sequence[SearchResult]) -> str | None:
     """The strategy that all others are held against; None if it is not there."""
     labels = [run.label for run in runs if run.strategy == "random"]
     return "random" if "random" in labels else next(iter(labels), None)
@@ -187,7 +190,9 @@ def _share(volumes: Sequence[float], whole: float) -> float | None:
     return float(np.median(volumes)) / whole if whole > 0 else None
 
 
-def _search_row(label: str, runs: Sequence[Run], everyone: Sequence[Run]) -> dict[str, Any]:
+def _search_row(
+    label: str, runs: Sequence[SearchResult], everyone: Sequence[SearchResult]
+) -> dict[str, Any]:
     """What was spent, and the incumbents: medians over seeds."""
     rows = [show_row(run) for run in runs]
     found = [row for row in rows if row["feasible"]]
@@ -221,7 +226,7 @@ def _search_row(label: str, runs: Sequence[Run], everyone: Sequence[Run]) -> dic
     }
 
 
-def best_gains(run: Run, max_drop: float) -> tuple[float, float] | None:
+def best_gains(run: SearchResult, max_drop: float) -> tuple[float, float] | None:
     """Largest speed-up and largest energy gain, each of its own mapping, with at most that drop.
 
     None where nothing surely keeps it.
@@ -233,7 +238,7 @@ def best_gains(run: Run, max_drop: float) -> tuple[float, float] | None:
     return max(speedups), max(energy_gains)
 
 
-def _truth_row(truth: Run) -> dict[str, Any]:
+def _truth_row(truth: SearchResult) -> dict[str, Any]:
     rows = []
     for max_drop in thresholds(truth.problem.accuracy_limit):
         speedup, energy_gain = best_gains(truth, max_drop) or (None, None)
@@ -245,13 +250,15 @@ def _truth_row(truth: Run) -> dict[str, Any]:
     }
 
 
-def threshold_gains(runs: Sequence[Run], max_drop: float) -> list[tuple[float, float]]:
+def threshold_gains(runs: Sequence[SearchResult], max_drop: float) -> list[tuple[float, float]]:
     """`best_gains` of each seed, at least those of all-digital, which needs no search."""
     found = [best_gains(run, max_drop) or (1.0, 1.0) for run in runs]
     return [(max(speedup, 1.0), max(energy_gain, 1.0)) for speedup, energy_gain in found]
 
 
-def _threshold_row(runs: Sequence[Run], max_drop: float, truth: Run | None) -> dict[str, Any]:
+def _threshold_row(
+    runs: Sequence[SearchResult], max_drop: float, truth: SearchResult | None
+) -> dict[str, Any]:
     speedups, energy_gains = zip(*threshold_gains(runs, max_drop), strict=True)
     ceiling = best_gains(truth, max_drop) if truth else None
     return {
@@ -264,7 +271,7 @@ def _threshold_row(runs: Sequence[Run], max_drop: float, truth: Run | None) -> d
     }
 
 
-def _checks_row(runs: Sequence[Run], max_drop: float) -> dict[str, Any]:
+def _checks_row(runs: Sequence[SearchResult], max_drop: float) -> dict[str, Any]:
     """Name of the check -> what it says of each seed's fastest mapping at the threshold."""
     found: dict[str, list[Accuracy]] = {}
     for run in runs:

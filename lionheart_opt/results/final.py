@@ -11,7 +11,8 @@ from scipy.special import ndtri, stdtrit
 from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, Bounds
-from lionheart_opt.results.metrics import Run, thresholds
+from lionheart_opt.results.metrics import thresholds
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.study.record import Record
 
 #: Prefix of the user attributes of the Optuna study that keep the report; the candidate's digest follows.
@@ -20,7 +21,7 @@ ATTRIBUTE = "final/"
 CONFIDENCE = 0.95
 
 
-def finalists(run: Run) -> list[Evaluation]:
+def finalists(run: SearchResult) -> list[Evaluation]:
     """The incumbent and, where the objectives ask for a whole front, the fastest at each threshold."""
     chosen = [run.best]
     if "drop" in run.problem.objectives:
@@ -41,7 +42,7 @@ def check_finalists(record: Record, oracle: object) -> None:
     if not isinstance(oracle, ChecksFinally):
         return
     problem = record.problem
-    run = Run(label="", seed=0, problem=problem, evaluations=record.evaluations())
+    run = SearchResult(label="", seed=0, problem=problem, evaluations=record.evaluations())
     for one in finalists(run):
         name = ATTRIBUTE + one.candidate.digest
         if name not in record.study.user_attrs:

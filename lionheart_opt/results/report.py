@@ -10,21 +10,22 @@ import numpy as np
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.results.metrics import Run, drop_of, gains
+from lionheart_opt.results.metrics import drop_of, gains
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
 
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
 
 
-def check_drops(run: Run) -> dict[str, float]:
+def check_drops(run: SearchResult) -> dict[str, float]:
     """Name of each final check -> drop of the incumbent, as `drop_of`; empty without one."""
     limit = run.problem.accuracy_limit
     checks = run.checks.get(run.best.candidate.digest, {}) if run.best else {}
     return {name: limit.bounds(accuracy).estimate for name, accuracy in checks.items()}
 
 
-def show_row(run: Run) -> dict[str, Any]:
+def show_row(run: SearchResult) -> dict[str, Any]:
     """One search: its incumbent and what it spent."""
     best = run.best
     row: dict[str, Any] = {
@@ -50,7 +51,7 @@ def show_row(run: Run) -> dict[str, Any]:
     }
 
 
-def binding(run: Run) -> str:
+def binding(run: SearchResult) -> str:
     """The limit that most often stood in the way, and how often; empty where nothing did."""
     broken: dict[str, int] = {}
     for one in run.evaluations:
@@ -63,7 +64,7 @@ def binding(run: Run) -> str:
     return f"{name} in {broken[name]} of {len(run.evaluations)}"
 
 
-def median_draws(runs: Sequence[Run]) -> float | None:
+def median_draws(runs: Sequence[SearchResult]) -> float | None:
     """Programming draws that the limit's decision took, median over trials with an accuracy."""
     draws = [len(one.accuracy.samples) for run in runs for one in run.evaluations if one.accuracy]
     return float(np.median(draws)) if draws else None

@@ -17,7 +17,7 @@ from lionheart_opt.space import Space, analog_moves
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import oracle_specification
-from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.workload import INPUT
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> Correlation | No
     return Correlation(rho=float(result.statistic), p_value=float(result.pvalue))
 
 
-def profile_search(file: StudyFile, training: Training, pairs: bool) -> Study:
+def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
     """The search that measures a profile, its record opened or created: run or resume it.
 
     Every candidate gets the most draws of the study's limit, whatever cost limits there are.
@@ -185,7 +185,7 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Study:
     problem = _question(file.problem)
     record = Record.open(problem, _name(training), file.storage, _specification(file, training))
     count = len(analog_moves(problem)) + (len(neighbours(problem)) if pairs else 0)
-    return Study(record, Probing(training, pairs), seed=0, budget=Budget(trials=count))
+    return Search(record, Probing(training, pairs), seed=0, budget=Budget(trials=count))
 
 
 def read_profile(record: Record, training: Training) -> Profile:

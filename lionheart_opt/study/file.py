@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import AccuracyOracle, cannot_answer, questions_of
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import Remembering
 from lionheart_opt.study.schema import RunTable, StudyTable
-from lionheart_opt.study.search import Budget, Study
+from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.study.storage import open_storage, storage_exists
 from lionheart_opt.system import System
 from lionheart_opt.toml_errors import first_problem
@@ -38,48 +39,6 @@ STUDY_FILE = "study.toml"
 
 class _Asked(Exception):
     """A strategy under check has come to a question that the oracle can answer."""
-
-
-@dataclass(frozen=True)
-class OracleContext:
-    """What an oracle is built from: the plug-in is called with this and its settings.
-
-    Args:
-        file: the study.
-        workload: traced from the study's model, units grouped.
-        system: the study's.
-    """
-
-    file: StudyFile
-    workload: Workload
-    system: System
-
-    @property
-    def where(self) -> str:
-        """What errors call the settings' place."""
-        return f"{self.file.path}: [oracle]"
-
-    @property
-    def folder(self) -> Path:
-        """The study's folder: what relative file names are relative to."""
-        return self.file.folder
-
-    def check_times(self, times_s: Sequence[float]) -> None:
-        """Refuse limits at times that the oracle does not measure.
-
-        Args:
-            times_s: that it measures.
-
-        Raises:
-            InputError: a time of `[limits]` is not among them.
-        """
-        for time_s in self.file.table.limits.time_s:
-            if time_s not in times_s:
-                allowed = ", ".join(f"{one:g}" for one in times_s)
-                raise InputError(
-                    f"{self.file.path}: [limits] time_s: got {time_s:g}; "
-                    f"must be one of the oracle's times_s: {allowed}"
-                )
 
 
 @dataclass(frozen=True)
@@ -168,7 +127,17 @@ class StudyFile:
     def oracle(self) -> AccuracyOracle:
         """The oracle, built; loads data, but trains nothing yet."""
         settings = {key: value for key, value in self.table.oracle.items() if key != "kind"}
-        context = OracleContext(self, self.workload, self.system)
+        context = OracleContext(
+            workload=self.workload,
+            system=self.system,
+            model=self.table.model,
+            data=self.table.data,
+            digital=self.table.digital,
+            times_s=self.table.limits.time_s,
+            folder=self.folder,
+            artifacts=self.folder / "artifacts",
+            origin=str(self.path),
+        )
         oracle: AccuracyOracle = self.oracle_class.from_study(context, settings)
         return oracle
 
@@ -265,12 +234,12 @@ class StudyFile:
             raise cannot_answer(question)
         raise _Asked
 
-    def search(self, run: RunTable, seed: int) -> Study:
+    def search(self, run: RunTable, seed: int) -> Search:
         """One search, its record opened or created."""
         name = search_name(run, seed)
         specification = self.specification(run, seed)
         record = Record.open(self.problem, name, self.storage, specification)
-        return Study(record, self.strategy(run), seed, self.budget(run))
+        return Search(record, self.strategy(run), seed, self.budget(run))
 
     def budget(self, run: RunTable) -> Budget:
         """The run's own budget, or the study's."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PlainSerializer,
@@ -16,12 +14,8 @@ from pydantic import (
 
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Training
+from lionheart_opt.oracle_context import DataTable, ModelTable, Table
 from lionheart_opt.problem import Objective
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
 
 #: One number or a list of them; a single one is written as a number again.
 Times = Annotated[
@@ -32,34 +26,7 @@ Times = Annotated[
 ]
 
 
-class ModelTable(_Table):
-    """`[model]`: the network, from the zoo or the user's own."""
-
-    name: str
-    """A name of `lionheart-opt list models`, or `package.module:factory`."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the factory."""
-    input_shape: tuple[int, ...] | None = Field(default=None, strict=False)
-    """Without the batch, channels first; the zoo knows its own, and data sets give theirs."""
-    weights: str | None = None
-    """A state dict saved by `torch.save`, instead of pretraining."""
-
-
-class DataTable(_Table):
-    """`[data]`: the data set and how its training part is split."""
-
-    name: str
-    """A name of `lionheart-opt list datasets`, or `package.module:factory`."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
-    folder: str | None = None
-    """Where the files are; $LIONHEART_OPT_DATA or ./data by default."""
-    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the training set that the search is judged on; never trained on."""
-    seed: int = 0
-    """Of the split."""
-
-
-class LimitsTable(_Table):
+class LimitsTable(Table):
     """`[limits]`: what a mapping must keep."""
 
     max_drop: float = Field(ge=0, le=1)
@@ -92,14 +59,14 @@ class LimitsTable(_Table):
         )
 
 
-class BudgetTable(_Table):
+class BudgetTable(Table):
     """`[budget]`: for each search; whichever comes first."""
 
     trials: int | None = Field(default=None, gt=0)
     oracle_s: float | None = Field(default=None, gt=0)
 
 
-class RunTable(_Table):
+class RunTable(Table):
     """`[[run]]`: one strategy, once for each seed."""
 
     strategy: str
@@ -116,7 +83,7 @@ class RunTable(_Table):
         return self.label or self.strategy
 
 
-class StudyTable(_Table):
+class StudyTable(Table):
     """A whole `study.toml`."""
 
     question: str = Field(min_length=1)

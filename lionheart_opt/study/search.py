@@ -64,7 +64,7 @@ class ReplayDiverged(RuntimeError):
     """The strategy, run again, proposed something else than what the record holds."""
 
 
-class Study:
+class Search:
     """One search: a problem, a strategy and a seed, kept in a record.
 
     Running it again resumes it: the strategy's generator starts over and the record answers until it

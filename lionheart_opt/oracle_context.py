@@ -1,0 +1,102 @@
+"""What an oracle is built from: a study's network, data, workload, system and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.system import System
+from lionheart_opt.workload import Workload
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lionheart_opt.datasets import Dataset
+
+
+class Table(BaseModel):
+    """A table of a study file: known keys only, no conversion of types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelTable(Table):
+    """`[model]`: the network, from the zoo or the user's own."""
+
+    name: str
+    """A name of `lionheart-opt list models`, or `package.module:factory`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of the factory."""
+    input_shape: tuple[int, ...] | None = Field(default=None, strict=False)
+    """Without the batch, channels first; the zoo knows its own, and data sets give theirs."""
+    weights: str | None = None
+    """A state dict saved by `torch.save`, instead of pretraining."""
+
+
+class DataTable(Table):
+    """`[data]`: the data set and how its training part is split."""
+
+    name: str
+    """A name of `lionheart-opt list datasets`, or `package.module:factory`."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    folder: str | None = None
+    """Where the files are; $LIONHEART_OPT_DATA or ./data by default."""
+    validation_fraction: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the training set that the search is judged on; never trained on."""
+    seed: int = 0
+    """Seed of the split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OracleContext:
+    """A study as its oracle sees it. An oracle's `from_study` receives this and its own settings.
+
+    Args:
+        workload: Traced from the network, units grouped.
+        system: What the units can run on.
+        model: The network: how a study file names it, or the module itself.
+        data: The data set: how a study file names it, or the data set itself; None if the study has
+            none.
+        digital: Names of the units that stay on the host.
+        times_s: Times at which the accuracy limit must hold.
+        folder: What relative file names are relative to.
+        artifacts: Where trained weights are kept; None is a temporary folder.
+        origin: What error messages call the study: the path of its file, for example.
+    """
+
+    workload: Workload
+    system: System
+    model: ModelTable | nn.Module
+    data: DataTable | Dataset | None
+    digital: tuple[str, ...]
+    times_s: tuple[float, ...]
+    folder: Path
+    artifacts: Path | None
+    origin: str
+
+    @property
+    def where(self) -> str:
+        """What error messages call the oracle's settings."""
+        return f"{self.origin}: [oracle]"
+
+    def check_times(self, measured_s: Sequence[float]) -> None:
+        """Refuse limits at times that the oracle does not measure.
+
+        Args:
+            measured_s: The times that it measures.
+
+        Raises:
+            InputError: The accuracy limit names another time.
+        """
+        for time_s in self.times_s:
+            if time_s not in measured_s:
+                allowed = ", ".join(f"{measured:g}" for measured in measured_s)
+                raise InputError(
+                    f"{self.origin}: [limits] time_s: got {time_s:g}; "
+                    f"must be one of the oracle's times_s: {allowed}"
+                )
