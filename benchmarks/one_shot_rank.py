@@ -22,9 +22,9 @@ import optuna
 from scipy.stats import spearmanr
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.cli.progress import Watch
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
+from lionheart_opt.results.live import Watch
 from lionheart_opt.results.report import drop_of
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategy import Proposals

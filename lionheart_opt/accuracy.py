@@ -11,6 +11,8 @@ where an oracle has it:
 - `KeepsWeights`: it hands out trained weights.
 - `ReportsTraining`: it says how far a training is.
 - `SaysProvenance`: it says where its data come from.
+- `HasIdentity`: it says what decides its answers, so that a record is tied to that.
+- `StoresWeights`: it can be told where to keep trained weights.
 """
 
 from __future__ import annotations
@@ -218,6 +220,25 @@ class SaysProvenance(Protocol):
     @property
     def provenance(self) -> str:
         """Source and version of the data, in one line."""
+        ...
+
+
+@runtime_checkable
+class HasIdentity(Protocol):
+    """A plug-in that says what decides its answers, as plain data."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Digests of network, data and tables, and the settings. Equal identities answer the same."""
+        ...
+
+
+@runtime_checkable
+class StoresWeights(Protocol):
+    """An oracle that keeps trained weights in a folder."""
+
+    def storing_in(self, folder: Path) -> AccuracyOracle:
+        """The same oracle, keeping its weights in this folder if it has none of its own yet."""
         ...
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lionheart_opt.problem import Problem, by_macs_descending
+from lionheart_opt.problem import Problem
+from lionheart_opt.space import by_macs_descending
 from lionheart_opt.strategies.parts.pricing import acceptable, other_targets
 from lionheart_opt.strategy import Proposals
 

@@ -9,8 +9,9 @@ import torch
 from cli_setup import STUDY, call, in_a_process, make_study, rows
 from own_plugins import network
 
-from lionheart_opt.cli import main, progress
+from lionheart_opt.cli import main
 from lionheart_opt.plugins import available
+from lionheart_opt.results import live
 from lionheart_opt.study.file import StudyFile
 
 
@@ -162,7 +163,7 @@ def test_checks_can_be_left_to_a_later_run(tmp_path):
 
 @pytest.mark.parametrize(("quiet_s", "said"), [(0.0, True), (3600.0, False)])
 def test_a_log_says_how_far_long_trainings_are(tmp_path, monkeypatch, quiet_s, said):
-    monkeypatch.setattr(progress, "QUIET_S", quiet_s)
+    monkeypatch.setattr(live, "QUIET_S", quiet_s)
     folder = make_study(tmp_path / "logged", STUDY.replace("trials = 3", "trials = 1"))
     code, _, errors = call("run", folder)
     assert code == 0

@@ -22,7 +22,7 @@ from lionheart_opt.results.comparison import (
     ground_truth,
     names,
 )
-from lionheart_opt.results.metrics import final_hypervolume
+from lionheart_opt.results.history import final_hypervolume
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.random import Random

@@ -10,7 +10,7 @@ from made_up_runs import answer, first_analog, made_up_problem, search
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.results.comparison import comparison
-from lionheart_opt.results.final import accuracy_bounds, check_finalists, final_checks, finalists
+from lionheart_opt.results.verdict import accuracy_bounds, check_finalists, final_checks, finalists
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search

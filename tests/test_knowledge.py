@@ -97,7 +97,7 @@ def shares(problem: Problem, count: list[LearnedShares], oracle_s: float) -> Pro
         count.append(question)
         return Answer(values={"share": dict.fromkeys(question.prices, 1.0)}, oracle_s=oracle_s)
 
-    return replace(problem, knowledge=answer)
+    return replace(problem, answers=answer)
 
 
 def test_no_question_is_asked_beyond_the_budget():

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_runs import answer, made_up_problem, search
 
-from lionheart_opt.results.metrics import final_hypervolume, history, hypervolume, thresholds
+from lionheart_opt.results.history import final_hypervolume, history
+from lionheart_opt.results.metrics import hypervolume, thresholds
 from lionheart_opt.testing import brute_force, tiny_problem
 
 

@@ -16,7 +16,6 @@ from lionheart_opt.questions import Proxies
 from lionheart_opt.space import Space, analog_moves
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.recorded_oracle import oracle_specification
 from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.workload import INPUT
 
@@ -182,8 +181,13 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
         InputError: the record was made for another network, data, oracle, system, time or number of
             draws.
     """
+    from lionheart_opt.study.optuna_keeper import OptunaKeeper
+
     problem = _question(file.problem)
-    record = Record.open(problem, _name(training), file.storage, _specification(file, training))
+    keeper = OptunaKeeper.open(
+        problem, _name(training), file.storage, _specification(file, training)
+    )
+    record = Record(problem, keeper)
     count = len(analog_moves(problem)) + (len(neighbours(problem)) if pairs else 0)
     return Search(record, Probing(training, pairs), seed=0, budget=Budget(trials=count))
 
@@ -249,7 +253,7 @@ def _specification(file: StudyFile, training: Training) -> dict[str, Any]:
     """Everything that decides a profile; objectives, thresholds and cost limits do not."""
     limit = _question(file.problem).accuracy_limit
     return {
-        **oracle_specification(file),
+        **file.oracle_specification,
         "times_s": list(limit.times_s),
         "draws": limit.draws[-1],
         "profile": training,
