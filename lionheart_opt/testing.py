@@ -93,15 +93,19 @@ def drive(
 
     Returns:
         Every new evaluation, in order (those of `record` are not in it).
+
+    Raises:
+        AssertionError: The strategy goes on without proposing anything new.
     """
     earlier = list(record)
     paid_s = oracle_seconds(earlier)
     budget = Budget(
-        trials=None if trials is None else trials + len(earlier),
+        trials=None if trials is None else max(trials, 0) + len(earlier),
         oracle_s=None if oracle_s is None else oracle_s + paid_s,
     )
     kept = Record(problem, InMemory(evaluations=earlier))
-    Search(kept, strategy, seed, budget).run()
+    ending = Search(kept, strategy, seed, budget).run()
+    assert ending != "repeats", f"{strategy} proposes only what is known"
     return kept.evaluations()[len(earlier) :]
 
 

@@ -181,11 +181,6 @@ def test_export_gives_mapping_weights_and_report(recorded, tmp_path):
     network().load_state_dict(weights)
 
 
-def test_worker_ends_when_nothing_is_queued(recorded):
-    code, out, _ = call("worker", recorded)
-    assert code == 0 and "0 trials evaluated" in out
-
-
 def test_optunas_tools_open_the_record(recorded):
     import optuna
 

@@ -13,7 +13,7 @@ from scipy import stats
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit, paired
-from lionheart_opt.study.file import OracleContext, StudyFile
+from lionheart_opt.study.file import StudyFile
 from lionheart_opt.synthetic import synthetic_problem
 
 LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20))
@@ -327,7 +327,7 @@ def test_limits_are_checked_when_the_study_is_read(
 
 def test_every_time_of_the_limit_must_be_measured(tmp_path: Path) -> None:
     load(tmp_path, "time_s = [1, 60]")
-    context = OracleContext(StudyFile.load(tmp_path), None, None)  # type: ignore[arg-type]
+    context = StudyFile.load(tmp_path).context
     context.check_times((1.0, 60.0, 3600.0))
     with pytest.raises(InputError, match=r"time_s: got 60; must be .* times_s: 1, 3600$"):
         context.check_times((1.0, 3600.0))

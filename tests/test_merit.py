@@ -58,7 +58,7 @@ def test_the_history_of_a_search_worked_out_by_hand():
         answer(problem, 3, 0.2),  # outside the box
         answer(problem, 3, 0.05, shared_s=500),  # (0.7, 5 points) dominates the others: 0.3 x 0.5
         problem=problem,
-        knowledge_s=7.0,
+        answers_s=7.0,
     )
     seconds, volumes = history(run)
     assert volumes == pytest.approx([0, 0.05, 0.07, 0.07, 0.07, 0.15])

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 from cli_setup import STUDY, call, make_study
 from counting_oracle import BASELINE, asked
@@ -68,8 +67,8 @@ def measure(file: StudyFile, training="none", pairs=False):
 
 
 def searched(file: StudyFile, label: str) -> list[Evaluation]:
-    [(run, seed)] = file.runs([label])
-    search = file.search(run, seed)
+    [plan] = file.plans([label])
+    search = file.search(plan)
     search.run()
     return search.record.evaluations()
 
@@ -82,7 +81,7 @@ def outcome(evaluations: list[Evaluation]) -> list[tuple]:
 
 
 def tiny_profile(problem, pairs=True):
-    record = Record.open(problem, "p", optuna.storages.InMemoryStorage(), {})
+    record = Record(problem)
     Search(record, Probing("none", pairs), seed=0, budget=Budget()).run()
     return read_profile(record, "none")
 

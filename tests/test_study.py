@@ -153,7 +153,7 @@ def test_a_strategy_that_only_repeats_itself_ends():
             while True:
                 yield [problem.pretrained(problem.all_digital)]
 
-    assert memory_study(Stuck()).run() == "finished"
+    assert memory_study(Stuck()).run() == "repeats"
 
 
 def test_other_randomness_than_its_generator_is_noticed_on_resume():

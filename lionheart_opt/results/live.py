@@ -123,7 +123,11 @@ class Live:
 
     def ended(self, how: Ending) -> None:
         """The search has ended."""
-        text = "budget spent" if how == "budget" else "finished"
+        text = {
+            "finished": "finished",
+            "budget": "budget spent",
+            "repeats": "finished: it proposed nothing new for a long time",
+        }[how]
         self._progress.update(self._task, left="", doing=text)
         self._progress.stop_task(self._task)
         if not self._console.is_terminal:

@@ -81,7 +81,7 @@ class SearchResult:
             strategy=plan.strategy_name,
             budget=plan.budget,
             proposals=record.keeper.proposals,
-            answers_s=record.keeper.answers_s,
+            answers_s=record.answers_s,
             checks=record.keeper.checks(),
         )
 

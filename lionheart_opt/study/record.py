@@ -219,9 +219,14 @@ class Record:
         return answer
 
     @property
+    def answers_s(self) -> float:
+        """Oracle seconds of all recorded answers beside accuracies."""
+        return self.keeper.answers_s
+
+    @property
     def oracle_s(self) -> float:
         """Oracle seconds of everything in the record; what evaluations share counts once."""
-        return self._each_s + self._shared_s + self.keeper.answers_s
+        return self._each_s + self._shared_s + self.answers_s
 
 
 def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from lionheart_opt.study.specification import identity, reference
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000
 
-#: How a search ended: the strategy had nothing more to propose, or the budget was spent.
-Ending = Literal["finished", "budget"]
+#: How a search ended: the strategy had nothing more to propose, the budget was spent, or the strategy
+#: proposed nothing new for `MAX_REPEATS` batches.
+Ending = Literal["finished", "budget", "repeats"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,17 +38,17 @@ class Budget:
             still kept.
 
     Raises:
-        InputError: A limit is not positive.
+        InputError: A limit is negative.
     """
 
     trials: int | None = None
     oracle_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.trials is not None and self.trials < 1:
-            raise InputError(f"trials: got {self.trials}; must be at least 1")
-        if self.oracle_s is not None and not self.oracle_s > 0:
-            raise InputError(f"oracle_s: got {self.oracle_s}; must be above 0")
+        if self.trials is not None and self.trials < 0:
+            raise InputError(f"trials: got {self.trials}; must not be negative")
+        if self.oracle_s is not None and not self.oracle_s >= 0:
+            raise InputError(f"oracle_s: got {self.oracle_s}; must not be negative")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +170,7 @@ class Search:
                 one after the other. The record is the same, up to seconds.
 
         Returns:
-            `finished` if the strategy had nothing more to propose, `budget` if the budget ended it.
+            How it ended, see `Ending`.
 
         Raises:
             ReplayDiverged: The strategy is not a function of its seed and answers.
@@ -204,7 +205,7 @@ class Search:
                     answered += len(batch)
                     repeats += 1
                     if repeats > MAX_REPEATS:
-                        return "finished"
+                        return "repeats"
                     watch(self._progress("replaying"))
                 batch = list(proposals.send([known[each.digest] for each in batch]))
         except StopIteration:
