@@ -47,7 +47,7 @@ class Fidelity:
     draws: tuple[int, int]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Accuracy:
     """Samples of validation accuracy, never a bare number.
 
@@ -82,6 +82,16 @@ class Accuracy:
             )
         if not np.all(np.isfinite(self.samples)):
             raise ValueError("samples must be finite")
+
+    def __repr__(self) -> str:
+        drops = ", ".join(
+            f"{100 * float(np.mean(self.drops_at(time_s))):.2f} at {time_s:g} s"
+            for time_s in self.times_s
+        )
+        return (
+            f"Accuracy({len(self.samples)} draws, baseline {100 * self.baseline:.2f} %, "
+            f"mean drop in points: {drops})"
+        )
 
     @property
     def rounding(self) -> float:

@@ -138,7 +138,7 @@ def _is_pair(assignment: object) -> bool:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Candidate:
     """A mapping, and the candidate whose trained weights its own training starts from.
 
@@ -151,6 +151,10 @@ class Candidate:
     mapping: Mapping
     parent: Candidate | None = None
     training: Training | None = None
+
+    def __repr__(self) -> str:
+        trainings = [candidate.training or "as the problem says" for candidate in self.lineage]
+        return f"Candidate({self.mapping!r}, trainings, latest first: {', '.join(trainings)})"
 
     def move(self, unit: str, target: str) -> Candidate:
         """A child: one unit moved, training started from this candidate's weights."""

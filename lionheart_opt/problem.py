@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from html import escape
 from math import inf
 from typing import Any, Literal
 
@@ -59,7 +60,7 @@ def _cost(cost_model: _Itself, workload: _Itself, mapping: Mapping) -> Cost:
     return cost
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Problem(Space):
     """Minimise the objectives over mappings, within the limits.
 
@@ -106,6 +107,23 @@ class Problem(Space):
                 raise unknown("cost limit", name, COST_OBJECTIVES)
             if not 0.0 < limit < inf:
                 raise InputError(f"cost limit {name}: got {limit!r}; must be a positive number")
+
+    def __repr__(self) -> str:
+        limit = self.accuracy_limit
+        times = ", ".join(f"{time_s:g} s" for time_s in limit.times_s)
+        return (
+            f"Problem({self.workload.name!r} on {self.system.name!r}: {len(self.units)} units to map, "
+            f"minimise {', '.join(self.objectives)}, drop at most {limit.max_drop:g} at {times})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(unit.name)}</td><td>{self.workload.unit_macs(unit):,}</td>"
+            f"<td>{escape(', '.join(self.choices[unit.name]))}</td></tr>"
+            for unit in self.workload.units
+        )
+        head = "<thead><tr><th>unit</th><th>MACs</th><th>targets</th></tr></thead>"
+        return f"<p>{escape(repr(self))}</p><table>{head}{rows}</table>"
 
     def pretrained(self, mapping: Mapping) -> Candidate:
         """The candidate that starts from the floating-point network."""

@@ -138,7 +138,7 @@ def test_the_wheel_holds_one_package_and_nothing_else(tmp_path: Path) -> None:
     for name in ("studies", "tests", "benchmarks"):
         (copy / name).mkdir()
         (copy / name / "stray.py").touch()
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy)
     code = (
         "from setuptools.build_meta import build_wheel; import sys; print(build_wheel(sys.argv[1]))"

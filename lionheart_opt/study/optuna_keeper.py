@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from math import fsum
 from typing import Any
@@ -72,13 +72,14 @@ class OptunaKeeper:
         Raises:
             InputError: The record was made for another specification. The message says what differs.
         """
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            directions=["minimize"] * len(problem.objectives),
-            sampler=_unused_sampler(),
-            load_if_exists=True,
-        )
+        with _quiet():
+            study = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                directions=["minimize"] * len(problem.objectives),
+                sampler=_unused_sampler(),
+                load_if_exists=True,
+            )
         if SPECIFICATION not in study.user_attrs:
             with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -240,6 +241,17 @@ def recorded_answer(study: optuna.Study, question: Question) -> Answer | None:
 def _answer(said: dict[str, Any]) -> Answer:
     plain = said.get("answer", said)  # format 1 has the fields of question and answer side by side
     return Answer(values=plain["values"], oracle_s=plain["oracle_s"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from announcing every study on standard error."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _unused_sampler() -> optuna.samplers.BaseSampler:
