@@ -37,7 +37,9 @@ class Evaluation:
         values = ", ".join(f"{name}={value:.4g}" for name, value in self.objectives.items())
         broken = [name for name, excess in self.violations.items() if excess > 0]
         state = "feasible" if not broken else f"breaks {', '.join(broken)}"
-        return f"Evaluation({self.mapping!r}: {values}; {state}; {self.oracle_s:.3g} oracle seconds)"
+        return (
+            f"Evaluation({self.mapping!r}: {values}; {state}; {self.oracle_s:.3g} oracle seconds)"
+        )
 
     @property
     def feasible(self) -> bool:

@@ -50,7 +50,8 @@ def load_splits(context: OracleContext) -> Splits:
     if table is None:
         raise InputError(f"{context.origin}: table [data] is missing")
     if not isinstance(table, DataTable):
-        return table.split()
+        splits: Splits = table.split()
+        return splits
     folder = None if table.folder is None else context.folder / table.folder
     data = datasets.load(table.name, folder, **table.arguments)
     return data.split(table.validation_fraction, table.seed)
