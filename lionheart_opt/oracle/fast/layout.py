@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lionheart_opt.oracle.fast.kernels import PANEL, Layout
+from lionheart_opt.oracle.fast.kernels import PANEL
+from lionheart_opt.oracle.fast.structures import Layout
 from lionheart_opt.oracle.fast.tiles import Tiling, Window
 
 
