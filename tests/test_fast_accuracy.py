@@ -47,9 +47,9 @@ def accuracies(
     found = np.empty((n_draws, len(TIMES_S)))
     for draw in range(n_draws):
         seeds = {name: 10 * draw + k for k, name in enumerate(NAMES)}
-        simulator.program(analog, seeds)
+        analog.program(seeds)
         for number, time_s in enumerate(TIMES_S):
-            simulator.drift(analog, time_s, seeds)
+            analog.drift(time_s, seeds)
             torch.manual_seed(draw)
             scores = torch.cat([outputs(analog, part) for part in EXAMPLES.images.split(batch)])
             right = scores.argmax(1) == EXAMPLES.labels

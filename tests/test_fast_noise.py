@@ -116,8 +116,8 @@ def fresh(config: Any = None) -> Any:
         nn.Linear(24 * 9, 5),
     )
     analog = FAST.analog(network, ["0", "2", "4"], config or lionheart()).eval()
-    FAST.program(analog, {"0": 1, "2": 2, "4": 3})
-    FAST.drift(analog, 60.0, {"0": 4, "2": 5, "4": 6})
+    analog.program({"0": 1, "2": 2, "4": 3})
+    analog.drift(60.0, {"0": 4, "2": 5, "4": 6})
     return analog
 
 

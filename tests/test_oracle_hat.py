@@ -24,7 +24,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.feasibility import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Training
 from lionheart_opt.oracle import candidates, measurement, training
-from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.engine import AnalogNetwork
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe
@@ -167,13 +167,13 @@ def test_the_final_test_uses_draws_of_its_own(
     oracle: HatOracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[int] = []
-    real = AihwkitEngine.program
+    real = AnalogNetwork.program
 
-    def spy(self: AihwkitEngine, analog: Any, seeds: dict[str, int]) -> None:
+    def spy(self: AnalogNetwork, seeds: dict[str, int]) -> None:
         drawn.extend(seeds.values())
-        real(self, analog, seeds)
+        real(self, seeds)
 
-    monkeypatch.setattr(AihwkitEngine, "program", spy)
+    monkeypatch.setattr(AnalogNetwork, "program", spy)
     oracle.accuracy(ALL, fidelity(), 0)
     in_search = set(drawn)
     drawn.clear()
@@ -191,13 +191,13 @@ def test_a_module_has_the_same_draws_in_every_mapping(
 ) -> None:
     seen: dict[str, list[tuple[str, int]]] = {}
     for name in ("program", "drift"):
-        real = getattr(AihwkitEngine, name)
+        real = getattr(AnalogNetwork, name)
 
         def spy(self: Any, *arguments: Any, name: str = name, real: Any = real) -> None:
             seen[key].extend((f"{name} {path}", seed) for path, seed in arguments[-1].items())
             real(self, *arguments)
 
-        monkeypatch.setattr(AihwkitEngine, name, spy)
+        monkeypatch.setattr(AnalogNetwork, name, spy)
     for key, asked in (("all", ALL), ("part", candidate("conv2")), ("seed", ALL)):
         seen[key] = []
         oracle.accuracy(asked, fidelity(), 1 if key == "seed" else 0)
@@ -296,7 +296,7 @@ def test_what_changes_the_weights_changes_their_key(
     oracle: HatOracle, folder: Path, change: dict[str, Any]
 ) -> None:
     other = small_oracle(folder, SETTINGS.model_copy(update=change))
-    assert other._trained(ALL, "short", 0)[0] != oracle._trained(ALL, "short", 0)[0]
+    assert other.weights.keyed(ALL, "short", 0)[0] != oracle.weights.keyed(ALL, "short", 0)[0]
 
 
 def test_what_does_not_change_the_weights_does_not_change_their_key(
@@ -305,8 +305,8 @@ def test_what_does_not_change_the_weights_does_not_change_their_key(
     recipe = SETTINGS.hat.model_copy(update={"epochs": 9, "one_shot_epochs": 1})
     update = {"times_s": (5.0,), "batch_size": 7, "validation_examples": 3, "hat": recipe}
     other = small_oracle(folder, SETTINGS.model_copy(update=update))
-    assert other._trained(ALL, "short", 0)[0] == oracle._trained(ALL, "short", 0)[0]
-    assert oracle._trained(ALL, "short", 1)[0] != oracle._trained(ALL, "short", 0)[0]
+    assert other.weights.keyed(ALL, "short", 0)[0] == oracle.weights.keyed(ALL, "short", 0)[0]
+    assert oracle.weights.keyed(ALL, "short", 1)[0] != oracle.weights.keyed(ALL, "short", 0)[0]
 
 
 def quiet() -> Any:

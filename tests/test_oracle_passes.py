@@ -12,7 +12,7 @@ from torch import nn
 
 from lionheart_opt import models
 from lionheart_opt.oracle.engine import Engine, engine
-from lionheart_opt.oracle.measurement import measure, score
+from lionheart_opt.oracle.measurement import Conditions, measure, score
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.splits import Examples
@@ -100,10 +100,7 @@ def ask(
         mappings,
         lionheart(),
         examples,
-        times_s=(1.0, 86400.0),
-        draws=range(2),
-        seed=5,
-        batch_size=batch_size,
+        Conditions(times_s=(1.0, 86400.0), draws=range(2), seed=5, batch_size=batch_size),
     )
 
 
@@ -124,10 +121,10 @@ def logits(
     network = seeded_network(kind).eval()
     modules = sorted(set(chain(*paths)))
     analog = tool.analog(network, modules, lionheart()).eval()
-    tool.program(analog, {path: 1 for path in modules})
-    tool.drift(analog, 60.0, {path: 2 for path in modules})
+    analog.program({path: 1 for path in modules})
+    analog.drift(60.0, {path: 2 for path in modules})
     with torch.no_grad():
-        passes = Passes(tool, analog, paths, IMAGES[:8])
+        passes = Passes(analog, paths, IMAGES[:8])
         passes.begin(IMAGES[8:16], 8)
         return [passes(number).clone() for number in numbers]
 

@@ -17,6 +17,7 @@ from torch import nn
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.engine import AnalogNetwork
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import HatRecipe
@@ -256,14 +257,13 @@ def test_one_shot_sees_every_kind_of_mapping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[frozenset[str]] = []
-    engine = AihwkitEngine()
     monkeypatch.setattr(
-        engine, "set_ideal", lambda analog, modules: drawn.append(frozenset(modules))
+        AnalogNetwork, "set_ideal", lambda analog, modules: drawn.append(frozenset(modules))
     )
     recipe = HatRecipe(batch_size=4)
     groups = (("conv1",), ("conv2", "linear"))
     shared = job(groups=groups, recipe=recipe, epochs=2)
-    train(shared, engine, WeightStore.folder(tmp_path), "key")
+    train(shared, ENGINE, WeightStore.folder(tmp_path), "key")
     assert len(drawn) == 50
     expected = {frozenset(a) | frozenset(b) for a in ((), groups[0]) for b in ((), groups[1])}
     assert set(drawn) == expected  # groups move together; all-digital and all-analog occur

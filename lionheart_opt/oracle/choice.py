@@ -88,7 +88,7 @@ def _epoch(
     logits = state["logits"].clone().to(job.device).requires_grad_()
     for number, paths in enumerate(units.values()):
         for path in paths:
-            _mix(engine, analog, path, logits, number)
+            _mix(analog, path, logits, number)
     of_weights = torch.optim.SGD(
         analog.parameters(),
         lr=job.recipe.learning_rate,
@@ -110,11 +110,11 @@ def _epoch(
             torch.autograd.backward(loss)
             for optimizer in optimizers:
                 optimizer.step()
-            engine.after_step(analog)
+            analog.after_step()
             total += float(loss.detach()) * len(batch.labels)
             seen += len(batch.labels)
     done = {
-        "weights": engine.weights(analog),
+        "weights": analog.weights(),
         "logits": logits.detach().cpu(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "epoch": state["epoch"] + 1,
@@ -123,15 +123,20 @@ def _epoch(
     return done, total / seen
 
 
-def _mix(
-    engine: Engine, analog: AnalogNetwork, path: str, logits: torch.Tensor, number: int
-) -> None:
-    """Let an analog module return the mean of its two forward passes, weighted by its unit's share."""
+def _mix(analog: AnalogNetwork, path: str, logits: torch.Tensor, number: int) -> None:
+    """Let an analog module return the mean of its two forward passes, weighted by its unit's share.
+
+    Args:
+        analog: The network.
+        path: Path of the module.
+        logits: Logits of the shares of all units.
+        number: Number of the module's unit among them.
+    """
 
     def mixed(module: nn.Module, inputs: tuple[torch.Tensor, ...], result: torch.Tensor) -> Any:
-        engine.set_ideal(analog, (path,))
+        analog.set_ideal((path,))
         digital = module.forward(*inputs)  # the hook is not called again
-        engine.set_ideal(analog, ())
+        analog.set_ideal(())
         share = torch.sigmoid(logits[number])
         return share * result + (1 - share) * digital
 

@@ -177,17 +177,17 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
         for batch in batches(job, epoch):
             optimizer.param_groups[0]["lr"] = batch.learning_rate
             if job.groups:
-                engine.set_ideal(analog, batch.digital)
+                analog.set_ideal(batch.digital)
             loss = F.cross_entropy(analog(batch.images), batch.labels)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
-            engine.after_step(analog)
+            analog.after_step()
             total += loss.detach() * len(batch.labels)
             seen += len(batch.labels)
     losses = (*state.losses, float(total) / seen)
     return _State(
-        weights=engine.weights(analog),
+        weights=analog.weights(),
         optimizer=optimizer.state_dict(),
         losses=losses,
         best=state.best,
@@ -275,7 +275,7 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
         if isinstance(module, _BatchNorm)
         for name in ("running_mean", "running_var", "num_batches_tracked")
     }
-    estimated = engine.weights(analog)
+    estimated = analog.weights()
     return {name: estimated[name] if name in statistics else job.start[name] for name in job.start}
 
 
