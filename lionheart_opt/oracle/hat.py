@@ -1,4 +1,4 @@
-"""The accuracy oracle: hardware-aware training, programming, drift, and inference on held-out data."""
+"""The accuracy oracle: hardware-aware training, programming, drift and inference on held-out data."""
 
 from __future__ import annotations
 

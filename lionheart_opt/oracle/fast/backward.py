@@ -21,12 +21,12 @@ import numpy as np
 from numba import float32, njit
 
 from lionheart_opt.oracle.fast.gradients import (
+    Reading,
     Work,
     fetch,
     input_gradients,
     outer,
     range_gradients,
-    read_out_gradients,
     scatter,
     where_largest,
 )
@@ -34,13 +34,14 @@ from lionheart_opt.oracle.fast.kernels import (
     PANEL,
     ROWS,
     begin,
+    clip,
     digitise,
     gather,
     product,
     row_scale,
     whole,
 )
-from lionheart_opt.oracle.fast.simd import LANES, load, total
+from lionheart_opt.oracle.fast.simd import LANES, fma, load, multiply, splat, store, total, within
 from lionheart_opt.oracle.fast.structures import Block, Rows
 
 
@@ -106,33 +107,38 @@ def backward(
         first_row: The first row to compute.
         last_row: The row behind the last one; no other call may add to the same images.
     """
-    layout = layer.layout
-    work = workspace(layout)
+    work = workspace(layer.layout)
+    layout, tiles, panels, runs = (
+        layer.layout,
+        layer.layout.tiles,
+        layer.layout.panels,
+        layer.layout.runs,
+    )
+    x, factors, ranges, needs_dx = run.x, run.factors, layer.ranges, len(gradients.x) > 0
+    begins, most, backs, raw = work.begins, work.most, work.backs, work.raw
     for row in range(first_row, last_row, ROWS):
         rows = Rows(row, min(ROWS, last_row - row))
-        begin(layout, row, rows.n, work.begins)
-        work.backs[rows.n :] = 0
+        begin(layout, row, rows.n, begins)
+        backs[rows.n :] = 0
         column = 0
-        for t in range(len(layout.tiles)):
-            first_run, last_run, depth, panel, last_panel = layout.tiles[t]
+        for t in range(len(tiles)):
+            first_run, last_run, depth, panel, last_panel = tiles[t]
             stride = panels_of(depth) * PANEL
             for i in range(rows.n):
-                work.most[i] = gather(
-                    run.x, work.begins[i], layout.runs, first_run, last_run, work.raw, i * stride
-                )
+                most[i] = gather(x, begins[i], runs, first_run, last_run, raw, i * stride)
             factor = limit = float32(0.0)  # of what is in `work.a`
             while panel < last_panel:
-                u = layout.panels[panel, 0]
+                u = panels[panel, 0]
                 behind = panel
-                while behind < last_panel and layout.panels[behind, 0] == u:
+                while behind < last_panel and panels[behind, 0] == u:
                     behind += 1
-                if run.factors[t, u] > 0:
+                if factors[t, u] > 0:
                     tile = Tile(t, u, depth, stride, column, (panel, behind))
-                    if run.factors[t, u] != factor or layer.ranges[t, u] != limit:
-                        factor, limit = run.factors[t, u], layer.ranges[t, u]
+                    if factors[t, u] != factor or ranges[t, u] != limit:
+                        factor, limit = factors[t, u], ranges[t, u]
                         read_in_again(layer, work, tile, factor, rows.n)
                     add_weight_gradients(layer, run, gradients, work, tile, rows)
-                    if len(gradients.x) > 0:
+                    if needs_dx:
                         add_input_gradients(layer, transposed, gradients, work, tile, rows.n)
                 panel = behind
             column += depth
@@ -142,55 +148,77 @@ def backward(
 def read_in_again(layer: Any, work: Any, tile: Any, factor: Any, n: Any) -> None:
     """Fill `work.a` with what a tile's DAC makes of n rows, and `work.scales` and `work.backs`."""
     levels, limit = layer.levels, layer.ranges[tile.t, tile.u]
+    raw, a, most, scales, backs = work.raw, work.a, work.most, work.scales, work.backs
     for i in range(n):
-        scale = row_scale(work.most[i], factor, levels)
-        work.scales[i] = scale
-        work.backs[i] = levels.output_scale / scale
-        digitise(work.raw, i * tile.stride, whole(tile.depth), limit, scale, levels, work.a)
+        scale = row_scale(most[i], factor, levels)
+        scales[i] = scale
+        backs[i] = levels.output_scale / scale
+        digitise(raw, i * tile.stride, whole(tile.depth), limit, scale, levels, a)
 
 
 @njit(error_model="numpy")
 def add_weight_gradients(
     layer: Any, run: Any, gradients: Any, work: Any, tile: Any, rows: Any
 ) -> None:
-    """Add the gradients of a tile's weights and digital factors; leave its outputs' in `work.g`."""
-    n_outputs = layer.layout.n_outputs
+    """Add the gradients of a tile's weights and digital factors.
+
+    Leaves the gradients behind the ADC in `work.g`, and their products with its outputs in
+    `work.sums`.
+    """
+    n_outputs, panels, gain = layer.layout.n_outputs, layer.layout.panels, layer.gain
+    slopes, kept, dweights, dgain = run.outputs, run.kept, gradients.weights, gradients.gain
+    a, g, dy, z = Block(work.a, 0, tile.stride), work.g, work.dy, work.z
+    sums, backs = work.sums, work.backs
     first, behind = tile.panels
     breadth = (behind - first) * PANEL
-    work.sums[:] = 0
+    bound = splat(layer.levels.output_bound)
+    sums[:] = 0
     for panel in range(first, behind):
-        _, output, count, at = layer.layout.panels[panel]
+        output, count, at = panels[panel, 1], panels[panel, 2], panels[panel, 3]
         here = rows.first * n_outputs + output
-        fetch(run.outputs, here, n_outputs, rows.n, count, work.dy)
-        there = tile.t * len(run.outputs) + here
-        fetch(run.kept, there, n_outputs, rows.n, count, work.z)
-        read_out_gradients(work, layer, gradients.gain, panel, (panel - first) * PANEL, breadth)
-        a = Block(work.a, 0, tile.stride)
-        outer(a, work.dy, rows.n, gradients.weights, at, tile.depth)
+        fetch(slopes, here, n_outputs, rows.n, count, dy)
+        fetch(kept, tile.t * len(slopes) + here, n_outputs, rows.n, count, z)
+        for half in range(0, PANEL, LANES):
+            factor, gained = load(gain, PANEL * panel + half), load(dgain, PANEL * panel + half)
+            for i in range(ROWS):
+                place = PANEL * i + half
+                slope, value = load(dy, place), clip(load(z, place), bound)
+                scale = splat(backs[i])
+                gained = fma(multiply(slope, scale), value, gained)
+                slope = multiply(slope, factor)
+                store(sums, LANES * i, fma(slope, value, load(sums, LANES * i)))
+                slope = within(load(z, place), bound, slope)
+                store(g, (panel - first) * PANEL + breadth * i + half, slope)
+                store(dy, place, multiply(slope, scale))
+            store(dgain, PANEL * panel + half, gained)
+        outer(a, dy, rows.n, dweights, at, tile.depth)
 
 
 @njit(error_model="numpy")
 def add_input_gradients(
     layer: Any, transposed: Any, gradients: Any, work: Any, tile: Any, n: Any
 ) -> None:
-    """Add the gradients of a tile's inputs and of its input range, from `work.g`."""
+    """Add the gradients of a tile's inputs and of its input range, from `work.g` and `work.sums`."""
     levels, v, raw, depth = layer.levels, work.v, work.raw, tile.depth
-    limit = layer.ranges[tile.t, tile.u]
+    limit, range_sums = layer.ranges[tile.t, tile.u], gradients.ranges[tile.t, tile.u]
+    sums, scales, largest_inputs, begins = work.sums, work.scales, work.most, work.begins
+    weights, columns, dx = transposed.weights, transposed.columns, gradients.x
+    first_run, last_run, _, _, _ = layer.layout.tiles[tile.t]
+    runs = layer.layout.runs[first_run:last_run]
     breadth = (tile.panels[1] - tile.panels[0]) * PANEL
-    at = transposed.starts[tile.t, tile.u]
+    at, g = transposed.starts[tile.t, tile.u], Block(work.g, 0, breadth)
     for k in range(0, depth, PANEL):
-        c = Block(v, k, tile.stride)
-        product(Block(work.g, 0, breadth), transposed.weights, at + k * breadth, breadth, c)
+        product(g, weights, at + k * breadth, breadth, Block(v, k, tile.stride))
     for i in range(n):
-        first, most = i * tile.stride, work.most[i]
-        vx = input_gradients(work, i, first, whole(depth), limit, levels)
+        first, most, scale = i * tile.stride, largest_inputs[i], scales[i]
+        vx = input_gradients(v, raw, first, whole(depth), Reading(limit, scale, most), levels)
         limited = 0 < levels.scale_limit < most
         if limit > 0:
-            range_gradients(v, raw, first, depth, limit, gradients.ranges[tile.t, tile.u])
+            range_gradients(v, raw, first, depth, limit, range_sums)
         elif levels.dynamic and most > 0 and not limited:
-            zy = total(load(work.sums, i * LANES)) / work.scales[i]
-            k = where_largest(raw, first, depth, most, transposed.columns, tile.column)
+            zy = total(load(sums, i * LANES)) / scale
+            k = where_largest(raw, first, depth, most, columns, tile.column)
             dm = (zy - vx) / most
             if k >= 0:  # NaN is nowhere
                 v[first + k] += dm if raw[first + k] > 0 else -dm
-        scatter(v, first, layer, tile.t, gradients.x, work.begins[i])
+        scatter(v, first, levels.output_scale, runs, dx, begins[i])

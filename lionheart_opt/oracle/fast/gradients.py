@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float32, njit
 
-from lionheart_opt.oracle.fast.kernels import PANEL, ROWS, clip, dac_levels
+from lionheart_opt.oracle.fast.kernels import PANEL, ROWS, dac_levels
 from lionheart_opt.oracle.fast.simd import (
     LANES,
     any_set,
@@ -19,7 +19,6 @@ from lionheart_opt.oracle.fast.simd import (
     largest,
     load,
     magnitude,
-    multiply,
     put,
     splat,
     store,
@@ -58,7 +57,7 @@ class Work(NamedTuple):
     backs: np.ndarray
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def outer(a: Any, g: Any, n: Any, to: Any, at: Any, depth: Any) -> None:
     """Add the transpose of n rows of `a` times n rows of `g` to the panel of weights at `to[at:]`.
 
@@ -119,7 +118,7 @@ def is_at(a: Any, at: Any, value: Any) -> Any:
     return equal(magnitude(load(a, at)), value)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def where_largest(a: Any, at: Any, n: Any, most: Any, order: Any, first: Any) -> Any:
     """Number of the input of that magnitude; of several, the first one in the weight matrix."""
     found = -1
@@ -137,7 +136,7 @@ def where_largest(a: Any, at: Any, n: Any, most: Any, order: Any, first: Any) ->
     return found
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def fetch(source: Any, at: Any, stride: Any, n: Any, count: Any, panel: Any) -> None:
     """Copy n rows of up to PANEL numbers, `stride` apart, to `panel`; the rest of it becomes 0."""
     zero = splat(float32(0.0))
@@ -155,66 +154,48 @@ def fetch(source: Any, at: Any, stride: Any, n: Any, count: Any, panel: Any) -> 
         at += stride
 
 
-@njit(error_model="numpy")
-def read_out_gradients(
-    work: Any, layer: Any, dgain: Any, panel: Any, column: Any, breadth: Any
-) -> None:
-    """Turn the gradients of a panel's outputs in `work.dy` into those behind its ADC.
+class Reading(NamedTuple):
+    """How a row of inputs is read in.
 
     Args:
-        work: Memory; `g`, `dy` and `sums` are written to.
-        layer: The `Layer`.
-        dgain: Sums for digital factors, packed like panels.
-        panel: Number of the panel.
-        column: Where the panel begins in a row of `work.g`.
-        breadth: Length of a row of `work.g`.
+        limit: Where inputs are clipped, or 0.
+        scale: What they are multiplied with.
+        most: Their largest magnitude.
     """
-    dy, z, sums = work.dy, work.z, work.sums
-    limit = splat(layer.levels.output_bound)
-    for half in range(0, PANEL, LANES):
-        factor = load(layer.gain, PANEL * panel + half)
-        gained = load(dgain, PANEL * panel + half)
-        for i in range(ROWS):
-            here = PANEL * i + half
-            slope, value = load(dy, here), clip(load(z, here), limit)
-            scale = splat(work.backs[i])
-            gained = fma(multiply(slope, scale), value, gained)
-            slope = multiply(slope, factor)
-            store(sums, LANES * i, fma(slope, value, load(sums, LANES * i)))
-            slope = within(load(z, here), limit, slope)
-            store(work.g, column + breadth * i + half, slope)
-            store(dy, here, multiply(slope, scale))
-        store(dgain, PANEL * panel + half, gained)
+
+    limit: float
+    scale: float
+    most: float
 
 
-@njit(error_model="numpy")
-def input_gradients(work: Any, i: Any, first: Any, n: Any, limit: Any, levels: Any) -> Any:
+@njit(error_model="numpy", forceinline=True)
+def input_gradients(v: Any, x: Any, first: Any, n: Any, reading: Any, levels: Any) -> Any:
     """Clear gradients of inputs that the DAC clips.
 
     Args:
-        work: Memory; `v` is written to.
-        i: Number of the row in its block.
-        first: Index of its first input.
+        v: Gradients of inputs.
+        x: Inputs.
+        first: Index of the row's first input in both.
         n: Number of its inputs, whole vectors.
-        limit: Where inputs are clipped, or 0.
+        reading: The `Reading` of the row.
         levels: The `Levels` of the converters.
 
     Returns:
         The sum of gradients times inputs.
     """
-    v, x, scale = work.v, work.raw, work.scales[i]
-    if largest(dac_levels(splat(work.most[i]), limit, scale, levels)) > levels.input_bound:
+    limit, scale = reading.limit, reading.scale
+    if largest(dac_levels(splat(reading.most), limit, scale, levels)) > levels.input_bound:
         bound = splat(levels.input_bound)
-        for k in range(first, first + n, LANES):
-            level = dac_levels(load(x, k), limit, scale, levels)
-            store(v, k, within(level, bound, load(v, k)))
+        for i in range(first, first + n, LANES):
+            level = dac_levels(load(x, i), limit, scale, levels)
+            store(v, i, within(level, bound, load(v, i)))
     products = splat(float32(0.0))
-    for k in range(first, first + n, LANES):
-        products = fma(load(v, k), load(x, k), products)
+    for i in range(first, first + n, LANES):
+        products = fma(load(v, i), load(x, i), products)
     return total(products)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def range_gradients(v: Any, x: Any, at: Any, n: Any, limit: Any, sums: Any) -> None:
     """From gradients of clipped and divided inputs to those of the inputs, in place.
 
@@ -239,24 +220,22 @@ def range_gradients(v: Any, x: Any, at: Any, n: Any, limit: Any, sums: Any) -> N
         v[i] = slope if abs(x[i]) <= limit else float32(0.0)
 
 
-@njit(error_model="numpy")
-def scatter(v: Any, at: Any, layer: Any, t: Any, dx: Any, start: Any) -> None:
-    """Add a row's input gradients at `v[at:]` to the feature maps': the reverse of `gather`.
+@njit(error_model="numpy", forceinline=True)
+def scatter(v: Any, at: Any, factor: Any, runs: Any, dx: Any, start: Any) -> None:
+    """Add a row's input gradients to those of the feature maps: the reverse of `gather`.
 
     Args:
-        v: Gradients of inputs, without the factor behind the ADC.
+        v: Gradients of inputs.
         at: Index of the row's first one.
-        layer: The `Layer`.
-        t: Number of the range of inputs.
+        factor: What they are multiplied with.
+        runs: Runs of neighbouring inputs of the tile.
         dx: Sums for the feature maps.
         start: Index of the row's first input there.
     """
-    factor = layer.levels.output_scale
-    first_run, last_run, _, _, _ = layer.layout.tiles[t]
     times = splat(factor)
-    for run in range(first_run, last_run):
-        to = start + layer.layout.runs[run, 0]
-        n = layer.layout.runs[run, 1]
+    for run in range(len(runs)):
+        to = start + runs[run, 0]
+        n = runs[run, 1]
         vectors = n // LANES * LANES
         for i in range(0, vectors, LANES):
             store(dx, to + i, fma(load(v, at + i), times, load(dx, to + i)))

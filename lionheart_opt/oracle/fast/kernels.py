@@ -5,6 +5,9 @@ The matrix of rows never exists: a block of them is gathered from the feature ma
 multiplied, given noise, rounded and scaled back while it stays in the first-level cache.
 
 Arrays are flat. Feature maps are channels-last, so that a row is gathered in runs of neighbours.
+
+Loops take arrays out of structures before they begin: numba counts a reference each time that it takes
+an array out of a tuple, and an atomic counter is slow among so few operations.
 """
 
 from __future__ import annotations
@@ -98,7 +101,7 @@ def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
             image, position = image + 1, 0
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any) -> Any:
     """Copy one row's inputs of a tile to `a[at:]`, padded with zeros to whole vectors.
 
@@ -154,7 +157,7 @@ def dac_levels(x: Any, limit: Any, scale: Any, levels: Any) -> Any:
     return x
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def digitise(x: Any, first: Any, n: Any, limit: Any, scale: Any, levels: Any, a: Any) -> None:
     """Put what the DAC makes of `x[first:first + n]` to the same place in `a`; n is whole vectors."""
     bound = splat(levels.input_bound)
@@ -162,7 +165,7 @@ def digitise(x: Any, first: Any, n: Any, limit: Any, scale: Any, levels: Any, a:
         store(a, i, clip(dac_levels(load(x, i), limit, scale, levels), bound))
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def product(a: Any, b: Any, at: Any, depth: Any, c: Any) -> None:
     """Multiply ROWS rows of a block by the panel of weights at `b[at:]`.
 
@@ -213,7 +216,7 @@ def store_row(c: Any, to: Any, left: Any, right: Any) -> None:
     store(c.numbers, to + LANES, right)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def read_out(work: Any, layer: Any, panel: Any, n: Any) -> Any:
     """Add noise to the first n rows of `work.c` and round them, as the ADC does before it clips.
 
@@ -239,7 +242,7 @@ def read_out(work: Any, layer: Any, panel: Any, n: Any) -> Any:
     return largest(most)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def accumulate(work: Any, layer: Any, panel: Any, n: Any, y: Any, at: Any) -> None:
     """Clip the first n rows of `work.c`, scale them back and add them to the outputs at `y[at:]`."""
     c, scales, gain, bound = work.c, work.scales, layer.gain, layer.levels.output_bound
@@ -259,7 +262,7 @@ def accumulate(work: Any, layer: Any, panel: Any, n: Any, y: Any, at: Any) -> No
         at += stride
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def keep(work: Any, layer: Any, panel: Any, n: Any, kept: Any, at: Any) -> None:
     """Copy the first n rows of `work.c` to `kept[at:]`, for the backward pass."""
     count, stride = layer.layout.panels[panel, 2], layer.layout.n_outputs
@@ -289,16 +292,18 @@ def forward(layer: Any, run: Any, noise: Any, first_row: Any, last_row: Any) -> 
         np.zeros(ROWS, np.float32),
         np.zeros((ROWS, 2), np.uint32),
     )
-    n_outputs = layer.layout.n_outputs
+    layout, n_outputs, bias = layer.layout, layer.layout.n_outputs, layer.bias
+    begins, clipped, outputs = work.begins, run.clipped, run.outputs
+    n_ranges = len(layout.tiles)
     for row in range(first_row, last_row, ROWS):
-        if run.clipped.all():
+        if clipped.all():
             return
         n = min(ROWS, last_row - row)
-        begin(layer.layout, row, n, work.begins)
+        begin(layout, row, n, begins)
         for i in range(n):
             for o in range(n_outputs):
-                put(run.outputs, (row + i) * n_outputs + o, get(layer.bias, o))
-        for t in range(len(layer.layout.tiles)):
+                put(outputs, (row + i) * n_outputs + o, get(bias, o))
+        for t in range(n_ranges):
             add_tiles(layer, run, noise, work, t, Rows(row, n))
 
 
@@ -314,47 +319,49 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
         t: Number of the range of inputs.
         rows: The `Rows`, at most ROWS of them.
     """
-    layout, levels = layer.layout, layer.levels
-    _, _, depth, first_panel, last_panel = layout.tiles[t]
-    stride = whole(depth)
+    levels, panels, n_outputs = layer.levels, layer.layout.panels, layer.layout.n_outputs
+    weights, ranges, factors, clipped = layer.weights, layer.ranges, run.factors, run.clipped
+    keys, kept, outputs = work.keys, run.kept, run.outputs
+    _, _, depth, first_panel, last_panel = layer.layout.tiles[t]
+    a, c = Block(work.a, 0, whole(depth)), Block(work.c, 0, PANEL)
     factor = limit = float32(0.0)  # of what is in `work.a`
     tile = -1
     for panel in range(first_panel, last_panel):
-        u, output, _, at = layout.panels[panel]
-        if run.factors[t, u] == 0 or run.clipped[t, u]:  # perhaps in another thread
+        u, output, at = panels[panel, 0], panels[panel, 1], panels[panel, 3]
+        if factors[t, u] == 0 or clipped[t, u]:  # perhaps in another thread
             continue
-        if run.factors[t, u] != factor or layer.ranges[t, u] != limit:
-            factor, limit = run.factors[t, u], layer.ranges[t, u]
+        if factors[t, u] != factor or ranges[t, u] != limit:
+            factor, limit = factors[t, u], ranges[t, u]
             read_in(layer, run, work, t, u, rows.n)
         if u != tile:
             tile = u
             # a retry must not meet the noise that made it necessary
-            tile_key = mix(mix(noise.key, t * run.factors.shape[1] + u), factor)
+            tile_key = mix(mix(noise.key, t * factors.shape[1] + u), factor)
             for i in range(rows.n):
                 number = noise.offset + uint64(rows.first + i)
-                work.keys[i, 0], work.keys[i, 1] = stream(tile_key, number)
-        product(Block(work.a, 0, stride), layer.weights, at, depth, Block(work.c, 0, PANEL))
+                keys[i, 0], keys[i, 1] = stream(tile_key, number)
+        product(a, weights, at, depth, c)
         most = read_out(work, layer, panel, rows.n)
         if most > levels.output_bound and factor <= levels.retry_limit:
-            run.clipped[t, u] = 1
+            clipped[t, u] = 1
             continue
-        to = rows.first * layout.n_outputs + output
-        if len(run.kept) > 0:
-            keep(work, layer, panel, rows.n, run.kept, t * len(run.outputs) + to)
-        accumulate(work, layer, panel, rows.n, run.outputs, to)
+        to = rows.first * n_outputs + output
+        if len(kept) > 0:
+            keep(work, layer, panel, rows.n, kept, t * len(outputs) + to)
+        accumulate(work, layer, panel, rows.n, outputs, to)
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def read_in(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
     """Fill `work.a` with what the DAC of tile (t, u) makes of n rows, and `work.scales`."""
-    layout, levels = layer.layout, layer.levels
-    first_run, last_run, depth, _, _ = layout.tiles[t]
-    stride, limit = whole(depth), layer.ranges[t, u]
+    x, runs, levels = run.x, layer.layout.runs, layer.levels
+    a, begins, scales, seen = work.a, work.begins, work.scales, run.seen
+    first_run, last_run, depth, _, _ = layer.layout.tiles[t]
+    stride, limit, factor = whole(depth), layer.ranges[t, u], run.factors[t, u]
     for i in range(n):
-        start = work.begins[i]
-        most = gather(run.x, start, layout.runs, first_run, last_run, work.a, i * stride)
+        most = gather(x, begins[i], runs, first_run, last_run, a, i * stride)
         if most > 0 or not levels.dynamic:
-            run.seen[t] = 1
-        scale = row_scale(most, run.factors[t, u], levels)
-        digitise(work.a, i * stride, stride, limit, scale, levels, work.a)
-        work.scales[i] = levels.output_scale / scale
+            seen[t] = 1
+        scale = row_scale(most, factor, levels)
+        digitise(a, i * stride, stride, limit, scale, levels, a)
+        scales[i] = levels.output_scale / scale
