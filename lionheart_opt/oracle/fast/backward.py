@@ -1,15 +1,16 @@
-"""numba kernel of the fast engine's backward pass: the gradients that aihwkit's tiles give.
+"""numba kernel of the fast engine's backward pass, with the gradients of aihwkit's tiles.
 
-With row scale s = 1 / (f m), m the largest magnitude of the row, f the extra divisor, and
-a = clip(round(s x)) the DAC's output, z the ADC's, the outputs are y = gain * clip(z) / s (times a
-fixed factor). Rounding passes gradients through, clipping stops them, and s depends on x:
+Let m be the largest magnitude of a row, f the extra divisor, s = 1 / (f m) the scale of the row,
+a = clip(round(s x)) the output of the DAC and z that of the ADC before clipping. The outputs are
+y = gain * clip(z) / s, times a fixed factor. Rounding passes gradients through, clipping stops them,
+and s depends on x:
 
     dL/dw    = sum over rows of (gain dL/dy / s) a
     dL/dx    = v + (dL/dm) sign(x) at the largest input,   v = w' (gain dL/dy)
     dL/dm    = (sum(gain dL/dy z) / s - sum(v x)) / m
     dL/dgain = sum over rows of dL/dy z / s
 
-With a static scale, s = 1 / f; where inputs are clipped at a range r and divided by it, dL/dx = v / r,
+With a static scale, s = 1 / f. Where inputs are clipped at a range r and divided by it, dL/dx = v / r,
 and the gradient of r needs some sums over rows.
 """
 
@@ -67,13 +68,13 @@ class Tile(NamedTuple):
 
 @njit(error_model="numpy")
 def panels_of(n: Any) -> Any:
-    """How many panels hold n numbers."""
+    """Number of panels that hold n numbers."""
     return (n + PANEL - 1) // PANEL
 
 
 @njit(error_model="numpy")
 def workspace(layout: Any) -> Any:
-    """Memory for a layer's blocks of rows."""
+    """Allocate memory for a layer's blocks of rows."""
     widest = deepest = 0
     for t in range(len(layout.tiles)):
         deepest = max(deepest, panels_of(layout.tiles[t, 2]) * PANEL)
@@ -146,7 +147,7 @@ def backward(
 
 @njit(error_model="numpy")
 def read_in_again(layer: Any, work: Any, tile: Any, factor: Any, n: Any) -> None:
-    """Fill `work.a` with what a tile's DAC makes of n rows, and `work.scales` and `work.backs`."""
+    """Fill `work.a` with n rows of DAC outputs of a tile, and `work.scales` and `work.backs`."""
     levels, limit = layer.levels, layer.ranges[tile.t, tile.u]
     raw, a, most, scales, backs = work.raw, work.a, work.most, work.scales, work.backs
     for i in range(n):

@@ -49,14 +49,14 @@ class CpuProducts:
 
     @cached_property
     def packing(self) -> Packing:
-        """Of the weights."""
+        """How weights are packed."""
         window = self.products.window
         area = 1 if window is None else window.kernel[0] * window.kernel[1]
         return Packing.of(self.products.tiling, area)
 
     @cached_property
     def levels(self) -> Levels:
-        """Of the converters."""
+        """What the converters do."""
         c = self.products.converters
         step, output_step = np.float32(c.input_step), np.float32(c.output_step)
         return Levels(
@@ -82,7 +82,7 @@ class CpuProducts:
         return noise
 
     def pack(self, weight: torch.Tensor, gain: torch.Tensor) -> Packed:
-        """Weights and factors for the kernels; see `__call__`."""
+        """Pack weights and digital factors for the kernels; see `__call__`."""
         gain = self._with_ranges(gain)
         return Packed(pack(weight, self.packing.weights), pack(gain, self.packing.outputs))
 
@@ -98,12 +98,12 @@ class CpuProducts:
         """Sum of the tiles' outputs and the bias, differentiable.
 
         Args:
-            x: vectors of shape (..., n_inputs), or feature maps (n, channels, height, width).
-            weight: shape (n_outputs, n_inputs), in units of the largest conductance.
-            gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
-            bias: shape (n_outputs,).
+            x: Vectors of shape (..., n_inputs), or feature maps (n, channels, height, width).
+            weight: Weights in units of the largest conductance, shape (n_outputs, n_inputs).
+            gain: Digital factors of the tiles' outputs, shape (n_input_ranges, n_outputs).
+            bias: Digital bias, shape (n_outputs,).
             noise: 64-bit key of the output noise, and number of the first row in its streams.
-            packed: of weight and gain, if known.
+            packed: What `pack` returned for `weight` and `gain`; None packs them.
 
         Returns:
             Shape (..., n_outputs), or feature maps (n, n_outputs, height, width).
@@ -122,7 +122,7 @@ class CpuProducts:
         return cast(torch.Tensor, apply(x, weight, self._with_ranges(gain), bias, values, run))
 
     def _with_ranges(self, gain: torch.Tensor) -> torch.Tensor:
-        """Inputs are divided by their range; outputs are multiplied by it."""
+        """Digital factors times input ranges, because inputs are divided by their ranges."""
         ranges = self.products.ranges
         if ranges is None:
             return gain

@@ -71,7 +71,7 @@ class FastEngine:
 
 
 def not_covered(rpu_config: Any) -> str:
-    """The settings of a `TorchInferenceRPUConfig` that the fast engine leaves to aihwkit; or ''."""
+    """Settings of a `TorchInferenceRPUConfig` that the fast engine does not cover; '' if none."""
     io, modifier = rpu_config.forward, rpu_config.modifier
     ranges = rpu_config.pre_post.input_range
     dynamic = io.noise_management == NoiseManagementType.ABS_MAX
@@ -115,4 +115,4 @@ def not_covered(rpu_config: Any) -> str:
         },
         "runtime.data_type": rpu_config.runtime.data_type != RPUDataType.FLOAT,
     }
-    return ", ".join(name for name, yes in refused.items() if yes)
+    return ", ".join(name for name, is_refused in refused.items() if is_refused)

@@ -32,7 +32,7 @@ class Work(NamedTuple):
 
     Args:
         raw: Inputs of a tile.
-        a: What the DAC makes of them.
+        a: Outputs of its DAC.
         v: Gradients of the inputs.
         g: Gradients behind the ADCs of a range of outputs, without the rows' scales.
         dy: Gradients of a panel's outputs; then those behind its ADC, with the rows' scales.
@@ -114,14 +114,14 @@ def outer(a: Any, g: Any, n: Any, to: Any, at: Any, depth: Any) -> None:
 
 @njit(error_model="numpy")
 def is_at(a: Any, at: Any, value: Any) -> Any:
-    """Where eight numbers have that magnitude."""
+    """Which of eight numbers have that magnitude."""
     return equal(magnitude(load(a, at)), value)
 
 
 @njit(error_model="numpy", forceinline=True)
 def where_largest(a: Any, at: Any, n: Any, most: Any, order: Any, first: Any) -> Any:
-    """Number of the input of that magnitude; of several, the first one in the weight matrix."""
-    found = -1
+    """Number of the input with that magnitude; if there are several, the first in the weight matrix."""
+    number = -1
     value = splat(most)
     for start in range(0, n, 2 * PANEL):
         here = at + start
@@ -131,14 +131,14 @@ def where_largest(a: Any, at: Any, n: Any, most: Any, order: Any, first: Any) ->
             continue
         for k in range(start, min(start + 2 * PANEL, n)):
             if abs(get(a, at + k)) == most:
-                if found < 0 or order[first + k] < order[first + found]:
-                    found = k
-    return found
+                if number < 0 or order[first + k] < order[first + number]:
+                    number = k
+    return number
 
 
 @njit(error_model="numpy", forceinline=True)
 def fetch(source: Any, at: Any, stride: Any, n: Any, count: Any, panel: Any) -> None:
-    """Copy n rows of up to PANEL numbers, `stride` apart, to `panel`; the rest of it becomes 0."""
+    """Copy n rows of `count` numbers, `stride` apart, to `panel`, and fill the rest of it with 0."""
     zero = splat(float32(0.0))
     for i in range(ROWS):
         to = i * PANEL
@@ -197,16 +197,17 @@ def input_gradients(v: Any, x: Any, first: Any, n: Any, reading: Any, levels: An
 
 @njit(error_model="numpy", forceinline=True)
 def range_gradients(v: Any, x: Any, at: Any, n: Any, limit: Any, sums: Any) -> None:
-    """From gradients of clipped and divided inputs to those of the inputs, in place.
+    """Turn gradients of clipped and divided inputs into those of the inputs, in place.
 
     Args:
-        v: gradients of a row's inputs.
-        x: its inputs.
-        at: first of them.
-        n: how many.
-        limit: where inputs are clipped.
-        sums: added to: negative gradients where inputs are at the upper end, positive ones at the
-            lower end, gradients times clipped inputs, and the number of inputs between the ends.
+        v: Gradients of a row's inputs.
+        x: The row's inputs.
+        at: Index of the first one.
+        n: Number of inputs.
+        limit: Where inputs are clipped.
+        sums: Four sums to add to: negative gradients where inputs are at the upper end, positive
+            gradients where they are at the lower end, gradients times clipped inputs, and the number
+            of inputs between the ends.
     """
     for i in range(at, at + n):
         slope, value = v[i] / limit, min(max(x[i], -limit), limit)

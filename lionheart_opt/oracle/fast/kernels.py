@@ -1,7 +1,7 @@
-"""numba kernel of the fast engine's forward pass, and the pieces that the backward pass shares.
+"""numba kernel of the fast engine's forward pass, and functions that the backward pass shares.
 
-A layer is a matrix product of rows (one for each output position of each image) with its weights.
-The matrix of rows never exists: a block of them is gathered from the feature maps, scaled, rounded,
+A layer is a product of a matrix of rows, one for each output position of each image, with its weights.
+The matrix of rows is never stored. A block of rows is gathered from the feature maps, scaled, rounded,
 multiplied, given noise, rounded and scaled back while it stays in the first-level cache.
 
 Arrays are flat. Feature maps are channels-last, so that a row is gathered in runs of neighbours.
@@ -40,10 +40,10 @@ from lionheart_opt.oracle.fast.simd import (
 )
 from lionheart_opt.oracle.fast.structures import Block, Rows
 
-#: Rows of a block: a multiple of the six that `product` does at once.
+#: Rows of a block: a multiple of the six that `product` computes at once.
 ROWS = 24
 
-#: Outputs that `product` does at once: two vectors.
+#: Outputs that `product` computes at once: two vectors.
 PANEL = 2 * LANES
 
 
@@ -51,7 +51,7 @@ class Work(NamedTuple):
     """Memory for one block of rows of the forward pass.
 
     Args:
-        a: Inputs of a tile, then what the DAC makes of them.
+        a: Inputs of a tile, then the outputs of its DAC.
         c: Outputs of a panel.
         begins: Index of each row's first input.
         scales: What each row's outputs are multiplied with.
@@ -67,7 +67,7 @@ class Work(NamedTuple):
 
 @njit(error_model="numpy")
 def divide(x: Any, divisor: Any, inverse: Any) -> Any:
-    """Quotient, as exact as by a division (Markstein, 1990)."""
+    """Quotient from a rounded inverse, as exact as a division (Markstein, 1990)."""
     quotient = multiply(x, inverse)
     return fma(fma(negative(quotient), divisor, x), inverse, quotient)
 
@@ -80,19 +80,19 @@ def round_to(x: Any, step: Any, inverse: Any) -> Any:
 
 @njit(error_model="numpy")
 def clip(x: Any, bound: Any) -> Any:
-    """Limit to a bound and its negative; what is not a number stays so."""
+    """Limit to a bound and its negative; NaN stays NaN."""
     return minimum(bound, maximum(negative(bound), x))
 
 
 @njit(error_model="numpy")
 def whole(n: Any) -> Any:
-    """The least whole number of vectors that holds n numbers, in numbers."""
+    """Round n up to whole vectors."""
     return (n + LANES - 1) // LANES * LANES
 
 
 @njit(error_model="numpy")
 def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
-    """Indices of the first inputs of n rows."""
+    """Fill `begins` with the indices of the first inputs of n rows."""
     image, position = divmod(row, len(layout.starts))
     for i in range(n):
         begins[i] = image * layout.image_size + layout.starts[position]
@@ -103,7 +103,7 @@ def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
 
 @njit(error_model="numpy", forceinline=True)
 def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any) -> Any:
-    """Copy one row's inputs of a tile to `a[at:]`, padded with zeros to whole vectors.
+    """Copy a row's inputs of a tile to `a[at:]`, padded with zeros to whole vectors.
 
     Returns:
         The largest magnitude.
@@ -129,7 +129,7 @@ def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any
 
 @njit(error_model="numpy")
 def row_scale(most: Any, factor: Any, levels: Any) -> Any:
-    """What a row is multiplied with, from its largest magnitude."""
+    """The scale that a row is multiplied with, from its largest magnitude."""
     if not levels.dynamic:
         return float32(1.0) / factor
     if levels.scale_limit > 0 and most > levels.scale_limit:
@@ -141,13 +141,13 @@ def row_scale(most: Any, factor: Any, levels: Any) -> Any:
 
 @njit(error_model="numpy")
 def dac_levels(x: Any, limit: Any, scale: Any, levels: Any) -> Any:
-    """What the DAC makes of inputs, before it clips.
+    """Outputs of the DAC before it clips.
 
     Args:
-        x: inputs.
-        limit: they are clipped there and divided by it; 0 does neither.
-        scale: of the row.
-        levels: of the converters.
+        x: Inputs.
+        limit: Inputs are clipped there and divided by it; 0 does neither.
+        scale: Scale of the row.
+        levels: The `Levels` of the converters.
     """
     if limit > 0:
         x = divide(clip(x, splat(limit)), splat(limit), splat(float32(1.0) / limit))
@@ -159,7 +159,7 @@ def dac_levels(x: Any, limit: Any, scale: Any, levels: Any) -> Any:
 
 @njit(error_model="numpy", forceinline=True)
 def digitise(x: Any, first: Any, n: Any, limit: Any, scale: Any, levels: Any, a: Any) -> None:
-    """Put what the DAC makes of `x[first:first + n]` to the same place in `a`; n is whole vectors."""
+    """Write outputs of the DAC for `x[first:first + n]` to the same place in `a`; n is whole vectors."""
     bound = splat(levels.input_bound)
     for i in range(first, first + n, LANES):
         store(a, i, clip(dac_levels(load(x, i), limit, scale, levels), bound))
@@ -218,7 +218,7 @@ def store_row(c: Any, to: Any, left: Any, right: Any) -> None:
 
 @njit(error_model="numpy", forceinline=True)
 def read_out(work: Any, layer: Any, panel: Any, n: Any) -> Any:
-    """Add noise to the first n rows of `work.c` and round them, as the ADC does before it clips.
+    """Add noise to the first n rows of `work.c` and round them: the ADC without its clipping.
 
     Returns:
         The largest magnitude.
@@ -353,7 +353,7 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
 
 @njit(error_model="numpy", forceinline=True)
 def read_in(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
-    """Fill `work.a` with what the DAC of tile (t, u) makes of n rows, and `work.scales`."""
+    """Fill `work.a` with n rows of DAC outputs of tile (t, u), and `work.scales` with their scales."""
     x, runs, levels = run.x, layer.layout.runs, layer.levels
     a, begins, scales, seen = work.a, work.begins, work.scales, run.seen
     first_run, last_run, depth, _, _ = layer.layout.tiles[t]

@@ -1,4 +1,4 @@
-"""What the numba kernels are given: where numbers lie, what converters do, what a pass leaves.
+"""What the numba kernels are given: where numbers are, what converters do, results of a pass.
 
 All arrays are flat unless a shape is stated. "Packed like panels" means one number for each output
 that a panel has room for, panel after panel; places without an output hold 0.
