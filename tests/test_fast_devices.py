@@ -78,6 +78,7 @@ def test_networks_train_and_evaluate_as_with_the_kernels(
     analog, losses_without = trained(configuration(scaling), device)
     assert losses_without == pytest.approx(losses, rel=1e-3)
     theirs = with_kernels.weights()
+    assert {f"{name}.weight" for name in NAMES} <= set(theirs)
     for name, weights in analog.weights().items():
         torch.testing.assert_close(weights, theirs[name], rtol=1e-3, atol=1e-4)
     # the DAC's rounding turns the last bits of the weights into levels

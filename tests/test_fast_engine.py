@@ -165,6 +165,7 @@ def test_training_starts_from_the_weights_that_were_saved() -> None:
     network = small_network()
     network.load_state_dict(saved)
     resumed = FAST.analog(network, NAMES, lionheart()).weights()
+    assert list(resumed) == list(saved) == list(network.state_dict())
     for name, weights in saved.items():
         torch.testing.assert_close(resumed[name], weights, rtol=1e-5, atol=1e-6)
 

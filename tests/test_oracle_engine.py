@@ -46,6 +46,8 @@ def drifted(offset: int = 0, time_s: float = 86400.0) -> AnalogNetwork:
 
 
 def tile_weights(analog: AnalogNetwork) -> dict[str, torch.Tensor]:
+    """Weights on the first tile of every layer."""
+    assert set(analog.analog) == set(NAMES)
     return {name: module.tiles[0].tile.weight.clone() for name, module in analog.analog.items()}
 
 
@@ -81,6 +83,7 @@ def test_training_after_an_evaluation_is_not_lost() -> None:
     for analog in (trained, evaluated):
         torch.manual_seed(0)
         step(analog)
+    assert {f"{name}.weight" for name in NAMES} <= set(trained.weights())
     for name, weights in trained.weights().items():
         assert torch.equal(weights, evaluated.weights()[name]), name
     # and what is programmed next is the new weights

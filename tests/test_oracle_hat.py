@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from aihwkit.inference import PCMLikeNoiseModel
 from oracle_setup import (
     NAMES,
     SETTINGS,
@@ -26,7 +25,6 @@ from lionheart_opt.mapping import TRAININGS, Candidate, Training
 from lionheart_opt.oracle import candidates, measurement, training
 from lionheart_opt.oracle.engine import AnalogNetwork
 from lionheart_opt.oracle.hat import HatOracle
-from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import weights_digest
 from lionheart_opt.problem import Problem
@@ -104,19 +102,9 @@ def test_all_digital_is_the_baseline_and_costs_nothing(oracle: HatOracle, level:
         )
 
 
-def ideal() -> Any:
-    """Analog tiles without any flaw."""
-    config = lionheart()
-    config.forward.is_perfect = True
-    config.noise_model = PCMLikeNoiseModel(
-        prog_noise_scale=0.0, read_noise_scale=0.0, drift_scale=0.0
-    )
-    return config
-
-
 def test_without_noise_analog_is_as_good_as_digital(folder: Path) -> None:
     """Batch norm and dropout are in evaluation mode, and nothing else differs."""
-    settings = SETTINGS.model_copy(update={"rpu_config": "test_oracle_hat:ideal"})
+    settings = SETTINGS.model_copy(update={"rpu_config": "oracle_setup:ideal"})
     answer = small_oracle(folder, settings).accuracy(ALL, fidelity(), 0)
     assert np.all(answer.samples == answer.baseline)
 
@@ -180,7 +168,7 @@ def test_the_final_test_uses_draws_of_its_own(
     checks = oracle.final_checks(ALL, fidelity(), 0)
     assert set(checks) == {"test"}
     assert checks["test"].baseline == oracle.baseline("test")
-    assert not in_search & set(drawn)
+    assert in_search and drawn and not in_search & set(drawn)
 
 
 # --- draws ----------------------------------------------------------------------------------------
@@ -201,7 +189,7 @@ def test_a_module_has_the_same_draws_in_every_mapping(
     for key, asked in (("all", ALL), ("part", candidate("conv2")), ("seed", ALL)):
         seen[key] = []
         oracle.accuracy(asked, fidelity(), 1 if key == "seed" else 0)
-    assert [one for one in seen["all"] if one[0].endswith("conv2")] == seen["part"]
+    assert [draw for draw in seen["all"] if draw[0].endswith("conv2")] == seen["part"]
     assert len(set(seen["all"])) == len(seen["all"])  # every module, draw and time has its own
     assert not set(seen["all"]) & set(seen["seed"])
 
@@ -247,7 +235,7 @@ def test_training_starts_from_the_parents_trained_weights(
     parent = candidate("conv1")
     child = parent.move("linear", "tile")
     grandchild = child.move("conv1", "cpu")
-    weights = [weights_digest(oracle.trained(one, "full", 0).weights) for one in (parent, child)]
+    weights = [weights_digest(oracle.trained(c, "full", 0).weights) for c in (parent, child)]
     monkeypatch.setattr(candidates, "train", spy)
     oracle.trained(grandchild, "full", 0)
     assert starts == [weights_digest(oracle.pretrained.weights), *weights]
@@ -288,7 +276,7 @@ def test_stored_weights_are_charged_and_not_trained_again(
     "change",
     [
         {"hat": HatRecipe(**{**SETTINGS.hat.model_dump(), "momentum": 0.5})},
-        {"rpu_config": "test_oracle_hat:quiet"},
+        {"rpu_config": "oracle_setup:quiet"},
         {"pretrain": None},
     ],
 )
@@ -307,12 +295,6 @@ def test_what_does_not_change_the_weights_does_not_change_their_key(
     other = small_oracle(folder, SETTINGS.model_copy(update=update))
     assert other.weights.keyed(ALL, "short", 0)[0] == oracle.weights.keyed(ALL, "short", 0)[0]
     assert oracle.weights.keyed(ALL, "short", 1)[0] != oracle.weights.keyed(ALL, "short", 0)[0]
-
-
-def quiet() -> Any:
-    config = lionheart()
-    config.forward.out_noise = 0.0
-    return config
 
 
 @pytest.mark.parametrize("engine", ["aihwkit", "fast"])

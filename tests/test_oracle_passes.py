@@ -133,20 +133,20 @@ def logits(
 def test_any_order_gives_the_same_numbers(kind: type[nn.Module]) -> None:
     subsets = [*SUBSETS, ()]
     forward, backward = list(range(len(subsets))), list(range(len(subsets)))[::-1]
-    one = logits(kind, subsets, forward, engine("fast"))
-    two = logits(kind, subsets, backward, engine("fast"))[::-1]
-    for a, b in zip(one, two, strict=True):
+    ascending = logits(kind, subsets, forward, engine("fast"))
+    descending = logits(kind, subsets, backward, engine("fast"))[::-1]
+    for a, b in zip(ascending, descending, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     digital = seeded_network(kind).eval()(IMAGES[8:16])
-    assert torch.equal(one[-1], digital)  # all-digital is the float network, bit for bit
-    assert len({tuple(x.flatten().tolist()) for x in one}) == len(subsets)
+    assert torch.equal(ascending[-1], digital)  # all-digital is the float network, bit for bit
+    assert len({tuple(x.flatten().tolist()) for x in ascending}) == len(subsets)
 
 
 @pytest.mark.parametrize("kind", [small_network, Twice, Tokens])
 def test_batch_size_changes_nothing(kind: type[nn.Module]) -> None:
     network = seeded_network(kind)
-    one, two = (ask(network, [NAMES], batch_size=size) for size in (5, 23))
-    np.testing.assert_array_equal(one, two)
+    small, large = (ask(network, [NAMES], batch_size=size) for size in (5, 23))
+    np.testing.assert_array_equal(small, large)
 
 
 def test_residual_network_shares_beginnings() -> None:
