@@ -135,13 +135,15 @@ def test_the_expected_cost_is_the_mean_over_random_mappings() -> None:
         on = dict(zip(prices, sides, strict=True))
         probability = cost = 1.0
         cost = sum(prices[unit][side] for unit, side in on.items())
-        for one, two, *table in pairs:
-            cost += table[2 * on[one] + on[two]]
+        for first, second, *table in pairs:
+            cost += table[2 * on[first] + on[second]]
         for unit, side in on.items():
             probability *= shares[unit] if side else 1 - shares[unit]
         expected += probability * cost
-    found = expected_cost(question, torch.tensor(list(shares.values()), dtype=torch.float64))
-    assert float(found) == pytest.approx(expected)
+    cost_of_shares = expected_cost(
+        question, torch.tensor(list(shares.values()), dtype=torch.float64)
+    )
+    assert float(cost_of_shares) == pytest.approx(expected)
 
 
 def test_the_oracle_learns_shares_of_units(tmp_path: Path) -> None:

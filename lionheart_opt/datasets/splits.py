@@ -1,4 +1,4 @@
-"""Training, validation and test data: disjoint, stratified, fixed by a seed."""
+"""Training, validation and test data: disjoint, stratified, drawn by a seed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Examples:
     """Labelled examples, never augmented.
 
     Args:
-        images: shape (n_examples, ...), what the network takes: (n_examples, channels, height,
-            width) float32 for images.
-        labels: shape (n_examples,), int64: numbers of classes.
+        images: What the network takes, shape (n_examples, ...). Images are float32 of shape
+            (n_examples, channels, height, width).
+        labels: Numbers of classes, int64, shape (n_examples,).
     """
 
     images: torch.Tensor
@@ -52,9 +52,13 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Splits:
-    """The three disjoint parts: the search trains on `train` and sees `validation` only.
+    """Three disjoint parts of the data.
 
-    `test` is for the final report.
+    Args:
+        train: Examples to train on.
+        validation: Examples on which a search measures accuracy.
+        test: Examples for the final report, which no search sees.
+        provenance: Where the data come from.
     """
 
     train: Examples
@@ -64,7 +68,7 @@ class Splits:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of all examples and of which part each is in."""
+        """Digest of all examples and of the parts that they are in."""
         return digest([self.train.digest, self.validation.digest, self.test.digest])
 
 
@@ -73,18 +77,18 @@ def split(
 ) -> Splits:
     """Take a validation set from the training data, the same at every call.
 
-    Every class gives the same fraction (at least one example stays on each side), LionHeart's is
-    10 % (section IV-A). Both parts are in an order drawn by the seed, so that the first n
-    validation examples are a fair sample.
+    The same fraction is taken from every class, and both parts keep at least one example of it.
+    LionHeart's fraction is 10 % (section IV-A). The seed also shuffles both parts, so that the first
+    n validation examples are a fair sample.
 
     Args:
-        train: all training data.
-        test: the test data, handed through untouched.
-        validation_fraction: in (0, 1).
-        seed: of the draw.
+        train: All training data.
+        test: The test data, returned unchanged.
+        validation_fraction: Fraction of the training data, between 0 and 1.
+        seed: Seed of the draw.
 
     Raises:
-        InputError: the fraction is out of range, or a class has a single example.
+        InputError: The fraction is out of range, or a class has a single example.
     """
     if not 0.0 < validation_fraction < 1.0:
         raise InputError(

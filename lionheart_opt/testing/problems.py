@@ -8,9 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from lionheart_opt.accuracy import (
-    consult,
-)
+from lionheart_opt.accuracy import consult
 from lionheart_opt.evaluation import Evaluation, oracle_seconds
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Objective, Problem
