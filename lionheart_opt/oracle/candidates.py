@@ -108,7 +108,7 @@ class CandidateWeights:
     def keyed(
         self, candidate: Candidate | None, training: Training, seed: int
     ) -> tuple[str, Trained]:
-        """As `trained`, with the key of the weights in the store; pretrained weights for None."""
+        """As `trained`, with a key that identifies the weights; pretrained weights for None."""
         modules = self.modules(candidate.mapping) if candidate else ()
         if candidate is None or not modules:
             return "pretrained", self.pretrained

@@ -47,7 +47,8 @@ class HatOracle:
 
     The oracle remembers the baselines, the candidates that it has been told to expect with answers
     measured in advance, and who watches it. `weights` remembers the trained weights that all
-    candidates share. Nothing of this changes an answer.
+    candidates share. Nothing of this changes an answer. To change an argument, make another oracle
+    (`dataclasses.replace`).
 
     Args:
         workload: The workload whose units are mapped.
