@@ -20,8 +20,8 @@ from oracle_setup import (
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle import training
-from lionheart_opt.oracle.candidates import CandidateWeights
 from lionheart_opt.oracle.store import WeightStore, weights_digest
+from lionheart_opt.oracle.weights import CandidateWeights
 
 ALL = candidate(*NAMES)
 

@@ -23,7 +23,7 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Training
-from lionheart_opt.oracle import candidates, measurement, training
+from lionheart_opt.oracle import measurement, training, weights
 from lionheart_opt.oracle.engine import AnalogNetwork
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.settings import HatRecipe
@@ -137,7 +137,7 @@ def test_training_sees_the_training_part_only(
         jobs.append(job)
         return training.train(job, *rest)
 
-    monkeypatch.setattr(candidates, "train", spy)
+    monkeypatch.setattr(weights, "train", spy)
     oracle = small_oracle(tmp_path)
     for level in ("short", "one_shot"):
         oracle.accuracy(ALL, fidelity(level), 0)
@@ -236,7 +236,7 @@ def test_training_starts_from_the_parents_trained_weights(
     child = parent.move("linear", "tile")
     grandchild = child.move("conv1", "cpu")
     weights = [weights_digest(oracle.trained(c, "full", 0).weights) for c in (parent, child)]
-    monkeypatch.setattr(candidates, "train", spy)
+    monkeypatch.setattr(weights, "train", spy)
     oracle.trained(grandchild, "full", 0)
     assert starts == [weights_digest(oracle.pretrained.weights), *weights]
     # lineage matters: the same mapping from the pretrained network has other weights

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from oracle_setup import NAMES, mapping, small_oracle
 
+import lionheart_opt.oracle.grouping as together
 import lionheart_opt.oracle.hat as hat
-import lionheart_opt.oracle.together as together
 from lionheart_opt.accuracy import Anticipates, Fidelity
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.oracle.hat import HatOracle

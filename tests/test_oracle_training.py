@@ -23,8 +23,8 @@ from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import Trained, WeightStore, weights_digest
 from lionheart_opt.oracle.training import (
+    EpochDone,
     Job,
-    Progress,
     crop_flip,
     reestimate_batch_norm,
     train,
@@ -78,7 +78,7 @@ def test_interrupted_training_goes_on_where_it_was(
     store = WeightStore.folder(tmp_path / "b")
     seen: list[int] = []
 
-    def interrupt(now: Progress) -> None:
+    def interrupt(now: EpochDone) -> None:
         seen.append(now.epoch)
         if now.epoch == 2:
             raise KeyboardInterrupt

@@ -17,8 +17,8 @@ from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
-from lionheart_opt.oracle.candidates import CandidateWeights
 from lionheart_opt.oracle.engine import engine
+from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
 from lionheart_opt.oracle.measurement import Conditions, check_network, measure, score
 from lionheart_opt.oracle.proxies import sensitivity_proxies
@@ -26,8 +26,8 @@ from lionheart_opt.oracle.rpu import rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
-from lionheart_opt.oracle.together import Together
 from lionheart_opt.oracle.training import with_weights
+from lionheart_opt.oracle.weights import CandidateWeights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 from lionheart_opt.workload import Workload
 
@@ -72,7 +72,7 @@ class HatOracle:
     settings: OracleSettings
     store: WeightStore
     weights: CandidateWeights = field(init=False, repr=False)
-    _together: Together = field(default_factory=Together, init=False, repr=False)
+    _together: Together = field(default_factory=Grouping, init=False, repr=False)
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ from lionheart_opt.oracle.store import Trained, Weights, WeightStore
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
+class EpochDone:
     """How far a training has come.
 
     Args:
@@ -89,7 +89,7 @@ def train(
     engine: Engine,
     store: WeightStore,
     key: str,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[EpochDone], None] | None = None,
 ) -> Trained:
     """Train until the training loss stops decreasing (see `Recipe`), once for each key.
 
@@ -127,7 +127,7 @@ def train(
         if progress:
             left_s = state.training_s / epoch * (job.epochs - epoch)
             progress(
-                Progress(what=job.what, epoch=epoch, epochs=job.epochs, loss=loss, left_s=left_s)
+                EpochDone(what=job.what, epoch=epoch, epochs=job.epochs, loss=loss, left_s=left_s)
             )
     trained = Trained(
         weights=state.best, training_s=state.training_s, losses=state.losses, note=note

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from lionheart_opt.oracle.engine import AnalogNetwork, Engine
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.oracle.training import Job, Progress, batches, with_weights
+from lionheart_opt.oracle.training import EpochDone, Job, batches, with_weights
 from lionheart_opt.questions import Answer, LearnedShares
 
 #: Learning rate of the shares' logits, which Adam trains (as in ODiMO's code). Weights are trained as
@@ -29,7 +29,7 @@ def learn_shares(
     key: str,
     units: dict[str, tuple[str, ...]],
     question: LearnedShares,
-    progress: Callable[[Progress], None],
+    progress: Callable[[EpochDone], None],
 ) -> Answer:
     """Train weights and shares together for all epochs of the job, once for each key.
 
@@ -64,7 +64,7 @@ def learn_shares(
             state = {**state, "epoch": job.epochs, "training_s": done["training_s"]}
         left_s = state["training_s"] / state["epoch"] * (job.epochs - state["epoch"])
         progress(
-            Progress(
+            EpochDone(
                 what=job.what, epoch=state["epoch"], epochs=job.epochs, loss=loss, left_s=left_s
             )
         )

@@ -14,7 +14,7 @@ GROUP = 128
 
 
 @dataclass(eq=False)
-class Together:
+class Grouping:
     """Candidates that will be asked for next, and answers that have been measured in advance.
 
     Measuring candidates together saves time and changes no answer (see `measure`).

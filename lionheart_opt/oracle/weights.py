@@ -15,13 +15,13 @@ from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
-from lionheart_opt.oracle.choice import learn_shares
 from lionheart_opt.oracle.engine import Engine, engine
+from lionheart_opt.oracle.learned_shares import learn_shares
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore, network_text, weights_digest
-from lionheart_opt.oracle.training import Job, Progress, reestimate_batch_norm, train
+from lionheart_opt.oracle.training import EpochDone, Job, reestimate_batch_norm, train
 from lionheart_opt.questions import Answer, LearnedShares
 from lionheart_opt.workload import Workload
 
@@ -204,7 +204,7 @@ class CandidateWeights:
         key = digest([self._key(job, start="pretrained"), question.digest])
         return learn_shares(job, self._engine, self.store, key, units, question, self._progress)
 
-    def _progress(self, now: Progress) -> None:
+    def _progress(self, now: EpochDone) -> None:
         text = f"{now.what}: epoch {now.epoch}/{now.epochs}, loss {now.loss:.3f}"
         self.report(f"{text}, {now.left_s:.0f} s left")
 
