@@ -1,8 +1,11 @@
 """The zoo has the networks that the papers measured, and takes the user's own."""
 
+import json
+import pickle
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +14,21 @@ from torch import nn
 from lionheart_opt import models
 from lionheart_opt.errors import InputError
 from lionheart_opt.tracing import trace, trace_model
+
+DIGESTS = json.loads((Path(__file__).parent / "golden" / "digests.json").read_text())
+
+
+def test_every_network_of_the_zoo_has_a_recorded_digest() -> None:
+    assert DIGESTS["workloads"].keys() == models.available().keys()
+
+
+@pytest.mark.parametrize("name", DIGESTS["workloads"])
+def test_digests_of_workloads_have_not_changed(name: str) -> None:
+    """Recorded searches are resumed only where the digest of their workload is the recorded one."""
+    workload = trace_model(name)
+    assert workload.digest == DIGESTS["workloads"][name]
+    again = pickle.loads(pickle.dumps(workload))
+    assert again == workload and again.digest == workload.digest
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """System files: what they must hold, what is refused, and how one brings one's own."""
 
+import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
 from lionheart_opt.testing import CostModelContract
+
+DIGESTS = json.loads((Path(__file__).parent / "golden" / "digests.json").read_text())
 
 MINIMAL = """
 family = "mine:Mine"
@@ -67,6 +71,15 @@ def test_shipped_systems_name_a_source_in_every_block(name: str) -> None:
     assert all(target.source for target in system.targets)
     assert all(link.source for link in system.links)
     assert system.machine is None or system.machine.source
+
+
+@pytest.mark.parametrize("name", DIGESTS["systems"])
+def test_digests_of_shipped_systems_have_not_changed(name: str) -> None:
+    """Recorded searches are resumed only where the digest of their system is the recorded one."""
+    system = load_system(name)
+    assert system.digest == DIGESTS["systems"][name]
+    again = pickle.loads(pickle.dumps(system))
+    assert again == system and again.digest == system.digest
 
 
 def test_host_comes_first_and_only_able_targets_are_offered() -> None:
