@@ -11,16 +11,21 @@ from one core to another is handed over through memory with a lock.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import fsum, prod
+from math import fsum
 
 import numpy as np
 
-from lionheart_opt.cost import Cost, LayerCost
-from lionheart_opt.cost_models.parts.additive import Components, additive_tables, target_of
+from lionheart_opt.cost import Cost
+from lionheart_opt.cost_models.parts.additive import (
+    Components,
+    additive_tables,
+    layer_cost,
+    target_of,
+)
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
 from lionheart_opt.cost_models.parts.alpine_parameters import (
     Calibration,
@@ -31,7 +36,7 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
 )
 from lionheart_opt.cost_models.parts.operations import folded_norms
 from lionheart_opt.cost_tables import CostTables
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.errors import unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
@@ -86,32 +91,25 @@ class Alpine:
             components = run.components | {"llc leakage": (0.0, run.latency_s * leakage_w)}
             if self._is_pipelined:
                 components["idle cores"] = (0.0, run.latency_s * idle_w)
-            layers.append(
-                LayerCost(
-                    name=layer.name,
-                    kind=layer.kind,
-                    target=place[layer.name],
-                    macs=layer.macs,
-                    components=components,
-                )
-            )
-        tiles = Counter(dict.fromkeys(self._tiles, 0))
+            layers.append(layer_cost(layer, place[layer.name], components))
+        tiles = dict.fromkeys(self._tiles, 0)
         for name, run in runs.items():
             if run.tiles:
                 tiles[place[name]] += run.tiles
-        return Cost(layers=tuple(layers), interval_s=interval_s, tiles=dict(tiles))
+        return Cost(layers=tuple(layers), interval_s=interval_s, tiles=tiles)
 
-    def tables(self, workload: Workload) -> CostTables:
+    def tables(self, workload: Workload) -> CostTables | None:
         """Coefficients of the same cost, for a system with one core.
 
+        Returns:
+            None for a system with several cores. Its cost is not a sum over units and pairs: all cores
+            wait for the busiest one, and a result is handed over once, however many layers read it.
+
         Raises:
-            InputError: the system has several cores, so that the cost is no sum; or an operator that
-                the model does not know.
+            InputError: The model does not know an operator.
         """
         if self._is_pipelined:
-            raise InputError(
-                f"{self.system.where}: with several cores the cost is no sum over units"
-            )
+            return None
         price = self._pricer(workload, workload.layers)
 
         def components(layer: Layer, target: Target) -> Components:
@@ -131,12 +129,13 @@ class Alpine:
         host = tables.targets.index(self.system.host)
         unit = tables.unit.copy()
         pair: dict[tuple[int, int], np.ndarray] = {}
-        for source, layer, elements in _edges(workload):
-            first, second = workload.unit_of.get(source), workload.unit_of.get(layer.name)
+        for edge in workload.edges:
+            first = workload.unit_of.get(edge.source)
+            second = workload.unit_of.get(edge.layer.name)
             table = np.array(
                 [
-                    [self._transfer_cost(one, two, elements) for two in tables.targets]
-                    for one in tables.targets
+                    [self._transfer_cost(start, end, edge.element_count) for end in tables.targets]
+                    for start in tables.targets
                 ]
             )
             if first and second:
@@ -214,13 +213,13 @@ class Alpine:
         price = self._pricer(workload, competing)
         runs = {layer.name: price(layer, place[layer.name]) for layer in workload.layers}
         senders, receivers = set[str](), set[str]()
-        for source, layer, elements in _edges(workload):
-            target = place[layer.name]
-            start = self._driver(target) if source == INPUT else place[source]
-            runs[layer.name] = runs[layer.name].plus(self._transfer(start, target, elements))
+        for edge in workload.edges:
+            reader, target = edge.layer.name, place[edge.layer.name]
+            start = self._driver(target) if edge.source == INPUT else place[edge.source]
+            runs[reader] = runs[reader].plus(self._transfer(start, target, edge.element_count))
             if self._driver(start) != self._driver(target):
-                senders.add(source)
-                receivers.add(layer.name)
+                senders.add(edge.source)
+                receivers.add(reader)
         for ends in senders, receivers:
             for name in ends:
                 runs[name] = runs[name].plus({"handoff": self._core.handoff})
@@ -265,10 +264,3 @@ class Alpine:
         """Latency and energy of a transfer, with what leaks meanwhile."""
         time_s, energy_j = self._transfer(start, end, elements).get("transfer", (0.0, 0.0))
         return time_s, energy_j + time_s * self._core.machine.llc_leakage_w
-
-
-def _edges(workload: Workload) -> Iterator[tuple[str, Layer, int]]:
-    """Producer, consumer and the number of elements that pass, for every edge."""
-    for layer in workload.layers:
-        for source, shape in zip(layer.inputs, layer.input_shapes, strict=True):
-            yield source, layer, prod(shape)

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
 from lionheart_opt.cost_models.parts.fusion import fused
 from lionheart_opt.cost_models.parts.operations import operations
+from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -32,19 +33,15 @@ from lionheart_opt.workload import Layer, Workload
 _UNROLLS = (1, 2, 4, 8)
 
 
-class MachineParameters(BaseModel):
+class MachineParameters(Parameters):
     """`[machine]`: clock, and power while both arrays run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clock_hz: float = Field(gt=0)
     both_power_w: float = Field(gt=0)
 
 
-class DigitalParameters(BaseModel):
+class DigitalParameters(Parameters):
     """The digital array: `pixels` x `channels` of an output at once, each result stored once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     pixels: int = Field(gt=0)
     channels: int = Field(gt=0)
@@ -52,7 +49,7 @@ class DigitalParameters(BaseModel):
     power_w: float = Field(gt=0)
 
 
-class AnalogParameters(BaseModel):
+class AnalogParameters(Parameters):
     """The in-memory array.
 
     Attributes:
@@ -64,8 +61,6 @@ class AnalogParameters(BaseModel):
         row_load_cycles: to write one row of weights.
         power_w: while it runs alone.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int = Field(gt=0)
     columns: int = Field(gt=0)

@@ -21,12 +21,13 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
 from lionheart_opt.cost_models.parts.fusion import fused
 from lionheart_opt.cost_models.parts.packing import crossbars
+from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
@@ -34,7 +35,7 @@ from lionheart_opt.system import System, Target
 from lionheart_opt.workload import Layer, Unit, Workload
 
 
-class MachineParameters(BaseModel):
+class MachineParameters(Parameters):
     """`[machine]`.
 
     Attributes:
@@ -43,17 +44,13 @@ class MachineParameters(BaseModel):
         jobs: whether the streams of consecutive jobs overlap with the computation.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     clock_hz: float = Field(gt=0)
     bus_bytes_per_cycle: int = Field(gt=0)
     jobs: Literal["pipelined", "sequential"]
 
 
-class EngineParameters(BaseModel):
+class EngineParameters(Parameters):
     """A depthwise engine: `macs_per_cycle` on average, `mac_energy_j` of the whole cluster."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     macs_per_cycle: float = Field(gt=0)
     mac_energy_j: float = Field(ge=0)

@@ -23,13 +23,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil, log, prod
+from math import ceil, log
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from lionheart_opt.cost import Cost, LayerCost
-from lionheart_opt.cost_models.parts.additive import Components, target_of
+from lionheart_opt.cost import Cost
+from lionheart_opt.cost_models.parts.additive import Components, layer_cost, target_of
+from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
@@ -38,7 +39,7 @@ from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Workload
 
 
-class MachineParameters(BaseModel):
+class MachineParameters(Parameters):
     """`[machine]`.
 
     Attributes:
@@ -53,8 +54,6 @@ class MachineParameters(BaseModel):
         residuals: where tensors that skip layers wait.
         energy_scale: of all energies against those of the targets.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clock_hz: float = Field(gt=0)
     clusters: int = Field(gt=0)
@@ -155,7 +154,9 @@ class Manycore:
         graph = Graph.of(workload)
         work = {name: self._work(graph, workload, mapping, name) for name in graph.layers}
         skipping_bytes = sum(layer.output_count for layer in graph.skipping)
-        storage, traffic_bytes = 0, _network_input(workload)
+        storage = 0
+        # 8 bit; a layer that reads the network's input again reads it from memory again
+        traffic_bytes = sum(edge.element_count for edge in workload.edges if edge.source == INPUT)
         if machine.residuals == "l1":  # one tensor is read while the next is written
             storage = ceil(2 * skipping_bytes / machine.l1_bytes)
         else:
@@ -199,15 +200,8 @@ class Manycore:
                     for part, (latency_s, energy_j) in plan.work[layer.name].components.items()
                 }
                 components["wait"] = (waits.get(layer.name, 0.0), 0.0)
-            layers.append(
-                LayerCost(
-                    name=layer.name,
-                    kind=layer.kind,
-                    target=target_of(self.system, workload, mapping, layer).name,
-                    macs=layer.macs,
-                    components=components,
-                )
-            )
+            target = target_of(self.system, workload, mapping, layer)
+            layers.append(layer_cost(layer, target.name, components))
         used = {
             target.name: plan.clusters if mapping.units_on(target.name) else 0
             for target in self.system.targets
@@ -277,13 +271,3 @@ class Manycore:
                 ),
             },
         )
-
-
-def _network_input(workload: Workload) -> int:
-    """Bytes (8 bit) of the network's input; a layer that reads it again reads it from there."""
-    return sum(
-        prod(shape)
-        for layer in workload.layers
-        for source, shape in zip(layer.inputs, layer.input_shapes, strict=True)
-        if source == INPUT
-    )

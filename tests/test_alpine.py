@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lionheart_opt.cost import Cost, LayerCost
+from lionheart_opt.cost import Cost, LayerCost, cost_tables
 from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.parts.alpine_parameters import Calibration
 from lionheart_opt.cost_models.validation import alpine as paper
@@ -331,8 +331,10 @@ class TestPipeline:
         assert by_component["idle cores"] == pytest.approx(126.03e-12 * 2.3e9 * idle_s)
 
     def test_there_are_no_tables(self) -> None:
-        with pytest.raises(InputError, match="several cores"):
-            Alpine(two_cores()).tables(convolutional_workload())
+        """The slowest core sets the pace: no sum over units. Callers then price mapping by mapping."""
+        model = Alpine(two_cores())
+        assert model.tables(convolutional_workload()) is None
+        assert cost_tables(model, convolutional_workload()) is None
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_cifar_networks_have_batch_norm_and_no_bias_behind_convolutions(name: st
         if isinstance(module, nn.Conv2d):
             assert module.bias is None
     kinds = {layer.name: layer.kind for layer in trace_model(name).layers}
-    for source, layer in trace_model(name).edges():
+    for source, layer, _ in trace_model(name).edges:
         if "conv2d" in kinds.get(source, ""):
             assert layer.kind == "batch_norm"
 

@@ -35,6 +35,17 @@ def target_of(system: System, workload: Workload, mapping: Mapping, layer: Layer
     return target
 
 
+def layer_cost(layer: Layer, target: str, components: Components) -> LayerCost:
+    """The entry of a layer in a cost, where it runs on that target."""
+    return LayerCost(
+        name=layer.name,
+        kind=layer.kind,
+        target=target,
+        macs=layer.macs,
+        components=components,
+    )
+
+
 def layer_costs(
     system: System, workload: Workload, mapping: Mapping, price: Price
 ) -> tuple[LayerCost, ...]:
@@ -46,15 +57,7 @@ def layer_costs(
     costs = []
     for layer in workload.layers:
         target = target_of(system, workload, mapping, layer)
-        costs.append(
-            LayerCost(
-                name=layer.name,
-                kind=layer.kind,
-                target=target.name,
-                macs=layer.macs,
-                components=price(layer, target),
-            )
-        )
+        costs.append(layer_cost(layer, target.name, price(layer, target)))
     return tuple(costs)
 
 

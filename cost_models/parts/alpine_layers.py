@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, prod
+from math import ceil
 
 from lionheart_opt.cost_models.parts.additive import Components
 from lionheart_opt.cost_models.parts.alpine_parameters import (
@@ -153,11 +153,7 @@ class Core:
         )
         llc_j = (layer.input_count + weights_read) * machine.llc_read_j_per_byte
         llc_j += layer.output_count * machine.llc_write_j_per_byte
-        loaded = sum(
-            prod(shape)
-            for source, shape in zip(layer.inputs, layer.input_shapes, strict=True)
-            if source == INPUT
-        )
+        loaded = sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
         return {
             "input": self._active(loaded * self.calibration.input_cycles),
             "memory": self.waiting(traffic * stall_s),

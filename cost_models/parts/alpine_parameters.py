@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from lionheart_opt.cost_models.parts.parameters import Parameters
 
 
-class MachineParameters(BaseModel):
+class MachineParameters(Parameters):
     """`[machine]`: clock, memory and energies; Klein et al. 2023, Table I.
 
     Attributes:
@@ -27,8 +29,6 @@ class MachineParameters(BaseModel):
         memory_controller_w: power of memory controller and its I/O, while they move data.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     frequency_hz: float = Field(gt=0)
     simd_macs_per_cycle: float = Field(gt=0)
     l1_data_bytes: int = Field(gt=0)
@@ -45,13 +45,11 @@ class MachineParameters(BaseModel):
     memory_controller_w: float = Field(ge=0)
 
 
-class CoreParameters(BaseModel):
+class CoreParameters(Parameters):
     """A digital target: a core of the machine, with nothing of its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-
-class TileParameters(BaseModel):
+class TileParameters(Parameters):
     """An analog target: the tiles that one core drives; Klein et al. 2023, Table I(C).
 
     Attributes:
@@ -64,8 +62,6 @@ class TileParameters(BaseModel):
         energy_scale: factor on the tile's energy for the technology of the core.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
     core: str
     rows: int | None = Field(default=None, gt=0)
     columns: int | None = Field(default=None, gt=0)
@@ -75,15 +71,13 @@ class TileParameters(BaseModel):
     energy_scale: float = Field(gt=0)
 
 
-class LinkParameters(BaseModel):
+class LinkParameters(Parameters):
     """A link: what a result that crosses it takes beside the work at both ends.
 
     Attributes:
         latency_s: for each transfer.
         bytes_per_s: rate of the transfer.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     latency_s: float = Field(ge=0)
     bytes_per_s: float = Field(gt=0)

@@ -19,7 +19,7 @@ def fused(workload: Workload) -> frozenset[str]:
     and the converters of crossbars do anyway (the tables of Garofalo et al. 2022 and the mapping of
     Bruschi et al. 2023 have no such layers; the formulas of DIANA have no term for them).
     """
-    readers = Counter(source for source, _ in workload.edges())
+    readers = Counter(edge.source for edge in workload.edges)
     layers = {layer.name for layer in workload.layers}
     clips = {
         layer.name

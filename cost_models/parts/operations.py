@@ -121,8 +121,8 @@ def folded_norms(workload: Workload) -> frozenset[str]:
     norm costs nothing. Every other batch norm runs.
     """
     readers: dict[str, list[Layer]] = {}
-    for source, layer in workload.edges():
-        readers.setdefault(source, []).append(layer)
+    for edge in workload.edges:
+        readers.setdefault(edge.source, []).append(edge.layer)
     folded = set()
     for layer in workload.layers:
         [first, *others] = readers.get(layer.name, [layer])

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from math import ceil, prod
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.cost_models.parts.packing import Tile, cut
+from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.errors import InputError
 from lionheart_opt.workload import Layer
 
 
-class CoresParameters(BaseModel):
+class CoresParameters(Parameters):
     """All cores of one cluster together, running 8-bit kernels.
 
     Attributes:
@@ -28,8 +29,6 @@ class CoresParameters(BaseModel):
         depthwise_mac_energy_j: the same for depthwise and grouped convolutions.
         element_op_energy_j: the same for operations on single elements.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     convolution_macs_per_cycle: float = Field(gt=0)
     depthwise_macs_per_cycle: float = Field(gt=0)
@@ -64,7 +63,7 @@ class CoresParameters(BaseModel):
         return cycles, energy_j
 
 
-class ImaParameters(BaseModel):
+class ImaParameters(Parameters):
     """The in-memory accelerator of one cluster.
 
     The energy of reading inputs counts the channels of a window, not its pixels: the only k x k layer
@@ -80,8 +79,6 @@ class ImaParameters(BaseModel):
         column_energy_j: for each column converted and written.
         cell_energy_j: for each cell used.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int = Field(gt=0)
     columns: int = Field(gt=0)
