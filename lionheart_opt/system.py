@@ -45,7 +45,7 @@ class _Block(BaseModel):
         try:
             return kind.model_validate(self.parameters)
         except ValidationError as error:
-            raise first_problem(error, where, kind) from error
+            raise first_problem(error, where, kind, self.parameters) from error
 
 
 class Target(_Block):
@@ -187,10 +187,11 @@ class System(BaseModel):
             raise InputError(f"{where}: needs at least one table [targets.NAME]")
         data["targets"] = tuple({"name": key, **table} for key, table in targets.items())
         data["links"] = tuple(data.get("links", ()))
+        given = {"name": name, "origin": where, **data}
         try:
-            return System.model_validate({"name": name, "origin": where, **data})
+            return System.model_validate(given)
         except ValidationError as error:
-            raise first_problem(error, where, System) from error
+            raise first_problem(error, where, System, given) from error
 
     @staticmethod
     def load(path: Path) -> System:

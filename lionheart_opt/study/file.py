@@ -65,7 +65,7 @@ class StudyFile:
         try:
             table = StudyTable.model_validate(data)
         except ValidationError as error:
-            raise first_problem(error, str(file), StudyTable) from error
+            raise first_problem(error, str(file), StudyTable, data) from error
         names = [run.name for run in table.run]
         for name in names:
             if names.count(name) > 1:
