@@ -41,7 +41,7 @@ class Dataset:
         split_seed: Seed of the split.
 
     Raises:
-        InputError: A label is out of range, or the inputs of two parts differ in shape.
+        InputError: A label is out of range, or the inputs of two parts differ in shape or type.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Dataset:
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        shape = tuple(self.train.images.shape[1:])
+        shape, kind = tuple(self.train.images.shape[1:]), self.train.images.dtype
         for part in (self.train, self.test, self.validation):
             if part is None:
                 continue
@@ -68,6 +68,11 @@ class Dataset:
                 raise InputError(
                     f"data set {self.name!r}: training inputs of shape {shape}, "
                     f"others of shape {tuple(part.images.shape[1:])}"
+                )
+            if part.images.dtype != kind:
+                raise InputError(
+                    f"data set {self.name!r}: training inputs of type {kind}, "
+                    f"others of type {part.images.dtype}"
                 )
 
     def split(self, validation_fraction: float | None = None, seed: int | None = None) -> Splits:
