@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tomllib
-from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -220,9 +219,9 @@ class System(BaseModel):
         heading = f"{escape(repr(self))}<br>{escape(self.description)}"
         return f"<p>{heading}</p>{self.to_frame().to_html(index=False)}"
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """Digest of every number and source in it."""
+        """Digest of every number and source in it."""  # not cached: `model_copy` would keep it
         return digest(self.model_dump(mode="json"))
 
     @staticmethod

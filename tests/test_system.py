@@ -103,6 +103,14 @@ def test_a_notebook_shows_a_table_of_targets() -> None:
     assert html.count("<tr") == 1 + 2
 
 
+def test_a_changed_copy_has_a_digest_of_its_own() -> None:
+    """What was computed of the original must not be handed down."""
+    system = system_of(MINIMAL)
+    before = system.digest
+    targets = (system.target("cpu"), system.target("tile").model_copy(update={"tiles": 3}))
+    assert system.model_copy(update={"targets": targets}).digest != before
+
+
 @pytest.mark.parametrize("name", DIGESTS["systems"])
 def test_digests_of_shipped_systems_have_not_changed(name: str) -> None:
     """Recorded searches are resumed only where the digest of their system is the recorded one."""
