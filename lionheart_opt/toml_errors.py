@@ -109,7 +109,7 @@ def _keys(model: type[BaseModel], path: Path) -> list[str]:
         below = [inner for annotation in annotations for inner in _below(annotation, part)]
         annotations = below or annotations  # a part that leads nowhere names a member of a union
     models = [annotation for annotation in annotations if _is_model(annotation)]
-    return list(dict.fromkeys(key for found in models for key in found.model_fields))
+    return list(dict.fromkeys(key for member in models for key in member.model_fields))
 
 
 def _below(annotation: Any, part: int | str) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from lionheart_opt import InputError, Layer, Mvm, Unit, Workload
 from lionheart_opt.workload import INPUT
 
 
-def layer(name: str, *inputs: str, weights: int = 0, tokens: int = 1, **more: Any) -> Layer:
+def layer(name: str, *inputs: str, weights: int = 0, tokens: int = 1, **fields: Any) -> Layer:
     """A linear layer of `weights` rows and one column, or an activation function."""
     mvm = Mvm(rows=weights, columns=1, count=tokens) if weights else None
     return Layer(
@@ -26,7 +26,7 @@ def layer(name: str, *inputs: str, weights: int = 0, tokens: int = 1, **more: An
         macs=weights * tokens,
         weight_count=weights,
         mvm=mvm,
-        **{"module": name, **more},
+        **{"module": name, **fields},
     )
 
 
@@ -215,7 +215,7 @@ def workloads(draw: st.DrawFn) -> Workload:
     layers: list[Layer] = []
     for name in draw(names):
         inputs = tuple(
-            draw(st.lists(st.sampled_from([INPUT, *(one.name for one in layers)]), max_size=3))
+            draw(st.lists(st.sampled_from([INPUT, *(layer.name for layer in layers)]), max_size=3))
         )
         shape = tuple(draw(st.lists(st.integers(1, 9), max_size=4)))
         mvm = draw(st.none() | st.builds(Mvm, rows=sizes, columns=sizes, count=sizes))
@@ -233,7 +233,7 @@ def workloads(draw: st.DrawFn) -> Workload:
                 kernel=shape[:2],
             )
         )
-    in_units = [one.name for one in layers if draw(st.booleans())]
+    in_units = [layer.name for layer in layers if draw(st.booleans())]
     units = tuple(Unit(name=name, layers=(name,)) for name in in_units)
     return Workload(name=draw(st.text(max_size=5)), layers=tuple(layers), units=units)
 

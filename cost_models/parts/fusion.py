@@ -1,4 +1,4 @@
-"""Layers that 8-bit hardware runs as a part of the layer before them: the one documented zero."""
+"""Layers that 8-bit hardware runs as a part of the layer before them: the only layers that are free."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _CLIPS = frozenset({"relu", "relu6", "hardtanh"})
 def fused(workload: Workload) -> frozenset[str]:
     """Names of the layers that cost nothing because they are part of the layer before them.
 
-    Batch norms after a convolution or linear layer, and clipping activations after any operator whose
-    result nothing else reads: scale, shift and clip are the re-quantisation that kernels, accelerators
-    and the converters of crossbars do anyway (the tables of Garofalo et al. 2022 and the mapping of
-    Bruschi et al. 2023 have no such layers; the formulas of DIANA have no term for them).
+    These are batch norms after a convolution or linear layer, and clipping activations after any operator
+    whose result nothing else reads. Their scale, shift and clip are the re-quantisation that kernels,
+    accelerators and the converters of crossbars do anyway (the tables of Garofalo et al. 2022 and the
+    mapping of Bruschi et al. 2023 have no such layers; the formulas of DIANA have no term for them).
     """
     readers = Counter(edge.source for edge in workload.edges)
     layers = {layer.name for layer in workload.layers}
