@@ -112,7 +112,7 @@ class Layer:
         """Elements that it writes."""
         return prod(self.output_shape)
 
-    @property
+    @cached_property
     def edges(self) -> tuple[Edge, ...]:
         """What it reads: one edge for each of `inputs`."""
         inputs = zip(self.inputs, self.input_shapes, strict=True)
