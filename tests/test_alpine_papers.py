@@ -52,6 +52,7 @@ def test_lstm_256_gains_within_the_printed_range() -> None:
 
 def test_low_power_results_are_predictions_of_the_same_cases() -> None:
     low, high = paper.low_power(), paper.high_power()
+    assert len(low) == 2 * len(paper.experiments()) > 0
     assert [(case.case, case.quantity) for case in low] == [
         (case.case, case.quantity) for case in high
     ]

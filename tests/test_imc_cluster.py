@@ -94,7 +94,13 @@ class TestPublishedTable:
         assert_no_error_has_grown("imc-cluster", paper.cases())
 
     def test_the_file_holds_what_the_calibration_finds(self, system: System) -> None:
-        for target, fitted in calibration.fit(system).items():
+        fit = calibration.fit(system)
+        assert {target: len(fitted) for target, fitted in fit.items()} == {
+            "cores": 6,
+            "ima": 4,
+            "dw-engine": 1,
+        }
+        for target, fitted in fit.items():
             held = system.target(target).parameters
             for name, value in fitted.items():
                 assert held[name] == pytest.approx(value, rel=1e-3), (target, name)

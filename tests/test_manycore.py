@@ -101,7 +101,9 @@ class TestPublished:
         self, system: System, workload: Workload
     ) -> None:
         assert system.machine is not None
-        for name, value in calibration.fit(system, workload).items():
+        fit = calibration.fit(system, workload)
+        assert fit.keys() == {"hbm_bytes_per_cycle", "energy_scale"}
+        for name, value in fit.items():
             assert system.machine.parameters[name] == pytest.approx(value, rel=1e-3), name
 
 

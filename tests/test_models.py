@@ -68,13 +68,13 @@ def test_depthwise_convolutions_are_units_that_no_crossbar_runs() -> None:
 
 @pytest.mark.parametrize("name", ["resnet8", "resnet20", "mobilenet", "vgg16", "alexnet"])
 def test_cifar_networks_have_batch_norm_and_no_bias_behind_convolutions(name: str) -> None:
-    for module in models.build(name).modules():
-        if isinstance(module, nn.Conv2d):
-            assert module.bias is None
-    kinds = {layer.name: layer.kind for layer in trace_model(name).layers}
-    for source, layer, _ in trace_model(name).edges:
-        if "conv2d" in kinds.get(source, ""):
-            assert layer.kind == "batch_norm"
+    modules = models.build(name).modules()
+    biases = [module.bias for module in modules if isinstance(module, nn.Conv2d)]
+    assert biases == [None] * len(biases) != []
+    workload = trace_model(name)
+    kinds = {layer.name: layer.kind for layer in workload.layers}
+    readers = [edge.layer.kind for edge in workload.edges if "conv2d" in kinds.get(edge.source, "")]
+    assert readers == ["batch_norm"] * len(biases)
 
 
 def test_mobilenet_v2_takes_the_official_weight_file() -> None:
