@@ -19,8 +19,8 @@ from math import prod
 from pydantic import Field
 
 from lionheart_opt.cost import Cost
-from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
-from lionheart_opt.cost_models.parts.fusion import fused
+from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
+from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_tables import CostTables
@@ -144,13 +144,15 @@ class Diana:
         Raises:
             InputError: The model does not know an operator, or a target cannot run it.
         """
-        layers = layer_costs(self.system, workload, mapping, self._price(workload))
+        price = unless_fused(workload, self._price)
+        layers = layer_costs(self.system, workload, mapping, price)
         # the one array holds the weights of one layer at a time
         return Cost(layers=layers, tiles={"analog": int(bool(mapping.units_on("analog")))})
 
     def tables(self, workload: Workload) -> CostTables:
         """The coefficients of the same cost; units take turns on the array, so that none occupies it."""
-        return additive_tables(self.system, workload, self._price(workload), lambda *_: 0.0)
+        price = unless_fused(workload, self._price)
+        return additive_tables(self.system, workload, price, lambda *_: 0.0)
 
     def digital_cycles(self, shape: Shape) -> float:
         """Cycles of a convolution on the digital array, load and store included."""
@@ -203,27 +205,20 @@ class Diana:
             analog_s - digital_s
         )
 
-    def _price(self, workload: Workload) -> Price:
-        free = fused(workload)
-        clock_hz = self.machine.clock_hz
-
-        def price(layer: Layer, target: Target) -> Components:
-            if layer.name in free:
-                return {"fused": (0.0, 0.0)}
-            shape = shape_of(layer)
-            if target.name == "analog" and shape is not None:
-                mvm, load = (cycles / clock_hz for cycles in self.analog_cycles(shape))
-                return {
-                    "mvm": (mvm, self.energy_j(mvm, 0.0)),
-                    "weights": (load, self.energy_j(load, 0.0)),
-                }
-            if shape is not None:
-                digital_s = self.digital_cycles(shape) / clock_hz
-                return {"compute": (digital_s, self.energy_j(0.0, digital_s))}
-            digital_s = self._element_cycles(layer) / clock_hz
-            return {"move": (digital_s, self.energy_j(0.0, digital_s))}
-
-        return price
+    def _price(self, layer: Layer, target: Target) -> Components:
+        """The price of a layer that is not fused."""
+        clock_hz, shape = self.machine.clock_hz, shape_of(layer)
+        if target.name == "analog" and shape is not None:
+            mvm, load = (cycles / clock_hz for cycles in self.analog_cycles(shape))
+            return {
+                "mvm": (mvm, self.energy_j(mvm, 0.0)),
+                "weights": (load, self.energy_j(load, 0.0)),
+            }
+        if shape is not None:
+            digital_s = self.digital_cycles(shape) / clock_hz
+            return {"compute": (digital_s, self.energy_j(0.0, digital_s))}
+        digital_s = self._element_cycles(layer) / clock_hz
+        return {"move": (digital_s, self.energy_j(0.0, digital_s))}
 
     def _element_cycles(self, layer: Layer) -> float:
         count = operations(layer, f"system {self.system.name!r}")

@@ -25,8 +25,8 @@ from typing import Literal
 from pydantic import Field
 
 from lionheart_opt.cost import Cost
-from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
-from lionheart_opt.cost_models.parts.fusion import fused
+from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
+from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.packing import crossbars
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
@@ -93,7 +93,8 @@ class ImcCluster:
         Raises:
             InputError: The model does not know an operator, or a target cannot run it.
         """
-        layers = layer_costs(self.system, workload, mapping, self._price(workload))
+        price = unless_fused(workload, self._price)
+        layers = layer_costs(self.system, workload, mapping, price)
         used = {
             name: crossbars(
                 [matrix for unit in mapping.units_on(name) for matrix in _matrices(workload, unit)],
@@ -115,31 +116,26 @@ class ImcCluster:
             cells = sum(rows * columns for rows, columns in _matrices(workload, unit.name))
             return cells / prod(self._ima(target.name).array)
 
-        return additive_tables(self.system, workload, self._price(workload), share)
+        price = unless_fused(workload, self._price)
+        return additive_tables(self.system, workload, price, share)
 
     def _ima(self, target: str) -> ImaParameters:
         parameters = self._parameters[target]
         assert isinstance(parameters, ImaParameters)
         return parameters
 
-    def _price(self, workload: Workload) -> Price:
-        free = fused(workload)
-
-        def price(layer: Layer, target: Target) -> Components:
-            where = f"system {self.system.name!r}"
-            parameters = self._parameters[target.name]
-            if layer.name in free:
-                return {"fused": (0.0, 0.0)}
-            if isinstance(parameters, ImaParameters):
-                return self._jobs(layer, parameters, where)
-            if isinstance(parameters, EngineParameters):
-                cycles = layer.macs / parameters.macs_per_cycle
-                energy_j = layer.macs * parameters.mac_energy_j
-            else:
-                cycles, energy_j = parameters.work(layer, where)
-            return {"compute": (cycles / self.machine.clock_hz, energy_j)}
-
-        return price
+    def _price(self, layer: Layer, target: Target) -> Components:
+        """The price of a layer that is not fused."""
+        where = f"system {self.system.name!r}"
+        parameters = self._parameters[target.name]
+        if isinstance(parameters, ImaParameters):
+            return self._jobs(layer, parameters, where)
+        if isinstance(parameters, EngineParameters):
+            cycles = layer.macs / parameters.macs_per_cycle
+            energy_j = layer.macs * parameters.mac_energy_j
+        else:
+            cycles, energy_j = parameters.work(layer, where)
+        return {"compute": (cycles / self.machine.clock_hz, energy_j)}
 
     def _jobs(self, layer: Layer, ima: ImaParameters, where: str) -> Components:
         """All jobs of a layer: `mvm` is the arrays' time, `stream` what does not overlap with it."""

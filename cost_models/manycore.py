@@ -31,6 +31,7 @@ from pydantic import Field
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.parts.additive import Components, layer_cost, target_of
+from lionheart_opt.cost_models.parts.fusion import free
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
@@ -201,7 +202,7 @@ class Manycore:
         waits, on_path = latencies(plan.graph, own, plan.interval_s)
         layers = []
         for layer in workload.layers:
-            components: Components = {"fused": (0.0, 0.0)}
+            components = free()
             if layer.name in plan.work:
                 components = {
                     part: (latency_s if layer.name in on_path else 0.0, energy_j)

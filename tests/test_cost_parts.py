@@ -15,7 +15,7 @@ from lionheart_opt.cost_models.parts.additive import (
     layer_costs,
     target_of,
 )
-from lionheart_opt.cost_models.parts.fusion import fused
+from lionheart_opt.cost_models.parts.fusion import fused, unless_fused
 from lionheart_opt.cost_models.parts.operations import Operations, folded_norms, operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.variants import variant
@@ -95,6 +95,19 @@ class TestOperations:
             "norm",
             "relu",
         }
+
+    def test_a_fused_layer_is_not_even_priced(self) -> None:
+        workload = network(convolution("conv"), operator("relu", "relu", "conv"))
+        [cpu, _] = two_targets().targets
+        priced: list[str] = []
+
+        def price(layer: Layer, target: Target) -> dict[str, tuple[float, float]]:
+            priced.append(f"{layer.name} on {target.name}")
+            return {"compute": (1.0, 2.0)}
+
+        prices = [unless_fused(workload, price)(layer, cpu) for layer in workload.layers]
+        assert prices == [{"compute": (1.0, 2.0)}, {"fused": (0.0, 0.0)}]
+        assert priced == ["conv on cpu"]
 
 
 class TestAdditive:

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 
+from lionheart_opt.cost_models.parts.additive import Components, Price
 from lionheart_opt.cost_models.parts.operations import folded_norms
-from lionheart_opt.workload import Workload
+from lionheart_opt.system import Target
+from lionheart_opt.workload import Layer, Workload
 
 #: Activations that only clip: part of the re-quantisation that ends every 8-bit operator.
 _CLIPS = frozenset({"relu", "relu6", "hardtanh"})
+
+
+def free() -> Components:
+    """The components of a layer that costs nothing."""
+    return {"fused": (0.0, 0.0)}
+
+
+def unless_fused(workload: Workload, price: Price) -> Price:
+    """The price of a layer on a target, free where the layer is fused."""
+    names = fused(workload)
+
+    def price_or_free(layer: Layer, target: Target) -> Components:
+        return free() if layer.name in names else price(layer, target)
+
+    return price_or_free
 
 
 def fused(workload: Workload) -> frozenset[str]:

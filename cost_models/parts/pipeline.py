@@ -25,12 +25,12 @@ class Graph:
     @staticmethod
     def of(workload: Workload) -> Graph:
         """The stages of a workload."""
-        free = fused(workload)
+        fused_layers = fused(workload)
         stage_of = {INPUT: INPUT}
         layers: dict[str, Layer] = {}
         sources: dict[str, tuple[str, ...]] = {}
         for layer in workload.layers:
-            if layer.name in free:
+            if layer.name in fused_layers:
                 stage_of[layer.name] = stage_of[layer.inputs[0]]
                 continue
             stage_of[layer.name] = layer.name
