@@ -41,6 +41,9 @@ _SPARSE = frozenset(
     for axes in (1, 2, 3)
 )
 
+#: Operators whose weights can take up a scale for each channel of the result.
+_SCALABLE = frozenset({"linear"}) | _CONVOLUTIONS | _SPARSE
+
 _POOLS = frozenset(f"{kind}_pool{axes}d" for kind in ("max", "avg") for axes in (1, 2, 3))
 
 #: Kind -> simple and transcendental operations for each element of the result.
@@ -126,7 +129,6 @@ def folded_norms(workload: Workload) -> frozenset[str]:
     folded = set()
     for layer in workload.layers:
         [first, *others] = readers.get(layer.name, [layer])
-        has_channels = layer.kind in {"linear"} | _CONVOLUTIONS | _SPARSE
-        if has_channels and not others and first.kind == "batch_norm":
+        if layer.kind in _SCALABLE and not others and first.kind == "batch_norm":
             folded.add(first.name)
     return frozenset(folded)
