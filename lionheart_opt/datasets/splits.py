@@ -18,9 +18,12 @@ class Examples:
     """Labelled examples, never augmented.
 
     Args:
-        images: What the network takes, shape (n_examples, ...). Images are float32 of shape
-            (n_examples, channels, height, width).
-        labels: Numbers of classes, int64, shape (n_examples,).
+        images: Inputs of the network, shape (n_examples, ...): (n_examples, channels, height, width)
+            float32 for images.
+        labels: Numbers of classes, int64 of shape (n_examples,).
+
+    Raises:
+        InputError: There are no examples, or inputs and labels do not fit.
     """
 
     images: torch.Tensor
@@ -52,12 +55,12 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Splits:
-    """Three disjoint parts of the data.
+    """The three disjoint parts of a data set.
 
     Args:
-        train: Examples to train on.
-        validation: Examples on which a search measures accuracy.
-        test: Examples for the final report, which no search sees.
+        train: What networks are trained on.
+        validation: What a search is judged on.
+        test: What the final report alone is about.
         provenance: Where the data come from.
     """
 
@@ -75,16 +78,16 @@ class Splits:
 def split(
     train: Examples, test: Examples, validation_fraction: float = 0.1, seed: int = 0
 ) -> Splits:
-    """Take a validation set from the training data, the same at every call.
+    """Split validation data off the training data, the same at every call.
 
-    The same fraction is taken from every class, and both parts keep at least one example of it.
-    LionHeart's fraction is 10 % (section IV-A). The seed also shuffles both parts, so that the first
-    n validation examples are a fair sample.
+    The same fraction is taken from every class (at least one example stays on each side). LionHeart's
+    fraction is 10 % (section IV-A). Both parts are in an order drawn with the seed, so that the first n
+    validation examples are a fair sample.
 
     Args:
         train: All training data.
-        test: The test data, returned unchanged.
-        validation_fraction: Fraction of the training data, between 0 and 1.
+        test: The test data, which are passed on unchanged.
+        validation_fraction: Fraction of the training data, in (0, 1).
         seed: Seed of the draw.
 
     Raises:

@@ -72,7 +72,7 @@ class HatOracle:
     settings: OracleSettings
     store: WeightStore
     weights: CandidateWeights = field(init=False, repr=False)
-    _together: Together = field(default_factory=Grouping, init=False, repr=False)
+    _grouping: Grouping = field(default_factory=Grouping, init=False, repr=False)
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -140,7 +140,7 @@ class HatOracle:
 
     def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
         """See `Anticipates.expect`: candidates with the same weights are measured together."""
-        self._together.expect(candidates, draws, seed)
+        self._grouping.expect(candidates, draws, seed)
 
     def test_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Accuracy on the test set, for the final report only.
@@ -243,16 +243,16 @@ class HatOracle:
         is_shared = any(ancestor.training == "one_shot" for ancestor in lineage)
         shared_s = self.shared_training(seed).training_s if is_shared else 0.0
         question = (key, name, part, fidelity.draws, seed)
-        answer = self._together.take(question, candidate)
+        answer = self._grouping.take(question, candidate)
         if answer is None:
             group = [candidate]
             if (name, part) == (self.settings.engine, "validation") and self._is_shared(training):
-                group = self._together.group(candidate, fidelity.draws, seed)
+                group = self._grouping.group(candidate, fidelity.draws, seed)
                 group = [member for member in group if self.modules(member.mapping)]
             started = perf_counter()
             measured = self._measure(group, trained, question)
-            self._together.keep(question, group, measured, perf_counter() - started)
-            answer = self._together.take(question, candidate)
+            self._grouping.keep(question, group, measured, perf_counter() - started)
+            answer = self._grouping.take(question, candidate)
             assert answer is not None
         samples, evaluation_s = answer
         return Accuracy(

@@ -28,7 +28,7 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
     try:
         chosen = OracleSettings.model_validate(settings)
     except ValidationError as error:
-        raise first_problem(error, context.where, OracleSettings) from error
+        raise first_problem(error, context.where, OracleSettings, settings) from error
     rpu_config(chosen.rpu_config, context.where)
     context.check_times(chosen.times_s)
     if isinstance(context.model, ModelTable):
