@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import rankdata
 
 from lionheart_opt.plots.style import (
     COLUMN,
@@ -31,6 +30,8 @@ def rank_info(profile: Profile) -> dict[str, dict[str, float]]:
 
     The first row ranks the measured drops, the others the proxies. Equal values share their mean rank.
     """
+    from scipy.stats import rankdata  # slow to import
+
     units = list(profile.drops)
     rows = {"measured drop": profile.drops, **profile.proxies}
     return {
