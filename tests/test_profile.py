@@ -13,7 +13,7 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.plots.sensitivity import profile_figure
+from lionheart_opt.plots.sensitivity import sensitivity as profile_figure
 from lionheart_opt.results.sensitivity import (
     Probing,
     neighbours,
