@@ -12,9 +12,13 @@ from scipy import stats
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError
-from lionheart_opt.limits import AccuracyLimit, paired
-from lionheart_opt.study.file import OracleContext, StudyFile
-from lionheart_opt.synthetic import synthetic_problem
+from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit, paired
+from lionheart_opt.oracle_context import ModelTable, OracleContext
+from lionheart_opt.results.metrics import thresholds
+from lionheart_opt.strategies.each_threshold import EachThreshold
+from lionheart_opt.strategies.knapsack import Knapsack
+from lionheart_opt.study.file import StudyFile
+from lionheart_opt.synthetic import synthetic_problem, synthetic_system, synthetic_workload
 
 LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20))
 Q90 = AccuracyLimit(max_drop=0.05, time_s=60.0, quantile=0.9, draws=(10, 30, 60))
@@ -94,14 +98,14 @@ def test_near_the_threshold_more_draws_are_asked_for() -> None:
 
 def test_what_is_open_does_not_pass_as_feasible() -> None:
     undecided = accuracy([0.0, 0.08, 0.02, 0.07, 0.05])
-    assert LIMIT.violation(undecided) > 0
+    assert LIMIT.bounds(undecided).high > LIMIT.max_drop
     assert np.mean(undecided.drops_at(60.0)) < LIMIT.max_drop
 
 
 def test_all_digital_holds_at_once_with_a_zero_threshold() -> None:
     limit = AccuracyLimit(max_drop=0.0, time_s=60.0)
     assert decide(limit, accuracy([0.0] * 20)) == ("holds", 5)
-    assert limit.violation(accuracy([0.0, 0.0])) == 0.0
+    assert limit.bounds(accuracy([0.0, 0.0])).high == 0.0
     share = replace(limit, quantile=0.9, draws=(5, 40))
     assert decide(share, accuracy([0.0] * 40)) == ("holds", 40)
 
@@ -117,15 +121,15 @@ def test_bounds_without_enough_draws_are_those_of_any_drop() -> None:
     st.floats(0, 1),
     st.sampled_from([None, 0.1, 0.5, 0.9]),
 )
-def test_decision_and_violation_agree(
+def test_decision_and_upper_bound_agree(
     drops: list[float], max_drop: float, quantile: float | None
 ) -> None:
     limit = replace(LIMIT, max_drop=max_drop, quantile=quantile, draws=(5, 10, 60))
     answer = accuracy(drops)
     bounds = limit.bounds(answer)
     assert bounds.low - 1e-12 <= bounds.estimate <= bounds.high + 1e-12
-    assert (limit.decision(answer) == "holds") == (limit.violation(answer) <= 0)
-    assert np.isfinite(limit.violation(answer))
+    assert (limit.decision(answer) == "holds") == (bounds.high <= limit.max_drop)
+    assert np.isfinite(bounds.high)
 
 
 @settings(deadline=None)
@@ -133,11 +137,11 @@ def test_decision_and_violation_agree(
 def test_more_confidence_is_harder_to_please(seed: int, quantile: float | None) -> None:
     drops = np.random.default_rng(seed).normal(0.04, 0.02, size=50).tolist()
     limit = replace(LIMIT, quantile=quantile, draws=(5, 50))
-    violations = [
-        replace(limit, confidence=confidence).violation(accuracy(drops))
+    bounds = [
+        replace(limit, confidence=confidence).bounds(accuracy(drops)).high
         for confidence in (0.6, 0.9, 0.99)
     ]
-    assert violations == sorted(violations)
+    assert bounds == sorted(bounds)
 
 
 SHAPES = {
@@ -256,6 +260,33 @@ def test_the_number_of_draws_that_is_asked_for_suffices(quantile: float, looks: 
     assert decide(limit, accuracy([0.0] * limit.draws[-1]))[0] == "holds"
 
 
+def test_lionhearts_thresholds_are_those_of_its_paper() -> None:
+    """0.5, 1, 3, 5 and 10 points (IEEE TETC 2025, section IV-B4); named here and nowhere else."""
+    assert LIONHEART_THRESHOLDS == (0.005, 0.01, 0.03, 0.05, 0.1)
+    assert tuple(EachThreshold().thresholds) == LIONHEART_THRESHOLDS
+    assert tuple(Knapsack().thresholds) == LIONHEART_THRESHOLDS
+    assert thresholds(AccuracyLimit(max_drop=0.03, time_s=60.0)) == (0.005, 0.01, 0.03)
+
+
+def test_a_drop_of_just_the_threshold_holds() -> None:
+    """Draws that agree leave no doubt, and `at most` includes the threshold itself."""
+    limit = replace(LIMIT, max_drop=0.25)
+    assert limit.decision(accuracy([0.25] * 5, baseline=0.75)) == "holds"
+    above = float(np.nextafter(0.25, 1.0))
+    assert replace(limit, max_drop=0.25 - 1e-9).decision(accuracy([above] * 5, 0.75)) == "broken"
+
+
+def test_a_number_of_draws_between_looks_counts_as_the_later_look() -> None:
+    """At a look its own share of the error counts, before it no more."""
+    drops = [0.01, 0.03, 0.02, 0.05, 0.04, 0.02, 0.03]
+    between, later = LIMIT.bounds(accuracy(drops)), replace(LIMIT, draws=(5, 7, 20))
+    student = stats.t(6).isf(0.05 * (10 - 5) / 20)
+    width = student + (2 * student**2 + 1) / (6 * np.sqrt(7))
+    high = np.mean(drops) + width * np.std(drops, ddof=1) / np.sqrt(7)
+    assert between.high == pytest.approx(high)
+    assert later.bounds(accuracy(drops)).high > between.high
+
+
 def test_common_draws_make_differences_sure() -> None:
     """Two mappings that share most of their analog units, from the made-up oracle."""
     problem = synthetic_problem(n_units=8, seed=1)
@@ -326,8 +357,17 @@ def test_limits_are_checked_when_the_study_is_read(
 
 
 def test_every_time_of_the_limit_must_be_measured(tmp_path: Path) -> None:
-    load(tmp_path, "time_s = [1, 60]")
-    context = OracleContext(StudyFile.load(tmp_path), None, None)  # type: ignore[arg-type]
+    context = OracleContext(
+        workload=synthetic_workload([100]),
+        system=synthetic_system(),
+        model=ModelTable(name="mlp"),
+        data=None,
+        digital=(),
+        times_s=load(tmp_path, "time_s = [1, 60]").times_s,
+        folder=tmp_path,
+        artifacts=None,
+        origin="study.toml",
+    )
     context.check_times((1.0, 60.0, 3600.0))
     with pytest.raises(InputError, match=r"time_s: got 60; must be .* times_s: 1, 3600$"):
         context.check_times((1.0, 3600.0))

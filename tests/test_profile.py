@@ -15,14 +15,9 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.plots.sensitivity import profile_figure
-from lionheart_opt.results.sensitivity import (
-    Probing,
-    neighbours,
-    profile_search,
-    rank_correlation,
-    read_profile,
-)
-from lionheart_opt.space import Space, analog_moves
+from lionheart_opt.results.sensitivity import profile_search, rank_correlation, read_profile
+from lionheart_opt.space import Space, analog_moves, neighbours
+from lionheart_opt.strategies.one_at_a_time import OneAtATime
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
@@ -83,7 +78,7 @@ def outcome(evaluations: list[Evaluation]) -> list[tuple]:
 
 def tiny_profile(problem, pairs=True):
     record = Record.open(problem, "p", optuna.storages.InMemoryStorage(), {})
-    Search(record, Probing("none", pairs), seed=0, budget=Budget()).run()
+    Search(record, OneAtATime("none", pairs), seed=0, budget=Budget()).run()
     return read_profile(record, "none")
 
 

@@ -16,14 +16,14 @@ from lionheart_opt.strategies.local_search import LocalSearch
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.one_at_a_time import OneAtATime
 from lionheart_opt.strategies.parts.pricing import price
-from lionheart_opt.strategies.parts.sensitivity import Profile, log_loss, profile
+from lionheart_opt.strategies.parts.sensitivity import MoveProfile, log_loss, measure_moves
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import drive, tiny_problem
 
 
-def measured(problem: Problem, training: str = "none") -> Profile:
+def measured(problem: Problem, training: str = "none") -> MoveProfile:
     """The profile that strategies get."""
-    search = profile(problem, training)
+    search = measure_moves(problem, training)
     batch = next(search)
     with pytest.raises(StopIteration) as stop:
         search.send([problem.evaluate(candidate) for candidate in batch])

@@ -16,8 +16,8 @@ from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.annealing import anneal
 from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
 from lionheart_opt.strategies.parts.loss_model import LossModel
-from lionheart_opt.strategies.parts.pricing import broken, value
-from lionheart_opt.strategies.parts.sensitivity import Profile
+from lionheart_opt.strategies.parts.pricing import excess
+from lionheart_opt.strategies.parts.sensitivity import MoveProfile
 from lionheart_opt.synthetic import SyntheticCosts, convolutional_workload, synthetic_problem
 from lionheart_opt.testing import tiny_problem
 from lionheart_opt.workload import Workload
@@ -48,7 +48,7 @@ def test_additive_costs_are_the_costs(opaque: bool, objectives: tuple[Objective,
     assert [costs.decode(row) for row in every] == list(every_mapping(problem))
     np.testing.assert_array_equal(costs.encode(list(every_mapping(problem))), every)
     expected = [
-        [value(problem.cost(mapping), name) for name in objectives]
+        [problem.cost(mapping).value(name) for name in objectives]
         for mapping in every_mapping(problem)
     ]
     np.testing.assert_allclose(costs.values(every), expected, rtol=1e-9)
@@ -86,7 +86,7 @@ def test_limits_in_bulk_are_the_problems() -> None:
     every = costs.every()
     keeps = costs.keeps_limits(every, costs.values(every))
     assert set(keeps) == {True, False}
-    expected = [broken(problem, costs.decode(row)) == 0 for row in every]
+    expected = [excess(problem, costs.decode(row)) == 0 for row in every]
     np.testing.assert_array_equal(keeps, expected)
 
 
@@ -149,9 +149,9 @@ def test_the_mapping_of_least_loss() -> None:
     costs = Additive.of(problem)
     losses = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 0.5], [0.0, 3.0], [0.0, 1.0]])
     found = IntegerProgramme(costs).least_loss(losses)
-    assert found is not None and broken(problem, found) == 0
+    assert found is not None and excess(problem, found) == 0
     for mapping in every_mapping(problem):
-        if broken(problem, mapping) == 0:
+        if excess(problem, mapping) == 0:
             row, best = costs.encode([mapping, found])
             units = np.arange(5)
             assert losses[units, row].sum() >= losses[units, best].sum()
@@ -166,7 +166,7 @@ def model_and_truth(
     truth = rng.lognormal(sigma=0.5, size=6) * 0.02
     moves = [(unit.name, "tile") for unit in problem.units]
     losses = dict(zip(moves, truth / factor, strict=True))
-    measured = Profile(losses=losses, savings=dict.fromkeys(moves, 1.0), baseline=0.9)
+    measured = MoveProfile(losses=losses, savings=dict.fromkeys(moves, 1.0), baseline=0.9)
     return LossModel(problem, measured, interactions), problem, truth, rng
 
 
@@ -201,7 +201,7 @@ def test_the_posterior_is_that_of_bayesian_linear_regression() -> None:
         model.learn(told(problem, mapping, float(truth @ on) + 0.004 * rng.normal()))
     prior, spread = model._prior()
     features = model._features(mappings)
-    found = np.array([one.loss for one in model._seen.values()])
+    found = np.array([one.loss for one in model._observed.values()])
     precision = np.diag(spread**-2.0) + features.T @ features / 0.003**2
     covariance = np.linalg.inv(precision)
     mean = covariance @ (prior / spread**2 + features.T @ found / 0.003**2)

@@ -8,10 +8,11 @@ import pytest
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies import quadratic
-from lionheart_opt.strategies.knapsack import THRESHOLDS, Knapsack
+from lionheart_opt.strategies.knapsack import Knapsack
 from lionheart_opt.strategies.one_shot import OneShot, Start
 from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.parts.sensitivity import log_loss
@@ -68,7 +69,7 @@ def test_knapsack_solves_for_every_threshold_where_the_drop_is_an_objective() ->
     problem = additive(problem, none_factor=1.0)
     found = drive(Knapsack(min_gain=1e-6), problem)
     truth = brute_force(problem)
-    for threshold in (*THRESHOLDS, 0.2):
+    for threshold in (*LIONHEART_THRESHOLDS, 0.2):
         ours, theirs = (
             min(
                 (one.cost.latency_s for one in some if one.objectives["drop"] <= threshold),

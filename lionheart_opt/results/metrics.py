@@ -6,17 +6,14 @@ import numpy as np
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.result import SearchResult
 
-#: Drops at which searches are compared: LionHeart's thresholds (section IV-B4).
-THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
-
 
 def thresholds(limit: AccuracyLimit) -> tuple[float, ...]:
-    """The limit's largest drop, and those of `THRESHOLDS` below it; growing."""
-    return (*(one for one in THRESHOLDS if one < limit.max_drop), limit.max_drop)
+    """The limit's largest drop, and those of `LIONHEART_THRESHOLDS` below it; growing."""
+    return (*(one for one in LIONHEART_THRESHOLDS if one < limit.max_drop), limit.max_drop)
 
 
 def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
