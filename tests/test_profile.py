@@ -16,12 +16,11 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.plots.sensitivity import profile_figure
 from lionheart_opt.results.sensitivity import profile_search, rank_correlation, read_profile
-from lionheart_opt.space import Space, analog_moves, neighbours
+from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.one_at_a_time import OneAtATime
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
-from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.testing import tiny_problem
 
 COUNTED = """
@@ -129,25 +128,52 @@ def test_nothing_analog_gives_an_empty_profile():
     assert profile.sensitivities == ()
 
 
-def test_neighbours_share_data_flow():
-    space = Space(workload=convolutional_workload(), system=_lionheart())
-    expected = [("conv1", "conv2"), ("conv1", "shortcut"), ("conv2", "fc"), ("shortcut", "fc")]
-    assert neighbours(space) == expected
+def test_a_frame_has_a_row_for_each_unit_and_target(tmp_path):
+    problem = tiny_problem(targets=("cpu", "tile", "sram"))
+    profile = tiny_profile(problem)
+    frame = profile.to_frame()
+    assert list(frame.columns) == ["unit", "target", "drop", "drop_deviation", "macs"]
+    assert list(zip(frame.unit, frame.target, strict=True)) == analog_moves(problem)
+    assert frame["drop"].tolist() == [row.drop for row in profile.sensitivities]
+    assert frame.drop_deviation.tolist() == [row.deviation for row in profile.sensitivities]
+    macs = [problem.workload.unit_macs(problem.workload.unit(unit)) for unit in frame.unit]
+    assert frame.macs.tolist() == macs
+    measured = measure(counted(tmp_path / "s")).to_frame()
+    assert {"right", "flat"} < set(measured.columns)
 
 
-def test_data_flow_passes_units_that_have_no_choice():
-    workload = convolutional_workload()
-    grouped = replace(workload.layer("conv2"), kind="depthwise_conv2d", mvm=None)
-    layers = tuple(grouped if one.name == "conv2" else one for one in workload.layers)
-    space = Space(workload=replace(workload, layers=layers), system=_lionheart())
-    assert "conv2" not in {unit.name for unit in space.units}
-    assert neighbours(space) == [("conv1", "shortcut"), ("conv1", "fc"), ("shortcut", "fc")]
+def test_a_frame_leaves_out_what_was_not_measured():
+    profile = tiny_profile(tiny_problem(latency_limit_s=1e-12))
+    frame = profile.to_frame()
+    assert len(frame) == 5 and frame["drop"].isna().all() and frame.drop_deviation.isna().all()
+    assert repr(profile).startswith("Profile(0 of 5 units measured, training='none'")
+    empty = tiny_profile(tiny_problem(targets=("cpu", "npu"))).to_frame()
+    assert len(empty) == 0 and list(empty.columns)[:2] == ["unit", "target"]
 
 
-def _lionheart():
-    from lionheart_opt import plugins
+def test_a_profile_shows_itself():
+    profile = tiny_profile(tiny_problem())
+    worst = max(profile.drops, key=lambda unit: profile.drops[unit])
+    text = repr(profile)
+    assert text.startswith("Profile(5 of 5 units measured, largest drop ")
+    assert f"({worst})" in text and "n_draws=8" in text and len(text) < 200
+    html = profile._repr_html_()
+    assert html.count("<tr") == 6 and "drop_deviation" in html
 
-    return plugins.load_system("lionheart")
+
+def test_candidates_are_those_of_earlier_records(tmp_path):
+    """Also with the study's own training: records name it, so that they can be resumed."""
+    file = counted(tmp_path / "s")
+    assert file.problem.training == "full"
+    for training in ("full", "none"):
+        search = profile_search(file, training, pairs=True)
+        search.run()
+        expected = [("0",), ("2",), ("4",), ("0", "2"), ("2", "4")]
+        assert [answer.candidate for answer in search.record.evaluations()] == [
+            Candidate(file.problem.analog(units), training=training) for units in expected
+        ]
+    names = optuna.get_all_study_names(file.storage)
+    assert sorted(names) == ["profile/full", "profile/none"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
 from lionheart_opt.space import by_macs_descending, every_mapping
+from lionheart_opt.strategies.exhaustive import Exhaustive
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.random import Random
@@ -114,6 +115,22 @@ def test_fixed_refuses_what_does_not_exist() -> None:
         drive(Fixed({"fc9": "tile"}), tiny_problem())
     with pytest.raises(InputError, match="unknown target 'tiles'"):
         drive(Fixed({"fc0": "tiles"}), tiny_problem())
+
+
+def test_exhaustive_search_evaluates_every_mapping_in_one_batch() -> None:
+    problem = tiny_problem(targets=("cpu", "tile", "npu"))
+    batch = next(Exhaustive().search(problem, np.random.default_rng(0)))
+    assert [candidate.mapping for candidate in batch] == list(every_mapping(problem))
+    assert {candidate.training for candidate in batch} == {None}
+    probes = next(Exhaustive(training="none").search(problem, np.random.default_rng(0)))
+    assert {candidate.training for candidate in probes} == {"none"}
+
+
+def test_exhaustive_search_allows_exactly_its_most() -> None:
+    problem = tiny_problem()
+    assert len(drive(Exhaustive(most=32), problem)) == 32
+    with pytest.raises(InputError, match="the space has 32 mappings; most = 31 allows no more"):
+        drive(Exhaustive(most=31), problem)
 
 
 def test_random_search_covers_the_space_without_repetition() -> None:

@@ -9,7 +9,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.space import by_macs_descending, every_mapping
+from lionheart_opt.space import by_macs_descending, every_mapping, neighbours
 from lionheart_opt.strategies.greedy import Greedy
 from lionheart_opt.strategies.harmonica import Harmonica
 from lionheart_opt.strategies.local_search import LocalSearch
@@ -48,6 +48,30 @@ def test_a_profile_moves_one_unit_at_a_time_to_each_analog_target() -> None:
     assert [one.candidate for one in same] == [
         problem.pretrained(one.mapping) for one in evaluations
     ]
+
+
+def test_a_profile_may_go_on_with_pairs_of_neighbours() -> None:
+    problem = tiny_problem(targets=("cpu", "tile", "sram"))
+    alone = drive(OneAtATime(), problem)
+    evaluations = drive(OneAtATime(pairs=True), problem)
+    assert [one.candidate for one in evaluations[: len(alone)]] == [one.candidate for one in alone]
+    pairs = neighbours(problem)
+    assert pairs
+    assert [one.mapping for one in evaluations[len(alone) :]] == [
+        problem.mapping(dict.fromkeys(pair, "tile")) for pair in pairs
+    ]
+    assert {one.candidate.training for one in evaluations} == {"none"}
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_there_is_nothing_to_profile_without_analog_targets(pairs: bool) -> None:
+    assert drive(OneAtATime(pairs=pairs), tiny_problem(targets=("cpu", "npu"))) == []
+
+
+def test_a_single_unit_has_no_pair() -> None:
+    problem = synthetic_problem(n_units=1)
+    [evaluation] = drive(OneAtATime(pairs=True), problem)
+    assert evaluation.mapping == problem.all_analog
 
 
 def test_a_profile_holds_losses_and_savings() -> None:

@@ -5,10 +5,13 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Cost, cost_tables
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.space import every_mapping, random_mapping
@@ -34,6 +37,8 @@ class Opaque:
 
 
 THREE = ("cpu", "tile", "npu")
+ADDITIVE = Additive.of(tiny_problem(targets=THREE))
+PROGRAMME = IntegerProgramme(ADDITIVE)
 
 
 @pytest.mark.parametrize("opaque", [False, True], ids=["tables", "differences"])
@@ -95,11 +100,10 @@ def test_differences_of_real_cost_models_are_close_where_they_are_additive(name:
     """Systems that offer tables: the differences of their costs give the same prices."""
     system = plugins.load_system(name)
     model = plugins.cost_model(system)
-    if not hasattr(model, "tables"):
-        return
-    problem = replace(
-        tiny_problem(), workload=convolutional_workload(), system=system, cost_model=model
-    )
+    workload = convolutional_workload()
+    if cost_tables(model, workload) is None:
+        pytest.skip("the cost is no sum over units")
+    problem = replace(tiny_problem(), workload=workload, system=system, cost_model=model)
     offered = Additive.of(problem)
     rng = np.random.default_rng(0)
     rows = offered.encode([random_mapping(problem, rng) for _ in range(20)])
@@ -157,6 +161,51 @@ def test_the_mapping_of_least_loss() -> None:
             assert losses[units, row].sum() >= losses[units, best].sum()
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.data())
+def test_the_integer_programme_is_exact_for_any_losses(data: st.DataObject) -> None:
+    """Also at a loss that some mapping has exactly, and for mappings that cost the same."""
+    problem = tiny_problem(targets=THREE)
+    costs = ADDITIVE
+    numbers = st.integers(0, 8).map(lambda number: number / 8.0)
+    tile = np.array([data.draw(numbers) for _ in range(5)])
+    losses = np.where(np.array(costs.targets) == "tile", tile[:, None], 0.0)
+    max_loss = data.draw(numbers)
+    every = costs.every()
+    fits = losses[np.arange(5), every].sum(axis=1) <= max_loss
+    mapping = PROGRAMME.cheapest(0, losses, max_loss, np.inf)
+    assert mapping is not None, "all-digital loses nothing"
+    [row] = costs.encode([mapping])
+    assert losses[np.arange(5), row].sum() <= max_loss
+    least = costs.values(every)[fits, 0].min()
+    assert problem.cost(mapping).latency_s == pytest.approx(least, rel=1e-9)
+
+
+@pytest.mark.parametrize("tiles", range(6))
+def test_the_integer_programme_fills_a_target_exactly(tiles: int) -> None:
+    """As many units as crossbars, and not one more; 0 crossbars leave all-digital."""
+    problem = limited(tiny_problem(), tiles=tiles, energy_share=2.0)
+    mapping = IntegerProgramme(Additive.of(problem)).cheapest(0, np.zeros((5, 2)), 0.0, np.inf)
+    assert mapping is not None
+    assert len(mapping.units_on("tile")) == tiles
+
+
+def test_the_integer_programme_has_no_answer_where_all_mappings_are_excluded() -> None:
+    problem = tiny_problem()
+    programme = IntegerProgramme(Additive.of(problem))
+    every = list(every_mapping(problem))
+    losses = np.tile([0.0, 1.0], (5, 1))
+    assert programme.cheapest(0, losses, 9.0, np.inf, every) is None
+    assert programme.least_loss(losses, every) is None
+    assert programme.least_loss(losses, every[:-1]) == every[-1]
+
+
+def test_the_integer_programme_of_a_space_with_one_mapping() -> None:
+    problem = replace(tiny_problem(), digital=tuple(u.name for u in tiny_problem().units))
+    programme = IntegerProgramme(Additive.of(problem))
+    assert programme.cheapest(0, np.zeros((5, 2)), 0.0, np.inf) == problem.all_digital
+
+
 def model_and_truth(
     interactions: bool, factor: float = 0.5
 ) -> tuple[LossModel, Problem, np.ndarray, np.random.Generator]:
@@ -170,9 +219,9 @@ def model_and_truth(
     return LossModel(problem, measured, interactions), problem, truth, rng
 
 
-def told(problem: Problem, mapping: Mapping, loss: float) -> object:
-    """An evaluation with that log loss, exactly."""
-    samples = np.full((4, 1), 0.9 * np.exp(-loss))
+def told(problem: Problem, mapping: Mapping, loss: float, spread: float = 0.0) -> Evaluation:
+    """An evaluation with that log loss, exactly where there is no spread over draws."""
+    samples = np.full((4, 1), 0.9 * np.exp(-loss)) + spread * np.array([[1], [-1], [1], [-1]])
     accuracy = Accuracy(samples=samples, times_s=(86_400.0,), baseline=0.9)
     return problem.evaluation(problem.pretrained(mapping), accuracy)
 
@@ -225,6 +274,63 @@ def test_what_holds_depends_on_the_threshold() -> None:
     assert model.failing(drop + 1e-6) == []
     assert model.holding(drop - 1e-6) == [problem.all_digital]
     assert model.failing(drop - 1e-6) == [one]
+
+
+def test_what_the_oracle_was_not_asked_about_fails_at_every_threshold() -> None:
+    model, problem, _, _ = model_and_truth(interactions=False)
+    unanswered = problem.evaluation(problem.pretrained(problem.all_analog), None)
+    model.learn(unanswered)
+    assert not model.is_fitted
+    assert model.failing(1.0) == [problem.all_analog]
+    assert model.holding(1.0) == [problem.all_digital]
+
+
+def test_all_digital_does_not_hold_where_it_breaks_a_cost_limit() -> None:
+    free = synthetic_problem(n_units=3)
+    limits = {"latency_s": 0.9 * free.digital_cost.latency_s}
+    problem = replace(free, cost_limits=limits)
+    moves = [(unit.name, "tile") for unit in problem.units]
+    profile = MoveProfile(
+        losses=dict.fromkeys(moves, 0.1), savings=dict.fromkeys(moves, 1.0), baseline=0.9
+    )
+    assert LossModel(problem, profile).holding(1.0) == []
+
+
+def test_room_is_left_for_the_confidence_bound() -> None:
+    """Of two margins seen, 0.02 above 0.05 and none above 0.03, the least one counts."""
+    model, problem, _, _ = model_and_truth(interactions=False)
+    whole = model.max_loss(0.09)
+    assert whole == pytest.approx(-np.log(0.9))
+    first, second = (problem.analog([unit.name]) for unit in problem.units[:2])
+    model.learn(told(problem, first, 0.05, spread=0.002))
+    bounds = problem.accuracy_limit.bounds(told(problem, first, 0.05, spread=0.002).accuracy)
+    estimate, high = (-np.log(1 - drop / 0.9) for drop in (bounds.estimate, bounds.high))
+    assert high > estimate
+    assert model.max_loss(0.09) == pytest.approx(whole / (high / estimate))
+    model.learn(told(problem, second, 0.03))
+    assert model.max_loss(0.09) == pytest.approx(whole)
+
+
+def test_moves_of_one_unit_do_not_interact() -> None:
+    problem = tiny_problem(targets=("cpu", "tile", "sram"))
+    moves = [(unit.name, target) for unit in problem.units for target in ("tile", "sram")]
+    profile = MoveProfile(
+        losses=dict.fromkeys(moves, 0.1), savings=dict.fromkeys(moves, 1.0), baseline=0.9
+    )
+    _, pairs = LossModel(problem, profile, interactions=True).sample(np.random.default_rng(0))
+    assert pairs.any()
+    for number in range(0, len(moves), 2):
+        assert pairs[number, number + 1] == 0.0
+
+
+def test_a_model_without_moves_predicts_nothing() -> None:
+    problem = tiny_problem(targets=("cpu", "npu"))
+    profile = MoveProfile(losses={}, savings={}, baseline=1.0)
+    model = LossModel(problem, profile, interactions=True)
+    model.learn(problem.evaluate(problem.pretrained(problem.all_digital)))
+    assert model.mean().shape == (0,)
+    losses, pairs = model.sample(np.random.default_rng(0))
+    assert losses.shape == (0,) and pairs.shape == (0, 0)
 
 
 def test_annealing_finds_what_enumeration_finds() -> None:

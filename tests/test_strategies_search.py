@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from lionheart_opt import plugins
+from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import LIONHEART_THRESHOLDS
-from lionheart_opt.mapping import Candidate
+from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies import quadratic
 from lionheart_opt.strategies.knapsack import Knapsack
@@ -17,8 +18,9 @@ from lionheart_opt.strategies.one_shot import OneShot, Start
 from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.parts.sensitivity import log_loss
 from lionheart_opt.strategies.quadratic import Quadratic
-from lionheart_opt.synthetic import SyntheticOracle, synthetic_problem
+from lionheart_opt.synthetic import SyntheticOracle, synthetic_problem, synthetic_workload
 from lionheart_opt.testing import brute_force, drive, tiny_problem
+from lionheart_opt.workload import Workload
 
 
 def best(evaluations: list[Evaluation]) -> float:
@@ -124,6 +126,41 @@ def test_one_shot_trains_points_along_the_front_where_the_drop_is_an_objective()
     assert len(trained) == 4
     assert latency == sorted(latency)
     assert problem.all_digital in [one.mapping for one in trained]
+
+
+def test_one_shot_trains_the_first_of_mappings_that_are_equally_good() -> None:
+    """Units of the same size that lose the same: many mappings share a point of the front."""
+    problem = replace(synthetic_problem(n_units=3), objectives=("latency_s", "drop"))
+    workload = synthetic_workload([400, 400, 400])
+    oracle = problem.oracle
+    assert isinstance(oracle, SyntheticOracle)
+    same = dict.fromkeys(oracle.single, np.full(3, 0.02))
+    exact = replace(oracle, single=same, pair=np.zeros((3, 3)), noise=0.0)
+    problem = replace(problem, workload=workload, oracle=exact, cost_model=NoTransfers(problem))
+    evaluations = drive(OneShot(points=4), problem)
+    probes = [one.mapping for one in evaluations if one.candidate.training == "one_shot"]
+    trained = [one.mapping for one in evaluations if one.candidate.training is None]
+    assert [len(mapping.units_on("tile")) for mapping in trained] == [3, 2, 1, 0]
+    for mapping in trained:
+        count = len(mapping.units_on("tile"))
+        same_point = [probe for probe in probes if len(probe.units_on("tile")) == count]
+        assert mapping == same_point[0]
+
+
+class NoTransfers:
+    """Analog units take half the time; moving data is free."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.model = problem.cost_model
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        cost = self.model.cost(workload, mapping)
+        times = {"cpu": 1.0, "tile": 0.5}
+        layers = (
+            replace(layer, components={"compute": (layer.macs * times[layer.target], 0.0)})
+            for layer in cost.layers
+        )
+        return replace(cost, layers=tuple(layers))
 
 
 def test_one_shot_evolves_large_spaces() -> None:
