@@ -1,16 +1,28 @@
-# Needs Python (3.11 or newer) and make; everything else goes into .venv.
+# Needs Python (3.11 or newer) and make; everything else goes into .venv. Another interpreter gets an
+# environment of its own: `make test PYTHON=python3.12` uses .venv-python3.12.
 PYTHON ?= python3
-BIN := .venv/bin
-STAMP := .venv/installed
+VENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
 
-.PHONY: setup test test-slow lint demo benchmarks clean
+.PHONY: setup help test test-slow lint demo benchmarks clean
 
 setup: $(STAMP)
+
+help:
+	@echo "make setup       create $(VENV) with everything that is needed"
+	@echo "make lint        check format, style and types"
+	@echo "make test        lint, then the fast tests"
+	@echo "make test-slow   the tests that take minutes"
+	@echo "make demo        run, compare and plot studies/quickstart"
+	@echo "make benchmarks  run everything in benchmarks/"
+	@echo "make clean       remove environments and build products"
+	@echo "PYTHON=python3.12 runs any of them with another interpreter, in an environment of its own."
 
 # torch comes first, with its own dependencies (its CUDA build needs them); everything else exactly as
 # locked. Without --no-deps aihwkit would bring build tools, and torchvision, which breaks CPU builds.
 $(STAMP): requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet torch==2.13.0 setuptools
 	$(BIN)/python -m pip install --quiet --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -36,4 +48,4 @@ benchmarks: setup
 	for file in benchmarks/*.py; do $(BIN)/python $$file; done
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-* build dist *.egg-info

@@ -22,13 +22,14 @@ import optuna
 from scipy.stats import spearmanr
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.cli.progress import Watch
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
+from lionheart_opt.results.live import Live
 from lionheart_opt.results.report import drop_of
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
 
@@ -64,19 +65,13 @@ def measure(file: StudyFile, mappings: int, draws: int, seed: int) -> Search:
         accuracy_limit=limit,
         cost_limits={},
     )
-    kept = {"model", "data", "oracle", "seed"}
-    specification: dict[str, Any] = {
-        **json.loads(file.table.model_dump_json(include=kept)),
-        "workload": file.workload.digest,
-        "system": file.system.digest,
-        "times_s": list(limit.times_s),
-    }
+    specification = {**file.oracle_specification, "times_s": list(limit.times_s)}
     name = f"one-shot-rank/seed{seed}/draws{draws}"
-    record = Record.open(problem, name, file.storage, specification)
+    record = Record(problem, OptunaKeeper.open(problem, name, file.storage, specification))
     budget = Budget(trials=mappings * len(TRAININGS))
     study = Search(record, Sample(mappings), seed, budget)
-    with Watch(file.oracle) as watch:
-        watch.ended(study.run(watch.start(study)))
+    with Live(file.oracle) as live:
+        live.ended(study.run(live.start(study)))
     return study
 
 

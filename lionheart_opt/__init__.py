@@ -1,13 +1,71 @@
-"""Map neural networks onto analog tiles and digital cores, as constrained search."""
+"""Map neural networks onto analog tiles and digital cores, as constrained search.
 
-from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
-from lionheart_opt.cost import Cost, CostModel, LayerCost
-from lionheart_opt.errors import InputError
-from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.mapping import Candidate, Mapping
-from lionheart_opt.strategy import Strategy
-from lionheart_opt.system import Link, System, Target
-from lionheart_opt.workload import Layer, Mvm, Unit, Workload
+    import lionheart_opt as lo
+
+    data = lo.dataset(train=(images, labels), test=(test_images, test_labels))
+    problem = lo.problem(network, data, system="lionheart", max_drop=0.01, time="1 day")
+    result = lo.search(problem, "knapsack", trials=40, storage="sqlite:///k.db")
+    result.best.mapping
+    result.to_frame()
+
+Importing the package loads neither torch nor Optuna: names are looked up when they are first used.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lionheart_opt import plots as plot
+    from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
+    from lionheart_opt.api import cost, load, problem, search, trace
+    from lionheart_opt.cost import Cost, CostModel, LayerCost
+    from lionheart_opt.datasets.arrays import from_arrays as dataset
+    from lionheart_opt.errors import InputError
+    from lionheart_opt.evaluation import Evaluation
+    from lionheart_opt.mapping import Candidate, Mapping
+    from lionheart_opt.problem import Problem
+    from lionheart_opt.results.result import SearchResult
+    from lionheart_opt.strategy import Proposals, Strategy
+    from lionheart_opt.studies import Study
+    from lionheart_opt.system import Link, System, Target
+    from lionheart_opt.workload import Layer, Mvm, Unit, Workload
+
+#: Name -> `module:attribute`, or a module.
+_NAMES = {
+    "Accuracy": "accuracy:Accuracy",
+    "AccuracyOracle": "accuracy:AccuracyOracle",
+    "Candidate": "mapping:Candidate",
+    "Cost": "cost:Cost",
+    "CostModel": "cost:CostModel",
+    "Evaluation": "evaluation:Evaluation",
+    "Fidelity": "accuracy:Fidelity",
+    "InputError": "errors:InputError",
+    "Layer": "workload:Layer",
+    "LayerCost": "cost:LayerCost",
+    "Link": "system:Link",
+    "Mapping": "mapping:Mapping",
+    "Mvm": "workload:Mvm",
+    "Problem": "problem:Problem",
+    "Proposals": "strategy:Proposals",
+    "SearchResult": "results.result:SearchResult",
+    "Strategy": "strategy:Strategy",
+    "Study": "studies:Study",
+    "System": "system:System",
+    "Target": "system:Target",
+    "Unit": "workload:Unit",
+    "Workload": "workload:Workload",
+    "cost": "api:cost",
+    "dataset": "datasets.arrays:from_arrays",
+    "load": "api:load",
+    "plot": "plots",
+    "problem": "api:problem",
+    "search": "api:search",
+    "trace": "api:trace",
+}
 
 __all__ = [
     "Accuracy",
@@ -23,9 +81,48 @@ __all__ = [
     "Link",
     "Mapping",
     "Mvm",
+    "Problem",
+    "Proposals",
+    "SearchResult",
     "Strategy",
+    "Study",
     "System",
     "Target",
     "Unit",
     "Workload",
+    "cost",
+    "dataset",
+    "load",
+    "plot",
+    "problem",
+    "search",
+    "trace",
 ]
+
+
+class _FrontDoor(ModuleType):
+    """The package itself. `lo.cost` and `lo.problem` are functions.
+
+    Modules have these names, too. Python binds a module to its package when it is first imported,
+    which would replace the function.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in {"cost", "problem"} and isinstance(value, ModuleType):
+            return  # `from lionheart_opt.cost import Cost` needs no such binding
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _NAMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, _, attribute = _NAMES[name].partition(":")
+        value = import_module(f"{__name__}.{module}")
+        value = getattr(value, attribute) if attribute else value
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *__all__})
+
+
+sys.modules[__name__].__class__ = _FrontDoor

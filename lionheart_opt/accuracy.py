@@ -11,6 +11,8 @@ where an oracle has it:
 - `KeepsWeights`: it hands out trained weights.
 - `ReportsTraining`: it says how far a training is.
 - `SaysProvenance`: it says where its data come from.
+- `HasIdentity`: it says what decides its answers, so that a record is tied to that.
+- `StoresWeights`: it can be told where to keep trained weights.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class Fidelity:
     draws: tuple[int, int]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Accuracy:
     """Samples of validation accuracy, never a bare number.
 
@@ -80,6 +82,16 @@ class Accuracy:
             )
         if not np.all(np.isfinite(self.samples)):
             raise ValueError("samples must be finite")
+
+    def __repr__(self) -> str:
+        drops = ", ".join(
+            f"{100 * float(np.mean(self.drops_at(time_s))):.2f} at {time_s:g} s"
+            for time_s in self.times_s
+        )
+        return (
+            f"Accuracy({len(self.samples)} draws, baseline {100 * self.baseline:.2f} %, "
+            f"mean drop in points: {drops})"
+        )
 
     @property
     def rounding(self) -> float:
@@ -218,6 +230,25 @@ class SaysProvenance(Protocol):
     @property
     def provenance(self) -> str:
         """Source and version of the data, in one line."""
+        ...
+
+
+@runtime_checkable
+class HasIdentity(Protocol):
+    """A plug-in that says what decides its answers, as plain data."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Digests of network, data and tables, and the settings. Equal identities answer the same."""
+        ...
+
+
+@runtime_checkable
+class StoresWeights(Protocol):
+    """An oracle that keeps trained weights in a folder."""
+
+    def storing_in(self, folder: Path) -> AccuracyOracle:
+        """The same oracle, keeping its weights in this folder if it has none of its own yet."""
         ...
 
 

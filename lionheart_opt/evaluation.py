@@ -13,7 +13,7 @@ from lionheart_opt.cost import Cost
 from lionheart_opt.mapping import Candidate, Mapping
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Evaluation:
     """The answer to a candidate.
 
@@ -32,6 +32,14 @@ class Evaluation:
     objectives: dict[str, float]
     violations: dict[str, float]
     oracle_s: float
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value:.4g}" for name, value in self.objectives.items())
+        broken = [name for name, excess in self.violations.items() if excess > 0]
+        state = "feasible" if not broken else f"breaks {', '.join(broken)}"
+        return (
+            f"Evaluation({self.mapping!r}: {values}; {state}; {self.oracle_s:.3g} oracle seconds)"
+        )
 
     @property
     def feasible(self) -> bool:

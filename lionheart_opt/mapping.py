@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import collections.abc
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from typing import Any, Literal, get_args
 
 from lionheart_opt.digest import digest
-from lionheart_opt.errors import unknown
+from lionheart_opt.errors import InputError, unknown
 
 #: How a candidate's weights are obtained before they are programmed, cheapest first: the starting
 #: weights as they are; weights trained once for all mappings; a short and a full hardware-aware
@@ -17,11 +19,15 @@ Training = Literal["none", "one_shot", "short", "full"]
 TRAININGS: tuple[Training, ...] = get_args(Training)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Mapping:
     """Unit name -> target name, for every unit of a workload. Immutable; equal by value.
 
-    The order of the units is the workload's and does not take part in equality.
+    It reads like a dictionary: `mapping["conv1"]`, `dict(mapping)`, `mapping.items()`. The order of the
+    units is the workload's and does not take part in equality. `Mapping.of` makes one of a dictionary.
+
+    Raises:
+        InputError: The assignments are not pairs of names, or a unit is assigned twice.
     """
 
     assignments: tuple[tuple[str, str], ...]
@@ -32,8 +38,15 @@ class Mapping:
         return Mapping(tuple(assignments.items()))
 
     def __post_init__(self) -> None:
+        if isinstance(self.assignments, (dict, Mapping)):
+            raise InputError("mapping: got a dictionary; write Mapping.of({unit: target, ...})")
+        if not isinstance(self.assignments, tuple) or not all(map(_is_pair, self.assignments)):
+            raise InputError(
+                "mapping: must be a tuple of pairs (unit name, target name); "
+                "Mapping.of({unit: target, ...}) takes a dictionary"
+            )
         if len(dict(self.assignments)) != len(self.assignments):
-            raise ValueError("a unit is assigned twice")
+            raise InputError("mapping: a unit is assigned twice")
 
     @cached_property
     def _targets(self) -> dict[str, str]:
@@ -43,7 +56,14 @@ class Mapping:
         return isinstance(other, Mapping) and self._targets == other._targets
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash(frozenset(self.assignments))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"assignments": self.assignments}  # hashes of strings differ between processes
 
     def __getitem__(self, unit: str) -> str:
         """Name of the target that runs the unit; InputError if the unit does not exist."""
@@ -56,6 +76,21 @@ class Mapping:
 
     def __len__(self) -> int:
         return len(self.assignments)
+
+    def __contains__(self, unit: object) -> bool:
+        return unit in self._targets
+
+    def keys(self) -> KeysView[str]:
+        """Names of the units."""
+        return self._targets.keys()
+
+    def values(self) -> ValuesView[str]:
+        """Names of the targets, in the order of the units."""
+        return self._targets.values()
+
+    def items(self) -> ItemsView[str, str]:
+        """Pairs (unit name, target name)."""
+        return self._targets.items()
 
     def move(self, unit: str, target: str) -> Mapping:
         """The mapping that differs in one unit."""
@@ -77,20 +112,49 @@ class Mapping:
         """Digest of the assignments, the same on every machine."""
         return digest(self.to_json())
 
+    def __repr__(self) -> str:
+        """The units of each target: `Mapping(cpu: fc; tile: conv1, conv2)`."""
+        targets = dict.fromkeys(self.values())
+        groups = [f"{target}: {', '.join(self.units_on(target))}" for target in targets]
+        return f"Mapping({'; '.join(groups)})"
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(unit)}</td><td>{escape(target)}</td></tr>"
+            for unit, target in self.assignments
+        )
+        return f"<table><thead><tr><th>unit</th><th>target</th></tr></thead>{rows}</table>"
+
+
+# pandas, rich and others show whatever is registered as a mapping like a dictionary
+collections.abc.Mapping.register(Mapping)  # noqa: TID251
+
+
+def _is_pair(assignment: object) -> bool:
+    return (
+        isinstance(assignment, tuple)
+        and len(assignment) == 2
+        and all(isinstance(name, str) for name in assignment)
+    )
+
+
+@dataclass(frozen=True, repr=False)
 class Candidate:
     """A mapping, and the candidate whose trained weights its own training starts from.
 
     Args:
-        mapping: where each unit runs.
-        parent: whose weights it starts from; None is the pretrained floating-point network.
-        training: how its weights are obtained; None is what the problem asks for.
+        mapping: Where each unit runs.
+        parent: The candidate whose weights it starts from; None is the floating-point network.
+        training: How its weights are obtained; None is what the problem asks for.
     """
 
     mapping: Mapping
     parent: Candidate | None = None
     training: Training | None = None
+
+    def __repr__(self) -> str:
+        trainings = [candidate.training or "as the problem says" for candidate in self.lineage]
+        return f"Candidate({self.mapping!r}, trainings, latest first: {', '.join(trainings)})"
 
     def move(self, unit: str, target: str) -> Candidate:
         """A child: one unit moved, training started from this candidate's weights."""
@@ -101,17 +165,17 @@ class Candidate:
         return replace(self, training=training)
 
     def resolved(self, training: Training) -> Candidate:
-        """The same lineage with every training that is not said filled in."""
+        """The same lineage, with this training wherever a candidate does not say one."""
         parent = self.parent and self.parent.resolved(training)
         return Candidate(self.mapping, parent, self.training or training)
 
     @property
     def lineage(self) -> Iterator[Candidate]:
         """This candidate, what it starts from, what that starts from, and so on."""
-        one: Candidate | None = self
-        while one is not None:
-            yield one
-            one = one.parent
+        candidate: Candidate | None = self
+        while candidate is not None:
+            yield candidate
+            candidate = candidate.parent
 
     @cached_property
     def digest(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,8 +15,6 @@ from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from lionheart_opt.datasets import Dataset
 
 
 class Table(BaseModel):
@@ -52,6 +50,14 @@ class DataTable(Table):
     """Seed of the split."""
 
 
+class GivesSplits(Protocol):
+    """A data set that is in memory, such as `lionheart_opt.datasets.Dataset`."""
+
+    def split(self) -> Any:
+        """Its training, validation and test data: `lionheart_opt.datasets.splits.Splits`."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class OracleContext:
     """A study as its oracle sees it. An oracle's `from_study` receives this and its own settings.
@@ -72,7 +78,7 @@ class OracleContext:
     workload: Workload
     system: System
     model: ModelTable | nn.Module
-    data: DataTable | Dataset | None
+    data: DataTable | GivesSplits | None
     digital: tuple[str, ...]
     times_s: tuple[float, ...]
     folder: Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import dataclass, is_dataclass
-from importlib import import_module, resources
+from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -14,6 +14,7 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from lionheart_opt.cost import CostModel
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.own_modules import find_module
 from lionheart_opt.system import System
 
 Kind = Literal["strategies", "cost_models", "oracles", "systems", "validations"]
@@ -79,7 +80,7 @@ def attribute(reference: str, where: str = "") -> Any:
     module_name, _, path = reference.partition(":")
     prefix = f"{where}: " if where else ""
     try:
-        found: Any = import_module(module_name)
+        found: Any = find_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
             raise  # the module exists, something that it imports does not

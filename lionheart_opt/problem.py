@@ -5,52 +5,93 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Literal, get_args
+from html import escape
+from math import inf
+from typing import Any, Literal
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, consult
-from lionheart_opt.cost import Cost, CostModel
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit
-from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.questions import Answer, Question
-from lionheart_opt.space import Space, by_macs_descending
+from lionheart_opt.space import Space
+from lionheart_opt.workload import Workload
 
-Objective = Literal["latency_s", "energy_j", "interval_s", "drop"]
-OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
-#: Prices kept, of some 30 kB each.
-REMEMBERED = 2048
-
-__all__ = ["OBJECTIVES", "Objective", "Problem", "by_macs_descending"]
+Objective = CostObjective | Literal["drop"]
+OBJECTIVES: tuple[Objective, ...] = (*COST_OBJECTIVES, "drop")
+#: Costs that a problem keeps, of some 30 kB each.
+PRICES_KEPT = 2048
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+class Prices:
+    """The latest costs of a cost model: searches, records and tables ask for the same ones often.
+
+    A problem that is made from another one (`dataclasses.replace`) shares its prices.
+    """
+
+    def __init__(self) -> None:
+        self._cost = lru_cache(PRICES_KEPT)(_cost)
+
+    def cost(self, cost_model: CostModel, workload: Workload, mapping: Mapping) -> Cost:
+        """As `cost_model.cost(workload, mapping)`."""
+        return self._cost(_Itself(cost_model), _Itself(workload), mapping)
+
+    def __reduce__(self) -> tuple[type[Prices], tuple[()]]:
+        return Prices, ()  # another process prices for itself
+
+
+@dataclass(frozen=True, eq=False)
+class _Itself:
+    """An object that equals only itself, whatever its class says, and can be hashed."""
+
+    thing: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.thing is other.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)
+
+
+def _cost(cost_model: _Itself, workload: _Itself, mapping: Mapping) -> Cost:
+    cost: Cost = cost_model.thing.cost(workload.thing, mapping)
+    return cost
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Problem(Space):
     """Minimise the objectives over mappings, within the limits.
 
     Args:
-        workload: what must run.
-        system: what it can run on.
-        cost_model: prices mappings; free.
-        oracle: measures accuracy; what the budget is spent on.
-        objectives: names of what to minimise, at least one.
-        accuracy_limit: largest accepted drop; the objective `drop` is its statistic (mean or quantile)
+        workload: What must run.
+        system: What it can run on.
+        cost_model: Prices mappings, for free.
+        oracle: Measures accuracy: what the budget is spent on.
+        objectives: Names of what to minimise, at least one of `OBJECTIVES`.
+        accuracy_limit: Largest accepted drop. The objective `drop` is its statistic (mean or quantile)
             at the worst of its times.
-        cost_limits: largest accepted `latency_s`, `energy_j` or `interval_s`.
-        training: how weights are obtained where a candidate does not say.
-        seed: of the oracle (programming draws, training), common to all strategies.
-        knowledge: answers questions beside accuracy; None asks the oracle. A study answers from its
+        cost_limits: Largest accepted `latency_s`, `energy_j` or `interval_s`.
+        training: How weights are obtained where a candidate does not say.
+        seed: Seed of the oracle (programming draws, training), common to all strategies.
+        answers: Answers questions beside accuracy; None asks the oracle. A search answers from its
             record what it has asked before.
+        prices: The costs that are kept.
+
+    Raises:
+        InputError: An objective or a cost limit does not exist, or a limit is not a positive number.
     """
 
     cost_model: CostModel
     oracle: AccuracyOracle
     objectives: tuple[Objective, ...]
     accuracy_limit: AccuracyLimit
-    cost_limits: dict[str, float] = field(default_factory=dict)
+    cost_limits: dict[CostObjective, float] = field(default_factory=dict)
     training: Training = "full"
     seed: int = 0
-    knowledge: Callable[[Question], Answer] | None = None
+    answers: Callable[[Question], Answer] | None = None
+    prices: Prices = field(default_factory=Prices, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,9 +100,30 @@ class Problem(Space):
                 raise unknown("objective", name, OBJECTIVES)
         if not self.objectives:
             raise InputError(f"objectives: at least one of {', '.join(OBJECTIVES)} is needed")
-        for limit in self.cost_limits:
-            if limit not in OBJECTIVES[:-1]:
-                raise unknown("cost limit", limit, OBJECTIVES[:-1])
+        if self.training not in TRAININGS:
+            raise unknown("training", self.training, TRAININGS)
+        for name, limit in self.cost_limits.items():
+            if name not in COST_OBJECTIVES:
+                raise unknown("cost limit", name, COST_OBJECTIVES)
+            if not 0.0 < limit < inf:
+                raise InputError(f"cost limit {name}: got {limit!r}; must be a positive number")
+
+    def __repr__(self) -> str:
+        limit = self.accuracy_limit
+        times = ", ".join(f"{time_s:g} s" for time_s in limit.times_s)
+        return (
+            f"Problem({self.workload.name!r} on {self.system.name!r}: {len(self.units)} units to map, "
+            f"minimise {', '.join(self.objectives)}, drop at most {limit.max_drop:g} at {times})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(unit.name)}</td><td>{self.workload.unit_macs(unit):,}</td>"
+            f"<td>{escape(', '.join(self.choices[unit.name]))}</td></tr>"
+            for unit in self.workload.units
+        )
+        head = "<thead><tr><th>unit</th><th>MACs</th><th>targets</th></tr></thead>"
+        return f"<p>{escape(repr(self))}</p><table>{head}{rows}</table>"
 
     def pretrained(self, mapping: Mapping) -> Candidate:
         """The candidate that starts from the floating-point network."""
@@ -69,12 +131,7 @@ class Problem(Space):
 
     def cost(self, mapping: Mapping) -> Cost:
         """Price a mapping; costs no budget."""
-        return self._cost(mapping)
-
-    @cached_property
-    def _cost(self) -> Callable[[Mapping], Cost]:
-        """The last prices are remembered: a record holds the same mappings many times over."""
-        return lru_cache(REMEMBERED)(lambda mapping: self.cost_model.cost(self.workload, mapping))
+        return self.prices.cost(self.cost_model, self.workload, mapping)
 
     @cached_property
     def digital_cost(self) -> Cost:
@@ -83,12 +140,9 @@ class Problem(Space):
 
     def cost_violations(self, cost: Cost) -> dict[str, float]:
         """Relative excess over each cost limit, and crossbars beyond each target's capacity."""
-        values = {
-            "latency_s": cost.latency_s,
-            "energy_j": cost.energy_j,
-            "interval_s": cost.time_per_inference_s,
+        violations: dict[str, float] = {
+            name: cost.value(name) / limit - 1.0 for name, limit in self.cost_limits.items()
         }
-        violations = {name: values[name] / limit - 1.0 for name, limit in self.cost_limits.items()}
         for target in self.system.targets:
             if target.tiles is not None:
                 violations[f"tiles_{target.name}"] = float(
@@ -139,8 +193,8 @@ class Problem(Space):
         Raises:
             InputError: it cannot answer such questions.
         """
-        if self.knowledge is not None:
-            return self.knowledge(question)
+        if self.answers is not None:
+            return self.answers(question)
         return consult(self.oracle, question, self.seed)
 
     def evaluation(self, candidate: Candidate, accuracy: Accuracy | None) -> Evaluation:
@@ -152,17 +206,13 @@ class Problem(Space):
             bounds = self.accuracy_limit.bounds(accuracy)
             violations["drop"] = bounds.high - self.accuracy_limit.max_drop
             drop = bounds.estimate
-        values: dict[str, float] = {
-            "latency_s": cost.latency_s,
-            "energy_j": cost.energy_j,
-            "interval_s": cost.time_per_inference_s,
-            "drop": drop,
-        }
         return Evaluation(
             candidate=candidate,
             cost=cost,
             accuracy=accuracy,
-            objectives={name: values[name] for name in self.objectives},
+            objectives={
+                name: drop if name == "drop" else cost.value(name) for name in self.objectives
+            },
             violations=violations,
             oracle_s=accuracy.training_s + accuracy.evaluation_s if accuracy else 0.0,
         )

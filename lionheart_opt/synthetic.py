@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
-from lionheart_opt.cost import Cost, LayerCost
+from lionheart_opt.cost import Cost, CostObjective, LayerCost
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
@@ -342,7 +342,7 @@ def synthetic_problem(
     targets: Sequence[str] = ("cpu", "tile"),
     objectives: Sequence[Objective] = ("latency_s",),
     max_drop: float = 0.05,
-    cost_limits: dict[str, float] | None = None,
+    cost_limits: dict[CostObjective, float] | None = None,
     all_analog_drop: float = 0.25,
 ) -> Problem:
     """A problem drawn at random: log-normal MACs, heavy-tailed sensitivities, pairwise interaction.

@@ -8,6 +8,7 @@ from lionheart_opt.accuracy import AccuracyOracle
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.study.storage import open_storage
@@ -36,8 +37,10 @@ class Slow:
 def study(url: str, strategy: str, trials: int, pause_s: float = 0.0) -> Search:
     problem = tiny_problem()
     problem = replace(problem, oracle=Slow(problem.oracle, pause_s))
-    record = Record.open(problem, strategy, open_storage(url), {"strategy": strategy})
-    return Search(record, STRATEGIES[strategy], seed=7, budget=Budget(trials=trials))
+    keeper = OptunaKeeper.open(problem, strategy, open_storage(url), {"strategy": strategy})
+    return Search(
+        Record(problem, keeper), STRATEGIES[strategy], seed=7, budget=Budget(trials=trials)
+    )
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import torch
 from cli_setup import STUDY, call, in_a_process, make_study, rows
 from own_plugins import network
 
-from lionheart_opt.cli import main, progress
+from lionheart_opt.cli import main
 from lionheart_opt.plugins import available
+from lionheart_opt.results import live
 from lionheart_opt.study.file import StudyFile
 
 
@@ -162,7 +163,7 @@ def test_checks_can_be_left_to_a_later_run(tmp_path):
 
 @pytest.mark.parametrize(("quiet_s", "said"), [(0.0, True), (3600.0, False)])
 def test_a_log_says_how_far_long_trainings_are(tmp_path, monkeypatch, quiet_s, said):
-    monkeypatch.setattr(progress, "QUIET_S", quiet_s)
+    monkeypatch.setattr(live, "QUIET_S", quiet_s)
     folder = make_study(tmp_path / "logged", STUDY.replace("trials = 3", "trials = 1"))
     code, _, errors = call("run", folder)
     assert code == 0
@@ -178,11 +179,6 @@ def test_export_gives_mapping_weights_and_report(recorded, tmp_path):
     assert report["accuracy"]["samples"] and report["search"] == "own/seed0"
     weights = torch.load(tmp_path / "weights.pt", weights_only=True)
     network().load_state_dict(weights)
-
-
-def test_worker_ends_when_nothing_is_queued(recorded):
-    code, out, _ = call("worker", recorded)
-    assert code == 0 and "0 trials evaluated" in out
 
 
 def test_optunas_tools_open_the_record(recorded):

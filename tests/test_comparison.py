@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import optuna
 import pytest
 from made_up_runs import answer, first_analog, made_up_problem, search
 from typer.testing import CliRunner
@@ -22,18 +21,18 @@ from lionheart_opt.results.comparison import (
     ground_truth,
     names,
 )
-from lionheart_opt.results.metrics import final_hypervolume
+from lionheart_opt.results.history import final_hypervolume
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import PROPOSALS, Budget, Search
+from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.testing import brute_force, tiny_problem
 
 
 def run(label, strategy, seed=0, trials=None, problem=None) -> SearchResult:
     problem = problem or tiny_problem()
-    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    record = Record(problem)
     Search(record, strategy, seed, Budget(trials=trials)).run()
     return SearchResult(label=label, seed=seed, problem=problem, evaluations=record.evaluations())
 
@@ -180,14 +179,14 @@ class Stubborn:
 
 def test_repeated_proposals_are_counted_until_the_last_new_one():
     problem = tiny_problem()
-    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    record = Record(problem)
     few = Search(record, Stubborn(), 0, Budget(trials=2))
     assert few.run() == "budget"
     # a; a again; b and a twice again; a again: c is not paid for
-    assert record.study.user_attrs[PROPOSALS] == 6
+    assert record.keeper.proposals == 6
     for _ in range(2):  # resumed, and replayed
         Search(record, Stubborn(), 0, Budget(trials=9)).run()
-        assert record.study.user_attrs[PROPOSALS] == 7
+        assert record.keeper.proposals == 7
     evaluations = record.evaluations()
     done = search("x", *evaluations, problem=problem, proposals=7)
     assert done.repeats == pytest.approx(4 / 7)

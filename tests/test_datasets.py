@@ -224,5 +224,5 @@ def test_bad_padding(tmp_path: Path) -> None:
 
 def test_parts_of_different_shapes() -> None:
     parts = [Examples(images=torch.zeros(2, 1, n, n), labels=torch.zeros(2).long()) for n in (2, 3)]
-    with pytest.raises(InputError, match=r"training images of shape \(1, 2, 2\), others"):
+    with pytest.raises(InputError, match=r"training inputs of shape \(1, 2, 2\), others"):
         Dataset(name="own", train=parts[0], test=parts[1], n_classes=2, provenance="")

@@ -13,12 +13,11 @@ from scipy import stats
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit, paired
-from lionheart_opt.oracle_context import ModelTable, OracleContext
 from lionheart_opt.results.metrics import thresholds
 from lionheart_opt.strategies.each_threshold import EachThreshold
 from lionheart_opt.strategies.knapsack import Knapsack
 from lionheart_opt.study.file import StudyFile
-from lionheart_opt.synthetic import synthetic_problem, synthetic_system, synthetic_workload
+from lionheart_opt.synthetic import synthetic_problem
 
 LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20))
 Q90 = AccuracyLimit(max_drop=0.05, time_s=60.0, quantile=0.9, draws=(10, 30, 60))
@@ -357,17 +356,8 @@ def test_limits_are_checked_when_the_study_is_read(
 
 
 def test_every_time_of_the_limit_must_be_measured(tmp_path: Path) -> None:
-    context = OracleContext(
-        workload=synthetic_workload([100]),
-        system=synthetic_system(),
-        model=ModelTable(name="mlp"),
-        data=None,
-        digital=(),
-        times_s=load(tmp_path, "time_s = [1, 60]").times_s,
-        folder=tmp_path,
-        artifacts=None,
-        origin="study.toml",
-    )
+    load(tmp_path, "time_s = [1, 60]")
+    context = StudyFile.load(tmp_path).context
     context.check_times((1.0, 60.0, 3600.0))
     with pytest.raises(InputError, match=r"time_s: got 60; must be .* times_s: 1, 3600$"):
         context.check_times((1.0, 3600.0))

@@ -3,14 +3,13 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import optuna
 import pytest
 from made_up_runs import answer, first_analog, made_up_problem, search
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.results.comparison import comparison
-from lionheart_opt.results.final import accuracy_bounds, check_finalists, final_checks, finalists
+from lionheart_opt.results.verdict import accuracy_bounds, check_finalists, finalists
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
@@ -48,10 +47,10 @@ class Checking:
 def test_checks_are_kept_and_never_repeated():
     problem = replace(tiny_problem(max_drop=0.1), objectives=("latency_s", "drop"))
     oracle = Checking(problem.oracle)
-    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    record = Record(problem)
     Search(record, Random(), 0, Budget(trials=20)).run()
     check_finalists(record, oracle)
-    run = search("x", *record.evaluations(), problem=problem, checks=final_checks(record))
+    run = search("x", *record.evaluations(), problem=problem, checks=record.keeper.checks())
     chosen = finalists(run)
     assert len(chosen) > 1 and [mapping for mapping, _ in oracle.asked] == [
         one.mapping for one in chosen

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import optuna
 import pytest
 from cli_setup import call, make_study
 from counting_oracle import asked
@@ -44,23 +43,24 @@ class Asks:
 
 def test_the_record_answers_a_resumed_search(tmp_path):
     first = counted(tmp_path / "s", ASKING.replace("trials = 12", "trials = 1"))
-    [(run, seed)] = first.runs()
-    assert first.search(run, seed).run() == "budget"
+    [plan] = first.plans()
+    assert first.search(plan).run() == "budget"
     assert asked(tmp_path / "s") == ["proxies", "full 4"]
     again = counted(tmp_path / "s", ASKING)
-    assert again.search(run, seed).run() == "finished"
+    [plan] = again.plans()
+    assert again.search(plan).run() == "finished"
     assert asked(tmp_path / "s").count("proxies") == 1
     assert set(asked(tmp_path / "s")[2:]) == {"full 0 2 4"}
 
 
 def test_its_seconds_are_charged_to_the_search(tmp_path):
     file = counted(tmp_path / "s", ASKING)
-    [(run, seed)] = file.runs()
-    search = file.search(run, seed)
+    [plan] = file.plans()
+    search = file.search(plan)
     seconds: list[float] = []
     search.run(lambda now: seconds.append(now.oracle_s))
     evaluations = oracle_seconds(search.record.evaluations())
-    assert search.record.knowledge_s == 3.0
+    assert search.record.answers_s == 3.0
     assert seconds[0] == 3.0 and seconds[-1] == search.record.oracle_s == evaluations + 3.0
     code, out, _ = call("show", tmp_path / "s", "--json")
     assert code == 0 and f'"oracle_seconds": {evaluations + 3.0}' in out
@@ -70,11 +70,11 @@ def test_a_profile_answers_at_the_same_price(tmp_path):
     measure(counted(tmp_path / "s", ASKING))
     before = asked(tmp_path / "s").count("proxies")
     file = counted(tmp_path / "s", ASKING)
-    [(run, seed)] = file.runs()
-    search = file.search(run, seed)
+    [plan] = file.plans()
+    search = file.search(plan)
     search.run()
     assert before == asked(tmp_path / "s").count("proxies") == 1
-    assert search.record.knowledge_s == 3.0
+    assert search.record.answers_s == 3.0
 
 
 def test_a_check_asks_for_nothing(tmp_path):
@@ -97,14 +97,14 @@ def shares(problem: Problem, count: list[LearnedShares], oracle_s: float) -> Pro
         count.append(question)
         return Answer(values={"share": dict.fromkeys(question.prices, 1.0)}, oracle_s=oracle_s)
 
-    return replace(problem, knowledge=answer)
+    return replace(problem, answers=answer)
 
 
 def test_no_question_is_asked_beyond_the_budget():
     """Every strength gives the same mapping, so that nothing but questions is paid for."""
     questions: list[LearnedShares] = []
     problem = shares(tiny_problem(), questions, oracle_s=400.0)
-    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    record = Record(problem)
     search = Search(record, Odimo([1, 2, 3, 4, 5]), seed=0, budget=Budget(oracle_s=1500.0))
     assert search.run() == "budget"
     [only] = record.evaluations()
@@ -117,11 +117,11 @@ def test_no_question_is_asked_beyond_the_budget():
 
 def test_answers_are_read_back_as_they_were():
     problem = tiny_problem()
-    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    record = Record(problem)
     question = Proxies(units=("fc3", "fc1"))
-    assert record.knowledge(question) is None
-    assert record.ask(question) == record.knowledge(question) == problem.ask(question)
-    assert record.knowledge(Proxies(units=("fc1", "fc3"))) is None
+    assert record.answer(question) is None
+    assert record.ask(question) == record.answer(question) == problem.ask(question)
+    assert record.answer(Proxies(units=("fc1", "fc3"))) is None
 
 
 def test_a_table_keeps_proxies_and_the_number_of_examples(tmp_path):

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_runs import answer, made_up_problem, search
 
-from lionheart_opt.results.metrics import final_hypervolume, history, hypervolume, thresholds
+from lionheart_opt.results.history import final_hypervolume, history
+from lionheart_opt.results.metrics import hypervolume, thresholds
 from lionheart_opt.testing import brute_force, tiny_problem
 
 
@@ -57,7 +58,7 @@ def test_the_history_of_a_search_worked_out_by_hand():
         answer(problem, 3, 0.2),  # outside the box
         answer(problem, 3, 0.05, shared_s=500),  # (0.7, 5 points) dominates the others: 0.3 x 0.5
         problem=problem,
-        knowledge_s=7.0,
+        answers_s=7.0,
     )
     seconds, volumes = history(run)
     assert volumes == pytest.approx([0, 0.05, 0.07, 0.07, 0.07, 0.15])

@@ -62,8 +62,8 @@ def measure(file: StudyFile, training="none", pairs=False):
 
 
 def searched(file: StudyFile, label: str) -> list[Evaluation]:
-    [(run, seed)] = file.runs([label])
-    search = file.search(run, seed)
+    [plan] = file.plans([label])
+    search = file.search(plan)
     search.run()
     return search.record.evaluations()
 
@@ -76,7 +76,7 @@ def outcome(evaluations: list[Evaluation]) -> list[tuple]:
 
 
 def tiny_profile(problem, pairs=True):
-    record = Record.open(problem, "p", optuna.storages.InMemoryStorage(), {})
+    record = Record(problem)
     Search(record, OneAtATime("none", pairs), seed=0, budget=Budget()).run()
     return read_profile(record, "none")
 

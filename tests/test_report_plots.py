@@ -20,6 +20,7 @@ from lionheart_opt.results.result import SearchResult
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.testing import brute_force, tiny_problem
@@ -27,7 +28,7 @@ from lionheart_opt.testing import brute_force, tiny_problem
 
 def run(label, strategy, seed=0, trials=None, problem=None) -> SearchResult:
     problem = problem or tiny_problem()
-    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    record = Record(problem)
     Search(record, strategy, seed, Budget(trials=trials)).run()
     return SearchResult(label=label, seed=seed, problem=problem, evaluations=record.evaluations())
 
@@ -169,9 +170,10 @@ def test_the_line_of_a_quantile_limit_is_the_quantile():
 
 def test_the_draws_that_decisions_took_are_counted():
     problem = tiny_problem()
-    record = Record.open(problem, "s", optuna.storages.InMemoryStorage(), {})
+    storage = optuna.storages.InMemoryStorage()
+    record = Record(problem, OptunaKeeper.open(problem, "s", storage, {}))
     Search(record, Random(), 0, Budget(trials=8)).run()
-    taken = [trial.user_attrs["draws"] for trial in record.study.trials]
+    taken = [trial.user_attrs["draws"] for trial in record.keeper.study.trials]
     assert taken == [len(one.accuracy.samples) for one in record.evaluations()]
     assert set(taken) <= set(problem.accuracy_limit.draws)
     one = SearchResult(label="x", seed=0, problem=problem, evaluations=record.evaluations())

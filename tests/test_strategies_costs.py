@@ -89,7 +89,7 @@ def several_cores(objectives: tuple[Objective, ...]) -> Problem:
         system=system,
         cost_model=WithoutTables(plugins.cost_model(system)),
         oracle=oracle,
-        knowledge=None,
+        answers=None,
     )
 
 

@@ -102,7 +102,7 @@ def told(problem: Problem, **proxies: list[float]) -> Problem:
         values = {name: dict(zip(UNITS, of, strict=True)) for name, of in proxies.items()}
         return Answer(values=values, oracle_s=1.0)
 
-    return replace(problem, knowledge=answer)
+    return replace(problem, answers=answer)
 
 
 def clustered(problem: Problem) -> Problem:
@@ -148,7 +148,7 @@ def test_hilal_trains_progressively_and_rejects_only_if_asked(reject: bool) -> N
 
 
 def test_hilal_says_what_the_oracle_lacks() -> None:
-    problem = replace(tiny_problem(), knowledge=None)
+    problem = replace(tiny_problem(), answers=None)
     with pytest.raises(InputError, match="the study's oracle has no proxies of sensitivity"):
         drive(Hilal(), problem)
     with pytest.raises(InputError, match="unknown proxy 'max_weight'; allowed: hessian_max_eigen"):
@@ -206,7 +206,7 @@ def test_odimo_evaluates_the_larger_shares_of_every_strength() -> None:
         values = {"share": dict(zip(UNITS, shares[of.strength], strict=True))}
         return Answer(values=values, oracle_s=1.0)
 
-    problem = replace(fronted(), knowledge=answer)
+    problem = replace(fronted(), answers=answer)
     found = [one.candidate for one in drive(Odimo([2.0, 0.1, 1.0]), problem)]
     analog = [("fc0",), ("fc0", "fc1", "fc3"), UNITS]
     assert found == [Candidate(problem.mapping(dict.fromkeys(u, "tile"))) for u in analog]
@@ -217,4 +217,4 @@ def test_odimo_refuses_what_makes_no_sense() -> None:
     with pytest.raises(InputError, match=r"strengths: got \[-1.0\]; must be one or more"):
         Odimo([-1.0])
     with pytest.raises(InputError, match="the study's oracle has no learned shares"):
-        drive(Odimo(), replace(tiny_problem(), knowledge=None))
+        drive(Odimo(), replace(tiny_problem(), answers=None))

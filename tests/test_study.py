@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from search_in_a_process import STRATEGIES, Slow, study
+from search_in_a_process import Slow, study
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import front, incumbent
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, ReplayDiverged, Search
 from lionheart_opt.study.storage import open_storage
@@ -37,13 +38,13 @@ def outcome(study: Search) -> list[tuple[dict, list[float], list]]:
 
 
 def memory_study(strategy, trials=None, oracle_s=None, problem=None) -> Search:
-    record = Record.open(
-        problem or tiny_problem(),
-        "s",
-        optuna.storages.InMemoryStorage(),
-        {"strategy": repr(strategy)},
+    problem = problem or tiny_problem()
+    keeper = OptunaKeeper.open(
+        problem, "s", optuna.storages.InMemoryStorage(), {"strategy": repr(strategy)}
     )
-    return Search(record, strategy, seed=7, budget=Budget(trials=trials, oracle_s=oracle_s))
+    return Search(
+        Record(problem, keeper), strategy, seed=7, budget=Budget(trials=trials, oracle_s=oracle_s)
+    )
 
 
 @pytest.fixture
@@ -66,11 +67,11 @@ def test_killed_at_random_points_and_resumed_equals_uninterrupted(name, tmp_path
         process.send_signal(signal.SIGKILL)
         process.wait()
     resumed = study(url, name, trials)
-    before = len(resumed.record.finished())
+    before = len(resumed.record.trials())
     resumed.run()
     assert outcome(resumed) == outcome(whole)
     assert before >= 1, "the test is about resuming: something must have been recorded"
-    states = {trial.state for trial in resumed.record.study.get_trials()}
+    states = {trial.state for trial in resumed.record.keeper.study.get_trials()}
     assert optuna.trial.TrialState.RUNNING not in states
 
 
@@ -86,7 +87,7 @@ def _wait_for_new_trials(url: str, process: subprocess.Popen, count: int) -> Non
         time.sleep(0.01)
 
 
-def test_an_interrupted_trial_is_failed_and_evaluated_again():
+def test_an_interrupted_trial_is_evaluated_again():
     interrupted = memory_study(Random(), trials=4)
     seen: list[str] = []
 
@@ -98,8 +99,7 @@ def test_an_interrupted_trial_is_failed_and_evaluated_again():
 
     with pytest.raises(KeyboardInterrupt):
         interrupted.run(interrupt)
-    failed = [t for t in interrupted.record.study.trials if t.state.name == "FAIL"]
-    assert len(failed) == 1 and "KeyboardInterrupt" in failed[0].user_attrs["failure"]
+    assert len(interrupted.record) == 1
     assert interrupted.run() == "budget"
     whole = memory_study(Random(), trials=4)
     whole.run()
@@ -109,9 +109,9 @@ def test_an_interrupted_trial_is_failed_and_evaluated_again():
 def test_running_again_adds_nothing():
     done = memory_study(Random(), trials=5)
     done.run()
-    n_trials = len(done.record.study.trials)
+    n_trials = len(done.record.keeper.study.trials)
     assert done.run() == "budget"
-    assert len(done.record.study.trials) == n_trials
+    assert len(done.record.keeper.study.trials) == n_trials
 
 
 def test_a_larger_budget_continues():
@@ -143,7 +143,7 @@ def test_repeated_candidates_are_answered_from_the_record():
 
     repeating = memory_study(Repeats())
     assert repeating.run() == "finished"
-    assert len(repeating.record.study.trials) == 2
+    assert len(repeating.record.keeper.study.trials) == 2
 
 
 def test_a_strategy_that_only_repeats_itself_ends():
@@ -153,7 +153,7 @@ def test_a_strategy_that_only_repeats_itself_ends():
             while True:
                 yield [problem.pretrained(problem.all_digital)]
 
-    assert memory_study(Stuck()).run() == "finished"
+    assert memory_study(Stuck()).run() == "repeats"
 
 
 def test_other_randomness_than_its_generator_is_noticed_on_resume():
@@ -177,9 +177,9 @@ def test_other_randomness_than_its_generator_is_noticed_on_resume():
 def test_a_record_of_another_question_is_refused_and_left_alone(sqlite):
     storage = open_storage(sqlite)
     problem = tiny_problem()
-    Record.open(problem, "s", storage, {"oracle": {"times_s": [1.0]}, "seed": 0})
+    OptunaKeeper.open(problem, "s", storage, {"oracle": {"times_s": [1.0]}, "seed": 0})
     with pytest.raises(InputError, match=r"oracle\.times_s: recorded \[1\.0\], now \[60\.0\]"):
-        Record.open(problem, "s", storage, {"oracle": {"times_s": [60.0]}, "seed": 0})
+        OptunaKeeper.open(problem, "s", storage, {"oracle": {"times_s": [60.0]}, "seed": 0})
     kept = optuna.load_study(study_name="s", storage=storage).user_attrs["specification"]
     assert kept == {"oracle": {"times_s": [1.0]}, "seed": 0}
 
@@ -187,15 +187,15 @@ def test_a_record_of_another_question_is_refused_and_left_alone(sqlite):
 def test_a_setting_that_came_later_and_is_not_used_is_no_other_question(sqlite):
     storage = open_storage(sqlite)
     problem = tiny_problem()
-    Record.open(problem, "s", storage, {"limits": {"max_drop": 0.1}})
-    Record.open(problem, "s", storage, {"limits": {"max_drop": 0.1, "quantile": None}})
+    OptunaKeeper.open(problem, "s", storage, {"limits": {"max_drop": 0.1}})
+    OptunaKeeper.open(problem, "s", storage, {"limits": {"max_drop": 0.1, "quantile": None}})
     with pytest.raises(InputError, match=r"limits\.quantile: recorded None, now 0\.9"):
-        Record.open(problem, "s", storage, {"limits": {"max_drop": 0.1, "quantile": 0.9}})
+        OptunaKeeper.open(problem, "s", storage, {"limits": {"max_drop": 0.1, "quantile": 0.9}})
 
 
 def test_two_drivers_of_one_search_are_refused(sqlite):
     first = study(sqlite, "random", 3)
-    first.record.study.set_user_attr(
+    first.record.keeper.study.set_user_attr(
         "driver", {"host": os.uname().nodename, "pid": os.getppid(), "beat": time.time()}
     )
     with pytest.raises(InputError, match=f"is being run by process {os.getppid()}"):
@@ -206,39 +206,13 @@ def test_the_lease_of_a_dead_process_is_taken_over(sqlite):
     one = study(sqlite, "random", 3)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    one.record.study.set_user_attr(
+    one.record.keeper.study.set_user_attr(
         "driver", {"host": os.uname().nodename, "pid": dead.pid, "beat": time.time()}
     )
     assert one.run() == "budget"
 
 
-def test_a_worker_helps_and_results_do_not_depend_on_it(sqlite):
-    """Trials that another process evaluates are waited for, and their answers used."""
-    helped = study(sqlite, "nsga2", 9, pause_s=0.2)
-    helper = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys, time\n"
-            f"sys.path.insert(0, {str(SCRIPT.parent)!r})\n"
-            "from search_in_a_process import study\n"
-            f"one = study({sqlite!r}, 'nsga2', 9, 0.05)\n"
-            "end = time.monotonic() + 30\n"
-            "while time.monotonic() < end:\n"
-            "    one.record.work() or time.sleep(0.01)\n",
-        ]
-    )
-    try:
-        helped.run()
-    finally:
-        helper.kill()
-        helper.wait()
-    whole = memory_study(STRATEGIES["nsga2"], trials=9)
-    whole.run()
-    assert outcome(helped) == outcome(whole)
-
-
-def test_a_broken_oracle_raises_and_its_trial_fails():
+def test_a_broken_oracle_raises_and_leaves_no_trial():
     @dataclass(frozen=True)
     class Broken:
         def accuracy(self, candidate, fidelity, seed):
@@ -247,7 +221,7 @@ def test_a_broken_oracle_raises_and_its_trial_fails():
     broken = memory_study(Random(), trials=2, problem=replace(tiny_problem(), oracle=Broken()))
     with pytest.raises(ZeroDivisionError):
         broken.run()
-    assert [trial.state.name for trial in broken.record.study.trials] == ["FAIL"]
+    assert broken.record.keeper.study.trials == []
 
 
 def test_a_mapping_that_breaks_a_cost_limit_spends_no_oracle_time():
@@ -267,7 +241,9 @@ def test_a_mapping_that_breaks_a_cost_limit_spends_no_oracle_time():
 def test_what_a_trial_holds():
     one = memory_study(Random(), trials=3)
     one.run()
-    for trial, evaluation in zip(one.record.study.trials, one.record.evaluations(), strict=True):
+    for trial, evaluation in zip(
+        one.record.keeper.study.trials, one.record.evaluations(), strict=True
+    ):
         assert trial.params == {u: evaluation.mapping[u] for u in trial.params}
         assert trial.values == list(evaluation.objectives.values())
         assert trial.constraints == pytest.approx(evaluation.violations)
@@ -281,7 +257,7 @@ def test_what_a_trial_holds():
 def test_optunas_own_plots_and_importances_open_the_study_unchanged():
     many = memory_study(Random(), trials=20)
     many.run()
-    study = many.record.study
+    study = many.record.keeper.study
     from optuna.visualization import matplotlib as figures
 
     assert figures.plot_optimization_history(study) is not None
@@ -293,7 +269,7 @@ def test_optunas_own_plots_and_importances_open_the_study_unchanged():
         Random(), trials=20, problem=tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
     )
     two.run()
-    assert figures.plot_pareto_front(two.record.study) is not None
+    assert figures.plot_pareto_front(two.record.keeper.study) is not None
     best = incumbent(many.record.evaluations())
     assert best is not None and study.best_trial.value == best.objectives["latency_s"]
 
@@ -326,9 +302,9 @@ def test_the_lineage_survives_the_record(sqlite):
         def search(self, problem, rng):
             yield [child]
 
-    record = Record.open(problem, "s", open_storage(sqlite), {})
-    Search(record, One(), 0, Budget()).run()
-    again = Record.open(problem, "s", open_storage(sqlite), {})
+    keeper = OptunaKeeper.open(problem, "s", open_storage(sqlite), {})
+    Search(Record(problem, keeper), One(), 0, Budget()).run()
+    again = Record(problem, OptunaKeeper.open(problem, "s", open_storage(sqlite), {}))
     [read] = again.evaluations()
     assert read.candidate == child and read.candidate.digest == child.digest
     assert isinstance(read.candidate.parent, Candidate)
@@ -354,16 +330,7 @@ def test_a_changed_cost_model_is_noticed():
 
     changed = replace(done.problem, cost_model=Dearer(done.problem.cost_model))
     with pytest.raises(InputError, match="cost model has changed"):
-        Record(changed, done.record.study).evaluations()
-
-
-def test_a_dead_trial_that_was_never_signed_is_healed(sqlite, monkeypatch):
-    one = study(sqlite, "random", 2)
-    one.record.enqueue([one.problem.pretrained(one.problem.all_digital)])
-    one.record.study.ask(one.record.distributions)  # claimed, and the process died before it signed
-    assert one.record.heal() == 0
-    monkeypatch.setattr("lionheart_opt.study.record.UNCLAIMED_AFTER_S", -1.0)
-    assert one.record.heal() == 1
+        Record(changed, done.record.keeper)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nosuch://x", "sqlite:////nosuch/folder/study.db"])

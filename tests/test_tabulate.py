@@ -80,7 +80,7 @@ def test_rows_have_equally_many_draws(tmp_path: Path) -> None:
     searched(file, "exhaustive")
     draws = [
         len(one.accuracy.samples)
-        for _, _, record in file.records()
+        for _, record in file.records()
         for one in record.evaluations()
         if one.accuracy is not None
     ]
@@ -118,7 +118,7 @@ def test_the_verb_writes_a_table_that_a_study_can_use(file: StudyFile, tmp_path:
     text = EVERY.replace('"counting_oracle:Counting"', '"table"\nfile = "../made/table.npz"')
     other = StudyFile.load(make_study(tmp_path / "on-table", text))
     mine = [one.objectives for one in searched(other, "exhaustive")]
-    [real] = [r for run, _, r in file.records() if run.name == "exhaustive"]
+    [real] = [r for plan, r in file.records() if plan.label == "exhaustive"]
     assert mine == [one.objectives for one in real.evaluations()]
 
 

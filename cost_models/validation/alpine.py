@@ -42,9 +42,8 @@ from lionheart_opt.cost_models.validation.alpine_networks import (
 )
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
-from lionheart_opt.problem import by_macs_descending
 from lionheart_opt.published import Case
-from lionheart_opt.space import Space
+from lionheart_opt.space import Space, by_macs_descending
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lionheart_opt.cli.tables import console, new_table, percent, points, seconds, times
+from lionheart_opt.cli.tables import new_table
+from lionheart_opt.results.wording import console, percent, points, seconds, times
 
 #: Readable in any terminal, and on a page.
 WIDTH = 120

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from lionheart_opt.study.file import StudyFile
+    from lionheart_opt.studies import Study
 
 StudyPath = Annotated[
     Path, typer.Argument(metavar="STUDY", help="A folder with a study.toml, or the file itself.")
@@ -18,16 +19,24 @@ StudyPath = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def load_study(study: Path) -> StudyFile:
-    """The study of a folder or file; what lies beside it can be imported from then on."""
+def load_study(path: Path) -> Study:
+    """The study of a folder or file."""
     import optuna
 
-    from lionheart_opt.study.file import StudyFile
+    from lionheart_opt.api import load
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # our own progress says more
-    file = StudyFile.load(study)
-    sys.path.insert(0, str(file.folder.resolve()))  # `module:attr` may lie beside the study file
-    return file
+    return load(path)
+
+
+@contextmanager
+def resumable(verb: str) -> Iterator[None]:
+    """Let Ctrl-C end the block with a line that says how to go on, and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt {verb}", err=True)
+        raise typer.Exit(130) from None
 
 
 def print_json(data: Any) -> None:
@@ -35,7 +44,10 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2))
 
 
-def say_written(paths: list[Path]) -> None:
-    """Name the files that were written, on standard error."""
+def say_written(paths: list[Path], as_json: bool = False) -> None:
+    """Name the files that were written: on standard error, or as JSON on standard output."""
+    if as_json:
+        print_json([str(path) for path in paths])
+        return
     for path in paths:
         typer.echo(f"wrote {path}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -11,12 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lionheart_opt.cli import systems
-from lionheart_opt.cli.inputs import AsJson, StudyPath, load_study, print_json, say_written
+from lionheart_opt.cli.inputs import (
+    AsJson,
+    StudyPath,
+    load_study,
+    print_json,
+    resumable,
+    say_written,
+)
 from lionheart_opt.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from lionheart_opt.results.result import SearchResult
-    from lionheart_opt.study.file import StudyFile
+    from lionheart_opt.studies import Study
 
 app = typer.Typer(
     name="lionheart-opt",
@@ -37,12 +42,8 @@ def check(study: StudyPath, as_json: AsJson = False) -> None:
     Example: `lionheart-opt check studies/quickstart`
     """
     from lionheart_opt.cli import tables
-    from lionheart_opt.results import report
 
-    file = load_study(study)
-    _ = file.oracle
-    file.check_strategies()
-    plan = report.plan(file)
+    plan = load_study(study).check()
     if as_json:
         print_json(plan)
     else:
@@ -63,35 +64,26 @@ def profile(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What each unit alone loses on an analog target, and how well cheap proxies foretell it.
+    """What each unit alone loses on an analog target, and how well cheap proxies predict it.
 
     Measured once: strategies of the study that ask for the same are answered from it.
 
     Example: `lionheart-opt profile studies/quickstart --pairs`
     """
     from lionheart_opt.cli import tables
-    from lionheart_opt.cli.progress import Watch
     from lionheart_opt.mapping import TRAININGS
     from lionheart_opt.plots.sensitivity import draw_profile
-    from lionheart_opt.results.sensitivity import profile_search, read_profile
 
     if training not in TRAININGS:
         raise unknown("training", training, TRAININGS, "--training")
-    file = load_study(study)
-    oracle = file.oracle
-    search = profile_search(file, training, pairs)
-    try:
-        with Watch(oracle) as watch:
-            watch.ended(search.run(watch.start(search)))
-            found = read_profile(search.record, training)
-    except KeyboardInterrupt:
-        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt profile {study}", err=True)
-        raise typer.Exit(130) from None
-    say_written(draw_profile(found, out or file.figures))
+    loaded = load_study(study)
+    with resumable(f"profile {study}"):
+        sensitivities = loaded.profile(training, pairs=pairs, progress=True)
+    say_written(draw_profile(sensitivities, out or loaded.file.figures))
     if as_json:
-        print_json({"study": file.name, **found.to_json()})
+        print_json({"study": loaded.name, **sensitivities.to_json()})
     else:
-        tables.print_profile(found)
+        tables.print_profile(sensitivities)
 
 
 @app.command()
@@ -100,53 +92,24 @@ def run(
     only: Annotated[
         list[str] | None, typer.Option(help="Only this run (its label); may be given again.")
     ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes that evaluate candidates side by side.")
+    ] = 1,
     checks: Annotated[
         bool, typer.Option(help="Measure what was found once more, on test data with fresh draws.")
     ] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Run or resume every strategy of the study. Ctrl-C loses nothing.
 
-    Example: `lionheart-opt run studies/quickstart`
+    Example: `lionheart-opt run studies/quickstart --workers 2`
 
     `--no-checks` leaves the final measurement to a later `run`, which then does nothing else.
     """
-    from lionheart_opt.cli import tables
-    from lionheart_opt.cli.progress import Watch
-    from lionheart_opt.results.final import check_finalists
-
-    file = load_study(study)
-    searches = list(file.runs(only or ()))
-    oracle = file.oracle
-    file.check_strategies()
-    try:
-        with Watch(oracle) as watch:
-            for one, seed in searches:
-                search = file.search(one, seed)
-                watch.ended(search.run(watch.start(search)))
-                if checks:
-                    check_finalists(search.record, oracle)
-    except KeyboardInterrupt:
-        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt run {study}", err=True)
-        raise typer.Exit(130) from None
-    tables.print_show(_runs(file))
-
-
-@app.command()
-def worker(study: StudyPath) -> None:
-    """Evaluate queued trials of a running study from another process or machine, until it ends.
-
-    Example: `lionheart-opt worker studies/quickstart`
-    """
-    from lionheart_opt.cli import progress
-
-    file = load_study(study)
-    _ = file.oracle
-    try:
-        done = progress.work(file)
-    except KeyboardInterrupt:
-        typer.echo("\nStopped; the trial in hand goes back to the queue.", err=True)
-        raise typer.Exit(130) from None
-    typer.echo(f"{done} trials evaluated; nothing is queued any more.")
+    loaded = load_study(study)
+    with resumable(f"run {study}"):
+        loaded.run(only or (), workers, checks=checks, progress=True)
+    _show(loaded, as_json)
 
 
 @app.command()
@@ -155,14 +118,18 @@ def show(study: StudyPath, as_json: AsJson = False) -> None:
 
     Example: `lionheart-opt show studies/quickstart`
     """
-    from lionheart_opt.cli import tables
-    from lionheart_opt.results import report
+    _show(load_study(study), as_json)
 
-    runs = _runs(load_study(study))
+
+def _show(study: Study, as_json: bool) -> None:
+    from lionheart_opt.cli import tables
+    from lionheart_opt.results.report import show_row
+
+    results = study.recorded_results()
     if as_json:
-        print_json([report.show_row(one) for one in runs])
+        print_json([show_row(result) for result in results])
     else:
-        tables.print_show(runs)
+        tables.print_show(results)
 
 
 @app.command()
@@ -173,22 +140,15 @@ def compare(
 
     Example: `lionheart-opt compare studies/quickstart`
     """
-    from dataclasses import replace
-
     from lionheart_opt.cli.comparison_tables import print_comparison
-    from lionheart_opt.results import comparison
+    from lionheart_opt.studies import compare_studies
 
-    files = [load_study(study) for study in dict.fromkeys(one.resolve() for one in studies)]
-    comparison.check_same_question(files)
-    runs: list[SearchResult] = []
-    for file, name in zip(files, comparison.names(files), strict=True):
-        prefix = f"{name}: " if len(files) > 1 else ""
-        runs += [replace(one, label=prefix + one.label) for one in _runs(file)]
-    data = comparison.comparison(runs, comparison.truth_of(files[0]))
+    loaded = [load_study(study) for study in dict.fromkeys(path.resolve() for path in studies)]
+    comparison = compare_studies(loaded)
     if as_json:
-        print_json(data)
+        print_json(comparison.to_json())
     else:
-        print_comparison(data)
+        print_comparison(comparison.to_json())
 
 
 @app.command()
@@ -197,37 +157,32 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(help="Folder for PDF and PNG; STUDY/figures by default.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Pareto fronts, hypervolume as budgets are spent, gains at thresholds, mappings, drift.
 
     Example: `lionheart-opt plot studies/quickstart --out figures`
     """
-    from lionheart_opt.plots import figures
-    from lionheart_opt.results.comparison import truth_of
-
-    file = load_study(study)
-    folder = out or file.figures
-    say_written(figures.draw_study(_runs(file), truth_of(file), folder))
+    say_written(load_study(study).plot(out), as_json)
 
 
 @app.command()
 def export(
     study: StudyPath,
-    trial: Annotated[int, typer.Option(help="Number of the trial in its search.")],
+    trial: Annotated[int, typer.Option(help="Number of the trial in its search, from 0.")],
     only: Annotated[
         str | None, typer.Option(help="The search, as `LABEL/seedN`; needed if there are several.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder; STUDY/export/SEARCH-trialN by default.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write one trial's mapping (JSON), trained weights (state dict) and report.
 
     Example: `lionheart-opt export studies/quickstart --only mac_greedy/seed0 --trial 3`
     """
-    from lionheart_opt.results.export import export_trial
-
-    say_written(export_trial(load_study(study), only, trial, out))
+    say_written(load_study(study).export(trial, only, out), as_json)
 
 
 @app.command()
@@ -244,46 +199,14 @@ def table(
 
     Example: `lionheart-opt table studies/resnet8-cifar10/ground-truth.toml`
     """
-    from lionheart_opt.results.tabulate import tabulate
-
-    file = load_study(study)
-    made, left_out = tabulate(file)
-    path = out or file.folder / "table.npz"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made.save(path)
-    rows, draws = made.samples.shape[:2]
+    made = load_study(study).table(out)
     if as_json:
-        print_json({"file": str(path), "rows": rows, "left_out": left_out, "draws": draws})
+        print_json(made)
     else:
-        typer.echo(f"{path}: {rows:,} mappings, {draws} draws each; {left_out:,} left out")
-
-
-def _runs(file: StudyFile) -> list[SearchResult]:
-    from lionheart_opt.results.final import final_checks
-    from lionheart_opt.results.result import SearchResult
-    from lionheart_opt.study.search import PROPOSALS
-
-    _ = file.problem  # loads torch, to trace the network
-    gc.freeze()  # half of the time to read a large record went into looking for garbage there
-    runs = [
-        SearchResult(
-            label=one.name,
-            seed=seed,
-            problem=file.problem,
-            evaluations=record.evaluations(),
-            strategy=one.strategy,
-            budget=file.budget(one),
-            proposals=record.study.user_attrs.get(PROPOSALS),
-            knowledge_s=record.knowledge_s,
-            checks=final_checks(record),
+        typer.echo(
+            f"{made['file']}: {made['rows']:,} mappings, {made['draws']} draws each; "
+            f"{made['left_out']:,} left out"
         )
-        for one, seed, record in file.records()
-    ]
-    if not runs:
-        raise InputError(
-            f"{file.path}: nothing recorded yet; start with: lionheart-opt run {file.folder}"
-        )
-    return runs
 
 
 def main() -> None:
@@ -291,7 +214,6 @@ def main() -> None:
     # Threads that spin while they wait make small networks crawl where the cores are shared with
     # anything else; OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.path.insert(0, "")  # as `python -m` does: `module:attr` may lie in the working folder
     try:
         app()
     except InputError as error:

@@ -11,7 +11,7 @@ import typer
 from lionheart_opt import plugins
 from lionheart_opt.cli.inputs import AsJson, print_json, say_written
 from lionheart_opt.cli.installed import Listed, installed
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.errors import InputError
 
 if TYPE_CHECKING:
     from lionheart_opt.mapping import Mapping
@@ -53,25 +53,23 @@ def cost(
 
     Example: `lionheart-opt cost --model resnet8 --system lionheart`
     """
+    from lionheart_opt import api
     from lionheart_opt.cli import tables
-    from lionheart_opt.results import report
+    from lionheart_opt.results.report import cost_report
     from lionheart_opt.space import Space
-    from lionheart_opt.tracing import trace_model
 
     machine = plugins.load_system(system, "--system")
-    cost_model = plugins.cost_model(machine)
-    workload = trace_model(model, _shape(input_shape))
+    workload = api.trace(model, _shape(input_shape))
     space = Space(workload=workload, system=machine)
     chosen = _mapping(space, mapping)
-    price = cost_model.cost(workload, chosen)
-    digital = cost_model.cost(workload, space.all_digital)
-    data = report.cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
+    named = {"all-digital": space.all_digital, "all-analog": space.all_analog}
+    named[Path(mapping).stem] = chosen
+    costs = {name: api.cost(workload, machine, one) for name, one in named.items()}
+    price, digital = costs[Path(mapping).stem], costs["all-digital"]
+    data = cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
     if plot is not None:
         from lionheart_opt.plots.cost import draw_costs
 
-        named = {"all-digital": space.all_digital, "all-analog": space.all_analog}
-        named[Path(mapping).stem] = chosen
-        costs = {name: cost_model.cost(workload, one) for name, one in named.items()}
         say_written(draw_costs(costs, plot, f"{model} on {machine.name}"))
     if as_json:
         print_json(data)
@@ -92,18 +90,20 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 
 
 def _mapping(space: Space, name: str) -> Mapping:
-    if name in ("all-analog", "all-digital"):
-        return space.all_analog if name == "all-analog" else space.all_digital
+    from lionheart_opt.api import named_mapping
+
     path = Path(name)
     if not path.is_file():
-        raise unknown("mapping", name, ["all-analog", "all-digital", "FILE.json"], "--mapping")
+        if path.suffix == ".json":
+            raise InputError(f"--mapping: {path}: no such file")
+        return named_mapping(space, name, "--mapping")
     try:
         data = json.loads(path.read_text())
         assignments = {str(unit): str(target) for unit, target in data.items()}
     except (ValueError, AttributeError) as error:
         raise InputError(f"{path}: must be a JSON object unit -> target: {error}") from error
     try:
-        return space.mapping(assignments)
+        return named_mapping(space, assignments)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,9 +20,10 @@ from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
 from lionheart_opt.oracle.measurement import check_network, measure, score
 from lionheart_opt.oracle.proxies import sensitivity_proxies
+from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName
-from lionheart_opt.oracle.store import WeightStore
+from lionheart_opt.oracle.store import WeightStore, network_digest, weights_digest
 from lionheart_opt.oracle.together import Together
 from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
@@ -115,6 +116,24 @@ class HatOracle(TrainsCandidates):
     ) -> None:
         """Write the candidate's trained, undrifted weights as a state dict of the float network."""
         torch.save(self.trained(candidate, training, seed).weights, path)
+
+    def storing_in(self, folder: Path) -> HatOracle:
+        """See `StoresWeights.storing_in`."""
+        if not self.store.is_temporary:
+            return self
+        return replace(self, store=WeightStore.folder(folder))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
+        settings = self.settings.model_dump(mode="json", exclude={"device"})
+        return {
+            "settings": settings,
+            "network": network_digest(self.model),
+            "weights": weights_digest(self.model.state_dict()),
+            "data": self.splits.digest,
+            "rpu_config": rpu_digest(rpu_config(self.settings.rpu_config)),
+        }
 
     @property
     def provenance(self) -> str:

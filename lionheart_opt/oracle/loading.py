@@ -31,14 +31,11 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
         raise first_problem(error, context.where, OracleSettings) from error
     rpu_config(chosen.rpu_config, context.where)
     context.check_times(chosen.times_s)
-    if not is_to_be_trained(context.model):
-        return chosen.model_copy(update={"pretrain": None})
-    return chosen
-
-
-def is_to_be_trained(model: ModelTable | nn.Module) -> bool:
-    """Whether a study file names a network that comes without weights."""
-    return isinstance(model, ModelTable) and model.weights is None
+    if isinstance(context.model, ModelTable):
+        is_trained = context.model.weights is not None
+    else:
+        is_trained = "pretrain" not in settings  # a network that is given itself is taken as it is
+    return chosen.model_copy(update={"pretrain": None}) if is_trained else chosen
 
 
 def load_splits(context: OracleContext) -> Splits:
@@ -53,7 +50,8 @@ def load_splits(context: OracleContext) -> Splits:
     if table is None:
         raise InputError(f"{context.origin}: table [data] is missing")
     if not isinstance(table, DataTable):
-        return table.split()
+        splits: Splits = table.split()
+        return splits
     folder = None if table.folder is None else context.folder / table.folder
     data = datasets.load(table.name, folder, **table.arguments)
     return data.split(table.validation_fraction, table.seed)

@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import io
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 from torch import nn
 
+from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 
 Weights = dict[str, torch.Tensor]
@@ -185,3 +187,8 @@ def _load(file: Path | BinaryIO, where: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{where}: holds a {type(content).__name__}, not a state dict")
     return content
+
+
+def network_digest(network: nn.Module) -> str:
+    """Digest of a network's modules and their settings, weights left out."""
+    return digest(re.sub(r" at 0x[0-9a-f]+", "", repr(network)))  # addresses of functions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -147,6 +148,23 @@ class AccuracyTable:
             return {}
         fresh = replace(fidelity, draws=(used, there))
         return {"fresh draws": self.accuracy(candidate, fresh, seed)}
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of everything in it but its provenance."""
+        content = hashlib.sha256()
+        for name, value in sorted(vars(self).items()):
+            if isinstance(value, np.ndarray):
+                content.update(f"{name}{value.dtype}{value.shape}".encode())
+                content.update(np.ascontiguousarray(value).tobytes())
+            elif name in ("units", "targets", "times_s", "baseline", "trainings", "n_examples"):
+                content.update(f"{name}{value!r}".encode())
+        return content.hexdigest()[:16]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """See `HasIdentity.identity`."""
+        return {"table": self.digest}
 
     def _row(self, mapping: Mapping, training: Training) -> int:
         if set(mapping) != set(self.units):
@@ -304,6 +322,11 @@ class TableOracle:
     ) -> dict[str, Accuracy]:
         """As `AccuracyTable.final_checks`."""
         return self.table.final_checks(candidate, fidelity, seed)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """See `HasIdentity.identity`: digest of the table."""
+        return {"table": self.table.digest}
 
     @classmethod
     def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> TableOracle:

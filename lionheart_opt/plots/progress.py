@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from lionheart_opt.plots.style import GREY, look, new_panels
-from lionheart_opt.results.metrics import final_hypervolume, history
+from lionheart_opt.results.history import final_hypervolume, history
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

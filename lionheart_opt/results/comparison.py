@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.accuracy import Accuracy, Enumerates
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import incumbent
 from lionheart_opt.limits import Bounds, paired
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.final import accuracy_bounds
-from lionheart_opt.results.metrics import final_hypervolume, gains, thresholds
+from lionheart_opt.results.history import final_hypervolume
+from lionheart_opt.results.metrics import gains, thresholds
 from lionheart_opt.results.report import check_drops, median_draws, show_row
 from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.verdict import accuracy_bounds
 from lionheart_opt.space import every_mapping, size
-from lionheart_opt.study.record import differences
+from lionheart_opt.study.specification import differences
 
 if TYPE_CHECKING:
+    import pandas
+
     from lionheart_opt.study.file import StudyFile
-from lionheart_opt.accuracy import Enumerates
 
 #: Chance below which a difference between two strategies counts as shown.
 SIGNIFICANCE = 0.05
@@ -50,13 +53,6 @@ def ground_truth(problem: Problem, oracle: object) -> SearchResult | None:
         return None
     evaluations = [problem.evaluate(Candidate(mapping)) for mapping in every_mapping(problem)]
     return SearchResult(label=TRUTH, seed=problem.seed, problem=problem, evaluations=evaluations)
-
-
-def truth_of(file: StudyFile) -> SearchResult | None:
-    """`ground_truth` of a study; builds its oracle only where that can tell its mappings."""
-    if not hasattr(file.oracle_class, "mappings"):
-        return None
-    return ground_truth(file.problem, file.oracle)
 
 
 def names(files: Sequence[StudyFile]) -> list[str]:
@@ -95,13 +91,69 @@ def _located(value: Any, folder: Path) -> Any:
     return value
 
 
-def comparison(runs: Sequence[SearchResult], truth: SearchResult | None = None) -> dict[str, Any]:
-    """What is compared, the ground truth, and one row a strategy.
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Strategies side by side.
 
     Args:
-        runs: of all strategies and seeds; answers to one question.
-        truth: of `ground_truth`.
+        data: What `lionheart-opt compare --json` prints: what is compared, the ground truth, and a row
+            for each strategy.
     """
+
+    data: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return self.data
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a strategy: medians over seeds, and the best gains at each threshold.
+
+        Columns: `strategy`, `seeds`, `seeds_feasible`, `trials`, `oracle_s`, `draws`, `repeats`, `drop`,
+        `speedup`, `energy_gain`, `analog_mac_ratio`, `hypervolume`, `hypervolume_share` (of the ground
+        truth), and `speedup_at_X` for each largest drop X.
+        """
+        import pandas
+
+        same = ("strategy", "seeds", "seeds_feasible", "trials", "draws", "repeats")
+        best = ("drop", "speedup", "energy_gain", "analog_mac_ratio")
+        rows = []
+        for row in self.data["strategies"]:
+            at = {
+                f"speedup_at_{threshold['max_drop']:g}": threshold["speedup"]["median"]
+                for threshold in row["thresholds"]
+            }
+            rows.append(
+                {
+                    **{key: row[key] for key in same},
+                    "oracle_s": row["oracle_seconds"],
+                    **{key: row[key] for key in best},
+                    "hypervolume": row["hypervolume"]["median"],
+                    "hypervolume_share": row["hypervolume_share"],
+                    **at,
+                }
+            )
+        return pandas.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        return self.to_frame().to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False)
+
+
+def compare(results: Sequence[SearchResult], truth: SearchResult | None = None) -> Comparison:
+    """The strategies of several searches side by side.
+
+    Args:
+        results: Of all strategies and seeds; answers to one question.
+        truth: Every mapping evaluated, see `ground_truth`.
+    """
+    return Comparison(comparison(results, truth))
+
+
+def comparison(runs: Sequence[SearchResult], truth: SearchResult | None = None) -> dict[str, Any]:
+    """What is compared, the ground truth, and one row a strategy: the data of `Comparison`."""
     limit = runs[0].problem.accuracy_limit
     labels = dict.fromkeys(run.label for run in runs)
     grouped = {label: [run for run in runs if run.label == label] for label in labels}

@@ -3,61 +3,66 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from lionheart_opt.accuracy import KeepsWeights
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.errors import unknown
+from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.results.metrics import gains
-from lionheart_opt.study.file import StudyFile, search_name
-from lionheart_opt.study.record import Recorded
+from lionheart_opt.results.result import SearchResult
+from lionheart_opt.study.file import StudyFile
 
 
-def export_trial(file: StudyFile, search: str | None, number: int, out: Path | None) -> list[Path]:
+def export_trial(
+    file: StudyFile,
+    results: Sequence[SearchResult],
+    search: str | None,
+    trial: int,
+    out: Path | None,
+) -> list[Path]:
     """Write `mapping.json`, `report.json` and, where the oracle keeps them, `weights.pt`.
 
     Args:
-        file: the study.
-        search: `LABEL/seedN`; may be None where the study has one search only.
-        number: of the trial.
-        out: folder; inside the study by default.
+        file: The study.
+        results: What its searches found.
+        search: `LABEL/seedN`; may be None where there is one search only.
+        trial: Number of the trial.
+        out: Folder; inside the study by default.
 
     Raises:
-        InputError: no such search or trial, or the trial has no result.
+        InputError: There is no such search or trial, or the trial has no result.
     """
-    found = {search_name(run, seed): record for run, seed, record in file.records()}
-    if search is None and len(found) == 1:
-        search = next(iter(found))
-    if search is None or search not in found:
-        raise unknown("search", search or "", found, f"{file.path}: --only")
-    recorded = {one.number: one for one in found[search].finished()}
-    if number not in recorded:
-        numbers = ", ".join(map(str, sorted(recorded))) or "none"
-        raise InputError(f"{search}: --trial: got {number}; finished trials: {numbers}")
-    one = recorded[number]
-    folder = out or file.folder / "export" / f"{search.replace('/', '-')}-trial{number}"
+    searches = {result.name: result for result in results}
+    if search is None and len(searches) == 1:
+        search = next(iter(searches))
+    if search is None or search not in searches:
+        raise unknown("search", search or "", searches, f"{file.path}: --only")
+    evaluation = searches[search].evaluation(trial)
+    folder = out or file.folder / "export" / f"{search.replace('/', '-')}-trial{trial}"
     folder.mkdir(parents=True, exist_ok=True)
     mapping, report = folder / "mapping.json", folder / "report.json"
-    mapping.write_text(json.dumps(one.evaluation.mapping.to_json(), indent=2) + "\n")
-    report.write_text(json.dumps(_report(file, search, one), indent=2) + "\n")
+    mapping.write_text(json.dumps(evaluation.mapping.to_json(), indent=2) + "\n")
+    report.write_text(json.dumps(_report(file, search, trial, evaluation), indent=2) + "\n")
     written = [mapping, report]
-    oracle = file.oracle
-    if isinstance(oracle, KeepsWeights) and one.evaluation.accuracy is not None:
+    oracle, problem = file.oracle, file.problem
+    if isinstance(oracle, KeepsWeights) and evaluation.accuracy is not None:
         weights = folder / "weights.pt"
-        candidate = one.evaluation.candidate.resolved(file.table.training)
-        training = candidate.training or file.table.training
-        oracle.export_weights(candidate, training, file.table.seed, weights)
+        candidate = evaluation.candidate.resolved(problem.training)
+        training = candidate.training or problem.training
+        oracle.export_weights(candidate, training, problem.seed, weights)
         written.append(weights)
     return written
 
 
-def _report(file: StudyFile, search: str, recorded: Recorded) -> dict[str, object]:
-    evaluation, problem = recorded.evaluation, file.problem
+def _report(file: StudyFile, search: str, trial: int, evaluation: Evaluation) -> dict[str, object]:
+    problem = file.problem
     speedup, energy_gain = gains(problem, evaluation.cost)
     report: dict[str, object] = {
         "study": file.name,
         "question": file.table.question,
         "search": search,
-        "trial": recorded.number,
+        "trial": trial,
         "feasible": evaluation.feasible,
         "violations": evaluation.violations,
         "latency_s": evaluation.cost.latency_s,

@@ -1,4 +1,4 @@
-"""What a search is worth: gains over all-digital, hypervolume, the best mapping at each threshold."""
+"""What mappings are worth: gains over all-digital, drop, hypervolume, thresholds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from lionheart_opt.cost import Cost
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.result import SearchResult
 
 
 def thresholds(limit: AccuracyLimit) -> tuple[float, ...]:
     """The limit's largest drop, and those of `LIONHEART_THRESHOLDS` below it; growing."""
-    return (*(one for one in LIONHEART_THRESHOLDS if one < limit.max_drop), limit.max_drop)
+    return (*(drop for drop in LIONHEART_THRESHOLDS if drop < limit.max_drop), limit.max_drop)
 
 
 def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
@@ -38,8 +37,8 @@ def hypervolume(pairs: np.ndarray, largest_drop: float) -> float:
     Drops below zero count as zero, so that a lucky draw gains nothing; an empty box has no area.
 
     Args:
-        pairs: shape (n, 2): relative time and drop.
-        largest_drop: what is worth nothing: the study's limit.
+        pairs: Relative time and drop, shape (n, 2).
+        largest_drop: The study's limit: a drop that is worth nothing.
     """
     clipped = np.clip(pairs, 0.0, None)
     inside = clipped[(clipped < (1.0, largest_drop)).all(axis=1)]
@@ -49,32 +48,3 @@ def hypervolume(pairs: np.ndarray, largest_drop: float) -> float:
             area += (1.0 - time) * (lowest - drop)
             lowest = drop
     return area / largest_drop if largest_drop > 0 else 0.0
-
-
-def final_hypervolume(run: SearchResult) -> float:
-    """Hypervolume of everything that a search has measured."""
-    return hypervolume(run.points, run.problem.accuracy_limit.max_drop)
-
-
-def history(run: SearchResult) -> tuple[np.ndarray, np.ndarray]:
-    """Oracle seconds and hypervolume after each trial, each of shape (n_trials + 1,) from zero on.
-
-    Answers beside accuracies count as if all of them had come before the first trial.
-    """
-    seconds = run.knowledge_s + np.cumsum([one.oracle_s for one in run.evaluations])
-    shared = [one.accuracy.shared_s if one.accuracy else 0.0 for one in run.evaluations]
-    if run.evaluations:
-        seconds += np.maximum.accumulate(shared)
-    largest_drop = run.problem.accuracy_limit.max_drop
-    points = iter(run.points)
-    front = np.empty((0, 2))
-    volumes = [0.0]
-    for one in run.evaluations:
-        volume = volumes[-1]
-        if one.accuracy is not None:
-            point = np.clip(next(points), 0.0, None)
-            if not (front <= point).all(axis=1).any():  # else nothing new is dominated
-                front = np.vstack([front[~(point <= front).all(axis=1)], point])
-                volume = hypervolume(front, largest_drop)
-        volumes.append(volume)
-    return np.array([0.0, *seconds]), np.array(volumes)

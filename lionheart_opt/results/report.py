@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -152,10 +153,10 @@ def plan(file: StudyFile) -> dict[str, Any]:
         "storage": file.table.storage,
         "searches": [
             {
-                "strategy": run.name,
-                "seed": seed,
-                "budget": (run.budget or file.table.budget).model_dump(mode="json"),
+                "strategy": plan.label,
+                "seed": plan.seed,
+                "budget": asdict(plan.budget),
             }
-            for run, seed in file.runs()
+            for plan in file.plans()
         ],
     }

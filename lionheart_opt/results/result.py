@@ -1,57 +1,136 @@
-"""What one search found: its evaluations, its incumbent, its front."""
+"""What one search found: its evaluations, its incumbent, its front, as objects and as a data frame."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.evaluation import Evaluation, incumbent, oracle_seconds
+from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation, front, incumbent, oracle_seconds
 from lionheart_opt.limits import Bounds
 from lionheart_opt.problem import Problem
-from lionheart_opt.study.search import Budget
+from lionheart_opt.results.metrics import gains
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, SearchPlan
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Columns of `SearchResult.to_frame`, in their order.
+COLUMNS = (
+    "trial",
+    "mapping",
+    "latency_s",
+    "energy_j",
+    "interval_s",
+    "speedup",
+    "energy_gain",
+    "analog_mac_ratio",
+    "drop",
+    "drop_high",
+    "feasible",
+    "oracle_s",
+)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SearchResult:
     """One search as its record shows it.
 
     Args:
-        label: what tables call the strategy.
-        seed: of the strategy.
-        problem: what it answers.
-        evaluations: in the order in which they were proposed.
-        strategy: its registered name.
-        budget: that it was given.
-        proposals: answered, repeats included; None where the record does not say.
-        knowledge_s: oracle seconds of answers beside accuracies (`Record.knowledge_s`); they count as
-            spent before the first trial.
-        checks: digest of a finalist -> name of the check (`test`, ...) -> samples; see
-            `lionheart_opt.results.final`.
+        label: What tables and plots call the search.
+        seed: Seed of the strategy.
+        problem: What it answers.
+        evaluations: In the order in which they were proposed.
+        trials: Number of each evaluation in the record; counted from 0 where it is empty.
+        strategy: Registered name of the strategy, or `module:attr`.
+        budget: When the search was to stop.
+        proposals: Proposals answered, repeats included; None where nobody counted.
+        answers_s: Oracle seconds of answers beside accuracies; they count as spent before the first
+            trial.
+        checks: Digest of a finalist -> name of the check (`test`, ...) -> samples; see
+            `lionheart_opt.results.verdict`.
     """
 
     label: str
     seed: int
     problem: Problem
     evaluations: Sequence[Evaluation]
+    trials: Sequence[int] = ()
     strategy: str = ""
     budget: Budget = field(default_factory=Budget)
     proposals: int | None = None
-    knowledge_s: float = 0.0
+    answers_s: float = 0.0
     checks: dict[str, dict[str, Accuracy]] = field(default_factory=dict)
+
+    @staticmethod
+    def read(record: Record, plan: SearchPlan) -> SearchResult:
+        """What a record holds of a search."""
+        trials = record.trials()
+        return SearchResult(
+            label=plan.label,
+            seed=plan.seed,
+            problem=record.problem,
+            evaluations=[trial.evaluation for trial in trials],
+            trials=[trial.number for trial in trials],
+            strategy=plan.strategy_name,
+            budget=plan.budget,
+            proposals=record.keeper.proposals,
+            answers_s=record.answers_s,
+            checks=record.keeper.checks(),
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the search, `LABEL/seedN`."""
+        return f"{self.label}/seed{self.seed}"
+
+    def __len__(self) -> int:
+        return len(self.evaluations)
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Number of each evaluation in the record, from 0."""
+        return self.trials or range(len(self.evaluations))
+
+    def evaluation(self, trial: int) -> Evaluation:
+        """The evaluation of a trial.
+
+        Raises:
+            InputError: There is no such trial, or it did not finish.
+        """
+        for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
+            if number == trial:
+                return evaluation
+        numbers = ", ".join(map(str, self.numbers)) or "none"
+        raise InputError(f"{self.name}: trial: got {trial}; finished trials: {numbers}")
 
     @property
     def oracle_s(self) -> float:
         """Seconds of oracle time spent."""
-        return oracle_seconds(self.evaluations) + self.knowledge_s
+        return oracle_seconds(self.evaluations) + self.answers_s
 
     @cached_property
     def best(self) -> Evaluation | None:
-        """The incumbent."""
+        """The incumbent: feasible, and best in the first objective. None if nothing is feasible."""
         return incumbent(self.evaluations)
+
+    @property
+    def best_trial(self) -> int | None:
+        """Number of the incumbent's trial."""
+        for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
+            if evaluation is self.best:
+                return number
+        return None
+
+    def front(self) -> list[Evaluation]:
+        """Feasible evaluations that no other feasible one dominates, by the first objective."""
+        return front(self.evaluations)
 
     @property
     def repeats(self) -> float | None:
@@ -63,21 +142,25 @@ class SearchResult:
     @cached_property
     def measured(self) -> list[Evaluation]:
         """The evaluations with an accuracy: all but those that broke a cost limit."""
-        return [one for one in self.evaluations if one.accuracy is not None]
+        return [evaluation for evaluation in self.evaluations if evaluation.accuracy is not None]
 
     @cached_property
     def bounds(self) -> list[Bounds]:
         """The limit's statistic and its bounds for each of `measured`."""
         limit = self.problem.accuracy_limit
-        return [limit.bounds(one.accuracy) for one in self.evaluations if one.accuracy is not None]
+        return [
+            limit.bounds(evaluation.accuracy)
+            for evaluation in self.evaluations
+            if evaluation.accuracy is not None
+        ]
 
     @cached_property
     def points(self) -> np.ndarray:
         """Relative time (1 is all-digital) and drop of each of `measured`, shape (n, 2)."""
         digital = self.problem.digital_cost.time_per_inference_s
         pairs = [
-            (one.cost.time_per_inference_s / digital, bounds.estimate)
-            for one, bounds in zip(self.measured, self.bounds, strict=True)
+            (evaluation.cost.time_per_inference_s / digital, bounds.estimate)
+            for evaluation, bounds in zip(self.measured, self.bounds, strict=True)
         ]
         return np.array(pairs, dtype=float).reshape(-1, 2)
 
@@ -88,16 +171,72 @@ class SearchResult:
         the problem's own was decided: with a fixed number of draws none is at a disadvantage.
         """
         return [
-            one
-            for one, bounds in zip(self.measured, self.bounds, strict=True)
+            evaluation
+            for evaluation, bounds in zip(self.measured, self.bounds, strict=True)
             if bounds.high <= max_drop
-            and all(excess <= 0 for name, excess in one.violations.items() if name != "drop")
+            and all(excess <= 0 for name, excess in evaluation.violations.items() if name != "drop")
         ]
 
     def fastest_at(self, max_drop: float) -> Evaluation | None:
         """The fastest of `feasible_at`; of equal ones that of the least energy."""
         return min(
             self.feasible_at(max_drop),
-            key=lambda one: (one.cost.time_per_inference_s, one.cost.energy_j),
+            key=lambda evaluation: (evaluation.cost.time_per_inference_s, evaluation.cost.energy_j),
             default=None,
         )
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row an evaluation, in the order in which they were proposed.
+
+        Columns: `trial` (number in the record, from 0), `mapping`, `latency_s`, `energy_j`,
+        `interval_s` (time per inference), `speedup` and `energy_gain` over all-digital,
+        `analog_mac_ratio`, `drop` (the limit's statistic at its worst time) and its upper confidence
+        bound `drop_high` (NaN where a broken cost limit spared the oracle), `feasible`, `oracle_s`.
+        """
+        import pandas
+
+        bounds = iter(self.bounds)
+        rows = []
+        for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
+            cost, bound = evaluation.cost, None
+            if evaluation.accuracy is not None:
+                bound = next(bounds)
+            speedup, energy_gain = gains(self.problem, cost)
+            rows.append(
+                (
+                    number,
+                    evaluation.mapping,
+                    cost.latency_s,
+                    cost.energy_j,
+                    cost.time_per_inference_s,
+                    speedup,
+                    energy_gain,
+                    self.problem.analog_mac_ratio(evaluation.mapping),
+                    np.nan if bound is None else bound.estimate,
+                    np.nan if bound is None else bound.high,
+                    evaluation.feasible,
+                    evaluation.oracle_s,
+                )
+            )
+        frame = pandas.DataFrame(rows, columns=list(COLUMNS))
+        return frame.astype({"trial": int, "feasible": bool}) if not rows else frame
+
+    def __repr__(self) -> str:
+        found = "nothing feasible"
+        if self.best is not None:
+            speedup, energy_gain = gains(self.problem, self.best.cost)
+            found = (
+                f"best: trial {self.best_trial}, {speedup:.2f}x faster, "
+                f"{energy_gain:.2f}x less energy"
+            )
+        return (
+            f"SearchResult({self.label!r}, seed {self.seed}: {len(self)} trials, "
+            f"{self.oracle_s:.3g} oracle seconds; {found})"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        frame = self.to_frame()
+        frame["mapping"] = [str(mapping) for mapping in frame["mapping"]]
+        return f"<p>{escape(repr(self))}</p>{frame.to_html(index=False, max_rows=20)}"

@@ -17,7 +17,6 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies
 from lionheart_opt.space import analog_moves, analog_units, neighbours
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.recorded_oracle import oracle_specification
 from lionheart_opt.study.search import Budget, Search
 
 if TYPE_CHECKING:
@@ -189,15 +188,17 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
         InputError: The record was made for another network, data, oracle, system, time or number of
             draws.
     """
+    from lionheart_opt.study.optuna_keeper import OptunaKeeper
+
     problem = _profile_problem(file.problem, training)
-    name = f"profile/{training}"
-    record = Record.open(problem, name, file.storage, _specification(file, problem, training))
+    specification = _specification(file, problem, training)
+    keeper = OptunaKeeper.open(problem, f"profile/{training}", file.storage, specification)
     arguments = {"training": training, "pairs": pairs}
     strategy = plugins.build("strategies", "one_at_a_time", arguments)
     trials = len(analog_moves(problem))
     if pairs:
         trials += len(neighbours(problem, analog_units(problem)))
-    return Search(record, strategy, seed=0, budget=Budget(trials=trials))
+    return Search(Record(problem, keeper), strategy, seed=0, budget=Budget(trials=trials))
 
 
 def read_profile(record: Record, training: Training) -> Profile:
@@ -261,7 +262,7 @@ def _proxies(record: Record) -> dict[str, dict[str, float]]:
 def _specification(file: StudyFile, problem: Problem, training: Training) -> dict[str, Any]:
     """Everything that decides a profile; objectives, thresholds and cost limits do not."""
     return {
-        **oracle_specification(file),
+        **file.oracle_specification,
         "times_s": list(problem.accuracy_limit.times_s),
         "draws": problem.accuracy_limit.draws[-1],
         "profile": training,

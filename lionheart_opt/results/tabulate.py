@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.accuracy import Accuracy, consult, questions_of
+from lionheart_opt.accuracy import Accuracy, SaysProvenance, consult, questions_of
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
@@ -32,22 +31,22 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
     study's oracle has them.
 
     Args:
-        file: the study; its oracle is asked for proxies only.
+        file: The study; its oracle is asked for proxies only.
 
     Raises:
-        InputError: nothing has been measured.
+        InputError: Nothing has been measured.
     """
     measured = _measured(file)
-    draws = max((len(one.samples) for one in measured.values()), default=0)
+    draws = max((len(accuracy.samples) for accuracy in measured.values()), default=0)
     rows = {
-        key: one
-        for key, one in measured.items()
-        if key.parent is None and len(one.samples) == draws
+        candidate: accuracy
+        for candidate, accuracy in measured.items()
+        if candidate.parent is None and len(accuracy.samples) == draws
     }
     if not rows:
         raise InputError(f"{file.path}: nothing has been measured; run `lionheart-opt run` first")
     units = tuple(unit.name for unit in file.workload.units)
-    targets = tuple(sorted({target for key in rows for _, target in key.mapping.assignments}))
+    targets = tuple(sorted({target for candidate in rows for target in candidate.mapping.values()}))
     proxies: dict[str, dict[str, float]] = {}
     proxies_s = 0.0
     movable = tuple(unit.name for unit in file.workload.crossbar_units)
@@ -60,51 +59,51 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
         targets=targets,
         times_s=first.times_s,
         baseline=first.baseline,
-        trainings=tuple(key.training or file.table.training for key in rows),
+        trainings=tuple(candidate.training or file.table.training for candidate in rows),
         assignments=np.array(
-            [[targets.index(key.mapping[unit]) for unit in units] for key in rows], np.uint8
+            [[targets.index(candidate.mapping[unit]) for unit in units] for candidate in rows],
+            np.uint8,
         ),
-        samples=_packed(rows.values()),
-        training_s=np.array([one.training_s for one in rows.values()]),
-        draw_s=np.array([one.evaluation_s / draws for one in rows.values()]),
+        samples=np.stack([accuracy.samples for accuracy in rows.values()]),
+        training_s=np.array([accuracy.training_s for accuracy in rows.values()]),
+        draw_s=np.array([accuracy.evaluation_s / draws for accuracy in rows.values()]),
         provenance=json.dumps(_provenance(file), indent=1),
-        n_examples=max((one.n_examples or 0 for one in rows.values()), default=0) or None,
+        n_examples=max((accuracy.n_examples or 0 for accuracy in rows.values()), default=0) or None,
         proxies={
             name: np.array([values.get(unit, np.nan) for unit in units])
             for name, values in proxies.items()
         },
         proxies_s=proxies_s,
-        shared_s=max(one.shared_s for one in rows.values()),
+        shared_s=max(accuracy.shared_s for accuracy in rows.values()),
     )
     return table, len(measured) - len(rows)
 
 
 def _measured(file: StudyFile) -> dict[Candidate, Accuracy]:
-    """Every candidate of the study's searches, with the most draws that one of them took."""
+    """Every resolved candidate of the study's searches, with the most draws that one of them took."""
     measured: dict[Candidate, Accuracy] = {}
-    for _, _, record in file.records():
-        for one in record.evaluations():
-            key = one.candidate.resolved(file.table.training)
-            if key.parent is not None and key.parent.mapping == file.problem.all_digital:
-                key = replace(key, parent=None)  # nothing was trained for it
-            known = measured.get(key)
-            if one.accuracy is not None and (
-                known is None or len(known.samples) < len(one.accuracy.samples)
+    for _, record in file.records():
+        for evaluation in record.evaluations():
+            accuracy = evaluation.accuracy
+            candidate = evaluation.candidate.resolved(file.table.training)
+            if (
+                candidate.parent is not None
+                and candidate.parent.mapping == file.problem.all_digital
             ):
-                measured[key] = one.accuracy
+                candidate = replace(candidate, parent=None)  # nothing was trained for it
+            before = measured.get(candidate)
+            if accuracy is not None and (
+                before is None or len(before.samples) < len(accuracy.samples)
+            ):
+                measured[candidate] = accuracy
     return measured
-
-
-def _packed(answers: Iterable[Accuracy]) -> np.ndarray:
-    return np.stack([one.samples for one in answers])
 
 
 def _provenance(file: StudyFile) -> dict[str, Any]:
     """What a stranger must know to make the table again, or to cite it."""
-    data = getattr(file.oracle, "provenance", "")
     return {
         "question": file.table.question,
-        "data": data,
+        "data": file.oracle.provenance if isinstance(file.oracle, SaysProvenance) else "",
         "versions": {name: version(name) for name in PACKAGES},
         "study": file.question,
     }

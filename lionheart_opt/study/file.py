@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +18,15 @@ from lionheart_opt import plugins
 from lionheart_opt.accuracy import AccuracyOracle, cannot_answer, questions_of
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.oracle_context import OracleContext
+from lionheart_opt.own_modules import beside
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.question import build_oracle, build_problem, is_table, oracle_class
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.recorded_oracle import Remembering
+from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.schema import RunTable, StudyTable
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Budget, Search, SearchPlan
 from lionheart_opt.study.storage import open_storage, storage_exists
 from lionheart_opt.system import System
 from lionheart_opt.toml_errors import first_problem
@@ -31,7 +34,6 @@ from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
     import optuna
-
 
 #: The study of a folder.
 STUDY_FILE = "study.toml"
@@ -43,7 +45,12 @@ class _Asked(Exception):
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study file, read and checked."""
+    """A study file, read and checked.
+
+    Args:
+        path: The file.
+        table: What it says.
+    """
 
     path: Path
     table: StudyTable
@@ -53,7 +60,8 @@ class StudyFile:
         """Read `path`, or `path/study.toml` if it is a folder.
 
         Raises:
-            InputError: no such file; not TOML; a key is unknown, missing, or of the wrong type.
+            InputError: There is no such file, or it is not TOML; a key is unknown, missing, or of the
+                wrong type.
         """
         file = path / STUDY_FILE if path.is_dir() else path
         try:
@@ -66,13 +74,16 @@ class StudyFile:
             table = StudyTable.model_validate(data)
         except ValidationError as error:
             raise first_problem(error, str(file), StudyTable) from error
-        names = [run.name for run in table.run]
-        for name in names:
-            if names.count(name) > 1:
+        labels = [run.name for run in table.run]
+        for label in labels:
+            if labels.count(label) > 1:
                 raise InputError(
-                    f"{file}: two runs are called {name!r}; give them different labels"
+                    f"{file}: two runs are called {label!r}; give them different labels"
                 )
         return StudyFile(file, table)
+
+    def __repr__(self) -> str:
+        return f"StudyFile({str(self.path)!r}: {self.table.question!r})"
 
     @property
     def folder(self) -> Path:
@@ -90,6 +101,12 @@ class StudyFile:
         """The folder's name."""
         return self.path.resolve().parent.name
 
+    def beside(self) -> AbstractContextManager[None]:
+        """While this context is open, `module:attr` may name a module beside the study."""
+        return beside(self.folder)
+
+    # --- the problem ------------------------------------------------------------------------------
+
     @cached_property
     def system(self) -> System:
         """The system that the study names."""
@@ -104,10 +121,11 @@ class StudyFile:
         model, data = self.table.model, self.table.data
         shape = model.input_shape
         if shape is None and model.name not in models.available() and data is not None:
-            known = datasets.available().get(data.name)
-            shape = known.image_shape if known else None
+            built_in = datasets.available().get(data.name)
+            shape = built_in.image_shape if built_in else None
         try:
-            workload = trace_model(model.name, shape, **model.arguments)
+            with self.beside():
+                workload = trace_model(model.name, shape, **model.arguments)
         except InputError as error:
             raise InputError(f"{self.path}: [model]: {error}") from error
         try:
@@ -116,18 +134,9 @@ class StudyFile:
             raise InputError(f"{self.path}: [units]: {error}") from error
 
     @cached_property
-    def oracle_class(self) -> Any:
-        """The plug-in of `[oracle]`: its class has `from_study`."""
-        kind = self.table.oracle.get("kind", "hat")
-        if not isinstance(kind, str):
-            raise InputError(f"{self.path}: [oracle] kind: got {kind!r}; must be a name")
-        return plugins.load("oracles", kind, f"{self.path}: [oracle] kind")
-
-    @cached_property
-    def oracle(self) -> AccuracyOracle:
-        """The oracle, built; loads data, but trains nothing yet."""
-        settings = {key: value for key, value in self.table.oracle.items() if key != "kind"}
-        context = OracleContext(
+    def context(self) -> OracleContext:
+        """What the oracle is built from."""
+        return OracleContext(
             workload=self.workload,
             system=self.system,
             model=self.table.model,
@@ -138,131 +147,183 @@ class StudyFile:
             artifacts=self.folder / "artifacts",
             origin=str(self.path),
         )
-        oracle: AccuracyOracle = self.oracle_class.from_study(context, settings)
-        return oracle
 
-    @property
-    def _knows_all(self) -> bool:
-        """Whether the oracle is a table, whose answers need no remembering."""
-        return hasattr(self.oracle_class, "mappings")
+    @cached_property
+    def oracle(self) -> AccuracyOracle:
+        """The oracle itself, built; it loads data, but trains nothing yet."""
+        with self.beside():
+            return build_oracle(self.context, self.table.oracle)
+
+    @cached_property
+    def is_on_a_table(self) -> bool:
+        """Whether the oracle answers from a table."""
+        with self.beside():
+            return is_table(oracle_class(self.table.oracle, f"{self.path}: [oracle]"))
 
     @cached_property
     def problem(self) -> Problem:
-        """The question that every strategy of the study answers."""
-        limits = self.table.limits
-        costs = {name: getattr(limits, name) for name in ("latency_s", "energy_j", "interval_s")}
-        return Problem(
-            workload=self.workload,
-            system=self.system,
-            digital=self.table.digital,
-            cost_model=plugins.cost_model(self.system),
-            oracle=self.oracle if self._knows_all else Remembering(self),
-            objectives=self.table.objectives,
-            accuracy_limit=limits.accuracy_limit,
-            cost_limits={name: value for name, value in costs.items() if value is not None},
-            training=self.table.training,
-            seed=self.table.seed,
+        """The question that every search of the study answers."""
+        table = self.table
+        oracle: AccuracyOracle = (
+            self.oracle
+            if self.is_on_a_table
+            else RecordedOracle(
+                lambda: self.oracle,
+                self._studies_of_the_oracle,
+                training=table.training,
+                seed=table.seed,
+            )
         )
+        with self.beside():
+            return build_problem(
+                self.context,
+                oracle,
+                accuracy_limit=table.limits.accuracy_limit,
+                objectives=table.objectives,
+                cost_limits=table.limits.cost_limits,
+                training=table.training,
+                seed=table.seed,
+            )
 
-    def strategy(self, run: RunTable) -> Strategy:
-        """The strategy of one run, with its arguments."""
-        strategy: Strategy = plugins.build(
-            "strategies", run.strategy, run.arguments, f"{self.path}: run {run.name!r}"
-        )
-        return strategy
-
-    @cached_property
-    def storage(self) -> optuna.storages.BaseStorage:
-        """The study's storage, opened; created where it does not exist."""
-        return open_storage(self.table.storage, self.folder)
+    # --- what decides its results -----------------------------------------------------------------
 
     @cached_property
     def question(self) -> dict[str, Any]:
         """Everything that decides results, but for the strategy; as plain data."""
         kept = {"objectives", "training", "digital", "seed", "model", "data", "oracle", "limits"}
-        return {
-            **json.loads(self.table.model_dump_json(include=kept)),
-            "workload": self.workload.digest,
-            "system": self.system.digest,
-        }
+        return {**self._plain(kept), **self._digests}
 
-    def specification(self, run: RunTable, seed: int) -> dict[str, Any]:
+    @cached_property
+    def oracle_specification(self) -> dict[str, Any]:
+        """Everything that decides what the oracle answers; objectives and limits do not."""
+        return {**self._plain({"model", "data", "oracle", "seed"}), **self._digests}
+
+    def specification(self, plan: SearchPlan) -> dict[str, Any]:
         """Everything that decides the results of one search; a record is tied to it."""
-        return {
-            **self.question,
-            "strategy": {"name": run.strategy, "arguments": run.arguments, "seed": seed},
-        }
+        return {**self.question, "strategy": plan.specification}
 
-    def runs(self, only: Sequence[str] = ()) -> Iterator[tuple[RunTable, int]]:
-        """Every run and seed, or those of the labels in `only`.
+    def _plain(self, keys: set[str]) -> dict[str, Any]:
+        plain: dict[str, Any] = json.loads(self.table.model_dump_json(include=keys))
+        return plain
 
-        Raises:
-            InputError: a label does not exist.
-        """
-        labels = [run.name for run in self.table.run]
-        for label in only:
-            if label not in labels:
-                raise unknown("run", label, labels, str(self.path))
-        for run in self.table.run:
-            if not only or run.name in only:
-                for seed in run.seeds:
-                    yield run, seed
+    @property
+    def _digests(self) -> dict[str, Any]:
+        return {"workload": self.workload.digest, "system": self.system.digest}
 
-    def check_strategies(self) -> None:
-        """Build every strategy and take its first proposals: a mistake must not show after hours.
+    # --- searches ---------------------------------------------------------------------------------
 
-        A strategy that asks the oracle first is followed to its question, which costs too much here.
+    def plans(self, only: Sequence[str] = ()) -> list[SearchPlan]:
+        """Every search that the file asks for, or those of the runs in `only`.
+
+        Args:
+            only: Labels of runs, or names of searches (`LABEL/seedN`).
 
         Raises:
-            InputError: an argument does not exist, or does not fit the problem or the oracle.
+            InputError: A label does not exist.
         """
-        problem = replace(self.problem, knowledge=self._asked)
-        for run in self.table.run:
-            search = self.strategy(run).search(problem, np.random.default_rng(run.seeds[0]))
-            try:
-                for candidate in next(search, []):
-                    self.problem.check(candidate.mapping)
-            except _Asked:
-                continue
-            except InputError as error:
-                raise InputError(f"{self.path}: run {run.name!r}: {error}") from error
-            finally:
-                search.close()
-
-    def _asked(self, question: Question) -> Answer:
-        if type(question) not in questions_of(self.oracle):
-            raise cannot_answer(question)
-        raise _Asked
-
-    def search(self, run: RunTable, seed: int) -> Search:
-        """One search, its record opened or created."""
-        name = search_name(run, seed)
-        specification = self.specification(run, seed)
-        record = Record.open(self.problem, name, self.storage, specification)
-        return Search(record, self.strategy(run), seed, self.budget(run))
+        plans = [
+            SearchPlan(
+                label=run.name,
+                strategy=run.strategy,
+                arguments=run.arguments,
+                seed=seed,
+                budget=self.budget(run),
+            )
+            for run in self.table.run
+            for seed in run.seeds
+        ]
+        names = {plan.label for plan in plans} | {plan.name for plan in plans}
+        for name in only:
+            if name not in names:
+                raise unknown("run", name, names, str(self.path))
+        return [plan for plan in plans if not only or plan.label in only or plan.name in only]
 
     def budget(self, run: RunTable) -> Budget:
         """The run's own budget, or the study's."""
         table = run.budget or self.table.budget
         return Budget(trials=table.trials, oracle_s=table.oracle_s)
 
-    def records(self) -> Iterator[tuple[RunTable, int, Record]]:
-        """The searches that have a record; creates nothing.
+    def strategy(self, plan: SearchPlan) -> Strategy:
+        """The strategy of a search, with its arguments.
 
         Raises:
-            InputError: a record was made for another question.
+            InputError: There is no such strategy or argument.
         """
-        if not storage_exists(self.table.storage, self.folder):
+        with self.beside():
+            return plan.build(f"{self.path}: run {plan.label!r}")
+
+    def check_strategies(self) -> None:
+        """Build every strategy and take its first proposals: a mistake must not show after hours.
+
+        A strategy that asks the oracle first is followed up to its question, which costs too much here.
+
+        Raises:
+            InputError: An argument does not exist, or does not fit the problem or the oracle.
+        """
+        problem = replace(self.problem, answers=self._asked)
+        first_of_each_run = {plan.label: plan for plan in reversed(self.plans())}
+        for label, plan in reversed(first_of_each_run.items()):
+            with self.beside():
+                proposals = self.strategy(plan).search(problem, np.random.default_rng(plan.seed))
+                try:
+                    for candidate in next(proposals, []):
+                        self.problem.check(candidate.mapping)
+                except _Asked:
+                    continue
+                except InputError as error:
+                    raise InputError(f"{self.path}: run {label!r}: {error}") from error
+                finally:
+                    proposals.close()
+
+    def _asked(self, question: Question) -> Answer:
+        if type(question) not in questions_of(self.oracle):
+            raise cannot_answer(question)
+        raise _Asked
+
+    # --- records ----------------------------------------------------------------------------------
+
+    @cached_property
+    def storage(self) -> optuna.storages.BaseStorage:
+        """The study's storage, opened; created where it does not exist."""
+        return open_storage(self.table.storage, self.folder)
+
+    @property
+    def has_records(self) -> bool:
+        """Whether there may be records: False before the first run."""
+        return storage_exists(self.table.storage, self.folder)
+
+    def search(self, plan: SearchPlan) -> Search:
+        """A search, its record opened or created.
+
+        Raises:
+            InputError: The record was made with other settings.
+        """
+        from lionheart_opt.study.optuna_keeper import OptunaKeeper
+
+        keeper = OptunaKeeper.open(self.problem, plan.name, self.storage, self.specification(plan))
+        return Search(
+            Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
+        )
+
+    def records(self) -> Iterator[tuple[SearchPlan, Record]]:
+        """The searches that have a record; it creates nothing.
+
+        Raises:
+            InputError: A record was made with other settings.
+        """
+        if not self.has_records:
             return
-        for run, seed in self.runs():
-            specification = self.specification(run, seed)
-            record = Record.existing(
-                self.problem, search_name(run, seed), self.storage, specification
-            )
-            if record is not None:
-                yield run, seed, record
+        from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
+        for plan in self.plans():
+            keeper = OptunaKeeper.existing(plan.name, self.storage, self.specification(plan))
+            if keeper is not None:
+                yield plan, Record(self.problem, keeper)
 
-def search_name(run: RunTable, seed: int) -> str:
-    """Name of the search's Optuna study."""
-    return f"{run.name}/seed{seed}"
+    def _studies_of_the_oracle(self) -> list[optuna.Study]:
+        """Searches and profiles of the storage that asked this oracle."""
+        if not self.has_records:
+            return []
+        from lionheart_opt.study.optuna_keeper import studies_of
+
+        return studies_of(self.storage, self.oracle_specification)

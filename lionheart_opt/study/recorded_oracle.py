@@ -1,114 +1,149 @@
-"""A study's oracle that is not asked twice: what is in its storage is copied, at the same price."""
+"""An oracle that is not asked twice: what a storage holds already is copied, at the same price."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lionheart_opt.accuracy import Accuracy, Anticipates, Fidelity, consult, questions_of
-from lionheart_opt.mapping import Candidate
+from lionheart_opt.accuracy import (
+    Accuracy,
+    AccuracyOracle,
+    Anticipates,
+    Fidelity,
+    consult,
+    questions_of,
+)
+from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.questions import Answer, Question
-from lionheart_opt.study.storage import storage_exists
 
 if TYPE_CHECKING:
     import optuna
 
-    from lionheart_opt.study.file import StudyFile
 
-
-def oracle_specification(file: StudyFile) -> dict[str, Any]:
-    """Everything that decides what a study's oracle answers; objectives and limits do not."""
-    return {
-        **json.loads(file.table.model_dump_json(include={"model", "data", "oracle", "seed"})),
-        "workload": file.workload.digest,
-        "system": file.system.digest,
-    }
-
-
-@dataclass(frozen=True, eq=False)
-class Remembering:
-    """The study's oracle, built at the first question that nothing in the storage answers.
+class RecordedOracle:
+    """An oracle, and what the records of a storage say that it has answered.
 
     An oracle is a pure function, so that copying saves nothing but time: every search is charged for
     an answer what it cost when it was found, be it by another strategy, by a profile, or by a study
     file beside this one that asks the same oracle and keeps its records in the same storage.
 
     Args:
-        file: the study.
+        oracle: Builds the oracle; called at the first question that no record answers.
+        studies: Gives the Optuna studies of the searches and profiles that asked the same oracle.
+        training: How weights are obtained where neither a candidate nor a record says.
+        seed: Seed of the oracle in these studies.
     """
 
-    file: StudyFile
-    _found: dict[Candidate, Accuracy] = field(default_factory=dict)
+    def __init__(
+        self,
+        oracle: Callable[[], AccuracyOracle],
+        studies: Callable[[], list[optuna.Study]],
+        *,
+        training: Training,
+        seed: int,
+    ) -> None:
+        self._build_oracle = oracle
+        self._find_studies = studies
+        self._training: Training = training
+        self._seed = seed
+        self._asked: dict[Candidate, Accuracy] = {}
+
+    @cached_property
+    def oracle(self) -> AccuracyOracle:
+        """The oracle itself."""
+        return self._build_oracle()
 
     @cached_property
     def _studies(self) -> list[optuna.Study]:
-        """Searches and profiles of the storage that asked this oracle."""
-        table = self.file.table
-        if not storage_exists(table.storage, self.file.folder):
-            return []
-        from lionheart_opt.study.record import studies_of
-
-        return studies_of(self.file.storage, oracle_specification(self.file))
+        return self._find_studies()
 
     @cached_property
     def _recorded(self) -> dict[Candidate, Accuracy]:
-        """Candidate, its trainings said -> the most draws that were measured of it."""
-        from lionheart_opt.study.record import answers
+        """Resolved candidate -> recorded accuracy with the most draws."""
+        recorded: dict[Candidate, Accuracy] = {}
+        if self._studies:
+            from lionheart_opt.study.optuna_keeper import recorded_accuracies
 
-        known: dict[Candidate, Accuracy] = {}
-        for study in self._studies:
-            for candidate, accuracy in answers(study, self.file.table.training):
-                _keep(known, candidate, accuracy)
-        return known
+            for study in self._studies:
+                for candidate, accuracy in recorded_accuracies(study, self._training):
+                    _keep(recorded, candidate, accuracy)
+        return recorded
 
     @property
     def questions(self) -> tuple[type[Question], ...]:
-        """What the study's oracle can be asked."""
-        return questions_of(self.file.oracle)
+        """What the oracle can be asked beside accuracy."""
+        return questions_of(self.oracle)
 
     def consult(self, question: Question, seed: int) -> Answer:
         """As `Consultable.consult`; copied, at the same price, where it has been asked."""
-        from lionheart_opt.study.record import knowledge
+        if seed == self._seed and self._studies:
+            from lionheart_opt.study.optuna_keeper import recorded_answer
 
-        if seed == self.file.table.seed:
             for study in self._studies:
-                if known := knowledge(study, question):
-                    return known
-        return consult(self.file.oracle, question, seed)
+                if answer := recorded_answer(study, question):
+                    return answer
+        return consult(self.oracle, question, seed)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyOracle.accuracy`; copied where all draws of `fidelity` are known."""
-        if seed != self.file.table.seed:
-            return self.file.oracle.accuracy(candidate, fidelity, seed)
-        asked = candidate.resolved(fidelity.training)
-        whole = self._known(asked)
+        if seed != self._seed:
+            return self.oracle.accuracy(candidate, fidelity, seed)
+        resolved = candidate.resolved(fidelity.training)
+        known = self._known(resolved)
         first, last = fidelity.draws
-        if whole is None or last > len(whole.samples):
-            answer = self.file.oracle.accuracy(candidate, fidelity, seed)
+        if known is None or last > len(known.samples):
+            answer = self.oracle.accuracy(candidate, fidelity, seed)
             if first == 0:
-                _keep(self._found, asked, answer)
-            elif whole is not None and len(whole.samples) == first:
-                _keep(self._found, asked, whole.extend(answer))
+                _keep(self._asked, resolved, answer)
+            elif known is not None and len(known.samples) == first:
+                _keep(self._asked, resolved, known.extend(answer))
             return answer
-        share = (last - first) / len(whole.samples)
-        samples, evaluation_s = whole.samples[first:last], whole.evaluation_s * share
-        return replace(whole, samples=samples, evaluation_s=evaluation_s)
+        share = (last - first) / len(known.samples)
+        samples, evaluation_s = known.samples[first:last], known.evaluation_s * share
+        return replace(known, samples=samples, evaluation_s=evaluation_s)
 
     def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
-        """Passed on; what is known will not be asked."""
+        """As `Anticipates.expect`, for the candidates that no record answers."""
         unknown = [
-            one
-            for one in candidates
-            if (known := self._known(one)) is None or len(known.samples) < draws[1]
+            candidate
+            for candidate in candidates
+            if (known := self._known(candidate)) is None or len(known.samples) < draws[1]
         ]
-        if unknown and isinstance(self.file.oracle, Anticipates):
-            self.file.oracle.expect(unknown, draws, seed)
+        if unknown and isinstance(self.oracle, Anticipates):
+            self.oracle.expect(unknown, draws, seed)
+
+    def remember(self, candidate: Candidate, accuracy: Accuracy) -> None:
+        """Copy this answer, which another process found, from now on.
+
+        Args:
+            candidate: The resolved candidate.
+            accuracy: All draws that were measured of it.
+        """
+        _keep(self._asked, candidate, accuracy)
+
+    def records_only(self) -> AccuracyOracle:
+        """An oracle that copies answers, and raises `NotRecorded` where this one would be asked."""
+        return _RecordsOnly(self)
 
     def _known(self, candidate: Candidate) -> Accuracy | None:
-        return self._found.get(candidate) or self._recorded.get(candidate)
+        return self._asked.get(candidate) or self._recorded.get(candidate)
+
+
+class NotRecorded(Exception):
+    """No record holds the answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class _RecordsOnly:
+    records: RecordedOracle
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
+        known = self.records._known(candidate.resolved(fidelity.training))
+        if known is None or fidelity.draws[1] > len(known.samples):
+            raise NotRecorded
+        return self.records.accuracy(candidate, fidelity, seed)
 
 
 def _keep(known: dict[Candidate, Accuracy], candidate: Candidate, accuracy: Accuracy) -> None:

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    NonNegativeFloat,
-    PlainSerializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PlainSerializer, model_validator
 
+from lionheart_opt.cost import CostObjective
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Training
 from lionheart_opt.oracle_context import DataTable, ModelTable, Table
@@ -48,8 +43,18 @@ class LimitsTable(Table):
         return self
 
     @property
+    def cost_limits(self) -> dict[CostObjective, float]:
+        """The limits of costs that are set."""
+        limits: dict[CostObjective, float | None] = {
+            "latency_s": self.latency_s,
+            "energy_j": self.energy_j,
+            "interval_s": self.interval_s,
+        }
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+    @property
     def accuracy_limit(self) -> AccuracyLimit:
-        """Its part about accuracy."""
+        """The limit of the accuracy drop."""
         return AccuracyLimit(
             max_drop=self.max_drop,
             time_s=self.time_s,

@@ -1,31 +1,31 @@
-"""Drive a strategy: replay the record, evaluate what is new, keep the budget, pick the incumbent."""
+"""Drive a strategy: replay the record, evaluate what is new, keep the budget."""
 
 from __future__ import annotations
 
-import os
-import socket
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Proposals, Strategy
-from lionheart_opt.study.record import DEAD_AFTER_S, Record, heartbeat, is_alive
+from lionheart_opt.study.executors import Answers, Workers, in_process
+from lionheart_opt.study.record import Record, Trial
+from lionheart_opt.study.specification import identity, reference
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000
-#: Name of the user attribute of the Optuna study that counts the proposals answered, repeats included,
-#: until the last new one: a strategy that has run dry repeats itself for ever.
-PROPOSALS = "proposals"
-POLL_S = 0.5
+
+#: How a search ended: the strategy had nothing more to propose, the budget was spent, or the strategy
+#: proposed nothing new for `MAX_REPEATS` batches.
+Ending = Literal["finished", "budget", "repeats"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,24 +33,93 @@ class Budget:
     """When a search stops: whichever comes first; None is no limit.
 
     Args:
-        trials: evaluations paid for (repeats are free).
-        oracle_s: seconds of oracle time, training included; the evaluation that passes the limit
-            is still finished.
+        trials: Evaluations paid for (repeats are free).
+        oracle_s: Seconds of oracle time, training included. The evaluation that passes the limit is
+            still kept.
+
+    Raises:
+        InputError: A limit is negative.
     """
 
     trials: int | None = None
     oracle_s: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.trials is not None and self.trials < 0:
+            raise InputError(f"trials: got {self.trials}; must not be negative")
+        if self.oracle_s is not None and not self.oracle_s >= 0:
+            raise InputError(f"oracle_s: got {self.oracle_s}; must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchPlan:
+    """A search that a study asks for.
+
+    Args:
+        label: What tables and plots call it.
+        strategy: Name of a strategy, `module:attr`, or the strategy itself.
+        arguments: Arguments of a strategy that is named.
+        seed: Seed of the strategy's random generator.
+        budget: When to stop.
+    """
+
+    label: str
+    strategy: str | Strategy
+    arguments: dict[str, Any]
+    seed: int
+    budget: Budget
+
+    @property
+    def strategy_name(self) -> str:
+        """Name of the strategy, or `module:class` of one that is given itself."""
+        return self.strategy if isinstance(self.strategy, str) else reference(self.strategy)
+
+    @property
+    def name(self) -> str:
+        """Name of the search: its Optuna study has the same."""
+        return f"{self.label}/seed{self.seed}"
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """What decides its results beside the problem; budgets do not."""
+        if isinstance(self.strategy, str):
+            what: dict[str, Any] = {"name": self.strategy, "arguments": self.arguments}
+        else:
+            what = identity(self.strategy)
+        return {**what, "seed": self.seed}
+
+    def build(self, where: str) -> Strategy:
+        """The strategy with its arguments.
+
+        Args:
+            where: What error messages call the place that names it.
+
+        Raises:
+            InputError: There is no such strategy or argument.
+        """
+        if not isinstance(self.strategy, str):
+            return self.strategy
+        strategy: Strategy = plugins.build("strategies", self.strategy, self.arguments, where)
+        return strategy
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a search stands: what the command line shows."""
+    """Where a search stands.
+
+    Args:
+        trials: Number of evaluations so far.
+        oracle_s: Oracle seconds spent so far.
+        state: What happens: the record is replayed, a candidate is evaluated, or has been.
+        candidate: The candidate that is being evaluated.
+        trial: The trial that has just been recorded.
+    """
 
     trials: int
     oracle_s: float
-    state: Literal["replaying", "evaluating", "answered", "waiting"]
+    state: Literal["replaying", "evaluating", "answered"]
     candidate: Candidate | None = None
-    evaluation: Evaluation | None = None
+    trial: Trial | None = None
 
 
 Watcher = Callable[[Progress], None]
@@ -65,66 +134,80 @@ class ReplayDiverged(RuntimeError):
 
 
 class Search:
-    """One search: a problem, a strategy and a seed, kept in a record.
+    """One strategy with one seed on a problem, and its record.
 
     Running it again resumes it: the strategy's generator starts over and the record answers until it
     reaches new ground, so an interrupted run gives the trials of an uninterrupted one.
+
+    Args:
+        record: What has been evaluated so far; new evaluations are added.
+        strategy: What proposes candidates.
+        seed: Seed of the strategy's random generator.
+        budget: When to stop.
     """
 
-    def __init__(self, record: Record, strategy: Strategy, seed: int, budget: Budget) -> None:
+    def __init__(
+        self, record: Record, strategy: Strategy, seed: int = 0, budget: Budget | None = None
+    ) -> None:
         self.record = record
         self.problem: Problem = record.problem
         self.strategy = strategy
         self.seed = seed
-        self.budget = budget
+        self.budget = budget or Budget()
 
-    def run(self, watch: Watcher = lambda _: None) -> Literal["finished", "budget"]:
+    def __repr__(self) -> str:
+        return (
+            f"Search({self.record.name!r}: {self.strategy!r}, seed {self.seed}, {self.budget}, "
+            f"{len(self.record)} trials recorded)"
+        )
+
+    def run(self, watch: Watcher = lambda _: None, workers: Workers | None = None) -> Ending:
         """Run or resume until the strategy ends or the budget is spent.
 
         Args:
-            watch: called with the progress whenever it changes.
+            watch: Called with the progress whenever it changes.
+            workers: Evaluate the candidates of a batch side by side. None evaluates them in this process,
+                one after the other. The record is the same, up to seconds.
 
         Returns:
-            `finished` if the strategy had nothing more to propose, `budget` if the budget ended it.
+            How it ended, see `Ending`.
 
         Raises:
-            ReplayDiverged: the strategy is not a function of its seed and answers.
-            InputError: another process is running this search.
+            ReplayDiverged: The strategy is not a function of its seed and answers.
+            InputError: Another process is running this search.
         """
-        with self._lease():
-            self.record.heal()
+        with self.record.claimed():
             rng = np.random.default_rng(self.seed)
-            search = self.strategy.search(replace(self.problem, knowledge=self._ask), rng)
-            try:
-                return self._drive(search, watch)
-            finally:
-                search.close()
+            problem = replace(self.problem, answers=self._ask)
+            with closing(self.strategy.search(problem, rng)) as proposals:
+                return self._drive(proposals, watch, workers)
 
-    def _drive(self, search: Proposals, watch: Watcher) -> Literal["finished", "budget"]:
+    def _drive(self, proposals: Proposals, watch: Watcher, workers: Workers | None) -> Ending:
         proposed: set[str] = set()
-        repeats = proposals = 0
+        repeats = answered = 0
+        known = self.record.known()
         try:
-            batch = list(next(search))
+            batch = list(next(proposals))
             while True:
-                known = self.record.known()
-                new = [candidate for candidate in batch if candidate.digest not in known]
-                proposed.update(candidate.digest for candidate in batch)
+                new = list(
+                    {each.digest: each for each in batch if each.digest not in known}.values()
+                )
+                proposed.update(each.digest for each in batch)
                 if new:
                     repeats = 0
                     self._check_replay(known, proposed)
-                    within_budget = self._evaluate(new, watch)
-                    known = self.record.known()
-                    proposals += sum(candidate.digest in known for candidate in batch)
-                    self.record.study.set_user_attr(PROPOSALS, proposals)
-                    if not within_budget:
+                    self._evaluate(new, watch, workers)
+                    answered += sum(each.digest in known for each in batch)
+                    self.record.keeper.set_proposals(answered)
+                    if any(each.digest not in known for each in new):
                         return "budget"
                 else:
-                    proposals += len(batch)
+                    answered += len(batch)
                     repeats += 1
                     if repeats > MAX_REPEATS:
-                        return "finished"
+                        return "repeats"
                     watch(self._progress("replaying"))
-                batch = list(search.send([known[candidate.digest] for candidate in batch]))
+                batch = list(proposals.send([known[each.digest] for each in batch]))
         except StopIteration:
             return "finished"
         except _BudgetSpent:
@@ -132,78 +215,53 @@ class Search:
 
     def _ask(self, question: Question) -> Answer:
         """The strategy's question, answered from the record or paid for."""
-        if self.record.knowledge(question) is None and self.spent():
+        if self.record.answer(question) is None and self.spent():
             raise _BudgetSpent
         return self.record.ask(question)
 
     def _check_replay(self, known: dict[str, Evaluation], proposed: set[str]) -> None:
         """New ground is reached only after everything recorded has been proposed again."""
-        missing = [one for digest, one in known.items() if digest not in proposed]
+        missing = [each for digest, each in known.items() if digest not in proposed]
         if missing:
             raise ReplayDiverged(
-                f"study {self.record.study.study_name!r}: the record holds {len(missing)} trials that "
+                f"study {self.record.name!r}: the record holds {len(missing)} trials that "
                 f"{type(self.strategy).__name__} with seed {self.seed} did not propose again (first: "
                 f"{missing[0].mapping.to_json()}). Its code or its libraries have changed, or it uses "
                 "randomness other than the generator it is given; start a new study"
             )
 
-    def _evaluate(self, new: Sequence[Candidate], watch: Watcher) -> bool:
-        """Pay for new candidates, one after the other; False when the budget is spent first."""
-        trials = self.budget.trials
-        left = None if trials is None else trials - len(self.record.evaluations())
-        self.problem.expect(new[:left])
-        for candidate in new:
-            if self.spent():
-                return False
-            self.record.enqueue([candidate])
-            while candidate.digest not in self.record.known():
-                worked = self.record.work(
-                    lambda one: watch(self._progress("evaluating", candidate=one))
-                )
-                if not worked:
-                    watch(self._progress("waiting"))
-                    time.sleep(POLL_S)
-                    self.record.heal()
-                    self.record.enqueue([candidate])
-            answer = self.record.known()[candidate.digest]
-            watch(self._progress("answered", candidate=candidate, evaluation=answer))
-        return True
+    def _evaluate(self, new: Sequence[Candidate], watch: Watcher, workers: Workers | None) -> None:
+        """Pay for new candidates in their order, until the budget is spent."""
+        left = None if self.budget.trials is None else self.budget.trials - len(self.record)
+        affordable = [] if self.spent() else new[:left]
+        with closing(self._answers(affordable, workers)) as answers:
+            for candidate in affordable:
+                if self.spent():
+                    return
+                watch(self._progress("evaluating", candidate=candidate))
+                trial = self.record.add(next(answers))
+                watch(self._progress("answered", trial=trial))
+
+    def _answers(self, candidates: Sequence[Candidate], workers: Workers | None) -> Answers:
+        return workers.evaluate(candidates) if workers else in_process(self.problem, candidates)
 
     def spent(self) -> bool:
         """Whether the budget is used up."""
         trials, oracle_s = self.budget.trials, self.budget.oracle_s
-        return (trials is not None and len(self.record.finished()) >= trials) or (
+        return (trials is not None and len(self.record) >= trials) or (
             oracle_s is not None and self.record.oracle_s >= oracle_s
         )
 
     def _progress(
         self,
-        state: Literal["replaying", "evaluating", "answered", "waiting"],
+        state: Literal["replaying", "evaluating", "answered"],
         candidate: Candidate | None = None,
-        evaluation: Evaluation | None = None,
+        trial: Trial | None = None,
     ) -> Progress:
         return Progress(
-            trials=len(self.record.finished()),
+            trials=len(self.record),
             oracle_s=self.record.oracle_s,
             state=state,
             candidate=candidate,
-            evaluation=evaluation,
+            trial=trial,
         )
-
-    @contextmanager
-    def _lease(self) -> Iterator[None]:
-        """One driver a search: a second one would propose everything twice."""
-        study = self.record.study
-        holder = study.user_attrs.get("driver")
-        me = {"host": socket.gethostname(), "pid": os.getpid()}
-        if holder is not None and (holder["host"], holder["pid"]) != (me["host"], me["pid"]):
-            here = holder["host"] == me["host"]
-            fresh = time.time() - holder["beat"] < DEAD_AFTER_S
-            if (is_alive(holder["pid"]) and fresh) if here else fresh:
-                raise InputError(
-                    f"study {study.study_name!r} is being run by process {holder['pid']} on "
-                    f"{holder['host']}; stop that one, or help it with `lionheart-opt worker`"
-                )
-        with heartbeat(lambda: study.set_user_attr("driver", {**me, "beat": time.time()})):
-            yield
-        study.set_user_attr("driver", None)

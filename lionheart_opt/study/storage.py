@@ -64,8 +64,14 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
 
 def storage_exists(url: str, folder: Path | None = None) -> bool:
     """Whether there may be records there: False for a file that does not exist."""
+    file = file_of(url, folder)
+    return file is None or file.is_file()
+
+
+def file_of(url: str, folder: Path | None = None) -> Path | None:
+    """The file of a storage; None for a database server."""
     scheme, _, rest = url.partition("://")
-    return scheme not in ("sqlite", "journal") or _file(rest, folder).is_file()
+    return _file(rest, folder) if scheme in ("sqlite", "journal") else None
 
 
 def _file(rest: str, folder: Path | None) -> Path:

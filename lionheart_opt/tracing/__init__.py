@@ -113,6 +113,11 @@ def trace_model(
         return trace(models.build(name, **arguments), torch.zeros(1, *shape), name)
 
 
+def example_of(shape: tuple[int, ...]) -> Tensor:
+    """A float32 example of a network's input: zeros of this shape, with a batch of 1 before it."""
+    return torch.zeros(1, *shape)
+
+
 @contextmanager
 def _unfused(model: nn.Module) -> Iterator[None]:
     """Keep torch from taking fused kernels, which hide operators from the tracer."""

@@ -133,8 +133,8 @@ class Additive:
         keeps = np.ones(len(assignments), dtype=bool)
         for name, limit in self.problem.cost_limits.items():
             keeps &= values[:, self.number(name)] <= limit
-        for number, name in enumerate(self.targets):
-            capacity = self.problem.system.target(name).tiles
+        for number, target in enumerate(self.targets):
+            capacity = self.problem.system.target(target).tiles
             if capacity is not None:
                 used = (assignments == number) @ self.tiles[:, number]
                 keeps &= used <= capacity + ROUNDING

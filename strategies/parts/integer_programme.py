@@ -115,8 +115,8 @@ class IntegerProgramme:
         for name, limit in self.costs.problem.cost_limits.items():
             number = self.costs.number(name)
             limits.append((self._row(number), limit - self.costs.fixed[number]))
-        for column, name in enumerate(self.costs.targets):
-            capacity = self.costs.problem.system.target(name).tiles
+        for column, target in enumerate(self.costs.targets):
+            capacity = self.costs.problem.system.target(target).tiles
             if capacity is not None:
                 used = np.zeros(self.costs.allowed.shape)
                 used[:, column] = self.costs.tiles[:, column]

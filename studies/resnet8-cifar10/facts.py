@@ -87,7 +87,7 @@ def pairs_facts(what: str, drops: Sequence[tuple[float, float]]) -> None:
 def training_facts(file: StudyFile) -> None:
     """What each run trained, and drops of the front with shared weights and after training on."""
     limit = file.problem.accuracy_limit
-    for run, _, record in file.records():
+    for plan, record in file.records():
         found: dict[bool, dict[object, float]] = {True: {}, False: {}}
         answers = [one for one in record.evaluations() if one.accuracy is not None]
         for one in answers:
@@ -97,24 +97,24 @@ def training_facts(file: StudyFile) -> None:
         costs = [one.accuracy for one in answers if one.accuracy is not None]
         trained_s = [one.training_s for one in costs if one.training_s > 0]
         print(
-            f"{file.path.name}, {run.name}: {len(trained_s)} trainings of {sum(trained_s):.0f} s, "
+            f"{file.path.name}, {plan.label}: {len(trained_s)} trainings of {sum(trained_s):.0f} s, "
             f"shared {max((one.shared_s for one in costs), default=0.0):.0f} s, measuring "
             f"{sum(one.evaluation_s for one in costs):.0f} s"
         )
-        if run.strategy == "one_shot":
-            pairs_facts(run.name, [(found[True][key], own) for key, own in found[False].items()])
+        if plan.strategy == "one_shot":
+            pairs_facts(plan.label, [(found[True][key], own) for key, own in found[False].items()])
 
 
 def drift_facts(file: StudyFile) -> None:
     """Mean drop at each time, half-width of its 95 % interval over draws in brackets."""
-    for run, _, record in file.records():
+    for plan, record in file.records():
         for accuracy in (one.accuracy for one in record.evaluations()):
             if accuracy is not None:
                 drops = 100 * (accuracy.baseline - accuracy.samples)
                 n = len(drops)
                 half = t.ppf(0.975, n - 1) * drops.std(0, ddof=1) / np.sqrt(n)
                 cells = (f"{m:.1f} ({h:.1f})" for m, h in zip(drops.mean(0), half, strict=True))
-                print(run.name, *cells, sep=" | ")
+                print(plan.label, *cells, sep=" | ")
 
 
 if __name__ == "__main__":

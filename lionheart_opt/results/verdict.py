@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -15,18 +14,23 @@ from lionheart_opt.results.metrics import thresholds
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.study.record import Record
 
-#: Prefix of the user attributes of the Optuna study that keep the report; the candidate's digest follows.
-ATTRIBUTE = "final/"
-#: Of the interval of an accuracy.
+#: Confidence of the interval of an accuracy.
 CONFIDENCE = 0.95
 
 
-def finalists(run: SearchResult) -> list[Evaluation]:
+def finalists(result: SearchResult) -> list[Evaluation]:
     """The incumbent and, where the objectives ask for a whole front, the fastest at each threshold."""
-    chosen = [run.best]
-    if "drop" in run.problem.objectives:
-        chosen += [run.fastest_at(t) for t in thresholds(run.problem.accuracy_limit)]
-    return list({one.candidate.digest: one for one in chosen if one is not None}.values())
+    chosen = [result.best]
+    if "drop" in result.problem.objectives:
+        limit = result.problem.accuracy_limit
+        chosen += [result.fastest_at(max_drop) for max_drop in thresholds(limit)]
+    return list(
+        {
+            evaluation.candidate.digest: evaluation
+            for evaluation in chosen
+            if evaluation is not None
+        }.values()
+    )
 
 
 def check_finalists(record: Record, oracle: object) -> None:
@@ -36,34 +40,22 @@ def check_finalists(record: Record, oracle: object) -> None:
     candidate is measured once; nothing happens where the oracle cannot do it.
 
     Args:
-        record: of the search.
-        oracle: of the problem.
+        record: The record of the search.
+        oracle: The oracle of its problem.
     """
     if not isinstance(oracle, ChecksFinally):
         return
-    problem = record.problem
-    run = SearchResult(label="", seed=0, problem=problem, evaluations=record.evaluations())
-    for one in finalists(run):
-        name = ATTRIBUTE + one.candidate.digest
-        if name not in record.study.user_attrs:
-            candidate = one.candidate.resolved(problem.training)
+    problem, checked = record.problem, record.keeper.checks()
+    result = SearchResult(
+        label=record.name, seed=0, problem=problem, evaluations=record.evaluations()
+    )
+    for evaluation in finalists(result):
+        digest = evaluation.candidate.digest
+        if digest not in checked:
+            candidate = evaluation.candidate.resolved(problem.training)
             training = candidate.training or problem.training
             fidelity = Fidelity(training=training, draws=(0, problem.accuracy_limit.draws[-1]))
-            checks = oracle.final_checks(candidate, fidelity, problem.seed)
-            report = {name: accuracy.to_json() for name, accuracy in checks.items()}
-            record.study.set_user_attr(name, report)
-
-
-def final_checks(record: Record) -> dict[str, dict[str, Accuracy]]:
-    """What `check_finalists` has kept: digest of the candidate -> name of the check -> samples."""
-    kept: dict[str, Any] = record.study.user_attrs
-    return {
-        key.removeprefix(ATTRIBUTE): {
-            name: Accuracy.from_json(data) for name, data in report.items()
-        }
-        for key, report in kept.items()
-        if key.startswith(ATTRIBUTE)
-    }
+            record.keeper.add_checks(digest, oracle.final_checks(candidate, fidelity, problem.seed))
 
 
 def accuracy_bounds(accuracy: Accuracy, limit: AccuracyLimit) -> Bounds:

@@ -1,0 +1,282 @@
+"""The front door: what `import lionheart_opt as lo` offers; the command line uses it, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lionheart_opt import plugins
+from lionheart_opt.cost import Cost, CostObjective
+from lionheart_opt.durations import seconds_of
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.mapping import Mapping, Training
+from lionheart_opt.oracle_context import ModelTable, OracleContext
+from lionheart_opt.own_modules import beside
+from lionheart_opt.problem import Objective, Problem
+from lionheart_opt.results.result import SearchResult
+from lionheart_opt.space import Space
+from lionheart_opt.strategy import Strategy
+from lionheart_opt.studies import Study
+from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.question import USUAL_ORACLE, build_oracle, build_problem
+from lionheart_opt.study.script import StudyScript, label_of, usual_budget
+from lionheart_opt.study.search import SearchPlan
+from lionheart_opt.system import System
+from lionheart_opt.workload import Workload
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from lionheart_opt.datasets import Dataset
+
+#: Times in seconds at which the usual oracle measures, beside those of the limit.
+USUAL_TIMES_S = (1.0, 60.0, 3_600.0, 86_400.0)
+
+
+def load(path: str | Path) -> Study:
+    """The study of a folder with a `study.toml`, or of the file itself.
+
+    Example:
+        >>> study = lo.load("studies/quickstart")
+        >>> study.run()
+        >>> study.to_frame()
+
+    Raises:
+        InputError: There is no such file, or a key is unknown, missing, or of the wrong type.
+    """
+    return Study(StudyFile.load(Path(path)))
+
+
+def problem(
+    model: nn.Module | str,
+    dataset: Dataset | None = None,
+    *,
+    system: str | System = "lionheart",
+    max_drop: float = 0.01,
+    time: float | str | Sequence[float | str] = "1 day",
+    objectives: Objective | Sequence[Objective] = ("latency_s",),
+    training: Training = "full",
+    draws: int | Sequence[int] = (5, 10, 20),
+    digital: Sequence[str] = (),
+    units: dict[str, Sequence[str]] | None = None,
+    quantile: float | None = None,
+    confidence: float = 0.95,
+    oracle: dict[str, Any] | None = None,
+    cost_limits: dict[CostObjective, float] | None = None,
+    seed: int = 0,
+    artifacts: str | Path | None = None,
+) -> Problem:
+    """The question which units of a network may be analog, as constrained search.
+
+    Args:
+        model: The network, with its trained weights; or a name of `lionheart-opt list models`, or
+            `module:factory`. A network that is named is trained first (`oracle={"pretrain": {...}}`
+            sets how); one that is given is taken as it is, and is left untouched.
+        dataset: Training and test data, see `dataset`. None where the oracle needs none.
+        system: Name of a system, path of a TOML file, or the system itself.
+        max_drop: Largest accepted drop of accuracy against the floating-point network, as a fraction:
+            0.01 is one point of top-1.
+        time: When, after programming, the limit must hold: seconds, or a text such as "1 day", or
+            several of them.
+        objectives: What to minimise: `latency_s`, `energy_j`, `interval_s`, `drop`. Several give a
+            Pareto front.
+        training: How weights are obtained where a strategy does not say: `none`, `one_shot`, `short` or
+            `full` (hardware-aware training).
+        draws: Numbers of programming draws at which the limit is decided; the last is the maximum.
+        digital: Names of units that stay on the host.
+        units: Groups of units that move together: name -> units.
+        quantile: Share of the programmed chips that must keep the limit; None asks it of the mean.
+        confidence: Confidence of the decision.
+        oracle: Settings of the oracle, as in a study file's `[oracle]`; `kind` names another oracle.
+        cost_limits: Largest accepted `latency_s`, `energy_j` or `interval_s`.
+        seed: Seed of programming draws and trainings, common to all strategies.
+        artifacts: Folder in which trained weights are kept. By default they are kept beside the storage
+            of a search, or until the process ends.
+
+    Example:
+        >>> data = lo.dataset(train=(images, labels), test=(test_images, test_labels))
+        >>> problem = lo.problem(network, data, system="lionheart", max_drop=0.01, time="1 day")
+
+    Raises:
+        InputError: An argument cannot be used; the message says which, and what is allowed.
+    """
+    if not 0.0 <= max_drop <= 1.0:
+        raise InputError(f"max_drop: got {max_drop!r}; must be a fraction from 0 to 1")
+    times = [time] if isinstance(time, (int, float, str)) else list(time)
+    times_s = tuple(seconds_of(each) for each in times)
+    limit = AccuracyLimit(
+        max_drop=max_drop,
+        time_s=times_s,
+        quantile=quantile,
+        confidence=confidence,
+        draws=(draws,) if isinstance(draws, int) else tuple(draws),
+    )
+    machine = plugins.load_system(system, "system") if isinstance(system, str) else system
+    settings = dict(oracle or {})
+    if settings.get("kind", USUAL_ORACLE) == USUAL_ORACLE:
+        settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
+    workload = _workload(model, dataset)
+    if units:
+        workload = workload.grouped({name: list(members) for name, members in units.items()})
+    context = OracleContext(
+        workload=workload,
+        system=machine,
+        model=ModelTable(name=model) if isinstance(model, str) else model,
+        data=dataset,
+        digital=tuple(digital),
+        times_s=times_s,
+        folder=Path.cwd(),
+        artifacts=None if artifacts is None else Path(artifacts),
+        origin="problem",
+    )
+    with beside(Path.cwd()):
+        return build_problem(
+            context,
+            build_oracle(context, settings),
+            accuracy_limit=limit,
+            objectives=(objectives,) if isinstance(objectives, str) else tuple(objectives),
+            cost_limits=dict(cost_limits or {}),
+            training=training,
+            seed=seed,
+        )
+
+
+def search(
+    problem: Problem,
+    strategy: str | Strategy,
+    *,
+    arguments: dict[str, Any] | None = None,
+    trials: int | None = None,
+    oracle_s: float | None = None,
+    seed: int = 0,
+    storage: str | None = None,
+    workers: int = 1,
+    label: str | None = None,
+    progress: bool | None = None,
+) -> SearchResult:
+    """Search for the best mapping with one strategy. Called again, it resumes.
+
+    Args:
+        problem: The question.
+        strategy: Name of a strategy (`lionheart-opt list strategies`), `module:attr`, or the strategy
+            itself.
+        arguments: Arguments of a strategy that is named.
+        trials: Evaluations at most; 100 if `oracle_s` is not given either.
+        oracle_s: Oracle seconds at most.
+        seed: Seed of the strategy's random generator.
+        storage: URL of an Optuna storage (`sqlite:///k.db`, `journal:///k.log`, `postgresql://...`) that
+            keeps the record, so that an interrupted search can be resumed. None keeps it in memory.
+        workers: Number of processes that evaluate candidates side by side.
+        label: Name of the search in tables, plots and the storage; the strategy's name by default.
+        progress: Show progress on standard error; None does where that is a terminal or a notebook.
+
+    Example:
+        >>> result = lo.search(problem, "knapsack", trials=40, storage="sqlite:///k.db")
+        >>> result.best.mapping
+
+    Raises:
+        InputError: An argument cannot be used, or the record was made with other settings.
+    """
+    plan = SearchPlan(
+        label=label or label_of(strategy),
+        strategy=strategy,
+        arguments=dict(arguments or {}),
+        seed=seed,
+        budget=usual_budget(trials, oracle_s),
+    )
+    single = Study(StudyScript("search", problem, [plan], storage))
+    [result] = single.run(workers=workers, progress=progress, checks=False)
+    return result
+
+
+def trace(model: nn.Module | str, example: Any = None, *, name: str | None = None) -> Workload:
+    """Every operation of one inference of a network, and the units that a search may move.
+
+    Args:
+        model: A network, a name of `lionheart-opt list models`, or `module:factory`.
+        example: What the network is called with, the batch first, which is 1: a tensor, a tuple of
+            positional arguments or a dictionary of keyword arguments. A tuple of whole numbers is the
+            shape of one float32 input, without the batch. Networks of the zoo know their own.
+        name: Name of the workload; the class of the network by default.
+
+    Raises:
+        InputError: The network does not exist, or cannot be traced with the example.
+    """
+    from lionheart_opt import models, tracing
+
+    is_shape = isinstance(example, (tuple, list)) and all(isinstance(n, int) for n in example)
+    shape = tuple(example) if is_shape and example else None
+    with beside(Path.cwd()):
+        if isinstance(model, str):
+            if example is None or shape is not None:
+                return tracing.trace_model(model, shape)
+            return tracing.trace(models.build(model), example, name or model)
+        if example is None:
+            raise InputError("example: what the network is called with is needed to trace it")
+        inputs = example if shape is None else tracing.example_of(shape)
+        return tracing.trace(model, inputs, name or type(model).__name__)
+
+
+def cost(
+    model: Workload | nn.Module | str,
+    system: str | System = "lionheart",
+    mapping: Mapping | dict[str, str] | str = "all-analog",
+    *,
+    example: Any = None,
+) -> Cost:
+    """Latency and energy of one inference, layer by layer.
+
+    Args:
+        model: A workload, or what `trace` takes.
+        system: Name of a system, path of a TOML file, or the system itself.
+        mapping: `all-analog`, `all-digital`, or units and their targets; what it leaves out runs on the
+            host.
+        example: As for `trace`.
+
+    Example:
+        >>> lo.cost("resnet8", "lionheart", "all-analog").to_frame()
+
+    Raises:
+        InputError: The system, the mapping or an operation of the network is not known.
+    """
+    workload = model if isinstance(model, Workload) else trace(model, example)
+    machine = plugins.load_system(system, "system") if isinstance(system, str) else system
+    space = Space(workload=workload, system=machine)
+    with beside(Path.cwd()):
+        return plugins.cost_model(machine).cost(workload, named_mapping(space, mapping))
+
+
+def named_mapping(
+    space: Space, mapping: Mapping | dict[str, str] | str, where: str = ""
+) -> Mapping:
+    """A complete mapping of a space.
+
+    Args:
+        space: What can run where.
+        mapping: `all-analog`, `all-digital`, or units and their targets; what it leaves out runs on the
+            host.
+        where: What error messages call the place that names it.
+
+    Raises:
+        InputError: There is no such name, unit or target.
+    """
+    if isinstance(mapping, str):
+        named = {"all-analog": space.all_analog, "all-digital": space.all_digital}
+        if mapping not in named:
+            raise unknown("mapping", mapping, [*named, "FILE.json"] if where else named, where)
+        return named[mapping]
+    return space.mapping(dict(mapping.items()))
+
+
+def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:
+    if isinstance(model, str):
+        from lionheart_opt import models
+
+        if ":" not in model or dataset is None:
+            return trace(model)
+        return trace(models.build(model), dataset.train.images[:1], name=model)
+    if dataset is None:
+        raise InputError("dataset: needed to trace a network that is given itself")
+    return trace(model, dataset.train.images[:1])

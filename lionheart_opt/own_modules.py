@@ -1,0 +1,152 @@
+"""Python modules that lie beside a study: found by path, so that they never shadow installed ones."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError
+
+#: The folder of the study that is being read or run.
+_beside: ContextVar[Path | None] = ContextVar("beside", default=None)
+#: Every folder that was named so far, and its modules while another folder is current.
+_folders: dict[Path, dict[str, ModuleType]] = {}
+#: Top-level module that this file found -> its folder.
+_served: dict[str, Path] = {}
+
+
+@contextmanager
+def beside(folder: Path) -> Iterator[None]:
+    """While the block runs, `module:attr` may name a module in this folder.
+
+    Modules of the same name beside several studies are kept apart: those of other folders are not
+    importable until their folder is current again.
+    """
+    folder = folder.resolve()
+    _folders.setdefault(folder, {})
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.append(_FINDER)  # last: what is installed comes first
+    before = _beside.get()
+    token = _beside.set(folder)
+    _switch_to(folder)
+    try:
+        yield
+    finally:
+        _beside.reset(token)
+        if before is not None:
+            _switch_to(before)
+
+
+def _switch_to(folder: Path) -> None:
+    """Put the modules of other folders away, and bring this folder's back."""
+    for name in list(sys.modules):
+        other = _served.get(name.partition(".")[0])
+        if other is not None and other != folder:
+            _folders[other][name] = sys.modules.pop(name)
+    for name, module in _folders[folder].items():
+        sys.modules[name] = module
+        _served[name.partition(".")[0]] = folder
+    _folders[folder].clear()
+
+
+def find_module(name: str) -> ModuleType:
+    """The module beside the current study, an installed one, or one in the working folder.
+
+    Raises:
+        ModuleNotFoundError: There is none.
+        InputError: It is part of a folder whose name an installed package has.
+    """
+    folder = _beside.get()
+    if folder is not None and (file := _file(folder, name)) is not None:
+        return _load(name, file, folder)
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        file = _file(Path.cwd(), name)
+        if file is None or error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        with beside(Path.cwd()):
+            return _load(name, file, Path.cwd().resolve())
+
+
+def own_modules() -> list[ModuleType]:
+    """Modules that were loaded from beside a study."""
+    away = [module for modules in _folders.values() for module in modules.values()]
+    here = [
+        module for name, module in list(sys.modules.items()) if name.partition(".")[0] in _served
+    ]
+    return [*here, *away]
+
+
+class _Beside(MetaPathFinder):
+    """Finds what modules beside a study import from there."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if path is not None:  # part of a package, which knows its own folder
+            return None
+        current = _beside.get()
+        # a function of such a module may import when its study is not current any more
+        for folder in list(_folders) if current is None else [current]:
+            spec = PathFinder.find_spec(fullname, [str(folder)], target)
+            if spec is not None and spec.origin is not None:
+                _served[fullname] = folder
+                return spec
+        return None
+
+
+_FINDER = _Beside()
+
+
+def _file(folder: Path, name: str) -> Path | None:
+    """The file of a module or package in a folder."""
+    path = folder.joinpath(*name.split("."))
+    for file in (path.with_name(path.name + ".py"), path / "__init__.py"):
+        if file.is_file():
+            return file.resolve()
+    return None
+
+
+def _load(name: str, file: Path, folder: Path) -> ModuleType:
+    top, _, rest = name.partition(".")
+    spec = importlib.util.find_spec(top)
+    origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
+    if origin == _file(folder, top):
+        return import_module(name)
+    # the name belongs to an installed module
+    alias = f"{top}@{digest(str(folder))}"
+    top_file = _file(folder, top)
+    if top_file is None:  # a folder without __init__.py under a name that is taken
+        raise InputError(
+            f"module {name!r}: another package is called {top!r}; rename {file.parent}"
+        )
+    if alias not in sys.modules:
+        is_package = top_file.name == "__init__.py"
+        own = importlib.util.spec_from_file_location(
+            alias,
+            top_file,
+            submodule_search_locations=[str(top_file.parent)] if is_package else None,
+        )
+        assert own is not None and own.loader is not None
+        module = importlib.util.module_from_spec(own)
+        sys.modules[alias] = module
+        _served[alias] = folder
+        try:
+            own.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[alias]
+            raise
+    return import_module(f"{alias}.{rest}" if rest else alias)

@@ -1,0 +1,363 @@
+"""A study as its user sees it: run it, read it, compare its searches."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.problem import Problem
+from lionheart_opt.results.result import SearchResult
+from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.script import StudyScript, label_of, usual_budget
+from lionheart_opt.study.search import SearchPlan
+
+if TYPE_CHECKING:
+    import pandas
+
+    from lionheart_opt.mapping import Training
+    from lionheart_opt.results.comparison import Comparison
+    from lionheart_opt.results.sensitivity import Profile
+
+
+class Study:
+    """A problem and the searches that answer it, with their records.
+
+    `lo.load` makes one of a study file, `lo.Study.of` of a problem.
+    """
+
+    def __init__(self, source: StudyFile | StudyScript) -> None:
+        self._source = source
+
+    @staticmethod
+    def of(
+        problem: Problem,
+        searches: dict[str, str | Strategy] | Sequence[str | Strategy],
+        *,
+        seeds: Sequence[int] = (0,),
+        trials: int | None = None,
+        oracle_s: float | None = None,
+        storage: str | None = None,
+        name: str = "study",
+    ) -> Study:
+        """A study of several strategies on one problem.
+
+        Args:
+            problem: What every search answers.
+            searches: Names of strategies or strategies themselves; a dictionary gives them labels.
+            seeds: Seeds of the strategies' random generators: one search for each strategy and seed.
+            trials: Evaluations of each search; 100 if `oracle_s` is not given either.
+            oracle_s: Oracle seconds of each search.
+            storage: URL of an Optuna storage (`sqlite:///k.db`); None keeps the records in memory.
+            name: What messages and reports call the study.
+
+        Example:
+            >>> study = lo.Study.of(problem, ["mac_greedy", "knapsack"], seeds=range(3))
+            >>> study.run(workers=2)
+            >>> study.compare()
+        """
+        if not isinstance(searches, dict):
+            searches = {label_of(strategy): strategy for strategy in searches}
+        plans = [
+            SearchPlan(
+                label=label,
+                strategy=strategy,
+                arguments={},
+                seed=seed,
+                budget=usual_budget(trials, oracle_s),
+            )
+            for label, strategy in searches.items()
+            for seed in seeds
+        ]
+        return Study(StudyScript(name, problem, plans, storage))
+
+    def __repr__(self) -> str:
+        searches = ", ".join(plan.name for plan in self.searches)
+        return f"Study({self.name!r}: {searches})"
+
+    @property
+    def name(self) -> str:
+        """Name of the study: that of its folder, for a study file."""
+        return self._source.name
+
+    @property
+    def problem(self) -> Problem:
+        """What every search answers."""
+        return self._source.problem
+
+    @property
+    def searches(self) -> list[SearchPlan]:
+        """The searches that the study asks for."""
+        return self._source.plans()
+
+    @property
+    def file(self) -> StudyFile:
+        """The study file.
+
+        Raises:
+            InputError: The study was made in Python.
+        """
+        if not isinstance(self._source, StudyFile):
+            raise InputError(f"{self.name}: only a study with a study.toml can do this")
+        return self._source
+
+    def check(self) -> dict[str, Any]:
+        """Load and resolve everything and price the extreme mappings; no search.
+
+        Returns:
+            The plan, as `lionheart-opt check --json` prints it.
+
+        Raises:
+            InputError: Something would stop a run.
+        """
+        from lionheart_opt.results.report import plan
+
+        _ = self._source.oracle
+        self._source.check_strategies()
+        return plan(self.file)
+
+    def run(
+        self,
+        only: str | Sequence[str] = (),
+        workers: int = 1,
+        *,
+        checks: bool = True,
+        progress: bool | None = None,
+    ) -> list[SearchResult]:
+        """Run or resume the searches, one after the other. An interruption loses nothing.
+
+        Args:
+            only: Labels of runs, or names of searches (`LABEL/seedN`); all by default.
+            workers: Number of processes that evaluate candidates side by side.
+            checks: Measure what was found once more, on test data with fresh draws.
+            progress: Show progress on standard error; None does where that is a terminal or a notebook.
+
+        Returns:
+            What the searches found.
+
+        Raises:
+            InputError: A search does not exist, an argument cannot be used, or a record was made with
+                other settings.
+        """
+        from lionheart_opt.results.verdict import check_finalists
+        from lionheart_opt.study.executors import Workers
+
+        source = self._source
+        plans = source.plans((only,) if isinstance(only, str) else only)
+        if workers < 1:
+            raise InputError(f"workers: got {workers}; must be at least 1")
+        with source.beside():
+            oracle = source.oracle
+            source.check_strategies()
+            pool = Workers(source.problem, workers) if workers > 1 else None
+            with pool or nullcontext(), _live(oracle, progress) as live:
+                for plan in plans:
+                    search = source.search(plan)
+                    how = search.run(live.start(search), pool)
+                    live.ended(how)
+                    if checks:
+                        check_finalists(search.record, oracle)
+        names = {plan.name for plan in plans}
+        return [result for result in self.results() if result.name in names]
+
+    def results(self) -> list[SearchResult]:
+        """What the searches have found so far; searches without a record are left out.
+
+        Raises:
+            InputError: A record was made with other settings.
+        """
+        with self._source.beside():
+            _ = self.problem  # loads torch, to trace the network
+            with _no_garbage_collection():
+                return [SearchResult.read(record, plan) for plan, record in self._source.records()]
+
+    def recorded_results(self) -> list[SearchResult]:
+        """As `results`, for what needs some.
+
+        Raises:
+            InputError: Nothing is recorded yet.
+        """
+        results = self.results()
+        if not results:
+            raise InputError(
+                f"{self._source.path}: nothing recorded yet; start with: "
+                f"lionheart-opt run {self._source.folder}"
+                if isinstance(self._source, StudyFile)
+                else f"{self.name}: nothing recorded yet; run the study first"
+            )
+        return results
+
+    def truth(self) -> SearchResult | None:
+        """Every mapping, evaluated; None where the oracle cannot list its mappings."""
+        from lionheart_opt.results.comparison import ground_truth
+
+        with self._source.beside():
+            if not self._source.is_on_a_table:
+                return None
+            return ground_truth(self.problem, self._source.oracle)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row an evaluation: `search`, `seed`, and the columns of `SearchResult.to_frame`."""
+        import pandas
+
+        frames = []
+        for result in self.results():
+            frame = result.to_frame()
+            frame.insert(0, "search", result.label)
+            frame.insert(1, "seed", result.seed)
+            frames.append(frame)
+        if not frames:
+            from lionheart_opt.results.result import COLUMNS
+
+            return pandas.DataFrame(columns=["search", "seed", *COLUMNS])
+        return pandas.concat(frames, ignore_index=True)
+
+    def compare(self) -> Comparison:
+        """The strategies side by side, over seeds: budgets, hypervolume, gains at each threshold.
+
+        Raises:
+            InputError: Nothing is recorded yet.
+        """
+        from lionheart_opt.results.comparison import compare
+
+        return compare(self.recorded_results(), self.truth())
+
+    def profile(
+        self, training: Training = "none", *, pairs: bool = False, progress: bool | None = None
+    ) -> Profile:
+        """What each unit alone loses on an analog target, with proxies that are cheaper to compute.
+
+        Measured once: strategies of the study that ask for the same are answered from it.
+
+        Args:
+            training: How weights are obtained: `none`, `one_shot`, `short` or `full`.
+            pairs: Also pairs of units that share data flow.
+            progress: Show progress on standard error; None does where that is a terminal or a notebook.
+        """
+        from lionheart_opt.results.sensitivity import profile_search, read_profile
+
+        with self.file.beside():
+            oracle = self.file.oracle
+            search = profile_search(self.file, training, pairs)
+            with _live(oracle, progress) as live:
+                live.ended(search.run(live.start(search)))
+                return read_profile(search.record, training)
+
+    def plot(self, out: str | Path | None = None) -> list[Path]:
+        """Write every figure of the study as PDF and PNG.
+
+        Args:
+            out: Folder; `figures` in the study's folder by default.
+
+        Returns:
+            The files that were written.
+        """
+        from lionheart_opt.plots.figures import draw_study
+
+        folder = self.file.figures if out is None else Path(out)
+        return draw_study(self.recorded_results(), self.truth(), folder)
+
+    def table(self, out: str | Path | None = None) -> dict[str, Any]:
+        """Make what the study has measured a table that other searches are answered from, in seconds.
+
+        Args:
+            out: The `.npz` file; `table.npz` in the study's folder by default.
+
+        Returns:
+            `file`, `rows` (mappings), `left_out`, `draws`.
+        """
+        from lionheart_opt.results.tabulate import tabulate
+
+        with self.file.beside():
+            table, left_out = tabulate(self.file)
+        path = self.file.folder / "table.npz" if out is None else Path(out)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.save(path)
+        rows, draws = table.samples.shape[:2]
+        return {"file": str(path), "rows": rows, "left_out": left_out, "draws": draws}
+
+    def export(
+        self, trial: int, only: str | None = None, out: str | Path | None = None
+    ) -> list[Path]:
+        """Write one trial's mapping (JSON), trained weights (state dict) and report.
+
+        Args:
+            trial: Number of the trial in its search.
+            only: The search, as `LABEL/seedN`; needed if there are several.
+            out: Folder; inside the study's by default.
+
+        Returns:
+            The files that were written.
+        """
+        from lionheart_opt.results.export import export_trial
+
+        folder = None if out is None else Path(out)
+        with self.file.beside():
+            return export_trial(self.file, self.results(), only, trial, folder)
+
+
+def compare_studies(studies: Sequence[Study]) -> Comparison:
+    """The strategies of several studies that answer the same question, side by side.
+
+    Raises:
+        InputError: Nothing is recorded yet, or the studies answer different questions.
+    """
+    from dataclasses import replace
+
+    from lionheart_opt.results import comparison
+
+    files = [study.file for study in studies]
+    comparison.check_same_question(files)
+    results: list[SearchResult] = []
+    for study, name in zip(studies, comparison.names(files), strict=True):
+        prefix = f"{name}: " if len(studies) > 1 else ""
+        results += [
+            replace(result, label=prefix + result.label) for result in study.recorded_results()
+        ]
+    return comparison.compare(results, studies[0].truth())
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Half of the time to read a large record would go into looking for garbage there."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+class _Silent:
+    """Shows no progress."""
+
+    def __enter__(self) -> _Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def start(self, search: object) -> Any:  # noqa: ARG002
+        return lambda _: None
+
+    def ended(self, how: str) -> None:  # noqa: ARG002
+        return
+
+
+def _live(oracle: Any, progress: bool | None) -> Any:
+    """What shows the progress of searches."""
+    if progress is None:
+        in_notebook = "ipykernel" in sys.modules and "JPY_PARENT_PID" in os.environ
+        progress = sys.stderr.isatty() or in_notebook
+    if not progress:
+        return _Silent()
+    from lionheart_opt.results.live import Live
+
+    return Live(oracle)

@@ -1,0 +1,153 @@
+"""Where candidates are evaluated: in this process, or in several worker processes of this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from types import TracebackType
+
+import cloudpickle
+from loky import ProcessPoolExecutor
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.mapping import Candidate
+from lionheart_opt.own_modules import own_modules
+from lionheart_opt.problem import Problem
+from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
+
+#: A worker looks this often whether the process that started it still runs.
+PARENT_POLL_S = 1.0
+#: Every worker computes with one thread: that is what several workers are for.
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+Answers = Generator[Evaluation, None, None]
+
+
+class Workers:
+    """Worker processes that evaluate candidates of one problem, one thread each.
+
+    Each worker receives a copy of the problem when it starts. Networks and plug-ins that are defined in
+    a notebook, in the main script or beside a study travel with it. Use it as a context manager: on
+    leaving it, workers that are still busy are stopped.
+
+    Args:
+        problem: The problem whose candidates are evaluated.
+        count: Number of processes, at least 1.
+
+    Raises:
+        InputError: The number is not positive, or the problem cannot be sent to another process.
+    """
+
+    def __init__(self, problem: Problem, count: int) -> None:
+        if count < 1:
+            raise InputError(f"workers: got {count}; must be at least 1")
+        self.count = count
+        self._problem = problem
+        self._records = problem.oracle if isinstance(problem.oracle, RecordedOracle) else None
+        sent = replace(problem, oracle=self._records.oracle) if self._records else problem
+        for module in own_modules():
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            pickled = cloudpickle.dumps(sent)
+        except Exception as error:  # whatever the user's objects raise
+            raise InputError(
+                f"workers: the problem cannot be sent to other processes ({error}); use workers=1"
+            ) from error
+        self._executor = ProcessPoolExecutor(
+            count, env=ONE_THREAD, initializer=_start, initargs=(pickled, os.getpid())
+        )
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown(kill_workers=True)
+
+    def evaluate(self, candidates: Sequence[Candidate]) -> Answers:
+        """Evaluate candidates side by side; the answers come in the order of the candidates.
+
+        What records hold is copied. What has not been started when the generator is closed is not
+        evaluated.
+
+        Raises:
+            RuntimeError: A worker process was killed.
+        """
+        answers = [self._recorded(candidate) or self._submit(candidate) for candidate in candidates]
+        try:
+            for candidate, answer in zip(candidates, answers, strict=True):
+                if isinstance(answer, Evaluation):
+                    yield answer
+                    continue
+                evaluation = answer.result()
+                if self._records is not None and evaluation.accuracy is not None:
+                    resolved = candidate.resolved(self._problem.training)
+                    self._records.remember(resolved, evaluation.accuracy)
+                yield evaluation
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "a worker process has ended unexpectedly (killed, or out of memory); "
+                "finished trials are recorded: run again to resume"
+            ) from error
+        finally:
+            for answer in answers:
+                if isinstance(answer, Future):
+                    answer.cancel()
+
+    def _submit(self, candidate: Candidate) -> Future[Evaluation]:
+        future: Future[Evaluation] = self._executor.submit(_evaluate, candidate)
+        return future
+
+    def _recorded(self, candidate: Candidate) -> Evaluation | None:
+        """The evaluation, if records hold all of it."""
+        if self._records is None:
+            return None
+        try:
+            return replace(self._problem, oracle=self._records.records_only()).evaluate(candidate)
+        except NotRecorded:
+            return None
+
+
+def in_process(problem: Problem, candidates: Sequence[Candidate]) -> Answers:
+    """Evaluate candidates one after the other in this process."""
+    problem.expect(candidates)
+    for candidate in candidates:
+        yield problem.evaluate(candidate)
+
+
+#: The problem of this worker process.
+_problem: Problem | None = None
+
+
+def _start(pickled: bytes, parent: int) -> None:
+    """Set up a worker process."""
+    global _problem
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _problem = cloudpickle.loads(pickled)
+    if torch := sys.modules.get("torch"):  # it has counted the cores by itself
+        torch.set_num_threads(1)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when the one that started it has gone, even if that was killed."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL_S)
+    os._exit(1)
+
+
+def _evaluate(candidate: Candidate) -> Evaluation:
+    assert _problem is not None, "a worker without a problem"
+    return _problem.evaluate(candidate)

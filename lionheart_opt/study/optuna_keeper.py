@@ -1,0 +1,277 @@
+"""A record kept as an Optuna study: one trial an evaluation, in any Optuna storage."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from math import fsum
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.problem import Problem
+from lionheart_opt.questions import Answer, Question
+from lionheart_opt.study.claim import claimed
+from lionheart_opt.study.record import Trial, plain_attributes
+from lionheart_opt.study.specification import FORMAT, differences, versions
+
+#: User attributes of the Optuna study.
+SPECIFICATION, VERSIONS, RECORD_FORMAT = "specification", "versions", "format"
+#: User attribute that counts the proposals answered, repeats included, until the last new one: a
+#: strategy that has run dry repeats itself for ever.
+PROPOSALS = "proposals"
+#: Prefix of the user attributes with answers beside accuracy; the question's digest follows. Records of
+#: format 1 have the same.
+ANSWERS = "knowledge/"
+#: Prefix of the user attributes with final checks; the candidate's digest follows.
+CHECKS = "final/"
+
+
+class OptunaKeeper:
+    """Keeps a record in an Optuna study.
+
+    A trial has a categorical parameter for each unit that has a choice, objectives as values,
+    violations as named constraints, and everything else as user attributes; its duration is the oracle
+    seconds that it cost. It is written in one piece.
+    Optuna's own plots, importances and dashboard read it unchanged.
+
+    Args:
+        study: The Optuna study.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self.study = study
+        self._next_number: int | None = None
+
+    @staticmethod
+    def open(
+        problem: Problem,
+        name: str,
+        storage: optuna.storages.BaseStorage,
+        specification: dict[str, Any],
+    ) -> OptunaKeeper:
+        """Create the study, or open the existing one if it answers the same question.
+
+        Args:
+            problem: The question.
+            name: Name of the Optuna study.
+            storage: Any Optuna storage.
+            specification: Plain data that decides every result (digests of workload, system, oracle;
+                strategy, seed, ...). It is kept with the study and compared on resume.
+
+        Raises:
+            InputError: The record was made for another specification. The message says what differs.
+        """
+        with _quiet():
+            study = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                directions=["minimize"] * len(problem.objectives),
+                sampler=_unused_sampler(),
+                load_if_exists=True,
+            )
+        if SPECIFICATION not in study.user_attrs:
+            with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(problem.objectives))
+            study.set_user_attr(RECORD_FORMAT, FORMAT)
+            study.set_user_attr(VERSIONS, versions())
+            study.set_user_attr(SPECIFICATION, specification)
+        return OptunaKeeper(_same_question(study, specification))
+
+    @staticmethod
+    def existing(
+        name: str, storage: optuna.storages.BaseStorage, specification: dict[str, Any]
+    ) -> OptunaKeeper | None:
+        """As `open`, but None where there is no such study; it writes nothing."""
+        try:
+            study = optuna.load_study(study_name=name, storage=storage, sampler=_unused_sampler())
+        except KeyError:
+            return None
+        if SPECIFICATION not in study.user_attrs:  # killed before its first line was written
+            return None
+        return OptunaKeeper(_same_question(study, specification))
+
+    @property
+    def name(self) -> str:
+        """Name of the Optuna study."""
+        return self.study.study_name
+
+    def claimed(self) -> AbstractContextManager[None]:
+        """As `Keeper.claimed`."""
+        return claimed(self.study)
+
+    def trials(self, problem: Problem) -> list[Trial]:
+        """As `Keeper.trials`. Trials that never finished are left out.
+
+        Raises:
+            InputError: The problem's cost model gives other costs than those recorded.
+        """
+        finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return [
+            Trial(trial.number, self._evaluation(problem, trial))
+            for trial in sorted(finished, key=lambda trial: trial.number)
+        ]
+
+    def add(self, problem: Problem, evaluation: Evaluation) -> int:
+        """As `Keeper.add`."""
+        units = [unit.name for unit in problem.units]
+        trial = create_trial(
+            values=list(evaluation.objectives.values()),
+            params={unit: evaluation.mapping[unit] for unit in units},
+            distributions={unit: CategoricalDistribution(problem.choices[unit]) for unit in units},
+            user_attrs=plain_attributes(problem, evaluation),
+            constraints=evaluation.violations,
+        )
+        assert trial.datetime_complete is not None
+        trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.oracle_s)
+        if self._next_number is None:
+            self._next_number = len(self.study.get_trials(deepcopy=False))
+        self.study.add_trial(trial)
+        self._next_number += 1
+        return self._next_number - 1
+
+    def answer(self, question: Question) -> Answer | None:
+        """As `Keeper.answer`."""
+        return recorded_answer(self.study, question)
+
+    def add_answer(self, question: Question, answer: Answer) -> None:
+        """As `Keeper.add_answer`."""
+        said = {"question": question.what, "asked": vars(question), "answer": vars(answer)}
+        self.study.set_user_attr(ANSWERS + question.digest, said)
+
+    @property
+    def answers_s(self) -> float:
+        """As `Keeper.answers_s`."""
+        return fsum(
+            _answer(said).oracle_s
+            for name, said in self.study.user_attrs.items()
+            if name.startswith(ANSWERS)
+        )
+
+    @property
+    def proposals(self) -> int | None:
+        """As `Keeper.proposals`."""
+        count: int | None = self.study.user_attrs.get(PROPOSALS)
+        return count
+
+    def set_proposals(self, count: int) -> None:
+        """As `Keeper.set_proposals`."""
+        self.study.set_user_attr(PROPOSALS, count)
+
+    def checks(self) -> dict[str, dict[str, Accuracy]]:
+        """As `Keeper.checks`."""
+        return {
+            name.removeprefix(CHECKS): {
+                check: Accuracy.from_json(data) for check, data in checks.items()
+            }
+            for name, checks in self.study.user_attrs.items()
+            if name.startswith(CHECKS)
+        }
+
+    def add_checks(self, digest: str, checks: dict[str, Accuracy]) -> None:
+        """As `Keeper.add_checks`."""
+        plain = {name: accuracy.to_json() for name, accuracy in checks.items()}
+        self.study.set_user_attr(CHECKS + digest, plain)
+
+    def _evaluation(self, problem: Problem, trial: FrozenTrial) -> Evaluation:
+        candidate = Candidate.from_json(trial.user_attrs["lineage"])
+        accuracy = None
+        if "accuracy" in trial.user_attrs:
+            accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
+        evaluation = problem.evaluation(candidate, accuracy)
+        if not np.allclose(list(evaluation.objectives.values()), trial.values, rtol=1e-9, atol=0):
+            raise InputError(
+                f"trial {trial.number} of study {self.name!r}: recorded objectives "
+                f"{trial.values}, computed now {list(evaluation.objectives.values())}: the cost model "
+                "has changed since the record was made; use its version or start a new study"
+            )
+        return evaluation
+
+
+def studies_of(storage: optuna.storages.BaseStorage, part: dict[str, Any]) -> list[optuna.Study]:
+    """Optuna studies of a storage whose specification agrees with `part` in all that `part` says."""
+    part = json.loads(json.dumps(part))
+    return [
+        optuna.load_study(study_name=summary.study_name, storage=storage, sampler=_unused_sampler())
+        for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
+        if not differences(
+            part,
+            {
+                key: value
+                for key, value in summary.user_attrs.get(SPECIFICATION, {}).items()
+                if key in part
+            },
+        )
+    ]
+
+
+def recorded_accuracies(
+    study: optuna.Study, training: Training
+) -> Iterator[tuple[Candidate, Accuracy]]:
+    """Resolved candidates and their recorded accuracies.
+
+    Args:
+        study: The Optuna study of a record.
+        training: Used where neither the candidate nor the study's specification says one.
+    """
+    usual = study.user_attrs[SPECIFICATION].get("training", training)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        if "accuracy" in trial.user_attrs:
+            candidate = Candidate.from_json(trial.user_attrs["lineage"])
+            yield candidate.resolved(usual), Accuracy.from_json(trial.user_attrs["accuracy"])
+
+
+def recorded_answer(study: optuna.Study, question: Question) -> Answer | None:
+    """The answer that a study recorded; None if the question was not asked."""
+    said = study.user_attrs.get(ANSWERS + question.digest)
+    return None if said is None else _answer(said)
+
+
+def _answer(said: dict[str, Any]) -> Answer:
+    plain = said.get("answer", said)  # format 1 has the fields of question and answer side by side
+    return Answer(values=plain["values"], oracle_s=plain["oracle_s"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from announcing every study on standard error."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def _unused_sampler() -> optuna.samplers.BaseSampler:
+    """Strategies propose everything; Optuna would otherwise set up a default one."""
+    return optuna.samplers.RandomSampler(seed=0)
+
+
+def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna.Study:
+    record_format = study.user_attrs.get(RECORD_FORMAT, 1)
+    if record_format > FORMAT:
+        raise InputError(
+            f"study {study.study_name!r}: its record has format {record_format}; this version reads "
+            f"up to {FORMAT}: install a newer lionheart_opt"
+        )
+    recorded = study.user_attrs[SPECIFICATION]
+    now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
+    if differs := "; ".join(differences(recorded, now)):
+        raise InputError(
+            f"study {study.study_name!r} was recorded with other settings: {differs}. "
+            "Change them back, or give the run another label or the study another storage. "
+            "The record was not changed"
+        )
+    return study

@@ -1,0 +1,71 @@
+"""From a study's network, data, system and limits to the problem that its searches answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lionheart_opt import plugins
+from lionheart_opt.accuracy import AccuracyOracle, Enumerates
+from lionheart_opt.cost import CostObjective
+from lionheart_opt.errors import InputError
+from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.mapping import Training
+from lionheart_opt.oracle_context import OracleContext
+from lionheart_opt.problem import Objective, Problem
+
+#: The oracle of a study that names none.
+USUAL_ORACLE = "hat"
+
+
+def oracle_class(settings: dict[str, Any], where: str) -> Any:
+    """The oracle plug-in that `[oracle]` names: an object with `from_study`.
+
+    Raises:
+        InputError: `kind` is not the name of an oracle.
+    """
+    kind = settings.get("kind", USUAL_ORACLE)
+    if not isinstance(kind, str):
+        raise InputError(f"{where} kind: got {kind!r}; must be a name")
+    return plugins.load("oracles", kind, f"{where} kind")
+
+
+def build_oracle(context: OracleContext, settings: dict[str, Any]) -> AccuracyOracle:
+    """The oracle of a study; it loads data, but trains nothing yet.
+
+    Raises:
+        InputError: A setting, the data or the network cannot be used.
+    """
+    plugin = oracle_class(settings, context.where)
+    own = {key: value for key, value in settings.items() if key != "kind"}
+    oracle: AccuracyOracle = plugin.from_study(context, own)
+    return oracle
+
+
+def build_problem(
+    context: OracleContext,
+    oracle: AccuracyOracle,
+    *,
+    accuracy_limit: AccuracyLimit,
+    objectives: tuple[Objective, ...],
+    cost_limits: dict[CostObjective, float],
+    training: Training,
+    seed: int,
+) -> Problem:
+    """The problem that every search of a study answers."""
+    return Problem(
+        workload=context.workload,
+        system=context.system,
+        digital=context.digital,
+        cost_model=plugins.cost_model(context.system),
+        oracle=oracle,
+        objectives=objectives,
+        accuracy_limit=accuracy_limit,
+        cost_limits=cost_limits,
+        training=training,
+        seed=seed,
+    )
+
+
+def is_table(plugin: Any) -> bool:
+    """Whether an oracle plug-in can list its mappings: then its answers are free and need no record."""
+    return isinstance(plugin, type) and issubclass(plugin, Enumerates)

@@ -1,0 +1,162 @@
+"""A study that is made in Python: a problem and the searches that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lionheart_opt.accuracy import AccuracyOracle, Enumerates, StoresWeights
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.problem import Problem
+from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.record import InMemory, Record
+from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.specification import problem_specification
+from lionheart_opt.study.storage import file_of, open_storage, storage_exists
+
+if TYPE_CHECKING:
+    import optuna
+
+
+#: Trials of a search that has no budget of its own.
+USUAL_TRIALS = 100
+
+
+class StudyScript:
+    """A study that is made in Python; to what uses it, it looks like a `StudyFile`.
+
+    Args:
+        name: What messages and reports call it.
+        problem: What its searches answer.
+        plans: The searches.
+        storage: URL of the Optuna storage that keeps the records; None keeps them in memory.
+
+    Raises:
+        InputError: Two searches have the same name.
+    """
+
+    def __init__(
+        self, name: str, problem: Problem, plans: Sequence[SearchPlan], storage: str | None
+    ) -> None:
+        names = [plan.name for plan in plans]
+        for each in names:
+            if names.count(each) > 1:
+                raise InputError(
+                    f"{name}: two searches are called {each!r}; give them other labels"
+                )
+        self.name = name
+        self.problem = _stored(problem, storage)
+        self._plans = list(plans)
+        self._url = storage
+        self._records: dict[str, Record] = {}
+
+    def __repr__(self) -> str:
+        return f"StudyScript({self.name!r}: {len(self._plans)} searches)"
+
+    @property
+    def folder(self) -> Path:
+        """The working folder."""
+        return Path.cwd()
+
+    def beside(self) -> AbstractContextManager[None]:
+        """Nothing lies beside it that could not be imported anyway."""
+        return nullcontext()
+
+    @property
+    def oracle(self) -> AccuracyOracle:
+        """The oracle of the problem."""
+        return self.problem.oracle
+
+    @property
+    def is_on_a_table(self) -> bool:
+        """Whether the oracle can list its mappings."""
+        return isinstance(self.oracle, Enumerates)
+
+    def plans(self, only: Sequence[str] = ()) -> list[SearchPlan]:
+        """As `StudyFile.plans`."""
+        names = {plan.label for plan in self._plans} | {plan.name for plan in self._plans}
+        for name in only:
+            if name not in names:
+                raise unknown("search", name, names, self.name)
+        return [plan for plan in self._plans if not only or plan.label in only or plan.name in only]
+
+    @cached_property
+    def storage(self) -> optuna.storages.BaseStorage:
+        """The storage, opened."""
+        if self._url is None:
+            raise InputError(f"{self.name}: it has no storage")
+        return open_storage(self._url)
+
+    @cached_property
+    def question(self) -> dict[str, Any]:
+        """Everything that decides results, but for the strategy; as plain data."""
+        return problem_specification(self.problem)
+
+    def specification(self, plan: SearchPlan) -> dict[str, Any]:
+        """Everything that decides the results of one search."""
+        return {**self.question, "strategy": plan.specification}
+
+    def check_strategies(self) -> None:
+        """Build every strategy, so that a mistake shows at once."""
+        for plan in self._plans:
+            plan.build(f"{self.name}: {plan.label!r}")
+
+    def search(self, plan: SearchPlan) -> Search:
+        """A search, its record opened or created.
+
+        Raises:
+            InputError: The record was made with other settings.
+        """
+        strategy = plan.build(f"{self.name}: {plan.label!r}")
+        if plan.name not in self._records:
+            self._records[plan.name] = self._open(plan)
+        return Search(self._records[plan.name], strategy, seed=plan.seed, budget=plan.budget)
+
+    def _open(self, plan: SearchPlan) -> Record:
+        if self._url is None:
+            return Record(self.problem, InMemory(plan.name))
+        from lionheart_opt.study.optuna_keeper import OptunaKeeper
+
+        return Record(
+            self.problem,
+            OptunaKeeper.open(self.problem, plan.name, self.storage, self.specification(plan)),
+        )
+
+    def records(self) -> Iterator[tuple[SearchPlan, Record]]:
+        """The searches that have a record; it creates nothing."""
+        for plan in self._plans:
+            record = self._records.get(plan.name) or self._existing(plan)
+            if record is not None:
+                yield plan, record
+
+    def _existing(self, plan: SearchPlan) -> Record | None:
+        if self._url is None or not storage_exists(self._url):
+            return None
+        from lionheart_opt.study.optuna_keeper import OptunaKeeper
+
+        keeper = OptunaKeeper.existing(plan.name, self.storage, self.specification(plan))
+        return None if keeper is None else Record(self.problem, keeper)
+
+
+def label_of(strategy: str | Strategy) -> str:
+    """What tables call a strategy that has no label."""
+    return strategy if isinstance(strategy, str) else type(strategy).__name__
+
+
+def usual_budget(trials: int | None, oracle_s: float | None) -> Budget:
+    """The budget of a search; `USUAL_TRIALS` if it has none."""
+    if trials is None and oracle_s is None:
+        trials = USUAL_TRIALS
+    return Budget(trials=trials, oracle_s=oracle_s)
+
+
+def _stored(problem: Problem, storage: str | None) -> Problem:
+    """The problem, its trained weights kept beside the file of the storage."""
+    file = None if storage is None else file_of(storage)
+    if file is None or not isinstance(problem.oracle, StoresWeights):
+        return problem
+    return replace(problem, oracle=problem.oracle.storing_in(file.parent / "artifacts"))
