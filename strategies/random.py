@@ -17,6 +17,8 @@ from lionheart_opt.strategy import Proposals
 class Random:
     """Draws mappings uniformly from those that it has not drawn yet, until there are none.
 
+    Random search as a baseline: Bergstra and Bengio, JMLR 13, 2012. Unlike there, nothing is drawn twice.
+
     Args:
         training: Training of the mappings; None takes the problem's.
     """

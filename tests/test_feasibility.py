@@ -53,11 +53,11 @@ def wrong(
 ) -> dict[str, float]:
     """How often each decision is taken over n answers, shape of drops (max draws, n_times)."""
     rng = np.random.default_rng(0)
-    found = {"holds": 0, "broken": 0, "open": 0}
+    counts = {"holds": 0, "broken": 0, "open": 0}
     for _ in range(n):
         answer = replace(over_time(drop(rng)), n_examples=n_examples)
-        found[decide(limit, answer)[0]] += 1
-    return {name: count / n for name, count in found.items()}
+        counts[decide(limit, answer)[0]] += 1
+    return {name: count / n for name, count in counts.items()}
 
 
 def test_bounds_are_students_t_widened_by_the_skewness_of_one() -> None:
@@ -160,8 +160,8 @@ def test_wrong_decisions_about_a_mean_are_rare(shape: str, draws: tuple[int, ...
     def drops(rng: np.random.Generator) -> np.ndarray:
         return 0.05 + 0.005 * (sample(rng, (20, 1)) - mean) * np.ones(3)
 
-    found = wrong(limit, drops, 2500)
-    assert max(found["holds"], found["broken"]) <= 0.05 + 2 * 0.0044  # standard errors
+    shares = wrong(limit, drops, 2500)
+    assert max(shares["holds"], shares["broken"]) <= 0.05 + 2 * 0.0044  # standard errors
 
 
 def test_few_examples_do_not_make_draws_certain() -> None:
@@ -174,8 +174,8 @@ def test_few_examples_do_not_make_draws_certain() -> None:
     mean = float(np.mean([drops(rng).mean() for _ in range(5000)]))
     limit = replace(LIMIT, max_drop=mean, draws=(2, 4, 8))
     assert wrong(limit, drops, 1000)["holds"] > 0.2, "without the number of examples"
-    found = wrong(limit, drops, 1000, n_examples=200)
-    assert max(found["holds"], found["broken"]) <= 0.05
+    shares = wrong(limit, drops, 1000, n_examples=200)
+    assert max(shares["holds"], shares["broken"]) <= 0.05
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9])
@@ -211,9 +211,11 @@ def test_wrong_decisions_over_several_times_are_rare() -> None:
 def test_clear_cases_are_decided_early_and_right() -> None:
     rng = np.random.default_rng(0)
     for mean, answer in ((0.01, "holds"), (0.09, "broken")):
-        found = [decide(LIMIT, accuracy(rng.normal(mean, 0.005, 20).tolist())) for _ in range(200)]
-        assert {decision for decision, _ in found} == {answer}
-        assert np.mean([draws for _, draws in found]) < 6
+        decisions = [
+            decide(LIMIT, accuracy(rng.normal(mean, 0.005, 20).tolist())) for _ in range(200)
+        ]
+        assert {decision for decision, _ in decisions} == {answer}
+        assert np.mean([draws for _, draws in decisions]) < 6
 
 
 def test_a_quantile_is_decided_by_counting() -> None:
@@ -293,7 +295,9 @@ def test_common_draws_make_differences_sure() -> None:
     unit = min(problem.units, key=problem.workload.unit_macs)
     more = problem.pretrained(problem.all_analog)
     less = problem.pretrained(problem.all_analog.move(unit.name, "cpu"))
-    a, b = (problem.oracle.accuracy(one, fidelity, problem.seed) for one in (more, less))
+    a, b = (
+        problem.oracle.accuracy(candidate, fidelity, problem.seed) for candidate in (more, less)
+    )
     day_s = 86_400.0
     difference = paired(a, b, day_s)
     assert difference.low > 0, "more analog units lose more"
@@ -308,8 +312,8 @@ def test_common_draws_make_differences_sure() -> None:
 
 def test_only_the_draws_that_both_have_are_paired() -> None:
     a, b = accuracy([0.01, 0.03, 0.02, 0.9]), accuracy([0.0, 0.01, 0.01])
-    found = paired(a, b, 60.0)
-    assert found.estimate == pytest.approx(0.04 / 3)
+    difference = paired(a, b, 60.0)
+    assert difference.estimate == pytest.approx(0.04 / 3)
     with pytest.raises(ValueError, match="baselines"):
         paired(a, accuracy([0.0, 0.01], baseline=0.8), 60.0)
 

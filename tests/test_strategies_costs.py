@@ -1,6 +1,7 @@
 """Strategies on costs that are no sum over units: pipelines, several cores, units that take turns."""
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_only_tables_are_exact() -> None:
 def test_local_search_ends_where_no_neighbour_is_really_cheaper_and_holds(seed: int) -> None:
     problem = tiny_problem(seed=seed, targets=("cpu", "tile", "npu"), max_drop=0.2)
     problem = replace(problem, cost_model=WakingUp(problem.cost_model))
-    feasible = [one for one in drive(LocalSearch(), problem) if one.feasible]
+    feasible = [evaluation for evaluation in drive(LocalSearch(), problem) if evaluation.feasible]
     end = min(feasible, key=lambda evaluation: price(problem, evaluation.mapping)).mapping
     cheaper = []
     for mapping in every_mapping(problem):
@@ -194,3 +195,31 @@ def test_crossbars_come_from_tables_where_there_are_any() -> None:
     assert not excess(problem, problem.all_analog)
     row = costs.encode([problem.all_analog])
     assert costs.keeps_limits(row, costs.values(row)).all()
+
+
+@dataclass(frozen=True)
+class Counting(WithoutTables):
+    """Counts how often each mapping is priced."""
+
+    counts: Counter[Mapping] = field(default_factory=Counter)
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        self.counts[mapping] += 1
+        return self.model.cost(workload, mapping)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("each_threshold", {"strategy": "knapsack"}),
+        ("one_shot", {"strategy": "each_threshold", "arguments": {"strategy": "greedy"}}),
+        ("quadratic", {}),
+    ],
+)
+def test_no_mapping_is_priced_twice(name: str, arguments: dict[str, object]) -> None:
+    """Also where a strategy runs others on problems of their own."""
+    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
+    model = Counting(problem.cost_model)
+    strategy = plugins.build("strategies", name, arguments)
+    drive(strategy, replace(problem, cost_model=model), trials=60)
+    assert set(model.counts.values()) == {1}

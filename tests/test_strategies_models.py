@@ -126,16 +126,16 @@ def test_the_integer_programme_is_exact(seed: int) -> None:
         fits = costs.keeps_limits(every, values) & (loss <= max_loss)
         excluded: list[Mapping] = []
         for _ in range(3):
-            found = programme.cheapest(0, losses, max_loss, np.inf, excluded)
+            mapping = programme.cheapest(0, losses, max_loss, np.inf, excluded)
             if not fits.any():
-                assert found is None
+                assert mapping is None
                 break
             best = np.flatnonzero(fits)[values[fits, 0].argmin()]
-            assert found is not None
-            assert problem.cost(found).latency_s == pytest.approx(values[best, 0], rel=1e-9)
-            [row] = np.flatnonzero((every == costs.encode([found])[0]).all(axis=1))
+            assert mapping is not None
+            assert problem.cost(mapping).latency_s == pytest.approx(values[best, 0], rel=1e-9)
+            [row] = np.flatnonzero((every == costs.encode([mapping])[0]).all(axis=1))
             assert fits[row]
-            excluded.append(found)
+            excluded.append(mapping)
             fits[row] = False
 
 
@@ -152,11 +152,11 @@ def test_the_mapping_of_least_loss() -> None:
     problem = tiny_problem(latency_limit_s=0.5 * tiny_problem().digital_cost.latency_s)
     costs = Additive.of(problem)
     losses = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 0.5], [0.0, 3.0], [0.0, 1.0]])
-    found = IntegerProgramme(costs).least_loss(losses)
-    assert found is not None and excess(problem, found) == 0
+    least = IntegerProgramme(costs).least_loss(losses)
+    assert least is not None and excess(problem, least) == 0
     for mapping in every_mapping(problem):
         if excess(problem, mapping) == 0:
-            row, best = costs.encode([mapping, found])
+            row, best = costs.encode([mapping, least])
             units = np.arange(5)
             assert losses[units, row].sum() >= losses[units, best].sum()
 
@@ -250,10 +250,10 @@ def test_the_posterior_is_that_of_bayesian_linear_regression() -> None:
         model.learn(told(problem, mapping, float(truth @ on) + 0.004 * rng.normal()))
     prior, spread = model._prior()
     features = model._features(mappings)
-    found = np.array([one.loss for one in model._observed.values()])
+    observed = np.array([observation.loss for observation in model._observed.values()])
     precision = np.diag(spread**-2.0) + features.T @ features / 0.003**2
     covariance = np.linalg.inv(precision)
-    mean = covariance @ (prior / spread**2 + features.T @ found / 0.003**2)
+    mean = covariance @ (prior / spread**2 + features.T @ observed / 0.003**2)
     np.testing.assert_allclose(model.mean(), np.maximum(mean[:6], 0.0), rtol=1e-6)
 
     draws = []
@@ -267,13 +267,13 @@ def test_the_posterior_is_that_of_bayesian_linear_regression() -> None:
 
 def test_what_holds_depends_on_the_threshold() -> None:
     model, problem, _, _ = model_and_truth(interactions=False)
-    one = problem.all_analog
-    model.learn(told(problem, one, 0.05))
+    mapping = problem.all_analog
+    model.learn(told(problem, mapping, 0.05))
     drop = 0.9 * (1 - np.exp(-0.05))
-    assert set(model.holding(drop + 1e-6)) == {one, problem.all_digital}
+    assert set(model.holding(drop + 1e-6)) == {mapping, problem.all_digital}
     assert model.failing(drop + 1e-6) == []
     assert model.holding(drop - 1e-6) == [problem.all_digital]
-    assert model.failing(drop - 1e-6) == [one]
+    assert model.failing(drop - 1e-6) == [mapping]
 
 
 def test_what_the_oracle_was_not_asked_about_fails_at_every_threshold() -> None:
@@ -342,8 +342,8 @@ def test_annealing_finds_what_enumeration_finds() -> None:
 
     every = np.array(list(product((0, 1), repeat=12)))
     allowed = np.ones((12, 2), bool)
-    found = anneal(energy, allowed, np.random.default_rng(0))
-    assert energy(found[None])[0] == pytest.approx(energy(every).min())
+    state = anneal(energy, allowed, np.random.default_rng(0))
+    assert energy(state[None])[0] == pytest.approx(energy(every).min())
 
 
 def test_annealing_stays_where_it_may() -> None:
@@ -354,7 +354,7 @@ def test_annealing_stays_where_it_may() -> None:
         seen.append(states.copy())
         return -states.sum(axis=1).astype(float)
 
-    found = anneal(energy, allowed, np.random.default_rng(0))
-    assert found.tolist() == [2, 0, 2]
+    best = anneal(energy, allowed, np.random.default_rng(0))
+    assert best.tolist() == [2, 0, 2]
     states = np.concatenate(seen)
     assert all(allowed[unit, target] for state in states for unit, target in enumerate(state))
