@@ -12,7 +12,7 @@ from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.pricing import acceptable, price
-from lionheart_opt.strategies.parts.sensitivity import measure_moves
+from lionheart_opt.strategies.parts.sensitivity import MoveProfile, measure_moves
 from lionheart_opt.strategy import Proposals
 
 
@@ -41,17 +41,7 @@ class LocalSearch:
         tried = {problem.all_digital}
         centre = problem.all_digital
         while True:
-            here, loss = price(problem, centre), profile.loss(centre)
-            neighbours = dict.fromkeys(_neighbours(problem, centre))
-            untried = [mapping for mapping in neighbours if mapping not in tried]
-            rate = {
-                mapping: (profile.loss(mapping) - loss) / (here - there)
-                for mapping, there in zip(untried, _prices(costs, untried), strict=True)
-                if there < here
-            }
-            for mapping in sorted(rate, key=lambda mapping: rate[mapping]):
-                if price(problem, mapping) >= here:
-                    continue  # cheaper by rounding only
+            for mapping in _cheaper(costs, profile, centre, tried):
                 tried.add(mapping)
                 [evaluation] = yield [problem.pretrained(mapping)]
                 if acceptable(problem, centre, evaluation):
@@ -61,12 +51,30 @@ class LocalSearch:
                 return
 
 
-def _prices(costs: Additive, mappings: list[Mapping]) -> list[float]:
-    """The first cost objective of each mapping; in bulk where that is exact."""
-    if costs.exact:
-        prices: list[float] = costs.values(costs.encode(mappings))[:, 0].tolist()
-        return prices
-    return [price(costs.problem, mapping) for mapping in mappings]
+def _cheaper(
+    costs: Additive, profile: MoveProfile, centre: Mapping, tried: set[Mapping]
+) -> Iterator[Mapping]:
+    """Untried neighbours that cost less than the centre, least predicted loss per saving first.
+
+    Where prices in bulk are approximate, the neighbours that only the cost model finds cheaper come last,
+    in the order of their approximate prices.
+    """
+    problem = costs.problem
+    here, loss = price(problem, centre), profile.loss(centre)
+    untried = [
+        mapping for mapping in dict.fromkeys(_neighbours(problem, centre)) if mapping not in tried
+    ]
+    prices = dict(zip(untried, costs.values(costs.encode(untried))[:, 0].tolist(), strict=True))
+    rate = {
+        mapping: (profile.loss(mapping) - loss) / (here - there)
+        for mapping, there in prices.items()
+        if there < here
+    }
+    order = sorted(rate, key=lambda mapping: rate[mapping])
+    if not costs.exact:
+        dearer = (mapping for mapping in untried if mapping not in rate)
+        order += sorted(dearer, key=lambda mapping: prices[mapping])
+    yield from (mapping for mapping in order if price(problem, mapping) < here)
 
 
 def _neighbours(problem: Problem, mapping: Mapping) -> Iterator[Mapping]:
