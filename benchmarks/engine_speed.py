@@ -108,8 +108,8 @@ def prepare(case: Case, name: str, settle: int = 32) -> nn.Module:
     simulator = engine("fast" if name == "fast" else "aihwkit")
     analog = simulator.analog(network, modules, lionheart()).eval()
     seeds = {path: number for number, path in enumerate(modules)}
-    simulator.program(analog, seeds)
-    simulator.drift(analog, 86400.0, seeds)
+    analog.program(seeds)
+    analog.drift(86400.0, seeds)
     return analog
 
 
@@ -129,14 +129,14 @@ def run(
                 network(part)
         return clock() - started
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
-    after_step = None if simulator == "plain" else engine(simulator).after_step  # type: ignore[arg-type]
+    after_step = None if simulator == "plain" else network.after_step
     started = clock()
     for part in inputs.split(batch):
         optimizer.zero_grad()
         network(part).square().mean().backward()
         optimizer.step()
         if after_step:
-            after_step(network)
+            after_step()
     return clock() - started
 
 

@@ -19,7 +19,7 @@ from torch import nn
 from lionheart_opt import models
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import measure
+from lionheart_opt.oracle.measurement import Conditions, measure
 from lionheart_opt.oracle.rpu import lionheart
 
 Mapping = tuple[str, ...]
@@ -33,10 +33,7 @@ def seconds(network: nn.Module, mappings: list[Mapping], examples: Examples) -> 
         mappings,
         lionheart(),
         examples,
-        times_s=(86400.0,),
-        draws=range(2),
-        seed=0,
-        batch_size=64,
+        Conditions(times_s=(86400.0,), draws=range(2), seed=0, batch_size=64),
     )
     return perf_counter() - started
 

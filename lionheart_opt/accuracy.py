@@ -38,8 +38,8 @@ class Fidelity:
     """How well an accuracy is to be known.
 
     Args:
-        training: how the weights are obtained before they are programmed.
-        draws: half-open range of numbers of programming draws. Draw k of a unit is the same in every
+        training: How the weights are obtained before they are programmed.
+        draws: Half-open range of numbers of programming draws. Draw k of a unit is the same in every
             mapping (common random numbers), so ranges can be asked for one after the other.
     """
 
@@ -52,18 +52,21 @@ class Accuracy:
     """Samples of validation accuracy, never a bare number.
 
     Args:
-        samples: shape (n_draws, n_times), in [0, 1]: one row for each independent programming of the
-            hardware, one column for each time since programming.
-        times_s: shape (n_times,).
-        baseline: accuracy of the floating-point network on the same examples.
-        training_s: seconds that training the weights took, even if they came from the artifact store
+        samples: Accuracies in [0, 1], shape (n_draws, n_times): one row for each independent programming
+            of the hardware, one column for each time since programming.
+        times_s: Times since programming, shape (n_times,).
+        baseline: Accuracy of the floating-point network on the same examples.
+        training_s: Seconds that training the weights took, even if they came from the artifact store
             this time (budgets must not depend on what another strategy happened to train).
-        evaluation_s: seconds that programming and inference took.
-        shared_s: seconds of a training that serves all mappings (`one_shot`); a search is charged
+        evaluation_s: Seconds that programming and inference took.
+        shared_s: Seconds of a training that serves all mappings (`one_shot`). A search is charged
             with it once, however many of its candidates use it.
-        note: what the user must know about these samples (training diverged, ...).
-        n_examples: classified for each sample, which is a multiple of 1 / n_examples; None where
-            samples are exact (all-digital, made up).
+        note: What the user must know about these samples (training diverged, ...).
+        n_examples: Number of examples behind each sample, which is a multiple of 1 / n_examples; None
+            where samples are exact (all-digital, made up).
+
+    Raises:
+        ValueError: Shapes do not fit together, or a sample is not finite.
     """
 
     samples: np.ndarray

@@ -48,7 +48,7 @@ def listing(folder: Path) -> list[str]:
 
 
 def official(
-    monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, bytes], **more: str
+    monkeypatch: pytest.MonkeyPatch, name: str, content: dict[str, bytes], **changes: str
 ) -> None:
     """Make these files the official ones of a data set."""
     md5 = {file: hashlib.md5(data).hexdigest() for file, data in content.items()}
@@ -56,4 +56,4 @@ def official(
     layout = files.Layout(
         places=before.places, files=md5, address=before.address, archive_md5=before.archive_md5
     )
-    monkeypatch.setitem(files.LAYOUTS, name, files.Layout(**{**vars(layout), **more}))
+    monkeypatch.setitem(files.LAYOUTS, name, files.Layout(**{**vars(layout), **changes}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -16,6 +18,8 @@ from torch import nn
 
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
 from lionheart_opt.oracle.fast.engine import FastEngine
+from lionheart_opt.oracle.fast.mvm import Products
+from lionheart_opt.oracle.fast.tiles import Converters, Tiling
 from lionheart_opt.oracle.rpu import lionheart
 
 REFERENCE, FAST = AihwkitEngine(), FastEngine()
@@ -43,10 +47,10 @@ def both(layer: nn.Module, config: TorchInferenceRPUConfig) -> tuple[Any, Any]:
 def programmed(layer: nn.Module, config: TorchInferenceRPUConfig, seed: int = 0) -> tuple[Any, Any]:
     """The same, in evaluation mode, on the same hardware a day after programming."""
     networks = both(layer, config)
-    for simulator, network in zip((REFERENCE, FAST), networks, strict=True):
+    for network in networks:
         network.eval()
-        simulator.program(network, {PATH: seed})
-        simulator.drift(network, 86400.0, {PATH: seed + 1})
+        network.program({PATH: seed})
+        network.drift(86400.0, {PATH: seed + 1})
     return networks
 
 
@@ -113,3 +117,39 @@ def configurations(draw: Any, dynamic: bool) -> TorchInferenceRPUConfig:
     ranges.init_value = 1.2
     ranges.init_from_data = draw(st.sampled_from([0, 1, 100]))
     return config
+
+
+#: Converters that do nothing: no scaling, no rounding, no clipping, no noise.
+IDEAL_CONVERTERS = Converters(
+    dynamic=False,
+    scale_limit=0.0,
+    input_step=0.0,
+    input_bound=float("inf"),
+    output_noise=0.0,
+    output_step=0.0,
+    output_bound=float("inf"),
+    output_scale=1.0,
+    retry_limit=0.0,
+)
+
+
+def tiling(n_outputs: int, n_inputs: int, most_outputs: int = 0, most_inputs: int = 0) -> Tiling:
+    """Tiles of at most that size; 0 does not limit it."""
+    mapping = SimpleNamespace(max_input_size=most_inputs, max_output_size=most_outputs)
+    return Tiling.of(mapping, n_outputs, n_inputs)
+
+
+def random_linear(
+    n_outputs: int, n_inputs: int, tiles: Tiling | None = None, **changes: Any
+) -> tuple[Products, dict[str, Any]]:
+    """Products of a linear layer, and random weights, digital factors and bias for it."""
+    tiles = tiles or tiling(n_outputs, n_inputs)
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    products = Products(tiles, replace(IDEAL_CONVERTERS, **changes), window=None, ranges=None)
+    n_ranges = len(tiles.inputs)
+    numbers = {"weight": draw(n_outputs, n_inputs), "gain": draw(n_ranges, n_outputs)}
+    return products, {**numbers, "bias": draw(n_outputs)}

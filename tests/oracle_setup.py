@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from aihwkit.inference import PCMLikeNoiseModel
 from torch import nn
 
 from lionheart_opt.datasets.splits import Examples, Splits, split
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.oracle.hat import HatOracle
+from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
@@ -103,3 +106,38 @@ def small_oracle(folder: Path, settings: OracleSettings = SETTINGS) -> HatOracle
         settings=settings,
         store=WeightStore.folder(folder),
     )
+
+
+# --- RPU configurations, for `oracle_setup:name` ---
+
+
+def ideal() -> Any:
+    """Analog tiles without any flaw."""
+    config = lionheart()
+    config.forward.is_perfect = True
+    config.noise_model = PCMLikeNoiseModel(
+        prog_noise_scale=0.0, read_noise_scale=0.0, drift_scale=0.0
+    )
+    return config
+
+
+def quiet() -> Any:
+    """LionHeart's configuration without output noise."""
+    config = lionheart()
+    config.forward.out_noise = 0.0
+    return config
+
+
+def analog_bias() -> Any:
+    """A configuration with an analog bias, which cannot be used."""
+    config = lionheart()
+    config.mapping.digital_bias = False
+    return config
+
+
+def lost_scales() -> Any:
+    """A configuration that learns output scales which are lost when weights are mapped again."""
+    config = lionheart()
+    config.mapping.weight_scaling_omega = 0.0
+    config.remap.type = type(config.remap.type).NONE
+    return config

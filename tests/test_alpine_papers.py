@@ -52,6 +52,7 @@ def test_lstm_256_gains_within_the_printed_range() -> None:
 
 def test_low_power_results_are_predictions_of_the_same_cases() -> None:
     low, high = paper.low_power(), paper.high_power()
+    assert len(low) == 2 * len(paper.experiments()) > 0
     assert [(case.case, case.quantity) for case in low] == [
         (case.case, case.quantity) for case in high
     ]
@@ -87,7 +88,7 @@ def test_networks_have_the_printed_sizes() -> None:
         assert lstm(hidden).weight_count == pytest.approx(printed, rel=0.15)
     assert perceptron(2).weight_count == perceptron().weight_count == 2 * 1024**2
     convolutions = {
-        name: sum(one.weight_count for one in chatfield(name).layers if one.kind == "conv2d")
+        name: sum(layer.weight_count for layer in chatfield(name).layers if layer.kind == "conv2d")
         for name in CHATFIELD_NETWORKS
     }
     for name, printed in (("CNN-F", 2.2e6), ("CNN-M", 6.5e6), ("CNN-S", 6.5e6)):

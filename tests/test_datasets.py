@@ -43,12 +43,12 @@ def test_digits_are_the_same_every_time_and_the_parts_disjoint() -> None:
 def test_normalised_with_statistics_of_the_training_set(tmp_path: Path) -> None:
     content = idx_files()
     write(tmp_path / "mnist", content)
-    found = datasets.load("mnist", tmp_path)
+    dataset = datasets.load("mnist", tmp_path)
     raw = np.frombuffer(content[files.IDX_IMAGES[0]], np.uint8, offset=16).reshape(20, 1, 6, 5)
     test = np.frombuffer(content[files.IDX_IMAGES[1]], np.uint8, offset=16).reshape(10, 1, 6, 5)
-    np.testing.assert_allclose(found.train.images, (raw - raw.mean()) / raw.std(), atol=1e-5)
-    np.testing.assert_allclose(found.test.images, (test - raw.mean()) / raw.std(), atol=1e-5)
-    assert found.train.labels.tolist() == [k % 10 for k in range(20)]
+    np.testing.assert_allclose(dataset.train.images, (raw - raw.mean()) / raw.std(), atol=1e-5)
+    np.testing.assert_allclose(dataset.test.images, (test - raw.mean()) / raw.std(), atol=1e-5)
+    assert dataset.train.labels.tolist() == [k % 10 for k in range(20)]
 
 
 def test_padding_adds_black_pixels(tmp_path: Path) -> None:
@@ -65,14 +65,19 @@ def test_cifar10(tmp_path: Path) -> None:
     }
     folder = tmp_path / "cifar-10-batches-py"
     write(folder, {name: pickle.dumps(batch) for name, batch in batches.items()})
-    found = datasets.load("cifar10", tmp_path)
-    assert found.train.images.shape == (20, 3, 32, 32) and found.test.images.shape == (4, 3, 32, 32)
-    assert found.train.labels.tolist() == [k + i for k in range(5) for i in range(4)]
+    dataset = datasets.load("cifar10", tmp_path)
+    assert dataset.train.images.shape == (20, 3, 32, 32) and dataset.test.images.shape == (
+        4,
+        3,
+        32,
+        32,
+    )
+    assert dataset.train.labels.tolist() == [k + i for k in range(5) for i in range(4)]
     raw = np.concatenate([batches[f"data_batch_{k}"][b"data"] for k in range(1, 6)])
     red = raw[:, :1024].reshape(20, 32, 32)  # channels first, rows first
     expected = (red - red.mean()) / red.std()
-    np.testing.assert_allclose(found.train.images[:, 0], expected, atol=1e-5)
-    assert found.train.images.mean((0, 2, 3)).abs().max() < 1e-5
+    np.testing.assert_allclose(dataset.train.images[:, 0], expected, atol=1e-5)
+    assert dataset.train.images.mean((0, 2, 3)).abs().max() < 1e-5
 
 
 def test_cifar100_has_fine_labels(tmp_path: Path) -> None:
@@ -84,8 +89,8 @@ def test_cifar100_has_fine_labels(tmp_path: Path) -> None:
         tmp_path / "cifar-100-python",
         {name: pickle.dumps(batch) for name, batch in batches.items()},
     )
-    found = datasets.load("cifar100", tmp_path)
-    assert found.n_classes == 100 and found.test.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    dataset = datasets.load("cifar100", tmp_path)
+    assert dataset.n_classes == 100 and dataset.test.labels.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

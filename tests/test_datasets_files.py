@@ -160,10 +160,10 @@ def test_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.network
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
 def test_official_addresses(name: str, tmp_path: Path) -> None:
-    found = datasets.load(name, tmp_path)
-    assert "the official files" in found.provenance
+    dataset = datasets.load(name, tmp_path)
+    assert "the official files" in dataset.provenance
     info = datasets.available()[name]
-    assert found.train.images.shape[1:] == info.image_shape and len(found.test) == 10_000
+    assert dataset.train.images.shape[1:] == info.image_shape and len(dataset.test) == 10_000
 
 
 @pytest.mark.slow
@@ -172,10 +172,10 @@ def test_real_files_on_this_machine(name: str) -> None:
     folder = Path(os.environ.get(datasets.FOLDER_VARIABLE, ""))
     if not any((folder / place).is_dir() for place in files.LAYOUTS[name].places[:-1]):
         pytest.skip(f"${datasets.FOLDER_VARIABLE} has no {name}")
-    found = datasets.load(name, folder)
+    dataset = datasets.load(name, folder)
     info = datasets.available()[name]
-    assert len(found.train) in (50_000, 60_000) and len(found.test) == 10_000
-    assert found.train.images.shape[1:] == info.image_shape
-    for part in (found.train, found.test):
+    assert len(dataset.train) in (50_000, 60_000) and len(dataset.test) == 10_000
+    assert dataset.train.images.shape[1:] == info.image_shape
+    for part in (dataset.train, dataset.test):
         assert torch.bincount(part.labels).min() >= 0.8 * len(part) / info.n_classes
-    assert found.train.images.mean().abs() < 1e-3 and abs(found.train.images.std() - 1) < 1e-3
+    assert dataset.train.images.mean().abs() < 1e-3 and abs(dataset.train.images.std() - 1) < 1e-3

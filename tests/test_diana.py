@@ -114,17 +114,19 @@ class TestLayers:
             out_y=1,
         )
         tokens = replace(fc, input_shapes=((1, 7, 24),), output_shape=(1, 7, 40), macs=7 * fc.macs)
-        found = shape_of(tokens)
-        assert found is not None
-        assert (found.out_x, found.channels_in) == (7, 24)
+        shape = shape_of(tokens)
+        assert shape is not None
+        assert (shape.out_x, shape.channels_in) == (7, 24)
 
     def test_a_network_is_the_sum_of_its_layers(self) -> None:
         workload = convolutional_workload()
         space = Space(workload=workload, system=MODEL.system)
         cost = MODEL.cost(workload, space.all_digital)
-        products = [MODEL.digital_cycles(one) for one in map(shape_of, workload.layers) if one]
+        products = [
+            MODEL.digital_cycles(shape) for shape in map(shape_of, workload.layers) if shape
+        ]
         moved = [workload.layer(name) for name in ("add", "pool")]  # relu1 is part of conv1
-        moves = [(one.input_count + one.output_count) / 8 for one in moved]
+        moves = [(layer.input_count + layer.output_count) / 8 for layer in moved]
         expected_s = (sum(products) + sum(moves)) / CLOCK_HZ
         assert cost.latency_s == pytest.approx(expected_s)
         assert cost.energy_j == pytest.approx(expected_s * 24.96e-3)
@@ -137,8 +139,8 @@ class TestLayers:
         tables = MODEL.tables(workload)
         latency_s, energy_j = tables.cost_batch(tables.encode(mappings))
         costs = [MODEL.cost(workload, mapping) for mapping in mappings]
-        np.testing.assert_allclose(latency_s, [one.latency_s for one in costs], rtol=1e-12)
-        np.testing.assert_allclose(energy_j, [one.energy_j for one in costs], rtol=1e-12)
+        np.testing.assert_allclose(latency_s, [cost.latency_s for cost in costs], rtol=1e-12)
+        np.testing.assert_allclose(energy_j, [cost.energy_j for cost in costs], rtol=1e-12)
 
     @pytest.mark.parametrize("kind", ["softmax", "gelu", "local_response_norm", "no_such_kind"])
     def test_what_the_formulas_do_not_cover_is_refused(self, kind: str) -> None:

@@ -44,17 +44,17 @@ def accuracies(
     config = lionheart()
     config.forward.out_noise = output_noise  # twice LionHeart's: it must matter
     analog = simulator.analog(trained_network(), NAMES, config).eval()
-    found = np.empty((n_draws, len(TIMES_S)))
+    shares = np.empty((n_draws, len(TIMES_S)))
     for draw in range(n_draws):
         seeds = {name: 10 * draw + k for k, name in enumerate(NAMES)}
-        simulator.program(analog, seeds)
+        analog.program(seeds)
         for number, time_s in enumerate(TIMES_S):
-            simulator.drift(analog, time_s, seeds)
+            analog.drift(time_s, seeds)
             torch.manual_seed(draw)
             scores = torch.cat([outputs(analog, part) for part in EXAMPLES.images.split(batch)])
             right = scores.argmax(1) == EXAMPLES.labels
-            found[draw, number] = float(right.float().mean())
-    return found
+            shares[draw, number] = float(right.float().mean())
+    return shares
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def trained(config: Any, device: torch.device) -> tuple[Any, list[float]]:
         loss = F.cross_entropy(analog(images[part]), labels[part])
         loss.backward()
         optimizer.step()
-        FAST.after_step(analog)
+        analog.after_step()
         losses.append(float(loss.detach()))
     return analog, losses
 
@@ -62,8 +62,8 @@ def trained(config: Any, device: torch.device) -> tuple[Any, list[float]]:
 def evaluated(analog: Any, device: torch.device) -> torch.Tensor:
     """Outputs a day after programming."""
     analog.eval()
-    FAST.program(analog, SEEDS)
-    FAST.drift(analog, 86400.0, SEEDS)
+    analog.program(SEEDS)
+    analog.drift(86400.0, SEEDS)
     return outputs(analog, EXAMPLES.images.to(device)).cpu()
 
 
@@ -77,8 +77,9 @@ def test_networks_train_and_evaluate_as_with_the_kernels(
     monkeypatch.setattr(layers, "_numba_works", lambda: False)
     analog, losses_without = trained(configuration(scaling), device)
     assert losses_without == pytest.approx(losses, rel=1e-3)
-    theirs = FAST.weights(with_kernels)
-    for name, weights in FAST.weights(analog).items():
+    theirs = with_kernels.weights()
+    assert {f"{name}.weight" for name in NAMES} <= set(theirs)
+    for name, weights in analog.weights().items():
         torch.testing.assert_close(weights, theirs[name], rtol=1e-3, atol=1e-4)
     # the DAC's rounding turns the last bits of the weights into levels
     assert (evaluated(analog, device) - expected).std() < 0.01 * expected.std()
@@ -95,10 +96,10 @@ def test_output_noise_follows_the_seeds_and_differs_between_passes(
     again = outputs(analog, images).cpu()
     assert torch.equal(evaluated(analog, device), first)
     assert (again - first).std() > 0.01 * first.std()
-    FAST.rewind(analog, 20, 20)
+    analog.rewind(20, 20)
     part = outputs(analog, images[20:40])
     outputs(analog, images)
-    FAST.rewind(analog, 20, 20)
+    analog.rewind(20, 20)
     assert torch.equal(outputs(analog, images[20:40]), part)
 
 
@@ -109,7 +110,7 @@ def test_modules_may_be_ideal_in_training(
     network = small_network().to(device).train()
     network.dropout.p = 0.0
     analog = FAST.analog(network, NAMES, lionheart()).train()
-    FAST.set_ideal(analog, NAMES)
+    analog.set_ideal(NAMES)
     images = EXAMPLES.images.to(device)
     y = analog(images)
     torch.testing.assert_close(y, network(images), rtol=1e-3, atol=1e-4)

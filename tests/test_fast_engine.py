@@ -118,8 +118,8 @@ def test_an_unprogrammed_layer_does_not_evaluate() -> None:
     analog = FAST.analog(nn.Sequential(nn.Linear(4, 3)), [PATH], lionheart()).eval()
     with pytest.raises(RuntimeError, match="programmed"):
         analog(torch.ones(2, 4))
-    FAST.program(analog, {PATH: 0})
-    FAST.drift(analog, 1.0, {PATH: 0})
+    analog.program({PATH: 0})
+    analog.drift(1.0, {PATH: 0})
     analog(torch.ones(2, 4))
     analog.train()
     analog.eval()  # the weights may have changed in between
@@ -131,8 +131,8 @@ def test_digital_modules_are_bit_identical_and_the_network_is_untouched() -> Non
     network, images = small_network().eval(), made_up_examples(5, 0).images
     before = copy.deepcopy(network.state_dict())
     analog = FAST.analog(network, ["conv2"], lionheart()).eval()
-    FAST.program(analog, {"conv2": 0})
-    FAST.drift(analog, 1.0, {"conv2": 0})
+    analog.program({"conv2": 0})
+    analog.drift(1.0, {"conv2": 0})
     analog(images)
     assert torch.equal(network.conv1(images), analog.network.conv1(images))
     assert isinstance(analog.network.conv2, FastLayer)
@@ -142,12 +142,12 @@ def test_digital_modules_are_bit_identical_and_the_network_is_untouched() -> Non
 
 def test_weights_are_the_trained_ones_whatever_was_evaluated() -> None:
     analog = FAST.analog(small_network(), NAMES, lionheart())
-    clean = FAST.weights(analog)
+    clean = analog.weights()
     analog.eval()
-    FAST.program(analog, {name: k for k, name in enumerate(NAMES)})
-    FAST.drift(analog, 1e5, {name: k for k, name in enumerate(NAMES)})
+    analog.program({name: k for k, name in enumerate(NAMES)})
+    analog.drift(1e5, {name: k for k, name in enumerate(NAMES)})
     analog(made_up_examples(5, 0).images)
-    exported = FAST.weights(analog)
+    exported = analog.weights()
     assert list(exported) == list(small_network().state_dict())
     for name, weights in small_network().state_dict().items():
         assert torch.equal(exported[name], clean[name])
@@ -160,11 +160,12 @@ def test_training_starts_from_the_weights_that_were_saved() -> None:
     examples = made_up_examples(32, 0)
     F.cross_entropy(analog(examples.images), examples.labels).backward()
     optimizer.step()
-    FAST.after_step(analog)
-    saved = FAST.weights(analog)
+    analog.after_step()
+    saved = analog.weights()
     network = small_network()
     network.load_state_dict(saved)
-    resumed = FAST.weights(FAST.analog(network, NAMES, lionheart()))
+    resumed = FAST.analog(network, NAMES, lionheart()).weights()
+    assert list(resumed) == list(saved) == list(network.state_dict())
     for name, weights in saved.items():
         torch.testing.assert_close(resumed[name], weights, rtol=1e-5, atol=1e-6)
 

@@ -116,8 +116,8 @@ def fresh(config: Any = None) -> Any:
         nn.Linear(24 * 9, 5),
     )
     analog = FAST.analog(network, ["0", "2", "4"], config or lionheart()).eval()
-    FAST.program(analog, {"0": 1, "2": 2, "4": 3})
-    FAST.drift(analog, 60.0, {"0": 4, "2": 5, "4": 6})
+    analog.program({"0": 1, "2": 2, "4": 3})
+    analog.drift(60.0, {"0": 4, "2": 5, "4": 6})
     return analog
 
 
@@ -164,5 +164,6 @@ def test_backward_gives_the_same_gradients_whatever_the_threads() -> None:
         finally:
             torch.set_num_threads(before)
         gradients.append({name: p.grad for name, p in analog.named_parameters()})
+    assert {f"network.{k}.weight" for k in (0, 2, 4)} <= set(gradients[0])
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-3, atol=1e-3)

@@ -55,7 +55,7 @@ class TestPublishedTable:
     def test_shapes_add_up_to_the_printed_totals(self, workload: Workload) -> None:
         assert len(workload.layers) == 63
         assert workload.weight_count == 2_190_784
-        elements = sum(one.output_count for one in workload.layers if one.kind == "add")
+        elements = sum(layer.output_count for layer in workload.layers if layer.kind == "add")
         assert (workload.macs + elements) / 1e6 == pytest.approx(312.56, abs=0.005)
 
     def test_latency_is_within_the_rounding_of_the_print(
@@ -84,17 +84,23 @@ class TestPublishedTable:
             assert case.predicted > 0
 
     def test_headline(self) -> None:
-        found = {(case.case, case.quantity): case.predicted for case in paper.cases()}
-        latency_s = found["MobileNetV2 without 2D_0 and 2D_1", "latency_s"]
+        predicted = {(case.case, case.quantity): case.predicted for case in paper.cases()}
+        latency_s = predicted["MobileNetV2 without 2D_0 and 2D_1", "latency_s"]
         assert latency_s == pytest.approx(10.06e-3, abs=5e-6)
-        assert found["MobileNetV2 without 2D_1", "energy_j"] == pytest.approx(482e-6, rel=0.005)
-        assert found["MobileNetV2", "crossbars"] == 34
+        assert predicted["MobileNetV2 without 2D_1", "energy_j"] == pytest.approx(482e-6, rel=0.005)
+        assert predicted["MobileNetV2", "crossbars"] == 34
 
     def test_no_error_has_grown(self) -> None:
         assert_no_error_has_grown("imc-cluster", paper.cases())
 
     def test_the_file_holds_what_the_calibration_finds(self, system: System) -> None:
-        for target, fitted in calibration.fit(system).items():
+        fit = calibration.fit(system)
+        assert {target: len(fitted) for target, fitted in fit.items()} == {
+            "cores": 6,
+            "ima": 4,
+            "dw-engine": 1,
+        }
+        for target, fitted in fit.items():
             held = system.target(target).parameters
             for name, value in fitted.items():
                 assert held[name] == pytest.approx(value, rel=1e-3), (target, name)
@@ -103,20 +109,20 @@ class TestPublishedTable:
         self, workload: Workload, traced: Workload
     ) -> None:
         kinds = ("conv2d", "depthwise_conv2d", "add")
-        priced = [one for one in traced.layers if one.kind in kinds]
-        table = [one for one in workload.layers if one.name != "row 1 000-PW"]
-        assert [(one.kind, one.macs, one.mvm, one.output_shape) for one in priced] == [
-            (one.kind, one.macs, one.mvm, one.output_shape) for one in table
+        priced = [layer for layer in traced.layers if layer.kind in kinds]
+        table = [layer for layer in workload.layers if layer.name != "row 1 000-PW"]
+        assert [(layer.kind, layer.macs, layer.mvm, layer.output_shape) for layer in priced] == [
+            (layer.kind, layer.macs, layer.mvm, layer.output_shape) for layer in table
         ]
         assert fused(traced) == {
-            one.name for one in traced.layers if one.kind in ("batch_norm", "relu6")
+            layer.name for layer in traced.layers if layer.kind in ("batch_norm", "relu6")
         }
 
 
 class TestPacking:
     def test_mobilenet_as_the_reference_packs_it(self, workload: Workload) -> None:
-        matrices = [(one.mvm.rows, one.mvm.columns) for one in workload.layers if one.mvm]
-        tiles = tuple(tile for one in matrices for tile in cut(*one, ARRAY))
+        matrices = [(layer.mvm.rows, layer.mvm.columns) for layer in workload.layers if layer.mvm]
+        tiles = tuple(tile for matrix in matrices for tile in cut(*matrix, ARRAY))
         assert len(tiles) == 87
         assert sum(rows * columns for rows, columns in tiles) == 2_126_560
         shares = sorted(pack(tiles, ARRAY))
@@ -143,9 +149,9 @@ class TestPacking:
     def test_never_less_than_the_cells_need(self) -> None:
         rng = np.random.default_rng(0)
         for _ in range(20):
-            matrices = [tuple(map(int, one)) for one in rng.integers(1, 600, size=(8, 2))]
+            matrices = [tuple(map(int, matrix)) for matrix in rng.integers(1, 600, size=(8, 2))]
             cells = sum(rows * columns for rows, columns in matrices)
-            shares = pack(tuple(tile for one in matrices for tile in cut(*one, ARRAY)), ARRAY)
+            shares = pack(tuple(tile for matrix in matrices for tile in cut(*matrix, ARRAY)), ARRAY)
             assert sum(shares) == pytest.approx(cells / 256**2)
             assert max(shares) <= 1
 
@@ -183,8 +189,8 @@ class TestTargets:
         tables = model.tables(workload)
         costs = [model.cost(workload, mapping) for mapping in mappings]
         latency_s, energy_j = tables.cost_batch(tables.encode(mappings))
-        np.testing.assert_allclose(latency_s, [one.latency_s for one in costs], rtol=1e-12)
-        np.testing.assert_allclose(energy_j, [one.energy_j for one in costs], rtol=1e-12)
+        np.testing.assert_allclose(latency_s, [cost.latency_s for cost in costs], rtol=1e-12)
+        np.testing.assert_allclose(energy_j, [cost.energy_j for cost in costs], rtol=1e-12)
         for mapping, cost in zip(mappings, costs, strict=True):
             shares = sum(
                 tables.tiles[tables.units.index(unit), tables.targets.index("ima")]

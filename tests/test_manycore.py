@@ -101,7 +101,9 @@ class TestPublished:
         self, system: System, workload: Workload
     ) -> None:
         assert system.machine is not None
-        for name, value in calibration.fit(system, workload).items():
+        fit = calibration.fit(system, workload)
+        assert fit.keys() == {"hbm_bytes_per_cycle", "energy_scale"}
+        for name, value in fit.items():
             assert system.machine.parameters[name] == pytest.approx(value, rel=1e-3), name
 
 
@@ -123,22 +125,22 @@ class TestReplication:
     @given(stages=stages, budget=st.integers(1, 30), least_s=st.sampled_from([0.0, 3.0]))
     def test_equals_brute_force(self, stages: list[Stage], budget: int, least_s: float) -> None:
         def value(copies: tuple[int, ...]) -> tuple[float, int]:
-            times = [one.time_s(n) for one, n in zip(stages, copies, strict=True)]
-            clusters = sum(one.clusters * n for one, n in zip(stages, copies, strict=True))
+            times = [stage.time_s(n) for stage, n in zip(stages, copies, strict=True)]
+            clusters = sum(stage.clusters * n for stage, n in zip(stages, copies, strict=True))
             return max(least_s, *times), clusters
 
-        every = product(*(range(1, one.slices + 1) for one in stages))
+        every = product(*(range(1, stage.slices + 1) for stage in stages))
         fitting = [value(copies) for copies in every if value(copies)[1] <= budget]
-        found = replicate(stages, budget, least_s)
+        copies = replicate(stages, budget, least_s)
         if fitting:
-            assert value(found) == min(fitting)
+            assert value(copies) == min(fitting)
         else:
-            assert found == (1,) * len(stages)
+            assert copies == (1,) * len(stages)
 
     def test_equals_the_integer_programme(self, final: Plan) -> None:
         """One binary for each stage and number of copies; HiGHS finds no shorter interval."""
         stages = stages_of(final)
-        choices = [(k, n) for k, one in enumerate(stages) for n in range(1, one.slices + 1)]
+        choices = [(k, n) for k, stage in enumerate(stages) for n in range(1, stage.slices + 1)]
         scale = 1e-6
         times = np.array([stages[k].time_s(n) for k, n in choices]) / scale
         clusters = np.array([float(stages[k].clusters * n) for k, n in choices])

@@ -1,8 +1,11 @@
 """The zoo has the networks that the papers measured, and takes the user's own."""
 
+import json
+import pickle
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +14,21 @@ from torch import nn
 from lionheart_opt import models
 from lionheart_opt.errors import InputError
 from lionheart_opt.tracing import trace, trace_model
+
+DIGESTS = json.loads((Path(__file__).parent / "golden" / "digests.json").read_text())
+
+
+def test_every_network_of_the_zoo_has_a_recorded_digest() -> None:
+    assert DIGESTS["workloads"].keys() == models.available().keys()
+
+
+@pytest.mark.parametrize("name", DIGESTS["workloads"])
+def test_digests_of_workloads_have_not_changed(name: str) -> None:
+    """Recorded searches are resumed only where the digest of their workload is the recorded one."""
+    workload = trace_model(name)
+    assert workload.digest == DIGESTS["workloads"][name]
+    again = pickle.loads(pickle.dumps(workload))
+    assert again == workload and again.digest == workload.digest
 
 
 @pytest.mark.parametrize(
@@ -50,13 +68,13 @@ def test_depthwise_convolutions_are_units_that_no_crossbar_runs() -> None:
 
 @pytest.mark.parametrize("name", ["resnet8", "resnet20", "mobilenet", "vgg16", "alexnet"])
 def test_cifar_networks_have_batch_norm_and_no_bias_behind_convolutions(name: str) -> None:
-    for module in models.build(name).modules():
-        if isinstance(module, nn.Conv2d):
-            assert module.bias is None
-    kinds = {layer.name: layer.kind for layer in trace_model(name).layers}
-    for source, layer in trace_model(name).edges():
-        if "conv2d" in kinds.get(source, ""):
-            assert layer.kind == "batch_norm"
+    modules = models.build(name).modules()
+    biases = [module.bias for module in modules if isinstance(module, nn.Conv2d)]
+    assert biases == [None] * len(biases) != []
+    workload = trace_model(name)
+    kinds = {layer.name: layer.kind for layer in workload.layers}
+    readers = [edge.layer.kind for edge in workload.edges if "conv2d" in kinds.get(edge.source, "")]
+    assert readers == ["batch_norm"] * len(biases)
 
 
 def test_mobilenet_v2_takes_the_official_weight_file() -> None:

@@ -13,13 +13,13 @@ from torch import nn
 
 from lionheart_opt.accuracy import consult
 from lionheart_opt.datasets.splits import Examples
-from lionheart_opt.oracle import choice
-from lionheart_opt.oracle.choice import expected_cost, learn_shares
+from lionheart_opt.oracle import learned_shares
 from lionheart_opt.oracle.engine import engine
+from lionheart_opt.oracle.learned_shares import expected_cost, learn_shares
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.oracle.training import Job, Progress
+from lionheart_opt.oracle.training import EpochDone, Job
 from lionheart_opt.questions import Answer, LearnedShares
 
 UNITS = {"harmful": ("harmful",), "harmless": ("harmless",)}
@@ -86,7 +86,7 @@ def test_a_harmless_unit_that_is_dearer_on_tiles_stays_digital(tmp_path: Path) -
 
 def test_learned_once_and_charged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = learned(tmp_path, 0.3)
-    monkeypatch.setattr(choice, "_epoch", None)
+    monkeypatch.setattr(learned_shares, "_epoch", None)
     assert learned(tmp_path, 0.3) == first
     assert first.oracle_s > 0
     [file] = tmp_path.iterdir()
@@ -97,7 +97,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     whole = learned(tmp_path / "whole", 0.3)
     epochs: list[int] = []
 
-    def interrupt(now: Progress) -> None:
+    def interrupt(now: EpochDone) -> None:
         epochs.append(now.epoch)
         if len(epochs) == 3:
             raise KeyboardInterrupt
@@ -112,14 +112,14 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
 def test_divergence_leaves_the_shares_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, logits = choice._epoch, []
+    real, logits = learned_shares._epoch, []
 
     def diverges(*arguments):
         done, loss = real(*arguments)
         logits.append(done["logits"])
         return (done, loss) if len(logits) < 3 else (done, float("nan"))
 
-    monkeypatch.setattr(choice, "_epoch", diverges)
+    monkeypatch.setattr(learned_shares, "_epoch", diverges)
     diverged = learned(tmp_path / "a", 0.3).values["share"]
     assert list(diverged.values()) == torch.sigmoid(logits[1].double()).tolist()
     assert not torch.equal(logits[1], logits[2])
@@ -135,13 +135,15 @@ def test_the_expected_cost_is_the_mean_over_random_mappings() -> None:
         on = dict(zip(prices, sides, strict=True))
         probability = cost = 1.0
         cost = sum(prices[unit][side] for unit, side in on.items())
-        for one, two, *table in pairs:
-            cost += table[2 * on[one] + on[two]]
+        for first, second, *table in pairs:
+            cost += table[2 * on[first] + on[second]]
         for unit, side in on.items():
             probability *= shares[unit] if side else 1 - shares[unit]
         expected += probability * cost
-    found = expected_cost(question, torch.tensor(list(shares.values()), dtype=torch.float64))
-    assert float(found) == pytest.approx(expected)
+    cost_of_shares = expected_cost(
+        question, torch.tensor(list(shares.values()), dtype=torch.float64)
+    )
+    assert float(cost_of_shares) == pytest.approx(expected)
 
 
 def test_the_oracle_learns_shares_of_units(tmp_path: Path) -> None:

@@ -40,12 +40,14 @@ def seeds(offset: int = 0) -> dict[str, int]:
 def drifted(offset: int = 0, time_s: float = 86400.0) -> AnalogNetwork:
     """The small network, all analog, programmed and drifted."""
     analog = ENGINE.analog(small_network(), NAMES, lionheart()).eval()
-    ENGINE.program(analog, seeds(offset))
-    ENGINE.drift(analog, time_s, seeds(offset))
+    analog.program(seeds(offset))
+    analog.drift(time_s, seeds(offset))
     return analog
 
 
 def tile_weights(analog: AnalogNetwork) -> dict[str, torch.Tensor]:
+    """Weights on the first tile of every layer."""
+    assert set(analog.analog) == set(NAMES)
     return {name: module.tiles[0].tile.weight.clone() for name, module in analog.analog.items()}
 
 
@@ -54,7 +56,7 @@ def step(analog: nn.Module, learning_rate: float = 0.5) -> None:
     optimizer = torch.optim.SGD(analog.parameters(), lr=learning_rate)
     analog(IMAGES).square().sum().backward()
     optimizer.step()
-    ENGINE.after_step(analog)
+    analog.after_step()
 
 
 # --- the five traps of the reference code (lionheart.md section 8.1) ------------------------------
@@ -63,14 +65,14 @@ def step(analog: nn.Module, learning_rate: float = 0.5) -> None:
 def test_every_programming_is_a_draw_of_its_own() -> None:
     analog = drifted(0)
     first = tile_weights(analog)
-    ENGINE.program(analog, seeds(100))
-    ENGINE.drift(analog, 86400.0, seeds(0))  # the same read noise
+    analog.program(seeds(100))
+    analog.drift(86400.0, seeds(0))  # the same read noise
     second = tile_weights(analog)
     for name in NAMES:
         spread = (second[name] - first[name]).norm() / first[name].norm()
         assert spread > 0.05, f"{name} kept its programming"
-    ENGINE.program(analog, seeds(0))
-    ENGINE.drift(analog, 86400.0, seeds(0))
+    analog.program(seeds(0))
+    analog.drift(86400.0, seeds(0))
     for name, weights in tile_weights(analog).items():
         assert torch.equal(weights, first[name])  # and the seed decides it
 
@@ -81,12 +83,13 @@ def test_training_after_an_evaluation_is_not_lost() -> None:
     for analog in (trained, evaluated):
         torch.manual_seed(0)
         step(analog)
-    for name, weights in ENGINE.weights(trained).items():
-        assert torch.equal(weights, ENGINE.weights(evaluated)[name]), name
+    assert {f"{name}.weight" for name in NAMES} <= set(trained.weights())
+    for name, weights in trained.weights().items():
+        assert torch.equal(weights, evaluated.weights()[name]), name
     # and what is programmed next is the new weights
     evaluated.eval()
-    ENGINE.program(evaluated, seeds())
-    new = ENGINE.weights(trained)["linear.weight"]
+    evaluated.program(seeds())
+    new = trained.weights()["linear.weight"]
     old = small_network().linear.weight
     tile = evaluated.analog["linear"].tiles[0]
     now = tile.tile.weight * tile.mapping_scales.view(-1, 1)
@@ -94,10 +97,10 @@ def test_training_after_an_evaluation_is_not_lost() -> None:
 
 
 def test_weights_are_the_trained_ones_whatever_was_evaluated() -> None:
-    clean = ENGINE.weights(ENGINE.analog(small_network(), NAMES, lionheart()))
+    clean = ENGINE.analog(small_network(), NAMES, lionheart()).weights()
     analog = drifted()
     on_tiles = tile_weights(analog)
-    exported = ENGINE.weights(analog)
+    exported = analog.weights()
     assert list(exported) == list(small_network().state_dict())
     for name, weights in small_network().state_dict().items():
         assert torch.equal(exported[name], clean[name])
@@ -109,9 +112,9 @@ def test_weights_are_the_trained_ones_whatever_was_evaluated() -> None:
 def test_first_and_last_layer_are_programmed_and_drift() -> None:
     analog = ENGINE.analog(small_network(), NAMES, lionheart()).eval()
     clean = tile_weights(analog)
-    ENGINE.program(analog, seeds())
+    analog.program(seeds())
     programmed = tile_weights(analog)
-    ENGINE.drift(analog, 86400.0, seeds())
+    analog.drift(86400.0, seeds())
     for name, weights in tile_weights(analog).items():  # all of them are top-level modules
         assert not torch.equal(programmed[name], clean[name])
         assert weights.abs().mean() < 0.8 * programmed[name].abs().mean(), f"{name} did not drift"
@@ -124,8 +127,8 @@ def test_first_and_last_layer_are_programmed_and_drift() -> None:
 def test_states_at_different_times_come_from_one_programming() -> None:
     analog = drifted(time_s=60.0)
     early = tile_weights(analog)
-    ENGINE.drift(analog, 1e6, seeds())
-    ENGINE.drift(analog, 60.0, seeds())
+    analog.drift(1e6, seeds())
+    analog.drift(60.0, seeds())
     for name, weights in tile_weights(analog).items():
         assert torch.equal(weights, early[name])
 
@@ -134,8 +137,8 @@ def test_digital_modules_are_bit_identical_and_the_network_is_untouched() -> Non
     network = small_network().eval()
     before = copy.deepcopy(network.state_dict())
     analog = ENGINE.analog(network, ["conv2"], lionheart()).eval()
-    ENGINE.program(analog, {"conv2": 0})
-    ENGINE.drift(analog, 1.0, {"conv2": 0})
+    analog.program({"conv2": 0})
+    analog.drift(1.0, {"conv2": 0})
     analog(IMAGES)
     assert torch.equal(network.conv1(IMAGES), analog.network.conv1(IMAGES))
     assert isinstance(analog.network.linear, nn.Linear)
@@ -156,9 +159,9 @@ def test_a_module_used_twice_is_analog_in_both_places() -> None:
     network = nn.Sequential(shared, nn.ReLU(), shared)
     analog = ENGINE.analog(network, ["0"], lionheart()).eval()
     assert analog.network[0] is analog.network[2]
-    ENGINE.program(analog, {"0": 1})
-    ENGINE.drift(analog, 1.0, {"0": 1})
-    assert list(ENGINE.weights(analog)) == list(network.state_dict())
+    analog.program({"0": 1})
+    analog.drift(1.0, {"0": 1})
+    assert list(analog.weights()) == list(network.state_dict())
 
 
 def test_the_network_may_be_a_single_layer() -> None:
@@ -166,7 +169,7 @@ def test_the_network_may_be_a_single_layer() -> None:
     analog = ENGINE.analog(network, [""], perfect()).eval()
     x = torch.randn(2, 4)
     torch.testing.assert_close(analog(x), network(x))
-    assert list(ENGINE.weights(analog)) == ["weight", "bias"]
+    assert list(analog.weights()) == ["weight", "bias"]
 
 
 @pytest.mark.parametrize(
@@ -199,8 +202,8 @@ def direct(layer: Any, x: torch.Tensor) -> torch.Tensor:
 
 def ours(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
     analog = ENGINE.analog(nn.Sequential(module), ["0"], lionheart()).eval()
-    ENGINE.program(analog, {"0": 11})
-    ENGINE.drift(analog, 3600.0, {"0": 12})
+    analog.program({"0": 11})
+    analog.drift(3600.0, {"0": 12})
     torch.manual_seed(13)
     return analog(x)
 
@@ -230,10 +233,10 @@ def test_a_training_step_equals_direct_use() -> None:
         same.zero_grad()
         analog(x).square().sum().backward()
         same.step()
-        ENGINE.after_step(analog)
+        analog.after_step()
     weight, bias = layer.get_weights()
-    torch.testing.assert_close(ENGINE.weights(analog)["0.weight"], weight)
-    torch.testing.assert_close(ENGINE.weights(analog)["0.bias"], bias)
+    torch.testing.assert_close(analog.weights()["0.weight"], weight)
+    torch.testing.assert_close(analog.weights()["0.bias"], bias)
     assert not torch.equal(weight, module.weight)
 
 
@@ -271,10 +274,10 @@ def test_perfect_tiles_compute_what_the_float_layer_does(
     analog = ENGINE.analog(nn.Sequential(module), ["0"], perfect()).eval()
     torch.testing.assert_close(analog(x), module(x), atol=1e-4, rtol=1e-4)
     ideal = ENGINE.analog(nn.Sequential(module), ["0"], lionheart()).train()
-    ENGINE.set_ideal(ideal, {"0"})
+    ideal.set_ideal({"0"})
     torch.testing.assert_close(ideal(x), module(x), atol=1e-4, rtol=1e-4)
     for name, weights in nn.Sequential(module).state_dict().items():
-        torch.testing.assert_close(ENGINE.weights(analog)[name], weights)
+        torch.testing.assert_close(analog.weights()[name], weights)
 
 
 def test_a_step_on_ideal_modules_is_a_step_of_the_float_network() -> None:
@@ -285,13 +288,13 @@ def test_a_step_on_ideal_modules_is_a_step_of_the_float_network() -> None:
     analog = ENGINE.analog(network, NAMES, config).train()
     analog.network.norm.eval()
     analog.network.dropout.eval()
-    ENGINE.set_ideal(analog, NAMES)
+    analog.set_ideal(NAMES)
     step(analog, learning_rate=0.01)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
     network(IMAGES).square().sum().backward()
     optimizer.step()
     for name, weights in network.state_dict().items():
-        torch.testing.assert_close(ENGINE.weights(analog)[name], weights, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(analog.weights()[name], weights, atol=1e-5, rtol=1e-4)
 
 
 # --- what else a configuration can ask for -------------------------------------------------------
@@ -306,8 +309,8 @@ def test_columns_without_weights_stay_finite() -> None:
     for _ in range(2):
         analog(torch.randn(2, 4))[:, [0, 2]].sum().backward()
         optimizer.step()
-        ENGINE.after_step(analog)
-    weights = ENGINE.weights(analog)["0.weight"]
+        analog.after_step()
+    weights = analog.weights()["0.weight"]
     assert torch.isfinite(weights).all()
     assert torch.equal(weights[1], torch.zeros(4))
 
@@ -320,12 +323,12 @@ def test_learned_input_ranges_travel_with_the_weights() -> None:
     network = nn.Sequential(nn.Linear(6, 3))
     analog = ENGINE.analog(network, ["0"], config).train()
     analog(5 * torch.randn(50, 6)).sum().backward()
-    weights = ENGINE.weights(analog)
+    weights = analog.weights()
     assert weights["0.input_ranges"].shape == (2, 2)  # two tiles: range, batches seen
     assert (weights["0.input_ranges"][:, 0] > 5).all()
     again = ENGINE.analog(with_weights(network, weights), ["0"], config).eval()
     for tile, row in zip(again.analog["0"].tiles, weights["0.input_ranges"], strict=True):
         assert tile.input_range.item() == pytest.approx(float(row[0]))
         assert tile.input_range_update_idx.item() == 1.0
-    kept = ENGINE.weights(ENGINE.analog(with_weights(network, weights), [], config))
+    kept = ENGINE.analog(with_weights(network, weights), [], config).weights()
     assert torch.equal(kept["0.input_ranges"], weights["0.input_ranges"])

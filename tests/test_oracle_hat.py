@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from aihwkit.inference import PCMLikeNoiseModel
 from oracle_setup import (
     NAMES,
     SETTINGS,
@@ -24,10 +23,9 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Training
-from lionheart_opt.oracle import candidates, measurement, training
-from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle import measurement, training, weights
+from lionheart_opt.oracle.engine import AnalogNetwork
 from lionheart_opt.oracle.hat import HatOracle
-from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import weights_digest
 from lionheart_opt.problem import Problem
@@ -104,19 +102,9 @@ def test_all_digital_is_the_baseline_and_costs_nothing(oracle: HatOracle, level:
         )
 
 
-def ideal() -> Any:
-    """Analog tiles without any flaw."""
-    config = lionheart()
-    config.forward.is_perfect = True
-    config.noise_model = PCMLikeNoiseModel(
-        prog_noise_scale=0.0, read_noise_scale=0.0, drift_scale=0.0
-    )
-    return config
-
-
 def test_without_noise_analog_is_as_good_as_digital(folder: Path) -> None:
     """Batch norm and dropout are in evaluation mode, and nothing else differs."""
-    settings = SETTINGS.model_copy(update={"rpu_config": "test_oracle_hat:ideal"})
+    settings = SETTINGS.model_copy(update={"rpu_config": "oracle_setup:ideal"})
     answer = small_oracle(folder, settings).accuracy(ALL, fidelity(), 0)
     assert np.all(answer.samples == answer.baseline)
 
@@ -149,7 +137,7 @@ def test_training_sees_the_training_part_only(
         jobs.append(job)
         return training.train(job, *rest)
 
-    monkeypatch.setattr(candidates, "train", spy)
+    monkeypatch.setattr(weights, "train", spy)
     oracle = small_oracle(tmp_path)
     for level in ("short", "one_shot"):
         oracle.accuracy(ALL, fidelity(level), 0)
@@ -167,20 +155,20 @@ def test_the_final_test_uses_draws_of_its_own(
     oracle: HatOracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[int] = []
-    real = AihwkitEngine.program
+    real = AnalogNetwork.program
 
-    def spy(self: AihwkitEngine, analog: Any, seeds: dict[str, int]) -> None:
+    def spy(self: AnalogNetwork, seeds: dict[str, int]) -> None:
         drawn.extend(seeds.values())
-        real(self, analog, seeds)
+        real(self, seeds)
 
-    monkeypatch.setattr(AihwkitEngine, "program", spy)
+    monkeypatch.setattr(AnalogNetwork, "program", spy)
     oracle.accuracy(ALL, fidelity(), 0)
     in_search = set(drawn)
     drawn.clear()
     checks = oracle.final_checks(ALL, fidelity(), 0)
     assert set(checks) == {"test"}
     assert checks["test"].baseline == oracle.baseline("test")
-    assert not in_search & set(drawn)
+    assert in_search and drawn and not in_search & set(drawn)
 
 
 # --- draws ----------------------------------------------------------------------------------------
@@ -191,17 +179,17 @@ def test_a_module_has_the_same_draws_in_every_mapping(
 ) -> None:
     seen: dict[str, list[tuple[str, int]]] = {}
     for name in ("program", "drift"):
-        real = getattr(AihwkitEngine, name)
+        real = getattr(AnalogNetwork, name)
 
         def spy(self: Any, *arguments: Any, name: str = name, real: Any = real) -> None:
             seen[key].extend((f"{name} {path}", seed) for path, seed in arguments[-1].items())
             real(self, *arguments)
 
-        monkeypatch.setattr(AihwkitEngine, name, spy)
+        monkeypatch.setattr(AnalogNetwork, name, spy)
     for key, asked in (("all", ALL), ("part", candidate("conv2")), ("seed", ALL)):
         seen[key] = []
         oracle.accuracy(asked, fidelity(), 1 if key == "seed" else 0)
-    assert [one for one in seen["all"] if one[0].endswith("conv2")] == seen["part"]
+    assert [draw for draw in seen["all"] if draw[0].endswith("conv2")] == seen["part"]
     assert len(set(seen["all"])) == len(seen["all"])  # every module, draw and time has its own
     assert not set(seen["all"]) & set(seen["seed"])
 
@@ -247,8 +235,8 @@ def test_training_starts_from_the_parents_trained_weights(
     parent = candidate("conv1")
     child = parent.move("linear", "tile")
     grandchild = child.move("conv1", "cpu")
-    weights = [weights_digest(oracle.trained(one, "full", 0).weights) for one in (parent, child)]
-    monkeypatch.setattr(candidates, "train", spy)
+    weights = [weights_digest(oracle.trained(c, "full", 0).weights) for c in (parent, child)]
+    monkeypatch.setattr(weights, "train", spy)
     oracle.trained(grandchild, "full", 0)
     assert starts == [weights_digest(oracle.pretrained.weights), *weights]
     # lineage matters: the same mapping from the pretrained network has other weights
@@ -288,7 +276,7 @@ def test_stored_weights_are_charged_and_not_trained_again(
     "change",
     [
         {"hat": HatRecipe(**{**SETTINGS.hat.model_dump(), "momentum": 0.5})},
-        {"rpu_config": "test_oracle_hat:quiet"},
+        {"rpu_config": "oracle_setup:quiet"},
         {"pretrain": None},
     ],
 )
@@ -296,7 +284,7 @@ def test_what_changes_the_weights_changes_their_key(
     oracle: HatOracle, folder: Path, change: dict[str, Any]
 ) -> None:
     other = small_oracle(folder, SETTINGS.model_copy(update=change))
-    assert other._trained(ALL, "short", 0)[0] != oracle._trained(ALL, "short", 0)[0]
+    assert other.weights.keyed(ALL, "short", 0)[0] != oracle.weights.keyed(ALL, "short", 0)[0]
 
 
 def test_what_does_not_change_the_weights_does_not_change_their_key(
@@ -305,14 +293,8 @@ def test_what_does_not_change_the_weights_does_not_change_their_key(
     recipe = SETTINGS.hat.model_copy(update={"epochs": 9, "one_shot_epochs": 1})
     update = {"times_s": (5.0,), "batch_size": 7, "validation_examples": 3, "hat": recipe}
     other = small_oracle(folder, SETTINGS.model_copy(update=update))
-    assert other._trained(ALL, "short", 0)[0] == oracle._trained(ALL, "short", 0)[0]
-    assert oracle._trained(ALL, "short", 1)[0] != oracle._trained(ALL, "short", 0)[0]
-
-
-def quiet() -> Any:
-    config = lionheart()
-    config.forward.out_noise = 0.0
-    return config
+    assert other.weights.keyed(ALL, "short", 0)[0] == oracle.weights.keyed(ALL, "short", 0)[0]
+    assert oracle.weights.keyed(ALL, "short", 1)[0] != oracle.weights.keyed(ALL, "short", 0)[0]
 
 
 @pytest.mark.parametrize("engine", ["aihwkit", "fast"])

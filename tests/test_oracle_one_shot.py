@@ -57,8 +57,8 @@ def test_training_may_start_from_the_shared_weights_and_is_charged_with_them(
     assert answer.shared_s == shared.training_s > 0 < answer.training_s
     from_pretrained = oracle.accuracy(candidate("conv2"), fidelity("short"), 0)
     assert from_pretrained.shared_s == 0
-    weights = [oracle.trained(one, "short", 0).weights for one in (asked, candidate("conv2"))]
-    assert len({weights_digest(one) for one in (*weights, shared.weights)}) == 3
+    weights = [oracle.trained(each, "short", 0).weights for each in (asked, candidate("conv2"))]
+    assert len({weights_digest(each) for each in (*weights, shared.weights)}) == 3
 
 
 def test_one_shot_with_batch_norm_of_each_mapping(oracle: HatOracle, folder: Path) -> None:
@@ -68,6 +68,7 @@ def test_one_shot_with_batch_norm_of_each_mapping(oracle: HatOracle, folder: Pat
     results = [own.trained(asked, "one_shot", 0) for asked in (ALL, candidate("conv2"))]
     for trained in results:
         assert 0 < trained.training_s < shared.training_s
+        assert NORM_STATISTICS < set(shared.weights)
         for name, weights in shared.weights.items():
             changed = not torch.equal(trained.weights[name], weights)
             assert changed == (name in NORM_STATISTICS)

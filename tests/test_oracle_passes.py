@@ -13,7 +13,7 @@ from torch import nn
 from lionheart_opt import models
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.engine import Engine, engine
-from lionheart_opt.oracle.measurement import measure, score
+from lionheart_opt.oracle.measurement import Conditions, measure, score
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
 
@@ -100,10 +100,7 @@ def ask(
         mappings,
         lionheart(),
         examples,
-        times_s=(1.0, 86400.0),
-        draws=range(2),
-        seed=5,
-        batch_size=batch_size,
+        Conditions(times_s=(1.0, 86400.0), draws=range(2), seed=5, batch_size=batch_size),
     )
 
 
@@ -124,10 +121,10 @@ def logits(
     network = seeded_network(kind).eval()
     modules = sorted(set(chain(*paths)))
     analog = tool.analog(network, modules, lionheart()).eval()
-    tool.program(analog, {path: 1 for path in modules})
-    tool.drift(analog, 60.0, {path: 2 for path in modules})
+    analog.program({path: 1 for path in modules})
+    analog.drift(60.0, {path: 2 for path in modules})
     with torch.no_grad():
-        passes = Passes(tool, analog, paths, IMAGES[:8])
+        passes = Passes(analog, paths, IMAGES[:8])
         passes.begin(IMAGES[8:16], 8)
         return [passes(number).clone() for number in numbers]
 
@@ -136,20 +133,20 @@ def logits(
 def test_any_order_gives_the_same_numbers(kind: type[nn.Module]) -> None:
     subsets = [*SUBSETS, ()]
     forward, backward = list(range(len(subsets))), list(range(len(subsets)))[::-1]
-    one = logits(kind, subsets, forward, engine("fast"))
-    two = logits(kind, subsets, backward, engine("fast"))[::-1]
-    for a, b in zip(one, two, strict=True):
+    ascending = logits(kind, subsets, forward, engine("fast"))
+    descending = logits(kind, subsets, backward, engine("fast"))[::-1]
+    for a, b in zip(ascending, descending, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     digital = seeded_network(kind).eval()(IMAGES[8:16])
-    assert torch.equal(one[-1], digital)  # all-digital is the float network, bit for bit
-    assert len({tuple(x.flatten().tolist()) for x in one}) == len(subsets)
+    assert torch.equal(ascending[-1], digital)  # all-digital is the float network, bit for bit
+    assert len({tuple(x.flatten().tolist()) for x in ascending}) == len(subsets)
 
 
 @pytest.mark.parametrize("kind", [small_network, Twice, Tokens])
 def test_batch_size_changes_nothing(kind: type[nn.Module]) -> None:
     network = seeded_network(kind)
-    one, two = (ask(network, [NAMES], batch_size=size) for size in (5, 23))
-    np.testing.assert_array_equal(one, two)
+    small, large = (ask(network, [NAMES], batch_size=size) for size in (5, 23))
+    np.testing.assert_array_equal(small, large)
 
 
 def test_residual_network_shares_beginnings() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from oracle_setup import NAMES, mapping, small_oracle
 
+import lionheart_opt.oracle.grouping as together
 import lionheart_opt.oracle.hat as hat
-import lionheart_opt.oracle.together as together
 from lionheart_opt.accuracy import Anticipates, Fidelity
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.oracle.hat import HatOracle
@@ -26,8 +26,10 @@ def candidates(training: Training) -> list[Candidate]:
 def answers(oracle: HatOracle, asked: list[Candidate]) -> np.ndarray:
     return np.stack(
         [
-            oracle.accuracy(one, Fidelity(training=one.training or "full", draws=DRAWS), 3).samples
-            for one in asked
+            oracle.accuracy(
+                each, Fidelity(training=each.training or "full", draws=DRAWS), 3
+            ).samples
+            for each in asked
         ]
     )
 
@@ -77,7 +79,7 @@ def test_seconds_are_shared(tmp_path: Path) -> None:
     oracle, asked = small_oracle(tmp_path), candidates("none")
     oracle.expect(asked, DRAWS, 3)
     fidelity = Fidelity(training="none", draws=DRAWS)
-    seconds = {oracle.accuracy(one, fidelity, 3).evaluation_s for one in asked}
+    seconds = {oracle.accuracy(each, fidelity, 3).evaluation_s for each in asked}
     assert len(seconds) == 1 and min(seconds) > 0
 
 

@@ -1,4 +1,4 @@
-"""Training: seeded, resumable, stopped by its own loss; weights kept safely."""
+"""Training: seeded, resumable, ended by its own loss."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from oracle_setup import NAMES, made_up_examples, small_network
 from torch import nn
 
 from lionheart_opt.datasets.splits import Examples
-from lionheart_opt.errors import InputError
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.engine import AnalogNetwork
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import HatRecipe
-from lionheart_opt.oracle.store import Trained, WeightStore, load_weights, weights_digest
+from lionheart_opt.oracle.store import Trained, WeightStore, weights_digest
 from lionheart_opt.oracle.training import (
+    EpochDone,
     Job,
-    Progress,
     crop_flip,
     reestimate_batch_norm,
     train,
@@ -51,9 +51,10 @@ def job(**changes: object) -> Job:
     return replace(default, **changes)  # type: ignore[arg-type]
 
 
-def same(one: Trained, other: Trained) -> bool:
-    return one.losses == other.losses and all(
-        torch.equal(tensor, other.weights[name]) for name, tensor in one.weights.items()
+def same(trained: Trained, other: Trained) -> bool:
+    assert trained.weights
+    return trained.losses == other.losses and all(
+        torch.equal(tensor, other.weights[name]) for name, tensor in trained.weights.items()
     )
 
 
@@ -77,7 +78,7 @@ def test_interrupted_training_goes_on_where_it_was(
     store = WeightStore.folder(tmp_path / "b")
     seen: list[int] = []
 
-    def interrupt(now: Progress) -> None:
+    def interrupt(now: EpochDone) -> None:
         seen.append(now.epoch)
         if now.epoch == 2:
             raise KeyboardInterrupt
@@ -90,10 +91,10 @@ def test_interrupted_training_goes_on_where_it_was(
     assert [file.name for file in (tmp_path / "b").iterdir()] == ["key.pt"]  # nothing left behind
 
 
-KILLED = """
+KILLED = f"""
 import os, signal, sys
 from pathlib import Path
-from test_oracle_training import ENGINE, WeightStore, job, train
+from {Path(__file__).stem} import ENGINE, WeightStore, job, train
 train(job(), ENGINE, WeightStore.folder(Path(sys.argv[1])), "key",
       lambda now: now.epoch == 3 and os.kill(os.getpid(), signal.SIGKILL))
 """
@@ -168,9 +169,9 @@ def test_an_epoch_may_be_fewer_steps_each_on_other_examples(
     seen: list[torch.Tensor] = []
     real = training._images
 
-    def spy(one: Job, numbers: torch.Tensor, data: torch.Generator) -> torch.Tensor:
+    def spy(asked: Job, numbers: torch.Tensor, data: torch.Generator) -> torch.Tensor:
         seen.append(numbers)
-        return real(one, numbers, data)
+        return real(asked, numbers, data)
 
     monkeypatch.setattr(training, "_images", spy)
     recipe = job().recipe.model_copy(update={"steps": 2})
@@ -256,14 +257,13 @@ def test_one_shot_sees_every_kind_of_mapping(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[frozenset[str]] = []
-    engine = AihwkitEngine()
     monkeypatch.setattr(
-        engine, "set_ideal", lambda analog, modules: drawn.append(frozenset(modules))
+        AnalogNetwork, "set_ideal", lambda analog, modules: drawn.append(frozenset(modules))
     )
     recipe = HatRecipe(batch_size=4)
     groups = (("conv1",), ("conv2", "linear"))
     shared = job(groups=groups, recipe=recipe, epochs=2)
-    train(shared, engine, WeightStore.folder(tmp_path), "key")
+    train(shared, ENGINE, WeightStore.folder(tmp_path), "key")
     assert len(drawn) == 50
     expected = {frozenset(a) | frozenset(b) for a in ((), groups[0]) for b in ((), groups[1])}
     assert set(drawn) == expected  # groups move together; all-digital and all-analog occur
@@ -295,71 +295,13 @@ def test_crop_flip_shifts_and_mirrors() -> None:
     made = crop_flip(image.expand(200, 2, 8, 8), generator)
     padded = nn.functional.pad(image, [1] * 4)[0, 0]
     shifted = [padded[y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
-    possible = [*shifted, *(one.flip(1) for one in shifted)]
+    possible = [*shifted, *(image.flip(1) for image in shifted)]
     seen = set()
-    for one in made:
-        assert torch.equal(one[0], one[1])  # channels move together
-        [which] = [k for k, candidate in enumerate(possible) if torch.equal(one[0], candidate)]
+    for channels in made:
+        assert torch.equal(channels[0], channels[1])  # channels move together
+        [which] = [k for k, image in enumerate(possible) if torch.equal(channels[0], image)]
         seen.add(which)
     assert seen == set(range(18))
-
-
-# --- the store ------------------------------------------------------------------------------------
-
-
-def test_a_user_checkpoint_must_fit(tmp_path: Path) -> None:
-    network, path = small_network(), tmp_path / "w.pt"
-    torch.save({"state_dict": network.state_dict(), "epoch": 3}, path)
-    loaded = load_weights(path, network)
-    assert weights_digest(loaded) == weights_digest(network.state_dict())
-    state = network.state_dict()
-    cases = {
-        "no tensor 'linear.bias'": {k: v for k, v in state.items() if k != "linear.bias"},
-        r"'linear.bias' is \(5,\), needed \(4,\)": {**state, "linear.bias": torch.zeros(5)},
-        "unknown tensor 'extra'": {**state, "extra": torch.zeros(1)},
-        "holds a list": [1, 2],
-    }
-    for message, content in cases.items():
-        torch.save(content, path)
-        with pytest.raises(InputError, match=message):
-            load_weights(path, network)
-
-
-def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "w.pt"
-    with pytest.raises(InputError, match="No such file"):
-        load_weights(path, small_network())
-    path.write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match="not a checkpoint of tensors"):
-        load_weights(path, small_network())
-    torch.save(small_network(), path)  # a pickled module could run any code
-    with pytest.raises(InputError, match="not a checkpoint of tensors"):
-        load_weights(path, small_network())
-
-
-def test_an_artifact_appears_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = WeightStore.folder(tmp_path / "new")
-    assert store.get("key") is None
-    store.put("key", Trained(weights={"w": torch.ones(3)}, losses=(1.0,), note="old"))
-
-    def full(descriptor: int) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        store.put("key", Trained(weights={"w": torch.zeros(3)}))
-    kept = store.get("key")
-    assert kept is not None and kept.note == "old" and kept.losses == (1.0,)
-    assert [file.name for file in (tmp_path / "new").iterdir()] == ["key.pt"]
-
-
-def test_a_damaged_artifact_is_named(tmp_path: Path) -> None:
-    store = WeightStore.folder(tmp_path)
-    (tmp_path / "key.pt").write_bytes(b"PK damaged")
-    with pytest.raises(InputError, match=r"artifact key\.pt"):
-        store.get("key")
 
 
 def test_weights_are_a_copy(tmp_path: Path) -> None:

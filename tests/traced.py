@@ -46,6 +46,7 @@ def flow(workload: Workload) -> list[tuple[str, tuple[str, ...]]]:
 
 def check_consistency(workload: Workload) -> None:
     """What holds for every workload."""
+    assert workload.layers
     produced = {INPUT}
     for layer in workload.layers:
         assert produced.issuperset(layer.inputs), "a layer reads what was computed before it"

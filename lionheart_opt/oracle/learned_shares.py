@@ -1,4 +1,4 @@
-"""Differentiable choice of target: shares of units on analog tiles, trained with the weights."""
+"""Differentiable choice of targets: each unit's share on analog tiles is trained with the weights."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from lionheart_opt.oracle.engine import AnalogNetwork, Engine
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.oracle.training import Job, Progress, batches, with_weights
+from lionheart_opt.oracle.training import EpochDone, Job, batches, with_weights
 from lionheart_opt.questions import Answer, LearnedShares
 
-#: Of the shares' logits, by Adam (ODiMO's code has the same); weights are trained as the recipe says.
+#: Learning rate of the shares' logits, which Adam trains (as in ODiMO's code). Weights are trained as
+#: the recipe says.
 LEARNING_RATE = 0.01
 
 
@@ -28,23 +29,24 @@ def learn_shares(
     key: str,
     units: dict[str, tuple[str, ...]],
     question: LearnedShares,
-    progress: Callable[[Progress], None],
+    progress: Callable[[EpochDone], None],
 ) -> Answer:
     """Train weights and shares together for all epochs of the job, once for each key.
 
-    A module's result is `share` times that of its analog forward pass plus `1 - share` times that of
-    its floating-point one, with the same weights; shares start at one half. The loss is the cross
-    entropy plus the question's strength times the expected cost, units being independent. An epoch is
-    resumed like one of `train`; a training that diverges ends with the shares before.
+    A module returns `share` times the result of its analog forward pass plus `1 - share` times the
+    result of its floating-point one, with the same weights. Shares start at one half. The loss is the
+    cross entropy plus `question.strength` times the expected cost of independently placed units.
+    Training is resumed after an epoch, as that of `train` is. A training that diverges ends with the
+    shares of the epoch before.
 
     Args:
-        job: with the modules of all units.
-        engine: what simulates them.
-        store: where the answer is, or will be.
-        key: digest of job and question.
-        units: name -> paths of its modules; the units of `question.prices`.
-        question: prices and strength.
-        progress: called after every epoch.
+        job: The training; its modules are those of all units.
+        engine: What simulates the modules.
+        store: Where the answer is kept.
+        key: Digest of job and question.
+        units: Unit -> paths of its modules, for the units of `question.prices`.
+        question: Prices, and how much they count.
+        progress: Called after every epoch.
     """
     name = f"{key}.shares.pt"
     state = store.read(name) or {
@@ -62,7 +64,7 @@ def learn_shares(
             state = {**state, "epoch": job.epochs, "training_s": done["training_s"]}
         left_s = state["training_s"] / state["epoch"] * (job.epochs - state["epoch"])
         progress(
-            Progress(
+            EpochDone(
                 what=job.what, epoch=state["epoch"], epochs=job.epochs, loss=loss, left_s=left_s
             )
         )
@@ -81,14 +83,14 @@ def _epoch(
     units: dict[str, tuple[str, ...]],
     question: LearnedShares,
 ) -> tuple[dict[str, Any], float]:
-    """The state after one more epoch, and its mean loss, cost included."""
+    """The state after one more epoch, and the epoch's mean loss, cost included."""
     started = perf_counter()
     network = with_weights(job.model, state["weights"]).to(job.device)
     analog = engine.analog(network, job.modules, job.rpu_config).train()
     logits = state["logits"].clone().to(job.device).requires_grad_()
     for number, paths in enumerate(units.values()):
         for path in paths:
-            _mix(engine, analog, path, logits, number)
+            _mix(analog, path, logits, number)
     of_weights = torch.optim.SGD(
         analog.parameters(),
         lr=job.recipe.learning_rate,
@@ -110,11 +112,11 @@ def _epoch(
             torch.autograd.backward(loss)
             for optimizer in optimizers:
                 optimizer.step()
-            engine.after_step(analog)
+            analog.after_step()
             total += float(loss.detach()) * len(batch.labels)
             seen += len(batch.labels)
     done = {
-        "weights": engine.weights(analog),
+        "weights": analog.weights(),
         "logits": logits.detach().cpu(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "epoch": state["epoch"] + 1,
@@ -123,15 +125,20 @@ def _epoch(
     return done, total / seen
 
 
-def _mix(
-    engine: Engine, analog: AnalogNetwork, path: str, logits: torch.Tensor, number: int
-) -> None:
-    """Let an analog module return the mean of its two forward passes, weighted by its unit's share."""
+def _mix(analog: AnalogNetwork, path: str, logits: torch.Tensor, number: int) -> None:
+    """Let an analog module return the mean of its two forward passes, weighted by its unit's share.
+
+    Args:
+        analog: The network.
+        path: Path of the module.
+        logits: Logits of the shares of all units.
+        number: Number of the module's unit among them.
+    """
 
     def mixed(module: nn.Module, inputs: tuple[torch.Tensor, ...], result: torch.Tensor) -> Any:
-        engine.set_ideal(analog, (path,))
+        analog.set_ideal((path,))
         digital = module.forward(*inputs)  # the hook is not called again
-        engine.set_ideal(analog, ())
+        analog.set_ideal(())
         share = torch.sigmoid(logits[number])
         return share * result + (1 - share) * digital
 
@@ -139,11 +146,11 @@ def _mix(
 
 
 def expected_cost(question: LearnedShares, shares: torch.Tensor) -> torch.Tensor:
-    """Mean cost of mappings that put each unit on its analog target with its share as probability.
+    """Mean cost of random mappings in which a unit is analog with a probability equal to its share.
 
     Args:
-        question: prices of units, and of pairs of units.
-        shares: in the order of the prices, shape (n_units,).
+        question: Prices of units, and of pairs of units.
+        shares: Shares in the order of the prices, shape (n_units,).
     """
     number = {unit: k for k, unit in enumerate(question.prices)}
     both = torch.stack([1 - shares, shares], dim=1)  # shape (n_units, 2)

@@ -1,8 +1,7 @@
-"""The weights that a candidate is programmed with: which training makes them, each done once."""
+"""The weights that candidates are programmed with. Each training is done once."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,40 +15,50 @@ from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
-from lionheart_opt.oracle.choice import learn_shares
 from lionheart_opt.oracle.engine import Engine, engine
+from lionheart_opt.oracle.learned_shares import learn_shares
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import OracleSettings
-from lionheart_opt.oracle.store import Trained, Weights, WeightStore, weights_digest
-from lionheart_opt.oracle.training import Job, Progress, reestimate_batch_norm, train
+from lionheart_opt.oracle.store import Trained, Weights, WeightStore, network_text, weights_digest
+from lionheart_opt.oracle.training import EpochDone, Job, reestimate_batch_norm, train
 from lionheart_opt.questions import Answer, LearnedShares
 from lionheart_opt.workload import Workload
 
-#: Part of every digest of trained weights; raised when training comes to mean something else.
+#: Part of every digest of trained weights. Increase it when a change of the code changes what training
+#: gives.
 FORMAT = 1
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TrainsCandidates:
+def _ignore(text: str) -> None:
+    """Reports to nobody."""
+
+
+@dataclass(kw_only=True, eq=False)
+class CandidateWeights:
     """Makes the weights of candidates (LionHeart section III, steps 3 and 4).
 
-    What a candidate's weights are, by training:
+    The training level of a candidate decides what its weights are:
 
-    - `none`: the weights that it starts from: its parent's, or the pretrained ones.
-    - `short`, `full`: all weights of the network, digital layers included, trained with noise in
-      the analog ones, from the weights that it starts from.
-    - `one_shot`: trained once for all mappings, with a random mapping in every batch. A search is
-      charged with that training once (`Accuracy.shared_s`).
-    - A mapping without analog layers always has the pretrained weights: there is nothing to train for.
+    - `none`: the weights that it starts from, which are its parent's or the pretrained ones.
+    - `short`, `full`: all weights of the network, digital layers included, are trained from the
+      weights that it starts from, with noise in the analog layers.
+    - `one_shot`: weights that are trained once for all mappings, with a random mapping in every
+      batch. A search is charged for that training once (`Accuracy.shared_s`).
+
+    A mapping without analog layers always has the pretrained weights, because nothing disturbs them.
+
+    Trained weights are kept in the store. In memory, an object remembers the pretrained weights and
+    those of one-shot training for each seed.
 
     Args:
-        workload: whose units are mapped.
-        analog_targets: names of the targets whose layers are analog.
-        model: the network; trained already, or with its initial weights (`settings.pretrain`).
-        splits: the data.
-        settings: how to train and measure.
-        store: where trained weights are kept.
+        workload: The workload whose units are mapped.
+        analog_targets: Names of the targets whose layers are analog.
+        model: The network, trained already or with its initial weights (see `settings.pretrain`).
+        splits: The data.
+        settings: How to train.
+        store: Where trained weights are kept.
+        report: Called with a line after every epoch of training.
     """
 
     workload: Workload
@@ -58,13 +67,11 @@ class TrainsCandidates:
     splits: Splits
     settings: OracleSettings
     store: WeightStore
-    _watchers: list[Callable[[str], None]] = field(default_factory=list, init=False, repr=False)
-
+    report: Callable[[str], None] = _ignore
     _shared: dict[int, tuple[str, Trained]] = field(default_factory=dict, init=False, repr=False)
 
-    def watch(self, report: Callable[[str], None]) -> None:
-        """Have `report` called with a line after every epoch of training, and before every proxy."""
-        self._watchers[:] = [report]
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "report": _ignore}  # another process shows progress by itself
 
     def modules(self, mapping: Mapping) -> tuple[str, ...]:
         """Paths of the modules that are analog in a mapping, in execution order."""
@@ -78,7 +85,7 @@ class TrainsCandidates:
 
     @cached_property
     def pretrained(self) -> Trained:
-        """The floating-point network: trained by the recipe, once, or as it was given."""
+        """The weights of the floating-point network: trained by the recipe, or as they were given."""
         recipe = self.settings.pretrain
         initial = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
         if recipe is None:
@@ -91,23 +98,24 @@ class TrainsCandidates:
         """The weights that a candidate is programmed with.
 
         Args:
-            candidate: the mapping and what it starts from.
-            training: how; candidates of the lineage that do not say are trained so, too.
-            seed: of training.
+            candidate: The mapping and what it starts from.
+            training: The candidate's training level, and that of all candidates in its lineage that
+                do not state theirs.
+            seed: Seed of training.
         """
-        return self._trained(candidate, training, seed)[1]
+        return self.keyed(candidate, training, seed)[1]
 
-    def _trained(
+    def keyed(
         self, candidate: Candidate | None, training: Training, seed: int
     ) -> tuple[str, Trained]:
-        """Key and weights of a candidate; those of the pretrained network for None."""
+        """As `trained`, with a key that identifies the weights; pretrained weights for None."""
         modules = self.modules(candidate.mapping) if candidate else ()
         if candidate is None or not modules:
             return "pretrained", self.pretrained
         if training == "one_shot":
             return self._one_shot(modules, seed)
         parent = candidate.parent
-        key, start = self._trained(parent, (parent and parent.training) or training, seed)
+        key, start = self.keyed(parent, (parent and parent.training) or training, seed)
         if training == "none":
             return key, replace(start, training_s=0.0)
         recipe = self.settings.hat
@@ -117,22 +125,23 @@ class TrainsCandidates:
         return key, self._train(job, key)
 
     def shared_training(self, seed: int) -> Trained:
-        """The weights of training level `one_shot`, the seconds that it took with them."""
+        """The weights of training level `one_shot`, with the seconds that their training took."""
         return self._shared_weights(seed)[1]
 
     def _shared_weights(self, seed: int) -> tuple[str, Trained]:
-        """Key and weights of that training; read from the store once, not for every mapping."""
+        """Key and weights of one-shot training, read from the store once and not for every mapping."""
         if seed not in self._shared:
             job, key = self._shared_job(seed)
             self._shared[seed] = key, self._train(job, key)
         return self._shared[seed]
 
     def _shared_job(self, seed: int) -> tuple[Job, str]:
-        known = dict(self.model.named_modules())
+        """One-shot training, and the key of its weights."""
+        modules = dict(self.model.named_modules())
         groups = tuple(
             paths
             for paths in map(self.workload.modules_of, self.workload.crossbar_units)
-            if all(path in known for path in paths)  # no bare parameters
+            if all(path in modules for path in paths)  # no bare parameters
         )
         everything = tuple(path for group in groups for path in group)
         epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")
@@ -141,7 +150,7 @@ class TrainsCandidates:
         return job, self._key(job, start="pretrained")
 
     def _one_shot(self, modules: tuple[str, ...], seed: int) -> tuple[str, Trained]:
-        """The shared weights; with batch-norm statistics of the mapping if the recipe asks for them."""
+        """The shared weights, with the mapping's own batch-norm statistics if the recipe asks for it."""
         key, shared = self._shared_weights(seed)
         shared = replace(shared, training_s=0.0)
         batches = self.settings.hat.one_shot_norm_batches
@@ -149,16 +158,16 @@ class TrainsCandidates:
             return key, shared
         job = replace(self._shared_job(seed)[0], start=shared.weights, modules=modules, groups=())
         key = digest([self._key(job, start=key), batches])
-        known = self.store.get(key)
-        if known is None:
+        trained = self.store.get(key)
+        if trained is None:
             started = perf_counter()
             weights = reestimate_batch_norm(job, self._engine, batches)
-            known = replace(shared, weights=weights, training_s=perf_counter() - started)
-            self.store.put(key, known)
-        return key, known
+            trained = replace(shared, weights=weights, training_s=perf_counter() - started)
+            self.store.put(key, trained)
+        return key, trained
 
     def _key(self, job: Job, start: str) -> str:
-        """Digest of all that the weights of a training depend on."""
+        """Digest of everything that the weights of a training depend on."""
         ignored = {"epochs", "short_epochs", "one_shot_epochs", "one_shot_norm_batches"}
         return digest(
             {
@@ -166,7 +175,7 @@ class TrainsCandidates:
                 "question": self._question,
                 "pretrained": self._pretrained_digest,
                 "engine": self.settings.engine,
-                "rpu_config": rpu_digest(self._rpu_config),
+                "rpu_config": rpu_digest(self.rpu_config),
                 "recipe": job.recipe.model_dump(exclude=ignored, exclude_none=True),
                 "epochs": job.epochs,
                 "start": start,
@@ -180,11 +189,11 @@ class TrainsCandidates:
         return train(job, self._engine, self.store, key, self._progress)
 
     def learned_shares(self, question: LearnedShares, seed: int) -> Answer:
-        """Shares of units on analog tiles, trained with the weights: see `learn_shares`.
+        """Shares of units on analog tiles, trained together with the weights; see `learn_shares`.
 
         Args:
-            question: prices of units, and how much they count.
-            seed: of training.
+            question: Prices of units, and how much they count.
+            seed: Seed of training.
         """
         units = {
             name: self.workload.modules_of(self.workload.unit(name)) for name in question.prices
@@ -195,13 +204,9 @@ class TrainsCandidates:
         key = digest([self._key(job, start="pretrained"), question.digest])
         return learn_shares(job, self._engine, self.store, key, units, question, self._progress)
 
-    def _progress(self, now: Progress) -> None:
+    def _progress(self, now: EpochDone) -> None:
         text = f"{now.what}: epoch {now.epoch}/{now.epochs}, loss {now.loss:.3f}"
-        self._report(f"{text}, {now.left_s:.0f} s left")
-
-    def _report(self, text: str) -> None:
-        for watcher in self._watchers:
-            watcher(text)
+        self.report(f"{text}, {now.left_s:.0f} s left")
 
     def _job(
         self, start: Weights, modules: tuple[str, ...], epochs: int, seed: int, what: str
@@ -210,20 +215,20 @@ class TrainsCandidates:
             model=self.model,
             start=start,
             modules=modules,
-            rpu_config=self._rpu_config,
+            rpu_config=self.rpu_config,
             recipe=self.settings.hat,
             epochs=epochs,
             examples=self.splits.train,
             seed=seed,
-            device=self._device,
+            device=self.device,
             what=what,
         )
 
     @cached_property
     def _question(self) -> str:
         """Digest of the network with its given weights, and of the training data."""
-        layers = re.sub(r" at 0x[0-9a-f]+", "", repr(self.model))  # addresses of functions
-        return digest([layers, weights_digest(self.model.state_dict()), self.splits.train.digest])
+        layers, weights = network_text(self.model), weights_digest(self.model.state_dict())
+        return digest([layers, weights, self.splits.train.digest])
 
     @cached_property
     def _pretrained_digest(self) -> str:
@@ -234,11 +239,17 @@ class TrainsCandidates:
         return engine(self.settings.engine)
 
     @cached_property
-    def _rpu_config(self) -> Any:
+    def rpu_config(self) -> Any:
+        """RPU configuration of analog layers."""
         return rpu_config(self.settings.rpu_config)
 
     @cached_property
-    def _device(self) -> torch.device:
+    def device(self) -> torch.device:
+        """Where networks compute.
+
+        Raises:
+            InputError: The settings ask for CUDA and there is no such device.
+        """
         name = self.settings.device
         if name == "auto":
             name = "cuda" if torch.cuda.is_available() else "cpu"
