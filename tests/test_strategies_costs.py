@@ -88,7 +88,7 @@ def several_cores(objectives: tuple[Objective, ...]) -> Problem:
         tiny_problem(objectives=objectives),
         workload=workload,
         system=system,
-        cost_model=WithoutTables(plugins.cost_model(system)),
+        cost_model=plugins.cost_model(system),
         oracle=oracle,
         answers=None,
     )
