@@ -6,9 +6,7 @@ import codecs
 import io
 import sys
 
-
 from rich.console import Console
-
 
 #: Width of tables where the output is no terminal (a file, a pipe).
 PIPE_WIDTH = 120
