@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.result import COLUMNS, SearchResult
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
@@ -62,8 +63,12 @@ class Study:
             >>> study.run(workers=2)
             >>> study.compare()
         """
-        if not isinstance(searches, dict):
-            searches = {label_of(strategy): strategy for strategy in searches}
+        if isinstance(searches, str):
+            searches = [searches]
+        if isinstance(searches, dict):
+            labelled = list(searches.items())
+        else:
+            labelled = [(label_of(strategy), strategy) for strategy in searches]
         plans = [
             SearchPlan(
                 label=label,
@@ -72,7 +77,7 @@ class Study:
                 seed=seed,
                 budget=usual_budget(trials, oracle_s),
             )
-            for label, strategy in searches.items()
+            for label, strategy in labelled
             for seed in seeds
         ]
         return Study(StudyScript(name, problem, plans, storage))
@@ -150,8 +155,8 @@ class Study:
 
         source = self._source
         plans = source.plans((only,) if isinstance(only, str) else only)
-        if workers < 1:
-            raise InputError(f"workers: got {workers}; must be at least 1")
+        if not isinstance(workers, Integral) or workers < 1:
+            raise InputError(f"workers: got {workers!r}; must be a whole number from 1 on")
         with source.beside():
             oracle = source.oracle
             source.check_strategies()
@@ -206,17 +211,14 @@ class Study:
         """One row an evaluation: `search`, `seed`, and the columns of `SearchResult.to_frame`."""
         import pandas
 
-        frames = []
-        for result in self.results():
-            frame = result.to_frame()
-            frame.insert(0, "search", result.label)
-            frame.insert(1, "seed", result.seed)
-            frames.append(frame)
+        columns = {"search": "str", "seed": "int64", **COLUMNS}
+        frames = [
+            result.to_frame().assign(search=result.label, seed=result.seed)
+            for result in self.results()
+        ]
         if not frames:
-            from lionheart_opt.results.result import COLUMNS
-
-            return pandas.DataFrame(columns=["search", "seed", *COLUMNS])
-        return pandas.concat(frames, ignore_index=True)
+            return pandas.DataFrame(columns=list(columns)).astype(columns)
+        return pandas.concat(frames, ignore_index=True)[list(columns)].astype(columns)
 
     def compare(self) -> Comparison:
         """The strategies side by side, over seeds: budgets, hypervolume, gains at each threshold.

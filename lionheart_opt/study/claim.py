@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import optuna
 
@@ -39,8 +39,13 @@ def claimed(study: optuna.Study) -> Iterator[None]:
                 f"study {study.study_name!r} is being run by process {holder['pid']} on "
                 f"{holder['host']}; wait for it, or stop it first"
             )
-    with heartbeat(lambda: study.set_user_attr(DRIVER, {**me, "beat": time.time()})):
-        yield
+    try:
+        with heartbeat(lambda: study.set_user_attr(DRIVER, {**me, "beat": time.time()})):
+            yield
+    except BaseException:
+        with suppress(Exception):  # the error at hand says more than a storage out of reach
+            study.set_user_attr(DRIVER, None)
+        raise
     study.set_user_attr(DRIVER, None)
 
 

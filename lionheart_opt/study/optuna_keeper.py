@@ -23,7 +23,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import claimed
 from lionheart_opt.study.record import Trial, plain_attributes
-from lionheart_opt.study.specification import FORMAT, differences, versions
+from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
 
 #: User attributes of the Optuna study.
 SPECIFICATION, VERSIONS, RECORD_FORMAT = "specification", "versions", "format"
@@ -268,10 +268,9 @@ def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna
         )
     recorded = study.user_attrs[SPECIFICATION]
     now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
-    if differs := "; ".join(differences(recorded, now)):
+    if differs := differences(recorded, now):
         raise InputError(
-            f"study {study.study_name!r} was recorded with other settings: {differs}. "
-            "Change them back, or give the run another label or the study another storage. "
-            "The record was not changed"
+            f"study {study.study_name!r} was recorded with other settings: {'; '.join(differs)}. "
+            f"{remedy(differs)}. The record was not changed"
         )
     return study

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -71,6 +72,17 @@ def versions() -> dict[str, str]:
         with suppress(PackageNotFoundError):  # a search on a table needs neither torch nor aihwkit
             found[name] = version(name)
     return found
+
+
+def remedy(differs: Sequence[str]) -> str:
+    """What to do about differences between a record and what is asked now."""
+    usual = "Change them back, or give the run another label or the study another storage"
+    if not any(line.startswith("oracle.weights:") for line in differs):
+        return usual
+    return (
+        "The weights of the network differ: load trained weights, or seed initial ones before the "
+        f"network is built (torch.manual_seed), so that every run has the same. Otherwise: {usual}"
+    )
 
 
 def differences(
