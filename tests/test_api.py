@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -154,8 +155,7 @@ def test_a_killed_script_resumes_where_it_was(tmp_path, scheme, strategy, worker
     dice = random.Random(f"{scheme} {strategy}")
     for stop in (signal.SIGKILL, signal.SIGINT):
         process = python(tmp_path, "mine.py", workers, url, strategy, pause_s=0.1)
-        known = n_recorded(problem, strategy, url)
-        wait_until(lambda: n_recorded(problem, strategy, url) > known or process.poll() is not None)
+        wait_for_a_trial(process, problem, strategy, url)
         time.sleep(dice.uniform(0.0, 0.2))
         process.send_signal(stop)
         process.communicate(timeout=60)
@@ -163,6 +163,13 @@ def test_a_killed_script_resumes_where_it_was(tmp_path, scheme, strategy, worker
     assert 1 <= recorded
     result = lo.search(problem, strategy, trials=10, storage=url)
     assert outcome(result) == outcome(lo.search(problem, strategy, trials=10))
+
+
+def wait_for_a_trial(
+    process: subprocess.Popen[str], problem: lo.Problem, strategy: str, url: str
+) -> None:
+    known = n_recorded(problem, strategy, url)
+    wait_until(lambda: n_recorded(problem, strategy, url) > known or process.poll() is not None)
 
 
 def n_recorded(problem: lo.Problem, strategy: str, url: str) -> int:
@@ -232,7 +239,7 @@ def test_a_record_of_another_problem_is_refused_with_what_differs(tmp_path, chan
 def test_weights_that_differ_from_run_to_run_are_named(tmp_path):
     url = f"sqlite:///{tmp_path / 'k.db'}"
     lo.search(lo.problem(Small(), data(), draws=[2]), "random", trials=0, storage=url)
-    with pytest.raises(lo.InputError, match="weights of the network differ.*torch.manual_seed"):
+    with pytest.raises(lo.InputError, match=r"weights of the network differ.*torch\.manual_seed"):
         lo.search(lo.problem(Small(), data(), draws=[2]), "random", trials=0, storage=url)
 
 

@@ -7,10 +7,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from math import fsum
+from math import fsum, isclose
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -190,22 +189,35 @@ class OptunaKeeper:
         if "accuracy" in trial.user_attrs:
             accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
         evaluation = problem.evaluation(candidate, accuracy)
-        if not np.allclose(list(evaluation.objectives.values()), trial.values, rtol=1e-9, atol=0):
+        now = {
+            **evaluation.objectives,
+            "latency_s": evaluation.cost.latency_s,
+            "energy_j": evaluation.cost.energy_j,
+        }
+        recorded = {
+            **{name: trial.user_attrs[name] for name in ("latency_s", "energy_j")},
+            **dict(zip(evaluation.objectives, trial.values, strict=True)),
+        }
+        if any(not isclose(now[name], value, rel_tol=1e-9) for name, value in recorded.items()):
+            lines = "; ".join(differences(recorded, {name: now[name] for name in recorded}))
             raise InputError(
-                f"trial {trial.number} of study {self.name!r}: recorded objectives "
-                f"{trial.values}, computed now {list(evaluation.objectives.values())}: the cost model "
+                f"trial {trial.number} of study {self.name!r}: {lines}: the cost model "
                 "has changed since the record was made; use its version or start a new study"
             )
         return evaluation
 
 
 def studies_of(storage: optuna.storages.BaseStorage, part: dict[str, Any]) -> list[optuna.Study]:
-    """Optuna studies of a storage whose specification agrees with `part` in all that `part` says."""
+    """Optuna studies of a storage whose specification agrees with `part` in all that `part` says.
+
+    Records of a newer format are left out: this version may misread them.
+    """
     part = json.loads(json.dumps(part))
     return [
         optuna.load_study(study_name=summary.study_name, storage=storage, sampler=_unused_sampler())
         for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
-        if not differences(
+        if summary.user_attrs.get(RECORD_FORMAT, 1) <= FORMAT
+        and not differences(
             part,
             {
                 key: value
