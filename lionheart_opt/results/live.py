@@ -65,6 +65,8 @@ class Live:
         trace: TracebackType | None,
     ) -> None:
         self._progress.stop()
+        if isinstance(self._oracle, ReportsTraining):
+            self._oracle.watch(_unheard)  # bars cannot travel to worker processes with the oracle
 
     def start(self, search: Search) -> Watcher:
         """A watcher of one search."""
@@ -132,3 +134,7 @@ class Live:
         self._progress.stop_task(self._task)
         if not self._console.is_terminal:
             self._console.print(f"{self._name}: {text}", markup=False)
+
+
+def _unheard(text: str) -> None:
+    """Shows nothing."""

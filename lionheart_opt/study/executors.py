@@ -29,7 +29,7 @@ from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
 #: A worker looks this often whether the process that started it still runs.
 PARENT_POLL_S = 1.0
 #: Every worker computes with one thread: that is what several workers are for.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
 Answers = Generator[Evaluation, None, None]
 
