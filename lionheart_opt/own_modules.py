@@ -86,12 +86,10 @@ def current_folder() -> Path | None:
 
 
 def own_modules() -> list[ModuleType]:
-    """Modules that were loaded from beside a study."""
-    away = [module for modules in _folders.values() for module in modules.values()]
-    here = [
+    """Modules that were loaded from beside the current study, and can be imported now."""
+    return [
         module for name, module in list(sys.modules.items()) if name.partition(".")[0] in _served
     ]
-    return [*here, *away]
 
 
 class _Beside(MetaPathFinder):

@@ -71,6 +71,10 @@ class OptunaKeeper:
         Raises:
             InputError: The record was made for another specification. The message says what differs.
         """
+        # a journal would grow with every attempt to create what exists
+        existing = OptunaKeeper.existing(name, storage, specification)
+        if existing is not None:
+            return existing
         with _quiet():
             study = optuna.create_study(
                 storage=storage,
@@ -79,14 +83,13 @@ class OptunaKeeper:
                 sampler=_unused_sampler(),
                 load_if_exists=True,
             )
-        if SPECIFICATION not in study.user_attrs:
-            with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(list(problem.objectives))
-            study.set_user_attr(RECORD_FORMAT, FORMAT)
-            study.set_user_attr(VERSIONS, versions())
-            study.set_user_attr(SPECIFICATION, specification)
-        return OptunaKeeper(_same_question(study, specification))
+        with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(problem.objectives))
+        study.set_user_attr(RECORD_FORMAT, FORMAT)
+        study.set_user_attr(VERSIONS, versions())
+        study.set_user_attr(SPECIFICATION, specification)
+        return OptunaKeeper(study)
 
     @staticmethod
     def existing(
