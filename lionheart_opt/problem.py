@@ -39,6 +39,9 @@ class Prices:
         """As `cost_model.cost(workload, mapping)`."""
         return self._cost(_Itself(cost_model), _Itself(workload), mapping)
 
+    def __repr__(self) -> str:
+        return f"Prices({self._cost.cache_info().currsize} mappings)"
+
     def __reduce__(self) -> tuple[type[Prices], tuple[()]]:
         return Prices, ()  # another process prices for itself
 

@@ -62,14 +62,18 @@ class LearnedShares(Question):
     strength: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Answer:
     """An answer.
 
     Args:
-        values: name of a quantity -> unit -> value.
-        oracle_s: seconds that finding it took, even if it was known already.
+        values: Name of a quantity -> unit -> value.
+        oracle_s: Seconds that finding it took, even if it was known already.
     """
 
     values: dict[str, dict[str, float]]
     oracle_s: float
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} of {len(units)} units" for name, units in self.values.items())
+        return f"Answer({sizes}; {self.oracle_s:.3g} oracle seconds)"

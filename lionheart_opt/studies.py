@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from numbers import Integral
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from lionheart_opt.mapping import Training
     from lionheart_opt.results.comparison import Comparison
     from lionheart_opt.results.sensitivity import Profile
+
+#: Labels of runs that the representation of a study names.
+MOST_NAMED = 8
 
 
 class Study:
@@ -83,8 +87,12 @@ class Study:
         return Study(StudyScript(name, problem, plans, storage))
 
     def __repr__(self) -> str:
-        searches = ", ".join(plan.name for plan in self.searches)
-        return f"Study({self.name!r}: {searches})"
+        seeds = Counter(plan.label for plan in self.searches)
+        labels = [
+            f"{label} ({count} seeds)" if count > 1 else label for label, count in seeds.items()
+        ]
+        rest = [f"and {len(labels) - MOST_NAMED} more"] if len(labels) > MOST_NAMED else []
+        return f"Study({self.name!r}: {', '.join([*labels[:MOST_NAMED], *rest])})"
 
     @property
     def name(self) -> str:

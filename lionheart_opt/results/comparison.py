@@ -136,6 +136,14 @@ class Comparison:
         return pandas.DataFrame(rows)
 
     def __repr__(self) -> str:
+        rows = self.data["strategies"]
+        best = max(rows, key=lambda row: row["hypervolume"]["median"])
+        return (
+            f"Comparison({len(rows)} strategies, drop at most {self.data['max_drop']:g}; largest median "
+            f"hypervolume: {best['strategy']}, {best['hypervolume']['median']:.3g})"
+        )
+
+    def __str__(self) -> str:
         return self.to_frame().to_string(index=False)
 
     def _repr_html_(self) -> str:
@@ -148,7 +156,12 @@ def compare(results: Sequence[SearchResult], truth: SearchResult | None = None) 
     Args:
         results: Of all strategies and seeds; answers to one question.
         truth: Every mapping evaluated, see `ground_truth`.
+
+    Raises:
+        InputError: There are no results.
     """
+    if not results:
+        raise InputError("compare: no results")
     return Comparison(comparison(results, truth))
 
 

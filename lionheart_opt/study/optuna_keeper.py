@@ -52,6 +52,9 @@ class OptunaKeeper:
         self.study = study
         self._next_number: int | None = None
 
+    def __repr__(self) -> str:
+        return f"OptunaKeeper({self.name!r})"
+
     @staticmethod
     def open(
         problem: Problem,

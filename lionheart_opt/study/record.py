@@ -92,6 +92,9 @@ class InMemory:
         self._checks: dict[str, dict[str, Accuracy]] = {}
         self.proposals: int | None = None
 
+    def __repr__(self) -> str:
+        return f"InMemory({self.name!r}: {len(self._trials)} trials)"
+
     def claimed(self) -> AbstractContextManager[None]:
         """As `Keeper.claimed`: nobody else can see it."""
         return nullcontext()

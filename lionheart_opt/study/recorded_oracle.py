@@ -50,6 +50,12 @@ class RecordedOracle:
         self._seed = seed
         self._asked: dict[Candidate, Accuracy] = {}
 
+    def __repr__(self) -> str:
+        oracle = "not built yet"
+        if "oracle" in vars(self):
+            oracle = type(self.oracle).__name__
+        return f"RecordedOracle({oracle}; {len(self._asked)} candidates asked)"
+
     @cached_property
     def oracle(self) -> AccuracyOracle:
         """The oracle itself."""
