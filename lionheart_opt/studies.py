@@ -304,12 +304,15 @@ class Study:
 
         Returns:
             The files that were written.
+
+        Raises:
+            InputError: Nothing is recorded yet, or there is no such search or trial.
         """
         from lionheart_opt.results.export import export_trial
 
         folder = None if out is None else Path(out)
         with self.file.beside():
-            return export_trial(self.file, self.results(), only, trial, folder)
+            return export_trial(self.file, self.recorded_results(), only, trial, folder)
 
 
 def compare_studies(studies: Sequence[Study]) -> Comparison:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,9 +86,12 @@ def check_same_question(files: Sequence[StudyFile]) -> None:
 def _located(value: Any, folder: Path) -> Any:
     """The same plain data, names of files in the folder made absolute."""
     if isinstance(value, dict):
-        return {key: _located(one, folder) for key, one in value.items()}
-    if isinstance(value, str) and value and (folder / value).exists():
-        return str((folder / value).resolve())
+        return {key: _located(inner, folder) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_located(inner, folder) for inner in value]
+    with suppress(OSError, ValueError):  # no name that a file could have
+        if isinstance(value, str) and value and (folder / value).exists():
+            return str((folder / value).resolve())
     return value
 
 

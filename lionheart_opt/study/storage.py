@@ -48,6 +48,8 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
             host, _, port = rest.partition(":")
             return GrpcStorageProxy(host=host, port=int(port or 13000))
         return _cached(RDBStorage(url))
+    except InputError:  # it is a ValueError, too
+        raise
     except (
         SQLAlchemyError,
         OSError,
