@@ -115,7 +115,11 @@ def problem(
     if not all(isinstance(look, Integral) for look in looks):
         raise InputError(f"draws: got {draws!r}; must be whole numbers")
     limit = AccuracyLimit(
-        max_drop=max_drop, time_s=times_s, quantile=quantile, confidence=confidence, draws=looks
+        max_drop=float(max_drop),
+        time_s=times_s,
+        quantile=None if quantile is None else float(quantile),
+        confidence=float(confidence),
+        draws=tuple(int(look) for look in looks),
     )
     machine = _system(system)
     if dataset is not None and not hasattr(dataset, "train"):
@@ -154,7 +158,7 @@ def problem(
             objectives=_several(objectives, "objectives"),
             cost_limits=dict(_table(cost_limits, "cost_limits")),
             training=training,
-            seed=seed,
+            seed=int(seed) if isinstance(seed, Integral) else seed,
         )
 
 

@@ -343,6 +343,22 @@ def test_a_strategy_that_proposes_nothing_has_an_empty_result(problem):
     assert len(lo.search(problem, Idle())) == 0
 
 
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    url = f"sqlite:///{tmp_path / 'k.db'}"
+    plain = {"draws": [2, 4], "max_drop": 0.25, "seed": 3, "confidence": 0.5625}
+    numpy = {
+        "draws": np.array([2, 4]),
+        "max_drop": np.float32(0.25),
+        "seed": np.int64(3),
+        "confidence": np.float32(0.5625),
+    }
+    results = [
+        lo.search(made_up(**kind), "random", trials=np.int64(2), seed=np.int64(1), storage=url)
+        for kind in (numpy, plain)
+    ]
+    assert outcome(results[0]) == outcome(results[1])
+
+
 def test_prices_of_one_mapping_in_three_ways():
     by_name = lo.cost("resnet8", "lionheart", {"fc": "tile"})
     workload = lo.trace("resnet8")

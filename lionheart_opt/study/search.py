@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -19,7 +19,7 @@ from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Proposals, Strategy
 from lionheart_opt.study.executors import Answers, Workers, in_process
 from lionheart_opt.study.record import Record, Trial
-from lionheart_opt.study.specification import identity, reference
+from lionheart_opt.study.specification import identity, plain, reference
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000
@@ -115,10 +115,10 @@ class SearchPlan:
     def specification(self) -> dict[str, Any]:
         """What decides its results beside the problem; budgets do not."""
         if isinstance(self.strategy, str):
-            what: dict[str, Any] = {"name": self.strategy, "arguments": self.arguments}
+            what: dict[str, Any] = {"name": self.strategy, "arguments": plain(self.arguments)}
         else:
             what = identity(self.strategy)
-        return {**what, "seed": self.seed}
+        return {**what, "seed": int(self.seed)}
 
     def build(self, where: str) -> Strategy:
         """The strategy with its arguments.
@@ -206,7 +206,8 @@ class Search:
 
         Raises:
             ReplayDiverged: The strategy is not a function of its seed and answers.
-            InputError: Another process is running this search.
+            InputError: Another process is running this search, or the strategy yields something else
+                than candidates.
         """
         with self.record.claimed():
             rng = np.random.default_rng(self.seed)
@@ -220,7 +221,7 @@ class Search:
         repeats = answered = 0
         known = self.record.known()
         try:
-            batch = list(next(proposals))
+            batch = self._batch(next(proposals))
             while True:
                 new = list(
                     {each.digest: each for each in batch if each.digest not in known}.values()
@@ -243,11 +244,21 @@ class Search:
                     if repeats > MAX_REPEATS:
                         return "repeats"
                     watch(self._progress("replaying"))
-                batch = list(proposals.send([known[each.digest] for each in batch]))
+                batch = self._batch(proposals.send([known[each.digest] for each in batch]))
         except StopIteration:
             return "finished"
         except _BudgetSpent:
             return "budget"
+
+    def _batch(self, proposed: object) -> list[Candidate]:
+        """The candidates that the strategy has yielded."""
+        batch = list(proposed) if isinstance(proposed, Iterable) else [None]
+        if not all(isinstance(each, Candidate) for each in batch):
+            raise InputError(
+                f"{type(self.strategy).__name__}: yielded {proposed!r:.100}; must be a list of "
+                "candidates, such as [problem.pretrained(mapping)]"
+            )
+        return batch
 
     def _ask(self, question: Question) -> Answer:
         """The strategy's question, answered from the record or paid for."""

@@ -27,16 +27,19 @@ FORMAT = 2
 
 def problem_specification(problem: Problem) -> dict[str, Any]:
     """Everything that decides the results of searches on a problem, but for the strategy."""
-    return {
-        "workload": problem.workload.digest,
-        "system": problem.system.digest,
-        "objectives": list(problem.objectives),
-        "limits": {**asdict(problem.accuracy_limit), **problem.cost_limits},
-        "digital": list(problem.digital),
-        "training": problem.training,
-        "seed": problem.seed,
-        "oracle": identity(problem.oracle),
-    }
+    specification: dict[str, Any] = plain(
+        {
+            "workload": problem.workload.digest,
+            "system": problem.system.digest,
+            "objectives": list(problem.objectives),
+            "limits": {**asdict(problem.accuracy_limit), **problem.cost_limits},
+            "digital": list(problem.digital),
+            "training": problem.training,
+            "seed": problem.seed,
+            "oracle": identity(problem.oracle),
+        }
+    )
+    return specification
 
 
 def identity(thing: object) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def identity(thing: object) -> dict[str, Any]:
     return {
         "class": reference(thing),
         "source": _source(type(thing)),
-        "settings": {name: _plain(value) for name, value in _settings(thing).items()},
+        "settings": {name: plain(value) for name, value in _settings(thing).items()},
     }
 
 
@@ -68,18 +71,18 @@ def reference(thing: object) -> str:
     return f"{type(thing).__module__}:{type(thing).__qualname__}"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Plain data as they are; digests of arrays and weights; identities of functions and objects."""
     if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, np.generic):
         return value.item()
     if hasattr(value, "state_dict"):  # a torch module
-        weights = digest(_plain(dict(value.state_dict())))
+        weights = digest(plain(dict(value.state_dict())))
         return {"class": reference(value), "source": _source(type(value)), "weights": weights}
     if hasattr(value, "detach"):  # a torch tensor
         value = value.detach().cpu().numpy()
