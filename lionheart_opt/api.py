@@ -189,7 +189,7 @@ def search(
             keeps the record, so that an interrupted search can be resumed. None keeps it in memory.
         workers: Number of processes that evaluate candidates side by side.
         label: Name of the search in tables, plots and the storage; the strategy's name by default.
-        progress: Show progress on standard error; None does where that is a terminal or a notebook.
+        progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
     Example:
         >>> result = lo.search(problem, "knapsack", trials=40, storage="sqlite:///k.db")

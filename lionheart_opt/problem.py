@@ -161,7 +161,7 @@ class Problem(Space):
         """Price the candidate; if the cost limits hold, ask the oracle until the limit is decided.
 
         Raises:
-            InputError: the mapping does not fit the problem.
+            InputError: The mapping does not fit the problem.
         """
         self.check(candidate.mapping)
         if self.breaks_cost_limits(candidate.mapping):
@@ -171,10 +171,10 @@ class Problem(Space):
         accuracy: Accuracy | None = None
         done = 0
         for draws in self.accuracy_limit.draws:
-            more = self.oracle.accuracy(
+            answer = self.oracle.accuracy(
                 asked, Fidelity(training=training, draws=(done, draws)), self.seed
             )
-            accuracy = more if accuracy is None else accuracy.extend(more)
+            accuracy = answer if accuracy is None else accuracy.extend(answer)
             done = draws
             if self.accuracy_limit.decision(accuracy) != "open":
                 break
@@ -184,9 +184,9 @@ class Problem(Space):
         """Tell the oracle what will be evaluated next, in this order; saves time, changes nothing."""
         if isinstance(self.oracle, Anticipates):
             asked = [
-                one.resolved(self.training)
-                for one in candidates
-                if not self.breaks_cost_limits(one.mapping)
+                candidate.resolved(self.training)
+                for candidate in candidates
+                if not self.breaks_cost_limits(candidate.mapping)
             ]
             self.oracle.expect(asked, (0, self.accuracy_limit.draws[0]), self.seed)
 
@@ -195,10 +195,10 @@ class Problem(Space):
         return any(violation > 0 for violation in self.cost_violations(self.cost(mapping)).values())
 
     def ask(self, question: Question) -> Answer:
-        """What the oracle knows beside accuracies; a search pays for it once.
+        """The oracle's answer to a question beside accuracy; a search pays for it once.
 
         Raises:
-            InputError: it cannot answer such questions.
+            InputError: The oracle does not answer such questions.
         """
         if self.answers is not None:
             return self.answers(question)

@@ -148,8 +148,8 @@ class Study:
         Args:
             only: Labels of runs, or names of searches (`LABEL/seedN`); all by default.
             workers: Number of processes that evaluate candidates side by side.
-            checks: Measure what was found once more, on test data with fresh draws.
-            progress: Show progress on standard error; None does where that is a terminal or a notebook.
+            checks: Measure the best mappings once more, on test data with fresh draws.
+            progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
         Returns:
             What the searches found.
@@ -191,7 +191,7 @@ class Study:
                 return [SearchResult.read(record, plan) for plan, record in self._source.records()]
 
     def recorded_results(self) -> list[SearchResult]:
-        """As `results`, for what needs some.
+        """As `results`, but refuse a study without any.
 
         Raises:
             InputError: Nothing is recorded yet.
@@ -243,12 +243,12 @@ class Study:
     ) -> Profile:
         """What each unit alone loses on an analog target, with proxies that are cheaper to compute.
 
-        Measured once: strategies of the study that ask for the same are answered from it.
+        Measured once: strategies of the study that need the same numbers take them from there.
 
         Args:
             training: How weights are obtained: `none`, `one_shot`, `short` or `full`.
             pairs: Also pairs of units that share data flow.
-            progress: Show progress on standard error; None does where that is a terminal or a notebook.
+            progress: Show progress on standard error. None shows it on a terminal and in a notebook.
         """
         from lionheart_opt.results.sensitivity import profile_search, read_profile
 
@@ -274,7 +274,7 @@ class Study:
         return draw_study(self.recorded_results(), self.truth(), folder)
 
     def table(self, out: str | Path | None = None) -> dict[str, Any]:
-        """Make what the study has measured a table that other searches are answered from, in seconds.
+        """Turn what the study has measured into a table, on which other searches take seconds.
 
         Args:
             out: The `.npz` file; `table.npz` in the study's folder by default.
@@ -338,7 +338,7 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Half of the time to read a large record would go into looking for garbage there."""
+    """Pause garbage collection, which would take half of the time to read a large record."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

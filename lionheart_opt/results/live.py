@@ -23,17 +23,17 @@ from lionheart_opt.study.record import Trial
 from lionheart_opt.study.search import Ending, Search, Watcher
 from lionheart_opt.study.search import Progress as SearchProgress
 
-#: Where output is piped, a training says how far it is no more often than this.
+#: Where output is piped, a training reports its progress at most this often.
 QUIET_S = 60.0
 
 
 class Live:
     """Progress bars, one a search, with the time left.
 
-    Where output is piped: a plain line an answer, and one a minute during long trainings.
+    Where output is piped, each answer is a plain line, and long trainings add one a minute.
 
     Args:
-        oracle: The oracle of the searches; its trainings report through this.
+        oracle: The oracle of the searches; the progress of its trainings is shown, too.
     """
 
     def __init__(self, oracle: AccuracyOracle) -> None:

@@ -252,8 +252,8 @@ class Search:
 
     def _batch(self, proposed: object) -> list[Candidate]:
         """The candidates that the strategy has yielded."""
-        batch = list(proposed) if isinstance(proposed, Iterable) else [None]
-        if not all(isinstance(each, Candidate) for each in batch):
+        batch = list(proposed) if isinstance(proposed, Iterable) else None
+        if batch is None or not all(isinstance(each, Candidate) for each in batch):
             raise InputError(
                 f"{type(self.strategy).__name__}: yielded {proposed!r:.100}; must be a list of "
                 "candidates, such as [problem.pretrained(mapping)]"
