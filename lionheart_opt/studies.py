@@ -12,19 +12,21 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lionheart_opt.accuracy import AccuracyOracle
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.result import COLUMNS, SearchResult
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
-from lionheart_opt.study.search import SearchPlan
+from lionheart_opt.study.search import Ending, Search, SearchPlan, Watcher
 
 if TYPE_CHECKING:
     import pandas
 
     from lionheart_opt.mapping import Training
     from lionheart_opt.results.comparison import Comparison
+    from lionheart_opt.results.live import Live
     from lionheart_opt.results.sensitivity import Profile
 
 #: Labels of runs that the representation of a study names.
@@ -357,14 +359,14 @@ class _Silent:
     def __exit__(self, *_: object) -> None:
         return
 
-    def start(self, search: object) -> Any:  # noqa: ARG002
+    def start(self, search: Search) -> Watcher:  # noqa: ARG002
         return lambda _: None
 
-    def ended(self, how: str) -> None:  # noqa: ARG002
+    def ended(self, how: Ending) -> None:  # noqa: ARG002
         return
 
 
-def _live(oracle: Any, progress: bool | None) -> Any:
+def _live(oracle: AccuracyOracle, progress: bool | None) -> Live | _Silent:
     """What shows the progress of searches."""
     if progress is None:
         in_notebook = "ipykernel" in sys.modules and "JPY_PARENT_PID" in os.environ
