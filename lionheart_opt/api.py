@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Number, Real
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt import plugins
@@ -102,30 +104,47 @@ def problem(
     Raises:
         InputError: An argument cannot be used; the message says which, and what is allowed.
     """
-    if not 0.0 <= max_drop <= 1.0:
+    if not isinstance(max_drop, Real) or not 0.0 <= max_drop <= 1.0:
         raise InputError(f"max_drop: got {max_drop!r}; must be a fraction from 0 to 1")
-    times = [time] if isinstance(time, (int, float, str)) else list(time)
-    times_s = tuple(seconds_of(each) for each in times)
+    times_s = tuple(seconds_of(each) for each in _several(time, "time"))
+    if not isinstance(confidence, Real) or not isinstance(quantile, (Real, NoneType)):
+        raise InputError(
+            f"confidence, quantile: got {confidence!r}, {quantile!r}; must be fractions from 0 to 1"
+        )
+    looks = _several(draws, "draws")
+    if not all(isinstance(look, Integral) for look in looks):
+        raise InputError(f"draws: got {draws!r}; must be whole numbers")
     limit = AccuracyLimit(
-        max_drop=max_drop,
+        max_drop=float(max_drop),
         time_s=times_s,
-        quantile=quantile,
-        confidence=confidence,
-        draws=(draws,) if isinstance(draws, int) else tuple(draws),
+        quantile=None if quantile is None else float(quantile),
+        confidence=float(confidence),
+        draws=tuple(int(look) for look in looks),
     )
-    machine = plugins.load_system(system, "system") if isinstance(system, str) else system
-    settings = dict(oracle or {})
+    machine = _system(system)
+    if dataset is not None and not hasattr(dataset, "train"):
+        raise InputError(
+            f"dataset: got {_kind(dataset)}; make one with "
+            "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
+        )
+    settings = dict(_table(oracle, "oracle"))
     if settings.get("kind", USUAL_ORACLE) == USUAL_ORACLE:
+        if dataset is None:
+            raise InputError(
+                "dataset: is missing; make one with "
+                "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
+            )
         settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
     workload = _workload(model, dataset)
     if units:
-        workload = workload.grouped({name: list(members) for name, members in units.items()})
+        groups = _table(units, "units").items()
+        workload = workload.grouped({name: list(members) for name, members in groups})
     context = OracleContext(
         workload=workload,
         system=machine,
         model=ModelTable(name=model) if isinstance(model, str) else model,
         data=dataset,
-        digital=tuple(digital),
+        digital=_several(digital, "digital"),
         times_s=times_s,
         folder=Path.cwd(),
         artifacts=None if artifacts is None else Path(artifacts),
@@ -136,10 +155,10 @@ def problem(
             context,
             build_oracle(context, settings),
             accuracy_limit=limit,
-            objectives=(objectives,) if isinstance(objectives, str) else tuple(objectives),
-            cost_limits=dict(cost_limits or {}),
+            objectives=_several(objectives, "objectives"),
+            cost_limits=dict(_table(cost_limits, "cost_limits")),
             training=training,
-            seed=seed,
+            seed=int(seed) if isinstance(seed, Integral) else seed,
         )
 
 
@@ -170,7 +189,7 @@ def search(
             keeps the record, so that an interrupted search can be resumed. None keeps it in memory.
         workers: Number of processes that evaluate candidates side by side.
         label: Name of the search in tables, plots and the storage; the strategy's name by default.
-        progress: Show progress on standard error; None does where that is a terminal or a notebook.
+        progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
     Example:
         >>> result = lo.search(problem, "knapsack", trials=40, storage="sqlite:///k.db")
@@ -182,7 +201,7 @@ def search(
     plan = SearchPlan(
         label=label or label_of(strategy),
         strategy=strategy,
-        arguments=dict(arguments or {}),
+        arguments={} if arguments is None else arguments,
         seed=seed,
         budget=usual_budget(trials, oracle_s),
     )
@@ -213,8 +232,10 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
             if example is None or shape is not None:
                 return tracing.trace_model(model, shape)
             return tracing.trace(models.build(model), example, name or model)
+        if isinstance(model, type) or not hasattr(model, "named_modules"):
+            raise InputError(f"model: got {_kind(model)}; must be a torch.nn.Module or a name")
         if example is None:
-            raise InputError("example: what the network is called with is needed to trace it")
+            raise InputError("example: is missing; give what the network is called with")
         inputs = example if shape is None else tracing.example_of(shape)
         return tracing.trace(model, inputs, name or type(model).__name__)
 
@@ -242,7 +263,7 @@ def cost(
         InputError: The system, the mapping or an operation of the network is not known.
     """
     workload = model if isinstance(model, Workload) else trace(model, example)
-    machine = plugins.load_system(system, "system") if isinstance(system, str) else system
+    machine = _system(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):
         return plugins.cost_model(machine).cost(workload, named_mapping(space, mapping))
@@ -267,16 +288,52 @@ def named_mapping(
         if mapping not in named:
             raise unknown("mapping", mapping, [*named, "FILE.json"] if where else named, where)
         return named[mapping]
+    if not isinstance(mapping, (Mapping, dict)):
+        raise InputError(
+            f"mapping: got {_kind(mapping)}; must be a name, or a dictionary unit -> target"
+        )
     return space.mapping(dict(mapping.items()))
 
 
 def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:
     if isinstance(model, str):
-        from lionheart_opt import models
-
         if ":" not in model or dataset is None:
             return trace(model)
-        return trace(models.build(model), dataset.train.images[:1], name=model)
-    if dataset is None:
-        raise InputError("dataset: needed to trace a network that is given itself")
+    elif dataset is None:
+        raise InputError(
+            "dataset: is missing; it is needed to trace a network that is given itself"
+        )
     return trace(model, dataset.train.images[:1])
+
+
+def _system(system: str | Path | System) -> System:
+    if isinstance(system, System):
+        return system
+    if not isinstance(system, (str, Path)):
+        raise InputError(
+            f"system: got {_kind(system)}; must be a name, the path of a TOML file, or a System"
+        )
+    return plugins.load_system(str(system), "system")
+
+
+def _several(value: Any, where: str) -> tuple[Any, ...]:
+    """A tuple of what may be given as one value or as a sequence."""
+    if isinstance(value, (str, Number)):
+        return (value,)
+    try:
+        return tuple(value)
+    except TypeError:
+        raise InputError(f"{where}: got {value!r}; must be one value or a list") from None
+
+
+def _table(value: dict[Any, Any] | None, where: str) -> dict[Any, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise InputError(f"{where}: got {value!r}; must be a dictionary")
+    return value or {}
+
+
+def _kind(value: object) -> str:
+    """What error messages say that a value of the wrong type is."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}, not an instance of it"
+    return "None" if value is None else f"an object of type {type(value).__name__}"

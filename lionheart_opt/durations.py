@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
+from numbers import Real
 
 from lionheart_opt.errors import InputError
 
@@ -30,15 +32,15 @@ def seconds_of(duration: float | str) -> float:
     Raises:
         InputError: It is not a duration, or negative.
     """
+    seconds = math.nan
     if isinstance(duration, str):
         match = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([a-zA-Z]*)\s*", duration)
         unit = match[2].lower() if match else ""
         unit = unit if unit in UNITS_S else unit.removesuffix("s")
-        try:
-            seconds = float(match[1]) * UNITS_S[unit or "s"] if match else math.nan
-        except (ValueError, KeyError):
-            seconds = math.nan
-    else:
+        if match and (unit or "s") in UNITS_S:
+            with suppress(ValueError):  # 1.2.3
+                seconds = float(match[1]) * UNITS_S[unit or "s"]
+    elif isinstance(duration, Real) and not isinstance(duration, bool):
         seconds = float(duration)
     if not 0.0 <= seconds < math.inf:
         raise InputError(

@@ -65,6 +65,8 @@ def find_module(name: str) -> ModuleType:
         ModuleNotFoundError: There is none.
         InputError: It is part of a folder whose name an installed package has.
     """
+    if not all(name.split(".")):
+        raise ModuleNotFoundError(f"no module {name!r}", name=name)
     folder = _beside.get()
     if folder is not None and (file := _file(folder, name)) is not None:
         return _load(name, file, folder)
@@ -78,13 +80,16 @@ def find_module(name: str) -> ModuleType:
             return _load(name, file, Path.cwd().resolve())
 
 
+def current_folder() -> Path | None:
+    """The folder of the study that is being read or run."""
+    return _beside.get()
+
+
 def own_modules() -> list[ModuleType]:
-    """Modules that were loaded from beside a study."""
-    away = [module for modules in _folders.values() for module in modules.values()]
-    here = [
+    """Modules that were loaded from beside the current study, and can be imported now."""
+    return [
         module for name, module in list(sys.modules.items()) if name.partition(".")[0] in _served
     ]
-    return [*here, *away]
 
 
 class _Beside(MetaPathFinder):
@@ -102,7 +107,10 @@ class _Beside(MetaPathFinder):
         # a function of such a module may import when its study is not current any more
         for folder in list(_folders) if current is None else [current]:
             spec = PathFinder.find_spec(fullname, [str(folder)], target)
-            if spec is not None and spec.origin is not None:
+            if spec is None:
+                continue
+            # a folder without __init__.py is a package only if it holds modules
+            if spec.origin is not None or any((folder / fullname).glob("*.py")):
                 _served[fullname] = folder
                 return spec
         return None

@@ -30,16 +30,16 @@ class Origin:
 
 
 def _registered(kind: Kind) -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in entry_points(group=f"lionheart_opt.{kind}"):
-        other = found.get(point.name)
+        other = points.get(point.name)
         if other is not None and other.value != point.value:
             raise InputError(
                 f"two distributions register {point.name!r} in lionheart_opt.{kind}: "
                 f"{other.value} and {point.value}; uninstall one"
             )
-        found[point.name] = point
-    return found
+        points[point.name] = point
+    return points
 
 
 def available(kind: Kind) -> dict[str, Origin]:
@@ -60,7 +60,7 @@ def load(kind: Kind, name: str, where: str = "") -> Any:
     A plug-in that fails to import raises what its import raised: a broken plug-in is never skipped.
 
     Raises:
-        InputError: no such name (with the nearest ones), module or attribute.
+        InputError: There is no such name, module or attribute; the message gives the nearest names.
     """
     if ":" in name:
         return attribute(name, where)
@@ -75,28 +75,28 @@ def attribute(reference: str, where: str = "") -> Any:
     """The object of `package.module:attr`.
 
     Raises:
-        InputError: the module or the attribute does not exist.
+        InputError: The module or the attribute does not exist.
     """
     module_name, _, path = reference.partition(":")
     prefix = f"{where}: " if where else ""
     try:
-        found: Any = find_module(module_name)
+        value: Any = find_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
             raise  # the module exists, something that it imports does not
         raise InputError(f"{prefix}no module {module_name!r} (in {reference!r})") from error
     for part in path.split("."):
-        if not hasattr(found, part):
-            raise unknown("attribute", part, dir(found), f"{prefix}{module_name}")
-        found = getattr(found, part)
-    return found
+        if not hasattr(value, part):
+            raise unknown("attribute", part, dir(value), f"{prefix}{module_name}")
+        value = getattr(value, part)
+    return value
 
 
 def build(kind: Kind, name: str, arguments: dict[str, Any], where: str = "") -> Any:
     """A plug-in with its hyper-parameters.
 
     Raises:
-        InputError: unknown plug-in, or an argument that it does not take.
+        InputError: There is no such plug-in, or it does not take an argument.
     """
     factory = load(kind, name, where)
     place = f"{where}: {name}" if where else name
@@ -110,12 +110,11 @@ def call(factory: Any, arguments: dict[str, Any], where: str) -> Any:
     """What a function or class returns for keyword arguments that its signature allows.
 
     Raises:
-        InputError: an argument that it does not take or of another type than it says, or one that it
-            needs is missing.
+        InputError: An argument does not exist, has another type than the signature says, or is missing.
     """
     signature = inspect.signature(factory)
     parameters = signature.parameters.values()
-    if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         for key in arguments:
             if key not in signature.parameters:
                 raise unknown("argument", key, signature.parameters, where)
@@ -156,27 +155,29 @@ def _signed(factory: Any) -> Any:
 
 def system_names() -> dict[str, str]:
     """Name -> package of every installed system file."""
-    found: dict[str, str] = {}
+    packages: dict[str, str] = {}
     for point in _registered("systems").values():
         for file in resources.files(point.value).iterdir():
             if file.name.endswith(".toml"):
                 name = file.name.removesuffix(".toml")
-                if name in found:
-                    raise InputError(f"system {name!r} is in both {found[name]} and {point.value}")
-                found[name] = point.value
-    return dict(sorted(found.items()))
+                if name in packages:
+                    raise InputError(
+                        f"system {name!r} is in both {packages[name]} and {point.value}"
+                    )
+                packages[name] = point.value
+    return dict(sorted(packages.items()))
 
 
 def load_system(name: str, where: str = "", folder: Path | None = None) -> System:
     """An installed system by name, or the one of a TOML file.
 
     Args:
-        name: a name, or a path that ends in `.toml`.
-        where: what errors call the place that named it.
-        folder: what a relative path is relative to.
+        name: A name, or a path that ends in `.toml`.
+        where: What error messages call the place that names it.
+        folder: What a relative path is relative to; the working folder by default.
 
     Raises:
-        InputError: there is no such system or file, or it is malformed.
+        InputError: There is no such system or file, or it is malformed.
     """
     if name.endswith(".toml"):
         return System.load((folder or Path()) / name)

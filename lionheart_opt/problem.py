@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from html import escape
 from math import inf
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, consult
@@ -37,6 +38,9 @@ class Prices:
     def cost(self, cost_model: CostModel, workload: Workload, mapping: Mapping) -> Cost:
         """As `cost_model.cost(workload, mapping)`."""
         return self._cost(_Itself(cost_model), _Itself(workload), mapping)
+
+    def __repr__(self) -> str:
+        return f"Prices({self._cost.cache_info().currsize} mappings)"
 
     def __reduce__(self) -> tuple[type[Prices], tuple[()]]:
         return Prices, ()  # another process prices for itself
@@ -80,7 +84,8 @@ class Problem(Space):
         prices: The costs that are kept.
 
     Raises:
-        InputError: An objective or a cost limit does not exist, or a limit is not a positive number.
+        InputError: An objective, the training or a cost limit does not exist, a limit is not a positive
+            number, or the seed is not a whole number.
     """
 
     cost_model: CostModel
@@ -97,15 +102,17 @@ class Problem(Space):
         super().__post_init__()
         for name in self.objectives:
             if name not in OBJECTIVES:
-                raise unknown("objective", name, OBJECTIVES)
+                raise unknown("objective", str(name), OBJECTIVES)
         if not self.objectives:
             raise InputError(f"objectives: at least one of {', '.join(OBJECTIVES)} is needed")
         if self.training not in TRAININGS:
-            raise unknown("training", self.training, TRAININGS)
+            raise unknown("training", str(self.training), TRAININGS)
+        if not isinstance(self.seed, Integral):
+            raise InputError(f"seed: got {self.seed!r}; must be a whole number")
         for name, limit in self.cost_limits.items():
             if name not in COST_OBJECTIVES:
-                raise unknown("cost limit", name, COST_OBJECTIVES)
-            if not 0.0 < limit < inf:
+                raise unknown("cost limit", str(name), COST_OBJECTIVES)
+            if not isinstance(limit, Real) or not 0.0 < limit < inf:
                 raise InputError(f"cost limit {name}: got {limit!r}; must be a positive number")
 
     def __repr__(self) -> str:
@@ -161,7 +168,7 @@ class Problem(Space):
         """Price the candidate; if the cost limits hold, ask the oracle until the limit is decided.
 
         Raises:
-            InputError: the mapping does not fit the problem.
+            InputError: The mapping does not fit the problem.
         """
         self.check(candidate.mapping)
         if self.breaks_cost_limits(candidate.mapping):
@@ -192,10 +199,10 @@ class Problem(Space):
         return any(violation > 0 for violation in self.cost_violations(self.cost(mapping)).values())
 
     def ask(self, question: Question) -> Answer:
-        """What the oracle knows beside accuracies; a search pays for it once.
+        """The oracle's answer to a question beside accuracy; a search pays for it once.
 
         Raises:
-            InputError: it cannot answer such questions.
+            InputError: The oracle does not answer such questions.
         """
         if self.answers is not None:
             return self.answers(question)

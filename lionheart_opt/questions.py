@@ -66,7 +66,7 @@ class LearnedShares(Question):
     strength: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Answer:
     """The answer to a question.
 
@@ -78,3 +78,7 @@ class Answer:
 
     values: dict[str, dict[str, float]]
     oracle_s: float
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} of {len(units)} units" for name, units in self.values.items())
+        return f"Answer({sizes}; {self.oracle_s:.3g} oracle seconds)"

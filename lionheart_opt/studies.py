@@ -5,25 +5,32 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lionheart_opt.accuracy import AccuracyOracle
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.result import COLUMNS, SearchResult
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
-from lionheart_opt.study.search import SearchPlan
+from lionheart_opt.study.search import Ending, Search, SearchPlan, Watcher
 
 if TYPE_CHECKING:
     import pandas
 
     from lionheart_opt.mapping import Training
     from lionheart_opt.results.comparison import Comparison
+    from lionheart_opt.results.live import Live
     from lionheart_opt.results.sensitivity import Profile
+
+#: Labels of runs that the representation of a study names.
+MOST_NAMED = 8
 
 
 class Study:
@@ -62,8 +69,12 @@ class Study:
             >>> study.run(workers=2)
             >>> study.compare()
         """
-        if not isinstance(searches, dict):
-            searches = {label_of(strategy): strategy for strategy in searches}
+        if isinstance(searches, str):
+            searches = [searches]
+        if isinstance(searches, dict):
+            labelled = list(searches.items())
+        else:
+            labelled = [(label_of(strategy), strategy) for strategy in searches]
         plans = [
             SearchPlan(
                 label=label,
@@ -72,14 +83,18 @@ class Study:
                 seed=seed,
                 budget=usual_budget(trials, oracle_s),
             )
-            for label, strategy in searches.items()
+            for label, strategy in labelled
             for seed in seeds
         ]
         return Study(StudyScript(name, problem, plans, storage))
 
     def __repr__(self) -> str:
-        searches = ", ".join(plan.name for plan in self.searches)
-        return f"Study({self.name!r}: {searches})"
+        seeds = Counter(plan.label for plan in self.searches)
+        labels = [
+            f"{label} ({count} seeds)" if count > 1 else label for label, count in seeds.items()
+        ]
+        rest = [f"and {len(labels) - MOST_NAMED} more"] if len(labels) > MOST_NAMED else []
+        return f"Study({self.name!r}: {', '.join([*labels[:MOST_NAMED], *rest])})"
 
     @property
     def name(self) -> str:
@@ -135,8 +150,8 @@ class Study:
         Args:
             only: Labels of runs, or names of searches (`LABEL/seedN`); all by default.
             workers: Number of processes that evaluate candidates side by side.
-            checks: Measure what was found once more, on test data with fresh draws.
-            progress: Show progress on standard error; None does where that is a terminal or a notebook.
+            checks: Measure the best mappings once more, on test data with fresh draws.
+            progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
         Returns:
             What the searches found.
@@ -150,8 +165,8 @@ class Study:
 
         source = self._source
         plans = source.plans((only,) if isinstance(only, str) else only)
-        if workers < 1:
-            raise InputError(f"workers: got {workers}; must be at least 1")
+        if not isinstance(workers, Integral) or workers < 1:
+            raise InputError(f"workers: got {workers!r}; must be a whole number from 1 on")
         with source.beside():
             oracle = source.oracle
             source.check_strategies()
@@ -178,7 +193,7 @@ class Study:
                 return [SearchResult.read(record, plan) for plan, record in self._source.records()]
 
     def recorded_results(self) -> list[SearchResult]:
-        """As `results`, for what needs some.
+        """As `results`, but refuse a study without any.
 
         Raises:
             InputError: Nothing is recorded yet.
@@ -206,17 +221,14 @@ class Study:
         """One row an evaluation: `search`, `seed`, and the columns of `SearchResult.to_frame`."""
         import pandas
 
-        frames = []
-        for result in self.results():
-            frame = result.to_frame()
-            frame.insert(0, "search", result.label)
-            frame.insert(1, "seed", result.seed)
-            frames.append(frame)
+        columns = {"search": "str", "seed": "int64", **COLUMNS}
+        frames = [
+            result.to_frame().assign(search=result.label, seed=result.seed)
+            for result in self.results()
+        ]
         if not frames:
-            from lionheart_opt.results.result import COLUMNS
-
-            return pandas.DataFrame(columns=["search", "seed", *COLUMNS])
-        return pandas.concat(frames, ignore_index=True)
+            return pandas.DataFrame(columns=list(columns)).astype(columns)
+        return pandas.concat(frames, ignore_index=True)[list(columns)].astype(columns)
 
     def compare(self) -> Comparison:
         """The strategies side by side, over seeds: budgets, hypervolume, gains at each threshold.
@@ -233,12 +245,12 @@ class Study:
     ) -> Profile:
         """What each unit alone loses on an analog target, with proxies that are cheaper to compute.
 
-        Measured once: strategies of the study that ask for the same are answered from it.
+        Measured once: strategies of the study that need the same numbers take them from there.
 
         Args:
             training: How weights are obtained: `none`, `one_shot`, `short` or `full`.
             pairs: Also pairs of units that share data flow.
-            progress: Show progress on standard error; None does where that is a terminal or a notebook.
+            progress: Show progress on standard error. None shows it on a terminal and in a notebook.
         """
         from lionheart_opt.results.sensitivity import profile_search, read_profile
 
@@ -264,7 +276,7 @@ class Study:
         return draw_study(self.recorded_results(), self.truth(), folder)
 
     def table(self, out: str | Path | None = None) -> dict[str, Any]:
-        """Make what the study has measured a table that other searches are answered from, in seconds.
+        """Turn what the study has measured into a table, on which other searches take seconds.
 
         Args:
             out: The `.npz` file; `table.npz` in the study's folder by default.
@@ -294,12 +306,15 @@ class Study:
 
         Returns:
             The files that were written.
+
+        Raises:
+            InputError: Nothing is recorded yet, or there is no such search or trial.
         """
         from lionheart_opt.results.export import export_trial
 
         folder = None if out is None else Path(out)
         with self.file.beside():
-            return export_trial(self.file, self.results(), only, trial, folder)
+            return export_trial(self.file, self.recorded_results(), only, trial, folder)
 
 
 def compare_studies(studies: Sequence[Study]) -> Comparison:
@@ -325,7 +340,7 @@ def compare_studies(studies: Sequence[Study]) -> Comparison:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Half of the time to read a large record would go into looking for garbage there."""
+    """Pause garbage collection, which would take half of the time to read a large record."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -344,14 +359,14 @@ class _Silent:
     def __exit__(self, *_: object) -> None:
         return
 
-    def start(self, search: object) -> Any:  # noqa: ARG002
+    def start(self, search: Search) -> Watcher:  # noqa: ARG002
         return lambda _: None
 
-    def ended(self, how: str) -> None:  # noqa: ARG002
+    def ended(self, how: Ending) -> None:  # noqa: ARG002
         return
 
 
-def _live(oracle: Any, progress: bool | None) -> Any:
+def _live(oracle: AccuracyOracle, progress: bool | None) -> Live | _Silent:
     """What shows the progress of searches."""
     if progress is None:
         in_notebook = "ipykernel" in sys.modules and "JPY_PARENT_PID" in os.environ

@@ -65,6 +65,18 @@ def test_cost_has_the_promised_keys():
     assert digital["speedup"] == 1 and digital["analog_mac_ratio"] == 0
 
 
+@pytest.mark.parametrize("name", ["all-digital", "all-analog"])
+def test_gains_of_a_file_with_the_name_of_a_mapping(tmp_path, name):
+    """The file used to be taken for all-digital itself, so that nothing was gained."""
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart", "--mapping")
+    (tmp_path / "other.json").write_text('{"fc": "tile"}')
+    (tmp_path / f"{name}.json").write_text('{"fc": "tile"}')
+    expected = rows(*arguments, tmp_path / "other.json")
+    assert rows(*arguments, tmp_path / f"{name}.json") == expected and expected["speedup"] != 1
+    code, _, _ = call(*arguments, tmp_path / f"{name}.json", "--plot", tmp_path / "figures")
+    assert code == 0
+
+
 def test_cost_of_a_mapping_file_with_figures(tmp_path):
     (tmp_path / "mapping.json").write_text('{"fc": "tile"}')
     arguments = ("cost", "--model", "resnet8", "--system", "lionheart")
@@ -179,6 +191,17 @@ def test_export_gives_mapping_weights_and_report(recorded, tmp_path):
     assert report["accuracy"]["samples"] and report["search"] == "own/seed0"
     weights = torch.load(tmp_path / "weights.pt", weights_only=True)
     network().load_state_dict(weights)
+
+
+def test_export_asks_which_search_and_what_trial(recorded, tmp_path):
+    code, _, err = call("export", recorded, "--trial", 0)
+    assert code == 2 and "--only is missing; one of: mac_greedy/seed0, tpe/seed0" in err
+    code, _, err = call("export", recorded, "--only", "own/seed1", "--trial", 0)
+    assert code == 2 and "--only: unknown search 'own/seed1' (did you mean 'own/seed0'" in err
+    code, _, err = call("export", recorded, "--only", "own/seed0", "--trial", 9)
+    assert code == 2 and "trial: got 9; finished trials: 0" in err
+    code, _, err = call("export", make_study(tmp_path / "new"), "--trial", 0)
+    assert code == 2 and "nothing recorded yet; start with: lionheart-opt run" in err
 
 
 def test_optunas_tools_open_the_record(recorded):

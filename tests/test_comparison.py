@@ -231,6 +231,23 @@ def test_a_file_of_the_same_name_elsewhere_is_another_question(tmp_path: Path):
     assert names([study("b"), *twins]) == ["b", str(twins[0].path), str(twins[1].path)]
 
 
+def test_names_of_files_are_told_from_other_texts(tmp_path: Path):
+    def study(name, **oracle):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for file in ("one.npz", "two.npz"):
+            (folder / file).touch()
+        return SimpleNamespace(
+            name=name, folder=folder, path=folder, question={"oracle": {**oracle}}
+        )
+
+    for text in ("x" * 5_000, "a\0b", "", "no such file"):  # no names that a file could have
+        check_same_question([study("a", note=text), study("b", note=text)])
+    with pytest.raises(InputError, match=r"oracle\.files: a \["):
+        files = ["one.npz", "two.npz"]
+        check_same_question([study("a", files=files), study("b", files=files)])
+
+
 def test_the_tables_fit_into_120_columns_and_say_what_matters(capsys):
     problem = table_problem()
     runs = [

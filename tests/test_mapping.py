@@ -1,6 +1,8 @@
 """Mappings are values; candidates carry the whole lineage of their weights."""
 
+import collections.abc
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
@@ -140,3 +142,48 @@ def test_a_resolved_candidate_says_its_training() -> None:
     for unresolved in (parent, child):
         with pytest.raises(ValueError, match="is not resolved"):
             _ = unresolved.trained_by
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        ({"a": "cpu"}, r"got a dictionary; write Mapping.of\(\{unit: target"),
+        (Mapping.of({"a": "cpu"}), "got a dictionary"),
+        ([("a", "cpu")], "must be a tuple of pairs"),
+        (("a", "cpu"), "must be a tuple of pairs"),
+        ((("a", "cpu", "x"),), "must be a tuple of pairs"),
+        ((("a", 1),), "must be a tuple of pairs"),
+        ("ab", "must be a tuple of pairs"),
+        (None, "must be a tuple of pairs"),
+    ],
+)
+def test_what_is_no_tuple_of_pairs_is_refused(assignments, message) -> None:
+    with pytest.raises(InputError, match=message):
+        Mapping(assignments)
+
+
+def test_it_reads_like_a_dictionary() -> None:
+    mapping = Mapping.of({"b": "tile", "a": "cpu"})
+    assert dict(mapping) == {**mapping} == {"b": "tile", "a": "cpu"}
+    assert list(mapping) == list(mapping.keys()) == ["b", "a"] and "a" in mapping
+    assert list(mapping.values()) == ["tile", "cpu"] and len(mapping) == 2
+    assert isinstance(mapping, collections.abc.Mapping)  # noqa: TID251
+    assert mapping != {"b": "tile", "a": "cpu"}, "only mappings are equal to mappings"
+
+
+def test_it_travels_to_other_processes() -> None:
+    mapping = Mapping.of({"b": "tile", "a": "cpu"})
+    hash(mapping)
+    again = pickle.loads(pickle.dumps(mapping))
+    assert again == mapping and hash(again) == hash(mapping) and again.digest == mapping.digest
+    candidate = Candidate(mapping).move("a", "tile")
+    assert pickle.loads(pickle.dumps(candidate)) == candidate
+
+
+def test_representations() -> None:
+    mapping = Mapping.of({"conv1": "tile", "fc": "cpu", "conv2": "tile"})
+    assert repr(mapping) == "Mapping(tile: conv1, conv2; cpu: fc)"
+    assert repr(Mapping(())) == "Mapping()"
+    child = Candidate(mapping, training="short").move("fc", "tile")
+    assert "trainings, latest first: short, short" in repr(child)
+    assert "<td>conv1</td><td>tile</td>" in mapping._repr_html_()

@@ -1,11 +1,13 @@
 """The problem prices first, asks the oracle only when that can still matter, and names what is broken."""
 
-from dataclasses import replace
+import pickle
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
+from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
@@ -14,6 +16,7 @@ from lionheart_opt.space import every_mapping, size
 from lionheart_opt.synthetic import SyntheticCosts, synthetic_problem
 from lionheart_opt.system import System
 from lionheart_opt.testing import tiny_problem
+from lionheart_opt.workload import Workload
 
 
 class Spy:
@@ -208,3 +211,80 @@ def test_units_can_be_kept_on_the_host() -> None:
         pinned.check(problem.all_analog)
     with pytest.raises(InputError, match="fc99"):
         replace(problem, digital=("fc99",))
+
+
+# --- prices -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A cost model that counts its calls; times are `factor` of the usual ones."""
+
+    system: System
+    calls: list[Mapping]
+    factor: float = 1.0
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        self.calls.append(mapping)
+        cost = SyntheticCosts(self.system).cost(workload, mapping)
+        layers = [
+            replace(
+                layer,
+                components={k: (self.factor * t, e) for k, (t, e) in layer.components.items()},
+            )
+            for layer in cost.layers
+        ]
+        return replace(cost, layers=tuple(layers))
+
+
+def test_problems_made_from_one_another_share_their_prices() -> None:
+    calls: list[Mapping] = []
+    first = tiny_problem()
+    first = replace(first, cost_model=Counted(first.system, calls))
+    second = replace(first, seed=5, objectives=("drop",), cost_limits={"latency_s": 1.0})
+    mappings = list(every_mapping(first))[:6]
+    for problem in (first, second, replace(second, answers=None)):
+        for mapping in mappings:
+            assert problem.cost(mapping) is first.cost(mapping)
+        _ = problem.digital_cost
+    assert len(calls) == len(mappings)
+
+
+def test_another_cost_model_or_workload_has_prices_of_its_own() -> None:
+    first = tiny_problem()
+    mapping = first.all_analog
+    before = first.cost(mapping)
+    slower = replace(first, cost_model=Counted(first.system, [], factor=3.0))
+    assert slower.cost(mapping).latency_s == pytest.approx(3.0 * before.latency_s)
+    equal = replace(first, cost_model=Counted(first.system, [], factor=3.0))
+    equal.cost(mapping)
+    assert len(equal.cost_model.calls) == 1, "equal models are not the same one"
+    layer, *rest = first.workload.layers
+    larger = replace(first.workload, layers=(replace(layer, macs=10 * layer.macs), *rest))
+    assert replace(first, workload=larger).cost(mapping).latency_s > before.latency_s
+    assert first.cost(mapping) is before
+
+
+def test_another_process_prices_for_itself() -> None:
+    problem = tiny_problem()
+    problem.cost(problem.all_analog)
+    again = pickle.loads(pickle.dumps(problem.prices))
+    assert repr(again) == "Prices(0 mappings)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": "hard"}, "unknown training 'hard'"),
+        ({"training": None}, "unknown training 'None'"),
+        ({"objectives": (3,)}, "unknown objective '3'"),
+        ({"cost_limits": {"latency_s": 0.0}}, "latency_s: got 0.0; must be a positive number"),
+        ({"cost_limits": {"latency_s": float("nan")}}, "latency_s: got nan"),
+        ({"cost_limits": {"latency_s": "1"}}, "latency_s: got '1'"),
+        ({"seed": 1.5}, "seed: got 1.5; must be a whole number"),
+        ({"seed": None}, "seed: got None"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(tiny_problem(), **changes)

@@ -66,7 +66,7 @@ def profile(
 ) -> None:
     """What each unit alone loses on an analog target, and how well cheap proxies predict it.
 
-    Measured once: strategies of the study that ask for the same are answered from it.
+    Measured once: strategies of the study that need the same numbers take them from there.
 
     Example: `lionheart-opt profile studies/quickstart --pairs`
     """
@@ -96,7 +96,8 @@ def run(
         int, typer.Option(help="Processes that evaluate candidates side by side.")
     ] = 1,
     checks: Annotated[
-        bool, typer.Option(help="Measure what was found once more, on test data with fresh draws.")
+        bool,
+        typer.Option(help="Measure the best mappings once more, on test data with fresh draws."),
     ] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -193,7 +194,7 @@ def table(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make what a study has measured a table that other searches are answered from, in seconds.
+    """Turn what a study has measured into a table, on which other searches take seconds.
 
     A study that sets `kind = "table"` and `file = "table.npz"` in its `[oracle]` uses it.
 

@@ -28,11 +28,11 @@ def list_installed(
     """
     from lionheart_opt.cli import tables
 
-    found = {kind.value: installed(kind) for kind in ([what] if what else list(Listed))}
+    rows = {kind.value: installed(kind) for kind in ([what] if what else list(Listed))}
     if as_json:
-        print_json(found)
+        print_json(rows)
     else:
-        tables.print_installed(found)
+        tables.print_installed(rows)
 
 
 def cost(
@@ -63,9 +63,12 @@ def cost(
     space = Space(workload=workload, system=machine)
     chosen = _mapping(space, mapping)
     named = {"all-digital": space.all_digital, "all-analog": space.all_analog}
-    named[Path(mapping).stem] = chosen
-    costs = {name: api.cost(workload, machine, one) for name, one in named.items()}
-    price, digital = costs[Path(mapping).stem], costs["all-digital"]
+    label = mapping if mapping in named else Path(mapping).stem
+    if label in named and named[label] != chosen:
+        label = Path(mapping).name  # a file that is called all-digital.json
+    named[label] = chosen
+    costs = {name: api.cost(workload, machine, assigned) for name, assigned in named.items()}
+    price, digital = costs[label], costs["all-digital"]
     data = cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
     if plot is not None:
         from lionheart_opt.plots.cost import draw_costs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,16 +41,16 @@ def ground_truth(problem: Problem, oracle: object) -> SearchResult | None:
     may even beat it.
 
     Args:
-        problem: the question.
-        oracle: of the study.
+        problem: The question.
+        oracle: The oracle of the study.
 
     Returns:
-        None where the oracle cannot tell its mappings or lacks one.
+        None if the oracle cannot list its mappings, or lacks one.
     """
     if not isinstance(oracle, Enumerates):
         return None
-    known = set(oracle.mappings(problem.training))
-    if len(known) < size(problem) or not all(one in known for one in every_mapping(problem)):
+    recorded = set(oracle.mappings(problem.training))
+    if len(recorded) < size(problem) or not recorded.issuperset(every_mapping(problem)):
         return None
     evaluations = [problem.evaluate(Candidate(mapping)) for mapping in every_mapping(problem)]
     return SearchResult(label=TRUTH, seed=problem.seed, problem=problem, evaluations=evaluations)
@@ -64,15 +65,15 @@ def names(files: Sequence[StudyFile]) -> list[str]:
 def check_same_question(files: Sequence[StudyFile]) -> None:
     """Refuse studies whose hypervolumes and thresholds mean different things.
 
-    The same name of a file in different folders is a different file.
+    Files of the same name in different folders are different files.
 
     Raises:
-        InputError: anything but the objectives differs; says what.
+        InputError: Something other than the objectives differs; the message says what.
     """
     first, *others = files
     for other in others:
         a, b = (
-            {**_located(one.question, one.folder), "objectives": None} for one in (first, other)
+            {**_located(file.question, file.folder), "objectives": None} for file in (first, other)
         )
         between = names([first, other])
         if lines := differences(a, b, names=(between[0], between[1])):
@@ -85,9 +86,12 @@ def check_same_question(files: Sequence[StudyFile]) -> None:
 def _located(value: Any, folder: Path) -> Any:
     """The same plain data, names of files in the folder made absolute."""
     if isinstance(value, dict):
-        return {key: _located(one, folder) for key, one in value.items()}
-    if isinstance(value, str) and value and (folder / value).exists():
-        return str((folder / value).resolve())
+        return {key: _located(inner, folder) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_located(inner, folder) for inner in value]
+    with suppress(OSError, ValueError):  # no name that a file could have
+        if isinstance(value, str) and value and (folder / value).exists():
+            return str((folder / value).resolve())
     return value
 
 
@@ -136,6 +140,14 @@ class Comparison:
         return pandas.DataFrame(rows)
 
     def __repr__(self) -> str:
+        rows = self.data["strategies"]
+        best = max(rows, key=lambda row: row["hypervolume"]["median"])
+        return (
+            f"Comparison({len(rows)} strategies, drop at most {self.data['max_drop']:g}; largest median "
+            f"hypervolume: {best['strategy']}, {best['hypervolume']['median']:.3g})"
+        )
+
+    def __str__(self) -> str:
         return self.to_frame().to_string(index=False)
 
     def _repr_html_(self) -> str:
@@ -148,7 +160,12 @@ def compare(results: Sequence[SearchResult], truth: SearchResult | None = None) 
     Args:
         results: Of all strategies and seeds; answers to one question.
         truth: Every mapping evaluated, see `ground_truth`.
+
+    Raises:
+        InputError: There are no results.
     """
+    if not results:
+        raise InputError("compare: no results")
     return Comparison(comparison(results, truth))
 
 
@@ -183,14 +200,14 @@ def comparison(runs: Sequence[SearchResult], truth: SearchResult | None = None) 
 def beats(mine: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
     """Whether a strategy is better than another over seeds: Mann-Whitney's U test, two-sided.
 
-    Chance is in the seeds of the searches alone: on this network, with these draws.
+    The only chance is in the seeds of the searches: network and draws are the same for both.
 
     Args:
-        mine: final hypervolumes of the strategy, one a seed.
-        others: of the one that it is compared with.
+        mine: Final hypervolumes of the strategy, one a seed.
+        others: Final hypervolumes of the strategy that it is compared with.
 
     Returns:
-        `verdict` `yes`, `no` (the other one is better) or `not shown`, and `p_value`, not corrected for
+        `verdict`: `yes`, `no` (the other one is better) or `not shown`; and `p_value`, not corrected for
         the number of strategies.
     """
     if np.ptp([*mine, *others]) == 0.0:
@@ -211,15 +228,14 @@ def drop_above_best(
 ) -> Bounds | None:
     """By how much a strategy's incumbent drops more than the best of all strategies, draw by draw.
 
-    Mean at the last of the limit's times. None where that says nothing: no incumbent, or the same
-    mapping.
+    Mean at the last of the limit's times. None if there is no incumbent, or both are the same mapping.
 
     Args:
-        runs: of the strategy.
-        everyone: of all strategies.
+        runs: Searches of the strategy.
+        everyone: Searches of all strategies.
     """
-    mine = incumbent([one for run in runs for one in run.evaluations])
-    best = incumbent([one for run in everyone for one in run.evaluations])
+    mine = incumbent([evaluation for run in runs for evaluation in run.evaluations])
+    best = incumbent([evaluation for run in everyone for evaluation in run.evaluations])
     if mine is None or best is None or mine.mapping == best.mapping:
         return None
     if mine.accuracy is None or best.accuracy is None:
@@ -228,7 +244,7 @@ def drop_above_best(
 
 
 def _random_label(runs: Sequence[SearchResult]) -> str | None:
-    """The strategy that all others are held against; None if it is not there."""
+    """The label of random search, which all others are compared with; None if it did not run."""
     labels = [run.label for run in runs if run.strategy == "random"]
     return "random" if "random" in labels else next(iter(labels), None)
 
@@ -247,18 +263,18 @@ def _search_row(
 ) -> dict[str, Any]:
     """What was spent, and the incumbents: medians over seeds."""
     rows = [show_row(run) for run in runs]
-    found = [row for row in rows if row["feasible"]]
+    feasible = [row for row in rows if row["feasible"]]
     repeats = [run.repeats for run in runs if run.repeats is not None]
     drops = [check_drops(run) for run in runs]
     above = drop_above_best(runs, everyone)
 
     def median(key: str) -> float | None:
-        return float(np.median([row[key] for row in found])) if found else None
+        return float(np.median([row[key] for row in feasible])) if feasible else None
 
     return {
         "strategy": label,
         "seeds": len(runs),
-        "seeds_feasible": len(found),
+        "seeds_feasible": len(feasible),
         "budget": {"trials": runs[0].budget.trials, "oracle_s": runs[0].budget.oracle_s},
         "trials": float(np.median([row["trials"] for row in rows])),
         "oracle_seconds": float(np.median([row["oracle_seconds"] for row in rows])),
@@ -268,25 +284,25 @@ def _search_row(
         "drop_above_best": above
         and {"estimate": above.estimate, "interval": [above.low, above.high]},
         "drop_in_checks": {
-            name: float(np.median([one[name] for one in drops if name in one]))
-            for name in dict.fromkeys(name for one in drops for name in one)
+            name: float(np.median([checks[name] for checks in drops if name in checks]))
+            for name in dict.fromkeys(name for checks in drops for name in checks)
         },
         "speedup": median("speedup"),
         "energy_gain": median("energy_gain"),
         "analog_mac_ratio": median("analog_mac_ratio"),
-        "mappings": len({tuple(sorted(row["mapping"].items())) for row in found}),
+        "mappings": len({tuple(sorted(row["mapping"].items())) for row in feasible}),
     }
 
 
 def best_gains(run: SearchResult, max_drop: float) -> tuple[float, float] | None:
     """Largest speed-up and largest energy gain, each of its own mapping, with at most that drop.
 
-    None where nothing surely keeps it.
+    None if no mapping surely keeps it.
     """
-    found = [gains(run.problem, one.cost) for one in run.feasible_at(max_drop)]
-    if not found:
+    pairs = [gains(run.problem, evaluation.cost) for evaluation in run.feasible_at(max_drop)]
+    if not pairs:
         return None
-    speedups, energy_gains = zip(*found, strict=True)
+    speedups, energy_gains = zip(*pairs, strict=True)
     return max(speedups), max(energy_gains)
 
 
@@ -304,8 +320,8 @@ def _truth_row(truth: SearchResult) -> dict[str, Any]:
 
 def threshold_gains(runs: Sequence[SearchResult], max_drop: float) -> list[tuple[float, float]]:
     """`best_gains` of each seed, at least those of all-digital, which needs no search."""
-    found = [best_gains(run, max_drop) or (1.0, 1.0) for run in runs]
-    return [(max(speedup, 1.0), max(energy_gain, 1.0)) for speedup, energy_gain in found]
+    pairs = [best_gains(run, max_drop) or (1.0, 1.0) for run in runs]
+    return [(max(speedup, 1.0), max(energy_gain, 1.0)) for speedup, energy_gain in pairs]
 
 
 def _threshold_row(
@@ -324,29 +340,32 @@ def _threshold_row(
 
 
 def _checks_row(runs: Sequence[SearchResult], max_drop: float) -> dict[str, Any]:
-    """Name of the check -> what it says of each seed's fastest mapping at the threshold."""
-    found: dict[str, list[Accuracy]] = {}
+    """Name of a final check -> what it says of each seed's fastest mapping at the threshold."""
+    by_check: dict[str, list[Accuracy]] = {}
     for run in runs:
         fastest = run.fastest_at(max_drop)
         checks = run.checks.get(fastest.candidate.digest, {}) if fastest else {}
         for name, accuracy in checks.items():
-            found.setdefault(name, []).append(accuracy)
+            by_check.setdefault(name, []).append(accuracy)
     limit = runs[0].problem.accuracy_limit
     rows: dict[str, Any] = {}
-    for name, several in found.items():
-        drops = [limit.bounds(one) for one in several]
+    for name, accuracies in by_check.items():
+        drops = [limit.bounds(accuracy) for accuracy in accuracies]
         rows[name] = {
-            "seeds": len(several),
+            "seeds": len(accuracies),
             "seeds_within": sum(drop.estimate <= max_drop for drop in drops),
             "drop": _envelope(drops),
-            "accuracy": _envelope([accuracy_bounds(one, limit) for one in several]),
+            "accuracy": _envelope([accuracy_bounds(accuracy, limit) for accuracy in accuracies]),
         }
     return rows
 
 
-def _envelope(several: Sequence[Bounds]) -> dict[str, Any]:
-    """The median over seeds; the interval reaches from the lowest to the highest bound of any."""
+def _envelope(seeds: Sequence[Bounds]) -> dict[str, Any]:
+    """The median over seeds; the interval reaches from the lowest to the highest bound of any seed."""
     return {
-        "median": float(np.median([one.estimate for one in several])),
-        "interval": [min(one.low for one in several), max(one.high for one in several)],
+        "median": float(np.median([bounds.estimate for bounds in seeds])),
+        "interval": [
+            min(bounds.low for bounds in seeds),
+            max(bounds.high for bounds in seeds),
+        ],
     }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lionheart_opt.accuracy import KeepsWeights
-from lionheart_opt.errors import unknown
+from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
@@ -36,8 +36,10 @@ def export_trial(
     searches = {result.name: result for result in results}
     if search is None and len(searches) == 1:
         search = next(iter(searches))
-    if search is None or search not in searches:
-        raise unknown("search", search or "", searches, f"{file.path}: --only")
+    if search is None:
+        raise InputError(f"{file.path}: --only is missing; one of: {', '.join(searches)}")
+    if search not in searches:
+        raise unknown("search", search, searches, f"{file.path}: --only")
     evaluation = searches[search].evaluation(trial)
     folder = out or file.folder / "export" / f"{search.replace('/', '-')}-trial{trial}"
     folder.mkdir(parents=True, exist_ok=True)

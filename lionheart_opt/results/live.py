@@ -23,17 +23,17 @@ from lionheart_opt.study.record import Trial
 from lionheart_opt.study.search import Ending, Search, Watcher
 from lionheart_opt.study.search import Progress as SearchProgress
 
-#: Where output is piped, a training says how far it is no more often than this.
+#: Where output is piped, a training reports its progress at most this often.
 QUIET_S = 60.0
 
 
 class Live:
     """Progress bars, one a search, with the time left.
 
-    Where output is piped: a plain line an answer, and one a minute during long trainings.
+    Where output is piped, each answer is a plain line, and long trainings add one a minute.
 
     Args:
-        oracle: The oracle of the searches; its trainings report through this.
+        oracle: The oracle of the searches; the progress of its trainings is shown, too.
     """
 
     def __init__(self, oracle: AccuracyOracle) -> None:
@@ -65,6 +65,8 @@ class Live:
         trace: TracebackType | None,
     ) -> None:
         self._progress.stop()
+        if isinstance(self._oracle, ReportsTraining):
+            self._oracle.watch(_unheard)  # bars cannot travel to worker processes with the oracle
 
     def start(self, search: Search) -> Watcher:
         """A watcher of one search."""
@@ -132,3 +134,7 @@ class Live:
         self._progress.stop_task(self._task)
         if not self._console.is_terminal:
             self._console.print(f"{self._name}: {text}", markup=False)
+
+
+def _unheard(text: str) -> None:
+    """Shows nothing."""

@@ -53,10 +53,10 @@ def show_row(run: SearchResult) -> dict[str, Any]:
 
 
 def binding(run: SearchResult) -> str:
-    """The limit that most often stood in the way, and how often; empty where nothing did."""
+    """The limit that was broken most often, and how often; empty if none was broken."""
     broken: dict[str, int] = {}
-    for one in run.evaluations:
-        for name, violation in one.violations.items():
+    for evaluation in run.evaluations:
+        for name, violation in evaluation.violations.items():
             if violation > 0:
                 broken[name] = broken.get(name, 0) + 1
     if not broken:
@@ -66,18 +66,21 @@ def binding(run: SearchResult) -> str:
 
 
 def median_draws(runs: Sequence[SearchResult]) -> float | None:
-    """Programming draws that the limit's decision took, median over trials with an accuracy."""
-    draws = [len(one.accuracy.samples) for run in runs for one in run.evaluations if one.accuracy]
+    """Median number of programming draws of the trials that have an accuracy."""
+    draws = [
+        len(evaluation.accuracy.samples)
+        for run in runs
+        for evaluation in run.evaluations
+        if evaluation.accuracy is not None
+    ]
     return float(np.median(draws)) if draws else None
 
 
-def cost_report(
-    problem_model: str, system: str, cost: Cost, digital: Cost, ratio: float
-) -> dict[str, Any]:
+def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float) -> dict[str, Any]:
     """JSON of `cost`: totals, gains over all-digital, one entry a layer."""
     return {
         "system": system,
-        "model": problem_model,
+        "model": model,
         "latency_s": cost.latency_s,
         "interval_s": cost.time_per_inference_s,
         "energy_j": cost.energy_j,
@@ -108,8 +111,8 @@ def short(space: Space, mapping: Mapping) -> str:
         return "all-digital"
     if mapping == space.all_analog:
         return "all-analog"
-    several = len({mapping[unit] for unit in moved}) > 1
-    return " ".join(f"{unit}={mapping[unit]}" if several else unit for unit in moved)
+    name_targets = len({mapping[unit] for unit in moved}) > 1
+    return " ".join(f"{unit}={mapping[unit]}" if name_targets else unit for unit in moved)
 
 
 def plan(file: StudyFile) -> dict[str, Any]:

@@ -21,21 +21,21 @@ from lionheart_opt.study.search import Budget, SearchPlan
 if TYPE_CHECKING:
     import pandas
 
-#: Columns of `SearchResult.to_frame`, in their order.
-COLUMNS = (
-    "trial",
-    "mapping",
-    "latency_s",
-    "energy_j",
-    "interval_s",
-    "speedup",
-    "energy_gain",
-    "analog_mac_ratio",
-    "drop",
-    "drop_high",
-    "feasible",
-    "oracle_s",
-)
+#: Columns of `SearchResult.to_frame` in their order, and their types.
+COLUMNS = {
+    "trial": "int64",
+    "mapping": "object",
+    "latency_s": "float64",
+    "energy_j": "float64",
+    "interval_s": "float64",
+    "speedup": "float64",
+    "energy_gain": "float64",
+    "analog_mac_ratio": "float64",
+    "drop": "float64",
+    "drop_high": "float64",
+    "feasible": "bool",
+    "oracle_s": "float64",
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -198,9 +198,8 @@ class SearchResult:
         bounds = iter(self.bounds)
         rows = []
         for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
-            cost, bound = evaluation.cost, None
-            if evaluation.accuracy is not None:
-                bound = next(bounds)
+            cost = evaluation.cost
+            bound = None if evaluation.accuracy is None else next(bounds)
             speedup, energy_gain = gains(self.problem, cost)
             rows.append(
                 (
@@ -218,20 +217,19 @@ class SearchResult:
                     evaluation.oracle_s,
                 )
             )
-        frame = pandas.DataFrame(rows, columns=list(COLUMNS))
-        return frame.astype({"trial": int, "feasible": bool}) if not rows else frame
+        return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
     def __repr__(self) -> str:
-        found = "nothing feasible"
+        outcome = "nothing feasible"
         if self.best is not None:
             speedup, energy_gain = gains(self.problem, self.best.cost)
-            found = (
+            outcome = (
                 f"best: trial {self.best_trial}, speed-up {speedup:.2f}x, "
                 f"energy gain {energy_gain:.2f}x"
             )
         return (
             f"SearchResult({self.label!r}, seed {self.seed}: {len(self)} trials, "
-            f"{self.oracle_s:.3g} oracle seconds; {found})"
+            f"{self.oracle_s:.3g} oracle seconds; {outcome})"
         )
 
     def _repr_html_(self) -> str:

@@ -25,10 +25,10 @@ PACKAGES = ("lionheart_opt", "torch", "aihwkit", "numpy")
 def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
     """The table of all mappings that a study has measured, and how many it leaves out.
 
-    A row is a mapping with a training, started from the floating-point network. Rows of a table have
-    equally many draws: mappings whose decision took fewer than the most are left out, and so are those
-    that started from another candidate's weights. Proxies of sensitivity come along where the
-    study's oracle has them.
+    A row is a mapping with a training that started from the floating-point network. All rows have the
+    same number of draws, the largest one recorded: mappings that were decided with fewer are left out,
+    and so are those that started from another candidate's weights. Proxies of sensitivity are added if
+    the study's oracle has them.
 
     Args:
         file: The study; its oracle is asked for proxies only.
@@ -80,7 +80,7 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
 
 
 def _measured(file: StudyFile) -> dict[Candidate, Accuracy]:
-    """Every resolved candidate of the study's searches, with the most draws that one of them took."""
+    """Resolved candidate -> recorded accuracy with the most draws, over all searches of the study."""
     measured: dict[Candidate, Accuracy] = {}
     for _, record in file.records():
         for evaluation in record.evaluations():
@@ -100,7 +100,7 @@ def _measured(file: StudyFile) -> dict[Candidate, Accuracy]:
 
 
 def _provenance(file: StudyFile) -> dict[str, Any]:
-    """What a stranger must know to make the table again, or to cite it."""
+    """What others must know to make the table again, or to cite it."""
     return {
         "question": file.table.question,
         "data": file.oracle.provenance if isinstance(file.oracle, SaysProvenance) else "",

@@ -36,8 +36,8 @@ def finalists(result: SearchResult) -> list[Evaluation]:
 def check_finalists(record: Record, oracle: object) -> None:
     """Measure the search's finalists once more and keep the results in the record.
 
-    A mapping that was chosen because it did best has been lucky, too: this takes the luck out. Each
-    candidate is measured once; nothing happens where the oracle cannot do it.
+    A mapping that was chosen because it did best has also been lucky; fresh draws and test data take
+    the luck out. Each candidate is measured once. Nothing happens if the oracle has no final checks.
 
     Args:
         record: The record of the search.

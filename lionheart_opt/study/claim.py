@@ -1,4 +1,4 @@
-"""One driver a search: who runs a search says so in its Optuna study, and says that it is alive."""
+"""One driver a search: the process that runs it writes its name and a heartbeat into the Optuna study."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import optuna
 
@@ -16,7 +16,7 @@ from lionheart_opt.errors import InputError
 
 _log = logging.getLogger(__name__)
 
-#: A driver says this often that it is alive; it is taken for dead after missing ten times.
+#: Seconds between two heartbeats of a driver, which is taken for dead after missing ten of them.
 HEARTBEAT_S = 15.0
 DEAD_AFTER_S = 10 * HEARTBEAT_S
 #: User attribute of the Optuna study that names the driver.
@@ -39,8 +39,13 @@ def claimed(study: optuna.Study) -> Iterator[None]:
                 f"study {study.study_name!r} is being run by process {holder['pid']} on "
                 f"{holder['host']}; wait for it, or stop it first"
             )
-    with heartbeat(lambda: study.set_user_attr(DRIVER, {**me, "beat": time.time()})):
-        yield
+    try:
+        with heartbeat(lambda: study.set_user_attr(DRIVER, {**me, "beat": time.time()})):
+            yield
+    except BaseException:
+        with suppress(Exception):  # the error at hand says more than a storage out of reach
+            study.set_user_attr(DRIVER, None)
+        raise
     study.set_user_attr(DRIVER, None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -10,7 +11,9 @@ import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 
 import cloudpickle
@@ -19,14 +22,14 @@ from loky import ProcessPoolExecutor
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.own_modules import own_modules
+from lionheart_opt.own_modules import beside, current_folder, own_modules
 from lionheart_opt.problem import Problem
 from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
 
 #: A worker looks this often whether the process that started it still runs.
 PARENT_POLL_S = 1.0
 #: Every worker computes with one thread: that is what several workers are for.
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
 Answers = Generator[Evaluation, None, None]
 
@@ -43,12 +46,10 @@ class Workers:
         count: Number of processes, at least 1.
 
     Raises:
-        InputError: The number is not positive, or the problem cannot be sent to another process.
+        InputError: The problem cannot be sent to another process.
     """
 
     def __init__(self, problem: Problem, count: int) -> None:
-        if count < 1:
-            raise InputError(f"workers: got {count}; must be at least 1")
         self.count = count
         self._problem = problem
         self._records = problem.oracle if isinstance(problem.oracle, RecordedOracle) else None
@@ -62,8 +63,14 @@ class Workers:
                 f"workers: the problem cannot be sent to other processes ({error}); use workers=1"
             ) from error
         self._executor = ProcessPoolExecutor(
-            count, env=ONE_THREAD, initializer=_start, initargs=(pickled, os.getpid())
+            count,
+            env=ONE_THREAD,
+            initializer=_start,
+            initargs=(pickled, os.getpid(), current_folder()),
         )
+
+    def __repr__(self) -> str:
+        return f"Workers({self.count} processes for {self._problem!r})"
 
     def __enter__(self) -> Workers:
         return self
@@ -83,6 +90,7 @@ class Workers:
         evaluated.
 
         Raises:
+                InputError: The problem cannot be rebuilt in a worker process.
             RuntimeError: A worker process was killed.
         """
         answers = [self._recorded(candidate) or self._submit(candidate) for candidate in candidates]
@@ -127,16 +135,25 @@ def in_process(problem: Problem, candidates: Sequence[Candidate]) -> Answers:
         yield problem.evaluate(candidate)
 
 
-#: The problem of this worker process.
-_problem: Problem | None = None
+#: The problem of this worker process, or the error of rebuilding it.
+_problem: Problem | InputError | None = None
+#: Modules beside the study stay importable while the worker runs.
+_stays_open = ExitStack()
 
 
-def _start(pickled: bytes, parent: int) -> None:
+def _start(pickled: bytes, parent: int, folder: Path | None) -> None:
     """Set up a worker process."""
     global _problem
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _problem = cloudpickle.loads(pickled)
+    if folder is not None:
+        _stays_open.enter_context(beside(folder))
+    try:
+        _problem = cloudpickle.loads(pickled)
+    except Exception as error:  # whatever the user's objects raise
+        _problem = InputError(
+            f"workers: the problem cannot be rebuilt in another process ({error}); use workers=1"
+        )
     if torch := sys.modules.get("torch"):  # it has counted the cores by itself
         torch.set_num_threads(1)
 
@@ -149,5 +166,19 @@ def _end_with(parent: int) -> None:
 
 
 def _evaluate(candidate: Candidate) -> Evaluation:
+    if isinstance(_problem, InputError):
+        raise _problem
     assert _problem is not None, "a worker without a problem"
-    return _problem.evaluate(candidate)
+    try:
+        return _problem.evaluate(candidate)
+    except Exception as error:
+        raise _sendable(error) from error
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or one with its name and message if it cannot be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class raises
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

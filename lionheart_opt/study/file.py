@@ -40,7 +40,7 @@ STUDY_FILE = "study.toml"
 
 
 class _Asked(Exception):
-    """A strategy under check has come to a question that the oracle can answer."""
+    """A strategy that is being checked has asked a question that the oracle can answer."""
 
 
 @dataclass(frozen=True)
@@ -253,9 +253,9 @@ class StudyFile:
             return plan.build(f"{self.path}: run {plan.label!r}")
 
     def check_strategies(self) -> None:
-        """Build every strategy and take its first proposals: a mistake must not show after hours.
+        """Build every strategy and take its first proposals, so that a mistake shows at once.
 
-        A strategy that asks the oracle first is followed up to its question, which costs too much here.
+        A strategy that asks the oracle first is followed up to its question, which is not answered here.
 
         Raises:
             InputError: An argument does not exist, or does not fit the problem or the oracle.

@@ -7,10 +7,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
-from math import fsum
+from math import fsum, isclose
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -23,7 +22,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import claimed
 from lionheart_opt.study.record import Trial, plain_attributes
-from lionheart_opt.study.specification import FORMAT, differences, versions
+from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
 
 #: User attributes of the Optuna study.
 SPECIFICATION, VERSIONS, RECORD_FORMAT = "specification", "versions", "format"
@@ -53,6 +52,9 @@ class OptunaKeeper:
         self.study = study
         self._next_number: int | None = None
 
+    def __repr__(self) -> str:
+        return f"OptunaKeeper({self.name!r})"
+
     @staticmethod
     def open(
         problem: Problem,
@@ -72,6 +74,10 @@ class OptunaKeeper:
         Raises:
             InputError: The record was made for another specification. The message says what differs.
         """
+        # a journal would grow with every attempt to create what exists
+        existing = OptunaKeeper.existing(name, storage, specification)
+        if existing is not None:
+            return existing
         with _quiet():
             study = optuna.create_study(
                 storage=storage,
@@ -80,14 +86,13 @@ class OptunaKeeper:
                 sampler=_unused_sampler(),
                 load_if_exists=True,
             )
-        if SPECIFICATION not in study.user_attrs:
-            with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(list(problem.objectives))
-            study.set_user_attr(RECORD_FORMAT, FORMAT)
-            study.set_user_attr(VERSIONS, versions())
-            study.set_user_attr(SPECIFICATION, specification)
-        return OptunaKeeper(_same_question(study, specification))
+        with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(problem.objectives))
+        study.set_user_attr(RECORD_FORMAT, FORMAT)
+        study.set_user_attr(VERSIONS, versions())
+        study.set_user_attr(SPECIFICATION, specification)
+        return OptunaKeeper(study)
 
     @staticmethod
     def existing(
@@ -190,22 +195,35 @@ class OptunaKeeper:
         if "accuracy" in trial.user_attrs:
             accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
         evaluation = problem.evaluation(candidate, accuracy)
-        if not np.allclose(list(evaluation.objectives.values()), trial.values, rtol=1e-9, atol=0):
+        now = {
+            **evaluation.objectives,
+            "latency_s": evaluation.cost.latency_s,
+            "energy_j": evaluation.cost.energy_j,
+        }
+        recorded = {
+            **{name: trial.user_attrs[name] for name in ("latency_s", "energy_j")},
+            **dict(zip(evaluation.objectives, trial.values, strict=True)),
+        }
+        if any(not isclose(now[name], value, rel_tol=1e-9) for name, value in recorded.items()):
+            lines = "; ".join(differences(recorded, {name: now[name] for name in recorded}))
             raise InputError(
-                f"trial {trial.number} of study {self.name!r}: recorded objectives "
-                f"{trial.values}, computed now {list(evaluation.objectives.values())}: the cost model "
+                f"trial {trial.number} of study {self.name!r}: {lines}: the cost model "
                 "has changed since the record was made; use its version or start a new study"
             )
         return evaluation
 
 
 def studies_of(storage: optuna.storages.BaseStorage, part: dict[str, Any]) -> list[optuna.Study]:
-    """Optuna studies of a storage whose specification agrees with `part` in all that `part` says."""
+    """Optuna studies of a storage whose specification agrees with `part` in all that `part` says.
+
+    Records of a newer format are left out: this version may misread them.
+    """
     part = json.loads(json.dumps(part))
     return [
         optuna.load_study(study_name=summary.study_name, storage=storage, sampler=_unused_sampler())
         for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
-        if not differences(
+        if summary.user_attrs.get(RECORD_FORMAT, 1) <= FORMAT
+        and not differences(
             part,
             {
                 key: value
@@ -268,10 +286,9 @@ def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna
         )
     recorded = study.user_attrs[SPECIFICATION]
     now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
-    if differs := "; ".join(differences(recorded, now)):
+    if differs := differences(recorded, now):
         raise InputError(
-            f"study {study.study_name!r} was recorded with other settings: {differs}. "
-            "Change them back, or give the run another label or the study another storage. "
-            "The record was not changed"
+            f"study {study.study_name!r} was recorded with other settings: {'; '.join(differs)}. "
+            f"{remedy(differs)}. The record was not changed"
         )
     return study

@@ -37,6 +37,11 @@ def build_oracle(context: OracleContext, settings: dict[str, Any]) -> AccuracyOr
     """
     plugin = oracle_class(settings, context.where)
     own = {key: value for key, value in settings.items() if key != "kind"}
+    if not hasattr(plugin, "from_study"):
+        raise InputError(
+            f"{context.where} kind: {settings['kind']!r} has no `from_study`, which builds the oracle "
+            "of a study; see lionheart_opt.accuracy.BuiltFromStudy"
+        )
     oracle: AccuracyOracle = plugin.from_study(context, own)
     return oracle
 

@@ -92,6 +92,9 @@ class InMemory:
         self._checks: dict[str, dict[str, Accuracy]] = {}
         self.proposals: int | None = None
 
+    def __repr__(self) -> str:
+        return f"InMemory({self.name!r}: {len(self._trials)} trials)"
+
     def claimed(self) -> AbstractContextManager[None]:
         """As `Keeper.claimed`: nobody else can see it."""
         return nullcontext()
@@ -146,13 +149,14 @@ class Record:
         self.keeper: Keeper = keeper or InMemory()
         self._trials: list[Trial] = []
         self._known: dict[str, Evaluation] = {}
-        self._each_s = self._shared_s = 0.0
+        self._each_s = self._shared_s = self._answers_s = 0.0
         self._read()
 
     def _read(self) -> None:
         self._trials.clear()
         self._known.clear()
         self._each_s = self._shared_s = 0.0
+        self._answers_s = self.keeper.answers_s
         for trial in self.keeper.trials(self.problem):
             self._include(trial)
 
@@ -216,17 +220,18 @@ class Record:
         if answer is None:
             answer = self.problem.ask(question)
             self.keeper.add_answer(question, answer)
+            self._answers_s += answer.oracle_s
         return answer
 
     @property
     def answers_s(self) -> float:
         """Oracle seconds of all recorded answers beside accuracies."""
-        return self.keeper.answers_s
+        return self._answers_s
 
     @property
     def oracle_s(self) -> float:
         """Oracle seconds of everything in the record; what evaluations share counts once."""
-        return self._each_s + self._shared_s + self.answers_s
+        return self._each_s + self._shared_s + self._answers_s
 
 
 def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:

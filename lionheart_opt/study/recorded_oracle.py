@@ -1,4 +1,4 @@
-"""An oracle that is not asked twice: what a storage holds already is copied, at the same price."""
+"""An oracle that is never asked twice: answers that a storage holds are copied, at the same price."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class RecordedOracle:
-    """An oracle, and what the records of a storage say that it has answered.
+    """An oracle, and the answers that the records of a storage hold.
 
-    An oracle is a pure function, so that copying saves nothing but time: every search is charged for
-    an answer what it cost when it was found, be it by another strategy, by a profile, or by a study
-    file beside this one that asks the same oracle and keeps its records in the same storage.
+    An oracle is a pure function, so copying an answer saves time and nothing else: every search is
+    charged what the answer cost when it was measured. It may have been measured by another strategy, by
+    a profile, or by another study file that uses the same oracle and the same storage.
 
     Args:
         oracle: Builds the oracle; called at the first question that no record answers.
@@ -49,6 +49,12 @@ class RecordedOracle:
         self._training: Training = training
         self._seed = seed
         self._asked: dict[Candidate, Accuracy] = {}
+
+    def __repr__(self) -> str:
+        oracle = "not built yet"
+        if "oracle" in vars(self):
+            oracle = type(self.oracle).__name__
+        return f"RecordedOracle({oracle}; {len(self._asked)} candidates asked)"
 
     @cached_property
     def oracle(self) -> AccuracyOracle:

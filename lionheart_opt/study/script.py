@@ -36,12 +36,19 @@ class StudyScript:
         storage: URL of the Optuna storage that keeps the records; None keeps them in memory.
 
     Raises:
-        InputError: Two searches have the same name.
+        InputError: There are no searches, or two of them have the same name.
     """
 
     def __init__(
         self, name: str, problem: Problem, plans: Sequence[SearchPlan], storage: str | None
     ) -> None:
+        if not isinstance(problem, Problem):
+            raise InputError(
+                f"problem: got an object of type {type(problem).__name__}; "
+                "make one with lo.problem(...)"
+            )
+        if not plans:
+            raise InputError(f"{name}: at least one search is needed")
         names = [plan.name for plan in plans]
         for each in names:
             if names.count(each) > 1:
@@ -129,7 +136,9 @@ class StudyScript:
     def records(self) -> Iterator[tuple[SearchPlan, Record]]:
         """The searches that have a record; it creates nothing."""
         for plan in self._plans:
-            record = self._records.get(plan.name) or self._existing(plan)
+            record = self._records.get(plan.name)
+            if record is None:  # an empty record is false
+                record = self._existing(plan)
             if record is not None:
                 yield plan, record
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Proposals, Strategy
 from lionheart_opt.study.executors import Answers, Workers, in_process
 from lionheart_opt.study.record import Record, Trial
-from lionheart_opt.study.specification import identity, reference
+from lionheart_opt.study.specification import identity, plain, reference
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000
@@ -45,10 +46,12 @@ class Budget:
     oracle_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.trials is not None and self.trials < 0:
-            raise InputError(f"trials: got {self.trials}; must not be negative")
-        if self.oracle_s is not None and not self.oracle_s >= 0:
-            raise InputError(f"oracle_s: got {self.oracle_s}; must not be negative")
+        if self.trials is not None and not (isinstance(self.trials, Integral) and self.trials >= 0):
+            raise InputError(f"trials: got {self.trials!r}; must be a whole number from 0 on")
+        if self.oracle_s is not None and not (
+            isinstance(self.oracle_s, Real) and self.oracle_s >= 0
+        ):
+            raise InputError(f"oracle_s: got {self.oracle_s!r}; must be seconds from 0 on")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,10 @@ class SearchPlan:
         arguments: Arguments of a strategy that is named.
         seed: Seed of the strategy's random generator.
         budget: When to stop.
+
+    Raises:
+        InputError: The strategy is neither a name nor an object with a method `search`; arguments are
+            given for one that is not named; or the seed is not a whole number from 0 on.
     """
 
     label: str
@@ -68,6 +75,31 @@ class SearchPlan:
     arguments: dict[str, Any]
     seed: int
     budget: Budget
+
+    def __post_init__(self) -> None:
+        strategy = self.strategy
+        if isinstance(strategy, type):
+            name = strategy.__name__
+            raise InputError(f"strategy: got the class {name}; give an instance: {name}()")
+        if not isinstance(strategy, str) and not callable(getattr(strategy, "search", None)):
+            raise InputError(
+                f"strategy: got {strategy!r:.100}; must be a name, or an object with a method `search`"
+            )
+        if not isinstance(self.label, str):
+            raise InputError(f"label: got {self.label!r}; must be a text")
+        if not isinstance(self.arguments, dict):
+            raise InputError(
+                f"{self.label}: arguments: got {self.arguments!r}; must be a dictionary"
+            )
+        if self.arguments and not isinstance(strategy, str):
+            raise InputError(
+                f"{self.label}: arguments: {', '.join(self.arguments)} given beside a strategy that is "
+                "an object; they are for strategies that are named"
+            )
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise InputError(
+                f"{self.label}: seed: got {self.seed!r}; must be a whole number from 0 on"
+            )
 
     @property
     def strategy_name(self) -> str:
@@ -83,10 +115,10 @@ class SearchPlan:
     def specification(self) -> dict[str, Any]:
         """What decides its results beside the problem; budgets do not."""
         if isinstance(self.strategy, str):
-            what: dict[str, Any] = {"name": self.strategy, "arguments": self.arguments}
+            what: dict[str, Any] = {"name": self.strategy, "arguments": plain(self.arguments)}
         else:
             what = identity(self.strategy)
-        return {**what, "seed": self.seed}
+        return {**what, "seed": int(self.seed)}
 
     def build(self, where: str) -> Strategy:
         """The strategy with its arguments.
@@ -174,7 +206,8 @@ class Search:
 
         Raises:
             ReplayDiverged: The strategy is not a function of its seed and answers.
-            InputError: Another process is running this search.
+            InputError: Another process is running this search, or the strategy yields something else
+                than candidates.
         """
         with self.record.claimed():
             rng = np.random.default_rng(self.seed)
@@ -184,18 +217,22 @@ class Search:
 
     def _drive(self, proposals: Proposals, watch: Watcher, workers: Workers | None) -> Ending:
         proposed: set[str] = set()
+        is_replay = True
         repeats = answered = 0
         known = self.record.known()
         try:
-            batch = list(next(proposals))
+            batch = self._batch(next(proposals))
             while True:
                 new = list(
                     {each.digest: each for each in batch if each.digest not in known}.values()
                 )
-                proposed.update(each.digest for each in batch)
+                if is_replay:
+                    proposed.update(each.digest for each in batch)
                 if new:
                     repeats = 0
-                    self._check_replay(known, proposed)
+                    if is_replay:
+                        self._check_replay(known, proposed)
+                        is_replay = False
                     self._evaluate(new, watch, workers)
                     answered += sum(each.digest in known for each in batch)
                     self.record.keeper.set_proposals(answered)
@@ -207,11 +244,21 @@ class Search:
                     if repeats > MAX_REPEATS:
                         return "repeats"
                     watch(self._progress("replaying"))
-                batch = list(proposals.send([known[each.digest] for each in batch]))
+                batch = self._batch(proposals.send([known[each.digest] for each in batch]))
         except StopIteration:
             return "finished"
         except _BudgetSpent:
             return "budget"
+
+    def _batch(self, proposed: object) -> list[Candidate]:
+        """The candidates that the strategy has yielded."""
+        batch = list(proposed) if isinstance(proposed, Iterable) else None
+        if batch is None or not all(isinstance(each, Candidate) for each in batch):
+            raise InputError(
+                f"{type(self.strategy).__name__}: yielded {proposed!r:.100}; must be a list of "
+                "candidates, such as [problem.pretrained(mapping)]"
+            )
+        return batch
 
     def _ask(self, question: Question) -> Answer:
         """The strategy's question, answered from the record or paid for."""

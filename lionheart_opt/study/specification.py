@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import json
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 from typing import Any
+
+import numpy as np
 
 from lionheart_opt.accuracy import HasIdentity
 from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 
 #: Format of the records that this version writes; it reads all up to this one. Records of format 1 do
@@ -21,26 +27,43 @@ FORMAT = 2
 
 def problem_specification(problem: Problem) -> dict[str, Any]:
     """Everything that decides the results of searches on a problem, but for the strategy."""
-    return {
-        "workload": problem.workload.digest,
-        "system": problem.system.digest,
-        "objectives": list(problem.objectives),
-        "limits": {**asdict(problem.accuracy_limit), **problem.cost_limits},
-        "digital": list(problem.digital),
-        "training": problem.training,
-        "seed": problem.seed,
-        "oracle": identity(problem.oracle),
-    }
+    specification: dict[str, Any] = plain(
+        {
+            "workload": problem.workload.digest,
+            "system": problem.system.digest,
+            "objectives": list(problem.objectives),
+            "limits": {**asdict(problem.accuracy_limit), **problem.cost_limits},
+            "digital": list(problem.digital),
+            "training": problem.training,
+            "seed": problem.seed,
+            "oracle": identity(problem.oracle),
+        }
+    )
+    return specification
 
 
 def identity(thing: object) -> dict[str, Any]:
-    """What tells one plug-in from another: its own `identity`, or its class, source and settings."""
+    """What tells one plug-in from another: its own `identity`, or its class, source and settings.
+
+    Raises:
+        InputError: An object holds itself, so that its settings have no end.
+    """
     if isinstance(thing, HasIdentity):
         return thing.identity
-    settings = {}
+    return {
+        "class": reference(thing),
+        "source": _source(type(thing)),
+        "settings": {name: plain(value) for name, value in _settings(thing).items()},
+    }
+
+
+def _settings(thing: object) -> dict[str, Any]:
+    """Fields of a dataclass that it is made from and compared by; public attributes of other objects."""
     if is_dataclass(thing):
-        settings = {each.name: _plain(getattr(thing, each.name)) for each in fields(thing)}
-    return {"class": reference(thing), "source": _source(type(thing)), "settings": settings}
+        names = [each.name for each in fields(thing) if each.init and each.compare]
+        return {name: getattr(thing, name) for name in names}
+    attributes = getattr(thing, "__dict__", {})
+    return {name: value for name, value in attributes.items() if not name.startswith("_")}
 
 
 def reference(thing: object) -> str:
@@ -48,16 +71,40 @@ def reference(thing: object) -> str:
     return f"{type(thing).__module__}:{type(thing).__qualname__}"
 
 
-def _plain(value: Any) -> Any:
-    """Plain data as they are; the identity of anything else."""
+def plain(value: Any) -> Any:
+    """Plain data as they are; digests of arrays and weights; identities of functions and objects."""
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if hasattr(value, "state_dict"):  # a torch module
+        weights = digest(plain(dict(value.state_dict())))
+        return {"class": reference(value), "source": _source(type(value)), "weights": weights}
+    if hasattr(value, "detach"):  # a torch tensor
+        value = value.detach().cpu().numpy()
+    if isinstance(value, np.ndarray):
+        content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
+        return {"array": content, "dtype": str(value.dtype), "shape": list(value.shape)}
+    if inspect.isroutine(value) or inspect.isclass(value):
+        return {"name": f"{value.__module__}:{value.__qualname__}", "source": _source(value)}
     try:
         return json.loads(json.dumps(value))
     except (TypeError, ValueError):
-        return identity(value)
+        try:
+            return identity(value)
+        except RecursionError:
+            raise InputError(
+                f"{reference(value)}: it holds itself, so that a record cannot be tied to it; "
+                "give it a property `identity` (see lionheart_opt.accuracy.HasIdentity)"
+            ) from None
 
 
-def _source(kind: type) -> str:
-    """Digest of a class's source; empty where there is none, as for built-in types."""
+def _source(kind: Any) -> str:
+    """Digest of the source of a class or function; empty where there is none, as for built-in ones."""
     try:
         return digest(inspect.getsource(kind))
     except (OSError, TypeError):
@@ -66,11 +113,22 @@ def _source(kind: type) -> str:
 
 def versions() -> dict[str, str]:
     """Versions that results may depend on, for the reader of a record; not compared on resume."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in ("lionheart_opt", "optuna", "torch", "aihwkit", "numpy", "scipy"):
         with suppress(PackageNotFoundError):  # a search on a table needs neither torch nor aihwkit
-            found[name] = version(name)
-    return found
+            installed[name] = version(name)
+    return installed
+
+
+def remedy(differs: Sequence[str]) -> str:
+    """What to do about differences between a record and what is asked now."""
+    usual = "Change them back, or give the run another label or the study another storage"
+    if not any(line.startswith("oracle.weights:") for line in differs):
+        return usual
+    return (
+        "The weights of the network differ: load trained weights, or seed initial ones before the "
+        f"network is built (torch.manual_seed), so that every run has the same. Otherwise: {usual}"
+    )
 
 
 def differences(

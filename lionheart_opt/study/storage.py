@@ -20,19 +20,17 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
     Args:
         url: `sqlite:///FILE`, `postgresql://...`, `mysql://...` (any SQLAlchemy URL);
             `journal:///FILE`; `redis://HOST:PORT/DB`; `grpc://HOST:PORT` (Optuna's storage proxy).
-        folder: what relative file names are relative to.
+        folder: What relative file names are relative to; the working folder by default.
 
     Raises:
-        InputError: unknown scheme, or the database cannot be opened.
+        InputError: The scheme is not known, or the database cannot be opened.
     """
     import optuna
     from optuna.storages import GrpcStorageProxy, JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
     from sqlalchemy.exc import SQLAlchemyError
 
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        raise InputError(f"storage: got {url!r}; must be a URL such as sqlite:///study.db")
+    scheme, rest = _parts(url)
     try:
         if scheme == "sqlite":
             path = _file(rest, folder)
@@ -50,6 +48,8 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
             host, _, port = rest.partition(":")
             return GrpcStorageProxy(host=host, port=int(port or 13000))
         return _cached(RDBStorage(url))
+    except InputError:  # it is a ValueError, too
+        raise
     except (
         SQLAlchemyError,
         OSError,
@@ -70,8 +70,16 @@ def storage_exists(url: str, folder: Path | None = None) -> bool:
 
 def file_of(url: str, folder: Path | None = None) -> Path | None:
     """The file of a storage; None for a database server."""
-    scheme, _, rest = url.partition("://")
+    scheme, rest = _parts(url)
     return _file(rest, folder) if scheme in ("sqlite", "journal") else None
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """What comes before and after `://`."""
+    scheme, separator, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
+    if not separator:
+        raise InputError(f"storage: got {str(url)!r}; must be a URL such as sqlite:///study.db")
+    return scheme, rest
 
 
 def _file(rest: str, folder: Path | None) -> Path:

@@ -1,0 +1,48 @@
+"""Hypervolume as budgets are spent."""
+
+import numpy as np
+import pytest
+from made_up_runs import answer, made_up_problem, search
+
+import lionheart_opt as lo
+from lionheart_opt.results.history import final_hypervolume, history
+from lionheart_opt.results.metrics import hypervolume
+from lionheart_opt.synthetic import synthetic_problem
+
+
+def test_a_search_without_trials_has_only_a_start():
+    problem = made_up_problem()
+    seconds, volumes = history(search("x", problem=problem, answers_s=3.0))
+    assert seconds.tolist() == [0.0] and volumes.tolist() == [0.0]
+    assert final_hypervolume(search("x", problem=problem)) == 0.0
+
+
+def test_what_broke_a_cost_limit_costs_nothing_and_adds_nothing():
+    problem = made_up_problem(cost_limits={"energy_j": 4.5})
+    found = search("x", answer(problem, 0, None), answer(problem, 1, 0.0), problem=problem)
+    seconds, volumes = history(found)
+    assert seconds.tolist() == [0.0, 0.0, 1.0]
+    assert volumes.tolist() == pytest.approx([0.0, 0.0, 0.1])
+
+
+def test_answers_come_first_and_a_shared_training_once():
+    problem = made_up_problem()
+    answers = [
+        answer(problem, k, 0.05, shared_s=shared) for k, shared in ((1, 4.0), (2, 4.0), (3, 6.0))
+    ]
+    seconds, _ = history(search("x", *answers, problem=problem, answers_s=10.0))
+    assert seconds.tolist() == [0.0, 15.0, 16.0, 19.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_volume_is_that_of_all_points_so_far(seed):
+    problem = synthetic_problem(
+        n_units=8, seed=seed, objectives=("latency_s", "drop"), max_drop=0.3
+    )
+    found = lo.search(problem, "random", trials=30, seed=seed)
+    seconds, volumes = history(found)
+    assert len(seconds) == len(volumes) == 31
+    expected = [hypervolume(found.points[:n], 0.3) for n in range(31)]
+    np.testing.assert_allclose(volumes, expected, rtol=1e-12)
+    assert volumes[-1] == pytest.approx(final_hypervolume(found)) and volumes[-1] > 0
+    assert (np.diff(seconds) > 0).all() and seconds[-1] == pytest.approx(found.oracle_s)

@@ -1,0 +1,161 @@
+"""A record in an Optuna study: written in one piece, refused where it answers another question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+import pytest
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.problem import Problem
+from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.optuna_keeper import (
+    OptunaKeeper,
+    recorded_accuracies,
+    recorded_answer,
+    studies_of,
+)
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.specification import FORMAT
+from lionheart_opt.testing import tiny_problem
+
+SAID = {"oracle": {"a": 1}, "seed": 0}
+
+
+@pytest.fixture
+def storage() -> optuna.storages.BaseStorage:
+    return optuna.storages.InMemoryStorage()
+
+
+def searched(
+    storage: Any, name: str = "s", trials: int = 5, problem: Problem | None = None
+) -> OptunaKeeper:
+    problem = problem or tiny_problem(objectives=("latency_s", "drop"))
+    keeper = OptunaKeeper.open(problem, name, storage, SAID)
+    Search(Record(problem, keeper), Random(), seed=1, budget=Budget(trials=trials)).run()
+    return keeper
+
+
+def test_trials_are_optunas(storage):
+    keeper = searched(storage)
+    problem = tiny_problem(objectives=("latency_s", "drop"))
+    trials = keeper.study.get_trials()
+    assert [trial.number for trial in trials] == list(range(5))
+    assert keeper.study.metric_names == ["latency_s", "drop"]
+    for trial, kept in zip(trials, keeper.trials(problem), strict=True):
+        evaluation = kept.evaluation
+        assert trial.values == list(evaluation.objectives.values())
+        assert trial.constraints == pytest.approx(evaluation.violations)
+        assert trial.params == {unit.name: evaluation.mapping[unit.name] for unit in problem.units}
+        assert trial.duration.total_seconds() == pytest.approx(evaluation.oracle_s)
+
+
+def test_opening_announces_nothing(storage, capfd):
+    verbosity = optuna.logging.get_verbosity()
+    searched(storage)
+    assert capfd.readouterr() == ("", "") and optuna.logging.get_verbosity() == verbosity
+
+
+def test_existing_creates_nothing(storage):
+    assert OptunaKeeper.existing("s", storage, SAID) is None
+    assert optuna.get_all_study_names(storage) == []
+    optuna.create_study(storage=storage, study_name="half", directions=["minimize"] * 2)
+    assert OptunaKeeper.existing("half", storage, SAID) is None, "killed before its first line"
+    problem = tiny_problem(objectives=("latency_s", "drop"))
+    assert len(Record(problem, OptunaKeeper.open(problem, "half", storage, SAID))) == 0
+    assert OptunaKeeper.existing("half", storage, SAID) is not None
+
+
+@pytest.mark.parametrize("how", ["open", "existing"])
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({**SAID, "seed": 1}, r"recorded with other settings: seed: recorded 0, now 1\. Change"),
+        ({"oracle": {"a": 2}, "seed": 0}, r"oracle\.a: recorded 1, now 2"),
+        ({"oracle": {"weights": "b"}, "seed": 0}, r"torch\.manual_seed"),
+    ],
+)
+def test_another_question_is_refused(storage, how, said, message):
+    keeper = searched(storage)
+    with pytest.raises(InputError, match=message):
+        if how == "open":
+            OptunaKeeper.open(tiny_problem(), "s", storage, said)
+        else:
+            OptunaKeeper.existing("s", storage, said)
+    assert keeper.study.user_attrs["specification"] == SAID
+
+
+def test_a_newer_format_is_refused_and_copied_by_nobody(storage):
+    keeper = searched(storage)
+    assert keeper.study.user_attrs["format"] == FORMAT
+    assert [study.study_name for study in studies_of(storage, {"seed": 0})] == ["s"]
+    keeper.study.set_user_attr("format", FORMAT + 1)
+    with pytest.raises(
+        InputError, match=f"has format {FORMAT + 1}; this version reads up to {FORMAT}"
+    ):
+        OptunaKeeper.existing("s", storage, SAID)
+    assert studies_of(storage, {"seed": 0}) == []
+
+
+def test_studies_of_the_same_oracle_are_found(storage):
+    for name in ("a", "b"):
+        searched(storage, name)
+    optuna.create_study(storage=storage, study_name="somebody else's")
+    names = [study.study_name for study in studies_of(storage, {"oracle": {"a": 1}})]
+    assert names == ["a", "b"]
+    assert studies_of(storage, {"oracle": {"a": 2}}) == []
+
+
+def test_accuracies_of_a_study_are_read_with_their_training(storage):
+    keeper = searched(storage)
+    pairs = list(recorded_accuracies(keeper.study, "short"))
+    assert len(pairs) == 5 and {candidate.training for candidate, _ in pairs} == {"short"}
+    said = {**SAID, "training": "full"}
+    keeper.study.set_user_attr("specification", said)
+    assert {each.training for each, _ in recorded_accuracies(keeper.study, "short")} == {"full"}
+    from lionheart_opt.questions import Proxies
+
+    assert recorded_answer(keeper.study, Proxies(units=("a",))) is None
+
+
+def test_trials_that_never_finished_are_left_out(storage):
+    keeper = searched(storage, trials=2)
+    keeper.study.ask()  # as a killed process of an older version leaves it
+    problem = tiny_problem(objectives=("latency_s", "drop"))
+    reopened = OptunaKeeper.open(problem, "s", storage, SAID)
+    record = Record(problem, reopened)
+    assert [trial.number for trial in record.trials()] == [0, 1]
+    Search(record, Random(), seed=1, budget=Budget(trials=4)).run()
+    assert [trial.number for trial in Record(problem, reopened).trials()] == [0, 1, 3, 4]
+    whole = searched(optuna.storages.InMemoryStorage(), trials=4)
+    assert [trial.evaluation.mapping for trial in whole.trials(problem)] == [
+        trial.evaluation.mapping for trial in record.trials()
+    ]
+
+
+@pytest.mark.parametrize("objectives", [("latency_s",), ("drop",), ("energy_j", "drop")])
+@pytest.mark.parametrize(("time", "energy"), [(2.0, 1.0), (1.0, 2.0)])
+def test_a_changed_cost_model_is_noticed_whatever_the_objectives(storage, objectives, time, energy):
+    problem = tiny_problem(objectives=objectives)
+    keeper = searched(storage, problem=problem)
+
+    @dataclass(frozen=True)
+    class Dearer:
+        def cost(self, workload, mapping):
+            cost = problem.cost_model.cost(workload, mapping)
+            layers = [
+                replace(
+                    layer,
+                    components={
+                        k: (time * t, energy * e) for k, (t, e) in layer.components.items()
+                    },
+                )
+                for layer in cost.layers
+            ]
+            return replace(cost, layers=tuple(layers))
+
+    with pytest.raises(InputError, match=r"trial 0 of study 's': .*the cost model has changed"):
+        Record(replace(problem, cost_model=Dearer()), keeper)

@@ -1,0 +1,107 @@
+"""What a search found, read back: incumbent, front, frames; every number worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up_runs import answer, made_up_problem, search
+
+import lionheart_opt as lo
+from lionheart_opt.errors import InputError
+from lionheart_opt.results.result import COLUMNS, SearchResult
+from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.record import InMemory, Record
+from lionheart_opt.study.search import Budget, Search, SearchPlan
+
+
+@pytest.fixture(scope="module")
+def result() -> SearchResult:
+    """1, 3, 2 and 5 of five units analog: the third is slower and worse than the second."""
+    problem = made_up_problem(cost_limits={"energy_j": 4.5})
+    answers = (
+        answer(problem, 0, None),  # 5 J: breaks the energy limit
+        answer(problem, 1, 0.01),
+        answer(problem, 3, 0.02),
+        answer(problem, 2, 0.05),
+        answer(problem, 5, 0.5),
+    )
+    return search(
+        "x", *answers, problem=problem, trials=(0, 1, 3, 4, 7), answers_s=2.0, proposals=10
+    )
+
+
+def test_incumbent_and_front(result):
+    assert result.best is result.evaluations[2] and result.best_trial == 3
+    assert result.front() == [result.evaluations[2], result.evaluations[1]]
+    assert [evaluation.feasible for evaluation in result.evaluations] == [
+        *(False, True, True, True, False),
+    ]
+    nothing = search("y", result.evaluations[4], problem=result.problem)
+    assert nothing.best is None and nothing.best_trial is None and nothing.front() == []
+
+
+def test_the_frame(result):
+    frame = result.to_frame()
+    assert list(frame["trial"]) == [0, 1, 3, 4, 7]
+    assert list(frame["latency_s"]) == [5.0, 4.5, 3.5, 4.0, 2.5] == list(frame["interval_s"])
+    assert list(frame["energy_j"]) == [5.0, 4.25, 2.75, 3.5, 1.25]
+    assert list(frame["speedup"]) == [5 / 5, 5 / 4.5, 5 / 3.5, 5 / 4, 5 / 2.5]
+    assert list(frame["energy_gain"]) == [5 / 5, 5 / 4.25, 5 / 2.75, 5 / 3.5, 5 / 1.25]
+    assert list(frame["feasible"]) == [False, True, True, True, False]
+    np.testing.assert_allclose(frame["drop"], [np.nan, 0.01, 0.02, 0.05, 0.5])
+    np.testing.assert_allclose(frame["drop_high"], [np.nan, 0.01, 0.02, 0.05, 0.5])
+    assert list(frame["oracle_s"]) == [0.0, 1.0, 1.0, 1.0, 1.0]
+    macs = [result.problem.workload.unit_macs(unit) for unit in result.problem.workload.units]
+    ratios = [sum(macs[:k]) / sum(macs) for k in (0, 1, 3, 2, 5)]
+    assert list(frame["analog_mac_ratio"]) == pytest.approx(ratios)
+    assert list(frame["mapping"]) == [evaluation.mapping for evaluation in result.evaluations]
+    assert frame.dtypes.astype(str).to_dict() == COLUMNS
+    assert (
+        frame.set_index("trial").loc[frame.set_index("trial")["latency_s"].idxmin(), "drop"] == 0.5
+    )
+
+
+def test_seconds_repeats_and_points(result):
+    assert result.oracle_s == 4 * 1.0 + 2.0 and result.repeats == pytest.approx(0.5)
+    assert search("y", problem=result.problem).repeats is None
+    assert len(result.measured) == len(result.bounds) == len(result.points) == 4
+    np.testing.assert_allclose(result.points, [[0.9, 0.01], [0.7, 0.02], [0.8, 0.05], [0.5, 0.5]])
+    assert search("y", problem=result.problem).points.shape == (0, 2)
+
+
+def test_thresholds(result):
+    assert result.feasible_at(0.021) == [result.evaluations[1], result.evaluations[2]]
+    assert result.fastest_at(0.015) is result.evaluations[1]
+    assert result.fastest_at(0.9) is result.evaluations[4]
+    assert result.fastest_at(0.001) is None
+
+
+def test_a_trial_is_found_by_its_number(result):
+    assert result.evaluation(3) is result.evaluations[2] and result.numbers == (0, 1, 3, 4, 7)
+    with pytest.raises(InputError, match="x/seed0: trial: got 2; finished trials: 0, 1, 3, 4, 7"):
+        result.evaluation(2)
+    with pytest.raises(InputError, match="finished trials: none"):
+        search("y", problem=result.problem).evaluation(0)
+    assert list(search("y", result.evaluations[1], problem=result.problem).numbers) == [0]
+
+
+def test_it_is_read_from_a_record():
+    problem = made_up_problem(
+        cost_model=lo.search(made_up_problem(), "random", trials=0).problem.cost_model
+    )
+    record = Record(problem, InMemory("a/seed2"))
+    Search(record, Random(), 2, Budget(trials=4)).run()
+    plan = SearchPlan(label="a", strategy=Random(), arguments={}, seed=2, budget=Budget(trials=4))
+    result = SearchResult.read(record, plan)
+    assert (result.name, result.label, result.seed) == ("a/seed2", "a", 2)
+    assert result.strategy == "lionheart_opt.strategies.random:Random"
+    assert list(result.trials) == [0, 1, 2, 3] and result.evaluations == record.evaluations()
+    assert result.oracle_s == pytest.approx(record.oracle_s)
+    assert result.proposals is not None and result.proposals >= 4 and result.budget.trials == 4
+
+
+def test_its_representation(result):
+    text = "SearchResult('x', seed 0: 5 trials, 6 oracle seconds; best: trial 3, 1.43x faster, "
+    assert repr(result) == text + "1.82x less energy)"
+    assert "nothing feasible" in repr(search("y", problem=result.problem))
+    assert "<table" in search("y", problem=result.problem)._repr_html_()

@@ -1,0 +1,57 @@
+"""Where records live: URLs of Optuna storages, relative to a folder."""
+
+import optuna
+import pytest
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.study.storage import file_of, open_storage, storage_exists
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "journal"])
+def test_relative_files_lie_in_the_folder(scheme, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "study"
+    folder.mkdir()
+    url = f"{scheme}:///records"
+    assert file_of(url, folder) == folder / "records" and not storage_exists(url, folder)
+    optuna.create_study(storage=open_storage(url, folder), study_name="a")
+    assert storage_exists(url, folder) and not storage_exists(url)
+    assert optuna.get_all_study_names(open_storage(url, folder)) == ["a"]
+    absolute = f"{scheme}:///{folder / 'records'}"
+    assert optuna.get_all_study_names(open_storage(absolute)) == ["a"]
+    assert file_of(f"{scheme}:///k") == file_of(f"{scheme}:///k", None) != folder / "k"
+
+
+def test_a_server_has_no_file_and_may_hold_records():
+    for url in ("postgresql://h/db", "redis://h:1/0", "grpc://h:13000", "mysql://h/db"):
+        assert file_of(url) is None and storage_exists(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("k.db", "storage: got 'k.db'; must be a URL such as sqlite:///study.db"),
+        ("", "storage: got ''"),
+        (3, "storage: got '3'"),
+        ("nosuch://x", "storage: cannot open 'nosuch://x'"),
+        ("sqlite:////no/such/folder/k.db", "storage: folder /no/such/folder does not exist"),
+        ("journal:///no/such/k.log", "storage: folder no/such does not exist"),
+        ("sqlite://", "storage: cannot open 'sqlite://'"),
+        ("journal:///", "storage: cannot open 'journal:///'"),
+        ("grpc://host:port", "storage: cannot open 'grpc://host:port'"),
+    ],
+)
+def test_what_cannot_be_opened_is_one_line(url, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as error:
+        open_storage(url)
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_journal_is_refused_unharmed(tmp_path):
+    path = tmp_path / "notes.log"
+    path.write_text("these are my notes\nnot a journal\n")
+    with pytest.raises(InputError, match=r"notes\.log"):
+        open_storage(f"journal:///{path}")
+    assert path.read_text() == "these are my notes\nnot a journal\n"
