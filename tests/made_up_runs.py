@@ -53,7 +53,7 @@ def first_analog(problem: Problem, k: int) -> Mapping:
 def answer(
     problem: Problem, k: int, drop: float | None, training_s: float = 0.0, shared_s: float = 0.0
 ) -> Evaluation:
-    """The first k units analog, the same drop in four draws (nothing measured where it is None)."""
+    """The first k units analog, with the same drop in four draws; None where nothing was measured."""
     accuracy = drop is not None and Accuracy(
         samples=np.full((4, 1), 0.9 - drop),
         times_s=(86_400.0,),
@@ -66,6 +66,6 @@ def answer(
 
 
 def search(
-    label: str, *answers: Evaluation, problem: Problem, seed: int = 0, **more
+    label: str, *answers: Evaluation, problem: Problem, seed: int = 0, **fields
 ) -> SearchResult:
-    return SearchResult(label=label, seed=seed, problem=problem, evaluations=answers, **more)
+    return SearchResult(label=label, seed=seed, problem=problem, evaluations=answers, **fields)

@@ -248,7 +248,7 @@ def test_the_tables_fit_into_120_columns_and_say_what_matters(capsys):
     print_comparison(comparison(runs, ground_truth(problem, problem.oracle)))
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= WIDTH == 120
-    for words in ("of ground truth", "beats random", "10 %", "a rather long strategy 13", "32"):
+    for words in ("ground truth", "beats random", "10 points", "a rather long strategy 13", "32"):
         assert words in out
 
 

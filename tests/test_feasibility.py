@@ -12,7 +12,10 @@ from scipy import stats
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError
-from lionheart_opt.limits import AccuracyLimit, paired
+from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit, paired
+from lionheart_opt.results.metrics import thresholds
+from lionheart_opt.strategies.each_threshold import EachThreshold
+from lionheart_opt.strategies.knapsack import Knapsack
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.synthetic import synthetic_problem
 
@@ -50,11 +53,11 @@ def wrong(
 ) -> dict[str, float]:
     """How often each decision is taken over n answers, shape of drops (max draws, n_times)."""
     rng = np.random.default_rng(0)
-    found = {"holds": 0, "broken": 0, "open": 0}
+    counts = {"holds": 0, "broken": 0, "open": 0}
     for _ in range(n):
         answer = replace(over_time(drop(rng)), n_examples=n_examples)
-        found[decide(limit, answer)[0]] += 1
-    return {name: count / n for name, count in found.items()}
+        counts[decide(limit, answer)[0]] += 1
+    return {name: count / n for name, count in counts.items()}
 
 
 def test_bounds_are_students_t_widened_by_the_skewness_of_one() -> None:
@@ -94,14 +97,14 @@ def test_near_the_threshold_more_draws_are_asked_for() -> None:
 
 def test_what_is_open_does_not_pass_as_feasible() -> None:
     undecided = accuracy([0.0, 0.08, 0.02, 0.07, 0.05])
-    assert LIMIT.violation(undecided) > 0
+    assert LIMIT.bounds(undecided).high > LIMIT.max_drop
     assert np.mean(undecided.drops_at(60.0)) < LIMIT.max_drop
 
 
 def test_all_digital_holds_at_once_with_a_zero_threshold() -> None:
     limit = AccuracyLimit(max_drop=0.0, time_s=60.0)
     assert decide(limit, accuracy([0.0] * 20)) == ("holds", 5)
-    assert limit.violation(accuracy([0.0, 0.0])) == 0.0
+    assert limit.bounds(accuracy([0.0, 0.0])).high == 0.0
     share = replace(limit, quantile=0.9, draws=(5, 40))
     assert decide(share, accuracy([0.0] * 40)) == ("holds", 40)
 
@@ -117,15 +120,15 @@ def test_bounds_without_enough_draws_are_those_of_any_drop() -> None:
     st.floats(0, 1),
     st.sampled_from([None, 0.1, 0.5, 0.9]),
 )
-def test_decision_and_violation_agree(
+def test_decision_and_upper_bound_agree(
     drops: list[float], max_drop: float, quantile: float | None
 ) -> None:
     limit = replace(LIMIT, max_drop=max_drop, quantile=quantile, draws=(5, 10, 60))
     answer = accuracy(drops)
     bounds = limit.bounds(answer)
     assert bounds.low - 1e-12 <= bounds.estimate <= bounds.high + 1e-12
-    assert (limit.decision(answer) == "holds") == (limit.violation(answer) <= 0)
-    assert np.isfinite(limit.violation(answer))
+    assert (limit.decision(answer) == "holds") == (bounds.high <= limit.max_drop)
+    assert np.isfinite(bounds.high)
 
 
 @settings(deadline=None)
@@ -133,11 +136,11 @@ def test_decision_and_violation_agree(
 def test_more_confidence_is_harder_to_please(seed: int, quantile: float | None) -> None:
     drops = np.random.default_rng(seed).normal(0.04, 0.02, size=50).tolist()
     limit = replace(LIMIT, quantile=quantile, draws=(5, 50))
-    violations = [
-        replace(limit, confidence=confidence).violation(accuracy(drops))
+    bounds = [
+        replace(limit, confidence=confidence).bounds(accuracy(drops)).high
         for confidence in (0.6, 0.9, 0.99)
     ]
-    assert violations == sorted(violations)
+    assert bounds == sorted(bounds)
 
 
 SHAPES = {
@@ -157,8 +160,8 @@ def test_wrong_decisions_about_a_mean_are_rare(shape: str, draws: tuple[int, ...
     def drops(rng: np.random.Generator) -> np.ndarray:
         return 0.05 + 0.005 * (sample(rng, (20, 1)) - mean) * np.ones(3)
 
-    found = wrong(limit, drops, 2500)
-    assert max(found["holds"], found["broken"]) <= 0.05 + 2 * 0.0044  # standard errors
+    shares = wrong(limit, drops, 2500)
+    assert max(shares["holds"], shares["broken"]) <= 0.05 + 2 * 0.0044  # standard errors
 
 
 def test_few_examples_do_not_make_draws_certain() -> None:
@@ -171,8 +174,8 @@ def test_few_examples_do_not_make_draws_certain() -> None:
     mean = float(np.mean([drops(rng).mean() for _ in range(5000)]))
     limit = replace(LIMIT, max_drop=mean, draws=(2, 4, 8))
     assert wrong(limit, drops, 1000)["holds"] > 0.2, "without the number of examples"
-    found = wrong(limit, drops, 1000, n_examples=200)
-    assert max(found["holds"], found["broken"]) <= 0.05
+    shares = wrong(limit, drops, 1000, n_examples=200)
+    assert max(shares["holds"], shares["broken"]) <= 0.05
 
 
 @pytest.mark.parametrize("quantile", [0.5, 0.9])
@@ -208,9 +211,11 @@ def test_wrong_decisions_over_several_times_are_rare() -> None:
 def test_clear_cases_are_decided_early_and_right() -> None:
     rng = np.random.default_rng(0)
     for mean, answer in ((0.01, "holds"), (0.09, "broken")):
-        found = [decide(LIMIT, accuracy(rng.normal(mean, 0.005, 20).tolist())) for _ in range(200)]
-        assert {decision for decision, _ in found} == {answer}
-        assert np.mean([draws for _, draws in found]) < 6
+        decisions = [
+            decide(LIMIT, accuracy(rng.normal(mean, 0.005, 20).tolist())) for _ in range(200)
+        ]
+        assert {decision for decision, _ in decisions} == {answer}
+        assert np.mean([draws for _, draws in decisions]) < 6
 
 
 def test_a_quantile_is_decided_by_counting() -> None:
@@ -256,6 +261,33 @@ def test_the_number_of_draws_that_is_asked_for_suffices(quantile: float, looks: 
     assert decide(limit, accuracy([0.0] * limit.draws[-1]))[0] == "holds"
 
 
+def test_lionhearts_thresholds_are_those_of_its_paper() -> None:
+    """0.5, 1, 3, 5 and 10 points (IEEE TETC 2025, section IV-B4); named here and nowhere else."""
+    assert LIONHEART_THRESHOLDS == (0.005, 0.01, 0.03, 0.05, 0.1)
+    assert tuple(EachThreshold().thresholds) == LIONHEART_THRESHOLDS
+    assert tuple(Knapsack().thresholds) == LIONHEART_THRESHOLDS
+    assert thresholds(AccuracyLimit(max_drop=0.03, time_s=60.0)) == (0.005, 0.01, 0.03)
+
+
+def test_a_drop_of_just_the_threshold_holds() -> None:
+    """Draws that agree leave no doubt, and `at most` includes the threshold itself."""
+    limit = replace(LIMIT, max_drop=0.25)
+    assert limit.decision(accuracy([0.25] * 5, baseline=0.75)) == "holds"
+    above = float(np.nextafter(0.25, 1.0))
+    assert replace(limit, max_drop=0.25 - 1e-9).decision(accuracy([above] * 5, 0.75)) == "broken"
+
+
+def test_a_number_of_draws_between_looks_counts_as_the_later_look() -> None:
+    """At a look its own share of the error counts, before it no more."""
+    drops = [0.01, 0.03, 0.02, 0.05, 0.04, 0.02, 0.03]
+    between, later = LIMIT.bounds(accuracy(drops)), replace(LIMIT, draws=(5, 7, 20))
+    student = stats.t(6).isf(0.05 * (10 - 5) / 20)
+    width = student + (2 * student**2 + 1) / (6 * np.sqrt(7))
+    high = np.mean(drops) + width * np.std(drops, ddof=1) / np.sqrt(7)
+    assert between.high == pytest.approx(high)
+    assert later.bounds(accuracy(drops)).high > between.high
+
+
 def test_common_draws_make_differences_sure() -> None:
     """Two mappings that share most of their analog units, from the made-up oracle."""
     problem = synthetic_problem(n_units=8, seed=1)
@@ -263,7 +295,9 @@ def test_common_draws_make_differences_sure() -> None:
     unit = min(problem.units, key=problem.workload.unit_macs)
     more = problem.pretrained(problem.all_analog)
     less = problem.pretrained(problem.all_analog.move(unit.name, "cpu"))
-    a, b = (problem.oracle.accuracy(one, fidelity, problem.seed) for one in (more, less))
+    a, b = (
+        problem.oracle.accuracy(candidate, fidelity, problem.seed) for candidate in (more, less)
+    )
     day_s = 86_400.0
     difference = paired(a, b, day_s)
     assert difference.low > 0, "more analog units lose more"
@@ -278,8 +312,8 @@ def test_common_draws_make_differences_sure() -> None:
 
 def test_only_the_draws_that_both_have_are_paired() -> None:
     a, b = accuracy([0.01, 0.03, 0.02, 0.9]), accuracy([0.0, 0.01, 0.01])
-    found = paired(a, b, 60.0)
-    assert found.estimate == pytest.approx(0.04 / 3)
+    difference = paired(a, b, 60.0)
+    assert difference.estimate == pytest.approx(0.04 / 3)
     with pytest.raises(ValueError, match="baselines"):
         paired(a, accuracy([0.0, 0.01], baseline=0.8), 60.0)
 

@@ -140,8 +140,8 @@ def test_a_table_keeps_proxies_and_the_number_of_examples(tmp_path):
     with pytest.raises(InputError, match="unknown unit 'fc9'"):
         table.consult(Proxies(units=("fc9",)), seed=0)
     problem = replace(tiny_problem(), oracle=table)
-    one = problem.evaluate(problem.pretrained(problem.all_analog))
-    assert one.accuracy is not None and one.accuracy.n_examples == 250
+    evaluation = problem.evaluate(problem.pretrained(problem.all_analog))
+    assert evaluation.accuracy is not None and evaluation.accuracy.n_examples == 250
     with pytest.raises(ValueError, match=r"hessian_trace has shape \(4,\), expected \(5,\)"):
         replace(made, proxies={"hessian_trace": np.ones(4)})
 
@@ -152,8 +152,8 @@ def test_a_table_charges_the_training_that_its_rows_share(tmp_path):
     problem = replace(problem, oracle=TableOracle(file=tmp_path / "table.npz"))
     shared_s = {}
     for training in ("one_shot", "full"):
-        one = problem.evaluate(Candidate(problem.all_analog, training=training))
-        shared_s[training] = one.accuracy.shared_s
+        evaluation = problem.evaluate(Candidate(problem.all_analog, training=training))
+        shared_s[training] = evaluation.accuracy.shared_s
     assert shared_s == {"one_shot": 600.0, "full": 0.0}
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 from cli_setup import STUDY, call, make_study
 from counting_oracle import BASELINE, asked
@@ -13,19 +14,13 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.plots.sensitivity import profile_figure
-from lionheart_opt.results.sensitivity import (
-    Probing,
-    neighbours,
-    profile_search,
-    rank_correlation,
-    read_profile,
-)
-from lionheart_opt.space import Space, analog_moves
+from lionheart_opt.plots.sensitivity import sensitivity as profile_figure
+from lionheart_opt.results.sensitivity import profile_search, rank_correlation, read_profile
+from lionheart_opt.space import analog_moves
+from lionheart_opt.strategies.one_at_a_time import OneAtATime
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
-from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.testing import tiny_problem
 
 COUNTED = """
@@ -75,14 +70,18 @@ def searched(file: StudyFile, label: str) -> list[Evaluation]:
 
 def outcome(evaluations: list[Evaluation]) -> list[tuple]:
     return [
-        (one.candidate.digest, one.violations, one.accuracy and one.accuracy.samples.tolist())
-        for one in evaluations
+        (
+            evaluation.candidate.digest,
+            evaluation.violations,
+            evaluation.accuracy and evaluation.accuracy.samples.tolist(),
+        )
+        for evaluation in evaluations
     ]
 
 
 def tiny_profile(problem, pairs=True):
     record = Record(problem)
-    Search(record, Probing("none", pairs), seed=0, budget=Budget()).run()
+    Search(record, OneAtATime("none", pairs), seed=0, budget=Budget()).run()
     return read_profile(record, "none")
 
 
@@ -97,10 +96,10 @@ def test_drops_and_deviations_are_those_of_the_oracles_draws():
         mapping = problem.mapping(dict.fromkeys(units, "tile"))
         return problem.oracle.accuracy(Candidate(mapping), fidelity, 0).drops_at(limit.time_s)
 
-    assert [one.unit for one in profile.sensitivities] == [unit.name for unit in problem.units]
-    for one in profile.sensitivities:
-        assert one.drop == pytest.approx(np.mean(drops(one.unit)))
-        assert one.deviation == pytest.approx(np.std(drops(one.unit), ddof=1))
+    assert [row.unit for row in profile.sensitivities] == [unit.name for unit in problem.units]
+    for row in profile.sensitivities:
+        assert row.drop == pytest.approx(np.mean(drops(row.unit)))
+        assert row.deviation == pytest.approx(np.std(drops(row.unit), ddof=1))
     assert profile.interactions
     for pair in profile.interactions:
         a, b = pair.producer, pair.consumer
@@ -115,14 +114,14 @@ def test_drops_and_deviations_are_those_of_the_oracles_draws():
 
 def test_every_analog_target_of_a_unit_is_measured():
     problem = tiny_problem(targets=("cpu", "tile", "sram", "npu"))
-    found = [(one.unit, one.target) for one in tiny_profile(problem).sensitivities]
-    assert found == analog_moves(problem)
-    assert {target for _, target in found} == {"tile", "sram"}
+    measured = [(row.unit, row.target) for row in tiny_profile(problem).sensitivities]
+    assert measured == analog_moves(problem)
+    assert {target for _, target in measured} == {"tile", "sram"}
 
 
 def test_what_was_not_measured_is_missing_not_zero():
     profile = tiny_profile(tiny_problem(latency_limit_s=1e-12))
-    assert all(one.drop is None for one in profile.sensitivities)
+    assert all(row.drop is None for row in profile.sensitivities)
     assert profile.interactions == () and profile.drops == {} and profile.baseline is None
     assert profile.correlations() == {"macs": None}
     profile_figure(profile)
@@ -133,25 +132,52 @@ def test_nothing_analog_gives_an_empty_profile():
     assert profile.sensitivities == ()
 
 
-def test_neighbours_share_data_flow():
-    space = Space(workload=convolutional_workload(), system=_lionheart())
-    expected = [("conv1", "conv2"), ("conv1", "shortcut"), ("conv2", "fc"), ("shortcut", "fc")]
-    assert neighbours(space) == expected
+def test_a_frame_has_a_row_for_each_unit_and_target(tmp_path):
+    problem = tiny_problem(targets=("cpu", "tile", "sram"))
+    profile = tiny_profile(problem)
+    frame = profile.to_frame()
+    assert list(frame.columns) == ["unit", "target", "drop", "drop_deviation", "macs"]
+    assert list(zip(frame.unit, frame.target, strict=True)) == analog_moves(problem)
+    assert frame["drop"].tolist() == [row.drop for row in profile.sensitivities]
+    assert frame.drop_deviation.tolist() == [row.deviation for row in profile.sensitivities]
+    macs = [problem.workload.unit_macs(problem.workload.unit(unit)) for unit in frame.unit]
+    assert frame.macs.tolist() == macs
+    measured = measure(counted(tmp_path / "s")).to_frame()
+    assert {"right", "flat"} < set(measured.columns)
 
 
-def test_data_flow_passes_units_that_have_no_choice():
-    workload = convolutional_workload()
-    grouped = replace(workload.layer("conv2"), kind="depthwise_conv2d", mvm=None)
-    layers = tuple(grouped if one.name == "conv2" else one for one in workload.layers)
-    space = Space(workload=replace(workload, layers=layers), system=_lionheart())
-    assert "conv2" not in {unit.name for unit in space.units}
-    assert neighbours(space) == [("conv1", "shortcut"), ("conv1", "fc"), ("shortcut", "fc")]
+def test_a_frame_leaves_out_what_was_not_measured():
+    profile = tiny_profile(tiny_problem(latency_limit_s=1e-12))
+    frame = profile.to_frame()
+    assert len(frame) == 5 and frame["drop"].isna().all() and frame.drop_deviation.isna().all()
+    assert repr(profile).startswith("Profile(0 of 5 units measured, training='none'")
+    empty = tiny_profile(tiny_problem(targets=("cpu", "npu"))).to_frame()
+    assert len(empty) == 0 and list(empty.columns)[:2] == ["unit", "target"]
 
 
-def _lionheart():
-    from lionheart_opt import plugins
+def test_a_profile_shows_itself():
+    profile = tiny_profile(tiny_problem())
+    worst = max(profile.drops, key=lambda unit: profile.drops[unit])
+    text = repr(profile)
+    assert text.startswith("Profile(5 of 5 units measured, largest drop ")
+    assert f"({worst})" in text and "n_draws=8" in text and len(text) < 200
+    html = profile._repr_html_()
+    assert html.count("<tr") == 6 and "drop_deviation" in html
 
-    return plugins.load_system("lionheart")
+
+def test_candidates_are_those_of_earlier_records(tmp_path):
+    """Also with the study's own training: records name it, so that they can be resumed."""
+    file = counted(tmp_path / "s")
+    assert file.problem.training == "full"
+    for training in ("full", "none"):
+        search = profile_search(file, training, pairs=True)
+        search.run()
+        expected = [("0",), ("2",), ("4",), ("0", "2"), ("2", "4")]
+        assert [answer.candidate for answer in search.record.evaluations()] == [
+            Candidate(file.problem.analog(units), training=training) for units in expected
+        ]
+    names = optuna.get_all_study_names(file.storage)
+    assert sorted(names) == ["profile/full", "profile/none"]
 
 
 @pytest.mark.parametrize(
@@ -164,9 +190,9 @@ def _lionheart():
     ],
 )
 def test_rank_correlation_of_known_data(a, b, rho):
-    found = rank_correlation(a, b)
-    assert found is not None and found.rho == pytest.approx(rho)
-    assert 0 <= found.p_value <= 1
+    correlation = rank_correlation(a, b)
+    assert correlation is not None and correlation.rho == pytest.approx(rho)
+    assert 0 <= correlation.p_value <= 1
 
 
 @pytest.mark.parametrize(("a", "b"), [([1, 2], [1, 2]), ([1, 1, 1], [1, 2, 3]), ([], [])])
@@ -175,16 +201,16 @@ def test_no_rank_correlation_where_there_is_none(a, b):
 
 
 def test_correlations_of_a_profile(tmp_path):
-    found = measure(counted(tmp_path / "s")).correlations()
-    assert found["right"].rho == pytest.approx(1)
-    assert found["flat"] is None
+    correlations = measure(counted(tmp_path / "s")).correlations()
+    assert correlations["right"].rho == pytest.approx(1)
+    assert correlations["flat"] is None
 
 
 def test_measured_at_the_latest_time_with_all_draws(tmp_path):
     profile = measure(counted(tmp_path / "s"))
     assert (profile.time_s, profile.n_draws, profile.baseline) == (86400.0, 4, BASELINE)
-    for k, one in enumerate(profile.sensitivities):
-        assert one.drop == pytest.approx(0.01 * (k + 1), abs=0.004)
+    for k, row in enumerate(profile.sensitivities):
+        assert row.drop == pytest.approx(0.01 * (k + 1), abs=0.004)
     assert profile.oracle_s == pytest.approx(3 * (7 + 4 * 2))
 
 
@@ -226,7 +252,9 @@ def test_a_search_copies_what_the_profile_has_measured_and_pays_for_it(label, tm
     before = len(asked(tmp_path / "with"))
     copied = searched(counted(tmp_path / "with"), label)
     assert outcome(copied) == outcome(without)
-    assert [one.oracle_s for one in copied] == pytest.approx([one.oracle_s for one in without])
+    assert [evaluation.oracle_s for evaluation in copied] == pytest.approx(
+        [evaluation.oracle_s for evaluation in without]
+    )
     new = asked(tmp_path / "with")[before:]
     assert new == [q for q in asked(tmp_path / "without") if q not in {f"none {u}" for u in UNITS}]
     assert len(new) < len(asked(tmp_path / "without"))
@@ -238,9 +266,9 @@ def test_only_the_draws_that_are_there_are_copied(tmp_path):
     candidate = Candidate(file.problem.all_digital.move("0", "tile"), training="none")
     before = len(asked(tmp_path / "s"))
 
-    def ask(first, last, seed=0, one=candidate):
+    def ask(first, last, seed=0, asked_for=candidate):
         return file.problem.oracle.accuracy(
-            one, Fidelity(training="none", draws=(first, last)), seed
+            asked_for, Fidelity(training="none", draws=(first, last)), seed
         )
 
     parts, whole = [ask(0, 1), ask(1, 4)], ask(0, 4)
@@ -253,8 +281,8 @@ def test_only_the_draws_that_are_there_are_copied(tmp_path):
     for other in (
         lambda: ask(0, 5),
         lambda: ask(0, 4, seed=1),
-        lambda: ask(0, 4, one=candidate.with_training("full")),
-        lambda: ask(0, 4, one=replace(candidate, parent=candidate)),
+        lambda: ask(0, 4, asked_for=candidate.with_training("full")),
+        lambda: ask(0, 4, asked_for=replace(candidate, parent=candidate)),
     ):
         other()
         before += 1
@@ -267,8 +295,8 @@ def test_thresholds_and_cost_limits_are_no_other_question(tmp_path):
     changed = counted(tmp_path / "s", COUNTED.replace("max_drop = 0.02", limits))
     assert measure(changed).sensitivities == first.sensitivities
     assert len(asked(tmp_path / "s")) == 4
-    one = searched(changed, "one_at_a_time")
-    assert all(answer.accuracy is None for answer in one), "broken cost limits spare the oracle"
+    answers = searched(changed, "one_at_a_time")
+    assert all(answer.accuracy is None for answer in answers), "broken cost limits spare the oracle"
 
 
 def test_a_profile_of_another_question_is_refused_and_answers_nothing(tmp_path):
@@ -299,7 +327,7 @@ def test_the_figure_shows_every_drop():
     bars, ranks = profile_figure(profile).axes[:2]
     heights = {round(bar.get_height(), 9) for group in bars.containers if hasattr(group, "patches")
                for bar in group.patches}  # fmt: skip
-    assert heights == {round(100 * one.drop, 9) for one in profile.sensitivities}
+    assert heights == {round(100 * row.drop, 9) for row in profile.sensitivities}
     units = [unit.name for unit in tiny_problem().units]
     assert [label.get_text() for label in ranks.get_xticklabels()] == units
     assert ranks.get_yticklabels()[0].get_text() == "measured drop"
@@ -309,7 +337,7 @@ def test_the_figure_shows_what_pairs_lose_together():
     profile = tiny_profile(tiny_problem())
     axes = profile_figure(profile).axes[2]
     heights = [bar.get_height() for bar in axes.patches]
-    assert heights == pytest.approx([100 * one.interaction for one in profile.interactions])
+    assert heights == pytest.approx([100 * pair.interaction for pair in profile.interactions])
     assert len(axes.get_xticklabels()) == len(profile.interactions) > 0
     without = tiny_profile(tiny_problem(), pairs=False)
     assert len(profile_figure(without).axes) == 2
@@ -325,23 +353,23 @@ def profiled(tmp_path_factory):
 
 
 def test_the_verb_measures_prints_and_draws(profiled):
-    folder, found = profiled
-    assert [(one["unit"], one["target"]) for one in found["sensitivities"]] == [
+    folder, printed = profiled
+    assert [(row["unit"], row["target"]) for row in printed["sensitivities"]] == [
         ("1", "tile"),
         ("3", "tile"),
     ]
-    assert all(one["deviation"] > 0 for one in found["sensitivities"])
-    assert [(one["producer"], one["consumer"]) for one in found["interactions"]] == [("1", "3")]
-    assert set(found["proxies"]) == set(found["correlations"])
-    assert {"macs", "hessian_trace", "max_activation"} < set(found["proxies"])
+    assert all(row["deviation"] > 0 for row in printed["sensitivities"])
+    assert [(row["producer"], row["consumer"]) for row in printed["interactions"]] == [("1", "3")]
+    assert set(printed["proxies"]) == set(printed["correlations"])
+    assert {"macs", "hessian_trace", "max_activation"} < set(printed["proxies"])
     figures = folder / "figures"
     assert {path.name for path in figures.iterdir()} == {"profile-none.pdf", "profile-none.png"}
 
 
 def test_the_verb_again_gives_the_same(profiled, tmp_path):
-    folder, found = profiled
+    folder, printed = profiled
     code, out, _ = call("profile", folder, "--pairs", "--json", "--out", tmp_path)
-    assert code == 0 and json.loads(out) == found
+    assert code == 0 and json.loads(out) == printed
     code, out, _ = call("profile", folder, "--out", tmp_path)
     assert code == 0 and "rank correlation" in out and "hessian trace" in out
 

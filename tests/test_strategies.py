@@ -10,6 +10,7 @@ import pytest
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
 from lionheart_opt.space import by_macs_descending, every_mapping
+from lionheart_opt.strategies.exhaustive import Exhaustive
 from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.random import Random
@@ -65,7 +66,9 @@ def test_proposals_do_not_depend_on_the_hash_seed() -> None:
 def test_mac_greedy_visits_each_unit_once_and_trains_from_the_last_accepted() -> None:
     problem = tiny_problem()
     evaluations = drive(MacGreedy(), problem)
-    assert {one.feasible for one in evaluations} == {True, False}, "the problem has no decision"
+    assert {evaluation.feasible for evaluation in evaluations} == {True, False}, (
+        "the problem has no decision"
+    )
 
     kept = problem.pretrained(problem.all_digital)
     order = by_macs_descending(problem.workload, problem.units)
@@ -81,11 +84,11 @@ def test_mac_greedy_tries_the_cheaper_target_first() -> None:
     evaluations = drive(MacGreedy(), problem)
     largest = by_macs_descending(problem.workload, problem.units)[0].name
     assert evaluations[0].mapping == problem.mapping({largest: "tile"})
-    refused = [one for one in evaluations if not one.feasible]
+    refused = [evaluation for evaluation in evaluations if not evaluation.feasible]
     assert refused
-    for one in refused:
-        after = evaluations[evaluations.index(one) + 1].mapping
-        moved = [unit for unit in after if after[unit] != one.mapping[unit]]
+    for evaluation in refused:
+        after = evaluations[evaluations.index(evaluation) + 1].mapping
+        moved = [unit for unit in after if after[unit] != evaluation.mapping[unit]]
         assert len(moved) == 1 and after[moved[0]] == "npu"
     assert "npu" not in problem.system.analog_targets
 
@@ -116,6 +119,22 @@ def test_fixed_refuses_what_does_not_exist() -> None:
         drive(Fixed({"fc0": "tiles"}), tiny_problem())
 
 
+def test_exhaustive_search_evaluates_every_mapping_in_one_batch() -> None:
+    problem = tiny_problem(targets=("cpu", "tile", "npu"))
+    batch = next(Exhaustive().search(problem, np.random.default_rng(0)))
+    assert [candidate.mapping for candidate in batch] == list(every_mapping(problem))
+    assert {candidate.training for candidate in batch} == {None}
+    probes = next(Exhaustive(training="none").search(problem, np.random.default_rng(0)))
+    assert {candidate.training for candidate in probes} == {"none"}
+
+
+def test_exhaustive_search_allows_exactly_its_most() -> None:
+    problem = tiny_problem()
+    assert len(drive(Exhaustive(most=32), problem)) == 32
+    with pytest.raises(InputError, match="the space has 32 mappings; most = 31 allows no more"):
+        drive(Exhaustive(most=31), problem)
+
+
 def test_random_search_covers_the_space_without_repetition() -> None:
     problem = tiny_problem(targets=("cpu", "tile", "npu"))
     mappings = [evaluation.mapping for evaluation in drive(Random(), problem)]
@@ -130,7 +149,8 @@ def test_random_search_may_say_how_to_train() -> None:
         for training in (None, problem.training, "one_shot")
     }
     said = {
-        training: {one.candidate.training for one in found} for training, found in asked.items()
+        training: {evaluation.candidate.training for evaluation in evaluations}
+        for training, evaluations in asked.items()
     }
     assert said == {None: {None}, problem.training: {None}, "one_shot": {"one_shot"}}
 
@@ -148,7 +168,7 @@ def test_random_search_is_uniform() -> None:
 
 def test_the_driver_pays_for_a_candidate_once() -> None:
     problem = tiny_problem()
-    known = drive(Random(), problem)
-    assert len(known) == 32
-    assert drive(Random(), problem, record=known) == []
-    assert len(digests(drive(Random(), problem, record=known[:30]))) == 2
+    record = drive(Random(), problem)
+    assert len(record) == 32
+    assert drive(Random(), problem, record=record) == []
+    assert len(digests(drive(Random(), problem, record=record[:30]))) == 2

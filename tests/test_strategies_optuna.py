@@ -33,8 +33,8 @@ def test_samplers_resume_and_do_not_repeat(name: str, objectives: tuple[str, ...
     problem = tiny_problem(objectives=objectives, max_drop=0.3, latency_limit_s=latency_s)
     strategy = Optuna(name, SAMPLERS[name])
     whole = drive(strategy, problem, trials=10, seed=5)
-    assert {one.accuracy is None for one in whole} == {True, False}
-    assert len({one.mapping for one in whole}) == 10
+    assert {evaluation.accuracy is None for evaluation in whole} == {True, False}
+    assert len({evaluation.mapping for evaluation in whole}) == 10
     first = drive(strategy, problem, trials=6, seed=5)
     rest = drive(strategy, problem, trials=4, seed=5, record=first)
     assert digests([*first, *rest]) == digests(whole)
@@ -46,7 +46,7 @@ def test_ends_when_every_mapping_is_known(name: str) -> None:
     """Repeated proposals are replaced, and none is paid for twice."""
     problem = tiny_problem(objectives=("latency_s", "drop"))
     evaluations = drive(Optuna(name, SAMPLERS[name], batch=3), problem)
-    assert len(evaluations) == len({one.mapping for one in evaluations}) == 32
+    assert len(evaluations) == len({evaluation.mapping for evaluation in evaluations}) == 32
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -78,8 +78,8 @@ def test_enqueued_mappings_come_first_and_once() -> None:
     enqueue = ["all-digital", "all-analog", "all-digital", {"fc0": "tile"}]
     evaluations = drive(Optuna("RandomSampler", enqueue=enqueue), problem, trials=6)
     expected = [problem.all_digital, problem.all_analog, problem.mapping({"fc0": "tile"})]
-    assert [one.mapping for one in evaluations[:3]] == expected
-    assert len({one.mapping for one in evaluations}) == 6
+    assert [evaluation.mapping for evaluation in evaluations[:3]] == expected
+    assert len({evaluation.mapping for evaluation in evaluations}) == 6
 
 
 def test_a_batch_is_proposed_before_its_first_answer() -> None:

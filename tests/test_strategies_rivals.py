@@ -39,21 +39,21 @@ def at(problem: Problem, threshold: float) -> Problem:
 
 def test_each_threshold_is_one_run_after_the_other_paid_once() -> None:
     problem = fronted()
-    found = digests(drive(EachThreshold(thresholds=[0.01, 0.05, 0.1, 0.5]), problem))
+    proposed = digests(drive(EachThreshold(thresholds=[0.01, 0.05, 0.1, 0.5]), problem))
     alone = [
         digests(drive(MacGreedy(), at(problem, threshold))) for threshold in (0.3, 0.1, 0.05, 0.01)
     ]
     assert len(set(map(tuple, alone))) > 1, "the thresholds make no difference"
-    every = [digest for one in alone for digest in one]
-    assert found == list(dict.fromkeys(every))
-    assert len(found) < len(every)
+    every = [digest for run in alone for digest in run]
+    assert proposed == list(dict.fromkeys(every))
+    assert len(proposed) < len(every)
 
 
 def test_each_threshold_of_a_single_objective_is_its_threshold_and_those_below() -> None:
     problem = at(fronted(), 0.05)
-    found = digests(drive(EachThreshold(thresholds=[0.01, 0.1]), problem))
-    alone = [digests(drive(MacGreedy(), at(problem, one))) for one in (0.05, 0.01)]
-    assert found == list(dict.fromkeys([*alone[0], *alone[1]]))
+    proposed = digests(drive(EachThreshold(thresholds=[0.01, 0.1]), problem))
+    alone = [digests(drive(MacGreedy(), at(problem, threshold))) for threshold in (0.05, 0.01)]
+    assert proposed == list(dict.fromkeys([*alone[0], *alone[1]]))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,9 @@ def test_each_threshold_has_randomness_of_its_own() -> None:
     problem = synthetic_problem(n_units=16, objectives=("latency_s", "drop"), max_drop=0.3)
     draws, thresholds = f"{Path(__file__).stem}:Draws", [0.2, 0.1, 0.05, 0.01]
     few, many = (drive(EachThreshold(draws, {"before": k}, thresholds), problem) for k in (0, 1))
-    assert [one.mapping for one in few[1:]] == [one.mapping for one in many[1:]]
+    assert [evaluation.mapping for evaluation in few[1:]] == [
+        evaluation.mapping for evaluation in many[1:]
+    ]
     assert few[0].mapping != many[0].mapping
     assert len(few) == 5
 
@@ -139,12 +141,14 @@ def test_hilal_takes_noise_relative_to_the_largest_weight_and_spread_over_weight
 def test_hilal_trains_progressively_and_rejects_only_if_asked(reject: bool) -> None:
     problem = clustered(tiny_problem(max_drop=0.004))
     evaluations = drive(Hilal(reject=reject), problem)
-    assert {one.feasible for one in evaluations} == {True, False}, "the problem has no decision"
+    assert {evaluation.feasible for evaluation in evaluations} == {True, False}, (
+        "the problem has no decision"
+    )
     kept = problem.pretrained(problem.all_digital)
-    for unit, one in zip(("fc3", "fc0", "fc2"), evaluations, strict=True):
-        assert one.candidate == kept.move(unit, "tile")
-        if one.feasible or not reject:
-            kept = one.candidate
+    for unit, evaluation in zip(("fc3", "fc0", "fc2"), evaluations, strict=True):
+        assert evaluation.candidate == kept.move(unit, "tile")
+        if evaluation.feasible or not reject:
+            kept = evaluation.candidate
 
 
 def test_hilal_says_what_the_oracle_lacks() -> None:
@@ -167,8 +171,8 @@ def test_two_means_are_the_best_two_clusters(rows: list[tuple[float, float]]) ->
         return float(sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts))
 
     every = [np.array([k >> bit & 1 for bit in range(len(points))], bool) for k in range(2**7)]
-    found = two_means(points)
-    assert within(found) <= min(map(within, every)) + 1e-6
+    clusters = two_means(points)
+    assert within(clusters) <= min(map(within, every)) + 1e-6
 
 
 # --- ODiMO ----------------------------------------------------------------------------------------
@@ -188,8 +192,8 @@ def test_odimo_hands_the_cost_of_every_mapping_to_the_oracle(
     for mapping in every_mapping(problem):
         analog = {unit: int(mapping[unit] == "tile") for unit in mapping}
         predicted = sum(prices[analog[unit]] for unit, prices in asked.prices.items())
-        for one, two, *table in asked.pairs:
-            predicted += table[2 * analog[one] + analog[two]]
+        for first, second, *table in asked.pairs:
+            predicted += table[2 * analog[first] + analog[second]]
         cost, whole = (getattr(problem.cost(m), objective) for m in (mapping, problem.all_digital))
         offsets.append(cost / whole - predicted)
     assert set(asked.prices) == set(UNITS) - set(digital)
@@ -207,9 +211,9 @@ def test_odimo_evaluates_the_larger_shares_of_every_strength() -> None:
         return Answer(values=values, oracle_s=1.0)
 
     problem = replace(fronted(), answers=answer)
-    found = [one.candidate for one in drive(Odimo([2.0, 0.1, 1.0]), problem)]
+    candidates = [evaluation.candidate for evaluation in drive(Odimo([2.0, 0.1, 1.0]), problem)]
     analog = [("fc0",), ("fc0", "fc1", "fc3"), UNITS]
-    assert found == [Candidate(problem.mapping(dict.fromkeys(u, "tile"))) for u in analog]
+    assert candidates == [Candidate(problem.mapping(dict.fromkeys(u, "tile"))) for u in analog]
     assert asked == [0.1, 1.0, 2.0]
 
 

@@ -45,7 +45,7 @@ def test_a_batch_is_what_its_mappings_are_one_by_one(
     dtype = data.draw(st.sampled_from([np.int8, np.uint8, np.int64]))
     assignments = data.draw(arrays.arrays(dtype, shape, elements=st.integers(0, sizes[1] - 1)))
     latency_s, energy_j = tables.cost_batch(assignments)
-    expected = np.array([by_hand(tables, one) for one in assignments]).reshape(-1, 2)
+    expected = np.array([by_hand(tables, assignment) for assignment in assignments]).reshape(-1, 2)
     # the same additions in the same order: equal to the last bit
     np.testing.assert_array_equal(np.stack([latency_s, energy_j], axis=1), expected)
 

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr, t
 
+from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.space import every_mapping
-from lionheart_opt.strategies.knapsack import THRESHOLDS
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.storage import storage_exists
 
@@ -54,7 +54,7 @@ def front_facts(file: StudyFile, table: AccuracyTable) -> None:
     limit = replace(file.problem.accuracy_limit, draws=draws)
     problem = replace(file.problem, accuracy_limit=limit)
     every = [problem.evaluate(Candidate(mapping)) for mapping in every_mapping(problem)]
-    for max_drop in THRESHOLDS:
+    for max_drop in LIONHEART_THRESHOLDS:
         kept = [
             one for one in every if one.accuracy and limit.bounds(one.accuracy).high <= max_drop
         ]
