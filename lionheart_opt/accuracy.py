@@ -37,13 +37,14 @@ if TYPE_CHECKING:
 class Fidelity:
     """How well an accuracy is to be known.
 
+    The training is not part of it: candidates that reach an oracle are resolved, so that they say every
+    training of their lineage (`Candidate.trained_by`).
+
     Args:
-        training: How the weights are obtained before they are programmed.
         draws: Half-open range of numbers of programming draws. Draw k of a unit is the same in every
             mapping (common random numbers), so ranges can be asked for one after the other.
     """
 
-    training: Training
     draws: tuple[int, int]
 
 
@@ -135,7 +136,14 @@ class AccuracyOracle(Protocol):
     """
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly."""
+        """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly.
+
+        Args:
+            candidate: A resolved candidate: every training of its lineage is said
+                (`Candidate.trained_by`).
+            fidelity: The draws.
+            seed: Seed of training and of programming draws.
+        """
         ...
 
 
@@ -193,7 +201,10 @@ class ChecksFinally(Protocol):
     def final_checks(
         self, candidate: Candidate, fidelity: Fidelity, seed: int
     ) -> dict[str, Accuracy]:
-        """Name of the check (`test`: test data and fresh draws) -> its samples."""
+        """Name of the check (`test`: test data and fresh draws) -> its samples.
+
+        The candidate is resolved, as in `AccuracyOracle.accuracy`.
+        """
         ...
 
 
@@ -210,10 +221,11 @@ class Enumerates(Protocol):
 class KeepsWeights(Protocol):
     """An oracle that can hand out the weights that it trained."""
 
-    def export_weights(
-        self, candidate: Candidate, training: Training, seed: int, path: Path
-    ) -> None:
-        """Write the candidate's trained, undrifted weights as a state dict of the float network."""
+    def export_weights(self, candidate: Candidate, seed: int, path: Path) -> None:
+        """Write the candidate's trained, undrifted weights as a state dict of the float network.
+
+        The candidate is resolved, as in `AccuracyOracle.accuracy`.
+        """
         ...
 
 

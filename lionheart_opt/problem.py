@@ -150,6 +150,13 @@ class Problem(Space):
                 )
         return violations
 
+    def resolved(self, candidate: Candidate) -> Candidate:
+        """The candidate as oracles are asked about it.
+
+        Every candidate of its lineage that does not say its training has the problem's.
+        """
+        return candidate.resolved(self.training)
+
     def evaluate(self, candidate: Candidate) -> Evaluation:
         """Price the candidate; if the cost limits hold, ask the oracle until the limit is decided.
 
@@ -159,14 +166,11 @@ class Problem(Space):
         self.check(candidate.mapping)
         if self.breaks_cost_limits(candidate.mapping):
             return self.evaluation(candidate, None)
-        training = candidate.training or self.training
-        asked = candidate.resolved(self.training)
+        asked = self.resolved(candidate)
         accuracy: Accuracy | None = None
         done = 0
         for draws in self.accuracy_limit.draws:
-            more = self.oracle.accuracy(
-                asked, Fidelity(training=training, draws=(done, draws)), self.seed
-            )
+            more = self.oracle.accuracy(asked, Fidelity(draws=(done, draws)), self.seed)
             accuracy = more if accuracy is None else accuracy.extend(more)
             done = draws
             if self.accuracy_limit.decision(accuracy) != "open":
@@ -177,9 +181,9 @@ class Problem(Space):
         """Tell the oracle what will be evaluated next, in this order; saves time, changes nothing."""
         if isinstance(self.oracle, Anticipates):
             asked = [
-                one.resolved(self.training)
-                for one in candidates
-                if not self.breaks_cost_limits(one.mapping)
+                self.resolved(candidate)
+                for candidate in candidates
+                if not self.breaks_cost_limits(candidate.mapping)
             ]
             self.oracle.expect(asked, (0, self.accuracy_limit.draws[0]), self.seed)
 

@@ -281,7 +281,7 @@ class SyntheticOracle:
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Samples of the accuracy; draw k has the same noise in every mapping."""
         on = np.array([self.analog.get(candidate.mapping[unit], 0.0) for unit in self.units])
-        terms = self.single[fidelity.training] * on
+        terms = self.single[candidate.trained_by] * on
         mean = terms.sum() + on @ self.pair @ on
         drops = np.array(
             [
@@ -297,7 +297,7 @@ class SyntheticOracle:
             samples=self.baseline * (1.0 - share),
             times_s=self.times_s,
             baseline=self.baseline,
-            training_s=training_s[fidelity.training],
+            training_s=training_s[candidate.trained_by],
             evaluation_s=2.0 * len(drops),
         )
 

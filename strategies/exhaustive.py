@@ -41,8 +41,7 @@ class Exhaustive:
                 f"exhaustive: the space has {size(problem):,} mappings; most = {self.most:,} "
                 "allows no more"
             )
-        training = self.training or problem.training
         yield [
-            trained(problem, problem.pretrained(mapping), training)
+            trained(problem, problem.pretrained(mapping), self.training)
             for mapping in every_mapping(problem)
         ]

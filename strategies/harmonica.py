@@ -39,7 +39,7 @@ class Harmonica:
         It ends when the limits hold, or, where the drop is an objective, when everything is digital.
         """
         profile = yield from measure_moves(problem, self.profile)
-        # The start names its training: without one it would take over the "none" of its children.
+        # The training is the problem's anyway; naming it keeps the digests of earlier records.
         start = problem.pretrained(problem.all_analog).with_training(problem.training)
         mapping = start.mapping
         trial = start

@@ -129,7 +129,7 @@ class OneShot:
 
 def _has_shared_weights(problem: Problem, candidate: Candidate) -> bool:
     """Whether the candidate has the shared weights; profiles of inner strategies may have others."""
-    return (candidate.training or problem.training) == "one_shot"
+    return problem.resolved(candidate).trained_by == "one_shot"
 
 
 def _shared(problem: Problem, proposed: Candidate) -> Candidate:

@@ -32,4 +32,4 @@ class Random:
             mapping = random_unseen(problem, rng, seen)
             seen.add(mapping)
             candidate = problem.pretrained(mapping)
-            yield [trained(problem, candidate, self.training or problem.training)]
+            yield [trained(problem, candidate, self.training)]

@@ -33,7 +33,7 @@ class Counting:
         return cls(log=context.folder / "asked.txt")
 
     def accuracy(self, candidate, fidelity, seed):
-        training = candidate.training or fidelity.training
+        training = candidate.trained_by
         with self.log.open("a") as file:
             file.write(f"{training} {' '.join(candidate.mapping.units_on('tile'))}\n")
         draws = [self._draw(candidate.mapping, training, k, seed) for k in range(*fidelity.draws)]

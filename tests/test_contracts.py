@@ -78,9 +78,9 @@ def context(file: Path, problem: Problem) -> SimpleNamespace:
 def test_a_table_is_read_back_as_it_was_written(file: Path) -> None:
     problem = tiny_problem()
     oracle = TableOracle.from_study(context(file, problem), {"file": file.name})
+    fidelity = Fidelity(draws=(1, 5))
     for training in ("none", "one_shot", "full"):
-        fidelity = Fidelity(training=training, draws=(1, 5))
-        candidate = Candidate(problem.mapping({"fc1": "tile", "fc4": "tile"}))
+        candidate = Candidate(problem.mapping({"fc1": "tile", "fc4": "tile"}), training=training)
         ours = problem.oracle.accuracy(candidate, fidelity, 0)
         read = oracle.accuracy(candidate, fidelity, 0)
         np.testing.assert_array_equal(read.samples, ours.samples)
@@ -103,17 +103,18 @@ def test_what_is_not_in_the_table_is_an_error_that_says_so(file: Path) -> None:
         training_s=whole.training_s[:10],
         draw_s=whole.draw_s[:10],
     )
-    none = Fidelity(training="none", draws=(0, 2))
-    assert half.accuracy(Candidate(problem.all_digital), none, 0).baseline == whole.baseline
+    two = Fidelity(draws=(0, 2))
+    digital = Candidate(problem.all_digital, training="none")
+    assert half.accuracy(digital, two, 0).baseline == whole.baseline
     with pytest.raises(InputError, match=r"no row with training 'none' for {'fc0': 'tile'"):
-        half.accuracy(Candidate(problem.all_analog), none, 0)
+        half.accuracy(Candidate(problem.all_analog, training="none"), two, 0)
     with pytest.raises(InputError, match=r"unknown training 'full'.*allowed: none"):
-        half.accuracy(Candidate(problem.all_digital), Fidelity(training="full", draws=(0, 2)), 0)
+        half.accuracy(digital.with_training("full"), two, 0)
     with pytest.raises(InputError, match="draws up to 99 were asked for; it has 8"):
-        half.accuracy(Candidate(problem.all_digital), Fidelity(training="none", draws=(0, 99)), 0)
+        half.accuracy(digital, Fidelity(draws=(0, 99)), 0)
     with pytest.raises(InputError, match="unknown target 'npu'"):
         npu = tiny_problem(targets=("cpu", "tile", "npu")).mapping({"fc0": "npu"})
-        half.accuracy(Candidate(npu), none, 0)
+        half.accuracy(Candidate(npu, training="none"), two, 0)
 
 
 @pytest.mark.parametrize(

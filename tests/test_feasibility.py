@@ -291,12 +291,13 @@ def test_a_number_of_draws_between_looks_counts_as_the_later_look() -> None:
 def test_common_draws_make_differences_sure() -> None:
     """Two mappings that share most of their analog units, from the made-up oracle."""
     problem = synthetic_problem(n_units=8, seed=1)
-    fidelity = Fidelity(training="full", draws=(0, 20))
+    fidelity = Fidelity(draws=(0, 20))
     unit = min(problem.units, key=problem.workload.unit_macs)
     more = problem.pretrained(problem.all_analog)
     less = problem.pretrained(problem.all_analog.move(unit.name, "cpu"))
     a, b = (
-        problem.oracle.accuracy(candidate, fidelity, problem.seed) for candidate in (more, less)
+        problem.oracle.accuracy(problem.resolved(candidate), fidelity, problem.seed)
+        for candidate in (more, less)
     )
     day_s = 86_400.0
     difference = paired(a, b, day_s)

@@ -92,12 +92,10 @@ def test_the_interval_of_an_accuracy_worked_out_by_hand():
 def test_a_table_checks_with_the_draws_that_no_search_has_seen():
     problem = tiny_problem()
     table = tabulated(problem)  # eight draws
-    candidate = Candidate(first_analog(problem, 2))
-    [(name, fresh)] = table.final_checks(
-        candidate, Fidelity(training="full", draws=(0, 5)), 0
-    ).items()
+    candidate = Candidate(first_analog(problem, 2), training="full")
+    [(name, fresh)] = table.final_checks(candidate, Fidelity(draws=(0, 5)), 0).items()
     assert name == "fresh draws"
-    whole = table.accuracy(candidate, Fidelity(training="full", draws=(0, 8)), 0)
+    whole = table.accuracy(candidate, Fidelity(draws=(0, 8)), 0)
     assert np.array_equal(fresh.samples, whole.samples[5:])
-    assert table.final_checks(candidate, Fidelity(training="full", draws=(0, 8)), 0) == {}
-    assert table.final_checks(candidate, Fidelity(training="full", draws=(0, 7)), 0) == {}
+    assert table.final_checks(candidate, Fidelity(draws=(0, 8)), 0) == {}
+    assert table.final_checks(candidate, Fidelity(draws=(0, 7)), 0) == {}

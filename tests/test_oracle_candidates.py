@@ -23,7 +23,9 @@ from lionheart_opt.oracle import training
 from lionheart_opt.oracle.store import WeightStore, weights_digest
 from lionheart_opt.oracle.weights import CandidateWeights
 
-ALL = candidate(*NAMES)
+SHORT, FULL, ONE_SHOT = (
+    candidate(*NAMES).with_training(level) for level in ("short", "full", "one_shot")
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +57,25 @@ def test_modules_are_those_on_analog_targets_in_execution_order(weights: Candida
 
 def test_keys_tell_all_weights_apart(weights: CandidateWeights) -> None:
     parent = candidate("conv1").with_training("short")
-    child = Candidate(mapping(*NAMES), parent=parent)
+    child = Candidate(mapping(*NAMES), parent, "short")
     keys = [
-        weights.keyed(None, "short", 0)[0],
-        weights.keyed(ALL, "short", 0)[0],
-        weights.keyed(ALL, "short", 1)[0],
-        weights.keyed(ALL, "full", 0)[0],
-        weights.keyed(ALL, "one_shot", 0)[0],
-        weights.keyed(candidate("conv2"), "short", 0)[0],
-        weights.keyed(child, "short", 0)[0],
+        weights.keyed(None, 0)[0],
+        weights.keyed(SHORT, 0)[0],
+        weights.keyed(SHORT, 1)[0],
+        weights.keyed(FULL, 0)[0],
+        weights.keyed(ONE_SHOT, 0)[0],
+        weights.keyed(candidate("conv2").with_training("short"), 0)[0],
+        weights.keyed(child, 0)[0],
     ]
     assert len(set(keys)) == len(keys)
     assert keys[0] == "pretrained"
     # what is not trained has the key of what it starts from
     as_it_is = Candidate(mapping("conv2"), parent=parent, training="none")
-    assert weights.keyed(as_it_is, "none", 0)[0] == weights.keyed(parent, "short", 0)[0]
+    assert weights.keyed(as_it_is, 0)[0] == weights.keyed(parent, 0)[0]
 
 
 def test_keys_lead_to_the_weights_in_the_store(weights: CandidateWeights) -> None:
-    key, trained = weights.keyed(ALL, "short", 0)
+    key, trained = weights.keyed(SHORT, 0)
     stored = weights.store.get(key)
     assert stored is not None
     assert weights_digest(stored.weights) == weights_digest(trained.weights)
@@ -86,16 +88,16 @@ def test_pretrained_and_shared_weights_are_read_once(
     assert weights.pretrained is weights.pretrained
     monkeypatch.setattr(WeightStore, "get", None)  # no second look
     assert weights.shared_training(0) is shared
-    trained = weights.trained(ALL, "one_shot", 0)
+    trained = weights.trained(ONE_SHOT, 0)
     assert trained.weights is shared.weights and trained.training_s == 0.0
 
 
 def test_another_object_finds_what_was_trained(
     weights: CandidateWeights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = weights.trained(ALL, "short", 0)
+    expected = weights.trained(SHORT, 0)
     monkeypatch.setattr(training, "_epoch", None)
-    again = replace(weights).trained(ALL, "short", 0)
+    again = replace(weights).trained(SHORT, 0)
     assert weights_digest(again.weights) == weights_digest(expected.weights)
 
 
@@ -107,7 +109,7 @@ def test_a_report_is_a_line_for_each_epoch(weights: CandidateWeights, tmp_path: 
         settings=SETTINGS.model_copy(update={"pretrain": None}),
         report=lines.append,
     )
-    own.trained(ALL, "full", 0)
+    own.trained(FULL, 0)
     assert [line.split(",")[0] for line in lines] == [
         f"training: epoch {epoch}/3" for epoch in (1, 2, 3)
     ]

@@ -33,11 +33,9 @@ from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.system import System
 from lionheart_opt.testing import OracleContract
 
-ALL = candidate(*NAMES)
-
-
-def fidelity(level: Training = "none", first: int = 0, last: int = 2) -> Fidelity:
-    return Fidelity(training=level, draws=(first, last))
+ALL = candidate(*NAMES).with_training("none")
+SHORT, FULL = ALL.with_training("short"), ALL.with_training("full")
+TWO_DRAWS = Fidelity(draws=(0, 2))
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +88,14 @@ def test_the_network_learnt_something(oracle: HatOracle) -> None:
 
 @pytest.mark.parametrize("level", TRAININGS)
 def test_all_digital_is_the_baseline_and_costs_nothing(oracle: HatOracle, level: Training) -> None:
-    after_analog = ALL
+    after_analog = ALL.with_training(level)
     for name in NAMES:
         after_analog = after_analog.move(name, "cpu")
-    for digital in (candidate(), after_analog):
-        answer = oracle.accuracy(digital, fidelity(level), 0)
+    for digital in (candidate().with_training(level), after_analog):
+        answer = oracle.accuracy(digital, TWO_DRAWS, 0)
         assert np.all(answer.samples == oracle.baseline("validation"))
         assert answer.training_s == answer.evaluation_s == 0.0
-        assert weights_digest(oracle.trained(digital, level, 0).weights) == weights_digest(
+        assert weights_digest(oracle.trained(digital, 0).weights) == weights_digest(
             oracle.pretrained.weights
         )
 
@@ -105,7 +103,7 @@ def test_all_digital_is_the_baseline_and_costs_nothing(oracle: HatOracle, level:
 def test_without_noise_analog_is_as_good_as_digital(folder: Path) -> None:
     """Batch norm and dropout are in evaluation mode, and nothing else differs."""
     settings = SETTINGS.model_copy(update={"rpu_config": "oracle_setup:ideal"})
-    answer = small_oracle(folder, settings).accuracy(ALL, fidelity(), 0)
+    answer = small_oracle(folder, settings).accuracy(ALL, TWO_DRAWS, 0)
     assert np.all(answer.samples == answer.baseline)
 
 
@@ -121,10 +119,10 @@ def test_search_sees_the_same_validation_set_and_nothing_else(
 
     monkeypatch.setattr("lionheart_opt.oracle.hat.measure", spy)
     for level in TRAININGS:
-        oracle.accuracy(ALL, fidelity(level), 0)
+        oracle.accuracy(ALL.with_training(level), TWO_DRAWS, 0)
     assert set(seen) == {oracle.splits.validation.digest}
     seen.clear()
-    oracle.test_accuracy(ALL, fidelity(), 0)
+    oracle.test_accuracy(ALL, TWO_DRAWS, 0)
     assert set(seen) == {oracle.splits.test.digest}
 
 
@@ -140,14 +138,14 @@ def test_training_sees_the_training_part_only(
     monkeypatch.setattr(weights, "train", spy)
     oracle = small_oracle(tmp_path)
     for level in ("short", "one_shot"):
-        oracle.accuracy(ALL, fidelity(level), 0)
+        oracle.accuracy(ALL.with_training(level), TWO_DRAWS, 0)
     assert {job.what for job in jobs} == {"pretraining", "training", "one-shot training"}
     assert {job.examples.digest for job in jobs} == {oracle.splits.train.digest}
 
 
 def test_a_part_of_the_validation_set(folder: Path) -> None:
     few = SETTINGS.model_copy(update={"validation_examples": 10})
-    answer = small_oracle(folder, few).accuracy(ALL, fidelity(last=4), 0)
+    answer = small_oracle(folder, few).accuracy(ALL, Fidelity(draws=(0, 4)), 0)
     assert np.allclose(answer.samples * 10, np.round(answer.samples * 10))
 
 
@@ -162,10 +160,10 @@ def test_the_final_test_uses_draws_of_its_own(
         real(self, seeds)
 
     monkeypatch.setattr(AnalogNetwork, "program", spy)
-    oracle.accuracy(ALL, fidelity(), 0)
+    oracle.accuracy(ALL, TWO_DRAWS, 0)
     in_search = set(drawn)
     drawn.clear()
-    checks = oracle.final_checks(ALL, fidelity(), 0)
+    checks = oracle.final_checks(ALL, TWO_DRAWS, 0)
     assert set(checks) == {"test"}
     assert checks["test"].baseline == oracle.baseline("test")
     assert in_search and drawn and not in_search & set(drawn)
@@ -178,6 +176,7 @@ def test_a_module_has_the_same_draws_in_every_mapping(
     oracle: HatOracle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, list[tuple[str, int]]] = {}
+    part = candidate("conv2").with_training("none")
     for name in ("program", "drift"):
         real = getattr(AnalogNetwork, name)
 
@@ -186,9 +185,9 @@ def test_a_module_has_the_same_draws_in_every_mapping(
             real(self, *arguments)
 
         monkeypatch.setattr(AnalogNetwork, name, spy)
-    for key, asked in (("all", ALL), ("part", candidate("conv2")), ("seed", ALL)):
+    for key, asked in (("all", ALL), ("part", part), ("seed", ALL)):
         seen[key] = []
-        oracle.accuracy(asked, fidelity(), 1 if key == "seed" else 0)
+        oracle.accuracy(asked, TWO_DRAWS, 1 if key == "seed" else 0)
     assert [draw for draw in seen["all"] if draw[0].endswith("conv2")] == seen["part"]
     assert len(set(seen["all"])) == len(seen["all"])  # every module, draw and time has its own
     assert not set(seen["all"]) & set(seen["seed"])
@@ -198,7 +197,7 @@ def test_random_numbers_elsewhere_are_untouched(folder: Path, tmp_path: Path) ->
     torch.manual_seed(5)
     expected = torch.randn(3)
     torch.manual_seed(5)
-    small_oracle(tmp_path).accuracy(ALL, fidelity("short"), 0)
+    small_oracle(tmp_path).accuracy(SHORT, TWO_DRAWS, 0)
     assert torch.equal(torch.randn(3), expected)
 
 
@@ -207,14 +206,14 @@ def test_global_random_numbers_do_not_matter(folder: Path, tmp_path: Path) -> No
     for k in range(2):
         torch.manual_seed(k)
         np.random.seed(k)  # noqa: NPY002
-        answers.append(small_oracle(tmp_path / str(k)).accuracy(ALL, fidelity("short"), 0).samples)
+        answers.append(small_oracle(tmp_path / str(k)).accuracy(SHORT, TWO_DRAWS, 0).samples)
     np.testing.assert_array_equal(*answers)
 
 
 def test_the_callers_network_is_untouched(oracle: HatOracle) -> None:
     before = copy.deepcopy(oracle.model.state_dict())
     for level in TRAININGS:
-        oracle.accuracy(ALL, fidelity(level), 0)
+        oracle.accuracy(ALL.with_training(level), TWO_DRAWS, 0)
     assert weights_digest(before) == weights_digest(oracle.model.state_dict())
     assert weights_digest(before) == weights_digest(small_network().state_dict())
 
@@ -232,42 +231,40 @@ def test_training_starts_from_the_parents_trained_weights(
             starts.append(weights_digest(job.start))
         return training.train(job, *rest)
 
-    parent = candidate("conv1")
+    parent = candidate("conv1").with_training("full")
     child = parent.move("linear", "tile")
     grandchild = child.move("conv1", "cpu")
-    weights = [weights_digest(oracle.trained(c, "full", 0).weights) for c in (parent, child)]
+    digests = [weights_digest(oracle.trained(each, 0).weights) for each in (parent, child)]
     monkeypatch.setattr(weights, "train", spy)
-    oracle.trained(grandchild, "full", 0)
-    assert starts == [weights_digest(oracle.pretrained.weights), *weights]
+    oracle.trained(grandchild, 0)
+    assert starts == [weights_digest(oracle.pretrained.weights), *digests]
     # lineage matters: the same mapping from the pretrained network has other weights
-    direct = oracle.trained(candidate("linear"), "full", 0)
-    assert weights_digest(direct.weights) != weights_digest(
-        oracle.trained(grandchild, "full", 0).weights
-    )
+    direct = oracle.trained(candidate("linear").with_training("full"), 0)
+    assert weights_digest(direct.weights) != weights_digest(oracle.trained(grandchild, 0).weights)
 
 
 def test_none_measures_the_weights_that_it_starts_from(oracle: HatOracle) -> None:
-    assert oracle.trained(ALL, "none", 0).weights == oracle.pretrained.weights
+    assert oracle.trained(ALL, 0).weights == oracle.pretrained.weights
     parent = Candidate(mapping("conv1"), training="short")
     child = Candidate(mapping("conv1", "conv2"), parent=parent, training="none")
-    trained = oracle.trained(parent, "short", 0)
-    started = oracle.trained(child, "none", 0)
+    trained = oracle.trained(parent, 0)
+    started = oracle.trained(child, 0)
     assert weights_digest(started.weights) == weights_digest(trained.weights)
     assert started.training_s == 0.0
 
 
 def test_levels_train_as_long_as_they_say(oracle: HatOracle) -> None:
-    assert len(oracle.trained(ALL, "short", 0).losses) == SETTINGS.hat.short_epochs
-    assert len(oracle.trained(ALL, "full", 0).losses) == SETTINGS.hat.epochs
+    assert len(oracle.trained(SHORT, 0).losses) == SETTINGS.hat.short_epochs
+    assert len(oracle.trained(FULL, 0).losses) == SETTINGS.hat.epochs
     assert len(oracle.pretrained.losses) <= 12
 
 
 def test_stored_weights_are_charged_and_not_trained_again(
     oracle: HatOracle, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    first = oracle.accuracy(ALL, fidelity("short"), 0)
+    first = oracle.accuracy(SHORT, TWO_DRAWS, 0)
     monkeypatch.setattr(training, "_epoch", None)
-    again = small_oracle(folder).accuracy(ALL, fidelity("short"), 0)
+    again = small_oracle(folder).accuracy(SHORT, TWO_DRAWS, 0)
     np.testing.assert_array_equal(first.samples, again.samples)
     assert again.training_s == first.training_s > 0
 
@@ -284,7 +281,7 @@ def test_what_changes_the_weights_changes_their_key(
     oracle: HatOracle, folder: Path, change: dict[str, Any]
 ) -> None:
     other = small_oracle(folder, SETTINGS.model_copy(update=change))
-    assert other.weights.keyed(ALL, "short", 0)[0] != oracle.weights.keyed(ALL, "short", 0)[0]
+    assert other.weights.keyed(SHORT, 0)[0] != oracle.weights.keyed(SHORT, 0)[0]
 
 
 def test_what_does_not_change_the_weights_does_not_change_their_key(
@@ -293,24 +290,24 @@ def test_what_does_not_change_the_weights_does_not_change_their_key(
     recipe = SETTINGS.hat.model_copy(update={"epochs": 9, "one_shot_epochs": 1})
     update = {"times_s": (5.0,), "batch_size": 7, "validation_examples": 3, "hat": recipe}
     other = small_oracle(folder, SETTINGS.model_copy(update=update))
-    assert other.weights.keyed(ALL, "short", 0)[0] == oracle.weights.keyed(ALL, "short", 0)[0]
-    assert oracle.weights.keyed(ALL, "short", 1)[0] != oracle.weights.keyed(ALL, "short", 0)[0]
+    assert other.weights.keyed(SHORT, 0)[0] == oracle.weights.keyed(SHORT, 0)[0]
+    assert oracle.weights.keyed(SHORT, 1)[0] != oracle.weights.keyed(SHORT, 0)[0]
 
 
 @pytest.mark.parametrize("engine", ["aihwkit", "fast"])
 def test_divergence_is_told_with_the_samples(folder: Path, engine: str) -> None:
     hat = HatRecipe(learning_rate=1e30, short_epochs=1)
     wild = SETTINGS.model_copy(update={"hat": hat, "engine": engine})
-    answer = small_oracle(folder, wild).accuracy(ALL, fidelity("short"), 0)
+    answer = small_oracle(folder, wild).accuracy(SHORT, TWO_DRAWS, 0)
     assert "diverged" in answer.note
     assert np.all(np.isfinite(answer.samples))
 
 
 def test_exported_weights_are_the_trained_ones(oracle: HatOracle, tmp_path: Path) -> None:
-    oracle.accuracy(ALL, fidelity("short"), 0)  # programs and drifts
-    oracle.export_weights(ALL, "short", 0, tmp_path / "w.pt")
+    oracle.accuracy(SHORT, TWO_DRAWS, 0)  # programs and drifts
+    oracle.export_weights(SHORT, 0, tmp_path / "w.pt")
     exported = torch.load(tmp_path / "w.pt", weights_only=True)
-    assert weights_digest(exported) == weights_digest(oracle.trained(ALL, "short", 0).weights)
+    assert weights_digest(exported) == weights_digest(oracle.trained(SHORT, 0).weights)
     small_network().load_state_dict(exported)
 
 
@@ -327,7 +324,7 @@ def test_progress_is_reported_with_the_time_left(tmp_path: Path) -> None:
     lines: list[str] = []
     oracle = small_oracle(tmp_path)
     oracle.watch(lines.append)
-    oracle.accuracy(ALL, fidelity("short"), 0)
+    oracle.accuracy(SHORT, TWO_DRAWS, 0)
     assert len(lines) == 13
     assert lines[0].startswith("pretraining: epoch 1/12, loss ") and lines[0].endswith(" s left")
     assert lines[-1].startswith("training: epoch 1/1")
@@ -335,9 +332,9 @@ def test_progress_is_reported_with_the_time_left(tmp_path: Path) -> None:
 
 def test_verified_on_another_engine(folder: Path) -> None:
     with pytest.raises(InputError, match="verify_on"):
-        small_oracle(folder).verified_accuracy(ALL, fidelity(), 0)
+        small_oracle(folder).verified_accuracy(ALL, TWO_DRAWS, 0)
     same = {"engine": "aihwkit", "verify_on": "aihwkit"}
     oracle = small_oracle(folder, SETTINGS.model_copy(update=same))
-    checks = oracle.final_checks(ALL, fidelity("short"), 0)
-    expected = oracle.accuracy(ALL, fidelity("short"), 0).samples
+    checks = oracle.final_checks(SHORT, TWO_DRAWS, 0)
+    expected = oracle.accuracy(SHORT, TWO_DRAWS, 0).samples
     np.testing.assert_array_equal(checks["validation on aihwkit"].samples, expected)

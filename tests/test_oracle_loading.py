@@ -9,6 +9,7 @@ import torch
 
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.store import weights_digest
 from lionheart_opt.study.file import StudyFile
@@ -45,7 +46,7 @@ def test_a_study_file_makes_the_oracle(tmp_path: Path) -> None:
     assert not (tmp_path / "artifacts").exists()  # nothing is trained before it is asked
     problem = file.problem
     answer = oracle.accuracy(
-        problem.pretrained(problem.all_analog), Fidelity(training="short", draws=(0, 2)), 0
+        Candidate(problem.all_analog, training="short"), Fidelity(draws=(0, 2)), 0
     )
     assert answer.samples.shape == (2, 2)
     assert len(list((tmp_path / "artifacts").iterdir())) == 2

@@ -11,7 +11,7 @@ import pytest
 
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
-from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.oracle.table import AccuracyTable, TableOracle
 
 ASSIGNMENTS = np.array([[0, 0], [0, 1], [1, 1], [1, 1]], np.uint8)
@@ -37,8 +37,8 @@ def table(**changes: Any) -> AccuracyTable:
     return replace(default, **changes)
 
 
-def candidate(a: str, b: str) -> Candidate:
-    return Candidate(Mapping.of({"a": a, "b": b}))
+def candidate(a: str, b: str, training: Training | None = "none") -> Candidate:
+    return Candidate(Mapping.of({"a": a, "b": b}), training=training)
 
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -58,27 +58,25 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_answers_are_rows() -> None:
     made = table()
-    answer = made.accuracy(candidate("cpu", "tile"), Fidelity(training="none", draws=(1, 3)), 9)
+    answer = made.accuracy(candidate("cpu", "tile"), Fidelity(draws=(1, 3)), 9)
     np.testing.assert_array_equal(answer.samples, made.samples[1, 1:3])
     assert (answer.evaluation_s, answer.shared_s, answer.n_examples) == (4.0, 0.0, 100)
-    digital = made.accuracy(candidate("cpu", "cpu"), Fidelity(training="none", draws=(0, 1)), 9)
+    digital = made.accuracy(candidate("cpu", "cpu"), Fidelity(draws=(0, 1)), 9)
     assert (digital.evaluation_s, digital.n_examples) == (0.0, None)
-    shared = made.accuracy(
-        candidate("tile", "tile"), Fidelity(training="one_shot", draws=(0, 1)), 9
-    )
+    shared = made.accuracy(candidate("tile", "tile", "one_shot"), Fidelity(draws=(0, 1)), 9)
     assert (shared.training_s, shared.shared_s) == (3.0, 7.0)
 
 
 @pytest.mark.parametrize(
     ("asked", "fidelity", "message"),
     [
-        (candidate("tile", "cpu"), Fidelity(training="none", draws=(0, 1)), "no row"),
-        (candidate("cpu", "gpu"), Fidelity(training="none", draws=(0, 1)), "gpu"),
-        (candidate("cpu", "cpu"), Fidelity(training="full", draws=(0, 1)), "full"),
-        (candidate("cpu", "cpu"), Fidelity(training="none", draws=(0, 9)), "draws up to 9"),
+        (candidate("tile", "cpu"), Fidelity(draws=(0, 1)), "no row"),
+        (candidate("cpu", "gpu"), Fidelity(draws=(0, 1)), "gpu"),
+        (candidate("cpu", "cpu", "full"), Fidelity(draws=(0, 1)), "full"),
+        (candidate("cpu", "cpu"), Fidelity(draws=(0, 9)), "draws up to 9"),
         (
-            Candidate(Mapping.of({"a": "cpu"})),
-            Fidelity(training="none", draws=(0, 1)),
+            Candidate(Mapping.of({"a": "cpu"}), training="none"),
+            Fidelity(draws=(0, 1)),
             "about units a, b",
         ),
     ],
@@ -90,9 +88,9 @@ def test_what_is_not_there_is_refused(asked: Candidate, fidelity: Fidelity, mess
 
 def test_final_checks_need_two_fresh_draws() -> None:
     asked = candidate("cpu", "tile")
-    checks = table().final_checks(asked, Fidelity(training="none", draws=(0, 3)), 0)
+    checks = table().final_checks(asked, Fidelity(draws=(0, 3)), 0)
     assert checks["fresh draws"].samples.shape == (2, 2)
-    assert not table().final_checks(asked, Fidelity(training="none", draws=(0, 4)), 0)
+    assert not table().final_checks(asked, Fidelity(draws=(0, 4)), 0)
 
 
 def test_mappings_are_those_of_a_training() -> None:
@@ -139,5 +137,5 @@ def test_a_table_is_measured_by_asking_an_oracle() -> None:
     np.testing.assert_array_equal(made.samples, original.samples)
     np.testing.assert_array_equal(made.assignments, original.assignments)
     assert (made.shared_s, made.n_examples) == (7.0, 100)
-    with pytest.raises(InputError, match="must state its training"):
-        AccuracyTable.measure(original, [candidate("cpu", "cpu")], draws=1, seed=0)
+    with pytest.raises(ValueError, match="is not resolved"):
+        AccuracyTable.measure(original, [candidate("cpu", "cpu", None)], draws=1, seed=0)

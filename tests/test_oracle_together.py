@@ -25,12 +25,7 @@ def candidates(training: Training) -> list[Candidate]:
 
 def answers(oracle: HatOracle, asked: list[Candidate]) -> np.ndarray:
     return np.stack(
-        [
-            oracle.accuracy(
-                each, Fidelity(training=each.training or "full", draws=DRAWS), 3
-            ).samples
-            for each in asked
-        ]
+        [oracle.accuracy(candidate, Fidelity(draws=DRAWS), 3).samples for candidate in asked]
     )
 
 
@@ -78,7 +73,7 @@ def test_groups_are_limited(
 def test_seconds_are_shared(tmp_path: Path) -> None:
     oracle, asked = small_oracle(tmp_path), candidates("none")
     oracle.expect(asked, DRAWS, 3)
-    fidelity = Fidelity(training="none", draws=DRAWS)
+    fidelity = Fidelity(draws=DRAWS)
     seconds = {oracle.accuracy(each, fidelity, 3).evaluation_s for each in asked}
     assert len(seconds) == 1 and min(seconds) > 0
 
@@ -102,7 +97,7 @@ def test_only_what_has_the_same_weights_is_measured_together(
 def test_other_draws_and_seeds_are_asked_alone(tmp_path: Path, measured: list[int]) -> None:
     oracle, asked = small_oracle(tmp_path), candidates("none")
     oracle.expect(asked, DRAWS, 3)
-    oracle.accuracy(asked[0], Fidelity(training="none", draws=(2, 3)), 3)
-    oracle.accuracy(asked[0], Fidelity(training="none", draws=DRAWS), 4)
-    oracle.test_accuracy(asked[0], Fidelity(training="none", draws=DRAWS), 3)
+    oracle.accuracy(asked[0], Fidelity(draws=(2, 3)), 3)
+    oracle.accuracy(asked[0], Fidelity(draws=DRAWS), 4)
+    oracle.test_accuracy(asked[0], Fidelity(draws=DRAWS), 3)
     assert measured == [1, 1, 1]

@@ -90,11 +90,13 @@ def test_drops_and_deviations_are_those_of_the_oracles_draws():
     limit = problem.accuracy_limit
     problem = replace(problem, accuracy_limit=replace(limit, draws=limit.draws[-1:]))
     profile = tiny_profile(problem)
-    fidelity = Fidelity(training="none", draws=(0, limit.draws[-1]))
+    fidelity = Fidelity(draws=(0, limit.draws[-1]))
 
     def drops(*units: str) -> np.ndarray:
         mapping = problem.mapping(dict.fromkeys(units, "tile"))
-        return problem.oracle.accuracy(Candidate(mapping), fidelity, 0).drops_at(limit.time_s)
+        return problem.oracle.accuracy(Candidate(mapping, training="none"), fidelity, 0).drops_at(
+            limit.time_s
+        )
 
     assert [row.unit for row in profile.sensitivities] == [unit.name for unit in problem.units]
     for row in profile.sensitivities:
@@ -267,16 +269,14 @@ def test_only_the_draws_that_are_there_are_copied(tmp_path):
     before = len(asked(tmp_path / "s"))
 
     def ask(first, last, seed=0, asked_for=candidate):
-        return file.problem.oracle.accuracy(
-            asked_for, Fidelity(training="none", draws=(first, last)), seed
-        )
+        return file.problem.oracle.accuracy(asked_for, Fidelity(draws=(first, last)), seed)
 
     parts, whole = [ask(0, 1), ask(1, 4)], ask(0, 4)
     assert len(asked(tmp_path / "s")) == before
     np.testing.assert_array_equal(np.concatenate([p.samples for p in parts]), whole.samples)
     assert sum(part.evaluation_s for part in parts) == pytest.approx(whole.evaluation_s)
     np.testing.assert_array_equal(whole.samples, file.oracle.accuracy(
-        candidate, Fidelity(training="none", draws=(0, 4)), 0).samples)  # fmt: skip
+        candidate, Fidelity(draws=(0, 4)), 0).samples)  # fmt: skip
     before += 1
     for other in (
         lambda: ask(0, 5),

@@ -67,7 +67,7 @@ def test_draws_that_are_missing_are_asked_for(tmp_path: Path) -> None:
     candidate = Candidate(file.problem.all_analog, training="full")
 
     def samples(one, *draws):
-        return one.accuracy(candidate, Fidelity(training="full", draws=draws), 0).samples
+        return one.accuracy(candidate, Fidelity(draws=draws), 0).samples
 
     np.testing.assert_array_equal(samples(oracle, 0, 2), samples(real, 0, 2))
     np.testing.assert_array_equal(samples(oracle, 2, 4), samples(real, 2, 4))

@@ -55,8 +55,8 @@ def test_a_table_answers_as_the_oracle_did(file: StudyFile, tmp_path: Path) -> N
     table.save(tmp_path / "table.npz")
     table = AccuracyTable.load(tmp_path / "table.npz")
     assert left_out == 0 and len(table.trainings) == 16
+    fidelity = Fidelity(draws=(0, 4))
     for training in ("full", "none"):
-        fidelity = Fidelity(training=training, draws=(0, 4))
         for mapping in every_mapping(file.problem):
             candidate = Candidate(mapping, training=training)
             mine = table.accuracy(candidate, fidelity, 0)

@@ -126,9 +126,9 @@ class HatOracle:
         """See `CandidateWeights.pretrained`."""
         return self.weights.pretrained
 
-    def trained(self, candidate: Candidate, training: Training, seed: int) -> Trained:
+    def trained(self, candidate: Candidate, seed: int) -> Trained:
         """See `CandidateWeights.trained`."""
-        return self.weights.trained(candidate, training, seed)
+        return self.weights.trained(candidate, seed)
 
     def shared_training(self, seed: int) -> Trained:
         """See `CandidateWeights.shared_training`."""
@@ -170,11 +170,9 @@ class HatOracle:
             checks[name] = self.verified_accuracy(candidate, fidelity, seed)
         return checks
 
-    def export_weights(
-        self, candidate: Candidate, training: Training, seed: int, path: Path
-    ) -> None:
-        """Write the candidate's trained, undrifted weights as a state dict of the float network."""
-        torch.save(self.trained(candidate, training, seed).weights, path)
+    def export_weights(self, candidate: Candidate, seed: int, path: Path) -> None:
+        """See `KeepsWeights.export_weights`."""
+        torch.save(self.trained(candidate, seed).weights, path)
 
     def storing_in(self, folder: Path) -> HatOracle:
         """See `StoresWeights.storing_in`."""
@@ -232,15 +230,14 @@ class HatOracle:
         self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: Part
     ) -> Accuracy:
         """Accuracy on a part of the data, measured on the engine of that name."""
-        training = candidate.training or fidelity.training
+        training = candidate.trained_by
         baseline = self.baseline(part)
         if not self.modules(candidate.mapping):
             first, last = fidelity.draws
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
-        key, trained = self.weights.keyed(candidate, training, seed)
-        lineage = candidate.resolved(training).lineage
-        is_shared = any(ancestor.training == "one_shot" for ancestor in lineage)
+        key, trained = self.weights.keyed(candidate, seed)
+        is_shared = any(ancestor.training == "one_shot" for ancestor in candidate.lineage)
         shared_s = self.shared_training(seed).training_s if is_shared else 0.0
         question = (key, name, part, fidelity.draws, seed)
         answer = self._grouping.take(question, candidate)

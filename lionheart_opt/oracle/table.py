@@ -89,7 +89,8 @@ class AccuracyTable:
         Raises:
             InputError: The mapping, the training or the draws are not in the table.
         """
-        row = self._row(candidate.mapping, fidelity.training)
+        training = candidate.trained_by
+        row = self._row(candidate.mapping, training)
         first, last = fidelity.draws
         if last > self.samples.shape[1]:
             raise InputError(
@@ -103,9 +104,7 @@ class AccuracyTable:
             evaluation_s=float(self.draw_s[row]) * (last - first),
             # a draw that took no time was not simulated: an all-digital mapping
             n_examples=self.n_examples if self.draw_s[row] > 0 else None,
-            shared_s=self.shared_s
-            if fidelity.training == "one_shot" and self.draw_s[row] > 0
-            else 0.0,
+            shared_s=self.shared_s if training == "one_shot" and self.draw_s[row] > 0 else 0.0,
         )
 
     @property
@@ -197,26 +196,21 @@ class AccuracyTable:
 
         Args:
             oracle: The oracle to ask.
-            candidates: Candidates over the same units, each with its training stated.
+            candidates: Resolved candidates over the same units.
             draws: Number of programming draws.
             seed: Seed for the oracle.
             provenance: How the table is made, and from what.
 
         Raises:
-            InputError: A candidate does not state its training.
+            ValueError: A candidate is not resolved.
         """
         units = tuple(candidates[0].mapping)
         targets = tuple(
             sorted({name for asked in candidates for name in asked.mapping.to_json().values()})
         )
-        trainings: list[Training] = []
-        answers: list[Accuracy] = []
-        for candidate in candidates:
-            if candidate.training is None:
-                raise InputError("accuracy table: every candidate must state its training")
-            trainings.append(candidate.training)
-            fidelity = Fidelity(training=candidate.training, draws=(0, draws))
-            answers.append(oracle.accuracy(candidate, fidelity, seed))
+        trainings = tuple(candidate.trained_by for candidate in candidates)
+        fidelity = Fidelity(draws=(0, draws))
+        answers = [oracle.accuracy(candidate, fidelity, seed) for candidate in candidates]
         rows = [[targets.index(asked.mapping[unit]) for unit in units] for asked in candidates]
         counts = [answer.n_examples for answer in answers if answer.n_examples is not None]
         return AccuracyTable(
@@ -224,7 +218,7 @@ class AccuracyTable:
             targets=targets,
             times_s=answers[0].times_s,
             baseline=answers[0].baseline,
-            trainings=tuple(trainings),
+            trainings=trainings,
             assignments=np.array(rows, dtype=np.uint8),
             samples=np.stack([answer.samples for answer in answers]),
             training_s=np.array([answer.training_s for answer in answers]),

@@ -14,7 +14,7 @@ from torch import nn
 from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
-from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.oracle.engine import Engine, engine
 from lionheart_opt.oracle.learned_shares import learn_shares
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
@@ -94,28 +94,24 @@ class CandidateWeights:
         key = digest([FORMAT, "pretrained", self._question, recipe.model_dump(exclude_none=True)])
         return self._train(replace(job, recipe=recipe), key)
 
-    def trained(self, candidate: Candidate, training: Training, seed: int) -> Trained:
+    def trained(self, candidate: Candidate, seed: int) -> Trained:
         """The weights that a candidate is programmed with.
 
         Args:
-            candidate: The mapping and what it starts from.
-            training: The candidate's training level, and that of all candidates in its lineage that
-                do not state theirs.
+            candidate: The resolved candidate: the mapping, its training and what that starts from.
             seed: Seed of training.
         """
-        return self.keyed(candidate, training, seed)[1]
+        return self.keyed(candidate, seed)[1]
 
-    def keyed(
-        self, candidate: Candidate | None, training: Training, seed: int
-    ) -> tuple[str, Trained]:
+    def keyed(self, candidate: Candidate | None, seed: int) -> tuple[str, Trained]:
         """As `trained`, with a key that identifies the weights; pretrained weights for None."""
         modules = self.modules(candidate.mapping) if candidate else ()
         if candidate is None or not modules:
             return "pretrained", self.pretrained
+        training = candidate.trained_by
         if training == "one_shot":
             return self._one_shot(modules, seed)
-        parent = candidate.parent
-        key, start = self.keyed(parent, (parent and parent.training) or training, seed)
+        key, start = self.keyed(candidate.parent, seed)
         if training == "none":
             return key, replace(start, training_s=0.0)
         recipe = self.settings.hat

@@ -42,8 +42,8 @@ class OracleContract:
 
     def ask(self, problem: Problem, mapping: Mapping, first: int, last: int) -> Accuracy:
         """Draws `first` to `last` of a mapping that starts from the floating-point network."""
-        fidelity = Fidelity(training=self.training, draws=(first, last))
-        return problem.oracle.accuracy(Candidate(mapping), fidelity, self.seed)
+        candidate = Candidate(mapping, training=self.training)
+        return problem.oracle.accuracy(candidate, Fidelity(draws=(first, last)), self.seed)
 
     def test_samples_are_accuracies(self, problem: Problem) -> None:
         """One row a draw, one column a time, in [0, 1]; the limit's times are among them."""
@@ -110,7 +110,7 @@ class OracleContract:
         if not isinstance(problem.oracle, ChecksFinally):
             pytest.skip("the oracle has no final checks")
         candidate = Candidate(problem.all_analog, training=self.training)
-        fidelity = Fidelity(training=self.training, draws=(0, 2))
+        fidelity = Fidelity(draws=(0, 2))
         searched = problem.oracle.accuracy(candidate, fidelity, self.seed)
         checks = problem.oracle.final_checks(candidate, fidelity, self.seed)
         for check in checks.values():

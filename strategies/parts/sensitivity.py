@@ -83,13 +83,15 @@ def _first_of_each_unit(moves: list[Move]) -> list[Move]:
     return list(first.items())
 
 
-def trained(problem: Problem, candidate: Candidate, training: Training) -> Candidate:
-    """The candidate with that training.
+def trained(problem: Problem, candidate: Candidate, training: Training | None) -> Candidate:
+    """The candidate with that training; None leaves it as it is.
 
     It stays unset where it is the problem's own, so that the candidate equals those of strategies that
     leave the training to the problem.
     """
-    return candidate if training == problem.training else candidate.with_training(training)
+    if training is None or training == problem.training:
+        return candidate
+    return candidate.with_training(training)
 
 
 def measure_moves(problem: Problem, training: Training) -> Measuring:
