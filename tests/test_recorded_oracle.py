@@ -161,7 +161,7 @@ def test_another_seed_or_training_is_asked():
     oracle.accuracy(CANDIDATES[0], full(0, 2), 0)
     assert oracle.accuracy(CANDIDATES[0], full(0, 2), 7).samples[0] == 7.0
     oracle.accuracy(CANDIDATES[0].with_training("none"), full(0, 2), 0)
-    oracle.accuracy(Candidate(CANDIDATES[0].mapping), Fidelity(draws=(0, 2)), 0)
+    oracle.accuracy(CANDIDATES[0].with_training("none"), full(0, 2), 0)
     assert len(spy.asked) == 3
 
 
