@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_setup import call, make_study
-from test_profile import COUNTED, counted, searched
+from counted_study import COUNTED, counted, searched
 
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError

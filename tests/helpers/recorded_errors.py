@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lionheart_opt.published import Case
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "golden"
 MARGIN_PERCENT = 0.01
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+import search_in_a_process
 from search_in_a_process import Slow, study
 
 from lionheart_opt.errors import InputError
@@ -25,7 +26,7 @@ from lionheart_opt.study.search import Budget, ReplayDiverged, Search
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.testing import tiny_problem
 
-SCRIPT = Path(__file__).with_name("search_in_a_process.py")
+SCRIPT = Path(search_in_a_process.__file__)
 
 
 def outcome(study: Search) -> list[tuple[dict, list[float], list]]:

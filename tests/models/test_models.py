@@ -15,7 +15,7 @@ from lionheart_opt import models
 from lionheart_opt.errors import InputError
 from lionheart_opt.tracing import trace, trace_model
 
-DIGESTS = json.loads((Path(__file__).parent / "golden" / "digests.json").read_text())
+DIGESTS = json.loads((Path(__file__).parents[1] / "golden" / "digests.json").read_text())
 
 
 def test_every_network_of_the_zoo_has_a_recorded_digest() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from cli_setup import make_study
+from counted_study import COUNTED
 from counting_oracle import asked
 from front_door import (
     MadeUp,
@@ -25,7 +26,6 @@ from front_door import (
     small,
     wait_until,
 )
-from test_profile import COUNTED
 
 import lionheart_opt as lo
 from lionheart_opt.study.executors import Workers, _end_with

@@ -91,10 +91,10 @@ def test_interrupted_training_goes_on_where_it_was(
     assert [file.name for file in (tmp_path / "b").iterdir()] == ["key.pt"]  # nothing left behind
 
 
-KILLED = f"""
+KILLED = """
 import os, signal, sys
 from pathlib import Path
-from {Path(__file__).stem} import ENGINE, WeightStore, job, train
+from test_training import ENGINE, WeightStore, job, train
 train(job(), ENGINE, WeightStore.folder(Path(sys.argv[1])), "key",
       lambda now: now.epoch == 3 and os.kill(os.getpid(), signal.SIGKILL))
 """

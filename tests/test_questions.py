@@ -1,12 +1,12 @@
 """What oracles know beside accuracies: asked once, recorded, charged to the search that asked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from cli_setup import call, make_study
+from counted_study import COUNTED, counted, measure
 from counting_oracle import asked
-from test_profile import COUNTED, counted, measure
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import oracle_seconds
@@ -15,7 +15,6 @@ from lionheart_opt.oracle.table import AccuracyTable, TableOracle
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, LearnedShares, Proxies
 from lionheart_opt.strategies.odimo import Odimo
-from lionheart_opt.strategy import Proposals
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.testing import tiny_problem
@@ -24,21 +23,9 @@ ASKING = (
     COUNTED[: COUNTED.index("[[run]]")]
     + """
 [[run]]
-strategy = "test_knowledge:Asks"
+strategy = "counted_study:Asks"
 """
 )
-
-
-@dataclass(frozen=True)
-class Asks:
-    """Asks for proxies, then tries the unit with the largest `right` and all units."""
-
-    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
-        units = tuple(unit.name for unit in problem.units)
-        right = problem.ask(Proxies(units=units)).values["right"]
-        best = max(right, key=right.__getitem__)
-        yield [problem.pretrained(problem.mapping({best: problem.analog_target(best)}))]
-        yield [problem.pretrained(problem.all_analog)]
 
 
 def test_the_record_answers_a_resumed_search(tmp_path):
@@ -84,7 +71,7 @@ def test_a_check_asks_for_nothing(tmp_path):
 
 
 def test_a_check_finds_what_the_oracle_lacks(tmp_path):
-    folder = make_study(tmp_path / "s", ASKING.replace("test_knowledge:Asks", "odimo"))
+    folder = make_study(tmp_path / "s", ASKING.replace("counted_study:Asks", "odimo"))
     code, _, err = call("check", folder)
     assert code == 2 and "run 'odimo': the study's oracle has no learned shares" in err
     assert len(err.strip().splitlines()) == 1

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from counted_study import COUNTED, counted, searched
 from counting_oracle import asked
-from test_profile import COUNTED, counted, searched
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.mapping import Candidate, Mapping

@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 from cli_setup import STUDY, call, make_study
+from counted_study import COUNTED, counted, measure, searched
 from counting_oracle import BASELINE, asked
 
 from lionheart_opt.accuracy import Fidelity
@@ -18,54 +18,11 @@ from lionheart_opt.plots.sensitivity import sensitivity as profile_figure
 from lionheart_opt.results.sensitivity import profile_search, rank_correlation, read_profile
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.one_at_a_time import OneAtATime
-from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.testing import tiny_problem
 
-COUNTED = """
-question = "What is asked twice?"
-system = "lionheart"
-training = "full"
-storage = "journal:///study.log"
-[model]
-name = "counting_oracle:deep"
-input_shape = [8]
-[oracle]
-kind = "counting_oracle:Counting"
-[limits]
-max_drop = 0.02
-draws = [2, 4]
-[budget]
-trials = 12
-[[run]]
-strategy = "one_at_a_time"
-[[run]]
-strategy = "harmonica"
-[[run]]
-strategy = "knapsack"
-[[run]]
-strategy = "greedy"
-arguments = { order = "sensitivity" }
-"""
 UNITS = ("0", "2", "4")
-
-
-def counted(folder: Path, text: str = COUNTED) -> StudyFile:
-    return StudyFile.load(make_study(folder, text))
-
-
-def measure(file: StudyFile, training="none", pairs=False):
-    search = profile_search(file, training, pairs)
-    assert search.run() == "finished"
-    return read_profile(search.record, training)
-
-
-def searched(file: StudyFile, label: str) -> list[Evaluation]:
-    [plan] = file.plans([label])
-    search = file.search(plan)
-    search.run()
-    return search.record.evaluations()
 
 
 def outcome(evaluations: list[Evaluation]) -> list[tuple]:

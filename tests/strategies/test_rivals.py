@@ -1,7 +1,6 @@
 """Published rivals: each does what its paper does, under our oracle."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,7 +70,7 @@ class Draws:
 def test_each_threshold_has_randomness_of_its_own() -> None:
     """What one threshold draws does not change what the next one does."""
     problem = synthetic_problem(n_units=16, objectives=("latency_s", "drop"), max_drop=0.3)
-    draws, thresholds = f"{Path(__file__).stem}:Draws", [0.2, 0.1, 0.05, 0.01]
+    draws, thresholds = f"{__name__}:Draws", [0.2, 0.1, 0.05, 0.01]
     few, many = (drive(EachThreshold(draws, {"before": k}, thresholds), problem) for k in (0, 1))
     assert [evaluation.mapping for evaluation in few[1:]] == [
         evaluation.mapping for evaluation in many[1:]
