@@ -182,7 +182,9 @@ class Alpine:
     @cached_property
     def _links(self) -> dict[frozenset[str], LinkParameters]:
         return {
-            frozenset(link.between): link.parse(LinkParameters, f"{self.system.where}: [links]")
+            frozenset(link.between): link.parse(
+                LinkParameters, f"{self.system.where}: {link.where}"
+            )
             for link in self.system.links
         }
 

@@ -67,9 +67,15 @@ class ImcCluster:
     Args:
         system: Analog targets are accelerators, the host is the cores, and any other target is a
             depthwise engine.
+
+    Raises:
+        InputError: The system lacks a number or has one that the family does not know.
     """
 
     system: System
+
+    def __post_init__(self) -> None:
+        _ = self.machine, self._parameters  # so that mistakes show at once
 
     @cached_property
     def machine(self) -> MachineParameters:

@@ -36,6 +36,7 @@ from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
+from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Workload
@@ -120,9 +121,16 @@ class Manycore:
 
     Args:
         system: The host is the cores, the only analog target is the crossbars.
+
+    Raises:
+        InputError: The system lacks a number or has one that the family does not know, or it does not
+            have one analog target.
     """
 
     system: System
+
+    def __post_init__(self) -> None:
+        _ = self.machine, self.cores, self.ima  # so that mistakes show at once
 
     @cached_property
     def machine(self) -> MachineParameters:
@@ -137,8 +145,12 @@ class Manycore:
     @cached_property
     def ima(self) -> ImaParameters:
         """Parameters of the crossbar of a cluster."""
-        [name] = self.system.analog_targets
-        return self.system.target_as(name, ImaParameters)
+        names = self.system.analog_targets
+        if len(names) != 1:
+            raise InputError(
+                f"{self.system.where}: {len(names)} analog targets; manycore has exactly one"
+            )
+        return self.system.target_as(names[0], ImaParameters)
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference in the full pipeline.

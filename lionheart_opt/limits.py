@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from math import sqrt
+from math import inf, sqrt
 from typing import Literal
 
 import numpy as np
@@ -87,6 +87,11 @@ class AccuracyLimit:
     draws: tuple[int, ...] = (5, 10, 20)
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.max_drop <= 1.0:
+            raise InputError(f"max_drop: got {self.max_drop:g}; must be a fraction from 0 to 1")
+        for time_s in self.times_s:
+            if not 0.0 <= time_s < inf:
+                raise InputError(f"time_s: got {time_s:g}; must be finite and not negative")
         growing = all(a < b for a, b in zip((0, *self.draws), self.draws, strict=False))
         if not self.draws or not growing:
             raise InputError(

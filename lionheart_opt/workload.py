@@ -373,4 +373,18 @@ def _layer_from_json(item: dict[str, Any]) -> Layer:
         fields[key] = tuple(fields[key])
     fields["input_shapes"] = tuple(tuple(shape) for shape in fields["input_shapes"])
     fields["mvm"] = Mvm(**fields["mvm"]) if fields["mvm"] is not None else None
-    return Layer(**fields)
+    layer = Layer(**fields)
+    numbers: dict[str, tuple[Any, ...]] = {
+        name: (getattr(layer, name),)
+        for name in ("macs", "weight_count", "bias_count", "groups", "element_bytes")
+    }
+    numbers |= {name: getattr(layer, name) for name in ("kernel", "stride", "padding")}
+    numbers |= {"output_shape": layer.output_shape, "input_shapes": sum(layer.input_shapes, ())}
+    numbers["mvm"] = (layer.mvm.rows, layer.mvm.columns, layer.mvm.count) if layer.mvm else ()
+    for name, values in numbers.items():
+        for value in values:
+            if type(value) is not int or value < 0:
+                raise InputError(
+                    f"layer {layer.name!r}: {name}: got {value!r}; must be a whole number, 0 or more"
+                )
+    return layer

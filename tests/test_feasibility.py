@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf, nan
 from pathlib import Path
 
 import numpy as np
@@ -241,6 +242,11 @@ def test_a_quantile_is_decided_by_counting() -> None:
         ({"quantile": 1.0}, "quantile: got 1"),
         ({"confidence": 0.5}, "confidence: got 0.5"),
         ({"time_s": ()}, "time_s"),
+        ({"time_s": (60.0, nan)}, "time_s: got nan"),
+        ({"time_s": inf}, "time_s: got inf"),
+        ({"time_s": -1.0}, "time_s: got -1"),
+        ({"max_drop": nan}, "max_drop: got nan"),
+        ({"max_drop": 1.01}, "max_drop: got 1.01"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(change: dict[str, object], message: str) -> None:

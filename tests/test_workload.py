@@ -254,3 +254,16 @@ def test_any_grouping_keeps_layers_and_membership(workload: Workload, data: st.D
         map(workload.unit_macs, workload.units)
     )
     assert len(grouped.units) == len(units) - max(len(members) - 1, 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 1.5, "7", True, None])
+@pytest.mark.parametrize("key", ["macs", "weight_count", "kernel", "output_shape", "mvm"])
+def test_counts_of_a_file_are_whole_numbers(key: str, value: object) -> None:
+    data = json.loads(json.dumps(small().to_json()))
+    entry = data["layers"][0]
+    if key == "mvm":
+        entry["mvm"]["rows"] = value
+    else:
+        entry[key] = [value] if isinstance(entry[key], list) else value
+    with pytest.raises(InputError, match=rf"layer 'a': {key}: got .*; must be a whole number"):
+        Workload.from_json(data)
