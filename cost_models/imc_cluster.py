@@ -163,6 +163,6 @@ class ImcCluster:
 
 
 def _matrices(workload: Workload, unit: str) -> list[tuple[int, int]]:
-    """Rows and columns of each weight matrix of a unit; a module that is called twice counts once."""
-    layers = {layer.module: layer.mvm for layer in workload.layers_of(workload.unit(unit))}
-    return [(mvm.rows, mvm.columns) for mvm in layers.values() if mvm]
+    """Rows and columns of each weight matrix of a unit."""
+    matrices = (layer.mvm for layer in workload.matrices_of(workload.unit(unit)))
+    return [(mvm.rows, mvm.columns) for mvm in matrices if mvm]

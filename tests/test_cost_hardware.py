@@ -71,7 +71,7 @@ class TestAlpineLayers:
         assert run.components["memory"] == (0.0, 0.0)
         # 144 inputs and 144 weights are read, 144 results written
         assert run.components["llc access"] == pytest.approx((0.0, 288e-12 + 288e-12))
-        assert (run.dram_bytes, run.tiles) == (0, 0)
+        assert run.dram_bytes == 0
         assert run.latency_s == pytest.approx(1872e-9)
 
     def test_cold_weights_come_from_memory_once_or_for_every_pixel(self) -> None:
@@ -97,7 +97,7 @@ class TestAlpineLayers:
     def test_a_convolution_on_tiles(self) -> None:
         """36 rows and 4 columns on tiles of 20 x 3 take two by two of them, for each of 36 pixels."""
         run = self.core.analog(convolution("conv"), self.tile)
-        assert run.tiles == 4
+        assert self.tile.split(convolution("conv")) == (2, 2)
         queued, dequeued = 36 * 36 * 2, 36 * 4 * 2
         parts = run.components
         # 144 inputs are converted once, results back before they are added
@@ -112,17 +112,17 @@ class TestAlpineLayers:
     def test_a_tile_without_a_size_has_that_of_its_layer(self) -> None:
         tile = self.tile.model_copy(update={"rows": None, "columns": None})
         run = self.core.analog(convolution("conv"), tile)
-        assert run.tiles == 1 and run.components["partial sums"] == (0.0, 0.0)
+        assert run.components["partial sums"] == (0.0, 0.0)
 
     def test_waiting_and_handing_over(self) -> None:
         assert self.core.waiting(2e-9) == pytest.approx((2e-9, 1e-9))
         assert self.core.handoff == pytest.approx((1e-6, 0.5e-6))
 
     def test_components_are_added_by_name(self) -> None:
-        run = Run(components={"a": (1.0, 2.0)}, dram_bytes=3.0, tiles=4)
+        run = Run(components={"a": (1.0, 2.0)}, dram_bytes=3.0)
         more = run.plus({"a": (10.0, 20.0), "b": (5.0, 6.0)})
         assert more.components == {"a": (11.0, 22.0), "b": (5.0, 6.0)}
-        assert (more.dram_bytes, more.tiles) == (3.0, 4)
+        assert more.dram_bytes == 3.0
         assert run.components == {"a": (1.0, 2.0)}
         assert more.latency_s == 16.0
 
@@ -219,8 +219,8 @@ class TestReplication:
     def test_the_slowest_stage_is_copied_first(self) -> None:
         """Four slices of 1 s and two of 1 s: with four clusters both take 2 s at best, then 1 s."""
         stages = [
-            Stage(name="a", slices=4, slice_s=1.0, clusters=1),
-            Stage(name="b", slices=2, slice_s=1.0, clusters=1),
+            Stage(name="a", work={1.0: 4}, clusters=1),
+            Stage(name="b", work={1.0: 2}, clusters=1),
         ]
         assert replicate(stages, 2) == (1, 1)
         assert replicate(stages, 3) == (2, 1)
@@ -232,8 +232,15 @@ class TestReplication:
         assert replicate(stages, 1) == (1, 1), "more than the budget: one copy each"
 
     def test_times_and_copies_of_a_stage(self) -> None:
-        stage = Stage(name="a", slices=5, slice_s=2.0, clusters=3)
+        stage = Stage(name="a", work={2.0: 5}, clusters=3)
         assert [stage.time_s(copies) for copies in (1, 2, 3, 5)] == [10.0, 6.0, 4.0, 2.0]
         assert [stage.least_copies(time_s) for time_s in (10.0, 9.9, 4.0, 2.0)] == [1, 2, 3, 5]
         assert stage.least_copies(1.9) is None
-        assert Stage(name="b", slices=5, slice_s=0.0, clusters=1).least_copies(0.0) == 1
+        assert Stage(name="b", work={0.0: 5}, clusters=1).least_copies(0.0) == 1
+
+    def test_a_stage_with_slices_of_two_kinds(self) -> None:
+        """Every copy takes its share of each kind: two copies take 2 + 1 slices, three 1 + 1."""
+        stage = Stage(name="a", work={1.0: 3, 10.0: 2}, clusters=1)
+        assert [stage.time_s(copies) for copies in (1, 2, 3)] == [23.0, 12.0, 11.0]
+        assert [stage.least_copies(time_s) for time_s in (23.0, 12.0, 11.5, 11.0)] == [1, 2, 3, 3]
+        assert stage.least_copies(10.9) is None and len(stage.times_s) == 3
