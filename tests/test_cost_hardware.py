@@ -85,6 +85,40 @@ class TestAlpineLayers:
         assert once.components["dram"] == pytest.approx((0.0, 144e-12))
         assert once.components["input"] == (0.0, 0.0), "the network's input alone must be fetched"
 
+    @pytest.mark.parametrize(
+        ("layer", "passes"),
+        [
+            (convolution("conv", "before"), 36),
+            # a transposed convolution spreads each of 9 input pixels over 4 channels of 3 x 3
+            (
+                operator(
+                    "up",
+                    "conv_transpose2d",
+                    "before",
+                    macs=9 * 144,
+                    weight_count=144,
+                    kernel=(3, 3),
+                ),
+                9,
+            ),
+            # a matrix of 4 x 3 for each of two heads, and five tokens
+            (
+                operator(
+                    "heads", "matmul", "before", macs=120, weight_count=24, output_shape=(2, 5, 3)
+                ),
+                5,
+            ),
+            (operator("form", "bilinear", "before", macs=120, weight_count=60), 2),
+            (operator("norm", "layer_norm", "before", weight_count=144, bias_count=144), 1),
+            (operator("scores", "matmul", "before", "before", macs=500), 1),
+        ],
+    )
+    def test_products_go_through_all_their_weights_for_every_token(
+        self, layer: Layer, passes: int
+    ) -> None:
+        run = self.core.digital(layer, is_cold=True, is_reread=True, where="here")
+        assert run.dram_bytes == passes * (layer.weight_count + layer.bias_count)
+
     def test_operations_have_their_cycles(self) -> None:
         def compute_s(layer: Layer) -> float:
             run = self.core.digital(layer, is_cold=False, is_reread=False, where="here")

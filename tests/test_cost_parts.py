@@ -48,6 +48,7 @@ class TestOperations:
         [
             (operator("x", "linear", macs=7), Operations(linear_macs=7)),
             (operator("x", "matmul", macs=7), Operations(linear_macs=7)),
+            (operator("x", "bilinear", macs=7), Operations(linear_macs=7)),
             (operator("x", "conv1d", macs=7), Operations(convolution_macs=7)),
             (operator("x", "conv_transpose2d", macs=7), Operations(convolution_macs=7)),
             (operator("x", "depthwise_conv2d", macs=7), Operations(sparse_macs=7)),

@@ -172,9 +172,9 @@ class TestReplication:
         ]
         intervals = [plan.interval_s for plan in plans]
         assert intervals == sorted(intervals, reverse=True)
-        assert [
+        assert all(
             plan.clusters <= n for plan, n in zip(plans, (260, 300, 322, 400, 512), strict=True)
-        ]
+        )
 
     def test_what_does_not_fit_is_reported(self, system: System, workload: Workload) -> None:
         """One copy of everything takes 243 clusters: more than 100, and said so."""

@@ -214,6 +214,28 @@ def test_mistakes_in_any_block_of_a_shipped_system_show_at_once(name: str) -> No
             cost_model(variant(system, block, **{key: float("nan")}))
 
 
+@pytest.mark.parametrize("name", system_names())
+def test_the_least_sizes_of_every_block(name: str) -> None:
+    """Sizes begin with 1, ports with 2; what takes no time or energy may be 0."""
+    system = load_system(name)
+    least = {"ports": 2, "level_latency_cycles": 0}
+    blocks = {target.name: target for target in system.targets}
+    blocks |= {"machine": system.machine} if system.machine else {}
+    n_sizes = 0
+    for block, owner in blocks.items():
+        for key, value in owner.parameters.items():
+            if type(value) is int:
+                n_sizes += 1
+                cost_model(variant(system, block, **{key: least.get(key, 1)}))
+                with pytest.raises(InputError, match=rf"{block}\]: {key}: got"):
+                    cost_model(variant(system, block, **{key: least.get(key, 1) - 1}))
+            elif key.endswith(("_j", "_j_per_byte", "leakage_w", "idle_j_per_cycle")):
+                is_free = not key.startswith(("active", "ops"))
+                if is_free:
+                    cost_model(variant(system, block, **{key: 0.0}))
+    assert n_sizes
+
+
 def test_families_say_what_targets_they_need() -> None:
     for name, message in (
         ("manycore", "0 analog targets; manycore has exactly one"),

@@ -166,6 +166,4 @@ def weight_bytes(layer: Layer) -> int:
 
 def _passes(layer: Layer) -> int:
     """How often the layer goes through all its weights: its number of output pixels or tokens."""
-    if layer.mvm:
-        return layer.mvm.count
-    return layer.output_count // layer.output_shape[1] if "conv" in layer.kind else 1
+    return max(1, layer.macs // layer.weight_count) if layer.weight_count else 1
