@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from small_networks import convolution, network, operator
 
@@ -19,7 +21,7 @@ from lionheart_opt.cost_models.parts.pulp_cluster import (
 )
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
 from lionheart_opt.errors import InputError
-from lionheart_opt.workload import Layer
+from lionheart_opt.workload import Layer, Mvm
 
 
 class TestAlpineLayers:
@@ -147,6 +149,46 @@ class TestAlpineLayers:
         tile = self.tile.model_copy(update={"rows": None, "columns": None})
         run = self.core.analog(convolution("conv"), tile)
         assert run.components["partial sums"] == (0.0, 0.0)
+        # 36 pixels: 288 operations each on a tile of 36 x 4
+        assert run.components["mvm"][1] == pytest.approx(36 * (100e-9 + 2 * 288e-12))
+
+    def test_what_tiles_read_of_the_cache(self) -> None:
+        """144 inputs and 144 results, but no weights."""
+        run = self.core.analog(convolution("conv"), self.tile)
+        assert run.components["llc access"] == pytest.approx((0.0, 144e-12 + 288e-12))
+        assert run.dram_bytes == 0 == Run(components={}).dram_bytes
+
+    def test_a_bias_is_added_on_tiles_too(self) -> None:
+        plain, biased = (
+            self.core.analog(replace(convolution("conv"), bias_count=count), self.tile)
+            for count in (0, 4)
+        )
+        extra = biased.components["partial sums"][0] - plain.components["partial sums"][0]
+        assert extra == pytest.approx(144e-9), "one addition for each result"
+
+    @pytest.mark.parametrize(("n_outputs", "traffic"), [(4000, 0), (4001, 10_001)])
+    def test_activations_beyond_the_last_cache_go_through_memory(
+        self, n_outputs: int, traffic: int
+    ) -> None:
+        shapes = {"input_shapes": ((1, 6000),), "output_shape": (1, n_outputs)}
+        layer = operator(
+            "x", "linear", "before", macs=1, **shapes, mvm=Mvm(rows=1, columns=1, count=1)
+        )
+        for run in (
+            self.core.digital(layer, is_cold=True, is_reread=False, where="here"),
+            self.core.analog(layer, self.tile),
+        ):
+            assert run.dram_bytes == traffic
+            assert run.components["memory"] == pytest.approx((traffic * 2e-9, traffic * 1e-9))
+
+    @pytest.mark.parametrize(("n_weights", "reads"), [(1000, 1), (1001, 36)])
+    def test_weights_beyond_the_first_cache_are_read_for_every_pixel(
+        self, n_weights: int, reads: int
+    ) -> None:
+        layer = replace(convolution("conv"), weight_count=n_weights, macs=36 * n_weights)
+        run = self.core.digital(layer, is_cold=False, is_reread=False, where="here")
+        read = 144 + reads * n_weights
+        assert run.components["llc access"][1] == pytest.approx(read * 1e-12 + 144 * 2e-12)
 
     def test_waiting_and_handing_over(self) -> None:
         assert self.core.waiting(2e-9) == pytest.approx((2e-9, 1e-9))

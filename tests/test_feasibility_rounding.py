@@ -37,6 +37,7 @@ def test_an_excess_is_never_a_matter_of_rounding() -> None:
             assert drop_excess(drop, lost / n) == 0.0, f"{lost} of {n}, from {before}"
             assert drop_excess(one_more, lost / n) == pytest.approx(1 / n), f"{lost + 1} of {n}"
     assert 0.808 - 0.798 > 0.01 and drop_excess(0.808 - 0.798, 0.01) == 0.0
+    assert 0.3 - 0.2 < 0.1 and str(drop_excess(0.3 - 0.2, 0.1)) == "0.0", "not -0.0"
 
 
 @settings(deadline=None)
