@@ -121,6 +121,14 @@ class TestAlpineLayers:
         run = self.core.digital(layer, is_cold=True, is_reread=True, where="here")
         assert run.dram_bytes == passes * (layer.weight_count + layer.bias_count)
 
+    def test_the_memory_controller_draws_power_while_data_move(self) -> None:
+        """144 bytes at 2e9 a second and 3 W, beside 1 pJ for each byte."""
+        changes = {"memory_controller_w": 3.0, "dram_bytes_per_s": 2e9}
+        core = replace(self.core, machine=self.machine.model_copy(update=changes))
+        layer = convolution("conv", "before")
+        run = core.digital(layer, is_cold=True, is_reread=False, where="here")
+        assert run.components["dram"] == pytest.approx((0.0, 144 * (1e-12 + 1.5e-9)))
+
     def test_operations_have_their_cycles(self) -> None:
         def compute_s(layer: Layer) -> float:
             run = self.core.digital(layer, is_cold=False, is_reread=False, where="here")
