@@ -359,6 +359,9 @@ def test_a_study_may_ask_for_several_times_and_a_quantile(tmp_path: Path) -> Non
         ('time_s = "day"', "study.toml: limits.time_s.*'day'"),
         ("time_s = [60, -1]", "study.toml: limits.time_s.*-1"),
         ("draws = [10, 5]", r"study.toml: limits: draws: got \[10, 5\]"),
+        ("latency_s = inf", "study.toml: limits.latency_s: got inf; must be a finite number"),
+        ("energy_j = nan", "study.toml: limits.energy_j: got nan; must be a finite number"),
+        ("interval_s = 0.0", "study.toml: limits.interval_s: got 0.0; must be greater than 0"),
         ("quantile = 90", "study.toml: limits: quantile: got 90; must be between 0 and 1"),
     ],
 )
