@@ -9,6 +9,7 @@ from small_networks import IMAGE, convolution, network, operator
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.manycore import Manycore
+from lionheart_opt.cost_models.validation.alpine import with_cores
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Mapping
@@ -297,6 +298,16 @@ class TestAlpine:
         layers = layers_of(cost_model(self.system).cost(network(relu), Mapping.of({})))
         expected_s = 0.0 if is_cached else 8 * side**2 * 0.587e-9
         assert layers["relu"]["memory"][0] == pytest.approx(expected_s)
+
+    def test_cores_that_share_the_memory_wait_for_it_together(self) -> None:
+        """Each of two cores reads 600 kB of weights, at 1 MB a second for both."""
+        system = variant(with_cores(self.system, 2), "machine", dram_bytes_per_s=1e6)
+        layers = (linear("a", 1000, 600), replace(linear("b", 600, 1000), inputs=("a",)))
+        cost = cost_model(system).cost(network(*layers), Mapping.of({"a": "core", "b": "core2"}))
+        assert cost.interval_s == pytest.approx(1.2)
+        assert max(layer.latency_s for layer in cost.layers) == pytest.approx(0.6, rel=1e-2)
+        alone = cost_model(system).cost(network(*layers), Mapping.of({"a": "core", "b": "core"}))
+        assert alone.interval_s == pytest.approx(alone.latency_s)
 
 
 # --- capacity -------------------------------------------------------------------------------------
