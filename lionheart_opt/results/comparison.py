@@ -13,7 +13,7 @@ import numpy as np
 from lionheart_opt.accuracy import Accuracy, Enumerates
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import incumbent
-from lionheart_opt.limits import Bounds, paired
+from lionheart_opt.limits import Bounds, drop_excess, paired
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.history import final_hypervolume
@@ -353,7 +353,7 @@ def _checks_row(runs: Sequence[SearchResult], max_drop: float) -> dict[str, Any]
         drops = [limit.bounds(accuracy) for accuracy in accuracies]
         rows[name] = {
             "seeds": len(accuracies),
-            "seeds_within": sum(drop.estimate <= max_drop for drop in drops),
+            "seeds_within": sum(drop_excess(drop.estimate, max_drop) <= 0 for drop in drops),
             "drop": _envelope(drops),
             "accuracy": _envelope([accuracy_bounds(accuracy, limit) for accuracy in accuracies]),
         }
