@@ -1,12 +1,13 @@
-"""How many programming draws the decision look by look saves against a fixed number of them.
+"""How many programming draws are saved by stopping as soon as a limit is decided.
 
     python benchmarks/draws_saved.py
     python benchmarks/draws_saved.py --table accuracies.npz --max-drop 0.01
 
-Both decide with the same confidence: `look by look` stops as soon as the bound clears or breaks the
-threshold, `fixed` takes the largest number of draws at once. Made-up candidates have true drops on
-both sides of the threshold, at a distance in standard deviations of their draws; what is undecided at
-the end counts as infeasible. With a table of recorded accuracies, its mappings are decided too.
+Both ways decide with the same confidence: `sequential` stops as soon as the confidence bounds are on one
+side of the threshold, `fixed` takes the largest number of draws at once. Made-up candidates have true
+drops on both sides of the threshold, at a distance in standard deviations of their draws; what is
+undecided at the end counts as infeasible. With a table of recorded accuracies, its mappings are decided,
+too.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def standard_draws(shape: str, n: int, rng: np.random.Generator) -> np.ndarray:
 
 def made_up(repetitions: int) -> list[dict[str, Any]]:
     """One row for each statistic, shape of the draws and distance from the threshold."""
-    found = []
+    rows = []
     for statistic, limit in LIMITS.items():
         for shape in ("normal", "skewed"):
             rng = np.random.default_rng(0)
@@ -67,7 +68,7 @@ def made_up(repetitions: int) -> list[dict[str, Any]]:
                     fixed[decide(replace(limit, draws=limit.draws[-1:]), accuracy)[0]] += 1
                 wrong = "holds" if distance > 0 else "broken"
                 right = "broken" if distance > 0 else "holds"
-                found.append(
+                rows.append(
                     {
                         "statistic": statistic,
                         "shape": shape,
@@ -80,47 +81,50 @@ def made_up(repetitions: int) -> list[dict[str, Any]]:
                         "fixed_right": fixed[right] / repetitions,
                     }
                 )
-    return found
+    return rows
 
 
 def recorded(table: AccuracyTable, max_drop: float) -> dict[str, Any]:
-    """The mappings of a table that have any spread, decided in the order in which they were drawn."""
+    """The mappings of a table whose draws differ, decided in the order of their draws."""
     limit = replace(LIMITS["mean"], max_drop=max_drop, time_s=table.times_s[-1])
     fixed = replace(limit, draws=limit.draws[-1:])
-    rows = [
+    accuracies = [
         Accuracy(samples=samples.astype(float), times_s=table.times_s, baseline=table.baseline)
         for samples in table.samples
         if np.ptp(samples)
     ]
-    decided = [(decide(limit, one), decide(fixed, one)[0]) for one in rows]
+    decisions = [(*decide(limit, accuracy), decide(fixed, accuracy)[0]) for accuracy in accuracies]
     return {
-        "mappings": len(rows),
+        "mappings": len(accuracies),
         "max_drop": max_drop,
-        "draws": float(np.mean([draws for (_, draws), _ in decided])),
+        "draws": float(np.mean([draws for _, draws, _ in decisions])),
         "fixed_draws": limit.draws[-1],
-        "holds": sum(one == "holds" for (one, _), _ in decided),
-        "fixed_holds": sum(one == "holds" for _, one in decided),
-        "contradictions": sum({one, other} == {"holds", "broken"} for (one, _), other in decided),
+        "holds": sum(decision == "holds" for decision, _, _ in decisions),
+        "fixed_holds": sum(decision == "holds" for _, _, decision in decisions),
+        "contradictions": sum(
+            {sequential, at_once} == {"holds", "broken"} for sequential, _, at_once in decisions
+        ),
     }
 
 
-def show(found: Sequence[dict[str, Any]]) -> None:
+def show(rows: Sequence[dict[str, Any]]) -> None:
     head = (
-        f"{'distance':>9}{'draws':>8}{'saved':>8}{'right':>8}{'fixed':>8}{'wrong':>8}{'fixed':>8}"
+        f"{'':25}{'right':^20}{'wrong':^20}\n{'distance':>9}{'draws':>8}{'saved':>8}"
+        f"{'sequential':>12}{'fixed':>8}{'sequential':>12}{'fixed':>8}"
     )
     before = ""
-    for row in found:
+    for row in rows:
         title = f"{row['statistic']}, {row['shape']} draws, at most {row['fixed_draws']}"
         if title != before:
             print(f"\n{title}\n{head}")
             before = title
         saved = 1 - row["draws"] / row["fixed_draws"]
         print(
-            f"{row['distance']:+9.2f}{row['draws']:8.1f}{saved:8.0%}{row['right']:8.1%}"
-            f"{row['fixed_right']:8.1%}{row['wrong']:8.1%}{row['fixed_wrong']:8.1%}"
+            f"{row['distance']:+9.2f}{row['draws']:8.1f}{saved:8.0%}{row['right']:12.1%}"
+            f"{row['fixed_right']:8.1%}{row['wrong']:12.1%}{row['fixed_wrong']:8.1%}"
         )
-    print("\ndistance of the true drop from the threshold in standard deviations of the draws;")
-    print("right, wrong: share of candidates, look by look and with a fixed number of draws")
+    print("\nDistance of the true drop from the threshold: in standard deviations of the draws.")
+    print("Draws: mean number until decided. Right, wrong: share of the candidates.")
 
 
 def main() -> None:

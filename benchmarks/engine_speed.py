@@ -1,14 +1,14 @@
 """Speed and memory of the fast engine against plain torch and aihwkit, side by side in one run.
 
-Every network is all-analog with LionHeart's configuration. Each engine runs at its own best batch
-size. The engines take turns, and what is reported are ratios of times of the same round (median and
-quartiles), so that whatever else the machine does hits all engines alike. Memory is what one pass of
-the same batch adds to a process at most; every engine has a process of its own.
+Every network is all-analog with LionHeart's configuration. Each engine runs at its own best batch size.
+The engines take turns, and ratios of times of the same round are reported (median and quartiles), so that
+other work on the machine slows all engines alike. Memory is the most that one pass of the same batch adds
+to a process; every engine has a process of its own.
 
     python benchmarks/engine_speed.py [--case resnet8 --case bert128] [--rounds 9] [--json FILE]
 
-With `--json` every result is written at once, and what is in the file already is not done again. On
-a machine that others use, too, take one thread and the clock that counts processor time.
+With `--json` every result is written at once, and results that are in the file are not measured again. On
+a busy machine use one thread and the clock that counts processor time.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -70,13 +71,13 @@ class EncoderLayer(nn.Module):
 
 @dataclass(frozen=True)
 class Case:
-    """A network and what is put into it.
+    """A network and its inputs.
 
     Args:
-        make: builds the network.
-        example: shape of one input.
-        examples: inputs of one measurement.
-        batches: batch sizes to choose from.
+        make: Builds the network.
+        example: Shape of one input.
+        examples: Number of inputs of one measurement.
+        batches: Batch sizes to choose from.
     """
 
     make: Callable[[], nn.Module]
@@ -108,8 +109,8 @@ def prepare(case: Case, name: str, settle: int = 32) -> nn.Module:
     simulator = engine("fast" if name == "fast" else "aihwkit")
     analog = simulator.analog(network, modules, lionheart()).eval()
     seeds = {path: number for number, path in enumerate(modules)}
-    simulator.program(analog, seeds)
-    simulator.drift(analog, 86400.0, seeds)
+    analog.program(seeds)
+    analog.drift(86400.0, seeds)
     return analog
 
 
@@ -129,14 +130,14 @@ def run(
                 network(part)
         return clock() - started
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
-    after_step = None if simulator == "plain" else engine(simulator).after_step  # type: ignore[arg-type]
+    after_step = None if simulator == "plain" else network.after_step
     started = clock()
     for part in inputs.split(batch):
         optimizer.zero_grad()
         network(part).square().mean().backward()
         optimizer.step()
         if after_step:
-            after_step(network)
+            after_step()
     return clock() - started
 
 
@@ -162,11 +163,12 @@ def measure(name: str, work: str, rounds: int, clock: Clock) -> dict[str, Any]:
 def ratios(result: dict[str, Any], a: str, b: str) -> list[float]:
     """Lower quartile, median and upper quartile of a's time over b's in the same round."""
     pairs = zip(result["seconds"][a], result["seconds"][b], strict=True)
-    return statistics.quantiles([x / y for x, y in pairs], n=4, method="inclusive")
+    quartiles: list[float] = np.quantile([x / y for x, y in pairs], [0.25, 0.5, 0.75]).tolist()
+    return quartiles
 
 
 def memory(name: str, work: str, simulator: str) -> float:
-    """MiB that a pass of the largest batch adds at most to this process (Linux)."""
+    """The most MiB that a pass of the largest batch adds to this process (Linux)."""
     case = CASES[name]
     network = prepare(case, simulator, settle=2).train(work == "training")
     batch = max(case.batches)
@@ -180,22 +182,22 @@ def memory(name: str, work: str, simulator: str) -> float:
 
 
 def resident(which: str) -> float:
-    """Resident size of this process in MiB: `VmRSS` now, `VmHWM` at most so far."""
+    """Resident size of this process in MiB: `VmRSS` now, `VmHWM` the most so far."""
     status = Path("/proc/self/status").read_text()
     return float(status.split(which + ":")[1].split()[0]) / 1024
 
 
 def memories(name: str, work: str, threads: int) -> dict[str, float]:
     """`memory` of each engine."""
-    found = {}
-    # what is freed goes back to the system at once: the peak is that of what is in use
+    memory_mib = {}
+    # freed memory goes back to the system at once, so that the peak is that of memory in use
     environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     for each in ENGINES:
         command = [sys.executable, __file__, "--threads", str(threads)]
         command += ["--memory-of", f"{name}:{work}:{each}"]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-        found[each] = float(done.stdout)
-    return found
+        memory_mib[each] = float(done.stdout)
+    return memory_mib
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -2,10 +2,10 @@
 
     python benchmarks/one_shot_rank.py STUDY --mappings 10
 
-A random sample of a study's mappings is priced with every training level, with the same programming
-draws. Printed for each level: Spearman's rank correlation with the drops after full training, mean
-and mean absolute gap to them in points, and what a mapping costs. Answers are kept in the study's
-storage: run again, it goes on where it stopped.
+A random sample of a study's mappings is measured with every training level, with the same programming
+draws. Printed for each level: Spearman's rank correlation with the drops after full training, mean and
+mean absolute difference to them in points, and seconds of training. Evaluations are kept in the study's
+storage: run again, it resumes.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart"
 
 @dataclass(frozen=True)
 class Sample:
-    """Prices random mappings with every training level; the first mappings are those of any sample.
+    """Evaluates random mappings with every training level; larger samples begin with smaller ones.
 
     Args:
-        mappings: how many.
+        mappings: Number of mappings.
     """
 
     mappings: int
@@ -69,50 +69,53 @@ def measure(file: StudyFile, mappings: int, draws: int, seed: int) -> Search:
     name = f"one-shot-rank/seed{seed}/draws{draws}"
     record = Record(problem, OptunaKeeper.open(problem, name, file.storage, specification))
     budget = Budget(trials=mappings * len(TRAININGS))
-    study = Search(record, Sample(mappings), seed, budget)
+    search = Search(record, Sample(mappings), seed, budget)
     with Live(file.oracle) as live:
-        live.ended(study.run(live.start(study)))
-    return study
+        live.ended(search.run(live.start(search)))
+    return search
 
 
-def rows(study: Search, mappings: int) -> list[dict[str, Any]]:
+def rows(search: Search, mappings: int) -> list[dict[str, Any]]:
     """One row a training level: drops against those of full training, and seconds a mapping."""
     drops: dict[Training, dict[Mapping, float]] = {training: {} for training in TRAININGS}
-    answers: dict[Training, list[Accuracy]] = {training: [] for training in TRAININGS}
-    for one in study.record.evaluations()[: mappings * len(TRAININGS)]:
-        drop, training = drop_of(study.problem, one), one.candidate.training
-        if drop is not None and one.accuracy is not None and training is not None:
-            drops[training][one.mapping] = drop
-            answers[training].append(one.accuracy)
+    accuracies: dict[Training, list[Accuracy]] = {training: [] for training in TRAININGS}
+    for evaluation in search.record.evaluations()[: mappings * len(TRAININGS)]:
+        drop, training = drop_of(search.problem, evaluation), evaluation.candidate.training
+        if drop is not None and evaluation.accuracy is not None and training is not None:
+            drops[training][evaluation.mapping] = drop
+            accuracies[training].append(evaluation.accuracy)
     full = np.array(list(drops["full"].values()))
     return [
         {
             "training": training,
             "mappings": len(full),
-            "rank_correlation": float(spearmanr(list(found.values()), full).statistic),
+            "rank_correlation": float(spearmanr(list(level.values()), full).statistic),
             "mean_gap": float(np.mean(gaps)),
             "mean_absolute_gap": float(np.mean(np.abs(gaps))),
-            "mean_drop": float(np.mean(list(found.values()))),
-            "training_s": float(np.mean([one.training_s for one in answers[training]])),
-            "shared_s": max(one.shared_s for one in answers[training]),
+            "mean_drop": float(np.mean(list(level.values()))),
+            "training_s": float(
+                np.mean([accuracy.training_s for accuracy in accuracies[training]])
+            ),
+            "shared_s": max(accuracy.shared_s for accuracy in accuracies[training]),
         }
-        for training, found in drops.items()
-        if len(gaps := np.array([found[mapping] - drops["full"][mapping] for mapping in found]))
+        for training, level in drops.items()
+        if len(gaps := np.array([level[mapping] - drops["full"][mapping] for mapping in level]))
     ]
 
 
-def show(found: Sequence[dict[str, Any]]) -> None:
+def show(table: Sequence[dict[str, Any]]) -> None:
     print(
-        f"{'training':10}{'rank corr.':>11}{'mean drop':>11}{'mean gap':>10}{'mean |gap|':>12}"
+        f"{'':10}{'rank':>12}{'':11}{'difference to full':^22}{'training':^22}\n"
+        f"{'training':10}{'correlation':>12}{'mean drop':>11}{'mean':>10}{'absolute':>12}"
         f"{'s a mapping':>13}{'s once':>9}"
     )
-    for row in found:
+    for row in table:
         print(
-            f"{row['training']:10}{row['rank_correlation']:11.2f}{100 * row['mean_drop']:11.2f}"
+            f"{row['training']:10}{row['rank_correlation']:12.2f}{100 * row['mean_drop']:11.2f}"
             f"{100 * row['mean_gap']:+10.2f}{100 * row['mean_absolute_gap']:12.2f}"
             f"{row['training_s']:13.1f}{row['shared_s']:9.1f}"
         )
-    print(f"{found[0]['mappings']} random mappings; drops and gaps in points of top-1")
+    print(f"{table[0]['mappings']} random mappings; drops and differences in points of top-1")
 
 
 def main() -> None:
@@ -121,17 +124,17 @@ def main() -> None:
     )
     parser.add_argument("study", nargs="?", type=Path, default=QUICKSTART)
     parser.add_argument("--mappings", type=int, default=10)
-    parser.add_argument("--draws", type=int, default=10, help="programming draws of each")
-    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--draws", type=int, default=10, help="programming draws of each mapping")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the sample")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = measure(StudyFile.load(options.study), options.mappings, options.draws, options.seed)
-    found = rows(study, options.mappings)
+    search = measure(StudyFile.load(options.study), options.mappings, options.draws, options.seed)
+    table = rows(search, options.mappings)
     if options.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(table, indent=2))
     else:
-        show(found)
+        show(table)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""How many mappings a second the tables of the ALPINE model price: `python benchmarks/price_mappings.py`.
+"""How many mappings the tables of the ALPINE model price in a second.
+
+    python benchmarks/price_mappings.py
 
 ResNet20 on LionHeart's system: 20 units, two targets. The aim is a million a second on two cores.
 """

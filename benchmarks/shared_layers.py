@@ -1,9 +1,9 @@
-"""How much cheaper mappings are measured together, because layers that they share are computed once.
+"""How much time it saves to measure mappings together: layers that they share are computed once.
 
     python benchmarks/shared_layers.py
 
-ResNet8 with initial weights (only time is looked at), random mappings and neighbours (the first ones in
-the order of `exhaustive`), against one mapping after the other. Prints ratios of one run.
+ResNet8 with its initial weights: random mappings, and neighbours (the first ones in the order of
+`exhaustive`), against one mapping after the other. Prints ratios of times of one run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import nn
 from lionheart_opt import models
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import measure
+from lionheart_opt.oracle.measurement import Conditions, measure
 from lionheart_opt.oracle.rpu import lionheart
 
 Mapping = tuple[str, ...]
@@ -33,10 +33,7 @@ def seconds(network: nn.Module, mappings: list[Mapping], examples: Examples) -> 
         mappings,
         lionheart(),
         examples,
-        times_s=(86400.0,),
-        draws=range(2),
-        seed=0,
-        batch_size=64,
+        Conditions(times_s=(86400.0,), draws=range(2), seed=0, batch_size=64),
     )
     return perf_counter() - started
 
@@ -50,17 +47,18 @@ def main() -> None:
     layers = [p for p, m in network.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     n = arguments.images
     examples = Examples(images=torch.randn(n, 3, 32, 32), labels=torch.arange(n) % 10)
-    every = [
-        tuple(path for path, on in zip(layers, chosen, strict=True) if on)
+    mappings = [
+        tuple(path for path, is_analog in zip(layers, chosen, strict=True) if is_analog)
         for chosen in product((False, True), repeat=len(layers))
     ][1:]
     rng = np.random.default_rng(0)
-    drawn = [every[k] for k in rng.permutation(len(every))[:128]]
+    drawn = [mappings[k] for k in rng.permutation(len(mappings))[:128]]
     seconds(network, drawn[:1], examples)  # compiles
-    for name, group in (("128 random mappings", drawn), ("256 neighbours", every[:256])):
-        few = [group[k] for k in rng.permutation(len(group))[: arguments.alone]]
-        alone = sum(seconds(network, [one], examples) for one in few) / len(few)
-        print(f"{name}: {alone / (seconds(network, group, examples) / len(group)):.1f} x cheaper")
+    for name, group in (("128 random mappings", drawn), ("256 neighbours", mappings[:256])):
+        sample = [group[k] for k in rng.permutation(len(group))[: arguments.alone]]
+        alone_s = sum(seconds(network, [mapping], examples) for mapping in sample) / len(sample)
+        together_s = seconds(network, group, examples) / len(group)
+        print(f"{name}: {alone_s / together_s:.1f} times faster together than one by one")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Strategies on made-up problems whose best mappings are known by brute force.
 
-Tendencies only: the problems are synthetic (`lionheart_opt.synthetic`), every budget is small, and the
-oracle's seconds are made up too (600 s a full training, 60 s a short one, 2 s a draw).
+The results are tendencies only: the problems are synthetic (`lionheart_opt.synthetic`), every budget is
+small, and the oracle's seconds are made up, too (600 s a full training, 60 s a short one, 2 s a draw).
 
     python benchmarks/strategies_on_table.py --units 10 --hours 8 --seeds 10 --slow
 """
@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import optuna
 
-from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.evaluation import Evaluation, oracle_seconds
 from lionheart_opt.plugins import build
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import hypervolume
@@ -50,17 +50,17 @@ SLOW_ROWS: dict[str, tuple[str, dict[str, object]]] = {
 def speedup(problem: Problem, evaluations: list[Evaluation]) -> float:
     """All-digital latency over that of the fastest feasible mapping (all-digital at worst)."""
     digital = problem.digital_cost.latency_s
-    found = [one.cost.latency_s for one in evaluations if one.feasible]
-    return digital / min([digital, *found])
+    feasible_s = [evaluation.cost.latency_s for evaluation in evaluations if evaluation.feasible]
+    return digital / min([digital, *feasible_s])
 
 
 def area(problem: Problem, evaluations: list[Evaluation]) -> float:
     """Hypervolume of feasible (latency, drop) below all-digital's latency and the largest drop."""
     digital = problem.digital_cost.latency_s
     points = [
-        (one.cost.latency_s / digital, one.objectives["drop"])
-        for one in evaluations
-        if one.feasible
+        (evaluation.cost.latency_s / digital, evaluation.objectives["drop"])
+        for evaluation in evaluations
+        if evaluation.feasible
     ]
     return hypervolume(np.array(points).reshape(-1, 2), problem.accuracy_limit.max_drop)
 
@@ -68,25 +68,25 @@ def area(problem: Problem, evaluations: list[Evaluation]) -> float:
 def compare(
     rows: dict[str, tuple[str, dict[str, object]]],
     problems: list[Problem],
-    merit: Callable[[Problem, list[Evaluation]], float],
+    metric: Callable[[Problem, list[Evaluation]], float],
     oracle_s: float,
 ) -> None:
-    """Print merit as a share of brute force, evaluations and oracle hours, medians over problems."""
-    best = [merit(problem, brute_force(problem)) for problem in problems]
-    print(f"{'':22}{'share of the best':>24}{'trials':>9}{'oracle h':>10}")
+    """Print the metric as a share of brute force's, trials and oracle hours, medians over problems."""
+    best = [metric(problem, brute_force(problem)) for problem in problems]
+    print(f"{'':22}{'share of brute force':>24}{'trials':>9}{'oracle hours':>14}")
     for row, (name, arguments) in rows.items():
         shares, counts, hours = [], [], []
         for seed, problem in enumerate(problems):
             evaluations = drive(
                 build("strategies", name, arguments), problem, seed=seed, oracle_s=oracle_s
             )
-            shares.append(merit(problem, evaluations) / best[seed])
+            shares.append(metric(problem, evaluations) / best[seed])
             counts.append(len(evaluations))
-            hours.append(sum(one.oracle_s for one in evaluations) / 3600.0)
+            hours.append(oracle_seconds(evaluations) / 3600.0)
         low, middle, high = np.quantile(shares, [0.0, 0.5, 1.0])
         print(
             f"{row:22}{middle:10.3f} ({low:.3f}-{high:.3f})"
-            f"{np.median(counts):9.0f}{np.median(hours):10.2f}",
+            f"{np.median(counts):9.0f}{np.median(hours):14.2f}",
             flush=True,
         )
 
@@ -96,21 +96,21 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=8)
     parser.add_argument("--hours", type=float, default=4.0)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--slow", action="store_true", help="Gaussian processes too")
+    parser.add_argument("--slow", action="store_true", help="also Gaussian processes")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     rows = ROWS | SLOW_ROWS if options.slow else ROWS
-    one, two = [], []
+    single, double = [], []
     for seed in range(options.seeds):
         problem = synthetic_problem(n_units=options.units, seed=seed, max_drop=0.03)
         problem = replace(problem, oracle=tabulated(problem))
-        one.append(problem)
+        single.append(problem)
         limit = replace(problem.accuracy_limit, max_drop=0.2)
-        two.append(replace(problem, objectives=("latency_s", "drop"), accuracy_limit=limit))
+        double.append(replace(problem, objectives=("latency_s", "drop"), accuracy_limit=limit))
     print(f"One objective: speed-up at a drop of 3 points, {options.hours} oracle hours at most")
-    compare(rows, one, speedup, options.hours * 3600.0)
+    compare(rows, single, speedup, options.hours * 3600.0)
     print("\nTwo objectives: hypervolume of (latency, drop) up to a drop of 20 points")
-    compare(rows, two, area, options.hours * 3600.0)
+    compare(rows, double, area, options.hours * 3600.0)
 
 
 if __name__ == "__main__":

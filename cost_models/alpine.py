@@ -1,26 +1,31 @@
-"""ALPINE and LionHeart: in-order ARM cores, each driving analog tiles by instructions of its own.
+"""ALPINE and LionHeart: in-order ARM cores that drive analog tiles through special instructions.
 
-A core runs every operator: its time is the arithmetic plus the waiting for memory, one after the other,
-as an in-order core without prefetching does. A tile runs matrix products: the core converts and queues
-each input vector, waits for the product, and takes the result back (Klein et al. 2023, section IV).
+A core runs every operator. Its time is the arithmetic plus the waiting for memory, as it executes in
+order and does not prefetch. A tile runs matrix products: the core converts and queues each input vector,
+waits for the product, and reads the result back (Klein et al. 2023, section IV).
 
-With one core the cost is a sum over layers. With several, layers run in a pipeline: an inference takes
-the sum, results come at the pace of the busiest core (`Cost.interval_s`), and every result that passes
-from one core to another is handed over through memory with a lock.
+With one core the cost is a sum over layers. With several cores the layers form a pipeline: the latency is
+still the sum, results come at the pace of the busiest core (`Cost.interval_s`), and every result that
+passes from one core to another is handed over through memory with a lock.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import fsum, prod
+from math import fsum
 
 import numpy as np
 
-from lionheart_opt.cost import Cost, LayerCost
-from lionheart_opt.cost_models.parts.additive import Components, additive_tables, target_of
+from lionheart_opt.cost import Cost
+from lionheart_opt.cost_models.parts.additive import (
+    Components,
+    additive_tables,
+    layer_cost,
+    target_of,
+)
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
 from lionheart_opt.cost_models.parts.alpine_parameters import (
     Calibration,
@@ -31,7 +36,7 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
 )
 from lionheart_opt.cost_models.parts.operations import folded_norms
 from lionheart_opt.cost_tables import CostTables
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.errors import unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
@@ -41,28 +46,28 @@ from lionheart_opt.workload import INPUT, Layer, Unit, Workload
 class Alpine:
     """Cost model of the family `alpine`.
 
-    Layers in no unit run on the host; where there are several cores, on the core that made their first
-    input, so that each stage of a pipeline keeps its activations and pools.
+    Layers that belong to no unit run on the host. Where there are several cores, they run on the core
+    that computed their first input, so that each stage of the pipeline keeps its activations and pools.
 
     Args:
-        system: cores (digital targets), tiles (analog targets, each with its core), links.
-        calibration: what the software costs.
+        system: Cores (digital targets), tiles (analog targets, each with its core) and links.
+        calibration: What the software costs.
 
     Raises:
-        InputError: the system lacks a number or has one that the family does not know.
+        InputError: The system lacks a number or has one that the family does not know.
     """
 
     system: System
     calibration: Calibration = field(default_factory=Calibration)
 
     def __post_init__(self) -> None:
-        _ = self._core, self._tiles, self._links  # read now, so that mistakes show at once
+        _ = self._core, self._tiles, self._links  # computed here so that mistakes show at once
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference.
 
         Raises:
-            InputError: an operator that the model does not know, or a layer that its target cannot run.
+            InputError: The model does not know an operator, or a target cannot run a layer.
         """
         place = self._places(workload, mapping)
         runs = self._runs(workload, place)
@@ -77,7 +82,7 @@ class Alpine:
             traffic = sum(run.dram_bytes for run in runs.values())
             interval_s = max(*busy_s.values(), traffic / machine.dram_bytes_per_s)
             idle_s = len(busy_s) * interval_s - latency_s
-            # spread over the layers by their time, so that the breakdown sums to the total
+            # shared out in proportion to the layers' times, so that the breakdown sums to the total
             leakage_w *= interval_s / latency_s
             idle_w = machine.idle_j_per_cycle * machine.frequency_hz * idle_s / latency_s
         layers = []
@@ -86,32 +91,25 @@ class Alpine:
             components = run.components | {"llc leakage": (0.0, run.latency_s * leakage_w)}
             if self._is_pipelined:
                 components["idle cores"] = (0.0, run.latency_s * idle_w)
-            layers.append(
-                LayerCost(
-                    name=layer.name,
-                    kind=layer.kind,
-                    target=place[layer.name],
-                    macs=layer.macs,
-                    components=components,
-                )
-            )
-        tiles = Counter(dict.fromkeys(self._tiles, 0))
+            layers.append(layer_cost(layer, place[layer.name], components))
+        tiles = dict.fromkeys(self._tiles, 0)
         for name, run in runs.items():
             if run.tiles:
                 tiles[place[name]] += run.tiles
-        return Cost(layers=tuple(layers), interval_s=interval_s, tiles=dict(tiles))
+        return Cost(layers=tuple(layers), interval_s=interval_s, tiles=tiles)
 
-    def tables(self, workload: Workload) -> CostTables:
+    def tables(self, workload: Workload) -> CostTables | None:
         """Coefficients of the same cost, for a system with one core.
 
+        Returns:
+            None for a system with several cores. Its cost is not a sum over units and pairs: all cores
+            wait for the busiest one, and a result is handed over once, however many layers read it.
+
         Raises:
-            InputError: the system has several cores, so that the cost is no sum; or an operator that
-                the model does not know.
+            InputError: The model does not know an operator.
         """
         if self._is_pipelined:
-            raise InputError(
-                f"{self.system.where}: with several cores the cost is no sum over units"
-            )
+            return None
         price = self._pricer(workload, workload.layers)
 
         def components(layer: Layer, target: Target) -> Components:
@@ -126,17 +124,18 @@ class Alpine:
         return self._with_links(workload, tables) if self._links else tables
 
     def _with_links(self, workload: Workload, tables: CostTables) -> CostTables:
-        """The coefficients with what links take, for units and for pairs of units."""
+        """Add the cost of links to the coefficients of units and of pairs of units."""
         number = {unit: k for k, unit in enumerate(tables.units)}
         host = tables.targets.index(self.system.host)
         unit = tables.unit.copy()
         pair: dict[tuple[int, int], np.ndarray] = {}
-        for source, layer, elements in _edges(workload):
-            first, second = workload.unit_of.get(source), workload.unit_of.get(layer.name)
+        for edge in workload.edges:
+            first = workload.unit_of.get(edge.source)
+            second = workload.unit_of.get(edge.layer.name)
             table = np.array(
                 [
-                    [self._transfer_cost(one, two, elements) for two in tables.targets]
-                    for one in tables.targets
+                    [self._transfer_cost(start, end, edge.element_count) for end in tables.targets]
+                    for start in tables.targets
                 ]
             )
             if first and second:
@@ -163,7 +162,7 @@ class Alpine:
 
     @cached_property
     def _cores(self) -> tuple[str, ...]:
-        return tuple(one.name for one in self.system.targets if one.numerics != "analog")
+        return tuple(target.name for target in self.system.targets if target.numerics != "analog")
 
     @property
     def _is_pipelined(self) -> bool:
@@ -203,9 +202,9 @@ class Alpine:
         return place
 
     def _runs(self, workload: Workload, place: dict[str, str]) -> dict[str, Run]:
-        """Every layer where it runs, with what it takes to bring its inputs there."""
-        # The layers of a pipeline share the cache all the time. On one core they follow each other, and
-        # what a mapping moves to tiles is not taken off, so that the cost stays a sum over layers.
+        """The run of every layer on its target, fetching its inputs included."""
+        # The layers of a pipeline share the cache all the time. On one core all weights count, those that
+        # the mapping moves to tiles included, so that the cost stays a sum over layers.
         competing = [
             layer
             for layer in workload.layers
@@ -214,13 +213,13 @@ class Alpine:
         price = self._pricer(workload, competing)
         runs = {layer.name: price(layer, place[layer.name]) for layer in workload.layers}
         senders, receivers = set[str](), set[str]()
-        for source, layer, elements in _edges(workload):
-            target = place[layer.name]
-            start = self._driver(target) if source == INPUT else place[source]
-            runs[layer.name] = runs[layer.name].plus(self._transfer(start, target, elements))
+        for edge in workload.edges:
+            reader, target = edge.layer.name, place[edge.layer.name]
+            start = self._driver(target) if edge.source == INPUT else place[edge.source]
+            runs[reader] = runs[reader].plus(self._transfer(start, target, edge.element_count))
             if self._driver(start) != self._driver(target):
-                senders.add(source)
-                receivers.add(layer.name)
+                senders.add(edge.source)
+                receivers.add(reader)
         for ends in senders, receivers:
             for name in ends:
                 runs[name] = runs[name].plus({"handoff": self._core.handoff})
@@ -229,18 +228,20 @@ class Alpine:
     def _pricer(
         self, workload: Workload, competing: Sequence[Layer]
     ) -> Callable[[Layer, str], Run]:
-        """What prices a layer on a target.
+        """A function that prices a layer on a target.
 
-        Data that are read in turn and exceed a cache that keeps the least recently used are never found
-        in it again, so that weights are cached either all or not at all.
+        A cache that evicts the least recently used data keeps nothing of a larger amount that is read
+        over and over in the same order. Weights are therefore cached either all or not at all.
 
         Args:
-            workload: whose layers.
-            competing: layers whose weights compete for the last-level cache.
+            workload: The workload that the layers belong to.
+            competing: Layers whose weights compete for the last-level cache.
         """
         core, folded = self._core, folded_norms(workload)
         llc_bytes = core.machine.llc_bytes
-        weights = {(layer.module, weight_bytes(layer)) for layer in competing}  # shared ones once
+        weights = {
+            (layer.module, weight_bytes(layer)) for layer in competing
+        }  # shared weights count once
         is_cold = sum(count for _, count in weights) > llc_bytes
 
         def price(layer: Layer, target: str) -> Run:
@@ -255,20 +256,13 @@ class Alpine:
         return price
 
     def _transfer(self, start: str, end: str, elements: int) -> Components:
-        """What a link takes to bring a result from one target to another."""
+        """Component of a link between two targets; empty where there is none."""
         link = self._links.get(frozenset((start, end)))
         if link is None:
             return {}
         return {"transfer": self._core.waiting(link.latency_s + elements / link.bytes_per_s)}
 
     def _transfer_cost(self, start: str, end: str, elements: int) -> tuple[float, float]:
-        """Latency and energy of a transfer, with what leaks meanwhile."""
+        """Latency in s and energy in J of a transfer, leakage of the cache included."""
         time_s, energy_j = self._transfer(start, end, elements).get("transfer", (0.0, 0.0))
         return time_s, energy_j + time_s * self._core.machine.llc_leakage_w
-
-
-def _edges(workload: Workload) -> Iterator[tuple[str, Layer, int]]:
-    """Producer, consumer and the number of elements that pass, for every edge."""
-    for layer in workload.layers:
-        for source, shape in zip(layer.inputs, layer.input_shapes, strict=True):
-            yield source, layer, prod(shape)

@@ -1,13 +1,13 @@
-"""DIANA: a digital array and an SRAM in-memory-computing array on one chip, by the open formulas.
+"""DIANA: a digital array and an SRAM in-memory-computing array on one chip, priced by open formulas.
 
 Cycles: PLiNIO (eml-eda/plinio 3d6b5e0, `plinio/cost/diana_latency.py`); power: ODiMO (Risso et al.,
 arXiv 2306.05060; eml-eda/odimo 2d9f139). The chip: K. Ueyoshi et al., ISSCC 2022 15.6.
 
-The formulas cover convolutions and linear layers, and load the weights of the in-memory array for every
-layer, so that it is never full. They have no term for moving between the arrays, which share an L1.
-Where they are silent, this model departs as little as it can: operations on elements take the formulas'
-load and store term, at the power of the digital array. Functions that need more than additions and
-comparisons are refused.
+The formulas cover convolutions and linear layers. They load the weights of the in-memory array for every
+layer, so that it is never full, and have no term for moving between the arrays, which share an L1.
+Where the formulas are silent, this model departs as little as it can: operations on elements take the
+load and store term of the formulas, at the power of the digital array. Functions that need more than
+additions and comparisons are refused.
 """
 
 from __future__ import annotations
@@ -16,35 +16,32 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lionheart_opt.cost import Cost
-from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
-from lionheart_opt.cost_models.parts.fusion import fused
+from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
+from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import operations
+from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import Layer, Workload
 
-#: Output pixels beside each other that the in-memory array can compute at once.
+#: Numbers of adjacent output pixels that the in-memory array can compute at once.
 _UNROLLS = (1, 2, 4, 8)
 
 
-class MachineParameters(BaseModel):
-    """`[machine]`: clock, and power while both arrays run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class MachineParameters(Parameters):
+    """`[machine]`: the clock in Hz, and the power in W while both arrays run."""
 
     clock_hz: float = Field(gt=0)
     both_power_w: float = Field(gt=0)
 
 
-class DigitalParameters(BaseModel):
-    """The digital array: `pixels` x `channels` of an output at once, each result stored once."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class DigitalParameters(Parameters):
+    """The digital array: it computes `pixels` x `channels` of an output at once, and stores each once."""
 
     pixels: int = Field(gt=0)
     channels: int = Field(gt=0)
@@ -52,20 +49,18 @@ class DigitalParameters(BaseModel):
     power_w: float = Field(gt=0)
 
 
-class AnalogParameters(BaseModel):
+class AnalogParameters(Parameters):
     """The in-memory array.
 
     Attributes:
-        rows: of the array.
-        columns: of the array.
-        least_channels: input channels that a window takes at least.
-        channels: input channels that it can take.
-        mvm_latency_s: of one product.
-        row_load_cycles: to write one row of weights.
-        power_w: while it runs alone.
+        rows: Rows of the array.
+        columns: Columns of the array.
+        least_channels: Fewest input channels that a window occupies.
+        channels: Most input channels that a window can have.
+        mvm_latency_s: Time of one product.
+        row_load_cycles: Cycles to write one row of weights.
+        power_w: Power while it runs alone.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int = Field(gt=0)
     columns: int = Field(gt=0)
@@ -78,7 +73,7 @@ class AnalogParameters(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """A layer as the formulas see it; x is the first spatial axis."""
+    """A layer as the formulas see it; `x` is the first spatial axis."""
 
     channels_in: int
     channels_out: int
@@ -92,7 +87,7 @@ class Shape:
 def shape_of(layer: Layer) -> Shape | None:
     """The shape of a convolution or product; None for everything else.
 
-    A linear layer is a convolution of one pixel for each token, a product of two activations likewise.
+    A linear layer is a convolution with one pixel for each token, and so is a product of activations.
     """
     if layer.kind in ("linear", "matmul"):
         channels_out = layer.output_shape[-1]
@@ -120,7 +115,11 @@ def shape_of(layer: Layer) -> Shape | None:
 
 @dataclass(frozen=True)
 class Diana:
-    """Cost model of the family `diana`: a target named `analog`, and the host, the digital array."""
+    """Cost model of the family `diana`.
+
+    Args:
+        system: A target named `analog`, and the host, which is the digital array.
+    """
 
     system: System
 
@@ -140,18 +139,20 @@ class Diana:
         return self.system.target_as("analog", AnalogParameters)
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
-        """Price one inference; the sum of its layers.
+        """Price one inference as the sum of its layers.
 
         Raises:
-            InputError: an operator that the model does not know, or that its target cannot run.
+            InputError: The model does not know an operator, or a target cannot run it.
         """
-        layers = layer_costs(self.system, workload, mapping, self._price(workload))
-        # weights are loaded layer by layer into the one array
+        price = unless_fused(workload, self._price)
+        layers = layer_costs(self.system, workload, mapping, price)
+        # the one array holds the weights of one layer at a time
         return Cost(layers=layers, tiles={"analog": int(bool(mapping.units_on("analog")))})
 
     def tables(self, workload: Workload) -> CostTables:
-        """The coefficients; units take turns on the array, so that none adds to its use."""
-        return additive_tables(self.system, workload, self._price(workload), lambda *_: 0.0)
+        """The coefficients of the same cost; units take turns on the array, so that none occupies it."""
+        price = unless_fused(workload, self._price)
+        return additive_tables(self.system, workload, price, lambda *_: 0.0)
 
     def digital_cycles(self, shape: Shape) -> float:
         """Cycles of a convolution on the digital array, load and store included."""
@@ -170,16 +171,16 @@ class Diana:
         )
 
     def analog_cycles(self, shape: Shape) -> tuple[float, int]:
-        """Cycles of the products of a convolution on the in-memory array, and of loading its weights."""
+        """Cycles of a convolution on the in-memory array: of its products, and of loading its weights."""
         array = self.analog
         channels = max(array.least_channels, shape.channels_in)
         unroll = max(
-            u
-            for u in _UNROLLS
-            if u == 1
+            pixels
+            for pixels in _UNROLLS
+            if pixels == 1
             or (
-                u * shape.channels_out <= array.columns
-                and (u + shape.kernel_x - 1) * channels * shape.kernel_y <= array.rows
+                pixels * shape.channels_out <= array.columns
+                and (pixels + shape.kernel_x - 1) * channels * shape.kernel_y <= array.rows
             )
         )
         products = (
@@ -193,33 +194,31 @@ class Diana:
         return products * array.mvm_latency_s * self.machine.clock_hz, load
 
     def energy_j(self, analog_s: float, digital_s: float) -> float:
-        """Energy of two stretches of work that start together, one on each array (ODiMO)."""
+        """Energy in J of work on both arrays that starts at the same time (ODiMO).
+
+        Args:
+            analog_s: How long the in-memory array works.
+            digital_s: How long the digital array works.
+        """
         alone_w = self.analog.power_w if analog_s > digital_s else self.digital.power_w
         return self.machine.both_power_w * min(analog_s, digital_s) + alone_w * abs(
             analog_s - digital_s
         )
 
-    def _price(self, workload: Workload) -> Price:
-        free = fused(workload)
-        clock_hz = self.machine.clock_hz
-
-        def price(layer: Layer, target: Target) -> Components:
-            if layer.name in free:
-                return {"fused": (0.0, 0.0)}
-            shape = shape_of(layer)
-            if target.name == "analog" and shape is not None:
-                mvm, load = (cycles / clock_hz for cycles in self.analog_cycles(shape))
-                return {
-                    "mvm": (mvm, self.energy_j(mvm, 0.0)),
-                    "weights": (load, self.energy_j(load, 0.0)),
-                }
-            if shape is not None:
-                digital_s = self.digital_cycles(shape) / clock_hz
-                return {"compute": (digital_s, self.energy_j(0.0, digital_s))}
-            digital_s = self._element_cycles(layer) / clock_hz
-            return {"move": (digital_s, self.energy_j(0.0, digital_s))}
-
-        return price
+    def _price(self, layer: Layer, target: Target) -> Components:
+        """The price of a layer that is not fused."""
+        clock_hz, shape = self.machine.clock_hz, shape_of(layer)
+        if target.name == "analog" and shape is not None:
+            mvm, load = (cycles / clock_hz for cycles in self.analog_cycles(shape))
+            return {
+                "mvm": (mvm, self.energy_j(mvm, 0.0)),
+                "weights": (load, self.energy_j(load, 0.0)),
+            }
+        if shape is not None:
+            digital_s = self.digital_cycles(shape) / clock_hz
+            return {"compute": (digital_s, self.energy_j(0.0, digital_s))}
+        digital_s = self._element_cycles(layer) / clock_hz
+        return {"move": (digital_s, self.energy_j(0.0, digital_s))}
 
     def _element_cycles(self, layer: Layer) -> float:
         count = operations(layer, f"system {self.system.name!r}")

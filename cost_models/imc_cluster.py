@@ -4,13 +4,14 @@ A. Garofalo et al., "A Heterogeneous In-Memory Computing Cluster For Flexible En
 Real-World Deep Neural Networks", IEEE JETCAS 12(2), 2022, doi 10.1109/JETCAS.2022.3170152.
 
 Layers run one after the other. As in the paper, all activations stay in the shared L1, where the three
-engines read and write the same layout: moving to another engine costs nothing but what the table's
-rows already hold (the marshalling that software depthwise needs is part of its rate). Weights stay in
-the crossbars; those that are cut into several row tiles are summed in the accelerator (the table leaves
-no time for it). The number of crossbars is what packing them takes.
+engines read and write the same layout, so that changing the engine costs nothing beyond what the rows of
+the table already contain (the marshalling that software depthwise needs is part of its rate). Weights
+stay in the crossbars. The partial sums of a matrix that is cut into several row tiles are added inside
+the accelerator (the table leaves no time for it). The number of crossbars is the number that packing
+needs.
 
-What rests on what: jobs, bus and latency of the array are published; the rates of the depthwise engine
-and of additions reproduce the table; energies, and the rates of software convolutions, are fitted by
+Sources: the jobs, the bus and the latency of the array are published. The rates of the depthwise engine
+and of additions reproduce the table. Energies and the rates of software convolutions are fitted by
 `lionheart_opt.cost_models.calibration.imc_cluster`.
 """
 
@@ -21,12 +22,13 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lionheart_opt.cost import Cost
-from lionheart_opt.cost_models.parts.additive import Components, Price, additive_tables, layer_costs
-from lionheart_opt.cost_models.parts.fusion import fused
+from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
+from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.packing import crossbars
+from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
@@ -34,26 +36,22 @@ from lionheart_opt.system import System, Target
 from lionheart_opt.workload import Layer, Unit, Workload
 
 
-class MachineParameters(BaseModel):
+class MachineParameters(Parameters):
     """`[machine]`.
 
     Attributes:
-        clock_hz: of cores, accelerator and engine.
-        bus_bytes_per_cycle: between the L1 and accelerator or engine, both directions together.
-        jobs: whether the streams of consecutive jobs overlap with the computation.
+        clock_hz: Clock of cores, accelerator and engine.
+        bus_bytes_per_cycle: Rate between the L1 and accelerator or engine, both directions together.
+        jobs: Whether the streams of consecutive jobs overlap with the computation.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clock_hz: float = Field(gt=0)
     bus_bytes_per_cycle: int = Field(gt=0)
     jobs: Literal["pipelined", "sequential"]
 
 
-class EngineParameters(BaseModel):
-    """A depthwise engine: `macs_per_cycle` on average, `mac_energy_j` of the whole cluster."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class EngineParameters(Parameters):
+    """A depthwise engine: mean `macs_per_cycle`, and `mac_energy_j` of the whole cluster for each MAC."""
 
     macs_per_cycle: float = Field(gt=0)
     mac_energy_j: float = Field(ge=0)
@@ -66,7 +64,9 @@ _Parameters = CoresParameters | ImaParameters | EngineParameters
 class ImcCluster:
     """Cost model of the family `imc_cluster`.
 
-    An analog target is an accelerator, the host is the cores, any other target a depthwise engine.
+    Args:
+        system: Analog targets are accelerators, the host is the cores, and any other target is a
+            depthwise engine.
     """
 
     system: System
@@ -88,15 +88,16 @@ class ImcCluster:
         return self.system.target_as(target.name, EngineParameters)
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
-        """Price one inference; the sum of its layers.
+        """Price one inference as the sum of its layers.
 
         Raises:
-            InputError: an operator that the model does not know, or that its target cannot run.
+            InputError: The model does not know an operator, or a target cannot run it.
         """
-        layers = layer_costs(self.system, workload, mapping, self._price(workload))
+        price = unless_fused(workload, self._price)
+        layers = layer_costs(self.system, workload, mapping, price)
         used = {
             name: crossbars(
-                [m for unit in mapping.units_on(name) for m in _matrices(workload, unit)],
+                [matrix for unit in mapping.units_on(name) for matrix in _matrices(workload, unit)],
                 self._ima(name).array,
             )
             for name in self.system.analog_targets
@@ -104,7 +105,10 @@ class ImcCluster:
         return Cost(layers=layers, tiles=used)
 
     def tables(self, workload: Workload) -> CostTables:
-        """The coefficients; `tiles` are shares of a crossbar; packing takes at least their sum."""
+        """The coefficients of the same cost.
+
+        `tiles` are the shares of a crossbar that units fill; packing needs at least their sum.
+        """
 
         def share(unit: Unit, target: Target) -> float:
             if target.numerics != "analog":
@@ -112,34 +116,29 @@ class ImcCluster:
             cells = sum(rows * columns for rows, columns in _matrices(workload, unit.name))
             return cells / prod(self._ima(target.name).array)
 
-        return additive_tables(self.system, workload, self._price(workload), share)
+        price = unless_fused(workload, self._price)
+        return additive_tables(self.system, workload, price, share)
 
     def _ima(self, target: str) -> ImaParameters:
         parameters = self._parameters[target]
         assert isinstance(parameters, ImaParameters)
         return parameters
 
-    def _price(self, workload: Workload) -> Price:
-        free = fused(workload)
-
-        def price(layer: Layer, target: Target) -> Components:
-            where = f"system {self.system.name!r}"
-            parameters = self._parameters[target.name]
-            if layer.name in free:
-                return {"fused": (0.0, 0.0)}
-            if isinstance(parameters, ImaParameters):
-                return self._jobs(layer, parameters, where)
-            if isinstance(parameters, EngineParameters):
-                cycles = layer.macs / parameters.macs_per_cycle
-                energy_j = layer.macs * parameters.mac_energy_j
-            else:
-                cycles, energy_j = parameters.work(layer, where)
-            return {"compute": (cycles / self.machine.clock_hz, energy_j)}
-
-        return price
+    def _price(self, layer: Layer, target: Target) -> Components:
+        """The price of a layer that is not fused."""
+        where = f"system {self.system.name!r}"
+        parameters = self._parameters[target.name]
+        if isinstance(parameters, ImaParameters):
+            return self._jobs(layer, parameters, where)
+        if isinstance(parameters, EngineParameters):
+            cycles = layer.macs / parameters.macs_per_cycle
+            energy_j = layer.macs * parameters.mac_energy_j
+        else:
+            cycles, energy_j = parameters.work(layer, where)
+        return {"compute": (cycles / self.machine.clock_hz, energy_j)}
 
     def _jobs(self, layer: Layer, ima: ImaParameters, where: str) -> Components:
-        """All jobs of a layer: `mvm` is the arrays' own time, `stream` what does not overlap with it."""
+        """All jobs of a layer: `mvm` is the arrays' time, `stream` what does not overlap with it."""
         machine = self.machine
         mvm_cycles, stream_cycles, energy_j = 0, 0, 0.0
         tiles = ima.tiles(layer, where)
@@ -158,6 +157,6 @@ class ImcCluster:
 
 
 def _matrices(workload: Workload, unit: str) -> list[tuple[int, int]]:
-    """Rows and columns of each weight matrix of a unit; a module that is called twice has one."""
+    """Rows and columns of each weight matrix of a unit; a module that is called twice counts once."""
     layers = {layer.module: layer.mvm for layer in workload.layers_of(workload.unit(unit))}
     return [(mvm.rows, mvm.columns) for mvm in layers.values() if mvm]

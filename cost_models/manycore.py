@@ -1,21 +1,22 @@
-"""512 in-memory-computing clusters, with the layers of a network pipelined over them.
+"""512 in-memory-computing clusters over which the layers of a network are pipelined.
 
 N. Bruschi et al., "End-to-End DNN Inference on a Massively Parallel Analog In Memory Computing
 Architecture", DATE 2023, arXiv 2211.12877. A cluster is that of `imc_cluster` with 16 cores.
 
-Every layer has clusters of its own and works on slices along the width of an image, while other layers
-work on other slices and other images. A matrix larger than a crossbar is cut; the partial sums of its row
-tiles are added by the cores of further clusters in a tree. Layers that hold up the others are replicated,
-copies taking turns at slices, so that results come at the shortest interval that the clusters allow
-(`parts/replication.py`). Tensors that skip layers wait in the L1 of spare clusters, or in the HBM.
+Every layer has its own clusters. It works on one slice along the width of an image after the other, while
+other layers work on other slices and other images. A matrix that is larger than a crossbar is cut; the
+cores of further clusters add the partial sums of its row tiles in a tree. The slowest layers are
+replicated, with copies that take turns at slices, so that results come at the shortest interval that the
+clusters allow (`parts/replication.py`). Tensors that skip layers wait in the L1 of spare clusters, or in
+the HBM.
 
-`Cost.interval_s` is the time between two results. `Cost.latency_s` is that of one image while the
-pipeline is full: for each layer on the longest path, the wait for the slices that it needs to begin,
-one slice of its own work, and its transfer; the rest overlaps. All clusters in use are reported as
-`tiles` of every target that runs a unit: a crossbar and its cores are used or lost together.
+`Cost.interval_s` is the time between two results. `Cost.latency_s` is the time of one image while the
+pipeline is full. Each layer on the longest path contributes the wait for the slices that it needs to
+begin, one slice of its own work, and its transfer; the rest overlaps. All clusters in use are reported as
+`tiles` of every target that runs a unit, because a crossbar and its cores are occupied together.
 
-What rests on what: platform, array and levels are the paper's Table I; rates of the cores and energies at
-22 nm are those of `imc_cluster`, at twice the cores; `hbm_bytes_per_cycle` and `energy_scale` (22 nm to
+Sources: platform, array and levels are from Table I of the paper. Rates of the cores and energies at
+22 nm are those of `imc_cluster`, at twice the cores. `hbm_bytes_per_cycle` and `energy_scale` (22 nm to
 5 nm, and everything that moves data) are fitted by `lionheart_opt.cost_models.calibration.manycore`.
 """
 
@@ -23,13 +24,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil, log, prod
+from math import ceil, log
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from lionheart_opt.cost import Cost, LayerCost
-from lionheart_opt.cost_models.parts.additive import Components, target_of
+from lionheart_opt.cost import Cost
+from lionheart_opt.cost_models.parts.additive import Components, layer_cost, target_of
+from lionheart_opt.cost_models.parts.fusion import free
+from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
@@ -38,23 +41,21 @@ from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Workload
 
 
-class MachineParameters(BaseModel):
+class MachineParameters(Parameters):
     """`[machine]`.
 
     Attributes:
-        clock_hz: of everything.
-        clusters: how many there are.
-        l1_bytes: of one cluster.
-        ports: of a cluster; as many partial sums can stream into it at once.
-        link_bytes_per_cycle: at every level of the interconnect.
-        levels: of the tree between a cluster and the HBM controller.
-        level_latency_cycles: of each of them.
-        hbm_bytes_per_cycle: what the memory sustains under this traffic, reads and writes together.
-        residuals: where tensors that skip layers wait.
-        energy_scale: of all energies against those of the targets.
+        clock_hz: The clock of the whole chip.
+        clusters: Number of clusters.
+        l1_bytes: Size of the L1 of one cluster.
+        ports: Number of partial sums that can stream into a cluster at once.
+        link_bytes_per_cycle: Rate at every level of the interconnect.
+        levels: Levels of the tree between a cluster and the HBM controller.
+        level_latency_cycles: Latency of each level.
+        hbm_bytes_per_cycle: What the memory sustains under this traffic, reads and writes together.
+        residuals: Where tensors that skip layers wait.
+        energy_scale: Factor on the energies of the targets.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     clock_hz: float = Field(gt=0)
     clusters: int = Field(gt=0)
@@ -73,9 +74,9 @@ class Work:
     """What one copy of a layer does.
 
     Args:
-        clusters: that it occupies.
-        slice_s: time for a slice: the longest of its overlapping parts.
-        components: part -> (time for a slice in s, energy for the whole layer in J).
+        clusters: Clusters that it occupies.
+        slice_s: Time for a slice: the longest of its overlapping parts.
+        components: Part -> (time for a slice in s, energy for the whole layer in J).
     """
 
     clusters: int
@@ -85,14 +86,14 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Where everything is.
+    """How a network is laid out on the clusters.
 
     Args:
-        graph: layers and their data flow.
-        work: layer -> what one copy of it does.
-        copies: layer -> number of copies.
-        storage_clusters: whose L1 holds the tensors that skip layers.
-        interval_s: between two results.
+        graph: Layers and their data flow.
+        work: Layer -> what one copy of it does.
+        copies: Layer -> number of copies.
+        storage_clusters: Number of clusters whose L1 holds the tensors that skip layers.
+        interval_s: Time between two results.
     """
 
     graph: Graph
@@ -113,7 +114,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Manycore:
-    """Cost model of the family `manycore`: the host is the cores, analog targets are the crossbars."""
+    """Cost model of the family `manycore`.
+
+    Its cost is not a sum over units, as units compete for clusters; it offers no tables.
+
+    Args:
+        system: The host is the cores, the only analog target is the crossbars.
+    """
 
     system: System
 
@@ -137,7 +144,7 @@ class Manycore:
         """Price one inference in the full pipeline.
 
         Raises:
-            InputError: an operator that the model does not know, or that its target cannot run.
+            InputError: The model does not know an operator, or a target cannot run it.
         """
         return self.cost_of(workload, mapping, self.plan(workload, mapping))
 
@@ -147,15 +154,18 @@ class Manycore:
         """Clusters and copies of every layer.
 
         Args:
-            workload: what must run.
-            mapping: on what.
-            copies: layer -> copies, one where it is not named; None finds the best within the budget.
+            workload: What must run.
+            mapping: Where each unit runs.
+            copies: Layer -> number of copies, 1 for layers that it does not name. None finds the best
+                numbers within the budget.
         """
         machine = self.machine
         graph = Graph.of(workload)
         work = {name: self._work(graph, workload, mapping, name) for name in graph.layers}
         skipping_bytes = sum(layer.output_count for layer in graph.skipping)
-        storage, traffic_bytes = 0, _network_input(workload)
+        storage = 0
+        # 8 bit; a layer that reads the network's input again reads it from memory again
+        traffic_bytes = sum(edge.element_count for edge in workload.edges if edge.source == INPUT)
         if machine.residuals == "l1":  # one tensor is read while the next is written
             storage = ceil(2 * skipping_bytes / machine.l1_bytes)
         else:
@@ -184,7 +194,7 @@ class Manycore:
         )
 
     def cost_of(self, workload: Workload, mapping: Mapping, plan: Plan) -> Cost:
-        """Price one inference with a plan of one's own."""
+        """Price one inference under a given plan."""
         own = {
             name: sum(latency for latency, _ in work.components.values())
             for name, work in plan.work.items()
@@ -192,22 +202,15 @@ class Manycore:
         waits, on_path = latencies(plan.graph, own, plan.interval_s)
         layers = []
         for layer in workload.layers:
-            components: Components = {"fused": (0.0, 0.0)}
+            components = free()
             if layer.name in plan.work:
                 components = {
                     part: (latency_s if layer.name in on_path else 0.0, energy_j)
                     for part, (latency_s, energy_j) in plan.work[layer.name].components.items()
                 }
                 components["wait"] = (waits.get(layer.name, 0.0), 0.0)
-            layers.append(
-                LayerCost(
-                    name=layer.name,
-                    kind=layer.kind,
-                    target=target_of(self.system, workload, mapping, layer).name,
-                    macs=layer.macs,
-                    components=components,
-                )
-            )
+            target = target_of(self.system, workload, mapping, layer)
+            layers.append(layer_cost(layer, target.name, components))
         used = {
             target.name: plan.clusters if mapping.units_on(target.name) else 0
             for target in self.system.targets
@@ -230,7 +233,7 @@ class Manycore:
         )
 
     def _on_cores(self, layer: Layer, slices: int) -> Work:
-        """Split over as many clusters as its weights (8 bit) need."""
+        """Split the layer over as many clusters as its weights (8 bit) need."""
         machine = self.machine
         clusters = max(1, ceil(layer.weight_count / machine.l1_bytes))
         cycles, energy_j = self.cores.work(layer, f"system {self.system.name!r}")
@@ -242,9 +245,9 @@ class Manycore:
         )
 
     def _on_crossbars(self, layer: Layer, slices: int) -> Work:
-        """One cluster for each tile of the matrix, and for each column tile a tree of adders.
+        """One cluster for each tile of the matrix, and a tree of adders for each column of tiles.
 
-        A cluster of the tree adds as many partial sums as it has ports; while it adds those of one
+        A cluster of the tree adds as many partial sums as it has ports. While it adds those of one
         slice, the crossbars compute the next.
         """
         machine, ima = self.machine, self.ima
@@ -277,13 +280,3 @@ class Manycore:
                 ),
             },
         )
-
-
-def _network_input(workload: Workload) -> int:
-    """Bytes (8 bit) of the network's input; a layer that reads it again reads it from there."""
-    return sum(
-        prod(shape)
-        for layer in workload.layers
-        for source, shape in zip(layer.inputs, layer.input_shapes, strict=True)
-        if source == INPUT
-    )

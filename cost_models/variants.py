@@ -10,12 +10,12 @@ def variant(system: System, block: str, **parameters: Scalar) -> System:
     """A copy with parameters of one block replaced.
 
     Args:
-        system: left as it is.
+        system: The original, which is not changed.
         block: `machine` or the name of a target.
-        parameters: new values of keys that the block has.
+        parameters: New values of keys that the block has.
 
     Raises:
-        InputError: there is no such block or key.
+        InputError: There is no such block or key.
     """
     where = f"system {system.name!r}, {block}"
     owner = system.machine if block == "machine" and system.machine else system.target(block)

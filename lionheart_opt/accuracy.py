@@ -37,13 +37,14 @@ if TYPE_CHECKING:
 class Fidelity:
     """How well an accuracy is to be known.
 
+    The training is not part of it: candidates that reach an oracle are resolved, so that they say every
+    training of their lineage (`Candidate.trained_by`).
+
     Args:
-        training: how the weights are obtained before they are programmed.
-        draws: half-open range of numbers of programming draws. Draw k of a unit is the same in every
+        draws: Half-open range of numbers of programming draws. Draw k of a unit is the same in every
             mapping (common random numbers), so ranges can be asked for one after the other.
     """
 
-    training: Training
     draws: tuple[int, int]
 
 
@@ -52,18 +53,21 @@ class Accuracy:
     """Samples of validation accuracy, never a bare number.
 
     Args:
-        samples: shape (n_draws, n_times), in [0, 1]: one row for each independent programming of the
-            hardware, one column for each time since programming.
-        times_s: shape (n_times,).
-        baseline: accuracy of the floating-point network on the same examples.
-        training_s: seconds that training the weights took, even if they came from the artifact store
+        samples: Accuracies in [0, 1], shape (n_draws, n_times): one row for each independent programming
+            of the hardware, one column for each time since programming.
+        times_s: Times since programming, shape (n_times,).
+        baseline: Accuracy of the floating-point network on the same examples.
+        training_s: Seconds that training the weights took, even if they came from the artifact store
             this time (budgets must not depend on what another strategy happened to train).
-        evaluation_s: seconds that programming and inference took.
-        shared_s: seconds of a training that serves all mappings (`one_shot`); a search is charged
+        evaluation_s: Seconds that programming and inference took.
+        shared_s: Seconds of a training that serves all mappings (`one_shot`). A search is charged
             with it once, however many of its candidates use it.
-        note: what the user must know about these samples (training diverged, ...).
-        n_examples: classified for each sample, which is a multiple of 1 / n_examples; None where
-            samples are exact (all-digital, made up).
+        note: What the user must know about these samples (training diverged, ...).
+        n_examples: Number of examples behind each sample, which is a multiple of 1 / n_examples; None
+            where samples are exact (all-digital, made up).
+
+    Raises:
+        ValueError: Shapes do not fit together, or a sample is not finite.
     """
 
     samples: np.ndarray
@@ -132,7 +136,14 @@ class AccuracyOracle(Protocol):
     """
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly."""
+        """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly.
+
+        Args:
+            candidate: A resolved candidate: every training of its lineage is said
+                (`Candidate.trained_by`).
+            fidelity: The draws.
+            seed: Seed of training and of programming draws.
+        """
         ...
 
 
@@ -190,7 +201,10 @@ class ChecksFinally(Protocol):
     def final_checks(
         self, candidate: Candidate, fidelity: Fidelity, seed: int
     ) -> dict[str, Accuracy]:
-        """Name of the check (`test`: test data and fresh draws) -> its samples."""
+        """Name of the check (`test`: test data and fresh draws) -> its samples.
+
+        The candidate is resolved, as in `AccuracyOracle.accuracy`.
+        """
         ...
 
 
@@ -207,10 +221,11 @@ class Enumerates(Protocol):
 class KeepsWeights(Protocol):
     """An oracle that can hand out the weights that it trained."""
 
-    def export_weights(
-        self, candidate: Candidate, training: Training, seed: int, path: Path
-    ) -> None:
-        """Write the candidate's trained, undrifted weights as a state dict of the float network."""
+    def export_weights(self, candidate: Candidate, seed: int, path: Path) -> None:
+        """Write the candidate's trained, undrifted weights as a state dict of the float network.
+
+        The candidate is resolved, as in `AccuracyOracle.accuracy`.
+        """
         ...
 
 

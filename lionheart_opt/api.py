@@ -74,8 +74,9 @@ def problem(
 
     Args:
         model: The network, with its trained weights; or a name of `lionheart-opt list models`, or
-            `module:factory`. A network that is named is trained first (`oracle={"pretrain": {...}}`
-            sets how); one that is given is taken as it is, and is left untouched.
+            `module:factory`. A network that is named is trained first, by the recipe
+            `oracle={"pretrain": {...}}`. One that is given is taken as it is, unless such a recipe is
+            given, too; it is left untouched in any case.
         dataset: Training and test data, see `dataset`. None where the oracle needs none.
         system: Name of a system, path of a TOML file, or the system itself.
         max_drop: Largest accepted drop of accuracy against the floating-point network, as a fraction:

@@ -27,7 +27,11 @@ class LayerCost:
     """What one layer costs on one target, split by component.
 
     Args:
-        components: component (`compute`, `memory`, `queue`, `mvm`, `transfer`, ...) ->
+        name: Name of the layer in the workload.
+        kind: Kind of the layer, such as `conv2d`.
+        target: Name of the target that runs it.
+        macs: Multiply-accumulates of the layer.
+        components: Component (`compute`, `memory`, `queue`, `mvm`, `transfer`, ...) ->
             (latency in s, energy in J); they add up to the layer's cost.
     """
 
@@ -53,10 +57,10 @@ class Cost:
     """What one inference costs: the sum of its layers.
 
     Args:
-        layers: one entry for each layer of the workload, in execution order.
-        interval_s: time between two results in steady state where the system pipelines inferences;
+        layers: One entry for each layer of the workload, in execution order.
+        interval_s: Time between two results in steady state where the system pipelines inferences;
             None where the next inference starts when the last has ended.
-        tiles: target -> crossbars that the mapping occupies on it.
+        tiles: Target -> number of crossbars that the mapping occupies on it.
     """
 
     layers: tuple[LayerCost, ...]

@@ -1,4 +1,4 @@
-"""Coefficient tables of additive cost models: many mappings priced at once."""
+"""Coefficients of costs that are sums over units: many mappings priced at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from lionheart_opt.errors import unknown
 from lionheart_opt.mapping import Mapping
 
-#: Mappings priced at once: their sums stay in the processor's cache.
+#: Mappings priced at once, few enough for their sums to stay in the processor's cache.
 _CHUNK = 16_384
 
 
@@ -21,13 +21,16 @@ class CostTables:
     The last axis of every table is (latency in s, energy in J).
 
     Args:
-        units: unit names, shape (n_units,).
-        targets: target names, shape (n_targets,).
-        fixed: shape (2,): layers that belong to no unit.
-        unit: shape (n_units, n_targets, 2); infinite where the target cannot run the unit.
-        pairs: shape (n_pairs, 2): numbers of units of which the second reads the first's result.
-        pair: shape (n_pairs, n_targets, n_targets, 2): cost by the targets of the two.
-        tiles: shape (n_units, n_targets): crossbars that the unit occupies on the target.
+        units: Unit names, shape (n_units,).
+        targets: Target names, shape (n_targets,).
+        fixed: Cost of the layers that belong to no unit, shape (2,).
+        unit: Cost of each unit on each target, shape (n_units, n_targets, 2); infinite where the
+            target cannot run the unit.
+        pairs: Numbers of two units of which the second reads the first's result, shape (n_pairs, 2).
+        pair: Cost of each pair by the targets of its two units, shape (n_pairs, n_targets, n_targets,
+            2).
+        tiles: Crossbars that the unit occupies on the target, shape (n_units, n_targets). Fractions
+            where units share a crossbar: a mapping occupies at least their sum.
     """
 
     units: tuple[str, ...]
@@ -42,11 +45,11 @@ class CostTables:
         """Numbers of targets, shape (n_mappings, n_units).
 
         Raises:
-            InputError: a mapping lacks a unit or names a target that the tables do not have.
+            InputError: A mapping lacks a unit, or names a target that the tables do not have.
         """
-        number = {name: k for k, name in enumerate(self.targets)}
+        numbers = {name: number for number, name in enumerate(self.targets)}
         try:
-            rows = [[number[mapping[unit]] for unit in self.units] for mapping in mappings]
+            rows = [[numbers[mapping[unit]] for unit in self.units] for mapping in mappings]
         except KeyError as error:
             raise unknown("target", error.args[0], self.targets, "mapping") from error
         return np.array(rows, dtype=np.intp).reshape(-1, len(self.units))
@@ -55,7 +58,7 @@ class CostTables:
         """Price mappings in bulk.
 
         Args:
-            assignments: shape (n_mappings, n_units), integers: the number of the target of each unit.
+            assignments: Number of the target of each unit, integers of shape (n_mappings, n_units).
 
         Returns:
             Latency in s and energy in J, each of shape (n_mappings,).
@@ -63,7 +66,7 @@ class CostTables:
         total = np.empty((len(assignments), 2))
         for start in range(0, len(assignments), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            # small integers would overflow where two are combined
+            # Small integers would overflow where two of them are combined.
             columns = np.ascontiguousarray(assignments[rows].T, dtype=np.intp)
             total[rows] = self._price(columns)
         return total[:, 0], total[:, 1]

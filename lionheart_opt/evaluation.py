@@ -18,12 +18,12 @@ class Evaluation:
     """The answer to a candidate.
 
     Args:
-        candidate: what was asked.
-        cost: of its mapping.
-        accuracy: None where the cost alone broke a limit, so that no oracle time was spent.
-        objectives: name -> value, all to be minimised.
-        violations: name of a limit -> by how much it is broken; `<= 0` is feasible.
-        oracle_s: seconds of oracle time that the answer cost, without what it shares with others.
+        candidate: The candidate that was evaluated.
+        cost: Cost of its mapping.
+        accuracy: Its accuracy; None where the cost alone broke a limit, so that no oracle time was spent.
+        objectives: Name -> value, all to be minimised.
+        violations: Name of a limit -> by how much it is broken; `<= 0` is feasible.
+        oracle_s: Seconds of oracle time that the answer cost, without what it shares with others.
     """
 
     candidate: Candidate
@@ -53,12 +53,12 @@ class Evaluation:
 
 
 def oracle_seconds(evaluations: Iterable[Evaluation]) -> float:
-    """What answers cost together: each its own seconds, a training that they share once."""
+    """Oracle seconds of evaluations together; a training that they share counts once."""
     each, shared = [], 0.0
-    for one in evaluations:
-        each.append(one.oracle_s)
-        if one.accuracy is not None:
-            shared = max(shared, one.accuracy.shared_s)
+    for evaluation in evaluations:
+        each.append(evaluation.oracle_s)
+        if evaluation.accuracy is not None:
+            shared = max(shared, evaluation.accuracy.shared_s)
     return fsum(each) + shared
 
 
@@ -67,8 +67,8 @@ def incumbent(evaluations: Sequence[Evaluation]) -> Evaluation | None:
 
     The one rule for all strategies; none reports its own winner.
     """
-    feasible = [one for one in evaluations if one.feasible]
-    return min(feasible, key=lambda one: tuple(one.objectives.values()), default=None)
+    feasible = [evaluation for evaluation in evaluations if evaluation.feasible]
+    return min(feasible, key=lambda evaluation: tuple(evaluation.objectives.values()), default=None)
 
 
 def non_dominated(points: np.ndarray) -> np.ndarray:

@@ -13,13 +13,15 @@ from scipy.special import bdtrc, stdtrit
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
 
+#: Drops, in fractions of 1, that LionHeart searches a mapping for (IEEE TETC 2025, section IV-B4).
+LIONHEART_THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
 #: Skewness of draws, of either sign, that the bounds of a mean allow for.
 SKEWNESS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """An estimate with a bound on each side, as fractions of 1."""
+    """An estimate with a lower and an upper bound, as fractions of 1."""
 
     estimate: float
     low: float
@@ -28,40 +30,42 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyLimit:
-    """Largest accepted drop against the floating-point network, and how sure one must be.
+    """The largest accepted drop against the floating-point network, and the confidence it needs.
 
-    What must stay below `max_drop` is the mean drop over programmed chips or, if `quantile` is set,
-    the drop that this share of them stays within; at every one of the times.
+    What must stay below `max_drop`, at every time, is the mean drop over programmed chips. With a
+    `quantile` it is the drop that this share of the chips stays within.
 
     Two decisions can be wrong: `holds` where the true drop is above the threshold, and `broken` where
-    it is not. Each has a probability of at most 1 - `confidence`, over all looks and times together,
-    for the trained weights and the examples as they are (chance is in the draws alone):
+    it is not. Each is wrong with a probability of at most 1 - `confidence`, over all looks and times
+    together. The trained weights and the examples are taken as given: only the draws are random.
 
     - Looks share the error in proportion to their draws; what a look cannot use goes to the next.
       The sum of the shares bounds the error (Bonferroni), however the looks depend on each other.
-    - Times: `holds` needs every time to hold, and one that does not would have to pass by mistake;
-      so nothing is shared (intersection-union test: Berger, Technometrics 24, 1982). `broken` needs
-      one time only, so there the times share the error equally.
+    - Times: `holds` is wrong only if a time that breaks the limit passes by mistake, so the times do
+      not share the error (intersection-union test: Berger, Technometrics 24, 1982). A single time is
+      enough for `broken`, so there the times share the error equally.
     - A quantile is bounded by order statistics: exact for any distribution (David and Nagaraja,
       Order Statistics, 3rd ed., section 7.1). n draws can show that a share q stays within the
       threshold only if q^n is at most the error: 29 draws for q = 0.9 at 95 %.
-    - A mean is bounded by Student's t over draws, made wider by the first-order effect of skewness
-      (Hall, The Bootstrap and Edgeworth Expansion, 1992, chapter 2), as if the draws were as skewed as
-      `SKEWNESS`: a few draws cannot tell their own. More skewed ones exceed the error a little;
-      no bound of a mean is free of assumptions, for one chip in a thousand may fail. Draws that
-      agree because accuracy is a share of few examples are not taken for certain.
+    - A mean is bounded by Student's t over draws, widened by the first-order effect of skewness
+      (Hall, The Bootstrap and Edgeworth Expansion, 1992, chapter 2). The skewness is taken to be
+      `SKEWNESS`, because a few draws cannot show their own. More skewed draws exceed the error a
+      little; no bound of a mean is free of assumptions, for one chip in a thousand may fail. Draws
+      that agree only because accuracy is a share of few examples do not count as certain.
 
-    Undecided at the last look is not feasible.
+    A limit that is still undecided at the last look is not feasible.
 
     Args:
-        max_drop: in [0, 1] (0.01 is one point of top-1).
-        time_s: when, after programming, it must hold: one time, or several.
-        quantile: share of the programmed chips that must keep it, in (0, 1); None is the mean.
-        confidence: of the whole decision, above 0.5.
-        draws: numbers of draws at which to look, growing; the last is the maximum.
+        max_drop: Largest accepted drop, in [0, 1] (0.01 is one point of top-1).
+        time_s: Time after programming at which the limit must hold, or several times, in seconds.
+        quantile: Share of the programmed chips that must keep the limit, in (0, 1); None limits the
+            mean.
+        confidence: Confidence of the whole decision, in (0.5, 1).
+        draws: Growing numbers of draws at which to look; the last one is the maximum.
 
     Raises:
-        InputError: a value is out of range, or so few draws could never show that the limit holds.
+        InputError: A value is out of range, or the draws are so few that they could never show that
+            the limit holds.
     """
 
     max_drop: float
@@ -74,7 +78,7 @@ class AccuracyLimit:
         growing = all(a < b for a, b in zip((0, *self.draws), self.draws, strict=False))
         if not self.draws or not growing:
             raise InputError(
-                f"draws: got {list(self.draws)}; must be positive, each above the last"
+                f"draws: got {list(self.draws)}; must be positive, each above the one before"
             )
         if self.quantile is not None and not 0 < self.quantile < 1:
             raise InputError(f"quantile: got {self.quantile:g}; must be between 0 and 1")
@@ -93,11 +97,11 @@ class AccuracyLimit:
 
     @property
     def times_s(self) -> tuple[float, ...]:
-        """The times at which it must hold."""
+        """The times after programming at which the limit must hold, in seconds."""
         return self.time_s if isinstance(self.time_s, tuple) else (self.time_s,)
 
     def statistic(self, drops: np.ndarray) -> float:
-        """Mean or quantile of drops, shape (n_draws,); the quantile is one of the drops."""
+        """Mean or quantile of drops of shape (n_draws,); the quantile is one of the drops."""
         if self.quantile is None:
             return float(np.mean(drops))
         return float(np.quantile(drops, self.quantile, method="inverted_cdf"))
@@ -105,8 +109,8 @@ class AccuracyLimit:
     def bounds(self, accuracy: Accuracy) -> Bounds:
         """The statistic at the worst of the times, with a one-sided bound on each side.
 
-        Where draws are too few for a bound, it is what a drop cannot exceed: the baseline above, the
-        baseline minus 1 below. A number of draws that is no look counts as the next look.
+        Where the draws are too few for a bound, it is the most that a drop can be: the baseline above,
+        the baseline minus 1 below. A number of draws between two looks counts as the later look.
         """
         least, most = accuracy.baseline - 1.0, accuracy.baseline
         error, n = 1.0 - self.confidence, len(accuracy.samples)
@@ -122,15 +126,11 @@ class AccuracyLimit:
         return Bounds(estimate=max(estimates), low=max(lows), high=max(highs))
 
     def decision(self, accuracy: Accuracy) -> Literal["holds", "broken", "open"]:
-        """Whether the bounds clear the threshold, break it, or more draws are needed."""
+        """Whether the bounds show that the limit `holds` or is `broken`; `open` needs more draws."""
         bounds = self.bounds(accuracy)
         if bounds.high <= self.max_drop:
             return "holds"
         return "broken" if bounds.low > self.max_drop else "open"
-
-    def violation(self, accuracy: Accuracy) -> float:
-        """Upper bound of the drop minus the threshold: `<= 0` means that it surely holds."""
-        return self.bounds(accuracy).high - self.max_drop
 
     def _can_hold(self, draws: tuple[int, ...]) -> bool:
         tail = _tail(draws, draws[-1], self.quantile, 1.0 - self.confidence)
@@ -141,17 +141,17 @@ def paired(a: Accuracy, b: Accuracy, time_s: float, confidence: float = 0.95) ->
     """By how much the mean drop of `a` exceeds that of `b`, from the draws that both have.
 
     Draw k of one oracle and seed programs a unit with the same random numbers in every mapping, so
-    differences draw by draw vary less than the drops (common random numbers). Bounds as those of a
-    mean, two-sided: both hold with `confidence`.
+    differences draw by draw vary less than the drops (common random numbers). The bounds are those of
+    a mean, two-sided: both hold together with `confidence`.
 
     Args:
-        a: of one mapping.
-        b: of another mapping, from the same oracle and seed.
-        time_s: since programming.
-        confidence: of the interval.
+        a: Accuracy of one mapping.
+        b: Accuracy of another mapping, from the same oracle and seed.
+        time_s: Time after programming, in seconds.
+        confidence: Confidence of the interval.
 
     Raises:
-        ValueError: the baselines differ, so that the two are not about the same network and examples.
+        ValueError: The baselines differ, so the two are not about the same network and examples.
     """
     if a.baseline != b.baseline:
         raise ValueError("accuracies of different baselines cannot be paired")
@@ -166,7 +166,7 @@ def paired(a: Accuracy, b: Accuracy, time_s: float, confidence: float = 0.95) ->
 
 
 def _tail(draws: tuple[int, ...], n_draws: int, quantile: float | None, error: float) -> float:
-    """Error that a one-sided bound may have at a look at `n_draws`, given all looks and their error."""
+    """Error that a one-sided bound may have at the look at `n_draws`, of the `error` of all looks."""
     spent = tail = 0.0
     for look in draws:
         tail = error * look / draws[-1] - spent
@@ -177,14 +177,14 @@ def _tail(draws: tuple[int, ...], n_draws: int, quantile: float | None, error: f
 
 
 def _used(n_draws: int, quantile: float | None, tail: float) -> float:
-    """The error that an upper bound really has, at most `tail`; 0 where there is no bound."""
+    """The error that an upper bound really uses, at most `tail`; 0 where there is no bound."""
     if quantile is None:
         return tail if n_draws > 1 else 0.0
     return float(bdtrc(_rank(n_draws, quantile, tail) - 1, n_draws, quantile))
 
 
 def _upper(values: np.ndarray, quantile: float | None, tail: float, rounding: float) -> float:
-    """Upper bound of the mean or quantile of what `values` are draws of; infinite if they are few."""
+    """Upper bound of the mean or quantile that `values` are drawn from; infinite for too few draws."""
     n = len(values)
     if quantile is None:
         if n < 2:
@@ -198,10 +198,10 @@ def _upper(values: np.ndarray, quantile: float | None, tail: float, rounding: fl
 
 
 def _rank(n: int, quantile: float, tail: float) -> int:
-    """Least r such that the r-th smallest of n draws is below the quantile with at most `tail`.
+    """Least r such that the r-th smallest of n draws is below the quantile with a chance of `tail`.
 
-    It is below if at least r draws are, each with a probability of at most `quantile`; n + 1 if
-    there is no such r.
+    It is below if at least r draws are, each with a probability of at most `quantile`. Returns n + 1
+    if there is no such r.
     """
     ranks = np.arange(1, n + 2)
     return int(ranks[np.argmax(bdtrc(ranks - 1.0, n, quantile) <= tail)])

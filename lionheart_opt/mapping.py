@@ -145,7 +145,7 @@ class Candidate:
     Args:
         mapping: Where each unit runs.
         parent: The candidate whose weights it starts from; None is the floating-point network.
-        training: How its weights are obtained; None is what the problem asks for.
+        training: How its weights are obtained; None is what the problem asks for (`Problem.resolved`).
     """
 
     mapping: Mapping
@@ -168,6 +168,20 @@ class Candidate:
         """The same lineage, with this training wherever a candidate does not say one."""
         parent = self.parent and self.parent.resolved(training)
         return Candidate(self.mapping, parent, self.training or training)
+
+    @property
+    def trained_by(self) -> Training:
+        """The training of a resolved candidate.
+
+        Raises:
+            ValueError: The candidate is not resolved: it, or one that it starts from, does not say its
+                training.
+        """
+        if self.training is None or any(ancestor.training is None for ancestor in self.lineage):
+            raise ValueError(
+                f"{self!r} is not resolved; ask an oracle about `problem.resolved(candidate)`"
+            )
+        return self.training
 
     @property
     def lineage(self) -> Iterator[Candidate]:

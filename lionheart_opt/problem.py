@@ -157,6 +157,13 @@ class Problem(Space):
                 )
         return violations
 
+    def resolved(self, candidate: Candidate) -> Candidate:
+        """The candidate as oracles are asked about it.
+
+        Every candidate of its lineage that does not say its training has the problem's.
+        """
+        return candidate.resolved(self.training)
+
     def evaluate(self, candidate: Candidate) -> Evaluation:
         """Price the candidate; if the cost limits hold, ask the oracle until the limit is decided.
 
@@ -166,15 +173,12 @@ class Problem(Space):
         self.check(candidate.mapping)
         if self.breaks_cost_limits(candidate.mapping):
             return self.evaluation(candidate, None)
-        training = candidate.training or self.training
-        asked = candidate.resolved(self.training)
+        asked = self.resolved(candidate)
         accuracy: Accuracy | None = None
         done = 0
         for draws in self.accuracy_limit.draws:
-            answer = self.oracle.accuracy(
-                asked, Fidelity(training=training, draws=(done, draws)), self.seed
-            )
-            accuracy = answer if accuracy is None else accuracy.extend(answer)
+            more = self.oracle.accuracy(asked, Fidelity(draws=(done, draws)), self.seed)
+            accuracy = more if accuracy is None else accuracy.extend(more)
             done = draws
             if self.accuracy_limit.decision(accuracy) != "open":
                 break
@@ -184,7 +188,7 @@ class Problem(Space):
         """Tell the oracle what will be evaluated next, in this order; saves time, changes nothing."""
         if isinstance(self.oracle, Anticipates):
             asked = [
-                candidate.resolved(self.training)
+                self.resolved(candidate)
                 for candidate in candidates
                 if not self.breaks_cost_limits(candidate.mapping)
             ]

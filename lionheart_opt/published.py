@@ -1,4 +1,4 @@
-"""Published numbers beside a cost model's own: what `lionheart-opt validate` prints."""
+"""Published numbers beside the predictions of a cost model: what `lionheart-opt validate` prints."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Case:
     """One quantity of one published case.
 
     Args:
-        system: name of the system.
-        case: as its paper names it (`row 17 ADD`, `MLP case 1`, `vgg16 all-analog`).
+        system: Name of the system.
+        case: The paper's name for it (`row 17 ADD`, `MLP case 1`, `vgg16 all-analog`).
         quantity: `latency_s`, `energy_j`, `speedup`, `energy_gain`, `clusters`, ...
-        published: the paper's number; None where it gives none (or it is kept for validation).
-        predicted: ours.
-        source: paper and table or section of the published number.
+        published: The paper's number; None where it gives none, or where it is kept for validation.
+        predicted: The number of the cost model.
+        source: Paper, and table or section, of the published number.
     """
 
     system: str
@@ -36,10 +36,10 @@ class Case:
 
 
 def rows(system: str | None = None) -> list[dict[str, str | float | None]]:
-    """JSON rows of all cases, or of one system's, in the order in which the models give them.
+    """JSON rows of all cases, or of those of one system, in the order in which the models give them.
 
     Raises:
-        InputError: the system does not exist, or nothing is published about it.
+        InputError: The system does not exist, or nothing is published about it.
     """
     validated = plugins.available("validations")
     if system is not None and system not in validated:

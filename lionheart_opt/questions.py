@@ -1,7 +1,7 @@
 """Questions that a strategy may put to an oracle beside accuracy, and their answers.
 
-A strategy asks with `Problem.ask`. The search keeps the answer in its record, so that a resumed search
-reads it there, and charges the seconds to its budget.
+A strategy asks with `Problem.ask`. The search charges the seconds to its budget and keeps the answer in
+its record, where a resumed search reads it.
 """
 
 from __future__ import annotations
@@ -14,24 +14,28 @@ from lionheart_opt.digest import digest
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A question; its fields are plain data."""
+    """A question. Its fields are plain data.
+
+    Attributes:
+        what: What the question is about, for messages.
+    """
 
     what: ClassVar[str]
 
     @property
     def digest(self) -> str:
-        """The same for equal questions."""
+        """Digest of the kind and the fields: equal for equal questions."""
         return digest([type(self).__name__, asdict(self)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Proxies(Question):
-    """Cheap predictors of each unit's sensitivity, from the pretrained network alone.
+    """Asks for cheap predictors of each unit's sensitivity, from the pretrained network alone.
 
-    The answer: name of the proxy -> unit -> value.
+    The answer holds, for each name of a proxy, unit -> value.
 
     Args:
-        units: names of units.
+        units: Names of the units.
     """
 
     what: ClassVar[str] = "proxies of sensitivity"
@@ -41,18 +45,18 @@ class Proxies(Question):
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedShares(Question):
-    """How much of each unit a training puts on its analog target that minimises loss and cost at once.
+    """Asks how much of each unit is analog after a training that minimises loss and cost together.
 
-    The loss is the cross entropy plus `strength` times the expected cost; a unit's result is the mean
-    of its digital and its analog one, weighted by shares that are learned with the weights.
+    The loss is the cross entropy plus `strength` times the expected cost. A unit's result is the mean
+    of its digital and its analog result, weighted by shares that are learned with the weights.
 
-    The answer: `share` -> unit -> share of the analog target, in [0, 1].
+    The answer holds, for the name `share`, unit -> share of the analog target, in [0, 1].
 
     Args:
-        prices: unit -> cost on the host, cost on the analog target.
-        pairs: two units, and what they cost together beyond that: both digital, only the second
-            analog, only the first, both.
-        strength: of the cost in the loss.
+        prices: Unit -> cost on the host, cost on the analog target.
+        pairs: Names of two units and what they cost together beyond `prices`: with both digital, only
+            the second analog, only the first analog, both analog.
+        strength: Weight of the cost in the loss.
     """
 
     what: ClassVar[str] = "learned shares"
@@ -64,11 +68,12 @@ class LearnedShares(Question):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Answer:
-    """An answer.
+    """The answer to a question.
 
     Args:
         values: Name of a quantity -> unit -> value.
-        oracle_s: Seconds that finding it took, even if it was known already.
+        oracle_s: Oracle seconds that the answer took when it was computed, even if it is read from a
+            record.
     """
 
     values: dict[str, dict[str, float]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -13,7 +13,7 @@ import numpy as np
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
-from lionheart_opt.workload import Unit, Workload
+from lionheart_opt.workload import INPUT, Unit, Workload
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,12 +21,12 @@ class Space:
     """All complete mappings of a workload onto a system.
 
     Args:
-        workload: what must run.
-        system: what it can run on.
-        digital: names of units that stay on the host.
+        workload: What must run.
+        system: What it can run on.
+        digital: Names of units that stay on the host.
 
     Raises:
-        InputError: a unit of `digital` does not exist.
+        InputError: A unit of `digital` does not exist.
     """
 
     workload: Workload
@@ -39,7 +39,7 @@ class Space:
 
     @cached_property
     def choices(self) -> dict[str, tuple[str, ...]]:
-        """Unit -> names of the targets that can run it, host first; every unit of the workload."""
+        """Name of each unit of the workload -> names of the targets that can run it, host first."""
         return {
             unit.name: (self.system.host,)
             if unit.name in self.digital
@@ -60,32 +60,42 @@ class Space:
     @cached_property
     def all_analog(self) -> Mapping:
         """Every unit on the first analog target that can run it, the rest on the host."""
-        return Mapping.of({unit: self.analog_target(unit) for unit in self.choices})
+        return self.analog(self.choices)
 
     def analog_target(self, unit: str) -> str:
-        """The first analog target that can run the unit; the host where none can."""
-        for name in self.choices[unit]:
-            if name in self.system.analog_targets:
-                return name
-        return self.system.host
+        """The first analog target that can run the unit; the host where none can.
+
+        Raises:
+            InputError: The unit does not exist.
+        """
+        if unit not in self.choices:
+            raise unknown("unit", unit, self.choices)
+        analog = (name for name in self.choices[unit] if name in self.system.analog_targets)
+        return next(analog, self.system.host)
+
+    def analog(self, units: Iterable[str]) -> Mapping:
+        """The given units on the first analog target that can run each, everything else on the host.
+
+        Raises:
+            InputError: A unit does not exist.
+        """
+        return self.mapping({unit: self.analog_target(unit) for unit in units})
 
     def mapping(self, assignments: dict[str, str]) -> Mapping:
         """A complete mapping: the given assignments, everything else on the host.
 
         Raises:
-            InputError: a unit does not exist or a target cannot run it.
+            InputError: A unit does not exist, or its target cannot run it.
         """
-        mapping = self.all_digital
-        for unit, target in assignments.items():
-            mapping = mapping.move(unit, target)
+        mapping = Mapping.of({**self.all_digital.to_json(), **assignments})
         self.check(mapping)
         return mapping
 
     def check(self, mapping: Mapping) -> None:
-        """Refuse a mapping that is incomplete or that asks a target for what it cannot run.
+        """Refuse a mapping that is incomplete or gives a target a unit that it cannot run.
 
         Raises:
-            InputError: naming the unit, the target and what is allowed.
+            InputError: The message names the unit, the target and what is allowed.
         """
         for unit in mapping:
             if unit not in self.choices:
@@ -99,7 +109,7 @@ class Space:
                 )
 
     def analog_mac_ratio(self, mapping: Mapping) -> float:
-        """Analog MACs / all MACs (LionHeart section IV-E)."""
+        """MACs on analog targets divided by all MACs (LionHeart, section IV-E)."""
         analog = sum(
             self.workload.unit_macs(unit)
             for unit in self.workload.units
@@ -109,12 +119,12 @@ class Space:
 
 
 def by_macs_descending(workload: Workload, units: Sequence[Unit]) -> list[Unit]:
-    """Units by MACs, most first; ties keep execution order (LionHeart section III, step 1)."""
+    """Units by MACs, most first; ties keep execution order (LionHeart, section III, step 1)."""
     return sorted(units, key=workload.unit_macs, reverse=True)
 
 
 def analog_moves(space: Space) -> list[tuple[str, str]]:
-    """(unit, analog target) for every unit and each analog target that can run it, in execution order."""
+    """(unit, target) for every unit and each analog target that can run it, in execution order."""
     analog = space.system.analog_targets
     return [
         (unit.name, target)
@@ -124,17 +134,49 @@ def analog_moves(space: Space) -> list[tuple[str, str]]:
     ]
 
 
+def analog_units(space: Space) -> tuple[str, ...]:
+    """Names of the units that an analog target can run, in execution order."""
+    return tuple(dict.fromkeys(unit for unit, _ in analog_moves(space)))
+
+
+def neighbours(space: Space, units: Collection[str] | None = None) -> list[tuple[str, str]]:
+    """(producer, consumer): pairs of units of which the second reads the result of the first.
+
+    A result also counts as read through layers in between: activations, norms, additions, and units
+    that are not in `units`. Noise passes through all of them, residual additions included; and a cost
+    model may place them with what they read. A pair is listed once, in whichever direction comes first.
+
+    Args:
+        space: Gives the workload and the default of `units`.
+        units: Names of the units to pair; by default all that have a choice.
+    """
+    paired = {unit.name for unit in space.units} if units is None else set(units)
+    pairs: dict[frozenset[str], tuple[str, str]] = {}
+    carried: dict[str, list[str]] = {INPUT: []}  # layer -> units whose results its result carries
+    for layer in space.workload.layers:
+        read = list(dict.fromkeys(unit for source in layer.inputs for unit in carried[source]))
+        unit = space.workload.unit_of.get(layer.name)
+        if unit is None or unit not in paired:
+            carried[layer.name] = read
+            continue
+        carried[layer.name] = [unit]
+        for producer in read:
+            if producer != unit:
+                pairs.setdefault(frozenset((producer, unit)), (producer, unit))
+    return list(pairs.values())
+
+
 def size(space: Space) -> int:
-    """Number of mappings."""
+    """Number of mappings in the space."""
     return prod(len(space.choices[unit.name]) for unit in space.units)
 
 
 def every_mapping(space: Space) -> Iterator[Mapping]:
     """Every mapping, all-digital first."""
     names = [unit.name for unit in space.units]
-    rest = space.all_digital.to_json()
-    for chosen in product(*(space.choices[name] for name in names)):
-        yield Mapping.of({**rest, **dict(zip(names, chosen, strict=True))})
+    digital = space.all_digital.to_json()
+    for targets in product(*(space.choices[name] for name in names)):
+        yield Mapping.of({**digital, **dict(zip(names, targets, strict=True))})
 
 
 def random_mapping(space: Space, rng: np.random.Generator) -> Mapping:

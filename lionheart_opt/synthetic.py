@@ -1,4 +1,4 @@
-"""Made-up problems whose best mapping is known by brute force: for tests and quick comparisons."""
+"""Made-up problems, small enough to solve by brute force: for tests and quick comparisons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
-from lionheart_opt.cost import Cost, LayerCost
+from lionheart_opt.cost import Cost, CostObjective, LayerCost
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
@@ -50,18 +50,19 @@ _TARGETS = {
         parameters={"mac_s": 4e-10, "mac_j": 2e-12},
     ),
 }
-#: What a unit loses on an analog target, relative to the others.
+#: Accuracy that a unit loses on each analog target, relative to the tile.
 _LOSSES = {"tile": 1.0, "sram": 0.3}
-_CROSSING_S = 2e-8  # an activation that moves to another target
+#: Time and energy of one activation that moves to another target.
+_CROSSING_S = 2e-8
 _CROSSING_J = 2e-10
 
 
 def synthetic_workload(macs: Sequence[int], name: str = "synthetic") -> Workload:
-    """Fully connected layers in a chain, each a unit, with a residual add after every second one.
+    """Fully connected layers in a chain, each a unit, with a residual addition after every second one.
 
     Args:
-        macs: MACs of each layer.
-        name: of the workload.
+        macs: MACs of each layer, rounded to the nearest square.
+        name: Name of the workload.
     """
     layers: list[Layer] = []
     units: list[Unit] = []
@@ -102,8 +103,8 @@ def convolutional_workload(channels: Sequence[int] = (16, 24, 40), side: int = 8
     """A small residual network: two convolutions, a skip connection, pooling, one linear layer.
 
     Args:
-        channels: of the two convolutions and of the linear layer's result.
-        side: pixels of the square input.
+        channels: Output channels of the two convolutions and of the linear layer.
+        side: Height and width of the input, in pixels.
     """
     first, second, classes = channels
     image, wide = (1, first, side, side), (1, second, side, side)
@@ -158,12 +159,12 @@ def convolutional_workload(channels: Sequence[int] = (16, 24, 40), side: int = 8
             mvm=Mvm(rows=second, columns=classes, count=1),
         ),
     )
-    units = tuple(Unit(name=one.name, layers=(one.name,)) for one in layers if one.mvm)
+    units = tuple(Unit(name=layer.name, layers=(layer.name,)) for layer in layers if layer.mvm)
     return Workload(name="convolutional", layers=layers, units=units)
 
 
 def synthetic_system(targets: Sequence[str] = ("cpu", "tile")) -> System:
-    """A host `cpu` with any of: an analog `tile`, a slower and better `sram`, an int8 `npu`."""
+    """A host `cpu` with any of: an analog `tile`, a slower, more accurate `sram`, an int8 `npu`."""
     return System(
         name="synthetic",
         family="synthetic",
@@ -175,7 +176,7 @@ def synthetic_system(targets: Sequence[str] = ("cpu", "tile")) -> System:
 
 @dataclass(frozen=True)
 class SyntheticCosts:
-    """An additive cost model: seconds and joules a MAC, and for every activation that crosses."""
+    """An additive cost model: seconds and joules for each MAC and for each activation that moves."""
 
     system: System
 
@@ -184,7 +185,7 @@ class SyntheticCosts:
         return np.array([float(parameters["mac_s"]), float(parameters["mac_j"])])
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
-        """MACs of each layer where it runs, and its inputs that come from another target."""
+        """Each layer's MACs on its target, and its inputs that come from another target."""
         place = {
             layer.name: mapping[workload.unit_of[layer.name]]
             if layer.name in workload.unit_of
@@ -217,9 +218,9 @@ class SyntheticCosts:
         return Cost(layers=tuple(layers), tiles=tiles)
 
     def tables(self, workload: Workload) -> CostTables:
-        """The coefficients of the same cost."""
+        """The coefficients of `cost`."""
         targets = tuple(target.name for target in self.system.targets)
-        number = {unit.name: k for k, unit in enumerate(workload.units)}
+        numbers = {unit.name: number for number, unit in enumerate(workload.units)}
         unit_table = np.array(
             [
                 [workload.unit_macs(unit) * self._mac(target) for target in targets]
@@ -233,19 +234,19 @@ class SyntheticCosts:
             for source, shape in zip(layer.inputs, layer.input_shapes, strict=True):
                 ends = [workload.unit_of.get(name) for name in (source, layer.name)]
                 if ends[0] is not None and ends[1] is not None:
-                    pairs.append((number[ends[0]], number[ends[1]]))
+                    pairs.append((numbers[ends[0]], numbers[ends[1]]))
                     apart = 1.0 - np.eye(len(targets))
                     pair_tables.append(apart[:, :, None] * shape[-1] * crossing)
                 else:
                     for end in ends:
                         if end is not None:
-                            unit_table[number[end]] += np.outer(from_host, shape[-1] * crossing)
+                            unit_table[numbers[end]] += np.outer(from_host, shape[-1] * crossing)
         tiles = np.tile(
-            [int(name in self.system.analog_targets) for name in targets], (len(number), 1)
+            [int(name in self.system.analog_targets) for name in targets], (len(numbers), 1)
         )
         shape4 = (-1, len(targets), len(targets), 2)
         return CostTables(
-            units=tuple(number),
+            units=tuple(numbers),
             targets=targets,
             fixed=np.zeros(2),
             unit=unit_table,
@@ -257,14 +258,16 @@ class SyntheticCosts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SyntheticOracle:
-    """Drops that add up over analog units and pairs of them, then saturate, with noise by draw.
+    """Drops that add up over analog units and pairs of them, saturate, and vary from draw to draw.
 
     Args:
-        units: unit names, shape (n_units,).
-        analog: what units lose on each analog target, relative to `single`.
-        single: drop of each unit alone, by training, shape (n_units,).
-        pair: extra drop of two analog units together, shape (n_units, n_units), upper triangle.
-        noise: standard deviation over draws, relative to the drop.
+        units: Unit names, shape (n_units,).
+        analog: Drop on each analog target, relative to `single`.
+        single: Training -> drop of each unit alone, shape (n_units,).
+        pair: Extra drop of two analog units together, shape (n_units, n_units), upper triangle.
+        noise: Standard deviation over draws, relative to the drop.
+        baseline: Accuracy of the floating-point network.
+        times_s: Times after programming at which accuracy is sampled, in seconds.
     """
 
     units: tuple[str, ...]
@@ -276,9 +279,9 @@ class SyntheticOracle:
     times_s: tuple[float, ...] = (1.0, 86_400.0)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """Samples; draw k has the same noise in every mapping (common random numbers)."""
+        """Samples of the accuracy; draw k has the same noise in every mapping."""
         on = np.array([self.analog.get(candidate.mapping[unit], 0.0) for unit in self.units])
-        terms = self.single[fidelity.training] * on
+        terms = self.single[candidate.trained_by] * on
         mean = terms.sum() + on @ self.pair @ on
         drops = np.array(
             [
@@ -294,18 +297,24 @@ class SyntheticOracle:
             samples=self.baseline * (1.0 - share),
             times_s=self.times_s,
             baseline=self.baseline,
-            training_s=training_s[fidelity.training],
+            training_s=training_s[candidate.trained_by],
             evaluation_s=2.0 * len(drops),
         )
 
     @property
     def questions(self) -> tuple[type[Question], ...]:
-        """Every kind that there is."""
+        """The kinds of questions that it answers: all that there are."""
         return (Proxies, LearnedShares)
 
     def consult(self, question: Question, seed: int) -> Answer:  # noqa: ARG002
-        """Proxies that are the drop of each unit alone; shares larger where its price outweighs it."""
-        single = {name: dict(zip(self.units, of, strict=True)) for name, of in self.single.items()}
+        """Answer a question.
+
+        Proxies are the drop of each unit alone. Shares are above a half where the saving outweighs it.
+        """
+        single = {
+            training: dict(zip(self.units, drops, strict=True))
+            for training, drops in self.single.items()
+        }
         if isinstance(question, Proxies):
             alone = {unit: float(single["none"][unit]) for unit in question.units}
             largest = {unit: drop / (2.0 + k % 3) for k, (unit, drop) in enumerate(alone.items())}
@@ -333,21 +342,21 @@ def synthetic_problem(
     targets: Sequence[str] = ("cpu", "tile"),
     objectives: Sequence[Objective] = ("latency_s",),
     max_drop: float = 0.05,
-    cost_limits: dict[str, float] | None = None,
+    cost_limits: dict[CostObjective, float] | None = None,
     all_analog_drop: float = 0.25,
 ) -> Problem:
     """A problem drawn at random: log-normal MACs, heavy-tailed sensitivities, pairwise interaction.
 
-    Weights that are trained less lose more, and rank the units a little differently.
+    Weights with less training lose more, and rank the units a little differently.
 
     Args:
-        n_units: number of units, all of them movable.
-        seed: of the draw; equal seeds give equal problems.
-        targets: some of `cpu` (always), `tile`, `sram`, `npu`.
-        objectives: as of the problem.
-        max_drop: as of its accuracy limit.
-        cost_limits: as of the problem.
-        all_analog_drop: about how much all-analog loses with full training.
+        n_units: Number of units, all of which can move.
+        seed: Seed of the random generator; equal seeds give equal problems.
+        targets: Names of targets: `cpu`, and some of `tile`, `sram` and `npu`.
+        objectives: Objectives of the problem.
+        max_drop: Largest drop of its accuracy limit.
+        cost_limits: Cost limits of the problem.
+        all_analog_drop: Drop of the all-analog mapping with full training, roughly.
     """
     rng = np.random.default_rng(seed)
     macs = rng.lognormal(mean=11.0, sigma=1.0, size=n_units).astype(int)
@@ -379,7 +388,7 @@ def synthetic_problem(
 
 
 def tabulated(problem: Problem) -> AccuracyTable:
-    """The problem's oracle asked about every mapping with every training."""
+    """A table of the problem's oracle: every mapping with every training."""
     candidates = [
         Candidate(mapping, training=training)
         for training in TRAININGS

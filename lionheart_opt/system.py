@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -13,6 +13,9 @@ from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.toml_errors import first_problem
 from lionheart_opt.workload import Layer, Unit, Workload
+
+if TYPE_CHECKING:
+    import pandas
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 Scalar = bool | int | float | str
@@ -39,24 +42,30 @@ class _Block(BaseModel):
     def parse(self, kind: type[Parameters], where: str) -> Parameters:
         """The parameters as the pydantic model that a cost model declares for such a block.
 
+        Args:
+            kind: The pydantic model.
+            where: What errors call the block.
+
         Raises:
-            InputError: a key is missing, unknown, or of the wrong type or range.
+            InputError: A key is missing, unknown, or of the wrong type or range.
         """
         try:
             return kind.model_validate(self.parameters)
         except ValidationError as error:
-            raise first_problem(error, where, kind) from error
+            raise first_problem(error, where, kind, self.parameters) from error
 
 
 class Target(_Block):
     """Where a layer can run.
 
     Attributes:
-        name: the block's name.
-        numerics: how it computes; only `analog` targets go through noise and drift in the oracle.
-        kinds: layer kinds that it supports; `*` is every kind.
-        kernel: the only kernel of convolutions that it supports; None is any.
-        tiles: how many crossbars it has; None where the mapping gets as many as it needs.
+        name: The block's name.
+        numerics: How it computes; only `analog` targets go through noise and drift in the oracle.
+        kinds: Layer kinds that it supports; `*` is every kind.
+        kernel: The only kernel of convolutions that it supports; None is any.
+        tiles: How many crossbars it has; None where the mapping gets as many as it needs.
+        source: Where its numbers come from.
+        parameters: The numbers that the cost model of the system's family reads.
     """
 
     name: str
@@ -73,6 +82,15 @@ class Target(_Block):
             return False
         return "*" in self.kinds or layer.kind in self.kinds
 
+    def __repr__(self) -> str:
+        kernel = "" if self.kernel is None else f", kernel {self.kernel}"
+        tiles = "" if self.tiles is None else f", {self.tiles} tiles"
+        return (
+            f"Target({self.name!r}: {self.numerics}, runs {', '.join(self.kinds)}{kernel}{tiles})"
+        )
+
+    __str__ = __repr__
+
 
 class Link(_Block):
     """What moving data between two targets takes; parameters as the system family defines them."""
@@ -88,10 +106,14 @@ class System(BaseModel):
     """Targets, links and shared numbers of a machine. Quantities are SI, the unit in the key.
 
     Attributes:
-        name: the file's stem.
-        family: the cost model that prices it (an entry point of `lionheart_opt.cost_models`).
-        description: one sentence.
-        host: the digital target of everything that no unit holds.
+        name: The file's stem.
+        family: The cost model that prices it (an entry point of `lionheart_opt.cost_models`).
+        description: One sentence.
+        host: The digital target of everything that no unit holds.
+        targets: What layers can run on.
+        links: What moving data between targets takes.
+        machine: Numbers that belong to no single target.
+        origin: What errors call it, if not its name: the path of its file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -136,7 +158,7 @@ class System(BaseModel):
         """`[machine]` as the pydantic model that a cost model declares for it.
 
         Raises:
-            InputError: it is missing, or does not fit.
+            InputError: It is missing, or does not fit.
         """
         if self.machine is None:
             raise InputError(f"{self.where}: table [machine] is missing")
@@ -146,7 +168,7 @@ class System(BaseModel):
         """Parameters of a target as the pydantic model that a cost model declares for them.
 
         Raises:
-            InputError: there is no such target, or it does not fit.
+            InputError: There is no such target, or its parameters do not fit.
         """
         return self.target(name).parse(kind, f"{self.where}: [targets.{name}]")
 
@@ -161,9 +183,45 @@ class System(BaseModel):
         """Names of the analog targets, in the order of the file."""
         return tuple(target.name for target in self.targets if target.numerics == "analog")
 
-    @cached_property
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a target, in the order of the file.
+
+        Columns: `name`, `is_host`, `numerics`, `kinds`, `kernel`, `tiles`, `source`, then one for each
+        parameter, missing where a target has none of that name.
+        """
+        import pandas
+
+        rows = [
+            {
+                "name": target.name,
+                "is_host": target.name == self.host,
+                "numerics": target.numerics,
+                "kinds": target.kinds,
+                "kernel": target.kernel,
+                "tiles": target.tiles,
+                "source": target.source,
+                **target.parameters,
+            }
+            for target in self.targets
+        ]
+        return pandas.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        targets = ", ".join(
+            f"{target.name} ({target.numerics}{', host' * (target.name == self.host)})"
+            for target in self.targets
+        )
+        return f"System({self.name!r}: family {self.family}; {targets})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        heading = f"{escape(repr(self))}<br>{escape(self.description)}"
+        return f"<p>{heading}</p>{self.to_frame().to_html(index=False)}"
+
+    @property
     def digest(self) -> str:
-        """Digest of every number and source in it."""
+        """Digest of every number and source in it."""  # not cached: `model_copy` would keep it
         return digest(self.model_dump(mode="json"))
 
     @staticmethod
@@ -172,11 +230,11 @@ class System(BaseModel):
 
         Args:
             text: TOML; see `cost_models/systems/` for examples.
-            name: name of the system.
-            where: what errors call the text (its path).
+            name: Name of the system.
+            where: What errors call the text (its path).
 
         Raises:
-            InputError: not TOML; a key is missing, unknown, or of the wrong type.
+            InputError: The text is not TOML, or a key is missing, unknown, or of the wrong type.
         """
         try:
             data = tomllib.loads(text)
@@ -187,17 +245,18 @@ class System(BaseModel):
             raise InputError(f"{where}: needs at least one table [targets.NAME]")
         data["targets"] = tuple({"name": key, **table} for key, table in targets.items())
         data["links"] = tuple(data.get("links", ()))
+        given = {"name": name, "origin": where, **data}
         try:
-            return System.model_validate({"name": name, "origin": where, **data})
+            return System.model_validate(given)
         except ValidationError as error:
-            raise first_problem(error, where, System) from error
+            raise first_problem(error, where, System, given) from error
 
     @staticmethod
     def load(path: Path) -> System:
         """The system of a TOML file, named after it.
 
         Raises:
-            InputError: the file cannot be read or does not describe a system.
+            InputError: The file cannot be read or does not describe a system.
         """
         try:
             text = path.read_text()

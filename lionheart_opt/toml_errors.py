@@ -2,45 +2,140 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from lionheart_opt.errors import InputError, unknown
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+#: Keys of tables, numbers of list entries, and what pydantic calls the members of a union.
+Path = Sequence[int | str]
+
+_ADVICE = "Input should be "
+
 
 def first_problem(
-    error: ValidationError, where: str, model: type[BaseModel] | None = None
+    error: ValidationError, where: str, model: type[BaseModel], given: dict[str, Any]
 ) -> InputError:
     """One line of a pydantic error: file, key, what was found, what is allowed.
 
+    Unknown and misspelt keys come first, with the nearest name: what they stand for is often missing.
+
     Args:
-        error: what pydantic raised.
-        where: the file, or the block of it.
-        model: what was validated; its keys are named where one is unknown.
+        error: What pydantic raised.
+        where: The file, or the block of it.
+        model: What the content was validated as.
+        given: The content.
     """
-    problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-    if problem["type"] == "extra_forbidden":
-        *path, name = problem["loc"]
-        table = f"{where}: [{'.'.join(map(str, path))}]" if path else where
-        return unknown("key", str(name), _keys(model, path), table)
-    if problem["type"] == "missing":
-        return InputError(f"{where}: key {key!r} is missing")
+    problems = error.errors()
+    for problem in problems:
+        *path, name = problem["loc"] or ("",)
+        allowed = _keys(model, path)
+        # a key that another member of a union knows is not what is wrong
+        if problem["type"] == "extra_forbidden" and name not in allowed:
+            names, _ = _walk(given, path)
+            table = f"{where}: [{'.'.join(names)}]" if names else where
+            return unknown("key", str(name), allowed, table)
+    others = [problem for problem in problems if problem["type"] != "extra_forbidden"] or problems
+    missing = [problem["loc"] for problem in others if problem["type"] == "missing"]
+    for key in missing:
+        if near := _misspelt(key, model, given):
+            hint = f"is {near!r} a misspelling of it?"
+            return InputError(f"{where}: key {_missing(key, given)!r} is missing ({hint})")
+    if others[0]["loc"] in missing:
+        return InputError(f"{where}: key {_missing(others[0]['loc'], given)!r} is missing")
+    return InputError(f"{where}: {_wrong_value(others, given)}")
+
+
+def _missing(path: Path, given: dict[str, Any]) -> str:
+    """The whole name of a key that is missing."""
+    *above, name = path
+    return ".".join([*_walk(given, above)[0], str(name)])
+
+
+def _misspelt(path: Path, model: type[BaseModel], given: dict[str, Any]) -> str | None:
+    """A key that stands where one is missing, is no known one and looks like it."""
+    *above, name = path
+    _, table = _walk(given, above)
+    others = [str(key) for key in table if key not in _keys(model, above)]
+    return next(iter(get_close_matches(str(name), others)), None)
+
+
+def _wrong_value(problems: list[ErrorDetails], given: dict[str, Any]) -> str:
+    """The first of the problems, together with what other members of a union say of the same key."""
+    problem = problems[0]
+    names, _ = _walk(given, problem["loc"])
+    key = ".".join(names)
     if problem["type"] == "value_error":
-        return InputError(f"{where}: {key}: {problem['ctx']['error']}")
-    message = problem["msg"][0].lower() + problem["msg"][1:]
-    return InputError(f"{where}: {key}: got {problem['input']!r}; {message}")
+        said = str(problem["ctx"]["error"])
+        return f"{key}: {said}" if key else said
+    advice = dict.fromkeys(
+        each["msg"].removeprefix(_ADVICE)
+        for each in problems
+        if _walk(given, each["loc"])[0] == names and each["msg"].startswith(_ADVICE)
+    )
+    message = f"must be {' or '.join(advice)}" if advice else problem["msg"]
+    return f"{key or '(top level)'}: got {problem['input']!r}; {message}"
 
 
-def _keys(model: type[BaseModel] | None, path: list[int | str]) -> list[str]:
-    """Keys that the model allows at that place."""
+def _walk(given: Any, path: Path) -> tuple[list[str], Any]:
+    """What a path leads through, and what is at its end.
+
+    Entries of lists are called by their `name` where they have one. Parts of the path that are not in the
+    content, such as the members of unions, are left out.
+    """
+    names: list[str] = []
     for part in path:
-        if model is None or isinstance(part, int):
-            continue
-        inner = model.model_fields[part].annotation if part in model.model_fields else None
-        candidates = [inner, *get_args(inner)]
-        candidates += [deep for one in get_args(inner) for deep in get_args(one)]
-        models = [one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)]
-        model = models[0] if models else None
-    return list(model.model_fields) if model else []
+        if isinstance(given, dict) and part in given:
+            given = given[part]
+            names.append(str(part))
+        elif isinstance(given, list | tuple) and isinstance(part, int):
+            given = given[part]
+            is_named = isinstance(given, dict) and "name" in given
+            names.append(str(given["name"] if is_named else part))
+    return names, given
+
+
+def _keys(model: type[BaseModel], path: Path) -> list[str]:
+    """Keys that a table at that place may have: those of all members of a union."""
+    annotations: list[Any] = [model]
+    for part in path:
+        below = [inner for annotation in annotations for inner in _below(annotation, part)]
+        annotations = below or annotations  # a part that leads nowhere names a member of a union
+    models = [annotation for annotation in annotations if _is_model(annotation)]
+    return list(dict.fromkeys(key for member in models for key in member.model_fields))
+
+
+def _below(annotation: Any, part: int | str) -> Iterator[Any]:
+    """Types of what a key or an entry of a value of that type holds."""
+    if _is_model(annotation):
+        if part in annotation.model_fields:
+            yield from _members(annotation.model_fields[part].annotation)
+        return
+    container, arguments = get_origin(annotation), get_args(annotation)
+    if container is dict:
+        yield from _members(arguments[1])
+    elif isinstance(part, int):
+        for argument in arguments:
+            yield from _members(argument)
+
+
+def _members(annotation: Any) -> Iterator[Any]:
+    """The members of a union; the type itself where it is none."""
+    if get_origin(annotation) in (Union, UnionType):
+        for argument in get_args(annotation):
+            yield from _members(argument)
+    elif get_origin(annotation) is Annotated:
+        yield from _members(get_args(annotation)[0])
+    else:
+        yield annotation
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

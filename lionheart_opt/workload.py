@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from html import escape
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    import pandas
 
 Shape = tuple[int, ...]
 
 #: Name that stands for the network's input in `Layer.inputs`.
 INPUT = "input"
+
+#: Layers of a unit that its `repr` names.
+_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,31 +39,51 @@ class Mvm:
     count: int
 
 
-@dataclass(frozen=True, kw_only=True)
+class Edge(NamedTuple):
+    """Activations that flow from one layer to another.
+
+    Attributes:
+        source: Name of the layer whose result is read; `input` is the network's input.
+        layer: The layer that reads it.
+        shape: Shape of what is read, batch of 1 included.
+    """
+
+    source: str
+    layer: Layer
+    shape: Shape
+
+    @property
+    def element_count(self) -> int:
+        """Elements that are read."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Layer:
     """One operation of one inference (batch of 1).
 
     Args:
-        name: unique; the module's path for the main operation of a module (`stage1.0.conv1`), otherwise
-            the path of the calling module and the operation (`stage1.0.add`).
+        name: Unique name: the module's path for the main operation of a module (`stage1.0.conv1`),
+            otherwise the path of the calling module and the operation (`stage1.0.add`).
         kind: `conv1d`, `conv2d`, `grouped_conv2d`, `depthwise_conv2d`, `linear`, `matmul`, `add`,
             `batch_norm`, `relu`, `softmax`, `max_pool2d`, ... as `lionheart_opt.tracing` lists them.
-        module: path of the module that ran it (empty for the top level); of the parameter, with the
-            rows taken, where a function multiplies by a bare parameter (`attention.in_proj_weight`).
-        inputs: names of the layers whose results it reads, in the order of its arguments; `input` is
+        module: Path of the module that ran it (empty for the top level). Where a function multiplies by
+            a bare parameter, the path of the parameter, with the rows taken
+            (`attention.in_proj_weight[0:8]`).
+        inputs: Names of the layers whose results it reads, in the order of its arguments; `input` is
             the network's input. Views (reshape, transpose, slice) are seen through.
-        input_shapes: one shape for each of `inputs`, batch of 1 included.
-        output_shape: shape of the result, batch of 1 included.
-        macs: multiply-accumulates, for all pixels or tokens; 0 where the operation has none.
-        weight_count: elements of its weight (without bias); 0 for operations without parameters.
-        bias_count: elements of its bias.
-        mvm: the crossbar's view; None where a crossbar cannot run it (grouped convolutions, products
+        input_shapes: One shape for each of `inputs`, batch of 1 included.
+        output_shape: Shape of the result, batch of 1 included.
+        macs: Multiply-accumulates, for all pixels or tokens; 0 where the operation has none.
+        weight_count: Elements of its weight (without bias); 0 for operations without parameters.
+        bias_count: Elements of its bias.
+        mvm: The crossbar's view. None where a crossbar cannot run it (grouped convolutions, products
             of two activations, everything that is not a matrix product).
-        kernel: kernel size of convolutions and pools, otherwise empty.
-        stride: stride of convolutions and pools, otherwise empty.
-        padding: padding of convolutions and pools, otherwise empty.
-        groups: groups of a convolution.
-        element_bytes: bytes of an element as traced (4 for float32).
+        kernel: Kernel size of convolutions and pools, otherwise empty.
+        stride: Stride of convolutions and pools, otherwise empty.
+        padding: Padding of convolutions and pools, otherwise empty.
+        groups: Groups of a convolution.
+        element_bytes: Bytes of an element as traced (4 for float32).
     """
 
     name: str
@@ -85,43 +112,56 @@ class Layer:
         """Elements that it writes."""
         return prod(self.output_shape)
 
-    @property
-    def input_bytes(self) -> int:
-        """Bytes of activations that it reads, at the traced precision."""
-        return self.input_count * self.element_bytes
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """What it reads: one edge for each of `inputs`."""
+        inputs = zip(self.inputs, self.input_shapes, strict=True)
+        return tuple(Edge(source, self, shape) for source, shape in inputs)
 
-    @property
-    def output_bytes(self) -> int:
-        """Bytes that it writes, at the traced precision."""
-        return self.output_count * self.element_bytes
-
-    @property
-    def weight_bytes(self) -> int:
-        """Bytes of weight and bias, at the traced precision."""
-        return (self.weight_count + self.bias_count) * self.element_bytes
+    def __repr__(self) -> str:
+        inputs = " and ".join(map(str, self.input_shapes))
+        macs = f", {self.macs:,} MACs" if self.macs else ""
+        weights = f", {self.weight_count:,} weights" if self.weight_count else ""
+        return (
+            f"Layer({self.name!r}: {self.kind} of {inputs} -> {self.output_shape}{macs}{weights})"
+        )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Unit:
-    """What a search moves as one: one module with weights, or a named group of them.
+    """What a search moves as a whole: one weight matrix, or a named group of them.
 
-    `layers` are names of layers of the workload; a module that is called twice has two.
+    Args:
+        name: Unique name.
+        layers: Names of the layers of the workload that use its weights. A module that is called twice
+            has two.
     """
 
     name: str
     layers: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        layers = ", ".join(self.layers[:_SHOWN])
+        rest = f", ... {len(self.layers)} layers" if len(self.layers) > _SHOWN else ""
+        return f"Unit({self.name!r}: {layers}{rest})"
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Workload:
     """Every operation of one inference in execution order, and its units.
 
     Layers that belong to no unit (activations, adds, norms, attention products) run on the system's
     host.
 
+    Args:
+        name: What messages and reports call it.
+        layers: All operations, in execution order.
+        units: What a search may move.
+
     Raises:
-        InputError: a name is used twice, an edge or a unit refers to a layer that does not exist, or
-            a layer is in two units.
+        InputError: A name is used twice, a layer reads one that does not exist or runs later, its
+            inputs and their shapes differ in number, a unit refers to a layer that does not exist, or a
+            layer is in two units.
     """
 
     name: str
@@ -133,15 +173,23 @@ class Workload:
         if len(set(names)) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise InputError(f"workload {self.name!r}: layer names used twice: {', '.join(twice)}")
-        known = {INPUT, *names}
+        sources = {INPUT}  # what has run before the layer
         for layer in self.layers:
+            where = f"workload {self.name!r}, {layer.name}"
+            if len(layer.inputs) != len(layer.input_shapes):
+                raise InputError(
+                    f"{where}: {len(layer.inputs)} inputs, but {len(layer.input_shapes)} input_shapes"
+                )
             for source in layer.inputs:
-                if source not in known:
-                    raise unknown("layer", source, known, f"workload {self.name!r}, {layer.name}")
+                if source not in sources:
+                    if source in names:
+                        raise InputError(f"{where}: reads {source!r}, which runs later")
+                    raise unknown("layer", source, [INPUT, *names], where)
+            sources.add(layer.name)
         owner: dict[str, str] = {}
         for unit in self.units:
             for name in unit.layers:
-                if name not in known or name == INPUT:
+                if name not in sources or name == INPUT:
                     raise unknown(
                         "layer", name, names, f"workload {self.name!r}, unit {unit.name!r}"
                     )
@@ -206,24 +254,26 @@ class Workload:
     @property
     def weight_count(self) -> int:
         """Weights of all units (each module once), without biases and norms."""
-        seen = {
+        weights = {
             layer.module: layer.weight_count
             for unit in self.units
             for layer in self.layers_of(unit)
         }
-        return sum(seen.values())
+        return sum(weights.values())
 
-    def edges(self) -> Iterator[tuple[str, Layer]]:
-        """(producer name, consumer layer) pairs in execution order; `input` is a producer too."""
-        for layer in self.layers:
-            for source in layer.inputs:
-                yield source, layer
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """All data flow, in execution order of the readers; the network's input is a source too."""
+        return tuple(edge for layer in self.layers for edge in layer.edges)
 
     def grouped(self, groups: dict[str, Sequence[str]]) -> Workload:
-        """The same workload with units merged: group name -> names of units that move together.
+        """The same workload with units merged.
+
+        Args:
+            groups: Group name -> names of the units that move together.
 
         Raises:
-            InputError: a unit does not exist or is in two groups, or a group is called like a unit
+            InputError: A unit does not exist or is in two groups, or a group has the name of a unit
                 outside it.
         """
         group_of: dict[str, str] = {}
@@ -244,6 +294,36 @@ class Workload:
         units = tuple(Unit(name=name, layers=layers) for name, layers in merged.items())
         return replace(self, units=units)
 
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a layer, in execution order.
+
+        Columns: `name`, `kind`, `unit` (missing where the layer belongs to none), `macs`, `weights`,
+        `inputs`, `input_shapes`, `output_shape`.
+        """
+        import pandas
+
+        return pandas.DataFrame(
+            {
+                "name": [layer.name for layer in self.layers],
+                "kind": [layer.kind for layer in self.layers],
+                "unit": [self.unit_of.get(layer.name) for layer in self.layers],
+                "macs": [layer.macs for layer in self.layers],
+                "weights": [layer.weight_count for layer in self.layers],
+                "inputs": [layer.inputs for layer in self.layers],
+                "input_shapes": [layer.input_shapes for layer in self.layers],
+                "output_shape": [layer.output_shape for layer in self.layers],
+            }
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Workload({self.name!r}: {len(self.layers)} layers, {len(self.units)} units, "
+            f"{self.macs:,} MACs, {self.weight_count:,} weights)"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(index=False)}"
+
     @cached_property
     def digest(self) -> str:
         """Digest of everything in it."""
@@ -258,7 +338,7 @@ class Workload:
         """The workload of `to_json`'s data.
 
         Raises:
-            InputError: the data do not describe a workload.
+            InputError: The data do not describe a workload.
         """
         try:
             layers = tuple(_layer_from_json(item) for item in data["layers"])
@@ -279,7 +359,7 @@ class Workload:
         """Read a workload from JSON.
 
         Raises:
-            InputError: the file cannot be read or does not describe a workload.
+            InputError: The file cannot be read or does not describe a workload.
         """
         try:
             return Workload.from_json(json.loads(path.read_text()))

@@ -1,4 +1,4 @@
-"""A strategy made for one threshold, run once for each of several: it gives a front then."""
+"""Run a strategy that is made for one threshold once for each of several, which gives a front."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
+from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.problem import Problem
-from lionheart_opt.strategies.knapsack import THRESHOLDS
 from lionheart_opt.strategies.parts.nested import nested
 from lionheart_opt.strategies.parts.pricing import cost_objectives
 from lionheart_opt.strategy import Proposals, Strategy
@@ -21,24 +21,27 @@ from lionheart_opt.strategy import Proposals, Strategy
 class EachThreshold:
     """Runs a strategy to its end for one threshold after the other, the largest first.
 
-    So does LionHeart (IEEE TETC 2025, section IV-B4): one campaign of trainings a threshold. Each run
-    sees the problem without the objective `drop` and with the threshold in place of the limit's
-    `max_drop`. Candidates that several runs propose are answered from the record: LionHeart pays for
-    them anew, so this is generous to it.
+    LionHeart does the same (IEEE TETC 2025, section IV-B4): it trains anew for every threshold. Each
+    run sees the problem without the objective `drop` and with the threshold as its `max_drop`. Unlike
+    LionHeart, candidates that several runs propose are paid for once, which is generous to it.
 
-    A study that uses this should take a fixed number of draws (`draws = [5]`): otherwise draws end
-    when the study's own limit is decided, which may leave a lower threshold undecided, and undecided
-    is not feasible.
+    A study that uses this should take a fixed number of draws (`draws = [5]`). Otherwise draws end
+    when the study's own limit is decided, which may leave a lower threshold undecided, and an undecided
+    mapping is not feasible.
 
     Args:
-        strategy: name of a registered strategy, or `module:attr`; it must end by itself.
-        arguments: of that strategy.
-        thresholds: those above the problem's own are left out; its own is always there.
+        strategy: Name of a registered strategy, or `module:attr`. It must end by itself.
+        arguments: Arguments of that strategy.
+        thresholds: Largest drops to run it for. The problem's own is always added, and larger ones are
+            left out.
+
+    Raises:
+        InputError: A threshold is not in (0, 1].
     """
 
     strategy: str = "mac_greedy"
     arguments: dict[str, Any] = field(default_factory=dict)
-    thresholds: Sequence[float] = THRESHOLDS
+    thresholds: Sequence[float] = LIONHEART_THRESHOLDS
 
     def __post_init__(self) -> None:
         if not all(0 < threshold <= 1 for threshold in self.thresholds):
@@ -47,17 +50,21 @@ class EachThreshold:
             )
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
-        """The strategy's batches for each threshold, whose generators do not depend on each other."""
+        """The strategy's batches for each threshold; each run has a random generator of its own.
+
+        Raises:
+            InputError: There is no such strategy, or it does not take the arguments.
+        """
         inner: Strategy = plugins.build(
             "strategies", self.strategy, self.arguments, "each_threshold: strategy"
         )
         limit = problem.accuracy_limit
         lower = {threshold for threshold in self.thresholds if threshold < limit.max_drop}
         thresholds = sorted({*lower, limit.max_drop}, reverse=True)
-        for threshold, own in zip(thresholds, rng.spawn(len(thresholds)), strict=True):
-            question = replace(
+        for threshold, own_rng in zip(thresholds, rng.spawn(len(thresholds)), strict=True):
+            own_problem = replace(
                 problem,
                 objectives=cost_objectives(problem),
                 accuracy_limit=replace(limit, max_drop=threshold),
             )
-            yield from nested(question, inner.search(question, own))
+            yield from nested(own_problem, inner.search(own_problem, own_rng))

@@ -1,4 +1,4 @@
-"""Every mapping there is: ground truth for small networks."""
+"""Every mapping of the space: the ground truth for small networks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from lionheart_opt.strategy import Proposals
 
 @dataclass(frozen=True)
 class Exhaustive:
-    """Evaluates every mapping, all-digital first (LionHeart section VII: ResNet8, 1,024 mappings).
+    """Evaluates every mapping, all-digital first.
 
-    Neighbours differ in their last units, which an oracle that measures candidates together makes
-    cheap. `lionheart-opt table` makes the record a table that other searches are answered from.
+    So does LionHeart for ResNet8, which has 1,024 mappings (IEEE TETC 2025, section VII). Mappings that
+    follow each other differ in their last units, so an oracle that measures candidates together shares
+    most of the work. `lionheart-opt table` turns the record into a table that other searches can ask.
 
     Args:
-        training: of the mappings; the problem's by default.
-        most: refuse to begin if there are more mappings than this.
+        training: Training of the mappings; None takes the problem's.
+        most: Largest number of mappings to begin with.
     """
 
     training: Training | None = None
@@ -33,13 +34,14 @@ class Exhaustive:
         """One batch; `rng` is not used.
 
         Raises:
-            InputError: there are more than `most` mappings.
+            InputError: The space has more than `most` mappings.
         """
         if size(problem) > self.most:
             raise InputError(
-                f"exhaustive: there are {size(problem):,} mappings; most = {self.most:,} allows no more"
+                f"exhaustive: the space has {size(problem):,} mappings; most = {self.most:,} "
+                "allows no more"
             )
-        candidates = [problem.pretrained(one) for one in every_mapping(problem)]
-        if self.training is not None:
-            candidates = [trained(problem, one, self.training) for one in candidates]
-        yield candidates
+        yield [
+            trained(problem, problem.pretrained(mapping), self.training)
+            for mapping in every_mapping(problem)
+        ]

@@ -1,4 +1,4 @@
-"""A mapping that is given, not searched for: the ends of the scale and rules of thumb."""
+"""A given mapping without a search: all-digital, all-analog, rules of thumb, or any other."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def _first_last_digital(problem: Problem) -> Mapping:
     return mapping
 
 
-#: Name -> what it means for a problem. `first-last-digital` is DIANA's rule, called FLMS in LionHeart
-#: (section V): the first and the last unit in execution order on the host, the rest analog.
+#: Name -> the mapping that it stands for in a problem. `first-last-digital` is DIANA's rule, called FLMS
+#: in LionHeart (IEEE TETC 2025, section V): the first and the last unit in execution order on the host,
+#: the rest analog.
 NAMED: dict[str, Callable[[Problem], Mapping]] = {
     "all-digital": lambda problem: problem.all_digital,
     "all-analog": lambda problem: problem.all_analog,
@@ -31,10 +32,10 @@ NAMED: dict[str, Callable[[Problem], Mapping]] = {
 
 
 def named(problem: Problem, mapping: str | dict[str, str]) -> Mapping:
-    """The mapping that a name of `NAMED` or a dictionary (unit -> target, rest on the host) means.
+    """The mapping that is meant by a name of `NAMED`, or by unit -> target with the rest on the host.
 
     Raises:
-        InputError: no such name, unit or target, or the target cannot run the unit.
+        InputError: There is no such name, unit or target, or the target cannot run the unit.
     """
     if isinstance(mapping, dict):
         return problem.mapping(mapping)
@@ -46,7 +47,7 @@ def check_name(mapping: str | dict[str, str]) -> None:
     """Refuse a name that is not in `NAMED`.
 
     Raises:
-        InputError: with the nearest names.
+        InputError: The message lists the nearest names.
     """
     if isinstance(mapping, str) and mapping not in NAMED:
         raise unknown("mapping", mapping, NAMED)
@@ -57,7 +58,11 @@ class Fixed:
     """Evaluates one given mapping.
 
     Args:
-        mapping: a name of `NAMED`, or unit -> target with everything else on the host.
+        mapping: `all-digital`, `all-analog`, `first-last-digital` (LionHeart, IEEE TETC 2025, section
+            V), or unit -> target with everything else on the host.
+
+    Raises:
+        InputError: The name does not exist.
     """
 
     mapping: str | dict[str, str] = "first-last-digital"
@@ -66,5 +71,9 @@ class Fixed:
         check_name(self.mapping)
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
-        """The one candidate, trained from the floating-point network; `rng` is not used."""
+        """One candidate, trained from the floating-point network; `rng` is not used.
+
+        Raises:
+            InputError: The mapping does not fit the problem.
+        """
         yield [problem.pretrained(named(problem, self.mapping))]

@@ -1,4 +1,4 @@
-"""Greedy searches in other orders than MACs: by sensitivity, or by saving for sensitivity."""
+"""Greedy search by MACs, by sensitivity, or by saving for sensitivity, forward or backward."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lionheart_opt.strategies.parts.pricing import (
     other_targets,
     price,
 )
-from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategies.parts.sensitivity import measure_moves
 from lionheart_opt.strategy import Proposals
 
 Order = Literal["macs", "sensitivity", "saving_per_sensitivity"]
@@ -29,19 +29,25 @@ Start = Literal["all-digital", "all-analog"]
 class Greedy:
     """One pass over the units in a fixed order, forward from all-digital or backward from all-analog.
 
-    Forward: each unit is moved to its cheapest other target on which the limits hold. Backward: units
-    are moved to their cheapest digital target, the last of the order first, until the limits hold (or
-    to the end, where the drop is an objective). Unlike LionHeart's (`mac_greedy`), every candidate is
-    trained from the floating-point network unless `progressive`, and forward steps that do not lower
-    the first cost objective are left out.
+    Forward, each unit moves to its cheapest other target on which the limits hold. Backward, units move
+    to their cheapest digital target, the last of the order first, until the limits hold (or to the end,
+    where the drop is an objective).
+
+    The order by MACs is LionHeart's (IEEE TETC 2025, section III), the order by saving for its loss is
+    the greedy solution of the knapsack problem (Dantzig, Operations Research 5, 1957). Unlike
+    LionHeart's search (`mac_greedy`), every candidate is trained from the floating-point network unless
+    `progressive`, and forward steps that do not lower the first cost objective are left out.
 
     Args:
-        order: `macs`: most first (LionHeart section III). `sensitivity`: least loss of a unit alone
-            first. `saving_per_sensitivity`: most saving for its loss first (the greedy solution of the
-            knapsack problem).
-        start: where the pass starts.
-        progressive: train from the last accepted network (backward: from the last one).
-        profile: training with which sensitivities are measured; not used for `macs`.
+        order: Order of the units. `macs` takes the most MACs first, `sensitivity` the least loss of a
+            unit alone, `saving_per_sensitivity` the most saving for its loss.
+        start: Mapping that the pass starts from, `all-digital` or `all-analog`.
+        progressive: Whether to train from the last accepted network (backward: from the last network)
+            instead of from the floating-point network.
+        profile: Training with which the losses of single units are measured; not used for `macs`.
+
+    Raises:
+        InputError: There is no such order or start.
     """
 
     order: Order = "saving_per_sensitivity"
@@ -60,9 +66,9 @@ class Greedy:
         if self.order == "macs":
             units = [unit.name for unit in by_macs_descending(problem.workload, problem.units)]
         else:
-            measured = yield from profile(problem, self.profile)
+            profile = yield from measure_moves(problem, self.profile)
             by_loss = self.order == "sensitivity"
-            moves = measured.by_loss() if by_loss else measured.by_saving_per_loss()
+            moves = profile.by_loss() if by_loss else profile.by_saving_per_loss()
             units = [unit for unit, _ in moves]
             units += [unit.name for unit in problem.units if unit.name not in units]
         if self.start == "all-digital":
@@ -79,16 +85,16 @@ class Greedy:
                 if price(problem, mapping) >= here:
                     break
                 trial = Candidate(mapping, parent=kept if self.progressive else None)
-                [result] = yield [trial]
-                if acceptable(problem, kept.mapping, result):
+                [evaluation] = yield [trial]
+                if acceptable(problem, kept.mapping, evaluation):
                     kept = trial
                     break
 
     def _backward(self, problem: Problem, units: Sequence[str]) -> Proposals:
         trial = problem.pretrained(problem.all_analog)
         for unit in reversed(units):
-            [result] = yield [trial]
-            if result.feasible and "drop" not in problem.objectives:
+            [evaluation] = yield [trial]
+            if evaluation.feasible and "drop" not in problem.objectives:
                 return
             mapping = trial.mapping.move(unit, cheapest_digital(problem, trial.mapping, unit))
             trial = Candidate(mapping, parent=trial if self.progressive else None)

@@ -1,4 +1,4 @@
-"""Knapsack: a sensitivity profile, an exact integer programme, and the oracle to correct both."""
+"""Knapsack: an integer programme over a sensitivity profile, corrected by the oracle."""
 
 from __future__ import annotations
 
@@ -7,54 +7,60 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lionheart_opt.cost import CostObjective
 from lionheart_opt.errors import InputError
+from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
 from lionheart_opt.strategies.parts.loss_model import LossModel
-from lionheart_opt.strategies.parts.pricing import broken, cost_objectives, value
-from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
+from lionheart_opt.strategies.parts.sensitivity import measure_moves
 from lionheart_opt.strategy import Proposals
 
-#: LionHeart's thresholds (section IV-B4).
-THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
-#: Where costs are not additive, the programme may be wrong about them this often.
+#: Where costs are not additive, solving ends after so many mappings whose real costs do not fit.
 MAX_UNFIT = 100
-#: A profile is taken to overestimate losses at most this much.
+#: The largest factor by which the profile is assumed to overestimate losses.
 MAX_SLACK = 64.0
 
 
 @dataclass(frozen=True)
 class Knapsack:
-    """Cheapest mapping whose predicted loss holds, verified, corrected and solved again.
+    """Solves for the cheapest mapping whose predicted loss holds, verifies it, corrects the prediction.
 
-    1. The profile gives each move a loss; losses are taken to add up (ln of accuracy, as `log_loss`).
-    2. An integer programme finds the mapping of least cost whose predicted loss holds: crossing terms,
-       tile capacities and cost limits included.
-    3. The oracle verifies it with the problem's training. What it finds updates the losses (Bayesian
-       linear regression around the profile, one common factor for what training recovers); a mapping
-       that fails is cut off; one that holds is the bound for the next.
-    4. It ends when the programme finds nothing cheaper.
+    1. The profile gives each move a loss. Losses are assumed to add up (in ln of accuracy, see
+       `log_loss`).
+    2. An integer programme finds the mapping of least cost whose predicted loss holds, with the costs of
+       pairs of units, the tile capacities and the cost limits.
+    3. The oracle verifies it with the problem's training. Its answer updates the losses (Bayesian linear
+       regression around the profile, with one common factor for what training recovers). A mapping that
+       fails is cut off; one that holds is the bound for the next.
+    4. The search ends when the programme finds nothing cheaper.
 
-    Where the drop is an objective this is done for several thresholds, each of the cost objectives in
-    turn, with one model: an approximation of the whole front.
+    Where the drop is an objective, this is done for several thresholds and for each cost objective in
+    turn, with one model, which approximates the whole front. Where costs are not additive, the programme
+    works on an approximation, and only mappings whose real costs fit are verified.
 
-    Sources: sensitivity to integer programme is HAWQ-V3 (Yao et al., ICML 2021) for bit widths; we take
-    measured losses instead of Hessians, add crossing terms, and close the loop with the oracle.
+    Going from sensitivities to an integer programme is HAWQ-V3 (Yao et al., ICML 2021), for bit widths.
+    This strategy departs from it: losses are measured instead of derived from Hessians, pairs of units
+    have costs, and the oracle closes the loop.
 
     Args:
-        profile: training with which sensitivities are measured.
-        thresholds: drops to solve for, besides the limit; used where the drop is an objective.
-        min_gain: smallest improvement of the cost that is worth asking the oracle, relative.
+        profile: Training with which the losses of single units are measured.
+        thresholds: Largest drops to solve for besides the limit's; used where the drop is an objective.
+        min_gain: Least relative improvement of the cost for which the oracle is asked.
+
+    Raises:
+        InputError: A threshold is not in (0, 1], or `min_gain` is not in (0, 1).
     """
 
     profile: Training = "none"
-    thresholds: Sequence[float] = THRESHOLDS
+    thresholds: Sequence[float] = LIONHEART_THRESHOLDS
     min_gain: float = 0.005
 
     def __post_init__(self) -> None:
-        if not all(0 < one <= 1 for one in self.thresholds):
+        if not all(0 < threshold <= 1 for threshold in self.thresholds):
             raise InputError(
                 f"knapsack: thresholds: got {list(self.thresholds)}; must be in (0, 1]"
             )
@@ -63,31 +69,34 @@ class Knapsack:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
-        measured = yield from profile(problem, self.profile)
+        profile = yield from measure_moves(problem, self.profile)
         programme = IntegerProgramme(Additive.of(problem))
-        model = LossModel(problem, measured)
-        drops = {problem.accuracy_limit.max_drop}
+        model = LossModel(problem, profile)
+        limit = problem.accuracy_limit.max_drop
+        drops = {limit}
         if "drop" in problem.objectives:
-            drops |= {one for one in self.thresholds if one < max(drops)}
+            drops |= {threshold for threshold in self.thresholds if threshold < limit}
         for max_drop in sorted(drops, reverse=True):
-            for quantity in range(len(cost_objectives(problem))):
-                yield from self._solve(problem, programme, model, quantity, max_drop)
+            for objective in cost_objectives(problem):
+                yield from self._solve(problem, programme, model, objective, max_drop)
 
     def _solve(
         self,
         problem: Problem,
         programme: IntegerProgramme,
         model: LossModel,
-        quantity: int,
+        objective: CostObjective,
         max_drop: float,
     ) -> Proposals:
-        """Propose and learn until the programme has nothing cheaper for this threshold."""
-        name = cost_objectives(problem)[quantity]
-        unfit: list[Mapping] = []  # cheap enough only in the programme's approximation of the cost
+        """Propose and learn until the programme finds nothing cheaper for this threshold."""
+        quantity = programme.costs.number(objective)
+        unfit: list[Mapping] = []  # cheap enough in the programme's approximation of the cost only
         slack = 1.0
         while len(unfit) < MAX_UNFIT:
             holding = model.holding(max_drop)
-            best = min((value(problem.cost(one), name) for one in holding), default=np.inf)
+            best = min(
+                (problem.cost(mapping).value(objective) for mapping in holding), default=np.inf
+            )
             below = best * (1.0 - self.min_gain)
             excluded = [*model.failing(max_drop), *unfit]
             losses = programme.costs.table(dict(zip(model.moves, model.mean(), strict=True)))
@@ -100,9 +109,9 @@ class Knapsack:
                     return
                 slack *= 2.0  # the profile's training may lose much more than the problem's
                 continue
-            if broken(problem, proposal) or value(problem.cost(proposal), name) > below:
+            if excess(problem, proposal) or problem.cost(proposal).value(objective) > below:
                 unfit.append(proposal)
                 continue
-            [result] = yield [problem.pretrained(proposal)]
-            model.learn(result)
+            [evaluation] = yield [problem.pretrained(proposal)]
+            model.learn(evaluation)
             slack = 1.0

@@ -12,61 +12,78 @@ from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.pricing import acceptable, price
-from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategies.parts.sensitivity import MoveProfile, measure_moves
 from lionheart_opt.strategy import Proposals
 
 
 @dataclass(frozen=True)
 class LocalSearch:
-    """First improvement over single moves and swaps, the predicted losses deciding what is tried first.
+    """Moves from all-digital to a cheaper neighbour that holds, until no neighbour does.
 
     A neighbour differs in the target of one unit, or swaps the targets of two. Prices are free, so only
     neighbours that are cheaper in the first cost objective are tried, least predicted loss per saving
-    first; the first that holds becomes the centre. Ends in a mapping none of whose cheaper neighbours
-    holds. Textbook local search (Aarts and Lenstra, 1997); the predicted order is ours.
+    first. The first one that holds becomes the centre. The search ends in a mapping none of whose
+    cheaper neighbours holds.
+
+    This is textbook local search by first improvement (Aarts and Lenstra, Local Search in Combinatorial
+    Optimization, 1997), with an order of trials that is ours.
 
     Args:
-        profile: training with which sensitivities are measured.
+        profile: Training with which the losses of single units are measured.
     """
 
     profile: Training = "none"
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
-        measured = yield from profile(problem, self.profile)
+        profile = yield from measure_moves(problem, self.profile)
         costs = Additive.of(problem)
         tried = {problem.all_digital}
         centre = problem.all_digital
         while True:
-            here, loss = price(problem, centre), measured.loss(centre)
-            around = [
-                one for one in dict.fromkeys(_neighbours(problem, centre)) if one not in tried
-            ]
-            savings = here - costs.values(costs.encode(around))[:, 0] if around else np.empty(0)
-            rate = {
-                mapping: (measured.loss(mapping) - loss) / saving
-                for mapping, saving in zip(around, savings.tolist(), strict=True)
-                if saving > 0
-            }
-            for mapping in sorted(rate, key=lambda mapping: rate[mapping]):
-                if price(problem, mapping) >= here:
-                    continue  # cheaper only in the approximation that prices many at once
+            for mapping in _cheaper(costs, profile, centre, tried):
                 tried.add(mapping)
-                [result] = yield [problem.pretrained(mapping)]
-                if acceptable(problem, centre, result):
+                [evaluation] = yield [problem.pretrained(mapping)]
+                if acceptable(problem, centre, evaluation):
                     centre = mapping
                     break
             else:
                 return
 
 
+def _cheaper(
+    costs: Additive, profile: MoveProfile, centre: Mapping, tried: set[Mapping]
+) -> Iterator[Mapping]:
+    """Untried neighbours that cost less than the centre, least predicted loss per saving first.
+
+    Where prices in bulk are approximate, the neighbours that only the cost model finds cheaper come last,
+    in the order of their approximate prices.
+    """
+    problem = costs.problem
+    here, loss = price(problem, centre), profile.loss(centre)
+    untried = [
+        mapping for mapping in dict.fromkeys(_neighbours(problem, centre)) if mapping not in tried
+    ]
+    prices = dict(zip(untried, costs.values(costs.encode(untried))[:, 0].tolist(), strict=True))
+    rate = {
+        mapping: (profile.loss(mapping) - loss) / (here - there)
+        for mapping, there in prices.items()
+        if there < here
+    }
+    order = sorted(rate, key=lambda mapping: rate[mapping])
+    if not costs.exact:
+        dearer = (mapping for mapping in untried if mapping not in rate)
+        order += sorted(dearer, key=lambda mapping: prices[mapping])
+    yield from (mapping for mapping in order if price(problem, mapping) < here)
+
+
 def _neighbours(problem: Problem, mapping: Mapping) -> Iterator[Mapping]:
-    """Mappings that differ in one unit, or in which two units have swapped targets."""
+    """Mappings that differ in one unit, and those in which two units have swapped their targets."""
     for unit in problem.units:
         for target in problem.choices[unit.name]:
             if target != mapping[unit.name]:
                 yield mapping.move(unit.name, target)
-    for one, two in combinations([unit.name for unit in problem.units], 2):
-        here, there = mapping[one], mapping[two]
-        if here != there and there in problem.choices[one] and here in problem.choices[two]:
-            yield mapping.move(one, there).move(two, here)
+    for first, second in combinations([unit.name for unit in problem.units], 2):
+        here, there = mapping[first], mapping[second]
+        if here != there and there in problem.choices[first] and here in problem.choices[second]:
+            yield mapping.move(first, there).move(second, here)

@@ -1,4 +1,4 @@
-"""LionHeart's greedy: most MACs first, retrain from the last accepted network, one visit a unit."""
+"""LionHeart's greedy search: most MACs first, trained from the last accepted network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lionheart_opt.strategy import Proposals
 class MacGreedy:
     """The reference strategy (Lammie et al., LionHeart, IEEE TETC 2025, section III, steps 1-4).
 
-    Each unit is tried on the analog target, the network trained from the last accepted one. If the
-    limits hold it stays there, otherwise it is rolled back for good.
+    Units are visited once, most MACs first. Each is tried on the analog target, with the network trained
+    from the last accepted one. If the limits hold, it stays there; otherwise it is rolled back for good.
 
-    Ours goes further only in what LionHeart does not have. A unit with more targets than the host and
-    one analog one is tried on each, cheapest first, until one holds (on digital ones only if they cost
-    less). As long as a cost limit is broken, a step that breaks it less is kept.
+    It departs from the paper only in cases that LionHeart does not have. A unit with several other
+    targets is tried on each, cheapest first, until the limits hold (on digital ones only if they cost
+    less). While a cost limit is broken, a step that breaks it less is kept.
     """
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
@@ -30,7 +30,7 @@ class MacGreedy:
         for unit in by_macs_descending(problem.workload, problem.units):
             for target in other_targets(problem, kept.mapping, unit.name):
                 trial = kept.move(unit.name, target)
-                [result] = yield [trial]
-                if acceptable(problem, kept.mapping, result):
+                [evaluation] = yield [trial]
+                if acceptable(problem, kept.mapping, evaluation):
                     kept = trial
                     break

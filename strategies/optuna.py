@@ -1,4 +1,4 @@
-"""Optuna's samplers as strategies: any of them, with all its arguments, and none changed silently."""
+"""Optuna's samplers as strategies, each with all its arguments."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategies.fixed import check_name, named
-from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategies.parts.sensitivity import measure_moves
 from lionheart_opt.strategy import Proposals
 
 if TYPE_CHECKING:
     import optuna
 
 
-#: Samplers that cannot be used as what their name says, and why.
+#: Samplers that cannot do here what their name says, and why.
 REFUSED = {
     "BaseSampler": "is abstract",
     "BaseGASampler": "is abstract",
@@ -34,26 +34,31 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Optuna:
-    """Drives a sampler of Optuna by ask and tell; one categorical parameter for each unit.
+    """Drives a sampler of Optuna by ask and tell, with one categorical parameter for each unit.
 
-    The sampler's study lives in memory and is rebuilt by replay; the record belongs to the study of
-    lionheart_opt. Limits are constraints of the trials. A mapping that was evaluated before is never
-    yielded again: the sampler is told the known result and asked anew, and after `tries` such answers a
-    random mapping that was not seen takes its place. Ends when every mapping has been evaluated.
+    Limits are constraints of the trials. The sampler's own study lives in memory and is rebuilt by
+    replay; the record is a study of its own. No mapping is evaluated twice: if the sampler repeats one,
+    it is told the recorded result and asked again, and after `tries` repeats in a row a random new
+    mapping is taken. The search ends when every mapping has been evaluated.
 
-    Sources: Optuna 5 (Akiba et al., KDD 2019); the sampler's own documentation names its papers.
+    Optuna 5 (Akiba et al., KDD 2019); the documentation of each sampler names its papers. It departs
+    from plain Optuna in the treatment of repeats and in one default, see `arguments`.
 
     Args:
-        sampler: class name in `optuna.samplers`.
-        arguments: its keyword arguments, without `seed`, which comes from the study. `TPESampler` gets
-            `multivariate=True` unless told otherwise: Optuna's default depends on the number of
-            objectives, and without it TPE proposes the same mappings again and again.
-        enqueue: mappings to evaluate first: names as of `strategies.fixed`, or unit -> target.
-        profile: training of a sensitivity profile that is measured before; None goes without.
-        nested: mappings of growing size, best saving for its loss in the profile first, that are
-            evaluated after those of `enqueue`.
-        batch: proposals made before the first of them is answered (for several workers).
-        tries: repeated proposals in a row before a random one is taken.
+        sampler: Class name in `optuna.samplers`.
+        arguments: Keyword arguments of the sampler, without `seed`, which comes from the search.
+            `TPESampler` gets `multivariate=True` unless it is given: Optuna's default depends on the
+            number of objectives, and without it TPE keeps proposing the same mappings.
+        enqueue: Mappings to evaluate first, each a name that `fixed` takes or unit -> target.
+        profile: Training of a sensitivity profile to measure before the search; None measures none.
+        nested: Number of mappings to take from the profile and evaluate after `enqueue`. They grow from
+            one move to all, adding the moves with the best saving for their loss first.
+        batch: Number of proposals before the first of them is answered (for several workers).
+        tries: Number of repeated proposals in a row before a random mapping is taken.
+
+    Raises:
+        InputError: A number is not positive, a name of `enqueue` does not exist, or the sampler does not
+            exist, cannot be used, or does not take the arguments.
     """
 
     sampler: str = "TPESampler"
@@ -73,10 +78,10 @@ class Optuna:
         self._build(0)
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
-        """The profile in one batch if there is one, then candidates from pretrained, `batch` at a time.
+        """The profile in one batch, if asked for; then `batch` candidates at a time.
 
         Raises:
-            InputError: a mapping of `enqueue` does not fit the problem.
+            InputError: A mapping of `enqueue` does not fit the problem.
         """
         import optuna
 
@@ -84,63 +89,66 @@ class Optuna:
             directions=["minimize"] * len(problem.objectives),
             sampler=self._build(int(rng.integers(2**31))),
         )
-        first = [named(problem, one) for one in self.enqueue]
+        first = [named(problem, mapping) for mapping in self.enqueue]
         if self.profile is not None:
-            measured = yield from profile(problem, self.profile)
-            first += measured.nested(problem, self.nested)
+            profile = yield from measure_moves(problem, self.profile)
+            first += profile.nested(problem, self.nested)
         for mapping in dict.fromkeys(first):
             study.enqueue_trial(_parameters(problem, mapping))
-        known: dict[Mapping, Evaluation | None] = {}  # None: proposed, not answered yet
-        while len(known) < size(problem):
+        proposed: dict[Mapping, Evaluation | None] = {}  # None: not answered yet
+        while len(proposed) < size(problem):
             trials: list[tuple[optuna.Trial, Mapping]] = []
-            while len(trials) < self.batch and len(known) < size(problem):
-                trial, mapping = self._propose(problem, study, known, rng)
-                known[mapping] = None
+            while len(trials) < self.batch and len(proposed) < size(problem):
+                trial, mapping = self._propose(problem, study, proposed, rng)
+                proposed[mapping] = None
                 trials.append((trial, mapping))
-            answers = yield [problem.pretrained(mapping) for _, mapping in trials]
-            known.update((answer.mapping, answer) for answer in answers)
-            for (trial, _), answer in zip(trials, answers, strict=True):
-                # The last one is not told: exhaustive samplers refuse to go on after it.
-                if len(known) < size(problem):
-                    _tell(problem, study, trial, answer)
+            evaluations = yield [problem.pretrained(mapping) for _, mapping in trials]
+            proposed.update((evaluation.mapping, evaluation) for evaluation in evaluations)
+            for (trial, _), evaluation in zip(trials, evaluations, strict=True):
+                # The last evaluation is not told: exhaustive samplers refuse to go on after it.
+                if len(proposed) < size(problem):
+                    _tell(problem, study, trial, evaluation)
 
     def _propose(
         self,
         problem: Problem,
         study: optuna.Study,
-        known: dict[Mapping, Evaluation | None],
+        proposed: dict[Mapping, Evaluation | None],
         rng: np.random.Generator,
     ) -> tuple[optuna.Trial, Mapping]:
-        """A trial whose mapping is not known."""
+        """A trial whose mapping has not been proposed before."""
         from optuna.distributions import CategoricalDistribution
 
-        space = {u.name: CategoricalDistribution(problem.choices[u.name]) for u in problem.units}
+        space = {
+            unit.name: CategoricalDistribution(problem.choices[unit.name]) for unit in problem.units
+        }
         for attempt in range(self.tries + 1):
             if attempt == self.tries:
-                study.enqueue_trial(_parameters(problem, random_unseen(problem, rng, known)))
+                study.enqueue_trial(_parameters(problem, random_unseen(problem, rng, proposed)))
             trial = study.ask(dict(space))
             mapping = problem.mapping(trial.params)
-            if mapping not in known:
+            if mapping not in proposed:
                 return trial, mapping
-            _tell(problem, study, trial, known[mapping])
+            _tell(problem, study, trial, proposed[mapping])
         raise AssertionError("an enqueued trial was not the next one")
 
     def _build(self, seed: int) -> optuna.samplers.BaseSampler:
         """The sampler, seeded.
 
         Raises:
-            InputError: there is none of that name, it is one of `REFUSED`, or it does not take the
-                arguments.
+            InputError: There is no sampler of that name, it is one of `REFUSED`, or it does not take
+                the arguments.
         """
         from optuna import samplers
 
-        found = {name for name in samplers.__all__ if name.endswith("Sampler")} - set(REFUSED)
+        offered = {name for name in samplers.__all__ if name.endswith("Sampler")} - set(REFUSED)
         if self.sampler in REFUSED:
             raise InputError(
-                f"optuna: {self.sampler} {REFUSED[self.sampler]}; allowed: {', '.join(sorted(found))}"
+                f"optuna: {self.sampler} {REFUSED[self.sampler]}; "
+                f"allowed: {', '.join(sorted(offered))}"
             )
-        if self.sampler not in found:
-            raise unknown("sampler", self.sampler, found, "optuna")
+        if self.sampler not in offered:
+            raise unknown("sampler", self.sampler, offered, "optuna")
         factory = getattr(samplers, self.sampler)
         allowed = set(inspect.signature(factory).parameters) - {"seed"}
         for key in self.arguments:
@@ -161,16 +169,16 @@ def _parameters(problem: Problem, mapping: Mapping) -> dict[str, str]:
 
 
 def _tell(
-    problem: Problem, study: optuna.Study, trial: optuna.Trial, answer: Evaluation | None
+    problem: Problem, study: optuna.Study, trial: optuna.Trial, evaluation: Evaluation | None
 ) -> None:
-    """Finish a trial with an evaluation; as failed where that is still to come."""
+    """Finish a trial with its evaluation; as failed where there is none yet."""
     import optuna
 
-    if answer is None:
+    if evaluation is None:
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
         return
-    # Samplers want the same constraints in every trial: a broken cost limit leaves the drop unknown.
+    # Samplers want the same constraints in every trial, but a broken cost limit leaves the drop unknown.
     worst = {"drop": 1.0 - problem.accuracy_limit.max_drop}
-    for name, violation in {**worst, **answer.violations}.items():
+    for name, violation in {**worst, **evaluation.violations}.items():
         trial.set_constraint(name, violation)
-    study.tell(trial, list(answer.objectives.values()))
+    study.tell(trial, list(evaluation.objectives.values()))

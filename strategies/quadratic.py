@@ -13,36 +13,42 @@ from lionheart_opt.space import size
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.annealing import anneal
 from lionheart_opt.strategies.parts.loss_model import LossModel
-from lionheart_opt.strategies.parts.pricing import broken, cost_objectives, value
-from lionheart_opt.strategies.parts.sensitivity import profile
+from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
+from lionheart_opt.strategies.parts.sensitivity import measure_moves
 from lionheart_opt.strategy import Proposals
 
-#: Spaces up to this size are enumerated.
+#: Largest number of mappings that are enumerated.
 EXHAUSTIVE = 2**16
 
 
 @dataclass(frozen=True)
 class Quadratic:
-    """Draws a loss of all units and pairs from what is known, and asks for the best mapping under it.
+    """Draws the losses of units and pairs from a posterior, and evaluates the best mapping under them.
 
-    1. The profile, then all-analog, start the model: losses of units and of pairs of units add up, with
-       Gaussian priors around the profile and around 0.
-    2. A draw from the posterior is taken for the truth: the cheapest mapping whose loss holds is asked
-       for (all mappings are enumerated up to 2^16, annealed above), and the answer is learned.
-    3. It ends when `patience` draws in a row offer nothing that is new and cheaper than what holds.
+    1. The profile and then all-analog start the model. In it, losses of units and of pairs of units add
+       up, with Gaussian priors around the profile and around 0.
+    2. A draw from the posterior is taken for the truth. The cheapest mapping whose loss holds under it
+       is evaluated, and the model learns the answer. Up to 2^16 mappings are enumerated; larger spaces
+       are searched by annealing.
+    3. The search ends when `patience` draws in a row give no new mapping that is cheaper than those that
+       hold.
 
-    Where the drop is an objective, each draw has a threshold of its own, log-uniform up to the limit;
-    with several cost objectives, one of them by lot.
+    Where the drop is an objective, each draw has a threshold of its own, log-uniform up to the limit.
+    With several cost objectives, each draw picks one at random. Where costs are not additive, mappings
+    are compared by an approximation, and only those whose real costs fit are evaluated.
 
-    After BOCS (Baptista and Poloczek, ICML 2018): second-order Bayesian regression over binary vectors
-    and Thompson sampling. Ours departs from it: the cost is known exactly and is not modelled, the
-    model is that of the constraint; the prior is Gaussian around a profile instead of a horseshoe;
-    enumeration and annealing instead of semidefinite programming.
+    The method is BOCS (Baptista and Poloczek, ICML 2018): second-order Bayesian regression over binary
+    vectors and Thompson sampling. It departs from BOCS as follows. The regression models the constraint,
+    because the cost is known. The prior is Gaussian around a profile instead of a horseshoe. Enumeration
+    and annealing take the place of semidefinite programming.
 
     Args:
-        profile: training with which sensitivities are measured.
-        patience: draws in a row without a proposal after which it ends.
-        min_gain: smallest improvement of the cost that is worth asking the oracle, relative.
+        profile: Training with which the losses of single units are measured.
+        patience: Number of draws in a row without a proposal after which the search ends.
+        min_gain: Least relative improvement of the cost for which the oracle is asked.
+
+    Raises:
+        InputError: `patience` is not positive, or `min_gain` is not in [0, 1).
     """
 
     profile: Training = "none"
@@ -57,39 +63,44 @@ class Quadratic:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """The profile in one batch, then one candidate at a time."""
-        measured = yield from profile(problem, self.profile)
-        model = LossModel(problem, measured, interactions=True)
+        profile = yield from measure_moves(problem, self.profile)
+        model = LossModel(problem, profile, interactions=True)
         optimiser = _Optimiser(Additive.of(problem), model)
-        asked: set[Mapping] = set()
+        evaluated: set[Mapping] = set()
         proposal: Mapping | None = problem.all_analog
         misses = 0
         while misses < self.patience:
-            if proposal is None or proposal in asked or broken(problem, proposal):
+            if proposal is None or proposal in evaluated:
                 misses += 1
+            elif excess(problem, proposal):
+                misses += 1
+                optimiser.close(proposal)  # it fits only in the approximation of the costs
             else:
                 misses = 0
-                asked.add(proposal)
+                evaluated.add(proposal)
                 optimiser.close(proposal)
-                [result] = yield [problem.pretrained(proposal)]
-                model.learn(result)
+                [evaluation] = yield [problem.pretrained(proposal)]
+                model.learn(evaluation)
             proposal = self._propose(problem, optimiser, model, rng)
 
     def _propose(
         self, problem: Problem, optimiser: _Optimiser, model: LossModel, rng: np.random.Generator
     ) -> Mapping | None:
-        """The best mapping under one draw, if it is worth asking for."""
+        """The best mapping under one draw, if its cost is worth an evaluation."""
         max_drop = problem.accuracy_limit.max_drop
         if "drop" in problem.objectives:
             max_drop *= float(10.0 ** -rng.uniform(0.0, 2.0))
-        names = cost_objectives(problem)
-        quantity = int(rng.integers(len(names)))
-        holding = model.holding(max_drop)
-        best = min((value(problem.cost(one), names[quantity]) for one in holding), default=np.inf)
+        objectives = cost_objectives(problem)
+        quantity = int(rng.integers(len(objectives)))
+
+        def cost(mapping: Mapping) -> float:
+            return problem.cost(mapping).value(objectives[quantity])
+
+        best = min(map(cost, model.holding(max_drop)), default=np.inf)
         proposal = optimiser.best(quantity, model.max_loss(max_drop), rng)
-        if proposal is None:
+        if proposal is None or cost(proposal) > best * (1.0 - self.min_gain):
             return None
-        cheaper = value(problem.cost(proposal), names[quantity]) <= best * (1.0 - self.min_gain)
-        return proposal if cheaper else None
+        return proposal
 
 
 class _Optimiser:
@@ -104,37 +115,40 @@ class _Optimiser:
         if size(costs.problem) <= EXHAUSTIVE:
             every = costs.every()
             self._open = every[costs.keeps_limits(every, costs.values(every))]
-            self.close(costs.problem.all_digital)  # known without asking
+            self.close(costs.problem.all_digital)  # its accuracy is the baseline
 
     def close(self, mapping: Mapping) -> None:
-        """Never propose it again (where mappings are enumerated)."""
+        """Do not propose the mapping again; has no effect where the space is annealed."""
         if self._open is not None:
             [row] = self.costs.encode([mapping])
             self._open = self._open[(self._open != row).any(axis=1)]
 
     def best(self, quantity: int, max_loss: float, rng: np.random.Generator) -> Mapping | None:
-        """Least cost where the drawn loss holds; least loss if it holds nowhere; None if all is known."""
+        """The mapping of least cost whose loss under one draw is at most `max_loss`.
+
+        The mapping of least loss where there is none, and None where all mappings are closed.
+        """
         losses, pairs = self.model.sample(rng)
         digital = self.costs.encode([self.costs.problem.all_digital])
         scale = float(self.costs.values(digital)[0, quantity])
 
         def loss(assignments: np.ndarray) -> np.ndarray:
-            on = (assignments[:, self._units] == self._targets).astype(np.float32)
-            total: np.ndarray = on @ losses + ((on @ pairs.astype(np.float32)) * on).sum(axis=1)
+            has = (assignments[:, self._units] == self._targets).astype(np.float32)
+            total: np.ndarray = has @ losses + ((has @ pairs.astype(np.float32)) * has).sum(axis=1)
             return total
 
         def energy(assignments: np.ndarray) -> np.ndarray:
             values = self.costs.values(assignments)
-            excess = np.maximum(loss(assignments) / max(max_loss, 1e-3) - 1.0, 0.0)
-            broken = ~self.costs.keeps_limits(assignments, values)
-            # Larger than any saving, but passable on the way.
-            return values[:, quantity] / scale + 2.0 * excess + 5.0 * broken
+            too_lossy = np.maximum(loss(assignments) / max(max_loss, 1e-3) - 1.0, 0.0)
+            breaks_limits = ~self.costs.keeps_limits(assignments, values)
+            # Larger than any saving, but chains can still pass through.
+            return values[:, quantity] / scale + 2.0 * too_lossy + 5.0 * breaks_limits
 
         if self._open is None:
             return self.costs.decode(anneal(energy, self.costs.allowed, rng))
         if not len(self._open):
             return None
-        found = loss(self._open)
-        price = np.where(found <= max_loss, self.costs.values(self._open)[:, quantity], np.inf)
-        chosen = price.argmin() if np.isfinite(price).any() else found.argmin()
-        return self.costs.decode(self._open[chosen])
+        drawn = loss(self._open)
+        prices = np.where(drawn <= max_loss, self.costs.values(self._open)[:, quantity], np.inf)
+        best = prices.argmin() if np.isfinite(prices).any() else drawn.argmin()
+        return self.costs.decode(self._open[best])

@@ -1,4 +1,4 @@
-"""Uniform random search without repetition: what every strategy must beat."""
+"""Uniform random search without repetition: the baseline that every strategy must beat."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from lionheart_opt.strategy import Proposals
 
 @dataclass(frozen=True)
 class Random:
-    """Mappings drawn uniformly from those not seen yet, until there are none.
+    """Draws mappings uniformly from those that it has not drawn yet, until there are none.
+
+    Random search as a baseline: Bergstra and Bengio, JMLR 13, 2012. Unlike there, nothing is drawn twice.
 
     Args:
-        training: how their weights are obtained; None is as the problem says.
+        training: Training of the mappings; None takes the problem's.
     """
 
     training: Training | None = None
@@ -30,4 +32,4 @@ class Random:
             mapping = random_unseen(problem, rng, seen)
             seen.add(mapping)
             candidate = problem.pretrained(mapping)
-            yield [trained(problem, candidate, self.training or problem.training)]
+            yield [trained(problem, candidate, self.training)]

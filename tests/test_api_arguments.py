@@ -79,7 +79,7 @@ def test_weights_that_differ_from_run_to_run_are_named(tmp_path):
         ({"draws": [1]}, "can never be decided with 1: the last must be at least 2"),
         ({"draws": [5, 10], "quantile": 0.9}, "must be at least 29"),
         ({"draws": "5"}, "draws: got '5'"),
-        ({"draws": [5, 4]}, "each above the last"),
+        ({"draws": [5, 4]}, "each above the one before"),
         ({"quantile": 2}, "quantile: got 2"),
         ({"confidence": None}, "confidence"),
         ({"digital": ["fc9"]}, r"unknown unit 'fc9' \(did you mean 'fc'\?\)"),

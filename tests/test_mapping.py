@@ -111,6 +111,39 @@ def test_digests_are_the_same_in_another_process() -> None:
     assert there.stdout.strip() == here.digest
 
 
+def test_digests_are_those_of_earlier_records() -> None:
+    """Records are found by these digests: other values make every record start anew."""
+    root = Candidate(Mapping.of({"a": "cpu", "b": "cpu"}))
+    child = root.move("b", "tile")
+    grandchild = child.move("a", "tile").with_training("short")
+    lineage = [root, child, grandchild]
+    assert [candidate.digest for candidate in lineage] == [
+        "8f59c01c088dc846",
+        "d869f861073f9151",
+        "57cb260bb7b23bdc",
+    ]
+    assert [candidate.resolved("full").digest for candidate in lineage] == [
+        "ca7249322d1f09b5",
+        "61e0de1ea659d27d",
+        "1fe1f3af3a7f2848",
+    ]
+    assert grandchild.to_json() == [
+        {"moved": {"a": "cpu", "b": "cpu"}, "training": None},
+        {"moved": {"b": "tile"}, "training": None},
+        {"moved": {"a": "tile"}, "training": "short"},
+    ]
+
+
+def test_a_resolved_candidate_says_its_training() -> None:
+    parent = Candidate(Mapping.of({"a": "cpu", "b": "cpu"}))
+    child = Candidate(parent.mapping.move("a", "tile"), parent=parent, training="short")
+    assert child.resolved("full").trained_by == "short"
+    assert parent.resolved("full").trained_by == "full"
+    for unresolved in (parent, child):
+        with pytest.raises(ValueError, match="is not resolved"):
+            _ = unresolved.trained_by
+
+
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [

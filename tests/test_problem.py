@@ -24,10 +24,10 @@ class Spy:
 
     def __init__(self, oracle: AccuracyOracle) -> None:
         self.oracle = oracle
-        self.asked: list[Fidelity] = []
+        self.asked: list[tuple[Candidate, Fidelity]] = []
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        self.asked.append(fidelity)
+        self.asked.append((candidate, fidelity))
         return self.oracle.accuracy(candidate, fidelity, seed)
 
 
@@ -97,14 +97,14 @@ def test_a_broken_cost_limit_spares_the_oracle() -> None:
 def test_draws_are_added_until_the_limit_is_decided() -> None:
     clear, spy = spied(tiny_problem(max_drop=0.9))
     clear.evaluate(clear.pretrained(clear.all_analog))
-    assert [one.draws for one in spy.asked] == [(0, 4)]
+    assert [fidelity.draws for _, fidelity in spy.asked] == [(0, 4)]
 
     estimate = tiny_problem(objectives=("drop",), max_drop=0.9)
     drop = estimate.evaluate(estimate.pretrained(estimate.all_analog)).objectives["drop"]
     limit = AccuracyLimit(max_drop=drop, time_s=86_400.0, draws=(2, 4, 8))
     close, spy = spied(tiny_problem(), accuracy_limit=limit)
     evaluation = close.evaluate(close.pretrained(close.all_analog))
-    assert [one.draws for one in spy.asked] == [(0, 2), (2, 4), (4, 8)]
+    assert [fidelity.draws for _, fidelity in spy.asked] == [(0, 2), (2, 4), (4, 8)]
     assert evaluation.accuracy is not None
     assert len(evaluation.accuracy.samples) == 8
     assert evaluation.oracle_s == pytest.approx(600.0 + 8 * 2.0)  # trained once
@@ -115,7 +115,18 @@ def test_training_is_the_candidates_own_or_the_problems() -> None:
     candidate = problem.pretrained(problem.all_digital)
     problem.evaluate(candidate)
     problem.evaluate(candidate.with_training("one_shot"))
-    assert [one.training for one in spy.asked] == ["short", "one_shot"]
+    assert [asked.trained_by for asked, _ in spy.asked] == ["short", "one_shot"]
+
+
+def test_oracles_are_asked_about_resolved_candidates() -> None:
+    problem, spy = spied(tiny_problem(), training="short")
+    parent = problem.pretrained(problem.all_digital)
+    child = Candidate(problem.all_analog, parent=parent, training="none")
+    evaluation = problem.evaluate(child)
+    [(asked, _)] = spy.asked
+    assert asked == problem.resolved(child) == problem.resolved(asked)
+    assert [ancestor.training for ancestor in asked.lineage] == ["none", "short"]
+    assert evaluation.candidate is child, "the record keeps what was proposed"
 
 
 def test_objectives_come_in_the_order_asked_for() -> None:
@@ -200,23 +211,6 @@ def test_units_can_be_kept_on_the_host() -> None:
         pinned.check(problem.all_analog)
     with pytest.raises(InputError, match="fc99"):
         replace(problem, digital=("fc99",))
-
-
-def test_an_ancestor_that_does_not_say_is_trained_as_the_problem_asks() -> None:
-    problem = tiny_problem()
-    asked = []
-
-    @dataclass(frozen=True)
-    class Notes:
-        def accuracy(self, candidate, fidelity, seed):
-            asked.append((candidate, fidelity.training))
-            return problem.oracle.accuracy(candidate, fidelity, seed)
-
-    parent = problem.pretrained(problem.all_analog)
-    child = Candidate(problem.all_digital, parent, "none")
-    replace(problem, oracle=Notes(), training="full").evaluate(child)
-    candidate, training = asked[0]
-    assert (candidate.training, candidate.parent.training, training) == ("none", "full", "none")
 
 
 # --- prices -------------------------------------------------------------------------------------------

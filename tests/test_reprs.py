@@ -59,7 +59,7 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "DataTable": lambda: DataTable(name="digits"),
     "Dataset": data,
     "Evaluation": lambda: lo.search(made_up(), "random", trials=1).evaluations[0],
-    "Fidelity": lambda: Fidelity(training="none", draws=(0, 3)),
+    "Fidelity": lambda: Fidelity(draws=(0, 3)),
     "InMemory": InMemory,
     "Layer": lambda: lo.trace("resnet8").layers[0],
     "LearnedShares": lambda: LearnedShares(prices={"a": (1.0, 2.0)}, strength=1.0),

@@ -1,5 +1,7 @@
 """System files: what they must hold, what is refused, and how one brings one's own."""
 
+import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
 from lionheart_opt.testing import CostModelContract
+
+DIGESTS = json.loads((Path(__file__).parent / "golden" / "digests.json").read_text())
 
 MINIMAL = """
 family = "mine:Mine"
@@ -67,6 +71,53 @@ def test_shipped_systems_name_a_source_in_every_block(name: str) -> None:
     assert all(target.source for target in system.targets)
     assert all(link.source for link in system.links)
     assert system.machine is None or system.machine.source
+
+
+def test_objects_say_in_a_line_what_they_are() -> None:
+    system = system_of(MINIMAL)
+    assert repr(system) == str(system)
+    assert repr(system) == "System('mine': family mine:Mine; cpu (fp32, host), tile (analog))"
+    cluster = load_system("imc-cluster")
+    assert (
+        repr(cluster.target("ima"))
+        == "Target('ima': analog, runs conv1d, conv2d, linear, 34 tiles)"
+    )
+    assert str(cluster.target("dw-engine")) == (
+        "Target('dw-engine': int8, runs depthwise_conv2d, kernel (3, 3))"
+    )
+
+
+def test_a_frame_has_a_row_for_each_target() -> None:
+    frame = load_system("imc-cluster").to_frame()
+    assert frame["name"].tolist() == ["cores", "ima", "dw-engine"]
+    assert frame["is_host"].tolist() == [True, False, False]
+    assert frame["numerics"].tolist() == ["int8", "analog", "int8"]
+    assert frame["tiles"].isna().tolist() == [True, False, True] and frame["tiles"][1] == 34
+    assert frame["mvm_latency_s"].dropna().tolist() == [130e-9]
+    assert frame["source"].str.contains("Garofalo").all()
+
+
+def test_a_notebook_shows_a_table_of_targets() -> None:
+    html = system_of(MINIMAL)._repr_html_()
+    assert "System(&#x27;mine&#x27;: family mine:Mine" in html and "two targets" in html
+    assert html.count("<tr") == 1 + 2
+
+
+def test_a_changed_copy_has_a_digest_of_its_own() -> None:
+    """What was computed of the original must not be handed down."""
+    system = system_of(MINIMAL)
+    before = system.digest
+    targets = (system.target("cpu"), system.target("tile").model_copy(update={"tiles": 3}))
+    assert system.model_copy(update={"targets": targets}).digest != before
+
+
+@pytest.mark.parametrize("name", DIGESTS["systems"])
+def test_digests_of_shipped_systems_have_not_changed(name: str) -> None:
+    """Recorded searches are resumed only where the digest of their system is the recorded one."""
+    system = load_system(name)
+    assert system.digest == DIGESTS["systems"][name]
+    again = pickle.loads(pickle.dumps(system))
+    assert again == system and again.digest == system.digest
 
 
 def test_host_comes_first_and_only_able_targets_are_offered() -> None:

@@ -1,6 +1,7 @@
 """A workload is consistent, finds its parts by name, and survives JSON, grouping and bad input."""
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lionheart_opt import InputError, Layer, Mvm, Unit, Workload
 from lionheart_opt.workload import INPUT
 
 
-def layer(name: str, *inputs: str, weights: int = 0, tokens: int = 1, **more: Any) -> Layer:
+def layer(name: str, *inputs: str, weights: int = 0, tokens: int = 1, **fields: Any) -> Layer:
     """A linear layer of `weights` rows and one column, or an activation function."""
     mvm = Mvm(rows=weights, columns=1, count=tokens) if weights else None
     return Layer(
@@ -25,7 +26,7 @@ def layer(name: str, *inputs: str, weights: int = 0, tokens: int = 1, **more: An
         macs=weights * tokens,
         weight_count=weights,
         mvm=mvm,
-        **{"module": name, **more},
+        **{"module": name, **fields},
     )
 
 
@@ -53,9 +54,8 @@ def test_sums() -> None:
     assert workload.macs == 4 + 4 + 12 + 8
     assert workload.weight_count == 4 + 6 + 8, "a module called twice holds its weights once"
     assert workload.unit_macs(workload.unit("a")) == 8
-    assert workload.layer("b").weight_bytes == 4 * (6 + 1)
-    assert workload.layer("c").input_bytes == 2 * 4 * 8
-    assert workload.layer("b").output_bytes == 4 * 2
+    assert workload.layer("c").input_count == 2 * 8
+    assert workload.layer("b").output_count == 2
 
 
 def test_only_units_of_matrix_products_are_for_crossbars() -> None:
@@ -66,14 +66,70 @@ def test_parts_by_name() -> None:
     workload = small()
     assert workload.unit_of == {"a": "a", "a_2": "a", "b": "b", "c": "c"}
     assert workload.modules_of(workload.unit("a")) == ("a",)
-    assert list(workload.edges())[-2:] == [
-        ("b", workload.layer("c")),
-        ("relu", workload.layer("c")),
-    ]
     with pytest.raises(InputError, match=r"unknown layer 'rely'.*did you mean 'relu'"):
         workload.layer("rely")
     with pytest.raises(InputError, match=r"unknown unit 'relu'.*allowed: a, b, c"):
         workload.unit("relu")
+
+
+def test_edges_say_who_reads_how_much_of_whom() -> None:
+    workload = small()
+    assert [(source, layer.name, shape) for source, layer, shape in workload.edges] == [
+        (INPUT, "a", (1, 1, 4)),
+        ("a", "relu", (1, 1, 1)),
+        ("relu", "a_2", (1, 1, 4)),
+        ("a_2", "b", (1, 2, 6)),
+        ("b", "c", (1, 1, 8)),
+        ("relu", "c", (1, 1, 8)),
+    ]
+    assert workload.edges[3].element_count == 12
+    assert workload.layer("c").edges == workload.edges[-2:]
+
+
+def test_every_object_says_in_a_line_what_it_is() -> None:
+    workload = small()
+    assert repr(workload) == "Workload('small': 5 layers, 3 units, 28 MACs, 18 weights)"
+    assert repr(workload.layer("b")) == (
+        "Layer('b': grouped_conv2d of (1, 2, 6) -> (1, 2, 1), 12 MACs, 6 weights)"
+    )
+    assert repr(workload.layer("relu")) == "Layer('relu': relu of (1, 1, 1) -> (1, 1, 1))"
+    assert repr(workload.unit("a")) == "Unit('a': a, a_2)"
+    assert repr(Unit(name="all", layers=tuple("abcdef"))) == "Unit('all': a, b, c, ... 6 layers)"
+
+
+def test_a_notebook_shows_a_table_of_layers() -> None:
+    workload = replace(small(), name="<small>")
+    html = workload._repr_html_()
+    assert "Workload(&#x27;&lt;small&gt;&#x27;: 5 layers" in html
+    assert html.count("<tr") == 1 + 5
+
+
+def test_a_frame_has_a_row_for_each_layer() -> None:
+    frame = small().to_frame()
+    assert list(frame.columns) == [
+        *("name", "kind", "unit", "macs", "weights", "inputs", "input_shapes", "output_shape")
+    ]
+    assert frame["name"].tolist() == ["a", "relu", "a_2", "b", "c"]
+    assert frame["unit"].isna().tolist() == [False, True, False, False, False]
+    assert frame["unit"].dropna().tolist() == ["a", "a", "b", "c"]
+    assert frame["macs"].sum() == small().macs
+    last = frame.iloc[-1]
+    assert last["inputs"] == ("b", "relu") and last["input_shapes"] == ((1, 1, 8),) * 2
+    assert (last["kind"], last["weights"], last["output_shape"]) == ("linear", 8, (1, 1, 1))
+
+
+def test_a_workload_without_layers_has_an_empty_frame() -> None:
+    empty = Workload(name="empty", layers=(), units=())
+    assert len(empty.to_frame()) == 0 and len(empty.to_frame().columns) == 8
+    assert repr(empty) == "Workload('empty': 0 layers, 0 units, 0 MACs, 0 weights)"
+
+
+def test_pickles_keep_value_and_digest() -> None:
+    workload = small()
+    assert workload.edges and workload.digest  # computed once and kept
+    again = pickle.loads(pickle.dumps(workload))
+    assert again == workload and hash(again) == hash(workload)
+    assert again.edges == workload.edges and again.digest == small().digest
 
 
 def test_grouping_moves_units_together() -> None:
@@ -106,6 +162,11 @@ def test_bad_groups(groups: dict[str, list[str]], message: str) -> None:
     [
         ({"layers": (layer("a"), layer("a"))}, "layer names used twice: a"),
         ({"layers": (layer("a", "b"),)}, "unknown layer 'b'"),
+        ({"layers": (layer("a", "b"), layer("b"))}, "small', a: reads 'b', which runs later"),
+        (
+            {"layers": (replace(layer("a"), inputs=(INPUT, INPUT)),)},
+            "small', a: 2 inputs, but 1 input_shapes",
+        ),
         ({"units": (Unit(name="u", layers=("z",)),)}, "unknown layer 'z'"),
         ({"units": (Unit(name="u", layers=(INPUT,)),)}, "unknown layer 'input'"),
         (
@@ -154,7 +215,7 @@ def workloads(draw: st.DrawFn) -> Workload:
     layers: list[Layer] = []
     for name in draw(names):
         inputs = tuple(
-            draw(st.lists(st.sampled_from([INPUT, *(one.name for one in layers)]), max_size=3))
+            draw(st.lists(st.sampled_from([INPUT, *(layer.name for layer in layers)]), max_size=3))
         )
         shape = tuple(draw(st.lists(st.integers(1, 9), max_size=4)))
         mvm = draw(st.none() | st.builds(Mvm, rows=sizes, columns=sizes, count=sizes))
@@ -172,7 +233,7 @@ def workloads(draw: st.DrawFn) -> Workload:
                 kernel=shape[:2],
             )
         )
-    in_units = [one.name for one in layers if draw(st.booleans())]
+    in_units = [layer.name for layer in layers if draw(st.booleans())]
     units = tuple(Unit(name=name, layers=(name,)) for name in in_units)
     return Workload(name=draw(st.text(max_size=5)), layers=tuple(layers), units=units)
 

@@ -1,1 +1,1 @@
-"""Scripts that fit the parameters which no paper prints; each says to which published numbers."""
+"""Scripts that fit the parameters that no paper prints; each names the published numbers it fits to."""

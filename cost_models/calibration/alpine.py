@@ -1,6 +1,7 @@
-"""Fit what no paper prints of ALPINE's software: `python -m cost_models.calibration.alpine`.
+"""Fit what no paper prints of ALPINE's software.
 
-Fitted to, all on the high-power system:
+Run `python -m lionheart_opt.cost_models.calibration.alpine`. The values are fitted to these results, all
+on the high-power system:
 
 - speed-ups and energy gains of Klein et al. 2023 (perceptron, LSTM with 750 units, CNN-F, CNN-M, CNN-S);
 - the ends of the range that the paper prints for the LSTM with 256 units, 1.0 to 1.5: the upper end for
@@ -9,8 +10,8 @@ Fitted to, all on the high-power system:
 - one absolute time, since gains leave the common scale open: 10 inferences of the digital perceptron take
   as long as the printed ends of the figures' axes allow.
 
-Every logarithm of a ratio weighs the same. Low-power results and the mappings at a threshold take no
-part. The script prints the values for `Calibration`.
+The logarithms of all ratios have the same weight. Low-power results and the mappings at a threshold are
+left out. The script prints the values for `Calibration`.
 """
 
 from __future__ import annotations
@@ -30,21 +31,22 @@ from lionheart_opt.plugins import load_system
 #: the other networks are then more than half full, too.
 PERCEPTRON_S = 0.018
 LSTM_256_SPEEDUPS = {"LSTM-256 1 core": 1.5, "LSTM-256 5 cores": 1.0}
-#: What the results hardly depend on; one cycle, the least that an in-order core needs without SIMD.
+#: Not fitted, as the results hardly depend on it: one cycle, the least of an in-order core without SIMD.
 _ASSUMED = "simple_cycles"
-#: Weight of the starting values, which settle what they determine only weakly.
+#: Weight of the starting values, which decide where the results determine a value only weakly.
 _PRIOR = 0.03
 
 
 def residuals(calibration: Calibration) -> np.ndarray:
-    """Logarithms of ours / published, shape (n_results,)."""
+    """Logarithms of predicted / published, shape (n_results,)."""
     model = Alpine(load_system("alpine-high-power"), calibration)
     ratios = []
     for experiment in paper.experiments():
         if experiment.case in paper.HIGH_POWER_GAINS:
             published = paper.HIGH_POWER_GAINS[experiment.case]
             ratios += [
-                our / its for our, its in zip(experiment.gains(model), published, strict=True)
+                ours / printed
+                for ours, printed in zip(experiment.gains(model), published, strict=True)
             ]
         if experiment.case in LSTM_256_SPEEDUPS:
             speedup, _ = experiment.gains(model)
@@ -59,7 +61,7 @@ def residuals(calibration: Calibration) -> np.ndarray:
 
 
 def fit(start: Calibration) -> Calibration:
-    """The values that make the residuals least in the sense of least squares."""
+    """The values with the least sum of squared residuals."""
     names = [field.name for field in fields(start) if field.name != _ASSUMED]
     origin = np.log([getattr(start, name) for name in names])
 

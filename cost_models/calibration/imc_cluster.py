@@ -1,9 +1,10 @@
-"""Fit what Garofalo et al. 2022 do not print: `python -m cost_models.calibration.imc_cluster`.
+"""Fit what Garofalo et al. 2022 do not print.
 
-Energies: least squares of the relative error over the even rows of Fig. 12(a). Software convolutions:
-least squares of the logarithms of the four speed-ups of section V-C; the power of the cores: the energy
-gains of the two mappings there that leave the depthwise layer off the crossbar. The rate of additions
-is what makes the bottleneck rows last the printed 10.06 ms.
+Run `python -m lionheart_opt.cost_models.calibration.imc_cluster`. Energies: least squares of the relative
+error over the even rows of Fig. 12(a). Software convolutions: least squares of the logarithms of the four
+speed-ups of section V-C. Power of the cores: the energy gains of the two mappings there that keep the
+depthwise layer off the crossbar. Rate of additions: such that the bottleneck rows take the printed
+10.06 ms.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ PUBLISHED_LATENCY_S = 10.06e-3
 
 
 def job_energies() -> dict[str, float]:
-    """The four coefficients of a job's energy."""
+    """The four coefficients of the energy of a job, in J."""
     features = []
     for row in paper.rows():
         if row.energy_j is None or row.layer.mvm is None:
@@ -37,13 +38,13 @@ def job_energies() -> dict[str, float]:
         features.append(mvm.count * jobs.sum(axis=0) / row.energy_j)
     matrix = np.array(features)
     scale = np.abs(matrix).max(axis=0)
-    found, *_ = np.linalg.lstsq(matrix / scale, np.ones(len(matrix)), rcond=None)
+    solution, *_ = np.linalg.lstsq(matrix / scale, np.ones(len(matrix)), rcond=None)
     names = ("job_energy_j", "channel_energy_j", "column_energy_j", "cell_energy_j")
-    return dict(zip(names, (found / scale).tolist(), strict=True))
+    return dict(zip(names, (solution / scale).tolist(), strict=True))
 
 
 def operation_energy(kind: str) -> float:
-    """Mean energy of a MAC (depthwise convolutions) or of an element (additions)."""
+    """Mean energy in J of a MAC (depthwise convolutions) or of an element (additions)."""
     energies = [
         row.energy_j / (row.layer.macs or row.layer.output_count)
         for row in paper.rows()
@@ -53,7 +54,7 @@ def operation_energy(kind: str) -> float:
 
 
 def element_ops_per_cycle(system: System) -> float:
-    """What the additions need for the bottleneck rows to last as long as printed."""
+    """The rate of additions at which the bottleneck rows take the printed time."""
     workload = paper.mobilenet_v2()
     cost = ImcCluster(system).cost(workload, paper.table_mapping(workload))
     rest = fsum(
@@ -67,7 +68,7 @@ def element_ops_per_cycle(system: System) -> float:
 
 
 def software(system: System) -> dict[str, float]:
-    """MACs per cycle and energy of a MAC of convolutions on the cores."""
+    """MACs per cycle and energy in J of a MAC of convolutions on the cores."""
 
     def with_rates(rates: Sequence[float], power_w: float) -> System:
         convolution, depthwise = rates
@@ -85,7 +86,7 @@ def software(system: System) -> dict[str, float]:
         gains = paper.bottleneck_gains(with_rates(np.exp(logarithms).tolist(), power_w=0.0))
         return [log(gains[name][0] / paper.BOTTLENECK_GAINS[name][0]) for name in gains]
 
-    rates = [exp(one) for one in least_squares(speed_errors, x0=[log(16), log(4)]).x]
+    rates = np.exp(least_squares(speed_errors, x0=[log(16), log(4)]).x).tolist()
 
     def energy_errors(logarithms: np.ndarray) -> list[float]:
         gains = paper.bottleneck_gains(with_rates(rates, power_w=exp(logarithms[0])))

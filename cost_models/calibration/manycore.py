@@ -1,8 +1,8 @@
-"""Fit the two free parameters of the many-core: `python -m cost_models.calibration.manycore`.
+"""Fit the two free parameters of the many-core.
 
-Bandwidth of the HBM: moving residuals into L1 makes a batch 1.9 times as fast. Scale of energies: a
-batch of 16 images takes 15 mJ. Both from Bruschi et al. 2023, section VI; neither changes the clusters
-or the rate of the final mapping.
+Run `python -m lionheart_opt.cost_models.calibration.manycore`. Bandwidth of the HBM: moving residuals
+into L1 makes a batch 1.9 times as fast. Scale of energies: a batch of 16 images takes 15 mJ. Both numbers
+are from Bruschi et al. 2023, section VI; neither changes the clusters or the rate of the final mapping.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lionheart_opt.workload import Workload
 
 
 def fit(system: System, workload: Workload) -> dict[str, float]:
-    """Both parameters."""
+    """Parameter -> fitted value."""
 
     def gain_error(bytes_per_cycle: float) -> float:
         changed = variant(system, "machine", hbm_bytes_per_cycle=bytes_per_cycle)

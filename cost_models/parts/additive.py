@@ -1,4 +1,4 @@
-"""Costs that are sums over layers, each priced alone on its target: one pricing, two views of it."""
+"""Costs that are sums over layers, each priced alone on its target: as a breakdown and as tables."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from lionheart_opt.workload import Layer, Unit, Workload
 
 #: Component -> (latency in s, energy in J).
 Components = dict[str, tuple[float, float]]
-#: What a layer costs on a target.
+#: Function that prices a layer on a target.
 Price = Callable[[Layer, Target], Components]
 
 
 def target_of(system: System, workload: Workload, mapping: Mapping, layer: Layer) -> Target:
-    """Where a layer runs: with its unit, or on the host where it belongs to none.
+    """Where a layer runs: with its unit, or on the host if it belongs to none.
 
     Raises:
-        InputError: the target cannot run the layer.
+        InputError: The target cannot run the layer.
     """
     unit = workload.unit_of.get(layer.name)
     target = system.target(system.host if unit is None else mapping[unit])
@@ -35,26 +35,29 @@ def target_of(system: System, workload: Workload, mapping: Mapping, layer: Layer
     return target
 
 
+def layer_cost(layer: Layer, target: str, components: Components) -> LayerCost:
+    """The entry of a layer in a cost, where it runs on that target."""
+    return LayerCost(
+        name=layer.name,
+        kind=layer.kind,
+        target=target,
+        macs=layer.macs,
+        components=components,
+    )
+
+
 def layer_costs(
     system: System, workload: Workload, mapping: Mapping, price: Price
 ) -> tuple[LayerCost, ...]:
     """One entry for each layer of the workload, in execution order.
 
     Raises:
-        InputError: a target cannot run a layer that the mapping gives it.
+        InputError: A target cannot run a layer that the mapping gives it.
     """
     costs = []
     for layer in workload.layers:
         target = target_of(system, workload, mapping, layer)
-        costs.append(
-            LayerCost(
-                name=layer.name,
-                kind=layer.kind,
-                target=target.name,
-                macs=layer.macs,
-                components=price(layer, target),
-            )
-        )
+        costs.append(layer_cost(layer, target.name, price(layer, target)))
     return tuple(costs)
 
 
@@ -64,13 +67,13 @@ def additive_tables(
     price: Price,
     share: Callable[[Unit, Target], float],
 ) -> CostTables:
-    """The coefficients of `layer_costs`; no crossing terms.
+    """The coefficients of the same cost as `layer_costs`, without terms for pairs of units.
 
     Args:
-        system: whose targets are the columns.
-        workload: whose units are the rows.
-        price: of a layer on a target.
-        share: crossbars that a unit takes on a target; fractions where units share a crossbar.
+        system: Its targets are the columns.
+        workload: Its units are the rows.
+        price: Prices a layer on a target.
+        share: Crossbars that a unit takes on a target; a fraction where units share a crossbar.
     """
     targets = system.targets
     host = system.target(system.host)
@@ -78,20 +81,20 @@ def additive_tables(
     for layer in workload.layers:
         if layer.name not in workload.unit_of:
             fixed += _sum(price(layer, host))
-    unit = np.full((len(workload.units), len(targets), 2), np.inf)
+    coefficients = np.full((len(workload.units), len(targets), 2), np.inf)
     tiles = np.zeros((len(workload.units), len(targets)))
-    for row, one in enumerate(workload.units):
-        able = system.targets_of(workload, one)
+    for row, unit in enumerate(workload.units):
+        able = system.targets_of(workload, unit)
         for column, target in enumerate(targets):
             if target.name in able:
-                prices = [_sum(price(layer, target)) for layer in workload.layers_of(one)]
-                unit[row, column] = np.sum(prices, axis=0)
-                tiles[row, column] = share(one, target)
+                prices = [_sum(price(layer, target)) for layer in workload.layers_of(unit)]
+                coefficients[row, column] = np.sum(prices, axis=0)
+                tiles[row, column] = share(unit, target)
     return CostTables(
-        units=tuple(one.name for one in workload.units),
+        units=tuple(unit.name for unit in workload.units),
         targets=tuple(target.name for target in targets),
         fixed=fixed,
-        unit=unit,
+        unit=coefficients,
         pairs=np.zeros((0, 2), dtype=np.intp),
         pair=np.zeros((0, len(targets), len(targets), 2)),
         tiles=tiles,

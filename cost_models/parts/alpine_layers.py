@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, prod
+from math import ceil
 
 from lionheart_opt.cost_models.parts.additive import Components
 from lionheart_opt.cost_models.parts.alpine_parameters import (
@@ -17,12 +17,12 @@ from lionheart_opt.workload import INPUT, Layer
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What running a layer takes, without power that is drawn all the time.
+    """What running a layer costs, without power that is drawn all the time.
 
     Args:
-        components: time and energy by component.
-        dram_bytes: traffic to and from memory.
-        tiles: crossbars that the layer occupies.
+        components: Component -> (time in s, energy in J).
+        dram_bytes: Traffic to and from memory.
+        tiles: Crossbars that the layer occupies.
     """
 
     components: Components
@@ -34,10 +34,10 @@ class Run:
         """Sum over the components."""
         return sum(time for time, _ in self.components.values())
 
-    def plus(self, more: Components) -> Run:
-        """With components added, to those of the same name where there are any."""
+    def plus(self, further: Components) -> Run:
+        """The run with further components; those of the same name are added up."""
         components = dict(self.components)
-        for name, (time_s, energy_j) in more.items():
+        for name, (time_s, energy_j) in further.items():
             before_s, before_j = components.get(name, (0.0, 0.0))
             components[name] = before_s + time_s, before_j + energy_j
         return replace(self, components=components)
@@ -57,13 +57,13 @@ class Core:
         ALPINE's software do.
 
         Args:
-            layer: what must run.
-            is_cold: whether its weights come from memory when it starts.
-            is_reread: whether they do so for every further output pixel or token.
-            where: what an error calls the workload.
+            layer: What must run.
+            is_cold: Whether its weights come from memory when it starts.
+            is_reread: Whether they come from memory again for every further output pixel or token.
+            where: What errors call the workload.
 
         Raises:
-            InputError: the operator is not known.
+            InputError: The operator is not known.
         """
         weights, passes = weight_bytes(layer), _passes(layer)
         traffic = self._activation_traffic(layer)
@@ -79,14 +79,14 @@ class Core:
         """The layer on tiles: convert, queue, product, dequeue, add partial results, convert back.
 
         A matrix that is larger than a tile is split: every column of tiles needs its own copy of the
-        input, and the core adds up what the rows of tiles give.
+        input, and the core adds up the results of the rows of tiles.
         """
         assert layer.mvm is not None
         calibration, mvm = self.calibration, layer.mvm
         rows, columns = tile.rows or mvm.rows, tile.columns or mvm.columns
         down, across = ceil(mvm.rows / rows), ceil(mvm.columns / columns)
         queued, dequeued = mvm.count * mvm.rows * across, mvm.count * mvm.columns * down
-        # once each, however many patches an element is in; strides leave some out
+        # each element is converted once, however many patches it is in; strides leave some out
         converted = min(layer.input_count, mvm.count * mvm.rows) + dequeued
         products = mvm.count * down * across
         product_j = 2 * rows * columns / tile.ops_per_j * tile.energy_scale
@@ -105,11 +105,11 @@ class Core:
 
     @property
     def handoff(self) -> tuple[float, float]:
-        """One end of passing a result between two cores: the lock and the data go through memory."""
+        """Time and energy of one end of a hand-over between cores: lock and data go through memory."""
         return self.waiting(self.calibration.handoff_cycles / self.machine.frequency_hz)
 
     def waiting(self, time_s: float) -> tuple[float, float]:
-        """Waiting for memory or for a peripheral."""
+        """Time and energy of waiting for memory or for a peripheral."""
         machine = self.machine
         return time_s, time_s * machine.frequency_hz * machine.memory_wait_j_per_cycle
 
@@ -130,7 +130,7 @@ class Core:
         return self._active(time_s * self.machine.frequency_hz)
 
     def _transfer(self, count: int, tile: TileParameters) -> tuple[float, float]:
-        """Bytes to or from a tile: one simple operation each, and the time of the instructions."""
+        """Time and energy of bytes to or from a tile: a simple operation and the instruction for each."""
         return self._busy(
             count * self.calibration.simple_cycles / self.machine.frequency_hz
             + count / tile.io_bytes_per_s
@@ -145,19 +145,15 @@ class Core:
         """Waiting for memory, and the energy of what the caches and the memory move."""
         machine = self.machine
         stall_s = max(self.calibration.dram_stall_s_per_byte, 1 / machine.dram_bytes_per_s)
-        # The controller's power is counted while data move. Drawn all the time it would exceed the
-        # energy axes of ALPINE's figures, and section VI-A does not name it.
+        # The power of the controller counts while data move. If it were drawn all the time, energies
+        # would exceed the axes of ALPINE's figures, and section VI-A does not name it.
         byte_j = (
             machine.dram_access_j / machine.dram_access_bytes
             + machine.memory_controller_w / machine.dram_bytes_per_s
         )
         llc_j = (layer.input_count + weights_read) * machine.llc_read_j_per_byte
         llc_j += layer.output_count * machine.llc_write_j_per_byte
-        loaded = sum(
-            prod(shape)
-            for source, shape in zip(layer.inputs, layer.input_shapes, strict=True)
-            if source == INPUT
-        )
+        loaded = sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
         return {
             "input": self._active(loaded * self.calibration.input_cycles),
             "memory": self.waiting(traffic * stall_s),
@@ -167,12 +163,12 @@ class Core:
 
 
 def weight_bytes(layer: Layer) -> int:
-    """Bytes of int8 weights and biases that a run reads; of an embedding only what it looks up."""
+    """Bytes of int8 weights and biases that a run reads; an embedding reads only what it looks up."""
     return 0 if layer.kind == "embedding" else layer.weight_count + layer.bias_count
 
 
 def _passes(layer: Layer) -> int:
-    """How often the layer goes through all its weights: output pixels or tokens."""
+    """How often the layer goes through all its weights: its number of output pixels or tokens."""
     if layer.mvm:
         return layer.mvm.count
     return layer.output_count // layer.output_shape[1] if "conv" in layer.kind else 1

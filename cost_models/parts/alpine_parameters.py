@@ -1,33 +1,33 @@
-"""What the `alpine` family reads from a system file, and what no paper gives: its calibration."""
+"""What the `alpine` family reads from a system file, and its calibration, which no paper gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from lionheart_opt.cost_models.parts.parameters import Parameters
 
 
-class MachineParameters(BaseModel):
-    """`[machine]`: clock, memory and energies; Klein et al. 2023, Table I.
+class MachineParameters(Parameters):
+    """`[machine]`: clock, memory and energies (Klein et al. 2023, Table I).
 
     Attributes:
-        frequency_hz: clock of every core.
-        simd_macs_per_cycle: most int8 multiply-accumulates that a core does in a cycle.
-        l1_data_bytes: data cache of one core.
-        llc_bytes: last-level cache, shared.
-        active_j_per_cycle: energy of a core that computes.
-        memory_wait_j_per_cycle: energy of a core that waits for memory.
-        idle_j_per_cycle: energy of a core that waits for other cores.
-        llc_leakage_w: leakage of the whole last-level cache.
-        llc_read_j_per_byte: energy of reading from it.
-        llc_write_j_per_byte: energy of writing to it.
-        dram_bytes_per_s: peak rate of the memory.
-        dram_access_j: energy of one access.
-        dram_access_bytes: bytes that one access moves.
-        memory_controller_w: power of memory controller and its I/O, while they move data.
+        frequency_hz: Clock of every core.
+        simd_macs_per_cycle: Most int8 multiply-accumulates that a core does in a cycle.
+        l1_data_bytes: Size of the data cache of one core.
+        llc_bytes: Size of the last-level cache, which the cores share.
+        active_j_per_cycle: Energy of a core that computes.
+        memory_wait_j_per_cycle: Energy of a core that waits for memory.
+        idle_j_per_cycle: Energy of a core that waits for other cores.
+        llc_leakage_w: Leakage of the whole last-level cache.
+        llc_read_j_per_byte: Energy of reading from the last-level cache.
+        llc_write_j_per_byte: Energy of writing to the last-level cache.
+        dram_bytes_per_s: Peak rate of the memory.
+        dram_access_j: Energy of one access to the memory.
+        dram_access_bytes: Bytes that one access moves.
+        memory_controller_w: Power of the memory controller and its I/O while they move data.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     frequency_hz: float = Field(gt=0)
     simd_macs_per_cycle: float = Field(gt=0)
@@ -45,26 +45,22 @@ class MachineParameters(BaseModel):
     memory_controller_w: float = Field(ge=0)
 
 
-class CoreParameters(BaseModel):
-    """A digital target: a core of the machine, with nothing of its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+class CoreParameters(Parameters):
+    """A digital target: a core of the machine, which has no parameters of its own."""
 
 
-class TileParameters(BaseModel):
-    """An analog target: the tiles that one core drives; Klein et al. 2023, Table I(C).
+class TileParameters(Parameters):
+    """An analog target: the tiles that one core drives (Klein et al. 2023, Table I(C)).
 
     Attributes:
-        core: the digital target whose instructions drive them.
-        rows: inputs of a tile; None where each layer gets one tile of its own size.
-        columns: outputs of a tile; None as for `rows`.
-        mvm_latency_s: one product, whatever its size.
-        io_bytes_per_s: rate of queue and dequeue instructions.
-        ops_per_j: operations (two for each MAC) of a whole tile for a joule, converters included.
-        energy_scale: factor on the tile's energy for the technology of the core.
+        core: The digital target whose instructions drive the tiles.
+        rows: Inputs of a tile; None where each layer gets one tile of its own size.
+        columns: Outputs of a tile; None as for `rows`.
+        mvm_latency_s: Time of one product, whatever its size.
+        io_bytes_per_s: Rate of queue and dequeue instructions.
+        ops_per_j: Operations per joule of a whole tile (two for each MAC), converters included.
+        energy_scale: Factor on the energy of a tile for the technology of the core.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     core: str
     rows: int | None = Field(default=None, gt=0)
@@ -75,15 +71,13 @@ class TileParameters(BaseModel):
     energy_scale: float = Field(gt=0)
 
 
-class LinkParameters(BaseModel):
-    """A link: what a result that crosses it takes beside the work at both ends.
+class LinkParameters(Parameters):
+    """A link: what a transfer costs in addition to the work at both ends.
 
     Attributes:
-        latency_s: for each transfer.
-        bytes_per_s: rate of the transfer.
+        latency_s: Time that every transfer takes, whatever its size.
+        bytes_per_s: Rate of a transfer.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     latency_s: float = Field(ge=0)
     bytes_per_s: float = Field(gt=0)
@@ -94,19 +88,20 @@ class Calibration:
     """What the measured software costs a core: not published, fitted once, the same for all systems.
 
     `cost_models/calibration/alpine.py` fits these values to the high-power results of Klein et al. 2023
-    and to LionHeart's. Cycles scale with the clock, seconds do not. Speed-ups hardly depend on the
-    common scale of all values; it rests on the axes of Klein et al.'s figures alone.
+    and to those of LionHeart. Cycles scale with the clock, seconds do not. Speed-ups hardly depend on the
+    common scale of all values, which rests on the axes of Klein et al.'s figures alone.
 
     Args:
-        linear_efficiency: share of the SIMD peak that products with a matrix reach on cached data.
-        convolution_efficiency: the same for convolutions.
-        sparse_mac_cycles: a multiply-accumulate of a depthwise or grouped convolution.
-        simple_cycles: an addition, a comparison, a move of an element or of a byte to or from a tile.
-        transcendental_cycles: an exponential, a division, a root.
-        convert_cycles: an activation to a tile's int8, or back.
-        input_cycles: fetching an element of the network's input.
-        handoff_cycles: one end of passing a result between two cores.
-        dram_stall_s_per_byte: waiting for a byte that is in no cache.
+        linear_efficiency: Share of the SIMD peak that products with a matrix reach on cached data.
+        convolution_efficiency: The same for convolutions.
+        sparse_mac_cycles: Cycles of a multiply-accumulate of a depthwise or grouped convolution.
+        simple_cycles: Cycles of an addition, a comparison, a move of an element, or of a byte to or from
+            a tile.
+        transcendental_cycles: Cycles of an exponential, a division or a root.
+        convert_cycles: Cycles to convert an activation to the int8 of a tile, or back.
+        input_cycles: Cycles to fetch an element of the network's input.
+        handoff_cycles: Cycles of one end of passing a result between two cores.
+        dram_stall_s_per_byte: Time that a core waits for a byte that is in no cache.
     """
 
     linear_efficiency: float = 0.113

@@ -1,4 +1,4 @@
-"""How much arithmetic an operator takes on a processor: MACs, simple and transcendental operations."""
+"""How much arithmetic an operator needs on a processor: MACs, simple and transcendental operations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lionheart_opt.workload import Layer, Workload
 
 @dataclass(frozen=True, kw_only=True)
 class Operations:
-    """Scalar operations of one layer, by what a processor needs for them.
+    """Scalar operations of one layer, grouped by their speed on a processor.
 
     Args:
-        linear_macs: multiply-accumulates of products with a matrix.
-        convolution_macs: multiply-accumulates of convolutions.
-        sparse_macs: multiply-accumulates of depthwise and grouped convolutions, which reuse little.
-        simple: additions, multiplications, comparisons, moves of an element.
-        transcendental: exponentials, divisions, roots, and functions made of one of them.
+        linear_macs: Multiply-accumulates of products with a matrix.
+        convolution_macs: Multiply-accumulates of convolutions.
+        sparse_macs: Multiply-accumulates of depthwise and grouped convolutions, which reuse little.
+        simple: Additions, multiplications, comparisons and moves of an element.
+        transcendental: Exponentials, divisions, roots, and functions made of one of them.
     """
 
     linear_macs: int = 0
@@ -40,6 +40,9 @@ _SPARSE = frozenset(
     for kind in ("conv", "conv_transpose")
     for axes in (1, 2, 3)
 )
+
+#: Operators whose weights can take up a scale for each channel of the result.
+_SCALABLE = frozenset({"linear"}) | _CONVOLUTIONS | _SPARSE
 
 _POOLS = frozenset(f"{kind}_pool{axes}d" for kind in ("max", "avg") for axes in (1, 2, 3))
 
@@ -63,7 +66,7 @@ _PER_OUTPUT: dict[str, tuple[int, int]] = {
     ),
     **dict.fromkeys(("silu", "gelu", "mish"), (3, 1)),
     **dict.fromkeys(("softmax", "log_softmax"), (4, 1)),
-    # mean, variance, scale and shift; one root for each normalised vector is left out
+    # mean, variance, scale and shift; the one root for each normalised vector is left out
     **dict.fromkeys(("layer_norm", "group_norm", "instance_norm"), (6, 0)),
     "rms_norm": (4, 0),
     # squares and a window sum over five channels; the power is a logarithm and an exponential
@@ -86,11 +89,11 @@ def operations(layer: Layer, where: str) -> Operations:
     """Count the operations of a layer.
 
     Args:
-        layer: what must run.
-        where: what an error calls the cost model.
+        layer: What must run.
+        where: What errors call the cost model.
 
     Raises:
-        InputError: the kind is not known; a missing operator is never free.
+        InputError: The kind is not known. An operator that is missing here never counts as free.
     """
     kind = layer.kind
     if kind in _LINEAR:
@@ -115,18 +118,17 @@ def operations(layer: Layer, where: str) -> Operations:
 def folded_norms(workload: Workload) -> frozenset[str]:
     """Names of the batch norms that disappear into the layer before them.
 
-    At inference a batch norm is a scale and a shift for each channel. Where the only reader of a
-    convolution's or linear layer's result is a batch norm, they become part of its weights (on a tile:
-    of the scales of its columns, which the conversion of its result applies anyway), so that the batch
-    norm costs nothing. Every other batch norm runs.
+    At inference a batch norm is a scale and a shift for each channel. Where it is the only reader of a
+    convolution's or linear layer's result, scale and shift become part of that layer's weights (on a
+    tile: of the scales of its columns, which the conversion of its result applies anyway), so that the
+    batch norm costs nothing. Every other batch norm has a price.
     """
     readers: dict[str, list[Layer]] = {}
-    for source, layer in workload.edges():
-        readers.setdefault(source, []).append(layer)
+    for edge in workload.edges:
+        readers.setdefault(edge.source, []).append(edge.layer)
     folded = set()
     for layer in workload.layers:
         [first, *others] = readers.get(layer.name, [layer])
-        has_channels = layer.kind in {"linear"} | _CONVOLUTIONS | _SPARSE
-        if has_channels and not others and first.kind == "batch_norm":
+        if layer.kind in _SCALABLE and not others and first.kind == "batch_norm":
             folded.add(first.name)
     return frozenset(folded)

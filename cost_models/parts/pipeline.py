@@ -1,4 +1,4 @@
-"""Data flow of a pipelined network: its stages, what skips stages, how long an image takes."""
+"""Data flow of a pipelined network: its stages, the tensors that skip stages, the time of an image."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lionheart_opt.workload import INPUT, Layer, Workload
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """The layers that are stages, in execution order; those fused into others are seen through.
+    """The layers that are stages, in execution order. Layers that are fused into others are left out.
 
     Args:
-        layers: name -> layer.
-        sources: name -> names of the stages that it reads; nothing for the network's input.
+        layers: Name of a stage -> its layer.
+        sources: Name of a stage -> names of the stages that it reads; the network's input is left out.
     """
 
     layers: dict[str, Layer]
@@ -25,12 +25,12 @@ class Graph:
     @staticmethod
     def of(workload: Workload) -> Graph:
         """The stages of a workload."""
-        free = fused(workload)
+        fused_layers = fused(workload)
         stage_of = {INPUT: INPUT}
         layers: dict[str, Layer] = {}
         sources: dict[str, tuple[str, ...]] = {}
         for layer in workload.layers:
-            if layer.name in free:
+            if layer.name in fused_layers:
                 stage_of[layer.name] = stage_of[layer.inputs[0]]
                 continue
             stage_of[layer.name] = layer.name
@@ -50,19 +50,19 @@ class Graph:
         depth: dict[str, int] = {}
         for name, read in self.sources.items():
             depth[name] = 1 + max((depth[source] for source in read), default=0)
-        found = {
+        skipping = {
             source
             for name, read in self.sources.items()
             for source in read
             if depth[name] - depth[source] > 1
         }
-        return tuple(self.layers[name] for name in self.layers if name in found)
+        return tuple(layer for name, layer in self.layers.items() if name in skipping)
 
     def slices_needed(self, name: str) -> Iterator[tuple[str, float]]:
-        """Stages that a stage reads, and the share of their results that it needs before it begins.
+        """Stages that a stage reads, each with the share of its result that must be there to begin.
 
-        Beyond the first slice: what a window covers to one side; everything where the result has one
-        slice or the layer is a product of two activations.
+        The first slice is not counted. A window needs the slices that it covers to one side. A layer
+        whose result has one slice, or that multiplies two activations, needs all of them.
         """
         layer = self.layers[name]
         for source in self.sources[name]:
@@ -87,19 +87,19 @@ def _slices(layer: Layer) -> int:
 def latencies(
     graph: Graph, own_s: dict[str, float], interval_s: float
 ) -> tuple[dict[str, float], frozenset[str]]:
-    """How long an image takes through a full pipeline: the longest path.
+    """The longest path of an image through a full pipeline.
 
     Every stage delivers its slices evenly over the interval, so that waiting for a share of them takes
     that share of the interval.
 
     Args:
-        graph: the stages.
-        own_s: name -> time from having what a slice needs to having delivered it.
-        interval_s: between two images.
+        graph: The stages.
+        own_s: Name of a stage -> time from receiving the input of a slice to delivering its result.
+        interval_s: Time between two images.
 
     Returns:
-        For the stages on the longest path, what each waits for its input in s (the last one: and to
-        deliver the rest of its slices), and the names of these stages.
+        For each stage on the longest path, the time in s that it waits for its input (for the last one,
+        also the time to deliver the rest of its slices), and the names of these stages.
     """
     first: dict[str, float] = {}
     wait: dict[str, float] = {}

@@ -1,35 +1,34 @@
 """The cluster of Garofalo et al.: RISC-V cores and an in-memory accelerator (IMA) at one shared L1.
 
-What `imc_cluster` (one cluster) and `manycore` (512 of them) have in common: work of the cores in
-cycles, jobs of the accelerator, and their energies. A job is one product of a crossbar: it reads the
-inputs of one output pixel, computes for the fixed latency of the array, and writes the results.
+This is what `imc_cluster` (one cluster) and `manycore` (512 clusters) have in common: the work of the
+cores in cycles, the jobs of the accelerator, and their energies. A job is one product of a crossbar: it
+reads the inputs of one output pixel, computes for the fixed latency of the array, and writes the results.
 """
 
 from __future__ import annotations
 
 from math import ceil, prod
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.cost_models.parts.packing import Tile, cut
+from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.errors import InputError
 from lionheart_opt.workload import Layer
 
 
-class CoresParameters(BaseModel):
+class CoresParameters(Parameters):
     """All cores of one cluster together, running 8-bit kernels.
 
     Attributes:
-        convolution_macs_per_cycle: matrix products and convolutions.
-        depthwise_macs_per_cycle: depthwise and grouped convolutions, data marshalling included.
-        element_ops_per_cycle: additions, comparisons, table look-ups on single elements.
-        convolution_mac_energy_j: of the whole cluster, for each MAC.
-        depthwise_mac_energy_j: the same for depthwise and grouped convolutions.
-        element_op_energy_j: the same for operations on single elements.
+        convolution_macs_per_cycle: Rate of matrix products and convolutions.
+        depthwise_macs_per_cycle: Rate of depthwise and grouped convolutions, data marshalling included.
+        element_ops_per_cycle: Rate of additions, comparisons and table look-ups on single elements.
+        convolution_mac_energy_j: Energy of the whole cluster for each MAC of the first kind.
+        depthwise_mac_energy_j: The same for depthwise and grouped convolutions.
+        element_op_energy_j: The same for operations on single elements.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     convolution_macs_per_cycle: float = Field(gt=0)
     depthwise_macs_per_cycle: float = Field(gt=0)
@@ -44,7 +43,7 @@ class CoresParameters(BaseModel):
         Non-linear functions of 8-bit elements are table look-ups, one operation each.
 
         Raises:
-            InputError: the kind is not known.
+            InputError: The kind is not known.
         """
         count = operations(layer, where)
         elements = count.simple + count.transcendental
@@ -64,24 +63,22 @@ class CoresParameters(BaseModel):
         return cycles, energy_j
 
 
-class ImaParameters(BaseModel):
+class ImaParameters(Parameters):
     """The in-memory accelerator of one cluster.
 
-    The energy of reading inputs counts the channels of a window, not its pixels: the only k x k layer
-    that is published (row 0 of Fig. 12(a)) is met within 1 % this way, and missed by 17 % if each of its
-    27 rows counts. Energies of deep k x k layers rest on that one row.
+    The energy of reading inputs counts the channels of a window, not its pixels. The prediction for the
+    only published k x k layer (row 0 of Fig. 12(a)) is then within 1 %, and off by 17 % if each of its 27
+    rows counts. Energies of deep k x k layers rest on that one row.
 
     Attributes:
-        rows: of the crossbar.
-        columns: of the crossbar.
-        mvm_latency_s: of one product, whatever part of the array it uses.
-        job_energy_j: of one job, for the whole cluster, apart from what follows.
-        channel_energy_j: for each input channel of the window that a job reads.
-        column_energy_j: for each column converted and written.
-        cell_energy_j: for each cell used.
+        rows: Rows of the crossbar.
+        columns: Columns of the crossbar.
+        mvm_latency_s: Time of one product, whatever part of the array it uses.
+        job_energy_j: Energy of the whole cluster for one job, without the following parts.
+        channel_energy_j: Energy for each input channel of the window that a job reads.
+        column_energy_j: Energy for each column that is converted and written.
+        cell_energy_j: Energy for each cell that is used.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int = Field(gt=0)
     columns: int = Field(gt=0)
@@ -100,7 +97,7 @@ class ImaParameters(BaseModel):
         """The parts of the layer's matrix, one crossbar rectangle each.
 
         Raises:
-            InputError: a crossbar cannot run the layer.
+            InputError: A crossbar cannot run the layer.
         """
         if layer.mvm is None:
             raise InputError(f"{where}: layer {layer.name!r}: a crossbar cannot run {layer.kind!r}")
@@ -125,8 +122,8 @@ class ImaParameters(BaseModel):
 def separable_pool_operations(layer: Layer) -> int:
     """Operations of a pool that reduces along the width first, then along the height (PULP-NN).
 
-    For each result: `stride` rows of `width - 1` operations, then `height - 1`; never more than one by
-    one. A 3x3 pool of stride 2 takes six, not eight.
+    Each result takes `stride` rows of `width - 1` operations, then `height - 1` more, and never more than
+    without this order: a 3x3 pool of stride 2 takes six operations, not eight.
     """
     height, width = layer.kernel
     rows = layer.stride[0] if layer.stride else height

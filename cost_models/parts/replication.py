@@ -12,10 +12,10 @@ class Stage:
     """A stage of a pipeline, which works on one slice of its result after the other.
 
     Args:
-        name: of the layer.
-        slices: in a result; copies share them, so that more copies than slices are of no use.
-        slice_s: time that one copy takes for a slice.
-        clusters: that one copy occupies.
+        name: Name of the layer.
+        slices: Slices of a result. Copies share them, so that more copies than slices are of no use.
+        slice_s: Time that one copy takes for a slice.
+        clusters: Clusters that one copy occupies.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Stage:
         return ceil(self.slices / copies) * self.slice_s
 
     def least_copies(self, time_s: float) -> int | None:
-        """Fewest copies that take no longer than that; None where no number does."""
+        """Fewest copies that take no longer than that; None if no number of copies is fast enough."""
         per_copy = self.slices if self.slice_s == 0 else int(time_s / self.slice_s * (1 + 1e-12))
         return ceil(self.slices / min(per_copy, self.slices)) if per_copy >= 1 else None
 
@@ -37,18 +37,18 @@ def replicate(stages: Sequence[Stage], budget: int, least_s: float = 0.0) -> tup
     """Copies of each stage: the shortest interval within the budget, then the fewest clusters.
 
     This is the integer programme "minimise max_i ceil(slices_i / n_i) slice_i subject to
-    sum_i clusters_i n_i <= budget". It falls apart: for a given interval each stage needs its least
-    number of copies, independently of the others, and the clusters that they need together do not
-    grow with the interval. The optimum is one of finitely many intervals (a stage's time with k slices
-    for the busiest copy), so bisection over them is exact.
+    sum_i clusters_i n_i <= budget". It decomposes: for a given interval, each stage needs its least
+    number of copies, independently of the others, and the clusters that all stages need do not grow with
+    the interval. The optimum is one of finitely many intervals (the time of a stage with k slices for the
+    busiest copy), so that bisection over them is exact.
 
     Args:
-        stages: of the pipeline.
-        budget: clusters for all copies of all stages.
-        least_s: interval that something else imposes; none below it is sought.
+        stages: The stages of the pipeline.
+        budget: Clusters for all copies of all stages.
+        least_s: Interval that something else imposes. Shorter ones are not sought.
 
     Returns:
-        Copies in the order of the stages; one each where not even that fits the budget.
+        Copies in the order of the stages; one copy of each if not even those fit into the budget.
     """
     candidates = sorted(
         {

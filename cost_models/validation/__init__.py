@@ -1,1 +1,1 @@
-"""Published numbers of each system beside what its cost model says of them."""
+"""Published numbers of each system beside the predictions of its cost model."""

@@ -1,28 +1,29 @@
 """ALPINE (Klein et al. 2023) and LionHeart (Lammie et al. 2025) against their published gains.
 
-ALPINE. Gains are over the digital reference on the same number of cores, for as many inferences as the
-paper runs. Of the low-power system every result is kept for validation; of LSTM-256 the paper prints a
-range only (1.0 to 1.5, all cases), of LSTM-512 nothing. `MLP case 2` has one tile for two products, which
-is `MLP case 1` to the model; the paper prints one factor for both.
+ALPINE. Gains are relative to the digital reference on the same number of cores, for as many inferences as
+the paper runs. All results of the low-power system are kept for validation. For LSTM-256 the paper prints
+only a range (1.0 to 1.5, all cases), for LSTM-512 nothing. `MLP case 2` has one tile for two products,
+which the model cannot tell from `MLP case 1`; the paper prints one factor for both.
 
-LionHeart. All-analog are the two published gains that name their mapping. The mappings at the 5 %
-threshold are not published. Ours there are the first and the last unit digital, all others analog, a
-rule that uses no published gain, so the difference is one of mappings, not of the model; beside it stands
-how many of the MACs must be analog, largest layers first, to reach the published gain.
+LionHeart. The two published gains that name their mapping are all-analog. The mappings at the 5 %
+threshold are not published. Ours keep the first and the last unit digital and all others analog. This
+rule uses no published gain, so that the difference comes from the mapping, not from the model. A further
+case gives the share of the MACs that must be analog, largest layers first, to reach the published gain.
 
-What does not agree, or is not determined.
-- `LSTM-750 2 cores`: ours gains a quarter more. The second core has little to do, so that handing over
-  is all that separates this case from the one on a single core; the handoff that would explain it is
-  twice the one that the perceptron's and the other LSTM's pipelines show.
+What does not agree, or is not determined:
+- `LSTM-750 2 cores`: our gain is a quarter larger. The second core has little to do, so that handing over
+  is all that separates this case from the one on a single core. The hand-over that would explain the
+  published gain takes twice as long as in the pipelines of the perceptron and of the other LSTM.
 - `CNN-F` gains a fifth more, `CNN-M` a fifth less: the published factors grow less with the size of the
-  second convolution than any pipeline whose pace a convolution sets. The dense layers, which the paper
-  calls idle most, keep their cores busy here, as they read 59 to 375 MB of weights from memory.
+  second convolution than in any pipeline whose pace is set by a convolution. The dense layers, whose
+  cores are mostly idle according to the paper, keep them busy here, as they read 59 to 375 MB of weights
+  from memory.
 - Memory controller: 5.82 W drawn all the time would not fit the energy axes of the figures (0.12 J of the
   perceptron within 0.03 s, 110 J of the CNNs within 30 s), and section VI-A counts core, cache and DRAM.
-  The model draws it while data move.
+  In the model the controller draws power while data move.
 - Absolute times rest on the ends of these axes. LionHeart's "35 % of the peak" of its digital reference
-  would, with its 22.8 GOp/s/W at the power of an active core, make VGG-16 six times as fast as here:
-  its software seems faster than ALPINE's on cores and tiles alike. Gains hardly depend on that.
+  would, with its 22.8 GOp/s/W at the power of an active core, make VGG-16 six times as fast as here. Its
+  software seems to be faster than ALPINE's on cores and tiles alike. Gains hardly depend on that.
 """
 
 from __future__ import annotations
@@ -70,11 +71,12 @@ class Experiment:
     """A measured pair: the same layers on the same cores, without and with tiles.
 
     Args:
-        case: name of the case.
-        workload: what runs.
-        stages: unit -> number of its core, from 1.
-        digital: units that stay on their cores.
-        inferences: how many run one after the other; None where the workload holds them all.
+        case: Name of the case.
+        workload: What runs.
+        stages: Unit -> number of its core, counted from 1.
+        digital: Units that stay on their cores.
+        inferences: Number of inferences that run one after the other; None where the workload holds
+            them all.
     """
 
     case: str
@@ -86,13 +88,13 @@ class Experiment:
     def gains(self, model: Alpine) -> tuple[float, float]:
         """Speed-up and energy gain of the tiles; the model's system has one core."""
         model = Alpine(with_cores(model.system, max(self.stages.values())), model.calibration)
-        (slow_s, much_j), (fast_s, little_j) = (
-            self.measured(model, analog) for analog in (False, True)
+        (digital_s, digital_j), (analog_s, analog_j) = (
+            self.measured(model, is_analog) for is_analog in (False, True)
         )
-        return slow_s / fast_s, much_j / little_j
+        return digital_s / analog_s, digital_j / analog_j
 
     def measured(self, model: Alpine, is_analog: bool) -> tuple[float, float]:
-        """Seconds and joules an inference, filling the pipeline included."""
+        """Time in s and energy in J of an inference, filling the pipeline included."""
         mapping = {
             unit: _numbered("tile" if is_analog and unit not in self.digital else "core", stage)
             for unit, stage in self.stages.items()
@@ -108,16 +110,16 @@ class Experiment:
 
 def experiments() -> list[Experiment]:
     """The cases of sections VII to IX."""
-    found = [
+    cases = [
         _perceptron("MLP case 1", parts=1, cores=(1, 1)),
         _perceptron("MLP case 2", parts=1, cores=(1, 1)),
         _perceptron("MLP case 3", parts=1, cores=(1, 2)),
         _perceptron("MLP case 4", parts=2, cores=(1, 3)),
     ]
     for hidden in (256, 512, 750):
-        one, four = lstm(hidden), lstm(hidden, parts=4)
+        whole, cut = lstm(hidden), lstm(hidden, parts=4)
         slices = {f"cell.{part}": part for part in range(1, 5)}
-        found += [
+        cases += [
             Experiment(
                 case=f"LSTM-{hidden} {case}",
                 workload=workload,
@@ -126,22 +128,22 @@ def experiments() -> list[Experiment]:
                 inferences=None,
             )
             for case, workload, stages in (
-                ("1 core", one, {"cell.1": 1, "dense": 1}),
-                ("2 cores", one, {"cell.1": 1, "dense": 2}),
-                ("5 cores", four, {**slices, "state": 5, "dense": 5}),
+                ("1 core", whole, {"cell.1": 1, "dense": 1}),
+                ("2 cores", whole, {"cell.1": 1, "dense": 2}),
+                ("5 cores", cut, {**slices, "state": 5, "dense": 5}),
             )
         ]
     stages = {unit: core for core, unit in enumerate(CHATFIELD_UNITS, start=1)}
     dense = frozenset(unit for unit in CHATFIELD_UNITS if unit.startswith("fc"))
-    found += [
+    cases += [
         Experiment(case=name, workload=chatfield(name), stages=stages, digital=dense, inferences=3)
         for name in CHATFIELD_NETWORKS
     ]
-    return found
+    return cases
 
 
 def _perceptron(case: str, parts: int, cores: tuple[int, int]) -> Experiment:
-    """Each layer's parts on consecutive cores, from the layer's first core on."""
+    """The parts of each layer run on consecutive cores; `cores` are the first ones."""
     stages = {
         f"fc{layer}.{part}": first + part - 1
         for layer, first in enumerate(cores, start=1)
@@ -168,29 +170,29 @@ def _numbered(name: str, number: int) -> str:
 
 
 def _standing_w(system: System, cores: int) -> float:
-    """Power of a system whose cores all wait for each other."""
+    """Power in W of a system whose cores all wait for each other."""
     machine = system.machine_as(MachineParameters)
     return machine.llc_leakage_w + cores * machine.idle_j_per_cycle * machine.frequency_hz
 
 
 def high_power() -> list[Case]:
-    """`alpine-high-power`: published, but for LSTM-256 and LSTM-512."""
+    """`alpine-high-power`: all published gains, and predictions for LSTM-256 and LSTM-512."""
     return _alpine("alpine-high-power", HIGH_POWER_GAINS)
 
 
 def low_power() -> list[Case]:
-    """`alpine-low-power`: all of it kept for validation."""
+    """`alpine-low-power`: predictions only, as its results are kept for validation."""
     return _alpine("alpine-low-power", {})
 
 
 def _alpine(name: str, published: dict[str, tuple[float, float]]) -> list[Case]:
     model = Alpine(load_system(name))
-    found = []
+    cases = []
     for experiment in experiments():
         gains = experiment.gains(model)
-        known = published.get(experiment.case, (None, None))
-        for quantity, paper, ours in zip(("speedup", "energy_gain"), known, gains, strict=True):
-            found.append(
+        printed = published.get(experiment.case, (None, None))
+        for quantity, paper, ours in zip(("speedup", "energy_gain"), printed, gains, strict=True):
+            cases.append(
                 Case(
                     system=name,
                     case=experiment.case,
@@ -200,7 +202,7 @@ def _alpine(name: str, published: dict[str, tuple[float, float]]) -> list[Case]:
                     source=_section(experiment.case),
                 )
             )
-    return found
+    return cases
 
 
 def _section(case: str) -> str:
@@ -209,20 +211,20 @@ def _section(case: str) -> str:
 
 
 def all_analog_gains(model: Alpine, network: str) -> tuple[float, float]:
-    """Speed-up and energy gain of a network of the zoo, every unit that can be on tiles."""
+    """Speed-up and energy gain of a network of the zoo with every possible unit on tiles."""
     workload = _traced(network)
     space = Space(workload=workload, system=model.system)
     return _gains(model.cost(workload, space.all_digital), model.cost(workload, space.all_analog))
 
 
 def lionheart() -> list[Case]:
-    """`lionheart`: the published gains, and all-analog networks that the paper did not simulate."""
+    """`lionheart`: the published gains, and predictions for all-analog networks."""
     model = Alpine(load_system("lionheart"))
     source = "Lammie et al. 2025, section IV-E"
-    found: list[Case] = []
+    cases: list[Case] = []
 
     def add(case: str, quantity: str, published: float | None, ours: float, note: str = "") -> None:
-        found.append(
+        cases.append(
             Case(
                 system="lionheart",
                 case=case,
@@ -257,11 +259,11 @@ def lionheart() -> list[Case]:
             ratio,
             "; least share, largest layers first, for its gain",
         )
-    return found
+    return cases
 
 
 def _ratio_for(model: Alpine, space: Space, speedup: float) -> float:
-    """Analog MACs / all MACs at which the speed-up is reached, moving the largest layers first."""
+    """Analog MACs / all MACs at which the speed-up is reached if the largest layers move first."""
     workload, mapping = space.workload, space.all_digital
     digital = model.cost(workload, mapping)
     moved = 0

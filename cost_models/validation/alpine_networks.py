@@ -19,7 +19,7 @@ _CHARACTERS = 50
 
 @dataclass
 class _Builder:
-    """Layers in execution order; `shapes` holds what each of them gives."""
+    """Layers in execution order; `shapes` holds the shape of each result."""
 
     shapes: dict[str, Shape]
     layers: list[Layer] = field(default_factory=list)
@@ -32,7 +32,7 @@ class _Builder:
         *inputs: str,
         shape: Shape | None = None,
         unit: str = "",
-        **more: Any,
+        **fields: Any,
     ) -> str:
         """A layer whose result has the shape of its first input by default; returns its name."""
         shapes = tuple(self.shapes[source] for source in inputs)
@@ -43,7 +43,7 @@ class _Builder:
             inputs=inputs,
             input_shapes=shapes,
             output_shape=shape or shapes[0],
-            **more,
+            **fields,
         )
         self.layers.append(layer)
         self.shapes[name] = layer.output_shape
@@ -52,7 +52,7 @@ class _Builder:
         return name
 
     def linear(self, name: str, *inputs: str, columns: int, rows: int = 0, unit: str = "") -> str:
-        """A product with a weight matrix; as many rows as its inputs have elements by default."""
+        """A product with a weight matrix, by default with a row for each element of its inputs."""
         rows = rows or sum(prod(self.shapes[source]) for source in inputs)
         return self.add(
             name,
@@ -94,7 +94,7 @@ class _Builder:
         return self.add(name, "max_pool2d", source, shape=shape, kernel=window, stride=window)
 
     def workload(self, name: str) -> Workload:
-        """Everything added."""
+        """The workload of all added layers."""
         units = tuple(Unit(name=unit, layers=tuple(names)) for unit, names in self.units.items())
         return Workload(name=name, layers=tuple(self.layers), units=units)
 
@@ -118,8 +118,8 @@ def perceptron(parts: int = 1, width: int = 1024) -> Workload:
 def lstm(hidden: int, parts: int = 1) -> Workload:
     """A cell and a dense layer, `LSTM_STEPS` steps one after the other (section VIII).
 
-    The cell is cut so that the four gates of an element stay together; what its parts give is then
-    gathered by the unit `state` before the dense layer and the next step read it.
+    The cell is cut so that the four gates of an element stay together. The unit `state` then gathers the
+    results of the parts before the dense layer and the next step read them.
 
     Units: `cell.1`, `cell.2`, ..., `dense`, and `state` where there are parts.
     """
@@ -157,7 +157,7 @@ def lstm(hidden: int, parts: int = 1) -> Workload:
 
 @dataclass(frozen=True, kw_only=True)
 class _Chatfield:
-    """What tells the three networks apart, as printed in section IX."""
+    """What differs between the three networks, as printed in section IX."""
 
     first: tuple[int, int, int]
     """Channels, kernel size and stride of the first convolution."""

@@ -1,7 +1,7 @@
 """DIANA: peak efficiencies of the chip beside the formulas, and predictions for CIFAR-10 networks.
 
-The formulas are held to their sources by tests. Measured latencies of networks are in no open text.
-The digital peak cannot agree: 14 TOPS/W holds at the most efficient voltage, the formulas at 260 MHz.
+Tests compare the formulas with their sources. No open text gives measured latencies of networks. The
+digital peak cannot agree: 14 TOPS/W holds at the most efficient voltage, the formulas at 260 MHz.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _PEAK = "Ueyoshi et al. 2022 (ISSCC 15.6), abstract"
 
 
 def cases() -> list[Case]:
-    """Peak efficiency of both arrays; latency and energy of two networks."""
+    """Peak efficiency of both arrays, and latency and energy of two networks."""
     from lionheart_opt.tracing import trace_model
 
     model = Diana(load_system(SYSTEM))
     analog, digital, machine = model.analog, model.digital, model.machine
     analog_ops_per_s = 2 * analog.rows * analog.columns / analog.mvm_latency_s
     digital_ops_per_s = 2 * digital.pixels * digital.channels * machine.clock_hz
-    found = [
+    numbers = [
         _case("analog peak", "ops_per_j", 600e12, analog_ops_per_s / analog.power_w),
         _case("digital peak", "ops_per_j", 14e12, digital_ops_per_s / digital.power_w),
     ]
@@ -35,9 +35,9 @@ def cases() -> list[Case]:
             ("all-analog", space.all_analog),
         ):
             cost = model.cost(workload, mapping)
-            found.append(_case(f"{name} {label}", "latency_s", None, cost.latency_s))
-            found.append(_case(f"{name} {label}", "energy_j", None, cost.energy_j))
-    return found
+            numbers.append(_case(f"{name} {label}", "latency_s", None, cost.latency_s))
+            numbers.append(_case(f"{name} {label}", "energy_j", None, cost.energy_j))
+    return numbers
 
 
 def _case(case: str, quantity: str, published: float | None, predicted: float) -> Case:

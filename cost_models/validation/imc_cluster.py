@@ -1,15 +1,19 @@
 """The in-memory-computing cluster against Garofalo et al. 2022 (JETCAS 12(2); arXiv 2201.01089 v1).
 
-The 63 rows of Fig. 12(a), the totals, the packing, and the ratios of section V-C. Of the rows, latency
-and energy of the odd ones are kept for validation: the model is fitted without them.
+Cases are the 63 rows of Fig. 12(a), the totals, the packing, and the ratios of section V-C. Latency and
+energy of the odd rows are kept for validation: the model is fitted without them.
 
-What cannot agree. The printed totals are not sums of the printed rows: 10.06 ms leaves out 2D_0 and 2D_1,
-0.482 mJ only 2D_1; ours are summed the same way. The bottleneck of section V-C is given by constraints
-only, from which 120 channels expanded to 600 follow; its ratios cannot all be met: with the rates that
-the paper prints for the depthwise engine and that reproduce the additions of Fig. 12(a), the fastest
-mapping leaves no more than 10 times the slowest. Nor does "26 times software" of section IV-C fit
-all eight cores: HYBRID would be slower than IMA_cjob16. The energies of the mappings that put the
-depthwise layer on the crossbar are far above what the jobs of Fig. 12(a) take.
+What cannot agree:
+- The printed totals are not sums of the printed rows: 10.06 ms leaves out 2D_0 and 2D_1, 0.482 mJ only
+  2D_1. Ours are summed the same way.
+- The bottleneck of section V-C is given only by constraints, from which 120 channels expanded to 600
+  follow. Its ratios cannot all be met: with the rates that the paper prints for the depthwise engine and
+  that reproduce the additions of Fig. 12(a), the fastest mapping is at most 10 times as fast as the
+  slowest.
+- "26 times software" of section IV-C does not fit all eight cores either: HYBRID would be slower than
+  IMA_cjob16.
+- The energies of the mappings that put the depthwise layer on the crossbar are far above those of the
+  jobs of Fig. 12(a).
 """
 
 from __future__ import annotations
@@ -34,11 +38,11 @@ _TABLE = "Garofalo et al. 2022, Fig. 12(a)"
 _HEADLINE = "Garofalo et al. 2022, section VI"
 _BOTTLENECK = "Garofalo et al. 2022, section V-C"
 
-#: Channels in and expanded of the bottleneck, from the shares of weights that section V-C states.
+#: Input and expanded channels of the bottleneck, from the shares of weights that section V-C states.
 BOTTLENECK_CHANNELS = (120, 600)
-_BOTTLENECK_SIDE = 16  # any: ratios do not depend on it
-#: Mapping of the bottleneck -> published speed-up and energy gain over all on the cores (None: the
-#: paper calls it comparable).
+_BOTTLENECK_SIDE = 16  # arbitrary: ratios do not depend on it
+#: Mapping of the bottleneck -> published speed-up and energy gain over the cores alone. None is an
+#: energy that the paper calls comparable.
 BOTTLENECK_GAINS: dict[str, tuple[float, float | None]] = {
     "IMA_cjob8": (1.23, 1 / 1.23),
     "IMA_cjob16": (2.27, None),
@@ -52,8 +56,8 @@ class Row:
     """A row of Fig. 12(a).
 
     Args:
-        layer: the operation of that row, with the shapes printed there.
-        latency_s: as printed, to 10 us; None in the rows kept for validation.
+        layer: The operation of the row, with the printed shapes.
+        latency_s: The printed latency, which is rounded to 10 us; None in the rows kept for validation.
         energy_j: MACs / the printed efficiency, which has more digits than the printed energy.
     """
 
@@ -65,19 +69,19 @@ class Row:
 def rows() -> list[Row]:
     """The 63 rows in execution order."""
     text = (resources.files(__package__) / "imc_cluster.csv").read_text()
-    found: list[Row] = []
+    table: list[Row] = []
     for line in csv.DictReader(text.splitlines()):
-        layer = _layer(line, [row.layer for row in found])
+        layer = _layer(line, [row.layer for row in table])
         operations = layer.macs or layer.output_count
         efficiency = line["gmac_per_s_per_w"]
-        found.append(
+        table.append(
             Row(
                 layer=layer,
                 latency_s=float(line["latency_ms"]) * 1e-3 if line["latency_ms"] else None,
                 energy_j=operations / (float(efficiency) * 1e9) if efficiency else None,
             )
         )
-    return found
+    return table
 
 
 def _layer(line: dict[str, str], before: list[Layer]) -> Layer:
@@ -137,7 +141,9 @@ def _add(name: str, sources: tuple[str, str], channels: int, side: int) -> Layer
 
 
 def _workload(name: str, layers: list[Layer]) -> Workload:
-    units = tuple(Unit(name=one.name, layers=(one.name,)) for one in layers if one.weight_count)
+    units = tuple(
+        Unit(name=layer.name, layers=(layer.name,)) for layer in layers if layer.weight_count
+    )
     return Workload(name=name, layers=tuple(layers), units=units)
 
 
@@ -147,7 +153,7 @@ def mobilenet_v2() -> Workload:
 
 
 def table_mapping(workload: Workload) -> Mapping:
-    """The paper's: convolutions on the accelerator, depthwise ones on the engine."""
+    """The mapping of the paper: convolutions on the accelerator, depthwise ones on the engine."""
     engine = {"depthwise_conv2d": "dw-engine"}
     return Mapping.of(
         {
@@ -189,7 +195,7 @@ def bottleneck(mapping: str) -> tuple[Workload, Mapping]:
 
 
 def bottleneck_gains(system: System) -> dict[str, tuple[float, float]]:
-    """Our speed-up and energy gain of each mapping of the bottleneck over all on the cores."""
+    """Our speed-up and energy gain of each mapping of the bottleneck over the cores alone."""
     model = ImcCluster(system)
     cores = model.cost(*bottleneck("CORES"))
     costs = {name: model.cost(*bottleneck(name)) for name in BOTTLENECK_GAINS}
@@ -230,22 +236,24 @@ def _case(case: str, quantity: str, published: float | None, predicted: float, s
 
 
 def _row_cases(cost: Cost) -> list[Case]:
-    found = []
+    row_cases = []
     for row, layer in zip(rows(), cost.layers, strict=True):
-        found.append(_case(layer.name, "latency_s", row.latency_s, layer.latency_s, _TABLE))
-        found.append(_case(layer.name, "energy_j", row.energy_j, layer.energy_j, _TABLE))
-    return found
+        row_cases += [
+            _case(layer.name, "latency_s", row.latency_s, layer.latency_s, _TABLE),
+            _case(layer.name, "energy_j", row.energy_j, layer.energy_j, _TABLE),
+        ]
+    return row_cases
 
 
 def _headline_cases(cost: Cost) -> list[Case]:
     def rest(*names: str) -> list[LayerCost]:
-        return [one for one in cost.layers if one.name.split()[-1] not in names]
+        return [layer for layer in cost.layers if layer.name.split()[-1] not in names]
 
-    latency_s = fsum(one.latency_s for one in rest("2D_0", "2D_1"))
-    energy_j = fsum(one.energy_j for one in rest("2D_1"))
+    latency_s = fsum(layer.latency_s for layer in rest("2D_0", "2D_1"))
+    energy_j = fsum(layer.energy_j for layer in rest("2D_1"))
     matrices = [(row.layer.mvm.rows, row.layer.mvm.columns) for row in rows() if row.layer.mvm]
     array = (256, 256)
-    last = min(pack(tuple(tile for one in matrices for tile in cut(*one, array)), array))
+    last = min(pack(tuple(tile for matrix in matrices for tile in cut(*matrix, array)), array))
     return [
         _case("MobileNetV2 without 2D_0 and 2D_1", "latency_s", 10.06e-3, latency_s, _TABLE),
         _case("MobileNetV2 without 2D_1", "energy_j", 482e-6, energy_j, _HEADLINE),
@@ -257,7 +265,7 @@ def _headline_cases(cost: Cost) -> list[Case]:
 
 
 def _peak_cases(system: System) -> list[Case]:
-    """Peak rate at 250 MHz as measured (section V-B), peak efficiency of Table I."""
+    """The peak rate measured at 250 MHz (section V-B), and the peak efficiency of Table I."""
     workload = _workload("full array", [full_array()])
     mapping = table_mapping(workload)
     slow = ImcCluster(variant(system, "machine", clock_hz=250e6)).cost(workload, mapping)
@@ -282,10 +290,12 @@ def _peak_cases(system: System) -> list[Case]:
 
 
 def _bottleneck_cases(system: System) -> list[Case]:
-    found = []
+    gain_cases = []
     for name, (speedup, energy_gain) in bottleneck_gains(system).items():
         published = BOTTLENECK_GAINS[name]
         case = f"bottleneck {name}"
-        found.append(_case(case, "speedup", published[0], speedup, _BOTTLENECK))
-        found.append(_case(case, "energy_gain", published[1], energy_gain, _BOTTLENECK))
-    return found
+        gain_cases += [
+            _case(case, "speedup", published[0], speedup, _BOTTLENECK),
+            _case(case, "energy_gain", published[1], energy_gain, _BOTTLENECK),
+        ]
+    return gain_cases

@@ -4,22 +4,22 @@ Rates are those of a batch of 16 images, filling the pipeline included: 16 / (la
 That reading makes the published numbers agree: 16 / 3303 images/s is the "4.8 ms" of the introduction,
 and 9.2 ms, which the results print, is 16 images at the rate before residuals moved into L1 (3303 / 1.9).
 
-What cannot agree, or is not determined.
-- The starting point of the published gains is one copy of every layer. The first convolution takes
-  16,384 jobs of 130 ns, 2.13 ms, with one copy, but the published start is at 0.92 ms an image
-  (3303 / 1.6 / 1.9): it must hold at least three copies. Ours starts with as many as it ends with.
-- Four convolutions of the last group take 40 clusters each, as printed; in ResNet-18 the first of them
+What cannot agree, or is not determined:
+- The starting point of the published gains is one copy of every layer. With one copy, the 16,384 jobs of
+  130 ns of the first convolution take 2.13 ms, but the published start is at 0.92 ms an image
+  (3303 / 1.6 / 1.9), so that it must hold at least three copies. Ours starts with its final number.
+- As printed, four convolutions of the last group take 40 clusters each. In ResNet-18 the first of them
   has half the inputs and takes 20. The printed 20.2 TOPS / 3303 images/s = 6.12 GOP an image, against
-  4.74 GOP of ResNet-18, fits a network whose first convolution counts at its input's size and whose
+  4.74 GOP of ResNet-18, fits a network whose first convolution counts at the size of its input and whose
   groups each have four equal convolutions. Ours is ResNet-18.
-- With 512 clusters the optimum is faster than what is published, which uses 322; the cases give the
-  model the 322 that the paper uses.
+- With 512 clusters the optimum is faster than the published result, which uses 322. The cases give the
+  model the 322 clusters of the paper.
 - Layer 12 without communication is printed as 600 GOPS/mm2, more than its analog jobs allow at the
-  printed area of 0.94 mm2 a cluster; no case.
+  printed area of 0.94 mm2 a cluster. There is no case for it.
 
-The paper prints clusters of six groups of layers, kept for validation. A group is what works on feature
-maps of one size: a convolution of stride 2 opens the group of its result; clusters that store residuals
-count for the group of the largest.
+The paper prints the clusters of six groups of layers, which are kept for validation. A group consists of
+the layers that work on feature maps of one size. A convolution of stride 2 belongs to the group of its
+result; clusters that store residuals belong to the group of the largest residual.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ _GROUPS = "Bruschi et al. 2023, clusters of a layer group"
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One of the three mappings of section VI: where everything is, and what an image costs."""
+    """One of the three mappings of section VI: its layout, and the cost of an image."""
 
     plan: Plan
     cost: Cost
 
     @property
     def images_per_s(self) -> float:
-        """Rate of a batch of 16, filling included."""
+        """Rate of a batch of 16 images, filling the pipeline included."""
         return BATCH / (self.cost.latency_s + (BATCH - 1) * self.plan.interval_s)
 
 
@@ -68,9 +68,9 @@ def resnet18() -> Workload:
 
 
 def steps(system: System, workload: Workload) -> tuple[Step, Step, Step]:
-    """One copy of every layer but the first; replicated; replicated with residuals in L1.
+    """The three mappings: one copy of all layers but the first, replicated, and with residuals in L1.
 
-    All with every convolution on crossbars, within the clusters that the paper uses.
+    All have every convolution on crossbars, within the clusters that the paper uses.
     """
     mapping = Space(workload=workload, system=system).all_analog
     in_l1 = variant(system, "machine", clusters=PUBLISHED_CLUSTERS, residuals="l1")
@@ -111,17 +111,17 @@ def clusters_of_groups(plan: Plan) -> dict[str, int]:
 
 
 def _group(layer: Layer) -> str | None:
-    """Size of the feature map that the layer works on; None where it is the group before it."""
+    """Size of the feature map that the layer works on; None where it belongs to the group before it."""
     first = INPUT in layer.inputs or layer.kind == "max_pool2d"
     shape = layer.input_shapes[0] if first else layer.output_shape
     return f"{shape[2]}x{shape[3]}x{shape[1]}" if len(shape) == 4 and shape[-1] > 1 else None
 
 
 def losses(step: Step, workload: Workload, model: Manycore) -> dict[str, float]:
-    """Where the peak of all 512 crossbars goes: factors that multiply to peak / reached rate.
+    """Why the peak of all 512 crossbars is not reached: factors that multiply to peak / reached rate.
 
-    In the order of section VI: clusters not in use; crossbars of used clusters that are not filled;
-    stages that wait for the slowest; what is left, moving data and filling the pipeline.
+    In the order of section VI: clusters that are not in use, crossbars of used clusters that are not
+    filled, stages that wait for the slowest, and the rest, which is moving data and filling the pipeline.
     """
     plan, ima = step.plan, model.ima
     cells_per_s = 1 / ima.mvm_latency_s
@@ -154,7 +154,7 @@ def cases() -> list[Case]:
     layer_12 = final.plan.graph.layers["layer2.1.conv2"]
     tiles = len(Manycore(system).ima.tiles(layer_12, SYSTEM))
     whole = _step(system, workload, Space(workload=workload, system=system).all_analog)
-    found = [
+    numbers = [
         ("resnet18 naive", "images_per_s", None, naive.images_per_s, _RESULTS),
         ("resnet18 naive", "clusters", 259, naive.plan.clusters, _RESULTS + " (322 - 2 - 61)"),
         ("resnet18 replicated", "images_per_s", None, replicated.images_per_s, _RESULTS),
@@ -191,11 +191,11 @@ def cases() -> list[Case]:
         ("resnet18 on 512 clusters", "images_per_s", None, whole.images_per_s, _RESULTS),
         ("resnet18 on 512 clusters", "clusters", None, whole.plan.clusters, _RESULTS),
     ]
-    found += [
+    numbers += [
         (f"group {group}", "clusters", None, count, _GROUPS)
         for group, count in clusters_of_groups(final.plan).items()
     ]
-    found += [
+    numbers += [
         (f"loss by {name}", "factor", None, factor, _RESULTS + ", Fig. 6")
         for name, factor in losses(final, workload, Manycore(system)).items()
     ]
@@ -208,5 +208,5 @@ def cases() -> list[Case]:
             predicted=predicted,
             source=source,
         )
-        for case, quantity, published, predicted, source in found
+        for case, quantity, published, predicted, source in numbers
     ]

@@ -1,67 +1,129 @@
-"""What the command line shows a person: tables."""
+"""What the command line shows a person: tables that can be read at 80 columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from rich import box
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lionheart_opt.results import report
 
 if TYPE_CHECKING:
     from lionheart_opt.results.result import SearchResult
     from lionheart_opt.results.sensitivity import Profile
-from lionheart_opt.results.wording import console, percent, points, seconds, si, times
+from lionheart_opt.results.wording import (
+    console,
+    in_points,
+    percent,
+    points,
+    seconds,
+    si,
+    times,
+)
 
 
 def _of_chips(quantile: float | None) -> str:
-    return "" if quantile is None else f"in {100 * quantile:g} % of the chips "
+    return "" if quantile is None else f"on {100 * quantile:g} % of the chips, "
 
 
 def _seconds_of(times_s: float | list[float]) -> str:
-    every = times_s if isinstance(times_s, list) else [times_s]
-    return ", ".join(f"{time_s:g} s" for time_s in every)
+    return ", ".join(
+        f"{time_s:g} s" for time_s in (times_s if isinstance(times_s, list) else [times_s])
+    )
 
 
 def new_table(title: str, *columns: str) -> Table:
-    """A table; columns whose names start with `>` are right-aligned."""
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    """A table; columns whose names start with `>` hold numbers: right-aligned, never broken."""
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
     for column in columns:
         name = column.removeprefix(">")
-        table.add_column(name, justify="right" if column != name else "left", overflow="fold")
+        is_number = column != name
+        table.add_column(
+            name,
+            justify="right" if is_number else "left",
+            no_wrap=is_number,
+            overflow="ellipsis" if is_number else "fold",
+            vertical="top",
+            header_style="bold",
+        )
     return table
 
 
+def say(out: Console, table: Table, caption: str = "") -> None:
+    """Print a table, what its columns mean, and an empty line."""
+    out.print(table)
+    if caption:
+        out.print(caption, style="dim")
+    out.print()
+
+
+def budget(limits: dict[str, Any]) -> str:
+    """Largest number of trials and seconds of the oracle: `60 trials or 2.0 h of oracle`."""
+    trials, oracle_s = limits["trials"], limits["oracle_s"]
+    parts = (
+        f"{trials} trials" if trials else "",
+        f"{seconds(oracle_s)} of oracle" if oracle_s else "",
+    )
+    return " or ".join(filter(None, parts))
+
+
+def seeds(numbers: Iterable[int]) -> str:
+    """Seeds in short: 0, 1, 2, 5 -> `0-2, 5`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
 def print_installed(found: dict[str, list[dict[str, str]]]) -> None:
-    """One table for each kind of thing."""
+    """One table for each kind of thing: its name, what it is, and below that where it comes from."""
+    out = console()
     for kind, rows in found.items():
-        table = new_table(kind, "name", "what", "from")
+        table = new_table(kind, "name", "what it is, and where it comes from")
         for row in rows:
-            table.add_row(row["name"], row["about"], row["origin"])
-        console().print(table)
+            table.add_row(row["name"], Text.assemble(row["about"], "\n", (row["origin"], "dim")))
+        say(out, table)
 
 
 def print_plan(plan: dict[str, Any]) -> None:
     """The plan of `check`."""
     out = console()
-    out.print(f"[bold]{plan['study']}[/bold]: {plan['question']}")
+    out.print(Text.assemble((plan["study"], "bold"), ": ", plan["question"]))
     out.print(
-        f"{plan['model']} on {plan['system']}: {plan['macs']:,} MACs, {plan['weights']:,} weights, "
-        f"{plan['mappings']:,} mappings; objectives {', '.join(plan['objectives'])}"
+        f"{plan['model']} on {plan['system']}: {plan['macs']:,} multiply-accumulates (MACs), "
+        f"{plan['weights']:,} weights, {plan['mappings']:,} mappings. "
+        f"To minimise: {', '.join(plan['objectives'])}."
     )
     limits = plan["limits"]
     out.print(
-        f"largest drop {100 * limits['max_drop']:g} points "
-        f"{_of_chips(limits['quantile'])}at t = {_seconds_of(limits['time_s'])} "
-        f"({100 * limits['confidence']:g} % confidence, {limits['draws'][-1]} draws at most)"
+        f"Largest drop in accuracy: {in_points(limits['max_drop'])} "
+        f"{_of_chips(limits['quantile'])}{_seconds_of(limits['time_s'])} after programming "
+        f"({100 * limits['confidence']:g} % confidence, {limits['draws'][-1]} draws at most)."
     )
-    units = new_table("units", "unit", ">MACs", "targets")
+    out.print()
+    units = new_table("Units and the targets that can run them", "unit", ">MACs", "targets")
     for unit in plan["units"]:
         units.add_row(unit["name"], f"{unit['macs']:,}", ", ".join(unit["targets"]))
-    out.print(units)
+    say(out, units)
     prices = new_table(
-        "", "mapping", ">latency", ">energy", ">speed-up", ">energy gain", ">analog MACs"
+        "What mappings cost",
+        *("mapping", ">latency", ">energy", ">speed-up", ">energy\ngain", ">analog\nMACs"),
     )
     for row in plan["extremes"]:
         prices.add_row(
@@ -72,18 +134,15 @@ def print_plan(plan: dict[str, Any]) -> None:
             times(row["energy_gain"]),
             percent(row["analog_mac_ratio"]),
         )
-    out.print(prices)
-    searches = new_table(f"searches, kept in {plan['storage']}", "strategy", ">seed", "budget")
+    say(out, prices, "Gains are over all-digital. Analog MACs: share of all MACs.")
+    searches = new_table(f"Searches, kept in {plan['storage']}", "strategy", "seeds", "budget")
+    groups: dict[tuple[str, str], list[int]] = {}
     for search in plan["searches"]:
-        parts = [
-            f"{search['budget']['trials']} trials" if search["budget"]["trials"] else "",
-            f"{seconds(search['budget']['oracle_s'])} of oracle"
-            if search["budget"]["oracle_s"]
-            else "",
-        ]
-        budget = " or ".join(filter(None, parts)) or "until the strategy ends"
-        searches.add_row(search["strategy"], str(search["seed"]), budget)
-    out.print(searches)
+        key = search["strategy"], budget(search["budget"]) or "until the strategy ends"
+        groups.setdefault(key, []).append(search["seed"])
+    for (strategy, limit), numbers in groups.items():
+        searches.add_row(strategy, seeds(numbers), limit)
+    say(out, searches)
 
 
 def print_cost(data: dict[str, Any]) -> None:
@@ -107,7 +166,7 @@ def print_cost(data: dict[str, Any]) -> None:
             si(layer["energy_j"], "J"),
         )
     out = console()
-    out.print(table)
+    say(out, table)
     tiles = ", ".join(f"{count} on {target}" for target, count in data["tiles"].items() if count)
     out.print(
         f"latency {si(data['latency_s'], 's')} ({times(data['speedup'])} faster than all-digital), "
@@ -119,99 +178,136 @@ def print_cost(data: dict[str, Any]) -> None:
 
 
 def print_validation(rows: Sequence[dict[str, Any]]) -> None:
-    """Published beside predicted."""
-    table = new_table(
-        "", "system", "case", "quantity", ">published", ">predicted", ">error", "source"
-    )
-    for row in rows:
-        error = row["error_percent"]
-        table.add_row(
-            row["system"],
-            row["case"],
-            row["quantity"],
-            "-" if row["published"] is None else f"{row['published']:.4g}",
-            f"{row['predicted']:.4g}",
-            "-" if error is None else f"{error:+.1f} %",
-            row["source"],
+    """Published beside predicted: one table a system, its sources below."""
+    out = console()
+    for system, cases in groupby(rows, key=lambda row: str(row["system"])):
+        table = new_table(
+            system, "case", "quantity", ">published", ">predicted", ">error", ">source"
         )
-    console().print(table)
+        sources: dict[str, int] = {}
+        for row in cases:
+            error = row["error_percent"]
+            table.add_row(
+                row["case"],
+                row["quantity"],
+                "-" if row["published"] is None else f"{row['published']:.4g}",
+                f"{row['predicted']:.4g}",
+                "-" if error is None else f"{error:+.1f} %",
+                f"[{sources.setdefault(row['source'], len(sources) + 1)}]",
+            )
+        say(out, table, "\n".join(f"[{number}] {source}" for source, number in sources.items()))
 
 
-def print_show(runs: Sequence[SearchResult]) -> None:
-    """One row a search: incumbent, budget, what binds."""
-    table = new_table(
-        "",
-        "strategy",
-        ">seed",
-        ">trials",
-        ">draws",
-        ">oracle",
-        ">drop (at most)",
-        ">speed-up",
-        ">energy gain",
-        ">analog MACs",
-        "not on the host",
-        "most often broken",
+def print_show(results: Sequence[SearchResult]) -> None:
+    """Incumbents, their mappings, and what each search has spent and been stopped by."""
+    out = console()
+    _incumbents(out, results)
+    _mappings(out, results)
+    searches = new_table(
+        "Searches", "strategy", ">seed", ">trials", ">draws", ">oracle", "limit most often broken"
     )
-    for run in runs:
-        row = report.show_row(run)
-        drop = points(row["drop"])
-        if run.best is not None and run.best.accuracy is not None:
-            bounds = run.problem.accuracy_limit.bounds(run.best.accuracy)
-            drop += f" ({points(bounds.high)})"
-        for name, checked in report.check_drops(run).items():
-            drop += f"\n{name}: {points(checked)}"
-        mapping = report.short(run.problem, run.best.mapping) if run.best else "nothing feasible"
+    for result in results:
+        draws = report.median_draws([result])
+        searches.add_row(
+            result.label,
+            str(result.seed),
+            str(len(result.evaluations)),
+            "-" if draws is None else f"{draws:g}",
+            seconds(result.oracle_s),
+            report.binding(result),
+        )
+    say(
+        out,
+        searches,
+        "Draws: programming draws until the limit was decided, median over trials. Oracle: seconds "
+        "spent on measuring accuracy.",
+    )
+
+
+def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
+    checks = [report.check_drops(result) for result in results]
+    names = list(dict.fromkeys(name for drops in checks for name in drops))
+    table = new_table(
+        "Best mapping of each search",
+        *("strategy", ">seed", ">trial", ">drop", ">at most"),
+        *(">speed-up", ">energy\ngain", ">analog\nMACs"),
+    )
+    for result in results:
+        row = report.show_row(result)
         table.add_row(
-            row["strategy"],
+            result.label if result.best else f"{result.label}: nothing feasible",
             str(row["seed"]),
-            str(row["trials"]),
-            f"{draws:g}" if (draws := report.median_draws([run])) else "-",
-            seconds(row["oracle_seconds"]),
-            drop,
+            "-" if row["trial"] is None else str(row["trial"]),
+            points(row["drop"]),
+            points(row["drop_high"]),
             times(row["speedup"]),
             times(row["energy_gain"]),
             percent(row["analog_mac_ratio"]),
-            mapping,
-            report.binding(run),
         )
-    out = console()
-    out.print(table)
-    out.print(
-        "Drop in points: estimate (upper confidence bound). Draws: median programming draws a trial "
-        "until the limit was decided.",
-        style="dim",
+    caption = (
+        "Drop: in accuracy, in percentage points; at most: its upper confidence bound. Gains are over "
+        "all-digital. Analog MACs: share of all multiply-accumulates."
     )
+    say(out, table, caption)
+    if names:
+        again = new_table("The same mappings measured once more: drop", "strategy", ">seed")
+        for name in names:
+            again.add_column(name, justify="right")
+        for result, drops in zip(results, checks, strict=True):
+            if drops:
+                values = [points(drops.get(name)) for name in names]
+                again.add_row(result.label, str(result.seed), *values)
+        say(out, again)
+
+
+def _mappings(out: Console, results: Sequence[SearchResult]) -> None:
+    """Each different incumbent once, with the searches that found it."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for result in results:
+        if result.best is not None:
+            mapping = report.short(result.problem, result.best.mapping)
+            found.setdefault(mapping, {}).setdefault(result.label, []).append(result.seed)
+    if not found:
+        return
+    table = new_table("Units that are not on the host", "mapping", "found by (seeds)")
+    table.columns[0].ratio, table.columns[1].ratio = 3, 2
+    for mapping, labels in found.items():
+        who = "\n".join(f"{label} ({seeds(numbers)})" for label, numbers in labels.items())
+        table.add_row(mapping, who)
+    say(out, table)
 
 
 def print_profile(profile: Profile) -> None:
     """Units by what they lose alone, pairs, and how well each proxy ranks the units."""
-    names = list(profile.proxies)
-    table = new_table(
-        "", "unit", "target", ">drop (points)", *(f">{n.replace('_', ' ')}" for n in names)
-    )
-    for one in sorted(profile.sensitivities, key=lambda one: -_or_least(one.drop)):
-        values = [f"{profile.proxies[name][one.unit]:.3g}" for name in names]
-        table.add_row(one.unit, one.target, _spread(one.drop, one.deviation), *values)
     out = console()
-    out.print(table)
+    names = list(profile.proxies)
+    heads = [">" + name.replace("_", "\n") for name in names]
+    table = new_table("One unit analog", "unit", "target", ">drop\n(points)", *heads)
+    for row in sorted(profile.sensitivities, key=lambda row: -_or_least(row.drop)):
+        values = [f"{profile.proxies[name][row.unit]:.3g}" for name in names]
+        table.add_row(row.unit, row.target, _spread(row.drop, row.deviation), *values)
+    say(out, table)
     if profile.interactions:
-        pairs = new_table("", "producer", "consumer", ">drop of both", ">beyond the sum of the two")
+        pairs = new_table(
+            "Two units analog", "producer", "consumer", ">drop of\nboth", ">beyond the\nsum of two"
+        )
         for pair in sorted(profile.interactions, key=lambda pair: -pair.interaction):
             beyond = _spread(pair.interaction, pair.deviation)
             pairs.add_row(pair.producer, pair.consumer, points(pair.drop), beyond)
-        out.print(pairs)
-    ranks = new_table("", "proxy", ">rank correlation", ">p")
-    for name, found in profile.correlations().items():
-        rho, p_value = (f"{found.rho:+.2f}", f"{found.p_value:.2g}") if found else ("-", "-")
+        say(out, pairs)
+    ranks = new_table("How well proxies rank the units", "proxy", ">rank correlation", ">p")
+    for name, correlation in profile.correlations().items():
+        rho, p_value = "-", "-"
+        if correlation is not None:
+            rho, p_value = f"{correlation.rho:+.2f}", f"{correlation.p_value:.2g}"
         ranks.add_row(name.replace("_", " "), rho, p_value)
-    out.print(ranks)
-    out.print(
-        f"Mean ± standard deviation over {profile.n_draws} programming draws, {profile.time_s:g} s "
-        f"after programming, training {profile.training}, one unit analog at a time "
+    say(
+        out,
+        ranks,
+        f"Drop: mean (standard deviation) over {profile.n_draws} programming draws, "
+        f"{profile.time_s:g} s after programming, training {profile.training} "
         f"({seconds(profile.oracle_s)} of oracle). Rank correlation: Spearman's, of the proxy with the "
         "drop over units; p: probability of one as large by chance.",
-        style="dim",
     )
 
 
@@ -220,5 +316,5 @@ def _or_least(drop: float | None) -> float:
 
 
 def _spread(mean: float | None, deviation: float | None) -> str:
-    spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
+    spread = "" if deviation is None else f" ({100 * deviation:.2f})"
     return points(mean) + spread

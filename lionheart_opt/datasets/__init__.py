@@ -17,11 +17,11 @@ from lionheart_opt.errors import InputError, unknown
 if TYPE_CHECKING:
     from lionheart_opt.datasets.splits import Examples, Splits
 
-#: Where data sets are looked for, and downloaded to, when nothing else is said.
+#: Environment variable with the default folder of data sets, and the folder where it is not set.
 FOLDER_VARIABLE = "LIONHEART_OPT_DATA"
 DEFAULT_FOLDER = Path("data")
 
-#: Shares and seed of the only data set that comes without a test set.
+#: Share and seed of the test set of digits, the only data set that comes without one.
 DIGITS_TEST_FRACTION = 0.3
 DIGITS_SEED = 0
 
@@ -41,7 +41,7 @@ class Dataset:
         split_seed: Seed of the split.
 
     Raises:
-        InputError: A label is out of range, or the inputs of two parts differ in shape.
+        InputError: A label is out of range, or the inputs of two parts differ in shape or type.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Dataset:
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        shape = tuple(self.train.images.shape[1:])
+        shape, kind = tuple(self.train.images.shape[1:]), self.train.images.dtype
         for part in (self.train, self.test, self.validation):
             if part is None:
                 continue
@@ -68,6 +68,11 @@ class Dataset:
                 raise InputError(
                     f"data set {self.name!r}: training inputs of shape {shape}, "
                     f"others of shape {tuple(part.images.shape[1:])}"
+                )
+            if part.images.dtype != kind:
+                raise InputError(
+                    f"data set {self.name!r}: training inputs of type {kind}, "
+                    f"others of type {part.images.dtype}"
                 )
 
     def split(self, validation_fraction: float | None = None, seed: int | None = None) -> Splits:
@@ -108,12 +113,12 @@ class DatasetInfo:
     """A built-in data set.
 
     Args:
-        name: what study files call it.
-        description: one line.
-        source: who made it.
+        name: Its name in study files.
+        description: One line.
+        source: Who made it.
         image_shape: (channels, height, width).
-        n_classes: number of labels.
-        load: takes the folder (None: the default one) and the data set's arguments.
+        n_classes: Number of classes.
+        load: Function of the folder (None is the default one) and the data set's own arguments.
     """
 
     name: str
@@ -125,32 +130,32 @@ class DatasetInfo:
 
 
 def available() -> dict[str, DatasetInfo]:
-    """Name -> what is known of each built-in data set."""
+    """Name -> description of each built-in data set."""
     return {info.name: info for info in _BUILT_IN}
 
 
 def load(name: str, folder: Path | None = None, **arguments: Any) -> Dataset:
-    """A data set; downloaded first where its files are not on disk.
+    """A data set. Its files are downloaded first if they are not on disk.
 
     Args:
-        name: a name of `available()`, or `package.module:factory` for a function that returns a
-            `Dataset`; it gets `folder` too, if one is given.
-        folder: where the files are, or are to be put; None is $LIONHEART_OPT_DATA or `./data`.
-        arguments: of the data set: `padding` (black pixels added on each side) for `mnist` and
-            `fashion_mnist`.
+        name: A name of `available()`, or `package.module:factory` for a function that returns a
+            `Dataset`, to which `folder` is passed on if it is given.
+        folder: Where the files are, or where to put them; None is $LIONHEART_OPT_DATA or `./data`.
+        arguments: Arguments of the data set: `padding` (black pixels added on each side) for `mnist`
+            and `fashion_mnist`.
 
     Raises:
-        InputError: there is no such data set or argument, the files are incomplete or malformed, or
-            they are neither on disk nor to be had from the network.
+        InputError: There is no such data set or argument, the files are incomplete or malformed, or
+            they are not on disk and cannot be downloaded.
     """
     where = f"data set {name!r}"
     if ":" in name:
         if folder is not None:
             arguments["folder"] = folder
-        found = plugins.call(plugins.attribute(name, "data set"), arguments, where)
-        if not isinstance(found, Dataset):
-            raise InputError(f"{where}: got a {type(found).__name__}; must be a Dataset")
-        return found
+        made = plugins.call(plugins.attribute(name, "data set"), arguments, where)
+        if not isinstance(made, Dataset):
+            raise InputError(f"{where}: got a {type(made).__name__}; must be a Dataset")
+        return made
     if name not in available():
         raise unknown("data set", name, available())
     dataset: Dataset = plugins.call(available()[name].load, {"folder": folder, **arguments}, where)
@@ -158,7 +163,7 @@ def load(name: str, folder: Path | None = None, **arguments: Any) -> Dataset:
 
 
 def _digits(folder: Path | None) -> Dataset:
-    """Comes with scikit-learn: any folder is as good."""
+    """It comes with scikit-learn and needs no folder."""
     del folder
     import sklearn
     from sklearn.datasets import load_digits
@@ -181,11 +186,11 @@ def _digits(folder: Path | None) -> Dataset:
 
 def _idx(name: str) -> Callable[..., Dataset]:
     def load_idx(folder: Path | None, padding: int = 0) -> Dataset:
-        found = _locate(name, folder)
-        images = [formats.read_idx(found.path(part), 3)[:, np.newaxis] for part in files.IDX_IMAGES]
-        labels = [formats.read_idx(found.path(part), 1) for part in files.IDX_LABELS]
+        place = _locate(name, folder)
+        images = [formats.read_idx(place.path(part), 3)[:, np.newaxis] for part in files.IDX_IMAGES]
+        labels = [formats.read_idx(place.path(part), 1) for part in files.IDX_LABELS]
         return _normalised(
-            name, (images[0], labels[0], images[1], labels[1]), found.provenance, padding
+            name, (images[0], labels[0], images[1], labels[1]), place.provenance, padding
         )
 
     return load_idx
@@ -193,16 +198,16 @@ def _idx(name: str) -> Callable[..., Dataset]:
 
 def _cifar(name: str) -> Callable[..., Dataset]:
     def load_cifar(folder: Path | None) -> Dataset:
-        found = _locate(name, folder)
-        *train, test = [formats.read_cifar(found.path(part)) for part in files.LAYOUTS[name].files]
+        place = _locate(name, folder)
+        *train, test = [formats.read_cifar(place.path(part)) for part in files.LAYOUTS[name].files]
         images = np.concatenate([batch[0] for batch in train])
         labels = np.concatenate([batch[1] for batch in train])
-        return _normalised(name, (images, labels, *test), found.provenance)
+        return _normalised(name, (images, labels, *test), place.provenance)
 
     return load_cifar
 
 
-def _locate(name: str, folder: Path | None) -> files.Found:
+def _locate(name: str, folder: Path | None) -> files.Location:
     if folder is not None and folder.exists() and (folder.is_file() or not any(folder.iterdir())):
         problem = "is a file" if folder.is_file() else "is empty"
         raise InputError(f"data set {name!r}: {folder} {problem}; must be a folder with its files")
@@ -216,14 +221,14 @@ def _normalised(
     provenance: str,
     padding: int = 0,
 ) -> Dataset:
-    """Zero mean and unit variance of each channel over the training set, before padding.
+    """A data set with zero mean and unit variance of each channel over the unpadded training images.
 
     Args:
-        name: of the data set.
-        parts: training images, uint8 of shape (n, channels, height, width), their labels, test images
+        name: Name of the data set.
+        parts: Training images, uint8 of shape (n, channels, height, width), their labels, test images
             and their labels.
-        provenance: handed through.
-        padding: black pixels on each side.
+        provenance: Provenance of the data set.
+        padding: Black pixels on each side.
     """
     import torch
 
@@ -234,7 +239,7 @@ def _normalised(
     train, train_labels, test, test_labels = parts
     values = np.arange(256)
     mean, deviation = np.empty((2, train.shape[1], 1, 1), dtype=np.float32)
-    for channel in range(train.shape[1]):  # from the histogram: exact, without a copy in float64
+    for channel in range(train.shape[1]):  # the histogram is exact and needs no copy in float64
         share = np.bincount(train[:, channel].ravel(), minlength=256) / train[:, channel].size
         mean[channel] = share @ values
         deviation[channel] = np.sqrt(share @ (values - mean[channel, 0, 0]) ** 2) or 1.0

@@ -24,7 +24,7 @@ def from_arrays(
     seed: int = 0,
     name: str = "data",
 ) -> Dataset:
-    """A data set of tensors or arrays.
+    """A data set of tensors or arrays, which are copied.
 
     Floating-point inputs become float32 and integer ones (token numbers) int64; class numbers become
     int64.
@@ -39,7 +39,7 @@ def from_arrays(
         name: What messages and reports call the data set.
 
     Raises:
-        InputError: Shapes or types do not fit, or an input is not finite.
+        InputError: Shapes or types do not fit, an input is not finite, or a class number is negative.
     """
     parts = {"train": train, "test": test}
     if validation is not None:
@@ -88,13 +88,17 @@ def _examples(pair: Pair, where: str) -> Examples:
         )
     if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
         raise InputError(f"{where}: targets of type {targets.dtype}; must be class numbers (int64)")
+    low, high = int(targets.min()), int(targets.max())
+    if low < 0:
+        raise InputError(f"{where}: class numbers from {low} to {high}; must be at least 0")
     return Examples(images=inputs.contiguous(), labels=targets.to(torch.int64))
 
 
 def _tensor(values: Any, where: str) -> torch.Tensor:
+    """A copy: the caller may change theirs."""
     if isinstance(values, torch.Tensor):
-        return values.detach().cpu()
+        return values.detach().to("cpu", copy=True)
     try:
-        return torch.from_numpy(np.array(values))  # a copy: the caller may change theirs
+        return torch.from_numpy(np.array(values))
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: must be a tensor or an array of numbers: {error}") from error

@@ -28,9 +28,9 @@ class Layout:
     """The files of a data set.
 
     Args:
-        places: folders below the data folder in which they may be; the first is the download's.
-        files: name -> MD5 of the official file, unpacked. On disk it may be packed, with `.gz`.
-        address: of the archive, or of the folder in which the single files are, with `.gz`.
+        places: Folders below the data folder in which the files may be. Downloads go to the first.
+        files: Name -> MD5 of the official file, unpacked. On disk it may be packed, with `.gz`.
+        address: URL of the archive, or of the folder with the single files, packed with `.gz`.
         archive_md5: MD5 of the archive; empty where the files are downloaded one by one.
     """
 
@@ -87,8 +87,8 @@ LAYOUTS = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """Complete files of a data set, and what is known of them."""
+class Location:
+    """A folder with the files of a data set, and whether they are the official ones."""
 
     folder: Path
     provenance: str = ""
@@ -100,10 +100,10 @@ class Found:
 
 
 def read(path: Path) -> bytes:
-    """Content of a file, unpacked where it ends in `.gz`.
+    """Content of a file, unpacked if its name ends in `.gz`.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: The file cannot be read.
     """
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -111,55 +111,56 @@ def read(path: Path) -> bytes:
         raise InputError(f"{path}: cannot be read: {error}") from error
 
 
-def locate(name: str, folder: Path) -> Found:
-    """The files of a data set below a folder, downloaded if there are none.
+def locate(name: str, folder: Path) -> Location:
+    """The files of a data set below a folder. They are downloaded if there are none.
 
     Raises:
-        InputError: some files are missing, they are those of another data set, or the download
-            failed.
+        InputError: Some files are missing, they are those of another data set, or the download failed.
     """
     layout = LAYOUTS[name]
-    candidates = [Found(folder / place) for place in layout.places]
-    for found in candidates:
-        if not _missing(layout, found):
-            return Found(found.folder, _provenance(name, found))
-    for found in candidates:
-        missing = _missing(layout, found)
-        if len(missing) < len(layout.files) or (found.folder != folder and found.folder.is_dir()):
+    candidates = [Location(folder / place) for place in layout.places]
+    for location in candidates:
+        if not _missing(layout, location):
+            return Location(location.folder, _provenance(name, location))
+    for location in candidates:
+        missing = _missing(layout, location)
+        if len(missing) < len(layout.files) or (
+            location.folder != folder and location.folder.is_dir()
+        ):
             raise InputError(
-                f"data set {name!r}: {found.folder} lacks {', '.join(missing)}; "
+                f"data set {name!r}: {location.folder} lacks {', '.join(missing)}; "
                 "complete the folder, or remove it to have it downloaded"
             )
     _download(name, layout, candidates[0].folder)
-    return Found(candidates[0].folder, _provenance(name, candidates[0]))
+    return Location(candidates[0].folder, _provenance(name, candidates[0]))
 
 
-def _missing(layout: Layout, found: Found) -> list[str]:
-    return [file for file in layout.files if not found.path(file).is_file()]
+def _missing(layout: Layout, location: Location) -> list[str]:
+    return [file for file in layout.files if not location.path(file).is_file()]
 
 
-def _provenance(name: str, found: Found) -> str:
+def _provenance(name: str, location: Location) -> str:
     """Whether the files are the official ones.
 
     Raises:
-        InputError: they are the official files of another data set.
+        InputError: They are the official files of another data set.
     """
     official = LAYOUTS[name].files
-    digests = {file: _md5(read(found.path(file))) for file in official}
+    digests = {file: _md5(read(location.path(file))) for file in official}
     for other, layout in LAYOUTS.items():
         if other != name and digests == layout.files:
-            raise InputError(f"data set {name!r}: {found.folder} holds the files of {other!r}")
+            raise InputError(f"data set {name!r}: {location.folder} holds the files of {other!r}")
     differing = sum(digests[file] != official[file] for file in official)
     if differing == 0:
-        return f"{found.folder.name}: the official files (MD5)"
+        return f"{location.folder.name}: the official files (MD5)"
     return (
-        f"{found.folder.name}: {differing} of {len(official)} files are not the official ones (MD5), so "
-        "results do not compare with published ones, and networks must be trained on these files"
+        f"{location.folder.name}: {differing} of {len(official)} files are not the official ones (MD5), "
+        "so results do not compare with published ones, and networks must be trained on these files"
     )
 
 
 def _download(name: str, layout: Layout, place: Path) -> None:
-    """Fill `place` in one step: what is interrupted leaves no half of a data set."""
+    """Fill `place` in one step, so that an interrupted download leaves no half of a data set."""
     where = f"data set {name!r}"
     is_new = not place.parent.exists()
     try:
@@ -177,7 +178,7 @@ def _download(name: str, layout: Layout, place: Path) -> None:
             try:
                 fresh.rename(place)
             except OSError:
-                if not place.is_dir():  # otherwise another process was faster
+                if not place.is_dir():  # if it is, another process was faster
                     raise
     except (OSError, HTTPException) as error:
         raise InputError(
@@ -185,13 +186,13 @@ def _download(name: str, layout: Layout, place: Path) -> None:
             "without a network, put its files there"
         ) from error
     finally:
-        if is_new and not place.exists():  # nothing came of it
+        if is_new and not place.exists():  # the download failed
             with suppress(OSError):
                 place.parent.rmdir()
 
 
 def _fetch(where: str, address: str, md5: str, folder: Path) -> Path:
-    """Download a file; `md5` is that of a `.gz` file's content, otherwise the file's own."""
+    """Download a file; `md5` is that of its content if the file is packed with `.gz`."""
     from rich.console import Console
     from rich.progress import wrap_file
 
@@ -202,9 +203,11 @@ def _fetch(where: str, address: str, md5: str, folder: Path) -> Path:
         with wrap_file(response, size, description=target.name, console=console) as watched:
             shutil.copyfileobj(watched, file, _CHUNK_BYTES)
     is_archive = target.name.endswith(".tar.gz")
-    found = _md5(target.read_bytes() if is_archive else read(target))
-    if found != md5:
-        raise InputError(f"{where}: {address} has MD5 {found}; must be {md5}; nothing was kept")
+    downloaded = _md5(target.read_bytes() if is_archive else read(target))
+    if downloaded != md5:
+        raise InputError(
+            f"{where}: {address} has MD5 {downloaded}; must be {md5}; nothing was kept"
+        )
     return target
 
 

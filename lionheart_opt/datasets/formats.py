@@ -13,7 +13,7 @@ import numpy as np
 from lionheart_opt.datasets.files import read
 from lionheart_opt.errors import InputError
 
-#: What a pickled NumPy array refers to, by the names of old and new versions of NumPy.
+#: What pickled NumPy arrays refer to, under the names of old and new versions of NumPy.
 _ALLOWED = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
@@ -31,17 +31,17 @@ _ALLOWED = {
 
 
 def read_idx(path: Path, n_axes: int) -> np.ndarray:
-    """The array of an IDX file of bytes, packed by gzip or not.
+    """The array of an IDX file of bytes, packed with gzip or not.
 
-    Format: two zero bytes, the type (8: unsigned byte), the number of axes, their lengths as
-    big-endian 32-bit numbers, the bytes (LeCun, "The MNIST database").
+    The format is two zero bytes, the type (8: unsigned byte), the number of axes, their lengths as
+    big-endian 32-bit numbers, and the bytes (LeCun, "The MNIST database").
 
     Args:
-        path: of the file; `.gz` is unpacked.
-        n_axes: that the array must have.
+        path: Path of the file; `.gz` is unpacked.
+        n_axes: Number of axes that the array must have.
 
     Raises:
-        InputError: the file cannot be read or holds something else.
+        InputError: The file cannot be read or holds something else.
     """
     content = read(path)
     header = 4 + 4 * n_axes
@@ -58,16 +58,16 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
 def read_cifar(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images, uint8 of shape (n, 3, 32, 32), and (fine) labels of a batch in the Python layout.
 
-    Unpickling is limited to NumPy arrays and plain data: a file cannot run code.
+    Unpickling is limited to NumPy arrays and plain data, so that a file cannot run code.
 
     Raises:
-        InputError: the file cannot be read or holds something else.
+        InputError: The file cannot be read or holds something else.
     """
     try:
         batch = _ArrayUnpickler(BytesIO(read(path)), encoding="bytes").load()
     except InputError:
         raise
-    except Exception as error:  # a damaged pickle raises anything
+    except Exception as error:  # a damaged pickle may raise anything
         raise InputError(f"{path}: cannot be read: {error}") from error
     try:
         content = {

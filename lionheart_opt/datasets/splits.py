@@ -1,4 +1,4 @@
-"""Training, validation and test data: disjoint, stratified, fixed by a seed."""
+"""Training, validation and test data: disjoint, stratified, drawn by a seed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ class Examples:
     """Labelled examples, never augmented.
 
     Args:
-        images: shape (n_examples, ...), what the network takes: (n_examples, channels, height,
-            width) float32 for images.
-        labels: shape (n_examples,), int64: numbers of classes.
+        images: Inputs of the network, shape (n_examples, ...): (n_examples, channels, height, width)
+            float32 for images.
+        labels: Numbers of classes, int64 of shape (n_examples,).
+
+    Raises:
+        InputError: There are no examples, or inputs and labels do not fit.
     """
 
     images: torch.Tensor
@@ -52,9 +55,13 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Splits:
-    """The three disjoint parts: the search trains on `train` and sees `validation` only.
+    """The three disjoint parts of a data set.
 
-    `test` is for the final report.
+    Args:
+        train: What networks are trained on.
+        validation: What a search is judged on.
+        test: What the final report alone is about.
+        provenance: Where the data come from.
     """
 
     train: Examples
@@ -64,27 +71,27 @@ class Splits:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of all examples and of which part each is in."""
+        """Digest of all examples and of the parts that they are in."""
         return digest([self.train.digest, self.validation.digest, self.test.digest])
 
 
 def split(
     train: Examples, test: Examples, validation_fraction: float = 0.1, seed: int = 0
 ) -> Splits:
-    """Take a validation set from the training data, the same at every call.
+    """Split validation data off the training data, the same at every call.
 
-    Every class gives the same fraction (at least one example stays on each side), LionHeart's is
-    10 % (section IV-A). Both parts are in an order drawn by the seed, so that the first n
+    The same fraction is taken from every class (at least one example stays on each side). LionHeart's
+    fraction is 10 % (section IV-A). Both parts are in an order drawn with the seed, so that the first n
     validation examples are a fair sample.
 
     Args:
-        train: all training data.
-        test: the test data, handed through untouched.
-        validation_fraction: in (0, 1).
-        seed: of the draw.
+        train: All training data.
+        test: The test data, which are passed on unchanged.
+        validation_fraction: Fraction of the training data, in (0, 1).
+        seed: Seed of the draw.
 
     Raises:
-        InputError: the fraction is out of range, or a class has a single example.
+        InputError: The fraction is out of range, or a class has a single example.
     """
     if not 0.0 < validation_fraction < 1.0:
         raise InputError(

@@ -17,11 +17,11 @@ class ModelInfo:
     """A network of the zoo.
 
     Args:
-        name: what study files and the command line call it.
-        factory: `package.module:function`; its arguments are the network's.
+        name: Its name in study files and on the command line.
+        factory: `package.module:function`; its arguments are those of the network.
         input_shape: (channels, height, width) or (features,), without the batch.
-        description: one line.
-        source: where its shape comes from.
+        description: One line.
+        source: Where its shape comes from.
     """
 
     name: str
@@ -63,7 +63,7 @@ _ZOO = (
 
 
 def available() -> dict[str, ModelInfo]:
-    """Name -> what is known of each network of the zoo."""
+    """Name -> description of each network of the zoo."""
     return {info.name: info for info in _ZOO}
 
 
@@ -71,12 +71,12 @@ def build(name: str, **arguments: Any) -> nn.Module:
     """The network, with random weights.
 
     Args:
-        name: a name of `available()`, or `package.module:factory` for a function that returns a
+        name: A name of `available()`, or `package.module:factory` for a function that returns a
             `torch.nn.Module`.
-        arguments: of its factory.
+        arguments: Keyword arguments of the factory.
 
     Raises:
-        InputError: there is no such network or argument, or the factory returns something else.
+        InputError: There is no such network or argument, or the factory returns something else.
     """
     from torch import nn
 
@@ -89,10 +89,10 @@ def build(name: str, **arguments: Any) -> nn.Module:
 
 
 def input_shape(name: str) -> tuple[int, ...]:
-    """The input of a network of the zoo, without the batch.
+    """Shape of the input of a network of the zoo, without the batch.
 
     Raises:
-        InputError: there is no such network, or it is `package.module:factory`, whose input only its
+        InputError: There is no such network, or it is `package.module:factory`, whose input only its
             user knows.
     """
     if ":" in name:

@@ -8,9 +8,9 @@ from torch import nn
 def alexnet(n_classes: int = 10, in_channels: int = 3) -> nn.Module:
     """7 mappable layers, 15,378,112 weights; needs 32x32 images.
 
-    LionHeart names the network only. Its Table I fixes the widths and the 5x5 map before the linear
-    layers. How 32x32 becomes 5x5 is our reading: as in the original, overlapping 3x3 pools of stride 2
-    and convolutions without padding in front of them, but no third pool.
+    LionHeart gives only the name of the network. Its Table I determines the widths and the 5x5 map before
+    the linear layers. How 32x32 becomes 5x5 is our reading: as in the original, overlapping 3x3 pools of
+    stride 2 and convolutions without padding in front of them, but no third pool.
     """
     model = nn.Sequential()
     width = in_channels

@@ -1,8 +1,8 @@
 """CNN-F, CNN-M and CNN-S as ALPINE runs them (Klein et al., IEEE TC 2023, section IX).
 
-The networks are Chatfield et al.'s (BMVC 2014), with what ALPINE prints: it differs from the original
-in the padding and, for CNN-M, the stride of the second convolution. It prints by which factor a pool
-shrinks, not its window; here they are equal. The softmax at the end is part of the measured networks.
+The networks are those of Chatfield et al. (BMVC 2014) with the changes that ALPINE prints, which are the
+padding and, for CNN-M, the stride of the second convolution. It prints the factor by which a pool shrinks
+a map, not its window; here the two are equal. The softmax at the end is part of the measured networks.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ def _network(
     """Five convolutions and three dense layers on 224x224 images.
 
     Args:
-        first: channels, kernel size and stride of the first convolution.
-        widths: channels of the second, and of the third to fifth convolution.
-        pools: factors of the pools behind the first, second and fifth convolution.
-        has_second_norm: whether a local response norm follows the second pool too.
-        n_classes: outputs.
+        first: Channels, kernel size and stride of the first convolution.
+        widths: Channels of the second, and of the third to fifth convolution.
+        pools: Factors of the pools behind the first, second and fifth convolution.
+        has_second_norm: Whether a local response norm follows the second pool as well.
+        n_classes: Number of outputs.
     """
     channels, kernel, stride = first
     model = nn.Sequential()

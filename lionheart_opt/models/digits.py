@@ -1,4 +1,4 @@
-"""A small residual network for 8x8 digits: seconds to train on a laptop, and a real mapping problem."""
+"""A small residual network for 8x8 digits: trained in seconds, and still a real mapping problem."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ def digits_cnn(
 ) -> nn.Module:
     """Stem, two residual blocks, a narrow embedding, linear layer: 8 mappable layers.
 
-    MACs, gain and sensitivity part ways: the 3x3 convolutions of the blocks hold nearly all MACs and
-    average noise out over their 252 rows or more; the stem and the shortcut are small enough to be
-    slower on a tile; the last layer decides from the few numbers of the embedding, so that noise in it
-    costs accuracy while running it digitally costs next to nothing.
+    MACs, gain and sensitivity are at odds. The 3x3 convolutions of the blocks hold nearly all MACs and
+    average noise out over their 252 rows or more. The stem and the shortcut are small enough to be slower
+    on a tile. The last layer decides from the few numbers of the embedding, so that noise in it costs
+    accuracy while running it digitally costs next to nothing.
 
     Args:
-        n_classes: outputs.
-        in_channels: 1 for grey images.
-        width: channels of the first block; the second has twice as many.
-        embedding: numbers that an image is reduced to before it is classified.
+        n_classes: Number of outputs.
+        in_channels: Channels of an image; 1 for grey images.
+        width: Channels of the first block; the second has twice as many.
+        embedding: How many numbers an image is reduced to before it is classified.
     """
     model = nn.Sequential()
     model.add_module("stem", nn.Conv2d(in_channels, width, 3, padding=1, bias=False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 #: Output channels and stride of the 13 separable blocks (Howard et al., 2017, Table 1). The paper does
-#: not give the strides for 32x32 images; as usual there, the first convolution keeps the resolution.
+#: not give the strides for 32x32 images; as usual for them, the first convolution keeps the resolution.
 _BLOCKS = (
     (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2),
     (512, 1), (512, 1), (512, 1), (512, 1), (512, 1), (1024, 2), (1024, 1),
@@ -27,7 +27,7 @@ def _separable(in_channels: int, channels: int, stride: int) -> nn.Module:
 
 
 def mobilenet(n_classes: int = 10, in_channels: int = 3) -> nn.Module:
-    """15 mappable layers (the 13 depthwise ones are not), 3,195,328 weights with them."""
+    """15 mappable layers and 13 depthwise ones, which are not mappable; 3,195,328 weights together."""
     model = nn.Sequential()
     model.add_module("conv1", nn.Conv2d(in_channels, 32, 3, padding=1, bias=False))
     model.add_module("bn1", nn.BatchNorm2d(32))

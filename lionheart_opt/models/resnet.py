@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Input channels, output channels, stride -> what the residual path does to the block's input.
+#: Function of input channels, output channels and stride that returns the residual path of a block.
 Shortcut = Callable[[int, int, int], nn.Module]
 
 
@@ -58,11 +58,11 @@ class ResNet(nn.Module):
     Modules have torchvision's names, so that `resnet18` takes its weights.
 
     Args:
-        stem: from the image to the first stage's channels; its `conv1`, `bn1`, ... become the net's.
-        widths: channels of each stage.
-        n_blocks: blocks of each stage.
-        shortcut: of blocks that change the shape.
-        n_classes: outputs.
+        stem: Modules from the image to the first stage; their names become names of the network.
+        widths: Channels of each stage.
+        n_blocks: Number of blocks of each stage.
+        shortcut: Makes the shortcut of blocks that change the shape.
+        n_classes: Number of outputs.
     """
 
     def __init__(
@@ -108,7 +108,8 @@ def _small_stem(in_channels: int) -> dict[str, nn.Module]:
 def resnet8(n_classes: int = 10, in_channels: int = 3) -> nn.Module:
     """Three stages of one block, with projections: 10 mappable layers, 77,360 weights.
 
-    The shape of MLPerf Tiny (Banbury et al., NeurIPS 2021), which meets LionHeart's Table I exactly.
+    The shape is that of MLPerf Tiny (Banbury et al., NeurIPS 2021), which has exactly the numbers of
+    LionHeart's Table I.
     """
     return ResNet(_small_stem(in_channels), (16, 32, 64), 1, projection, n_classes)
 

@@ -1,1 +1,1 @@
-"""The accuracy oracle: data splits, hardware-aware training, programming and drift."""
+"""The accuracy oracle: hardware-aware training, programming, drift and measurement."""

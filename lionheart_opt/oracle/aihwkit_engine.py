@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any, cast
 
 import torch
@@ -13,20 +12,19 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.engine import INPUT_RANGES, AnalogNetwork
+from lionheart_opt.oracle.engine import INPUT_RANGES, AnalogNetwork, with_analog_layers
 from lionheart_opt.oracle.seeds import derive, seeded, sow
 
 
 class AnalogModule(nn.Module):
-    """An aihwkit layer in the place of a `nn.Linear`, `nn.Conv1d` or `nn.Conv2d`.
+    """An aihwkit layer in the place of an `nn.Linear`, `nn.Conv1d` or `nn.Conv2d`.
 
-    It adds what aihwkit's two-dimensional layer on torch tiles lacks (one dimension, other paddings
+    It adds what aihwkit's two-dimensional layer on torch tiles lacks (one dimension, paddings other
     than zeros) and, for one-shot training, the ideal forward pass.
 
     Args:
-        module: the floating-point module.
-        rpu_config: an aihwkit `TorchInferenceRPUConfig`.
+        module: The floating-point module.
+        rpu_config: An aihwkit `TorchInferenceRPUConfig`.
     """
 
     def __init__(self, module: nn.Module, rpu_config: Any) -> None:
@@ -66,7 +64,7 @@ class AnalogModule(nn.Module):
         return layer.to(convolution.weight.device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The analog forward pass, or the floating-point one if `ideal` (see `Engine.set_ideal`)."""
+        """The analog forward pass, or the floating-point one if `ideal` (see `AnalogLayer`)."""
         if self.ideal and not self.training:
             return cast(torch.Tensor, self._original[0](x))
         if self.ideal:
@@ -86,7 +84,7 @@ class AnalogModule(nn.Module):
         return list(self.layer.analog_tiles())
 
     def _parameters_now(self) -> dict[str, torch.Tensor]:
-        """Weight and bias as differentiable functions of what is on the tiles and behind them."""
+        """Weight and bias as differentiable functions of tile weights and digital scales."""
         array = getattr(self.layer.analog_module, "array", None)
         grid = array if array is not None else [[self.layer.analog_module]]
         weight = torch.cat([torch.cat([_scaled(tile) for tile in row]) for row in grid], dim=1)
@@ -96,7 +94,7 @@ class AnalogModule(nn.Module):
         return parameters
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Trained weight, bias and input ranges, whatever is programmed now."""
+        """Trained weight, bias and input ranges, whatever is programmed at the moment."""
         with self._trained_weights():
             tensors = self._parameters_now()
         ranges = [
@@ -108,7 +106,7 @@ class AnalogModule(nn.Module):
 
     @contextmanager
     def _trained_weights(self) -> Iterator[None]:
-        """The tiles hold the trained weights inside, and what they held before outside."""
+        """Put the trained weights on the tiles for the time of a `with` block."""
         programmed = [t for t in self.tiles if t.reference_combined_weights is not None]
         now = [tile.tile.get_weights() for tile in programmed]
         for tile in programmed:
@@ -118,10 +116,10 @@ class AnalogModule(nn.Module):
             tile.tile.set_weights(weights)
 
     def restore(self) -> None:
-        """Back to the trained weights; nothing is programmed any more.
+        """Put the trained weights back on the tiles and forget what was programmed.
 
-        Otherwise aihwkit would keep its first programming for good, and train on from drifted
-        weights.
+        Otherwise aihwkit would keep its first programming for good, and training would go on from
+        drifted weights.
         """
         for tile in self.tiles:
             if tile.reference_combined_weights is not None:
@@ -149,96 +147,20 @@ class AnalogModule(nn.Module):
                 tile.drift_weights(time_s)
 
     def rewind(self, first: int, count: int) -> None:
-        """Converter noise of the next pass is that of `count` examples from number `first` on."""
+        """See `AnalogLayer.rewind`."""
         self._converters = derive(self._seed, "converters", first, count)
 
 
 class AihwkitEngine:
     """`Engine` on aihwkit's `AnalogLinear` and `AnalogConv2d`; `TorchInferenceRPUConfig` only."""
 
-    def _module(self, path: str, module: nn.Module, rpu_config: Any) -> Any:  # noqa: ARG002
-        """What takes the place of a module; has the methods of `AnalogModule`."""
-        return AnalogModule(module, rpu_config)
-
     def analog(self, model: nn.Module, modules: Sequence[str], rpu_config: Any) -> AnalogNetwork:
-        """See `Engine.analog`.
+        """See `Engine.analog`."""
+        return with_analog_layers(model, modules, lambda _, module: self.layer(module, rpu_config))
 
-        Raises:
-            InputError: a module does not exist or aihwkit has no analog layer for it.
-        """
-        network = deepcopy(model)
-        shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-        wanted = {id(_convertible(network, path)): path for path in reversed(modules)}
-        analog: dict[str, Any] = {}
-        aliases: dict[str, str] = {}
-        for path, module in list(network.named_modules(remove_duplicate=False)):
-            if id(module) in wanted:
-                aliases[path] = wanted[id(module)]
-                if aliases[path] not in analog:
-                    analog[aliases[path]] = self._module(aliases[path], module, rpu_config)
-        for path, original in aliases.items():
-            parent, _, name = path.rpartition(".")
-            if name:
-                setattr(network.get_submodule(parent), name, analog[original])
-            else:
-                network = analog[original]
-        return AnalogNetwork(network, analog, aliases, shapes)
-
-    def set_ideal(self, analog: AnalogNetwork, modules: Collection[str]) -> None:
-        """See `Engine.set_ideal`."""
-        for path, module in analog.analog.items():
-            module.ideal = path in modules
-
-    def after_step(self, analog: AnalogNetwork) -> None:
-        """See `Engine.after_step`."""
-        for module in analog.analog.values():
-            module.after_step()
-
-    @torch.no_grad()
-    def weights(self, analog: AnalogNetwork) -> dict[str, torch.Tensor]:
-        """See `Engine.weights`."""
-        tensors: dict[str, torch.Tensor] = {}
-        tensors |= dict(analog.network.named_parameters(remove_duplicate=False))
-        tensors |= dict(analog.network.named_buffers(remove_duplicate=False))
-        trained = {path: module.tensors() for path, module in analog.analog.items()}
-        names = list(analog.shapes)
-        for path, original in analog.aliases.items():
-            for key, tensor in trained[original].items():
-                name = f"{path}.{key}" if path else key
-                tensors[name] = tensor
-                if name not in analog.shapes:  # input ranges that are new
-                    names.append(name)
-        return {name: tensors[name].detach().to("cpu", copy=True) for name in names}
-
-    def program(self, analog: AnalogNetwork, seeds: dict[str, int]) -> None:
-        """See `Engine.program`."""
-        for path, module in analog.analog.items():
-            module.program(seeds[path])
-
-    def drift(self, analog: AnalogNetwork, time_s: float, seeds: dict[str, int]) -> None:
-        """See `Engine.drift`."""
-        for path, module in analog.analog.items():
-            module.drift(time_s, seeds[path])
-
-    def rewind(self, analog: AnalogNetwork, first: int, count: int) -> None:
-        """See `Engine.rewind`."""
-        for module in analog.analog.values():
-            module.rewind(first, count)
-
-
-def _convertible(network: nn.Module, path: str) -> nn.Module:
-    """The module of that path, if it has an analog layer."""
-    try:
-        module = network.get_submodule(path)
-    except AttributeError as error:
-        raise InputError(f"the network has no module {path!r}") from error
-    # not subclasses: their forward pass may be another one
-    if type(module) not in {nn.Linear, nn.Conv1d, nn.Conv2d} or getattr(module, "groups", 1) != 1:
-        raise InputError(
-            f"module {path!r} ({type(module).__name__}) cannot be analog; "
-            "allowed: Linear, Conv1d and Conv2d with one group"
-        )
-    return module
+    def layer(self, module: nn.Module, rpu_config: Any) -> AnalogModule:
+        """The analog layer that takes the place of a module."""
+        return AnalogModule(module, rpu_config)
 
 
 def _scaled(tile: Any) -> torch.Tensor:
@@ -251,7 +173,7 @@ def _scaled(tile: Any) -> torch.Tensor:
 
 
 def _after_step(tile: Any) -> None:
-    """Clip and re-map, also where aihwkit divides by the zero maximum of a column without weights."""
+    """Clip and re-map; unlike aihwkit, without dividing by zero for a column whose weights are all 0."""
     tile.post_update_step()
     scales = tile.mapping_scales
     if scales is not None and bool((scales == 0.0).any()):

@@ -1,8 +1,8 @@
-"""The accuracy oracle: hardware-aware training, programming, drift, and inference on held-out data."""
+"""The accuracy oracle: hardware-aware training, programming, drift and inference on held-out data."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
-from lionheart_opt.datasets.splits import Examples
+from lionheart_opt.datasets.splits import Examples, Splits
+from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
-from lionheart_opt.mapping import Candidate, Training
-from lionheart_opt.oracle.candidates import TrainsCandidates
+from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.oracle.engine import engine
+from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
-from lionheart_opt.oracle.measurement import check_network, measure, score
+from lionheart_opt.oracle.measurement import Conditions, check_network, measure, score
 from lionheart_opt.oracle.proxies import sensitivity_proxies
-from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
+from lionheart_opt.oracle.rpu import rpu_digest
 from lionheart_opt.oracle.seeds import derive
-from lionheart_opt.oracle.settings import EngineName
-from lionheart_opt.oracle.store import WeightStore, network_digest, weights_digest
-from lionheart_opt.oracle.together import Together
+from lionheart_opt.oracle.settings import EngineName, OracleSettings
+from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
 from lionheart_opt.oracle.training import with_weights
+from lionheart_opt.oracle.weights import CandidateWeights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
+from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
     from lionheart_opt.oracle_context import OracleContext
@@ -35,36 +38,67 @@ if TYPE_CHECKING:
 Part = Literal["validation", "test"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class HatOracle(TrainsCandidates):
+@dataclass(kw_only=True, eq=False)
+class HatOracle:
     """Trains a candidate hardware-aware, programs it afresh for every draw, drifts and measures it.
 
     The accuracy of a mapping without analog layers is the baseline. Draw k programs a layer with the
     same random numbers in every mapping.
 
+    The oracle remembers the baselines, the candidates that it has been told to expect with answers
+    measured in advance, and who watches it. `weights` remembers the trained weights that all
+    candidates share. Nothing of this changes an answer. To change an argument, make another oracle
+    (`dataclasses.replace`).
+
+    Args:
+        workload: The workload whose units are mapped.
+        analog_targets: Names of the targets whose layers are analog.
+        model: The network, trained already or with its initial weights (see `settings.pretrain`).
+        splits: The data.
+        settings: How to train and measure.
+        store: Where trained weights are kept.
+
+    Attributes:
+        weights: What trains the weights of candidates.
+
     Raises:
-        InputError: the network does not fit the data.
+        InputError: The network does not fit the data.
     """
 
-    _together: Together = field(default_factory=Together, init=False, repr=False)
+    workload: Workload
+    analog_targets: tuple[str, ...]
+    model: nn.Module
+    splits: Splits
+    settings: OracleSettings
+    store: WeightStore
+    weights: CandidateWeights = field(init=False, repr=False)
+    _grouping: Grouping = field(default_factory=Grouping, init=False, repr=False)
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_network(self.model, self.splits)
+        self.weights = CandidateWeights(
+            workload=self.workload,
+            analog_targets=self.analog_targets,
+            model=self.model,
+            splits=self.splits,
+            settings=self.settings,
+            store=self.store,
+        )
 
     @classmethod
     def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> HatOracle:
-        """The oracle of a study file's `[model]`, `[data]` and `[oracle]`; loads, trains nothing yet.
+        """The oracle of a study file's `[model]`, `[data]` and `[oracle]`. Nothing is trained yet.
 
         Args:
-            context: the study.
-            settings: its `[oracle]`, the keys of `OracleSettings`.
+            context: The study.
+            settings: Its `[oracle]` table, with the keys of `OracleSettings`.
 
         Raises:
-            InputError: a setting, the data or the weights cannot be used.
+            InputError: A setting, the data or the weights cannot be used.
         """
         chosen = load_settings(context, settings)
-        return cls(
+        oracle = cls(
             workload=context.workload,
             analog_targets=context.system.analog_targets,
             model=load_network(context, chosen.pretrain.seed if chosen.pretrain else 0),
@@ -74,48 +108,71 @@ class HatOracle(TrainsCandidates):
             if context.artifacts
             else WeightStore.temporary(),
         )
+        _ = (
+            oracle.weights.rpu_config
+        )  # it may be a function beside the study, found only from there
+        return oracle
+
+    def watch(self, report: Callable[[str], None]) -> None:
+        """Have `report` called with a line after every epoch of training, and before every proxy."""
+        self.weights.report = report
+
+    def modules(self, mapping: Mapping) -> tuple[str, ...]:
+        """See `CandidateWeights.modules`."""
+        return self.weights.modules(mapping)
+
+    @property
+    def pretrained(self) -> Trained:
+        """See `CandidateWeights.pretrained`."""
+        return self.weights.pretrained
+
+    def trained(self, candidate: Candidate, seed: int) -> Trained:
+        """See `CandidateWeights.trained`."""
+        return self.weights.trained(candidate, seed)
+
+    def shared_training(self, seed: int) -> Trained:
+        """See `CandidateWeights.shared_training`."""
+        return self.weights.shared_training(seed)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Accuracy on the validation set; see `AccuracyOracle.accuracy`."""
         return self._accuracy(candidate, fidelity, seed, self.settings.engine, "validation")
 
     def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
-        """See `Anticipates.expect`: candidates with the same weights are measured in one go."""
-        self._together.expect(candidates, draws, seed)
+        """See `Anticipates.expect`: candidates with the same weights are measured together."""
+        self._grouping.expect(candidates, draws, seed)
 
     def test_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Accuracy on the test set, for the final report only.
 
-        Its programming draws are none of those that the search saw, so a mapping that was chosen for
-        a lucky draw does not keep its luck.
+        Its programming draws differ from those that the search saw, so a mapping that was chosen
+        because of a lucky draw does not benefit from it again.
         """
         return self._accuracy(candidate, fidelity, seed, self.settings.engine, "test")
 
     def verified_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """`accuracy` with the same weights, measured on the engine `settings.verify_on`.
+        """As `accuracy`, with the same weights, but measured on the engine `settings.verify_on`.
 
         Raises:
-            InputError: the settings name no such engine.
+            InputError: The settings do not name such an engine.
         """
         if self.settings.verify_on is None:
-            raise InputError("verify_on: not set; allowed: aihwkit, fast")
+            raise InputError("verify_on: must be set to aihwkit or fast")
         return self._accuracy(candidate, fidelity, seed, self.settings.verify_on, "validation")
 
     def final_checks(
         self, candidate: Candidate, fidelity: Fidelity, seed: int
     ) -> dict[str, Accuracy]:
-        """A chosen mapping measured once more: on test data, and on `verify_on` if that is set."""
+        """Measure a chosen mapping again: on test data, and on `verify_on` if that is set."""
         checks = {"test": self.test_accuracy(candidate, fidelity, seed)}
         if self.settings.verify_on is not None:
             name = f"validation on {self.settings.verify_on}"
             checks[name] = self.verified_accuracy(candidate, fidelity, seed)
         return checks
 
-    def export_weights(
-        self, candidate: Candidate, training: Training, seed: int, path: Path
-    ) -> None:
-        """Write the candidate's trained, undrifted weights as a state dict of the float network."""
-        torch.save(self.trained(candidate, training, seed).weights, path)
+    def export_weights(self, candidate: Candidate, seed: int, path: Path) -> None:
+        """See `KeepsWeights.export_weights`."""
+        torch.save(self.trained(candidate, seed).weights, path)
 
     def storing_in(self, folder: Path) -> HatOracle:
         """See `StoresWeights.storing_in`."""
@@ -129,10 +186,10 @@ class HatOracle(TrainsCandidates):
         settings = self.settings.model_dump(mode="json", exclude={"device"})
         return {
             "settings": settings,
-            "network": network_digest(self.model),
+            "network": digest(network_text(self.model)),
             "weights": weights_digest(self.model.state_dict()),
             "data": self.splits.digest,
-            "rpu_config": rpu_digest(rpu_config(self.settings.rpu_config)),
+            "rpu_config": rpu_digest(self.weights.rpu_config),
         }
 
     @property
@@ -142,13 +199,13 @@ class HatOracle(TrainsCandidates):
 
     @property
     def questions(self) -> tuple[type[Question], ...]:
-        """What `consult` answers."""
+        """The kinds of questions that `consult` answers."""
         return (Proxies, LearnedShares)
 
     def consult(self, question: Question, seed: int) -> Answer:
-        """See `Consultable.consult`; the floating-point network is trained before the clock starts."""
+        """See `Consultable.consult`. Pretraining is not part of the time that the answer takes."""
         if isinstance(question, LearnedShares):
-            return self.learned_shares(question, seed)
+            return self.weights.learned_shares(question, seed)
         if not isinstance(question, Proxies):
             raise cannot_answer(question)
         _ = self.pretrained
@@ -160,51 +217,41 @@ class HatOracle(TrainsCandidates):
         """Cheap predictors of each unit's sensitivity; see `sensitivity_proxies`.
 
         Args:
-            units: names of units of the workload.
-            seed: of the training examples that are looked at, and of random vectors.
+            units: Names of units of the workload.
+            seed: Seed of the choice of training examples and of random vectors.
         """
-        network = with_weights(self.model, self.pretrained.weights).to(self._device)
+        network = self._network(self.pretrained)
         paths = {name: self.workload.modules_of(self.workload.unit(name)) for name in units}
         return sensitivity_proxies(
-            network, paths, self.splits.train, seed=seed, report=self._report
+            network, paths, self.splits.train, seed=seed, report=self.weights.report
         )
 
     def _accuracy(
         self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: Part
     ) -> Accuracy:
-        modules = self.modules(candidate.mapping)
-        training = candidate.training or fidelity.training
+        """Accuracy on a part of the data, measured on the engine of that name."""
+        training = candidate.trained_by
         baseline = self.baseline(part)
-        if not modules:
+        if not self.modules(candidate.mapping):
             first, last = fidelity.draws
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
-        key, trained = self._trained(candidate, training, seed)
-        is_shared = any(one.training == "one_shot" for one in candidate.resolved(training).lineage)
+        key, trained = self.weights.keyed(candidate, seed)
+        is_shared = any(ancestor.training == "one_shot" for ancestor in candidate.lineage)
         shared_s = self.shared_training(seed).training_s if is_shared else 0.0
-        examples = self._examples(part)
-        group, question = [candidate], (key, name, part, fidelity.draws, seed)
-        known = self._together.take(question, candidate)
-        if known is None:
+        question = (key, name, part, fidelity.draws, seed)
+        answer = self._grouping.take(question, candidate)
+        if answer is None:
+            group = [candidate]
             if (name, part) == (self.settings.engine, "validation") and self._is_shared(training):
-                group = self._together.group(candidate, fidelity.draws, seed)
-                group = [one for one in group if self.modules(one.mapping)]
+                group = self._grouping.group(candidate, fidelity.draws, seed)
+                group = [member for member in group if self.modules(member.mapping)]
             started = perf_counter()
-            samples = measure(
-                engine(name),
-                with_weights(self.model, trained.weights).to(self._device),
-                [self.modules(one.mapping) for one in group],
-                self._rpu_config,
-                examples,
-                times_s=self.settings.times_s,
-                draws=range(*fidelity.draws),
-                seed=derive(seed, part),
-                batch_size=self.settings.batch_size,
-            )
-            self._together.keep(question, group, samples, perf_counter() - started)
-            known = self._together.take(question, candidate)
-            assert known is not None
-        samples, evaluation_s = known
+            measured = self._measure(group, trained, question)
+            self._grouping.keep(question, group, measured, perf_counter() - started)
+            answer = self._grouping.take(question, candidate)
+            assert answer is not None
+        samples, evaluation_s = answer
         return Accuracy(
             samples=samples,
             times_s=self.settings.times_s,
@@ -213,18 +260,44 @@ class HatOracle(TrainsCandidates):
             evaluation_s=evaluation_s,
             shared_s=shared_s,
             note=trained.note,
-            n_examples=len(examples),
+            n_examples=len(self._examples(part)),
         )
 
+    def _measure(
+        self,
+        group: Sequence[Candidate],
+        trained: Trained,
+        question: tuple[str, EngineName, Part, tuple[int, int], int],
+    ) -> np.ndarray:
+        """Samples of candidates that have the same weights, shape (n_candidates, n_draws, n_times)."""
+        _, name, part, draws, seed = question
+        return measure(
+            engine(name),
+            self._network(trained),
+            [self.modules(candidate.mapping) for candidate in group],
+            self.weights.rpu_config,
+            self._examples(part),
+            Conditions(
+                times_s=self.settings.times_s,
+                draws=range(*draws),
+                seed=derive(seed, part),
+                batch_size=self.settings.batch_size,
+            ),
+        )
+
+    def _network(self, trained: Trained) -> nn.Module:
+        """The floating-point network with trained weights, where it computes."""
+        return with_weights(self.model, trained.weights).to(self.weights.device)
+
     def _is_shared(self, training: Training) -> bool:
-        """Whether mappings that start from the same weights are programmed with the same."""
+        """Whether mappings that start from the same weights are programmed with the same weights."""
         norm_batches = self.settings.hat.one_shot_norm_batches
         return training == "none" or (training == "one_shot" and norm_batches == 0)
 
     def baseline(self, part: Part) -> float:
         """Accuracy of the floating-point network on the validation or the test data."""
         if part not in self._baselines:
-            network = with_weights(self.model, self.pretrained.weights).to(self._device).eval()
+            network = self._network(self.pretrained).eval()
             examples, size = self._examples(part), self.settings.batch_size
             self._baselines[part] = score(network, examples, size)
         return self._baselines[part]

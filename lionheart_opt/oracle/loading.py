@@ -1,4 +1,4 @@
-"""What a study file says about network, data and training, loaded and checked."""
+"""Loads and checks the network, the data and the settings that a study file names."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from lionheart_opt.toml_errors import first_problem
 
 
 def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:
-    """A study's `[oracle]`; without `pretrain` where its `[model]` brings weights.
+    """The settings in a study's `[oracle]`, without `pretrain` if its `[model]` has weights.
 
     Raises:
-        InputError: a setting cannot be used.
+        InputError: A setting cannot be used.
     """
     try:
         chosen = OracleSettings.model_validate(settings)
     except ValidationError as error:
-        raise first_problem(error, context.where, OracleSettings) from error
+        raise first_problem(error, context.where, OracleSettings, settings) from error
     rpu_config(chosen.rpu_config, context.where)
     context.check_times(chosen.times_s)
     if isinstance(context.model, ModelTable):
@@ -39,10 +39,10 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
 
 
 def load_splits(context: OracleContext) -> Splits:
-    """A study's `[data]`.
+    """The data of a study's `[data]`, split.
 
     Raises:
-        InputError: it is missing or cannot be used.
+        InputError: The table is missing or cannot be used.
     """
     from lionheart_opt import datasets
 
@@ -58,14 +58,14 @@ def load_splits(context: OracleContext) -> Splits:
 
 
 def load_network(context: OracleContext, seed: int) -> nn.Module:
-    """A study's `[model]`, with its weights or with initial ones.
+    """The network of a study's `[model]`, with its weights or with initial ones.
 
     Args:
-        context: the study.
-        seed: of initial weights.
+        context: The study.
+        seed: Seed of initial weights.
 
     Raises:
-        InputError: the weights do not fit, or a unit that may move cannot be analog.
+        InputError: The weights do not fit, or a unit that the search may move cannot be analog.
     """
     from lionheart_opt import models
 

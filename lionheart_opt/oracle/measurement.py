@@ -1,9 +1,10 @@
-"""From trained weights to accuracies: program, drift, and classify held-out examples."""
+"""From trained weights to accuracies: program, drift and classify held-out examples."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,23 @@ from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.seeds import derive, seeded
 
 
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """When, how often and with which random numbers accuracy is measured.
+
+    Args:
+        times_s: Times since programming.
+        draws: Numbers of the programming draws.
+        seed: Seed of all draws.
+        batch_size: Examples in one pass.
+    """
+
+    times_s: Sequence[float]
+    draws: range
+    seed: int
+    batch_size: int
+
+
 @torch.no_grad()
 def measure(
     engine: Engine,
@@ -24,35 +42,29 @@ def measure(
     mappings: Sequence[Collection[str]],
     rpu_config: Any,
     examples: Examples,
-    *,
-    times_s: Sequence[float],
-    draws: range,
-    seed: int,
-    batch_size: int,
+    conditions: Conditions,
 ) -> np.ndarray:
-    """Accuracy of independently programmed copies of a network, at times since programming.
+    """Accuracy of independently programmed copies of a network, at several times after programming.
 
     Every draw programs all analog layers anew from the trained weights; the states at all times come
-    from that one programming. A layer's random numbers depend on the seed, the module and the number
-    of the draw (and, for read and converter noise, on the time and the examples), on nothing else:
-    draw k is the same whichever draws are asked for, and the same for a module in every mapping.
-    Mappings measured together give what each gives alone; what they have in common is computed once
-    (see `Passes`).
+    from that one programming. A layer's random numbers depend only on the seed, the module and the
+    number of the draw; those of read noise also on the time, those of converter noise also on the
+    time and the examples. So draw k is the same whichever draws are measured, and the same for a
+    module in every mapping. Measuring mappings together gives the results of measuring each alone,
+    and computes what they have in common once (see `Passes`).
 
     Args:
-        engine: simulates the analog modules.
-        network: the floating-point network with the trained weights, left untouched.
-        mappings: for each mapping the paths of its analog modules.
-        rpu_config: of the analog modules.
-        examples: what to classify.
-        times_s: times since programming.
-        draws: numbers of the programming draws.
-        seed: of all draws.
-        batch_size: examples in one pass.
+        engine: What simulates the analog modules.
+        network: The floating-point network with the trained weights, left untouched.
+        mappings: For each mapping, the paths of its analog modules.
+        rpu_config: RPU configuration of the analog modules.
+        examples: What to classify.
+        conditions: Times, draws, seed and batch size.
 
     Returns:
         Shape (n_mappings, n_draws, n_times), in [0, 1].
     """
+    draws, times_s, batch_size = conditions.draws, conditions.times_s, conditions.batch_size
     device = next(network.parameters()).device
     modules = tuple(dict.fromkeys(path for paths in mappings for path in paths))
     analog = engine.analog(network, modules, rpu_config).eval()
@@ -60,17 +72,17 @@ def measure(
         (first, examples[first : first + batch_size])
         for first in range(0, len(examples), batch_size)
     ]
-    passes = Passes(engine, analog, mappings, batches[0][1].images.to(device))
+    passes = Passes(analog, mappings, batches[0][1].images.to(device))
     right = np.zeros((len(mappings), len(draws), len(times_s)), int)
 
     def seeds(what: str, *which: int | float) -> dict[str, int]:
-        return {path: derive(seed, what, path, *which) for path in modules}
+        return {path: derive(conditions.seed, what, path, *which) for path in modules}
 
     for row, draw in enumerate(draws):
-        engine.program(analog, seeds("program", draw))
+        analog.program(seeds("program", draw))
         for column, time_s in enumerate(times_s):
-            engine.drift(analog, time_s, seeds("drift", draw, time_s))
-            with seeded(seed, device):
+            analog.drift(time_s, seeds("drift", draw, time_s))
+            with seeded(conditions.seed, device):
                 for first, batch in batches:
                     passes.begin(batch.images.to(device), first)
                     for number in passes.ordered:
@@ -81,10 +93,10 @@ def measure(
 
 @torch.no_grad()
 def check_network(network: nn.Module, splits: Splits) -> None:
-    """Refuse a network that cannot take the images or has too few outputs for the labels.
+    """Refuse a network that cannot take the images, or that has too few outputs for the labels.
 
     Raises:
-        InputError: saying what does not fit.
+        InputError: The network does not fit the data.
     """
     image = splits.train[:1].images
     try:
@@ -96,16 +108,16 @@ def check_network(network: nn.Module, splits: Splits) -> None:
         ) from error
     n_classes = 1 + max(int(part.labels.max()) for part in (splits.train, splits.test))
     if not isinstance(scores, torch.Tensor) or scores.ndim != 2 or scores.shape[1] < n_classes:
-        found = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+        shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
         raise InputError(
-            f"the network returns {found} for one image; (1, {n_classes}) or wider is needed: "
+            f"the network returns {shape} for one image; (1, {n_classes}) or wider is needed: "
             f"one score for each of {n_classes} classes"
         )
 
 
 @torch.no_grad()
 def score(network: nn.Module, examples: Examples, batch_size: int) -> float:
-    """Share of the examples that a network in evaluation mode classifies right."""
+    """Share of the examples that a network in evaluation mode classifies correctly."""
     device = next(network.parameters()).device
     right = 0
     for begin in range(0, len(examples), batch_size):

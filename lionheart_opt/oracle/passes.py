@@ -1,4 +1,4 @@
-"""Forward passes of one network under many mappings, computing what they have in common once."""
+"""Forward passes of one network under many mappings; what mappings share is computed once."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from torch import nn
 from torch.fx import Node, Tracer
 from torch.fx.node import map_arg
 
-from lionheart_opt.oracle.engine import AnalogNetwork, Engine
+from lionheart_opt.oracle.engine import AnalogNetwork
 
-#: Results that no mapping changes are kept for all batches up to this size, and computed anew beyond.
+#: Results that no mapping changes are kept up to this size, all batches together; the rest are computed
+#: again.
 KEPT_BYTES = 1 << 30
 
-#: Operators that change their argument -> those that do not; their results are the same.
+#: Operators that change their argument -> operators with the same result that do not.
 _PURE = {
     operator.iadd: operator.add,
     operator.isub: operator.sub,
     operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }
-#: Operators that change their argument, and that we do not replace.
+#: Operators that change their argument and that we do not replace.
 _IMPURE = {
     operator.setitem,
     operator.delitem,
@@ -39,29 +40,28 @@ _IMPURE = {
 
 
 class Passes:
-    """A network whose layers run analog or digital as each pass says.
+    """A network in which every pass chooses the layers that are analog.
 
-    What an operation returns depends on the batch, and on which of the layers before it are analog.
-    It is computed only where that has changed since the pass before: mappings in the order of
-    `ordered` share the longest beginnings, and digital layers before the first analog one are
-    computed once for all draws. This needs the network's graph (torch.fx); a network that has none,
-    or uses a layer twice, is run as a whole.
+    The result of an operation depends on the batch and on which of the layers before it are analog.
+    An operation is computed only if one of these has changed since the last pass. Mappings in the
+    order of `ordered` have the longest beginnings in common, and digital layers before the first
+    analog one are computed once for all draws.
+
+    This needs the network's graph (torch.fx). A network that cannot be traced, or that uses a layer
+    twice, is run as a whole.
 
     Args:
-        engine: that made the network.
-        analog: in evaluation mode; it must not be used otherwise meanwhile.
-        mappings: the paths of the analog modules of each mapping that will be run.
-        image: a batch to try the graph with.
+        analog: The network, in evaluation mode. Nothing else may use it in the meantime.
+        mappings: For each mapping that will be run, the paths of its analog modules.
+        image: A batch to try the graph with.
     """
 
     def __init__(
         self,
-        engine: Engine,
         analog: AnalogNetwork,
         mappings: Sequence[Collection[str]],
         image: torch.Tensor,
     ) -> None:
-        self._engine = engine
         self._analog = analog
         self._mappings = [frozenset(paths) for paths in mappings]
         self._used = frozenset().union(*self._mappings)
@@ -70,7 +70,7 @@ class Passes:
                 vars(module)["inplace"] = False  # results are kept
         self._nodes = _nodes(analog.network, self._used)
         self._bits: dict[str, int] = {}
-        self._reach: dict[Node, int] = {}  # analog layers among a node and what it depends on
+        self._reach: dict[Node, int] = {}  # bits of the analog layers that a result depends on
         for node in self._nodes:
             reach = 0
             for before in node.all_input_nodes:
@@ -81,7 +81,7 @@ class Passes:
         self._moving = [node for node in self._nodes if self._reach[node] or node.op == "output"]
         self._kept: dict[int, dict[Node, tuple[int, Any]]] = {}
         self._kept_bytes = 0
-        self._known: dict[Node, tuple[int, Any]] = {}
+        self._results: dict[Node, tuple[int, Any]] = {}
         self._pending: list[Node] = []
         self._images, self._first = image, 0
         if not self._agrees():
@@ -89,7 +89,7 @@ class Passes:
 
     @cached_property
     def ordered(self) -> list[int]:
-        """Numbers of the mappings, such that successive ones have the longest beginnings in common."""
+        """Numbers of the mappings, ordered so that neighbours share the longest beginnings."""
         paths = list(self._bits)  # in execution order
         keys = [[path in mapping for path in paths] for mapping in self._mappings]
         return sorted(range(len(keys)), key=keys.__getitem__)
@@ -98,35 +98,35 @@ class Passes:
         """Take the next batch.
 
         Args:
-            images: the batch.
-            first: number of its first example, which stands for the batch.
+            images: The batch.
+            first: Number of its first example; it identifies the batch.
         """
         self._images, self._first = images, first
-        self._known = dict(self._kept.get(first, {}))
+        self._results = dict(self._kept.get(first, {}))
         self._pending = self._moving if first in self._kept else self._nodes
 
     def __call__(self, number: int) -> Any:
-        """What the network returns for the batch under the mapping of that number."""
+        """The network's output for the batch, under the mapping with that number."""
         mapping = self._mappings[number]
-        self._engine.set_ideal(self._analog, self._used - mapping)
-        self._engine.rewind(self._analog, self._first, len(self._images))
+        self._analog.set_ideal(self._used - mapping)
+        self._analog.rewind(self._first, len(self._images))
         if not self._nodes:
             return self._analog(self._images)
         now = sum(self._bits[path] for path in mapping if path in self._bits)
         for node in self._pending:
             state = self._reach[node] & now
-            if node not in self._known or self._known[node][0] != state:
-                self._known[node] = state, self._run(node)
+            if node not in self._results or self._results[node][0] != state:
+                self._results[node] = state, self._run(node)
         if self._pending is self._nodes:
             self._keep()
             self._pending = self._moving
-        return self._known[self._nodes[-1]][1]
+        return self._results[self._nodes[-1]][1]
 
     def _run(self, node: Node) -> Any:
-        """The result of one operation, from those of its inputs."""
+        """Compute one operation from the results of its inputs."""
 
         def value(argument: Node) -> Any:
-            return self._known[argument][1]
+            return self._results[argument][1]
 
         arguments = map_arg(node.args, value)
         keywords = map_arg(node.kwargs, value)
@@ -139,15 +139,15 @@ class Passes:
         if node.op == "call_function":
             function: Any = node.target
             return _PURE.get(function, function)(*arguments, **keywords)
-        found: Any = self._analog.network
+        attribute: Any = self._analog.network
         for name in str(node.target).split("."):
-            found = getattr(found, name)
-        return found if node.op == "get_attr" else found(*arguments, **keywords)
+            attribute = getattr(attribute, name)
+        return attribute if node.op == "get_attr" else attribute(*arguments, **keywords)
 
     def _keep(self) -> None:
-        """Remember what no mapping changes, as far as other operations need it."""
+        """Keep the results that no mapping changes and that other operations need."""
         fixed = {
-            node: self._known[node]
+            node: self._results[node]
             for node in self._nodes
             if not self._reach[node] and any(self._reach[user] for user in node.users)
         }
@@ -157,19 +157,19 @@ class Passes:
             self._kept_bytes += size
 
     def _agrees(self) -> bool:
-        """Whether the operations, run one by one, give what the digital network gives."""
-        self._engine.set_ideal(self._analog, self._used)
+        """Whether running the operations one by one gives the digital network's output."""
+        self._analog.set_ideal(self._used)
         whole = self._analog(self._images)
         try:
             for node in self._nodes:
-                self._known[node] = 0, self._run(node)
+                self._results[node] = 0, self._run(node)
         except Exception:  # see _nodes
             return False
-        return bool(self._nodes) and torch.equal(self._known[self._nodes[-1]][1], whole)
+        return bool(self._nodes) and torch.equal(self._results[self._nodes[-1]][1], whole)
 
 
 class _LeafTracer(Tracer):
-    """Takes modules without children, and analog ones, as single operations."""
+    """Treats modules without children, and analog ones, as single operations."""
 
     def __init__(self, analog: Collection[str]) -> None:
         super().__init__()
@@ -181,10 +181,10 @@ class _LeafTracer(Tracer):
 
 
 def _nodes(network: nn.Module, analog: Collection[str]) -> list[Node]:
-    """The network's operations in execution order; none where they cannot be run one by one."""
+    """The network's operations in execution order; empty if they cannot be run one by one."""
     try:
         graph = _LeafTracer(analog).trace(network)
-    except Exception:  # what a network does while it is traced is beyond us
+    except Exception:  # tracing runs the user's code, which may raise anything
         return []
     nodes = list(graph.nodes)
     modules = [network.get_submodule(str(n.target)) for n in nodes if n.op == "call_module"]
@@ -195,7 +195,7 @@ def _nodes(network: nn.Module, analog: Collection[str]) -> list[Node]:
 
 
 def _is_pure(node: Node) -> bool:
-    """Whether an operation, as we run it, leaves its inputs as they are."""
+    """Whether an operation, as `Passes` runs it, leaves its inputs unchanged."""
     name = getattr(node.target, "__name__", str(node.target))
     is_named_in_place = name.endswith("_") and not name.endswith("__")
     if node.op == "call_function" and node.target in _IMPURE:

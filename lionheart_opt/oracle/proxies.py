@@ -1,4 +1,4 @@
-"""Cheap predictors of what a unit loses on an analog target, from the pretrained network alone."""
+"""Cheap predictors of a unit's sensitivity to analog noise, from the pretrained network alone."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from lionheart_opt.oracle.seeds import derive
 #: Product of a symmetric matrix and a vector, both in double precision on the CPU.
 Product = Callable[[Tensor], Tensor]
 
-#: Training examples, drawn by the seed, over which loss and activations are taken: in one pass, as
-#: differentiating twice needs all of its intermediate results again and again.
+#: Number of training examples, drawn by the seed, on which loss and activations are computed. They are
+#: computed in one pass, because differentiating twice uses all of its intermediate results many times.
 EXAMPLES = 128
-#: Hutchinson's estimate ends at this standard error, relative, or after so many vectors.
+#: Hutchinson's estimate ends at this relative standard error or after `MAX_VECTORS` vectors, and not
+#: before `MIN_VECTORS`.
 TRACE_ERROR, MIN_VECTORS, MAX_VECTORS = 0.1, 8, 32
-#: Of the largest eigenvalue, relative.
+#: Relative error of the largest eigenvalue.
 EIGENVALUE_ERROR = 0.01
 
 
@@ -34,34 +35,36 @@ def sensitivity_proxies(
     seed: int,
     report: Callable[[str], None] = lambda _: None,
 ) -> dict[str, dict[str, float]]:
-    """Each proxy for each unit. The loss is the mean cross entropy, the network as in inference.
+    """Compute every proxy for every unit.
+
+    The loss is the mean cross entropy of the network in evaluation mode.
 
     Args:
-        network: floating-point network; left untouched.
-        units: name -> paths of its modules with weights.
-        examples: training data, of which `EXAMPLES` are used.
-        seed: of the examples and of all random vectors.
-        report: called with a line before each unit.
+        network: Floating-point network, left untouched.
+        units: Unit -> paths of its modules with weights.
+        examples: Training data, of which `EXAMPLES` are used.
+        seed: Seed of the choice of examples and of all random vectors.
+        report: Called with a line before each unit.
 
     Returns:
         Name of the proxy -> unit -> value:
 
-        - `max_neuron_norm`: largest Euclidean norm of a neuron's weights, a row of the weight matrix
-          (arXiv 2603.02633 ranks modules by it).
-        - `max_weight`: largest magnitude of a weight: the noise of devices is relative to it.
-        - `hessian_trace`: trace of the unit's block of the loss's Hessian, with respect to its weights
-          without bias (HAWQ-V2, Dong et al., NeurIPS 2020, arXiv 1911.03852, has its mean over
-          weights; independent noise of one variance on every weight raises the loss by half the
-          variance times the trace).
-        - `hessian_max_eigenvalue`: largest eigenvalue of that block (HILAL, DATE 2026, has it
-          beside the trace).
-        - `max_activation`: largest magnitude at the unit's inputs: what its converters must cover.
+        - `max_neuron_norm`: Largest Euclidean norm of a neuron's weights, which are a row of the
+          weight matrix (arXiv 2603.02633 ranks modules by it).
+        - `max_weight`: Largest magnitude of a weight. The noise of devices is relative to it.
+        - `hessian_trace`: Trace of the Hessian of the loss with respect to the unit's weights without
+          bias. Independent noise of one variance on every weight raises the loss by half the variance
+          times the trace. HAWQ-V2 (Dong et al., NeurIPS 2020, arXiv 1911.03852) uses its mean over
+          weights.
+        - `hessian_max_eigenvalue`: Largest eigenvalue of that Hessian. HILAL (DATE 2026) uses it
+          beside the trace.
+        - `max_activation`: Largest magnitude of the unit's inputs, which its converters must cover.
     """
     generator = torch.Generator().manual_seed(derive(seed, "proxy examples"))
     numbers = torch.randperm(len(examples), generator=generator)[:EXAMPLES].numpy()
     sample = examples[numbers]
     network = deepcopy(network).eval()
-    found: dict[str, dict[str, float]] = {
+    proxies: dict[str, dict[str, float]] = {
         "max_neuron_norm": {},
         "max_weight": {},
         "hessian_trace": {},
@@ -74,18 +77,18 @@ def sensitivity_proxies(
         size = sum(weight.numel() for weight in weights)
         product = hessian_product(network, weights, sample)
         generator = torch.Generator().manual_seed(derive(seed, "proxy vectors", unit))
-        found["max_neuron_norm"][unit] = max(map(max_neuron_norm, weights))
-        found["max_weight"][unit] = max(float(weight.detach().abs().max()) for weight in weights)
-        found["hessian_trace"][unit] = trace(product, size, generator)
-        found["hessian_max_eigenvalue"][unit] = max_eigenvalue(product, size, generator)
-    return found
+        proxies["max_neuron_norm"][unit] = max(map(max_neuron_norm, weights))
+        proxies["max_weight"][unit] = max(float(weight.detach().abs().max()) for weight in weights)
+        proxies["hessian_trace"][unit] = trace(product, size, generator)
+        proxies["hessian_max_eigenvalue"][unit] = max_eigenvalue(product, size, generator)
+    return proxies
 
 
 def max_neuron_norm(weight: Tensor) -> float:
     """Largest Euclidean norm of a row of the weight matrix.
 
     Args:
-        weight: shape (n_outputs, ...), as `nn.Linear` and the convolutions keep it.
+        weight: Weights of an `nn.Linear` or a convolution, shape (n_outputs, ...).
     """
     return float(weight.detach().flatten(1).norm(dim=1).max())
 
@@ -93,7 +96,7 @@ def max_neuron_norm(weight: Tensor) -> float:
 def max_activations(
     network: nn.Module, units: dict[str, tuple[str, ...]], examples: Examples
 ) -> dict[str, float]:
-    """Unit -> largest magnitude at the inputs of its modules."""
+    """Unit -> largest magnitude of the inputs of its modules."""
     largest = dict.fromkeys(units, 0.0)
 
     def watch(unit: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
@@ -117,19 +120,19 @@ def max_activations(
 def hessian_product(network: nn.Module, weights: Sequence[Tensor], examples: Examples) -> Product:
     """Product with the Hessian of the mean cross entropy with respect to some of the weights.
 
-    Exact, by differentiating twice (Pearlmutter, Neural Computation 1994); the Hessian itself is
-    never formed.
+    The product is exact and computed by differentiating twice (Pearlmutter, Neural Computation 1994).
+    The Hessian itself is never formed.
 
     Args:
-        network: in evaluation mode; gradients of all its other parameters are switched off.
-        weights: parameters of the network, in the order in which vectors concatenate them.
-        examples: the loss's.
+        network: Network in evaluation mode; gradients of all its other parameters are switched off.
+        weights: Parameters of the network, in the order in which vectors concatenate them.
+        examples: Examples on which the loss is computed.
     """
     network.requires_grad_(False)
     for weight in weights:
         weight.requires_grad_(True)
     device = weights[0].device
-    with sdpa_kernel(SDPBackend.MATH):  # the only attention that can be differentiated twice
+    with sdpa_kernel(SDPBackend.MATH):  # the only implementation with second derivatives
         loss = F.cross_entropy(network(examples.images.to(device)), examples.labels.to(device))
         slopes = torch.autograd.grad(loss, weights, create_graph=True)
     sizes = [weight.numel() for weight in weights]
@@ -148,13 +151,13 @@ def hessian_product(network: nn.Module, weights: Sequence[Tensor], examples: Exa
 def trace(product: Product, size: int, generator: torch.Generator) -> float:
     """Trace of a symmetric matrix by Hutchinson's estimator with random signs.
 
-    Unbiased; vectors are added until its standard error is small (see `TRACE_ERROR`). Exact for a
-    diagonal matrix (Hutchinson, Communications in Statistics 1990).
+    The estimator is unbiased, and exact for a diagonal matrix (Hutchinson, Communications in
+    Statistics 1990). Vectors are added until its standard error is small (see `TRACE_ERROR`).
 
     Args:
-        product: with the matrix.
-        size: of the matrix.
-        generator: of the signs, on the CPU.
+        product: Product with the matrix.
+        size: Number of rows of the matrix.
+        generator: Random generator of the signs, on the CPU.
     """
     samples: list[float] = []
     while len(samples) < MAX_VECTORS:
@@ -171,22 +174,22 @@ def trace(product: Product, size: int, generator: torch.Generator) -> float:
 def max_eigenvalue(product: Product, size: int, generator: torch.Generator) -> float:
     """Largest eigenvalue of a symmetric matrix, by Lanczos iteration (ARPACK).
 
-    Not the one of largest magnitude, which power iteration would find: away from a minimum of the
-    loss that one may be negative.
+    Power iteration would find the eigenvalue of largest magnitude instead, which may be negative away
+    from a minimum of the loss.
 
     Args:
-        product: with the matrix.
-        size: of the matrix.
-        generator: of the first vector, on the CPU.
+        product: Product with the matrix.
+        size: Number of rows of the matrix.
+        generator: Random generator of the first vector, on the CPU.
     """
     start = torch.randn(size, generator=generator, dtype=torch.float64)
     image = product(start)
-    if size == 1 or not image.any():  # the one entry; a unit that the loss does not depend on
+    if size == 1 or not image.any():  # a single entry, or the loss does not depend on the unit
         return float(image[0] / start[0])
     operator = LinearOperator(
         (size, size), matvec=lambda v: product(torch.from_numpy(v).flatten()).numpy(), dtype=float
     )
-    found = eigsh(
+    eigenvalues = eigsh(
         operator, k=1, which="LA", v0=start.numpy(), tol=EIGENVALUE_ERROR, return_eigenvectors=False
     )
-    return float(found[0])
+    return float(eigenvalues[0])

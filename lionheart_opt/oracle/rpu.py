@@ -1,4 +1,4 @@
-"""RPU configurations: what an analog tile does, in aihwkit's own terms."""
+"""RPU configurations: what analog tiles do, described as aihwkit describes them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def lionheart() -> TorchInferenceRPUConfig:
 
     C. Lammie et al., "LionHeart", IEEE TETC 2025, section IV-B3 (tile size, digital bias, column-wise
     scaling, weights re-mapped after every mini-batch, multiplicative weight noise of 0.08, PCM-like
-    noise model). What the paper leaves open is as in IBM/lionheart v0.1.0: g_max of 25 uS, clipping
-    at 1, output noise of 0.06, converters of 8 bit, learned output scales, drift compensation.
+    noise model). Settings that the paper does not state are those of IBM/lionheart v0.1.0: g_max of
+    25 uS, clipping at 1, output noise of 0.06, converters of 8 bit, learned output scales, drift
+    compensation.
     """
     config = TorchInferenceRPUConfig()
     config.mapping.digital_bias = True
@@ -56,11 +57,11 @@ def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
     """The RPU configuration of that name.
 
     Args:
-        name: a built-in one, or `package.module:factory`.
-        where: what errors call the place that named it.
+        name: Name of a built-in configuration, or `package.module:factory`.
+        where: Place that names the configuration, for error messages.
 
     Raises:
-        InputError: no such configuration, or one that the oracle cannot use.
+        InputError: There is no such configuration, or the oracle cannot use it.
     """
     if ":" not in name and name not in BUILT_IN:
         raise unknown("rpu_config", name, BUILT_IN, where)
@@ -72,17 +73,17 @@ def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
 
 
 def _problem(config: object) -> str:
-    """Why a configuration cannot be used; empty if it can."""
+    """The reason why a configuration cannot be used; empty if it can."""
     if not isinstance(config, TorchInferenceRPUConfig):
         return f"a {type(config).__name__}, not an aihwkit TorchInferenceRPUConfig"
     if isinstance(config, QuantizedTorchInferenceRPUConfig):
         return "quantised peripheries are not supported"
     scaled = config.mapping.weight_scaling_omega > 0 or config.remap.type != WeightRemapType.NONE
     if config.mapping.learn_out_scaling and not scaled:
-        # weights are mapped anew from their floating-point values, scales and all
+        # weights, scales included, are mapped anew from their floating-point values
         return "learn_out_scaling needs weight_scaling_omega > 0 or a remap"
     try:
-        with torch.random.fork_rng(devices=[]):  # it draws weights
+        with torch.random.fork_rng(devices=[]):  # the layer draws initial weights
             AnalogLinear(2, 2, rpu_config=config)
     except ConfigError as error:
         return str(error)
@@ -95,7 +96,7 @@ def rpu_digest(config: TorchInferenceRPUConfig) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Nested settings as plain data; objects by class name and attributes."""
+    """Nested settings as plain data; an object becomes its class name and attributes."""
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     if value is None or isinstance(value, bool | int | float | str):

@@ -1,4 +1,4 @@
-"""Seeds by name: every random draw of the oracle depends on what it is for, never on when it is made."""
+"""Seeds by name: a random draw of the oracle depends on its purpose, never on when it is made."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lionheart_opt.digest import digest
 
 
 def derive(seed: int, *names: str | int | float) -> int:
-    """A seed for one purpose: the same names give the same seed, other names an unrelated one."""
+    """A seed for a purpose: equal names give equal seeds, different names give unrelated ones."""
     return int(digest([seed, *names]), 16) >> 1
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Torch's global generators, of the CPU and the device, seeded inside and untouched outside."""
+    """Seed torch's global generators for the time of a `with` block, and restore them afterwards."""
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         sow(seed, device)
@@ -27,8 +27,8 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 def sow(seed: int, device: torch.device) -> None:
     """Seed torch's global generators of the CPU and the device.
 
-    The numbers of `torch.manual_seed`, which would format the stack for every kind of accelerator
-    that is not in use, at every call; there are several for each layer and draw.
+    The numbers are those of `torch.manual_seed`, which is slow: at every call it formats the stack
+    for each kind of accelerator that is not in use. There are several calls for each layer and draw.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""Trained weights as artifacts, named by a digest of everything that they depend on."""
+"""Trained weights as artifacts. Their names are digests of everything that they depend on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 from torch import nn
 
-from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 
 Weights = dict[str, torch.Tensor]
@@ -28,13 +27,13 @@ Weights = dict[str, torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
-    """Trained weights and what they took.
+    """Trained weights and the time that their training took.
 
     Args:
-        weights: state dict of the floating-point network, on the CPU.
-        training_s: seconds that this training took, wherever it ran.
-        losses: mean training loss of every epoch.
-        note: what the user must know (training diverged); empty if nothing.
+        weights: State dict of the floating-point network, on the CPU.
+        training_s: Seconds that this training took when it was run.
+        losses: Mean training loss of every epoch.
+        note: A message for the user, such as that training diverged; empty if there is none.
     """
 
     weights: Weights
@@ -44,7 +43,7 @@ class Trained:
 
 
 class _Folder(FileSystemArtifactStore):  # type: ignore[misc, unused-ignore]
-    """Optuna's folder, created when missing; a file appears whole or not at all."""
+    """Optuna's store in a folder. The folder is created when needed; files are written atomically."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -69,8 +68,8 @@ class WeightStore:
     """Weights in an Optuna artifact store.
 
     Args:
-        artifacts: any artifact store of Optuna.
-        is_temporary: whether it is gone when the process ends.
+        artifacts: Any artifact store of Optuna.
+        is_temporary: Whether it is gone when the process ends.
     """
 
     artifacts: Any
@@ -78,7 +77,7 @@ class WeightStore:
 
     @staticmethod
     def folder(path: Path) -> WeightStore:
-        """The store in a folder, which is created when something is first written."""
+        """A store in a folder, which is created when something is first written."""
         return WeightStore(_Folder(path))
 
     @staticmethod
@@ -89,21 +88,21 @@ class WeightStore:
         return WeightStore(_Folder(Path(folder.name)), is_temporary=True)
 
     def get(self, key: str) -> Trained | None:
-        """The trained weights of that key, if they are there."""
+        """The trained weights with that key; None if there are none."""
         content = self.read(f"{key}.pt")
         if content is None:
             return None
         return Trained(**{**content, "losses": tuple(content["losses"])})
 
     def put(self, key: str, trained: Trained) -> None:
-        """Keep trained weights under a key."""
+        """Store trained weights under a key."""
         self.write(f"{key}.pt", {**vars(trained), "losses": list(trained.losses)})
 
     def read(self, name: str) -> dict[str, Any] | None:
         """What `write` stored under the name; None if there is nothing.
 
         Raises:
-            InputError: the artifact is damaged.
+            InputError: The artifact is damaged.
         """
         try:
             with self.artifacts.open_reader(name) as file:
@@ -112,14 +111,14 @@ class WeightStore:
             return None
 
     def write(self, name: str, content: dict[str, Any]) -> None:
-        """Store tensors and plain data under a name, replacing what was there."""
+        """Store tensors and plain data under a name, replacing what was stored before."""
         buffer = io.BytesIO()
         torch.save(content, buffer)
         buffer.seek(0)
         self.artifacts.write(name, buffer)
 
     def remove(self, name: str) -> None:
-        """Forget what is stored under the name, if anything."""
+        """Delete what is stored under the name, if anything is."""
         try:
             self.artifacts.remove(name)
         except ArtifactNotFound:
@@ -127,7 +126,7 @@ class WeightStore:
 
 
 def weights_digest(weights: Weights) -> str:
-    """Digest of every name and number."""
+    """Digest of all names, types, shapes and numbers."""
     content = hashlib.sha256()
     for name, tensor in weights.items():
         content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -136,14 +135,14 @@ def weights_digest(weights: Weights) -> str:
 
 
 def load_weights(path: Path, model: nn.Module) -> Weights:
-    """Weights of a user's checkpoint: a state dict, or a dictionary that holds it as `state_dict`.
+    """Load a user's checkpoint: a state dict, or a dictionary with one under `state_dict`.
 
     Args:
-        path: a file that `torch.save` wrote.
-        model: the network that they are for.
+        path: A file that `torch.save` wrote.
+        model: The network that the weights are for.
 
     Raises:
-        InputError: the file cannot be read, is not a checkpoint or does not fit the network.
+        InputError: The file cannot be read, is not a checkpoint or does not fit the network.
     """
     try:
         content = _load(path, str(path))
@@ -155,10 +154,10 @@ def load_weights(path: Path, model: nn.Module) -> Weights:
 
 
 def check_fit(model: nn.Module, weights: Any, where: str) -> None:
-    """Refuse weights that are not this network's, naming the first difference.
+    """Refuse weights that do not fit the network, naming the first difference.
 
     Raises:
-        InputError: a tensor is missing, superfluous or of another shape.
+        InputError: A tensor is missing, unknown or of another shape.
     """
     if not isinstance(weights, dict):
         raise InputError(f"{where}: holds a {type(weights).__name__}, not a state dict")
@@ -166,9 +165,10 @@ def check_fit(model: nn.Module, weights: Any, where: str) -> None:
     for name, tensor in expected.items():
         if name not in weights:
             raise InputError(f"{where}: does not fit the network: no tensor {name!r}")
-        found = weights[name]
-        if not isinstance(found, torch.Tensor) or found.shape != tensor.shape:
-            shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        weight = weights[name]
+        if not isinstance(weight, torch.Tensor) or weight.shape != tensor.shape:
+            is_tensor = isinstance(weight, torch.Tensor)
+            shape = tuple(weight.shape) if is_tensor else type(weight).__name__
             raise InputError(
                 f"{where}: does not fit the network: {name!r} is {shape}, "
                 f"needed {tuple(tensor.shape)}"
@@ -189,6 +189,6 @@ def _load(file: Path | BinaryIO, where: str) -> dict[str, Any]:
     return content
 
 
-def network_digest(network: nn.Module) -> str:
-    """Digest of a network's modules and their settings, weights left out."""
-    return digest(re.sub(r" at 0x[0-9a-f]+", "", repr(network)))  # addresses of functions
+def network_text(network: nn.Module) -> str:
+    """A network's modules and their settings, the same in every process; weights are left out."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(network))  # addresses of functions

@@ -1,4 +1,4 @@
-"""An oracle that answers from a table of accuracies: ground truth, measured once and shared."""
+"""An oracle that answers from a table of accuracies, which is measured once and can be shared."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AccuracyTable:
-    """Accuracy samples of many mappings, one row for each (training, mapping); itself an oracle.
+    """Accuracy samples of many mappings, one row for each (training, mapping). It is itself an oracle.
 
-    A table knows nothing of where a training started: it answers a candidate by its mapping and its
-    training alone, whatever its parent.
+    A table does not record where a training started. It answers a candidate by its mapping and its
+    training alone, whatever the parent.
 
     Args:
-        units: unit names, shape (n_units,).
-        targets: target names, shape (n_targets,).
-        times_s: times since programming, shape (n_times,).
-        baseline: accuracy of the floating-point network on the same examples.
-        trainings: how the weights of each row were obtained, shape (n_rows,).
-        assignments: numbers of targets, shape (n_rows, n_units).
-        samples: accuracies, shape (n_rows, n_draws, n_times).
-        training_s: seconds that the row's training took, shape (n_rows,).
-        draw_s: seconds that one draw took (all times), shape (n_rows,).
-        provenance: how and from what the table was made.
-        n_examples: that each sample is a share of; None where samples are exact.
-        proxies: name of a proxy -> its value for each unit, shape (n_units,); see `knowledge.Proxies`.
-        proxies_s: seconds that they took.
-        shared_s: seconds of the one training that all rows of training `one_shot` share.
+        units: Names of the units, shape (n_units,).
+        targets: Names of the targets, shape (n_targets,).
+        times_s: Times since programming, shape (n_times,).
+        baseline: Accuracy of the floating-point network on the same examples.
+        trainings: Training of each row's weights, shape (n_rows,).
+        assignments: Numbers of targets, shape (n_rows, n_units).
+        samples: Accuracies, shape (n_rows, n_draws, n_times).
+        training_s: Seconds that the row's training took, shape (n_rows,).
+        draw_s: Seconds that one draw took at all times together, shape (n_rows,).
+        provenance: How the table was made, and from what.
+        n_examples: Number of examples behind each sample; None if samples are exact.
+        proxies: Name of a proxy -> its value for each unit, shape (n_units,); see `knowledge.Proxies`.
+        proxies_s: Seconds that the proxies took.
+        shared_s: Seconds of the training that all rows of training `one_shot` share.
 
     Raises:
-        ValueError: shapes do not fit together, or a row is there twice.
+        ValueError: Shapes do not fit together, or a row is there twice.
     """
 
     units: tuple[str, ...]
@@ -72,9 +72,9 @@ class AccuracyTable:
             "draw_s": (self.draw_s.shape, (n_rows,)),
             **{name: (array.shape, (len(self.units),)) for name, array in self.proxies.items()},
         }
-        for name, (found, expected) in shapes.items():
-            if found != expected:
-                raise ValueError(f"accuracy table: {name} has shape {found}, expected {expected}")
+        for name, (shape, expected) in shapes.items():
+            if shape != expected:
+                raise ValueError(f"accuracy table: {name} has shape {shape}, expected {expected}")
         if len(self._rows) != n_rows:
             raise ValueError("accuracy table: a mapping is there twice with the same training")
 
@@ -84,12 +84,13 @@ class AccuracyTable:
         return {key: row for row, key in enumerate(keys)}
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:  # noqa: ARG002
-        """The recorded draws; `seed` is not used: the table was made with one.
+        """The recorded draws. `seed` is ignored, because the table was made with one seed.
 
         Raises:
-            InputError: the mapping, the training or the draws are not in the table.
+            InputError: The mapping, the training or the draws are not in the table.
         """
-        row = self._row(candidate.mapping, fidelity.training)
+        training = candidate.trained_by
+        row = self._row(candidate.mapping, training)
         first, last = fidelity.draws
         if last > self.samples.shape[1]:
             raise InputError(
@@ -101,23 +102,21 @@ class AccuracyTable:
             baseline=self.baseline,
             training_s=float(self.training_s[row]),
             evaluation_s=float(self.draw_s[row]) * (last - first),
-            # what took no time was not simulated: all-digital is the baseline itself
+            # a draw that took no time was not simulated: an all-digital mapping
             n_examples=self.n_examples if self.draw_s[row] > 0 else None,
-            shared_s=self.shared_s
-            if fidelity.training == "one_shot" and self.draw_s[row] > 0
-            else 0.0,
+            shared_s=self.shared_s if training == "one_shot" and self.draw_s[row] > 0 else 0.0,
         )
 
     @property
     def questions(self) -> tuple[type[Question], ...]:
-        """Proxies, if it has some."""
+        """The kinds of questions that the table answers: `Proxies`, if it has any."""
         return (Proxies,) if self.proxies else ()
 
     def consult(self, question: Question, seed: int) -> Answer:  # noqa: ARG002
         """The recorded proxies; see `Consultable`.
 
         Raises:
-            InputError: it has none, or none of a unit.
+            InputError: The table has no proxies, or none of a unit.
         """
         if not isinstance(question, Proxies) or not self.proxies:
             raise cannot_answer(question)
@@ -132,21 +131,21 @@ class AccuracyTable:
         return Answer(values=values, oracle_s=self.proxies_s)
 
     def mappings(self, training: Training) -> list[Mapping]:
-        """Every mapping that it has with that training."""
+        """All mappings that the table has with that training."""
         return [
             Mapping.of({u: self.targets[k] for u, k in zip(self.units, row, strict=True)})
-            for of, row in zip(self.trainings, self.assignments.tolist(), strict=True)
-            if of == training
+            for name, row in zip(self.trainings, self.assignments.tolist(), strict=True)
+            if name == training
         ]
 
     def final_checks(
         self, candidate: Candidate, fidelity: Fidelity, seed: int
     ) -> dict[str, Accuracy]:
-        """A chosen mapping in the draws after those of `fidelity`; empty if there are fewer than two."""
-        used, there = fidelity.draws[1], self.samples.shape[1]
-        if there < used + 2:
+        """Measure a chosen mapping in the draws after those of `fidelity`, if at least two are left."""
+        used, recorded = fidelity.draws[1], self.samples.shape[1]
+        if recorded < used + 2:
             return {}
-        fresh = replace(fidelity, draws=(used, there))
+        fresh = replace(fidelity, draws=(used, recorded))
         return {"fresh draws": self.accuracy(candidate, fresh, seed)}
 
     @cached_property
@@ -167,6 +166,7 @@ class AccuracyTable:
         return {"table": self.digest}
 
     def _row(self, mapping: Mapping, training: Training) -> int:
+        """Number of the row of a mapping with that training."""
         if set(mapping) != set(self.units):
             raise InputError(
                 f"accuracy table: it is about units {', '.join(self.units)}; "
@@ -195,32 +195,30 @@ class AccuracyTable:
         """Ask an oracle about every candidate and keep the answers.
 
         Args:
-            oracle: what to ask.
-            candidates: over the same units, each with its training set.
-            draws: number of programming draws.
-            seed: of the oracle.
-            provenance: how and from what the table is made.
+            oracle: The oracle to ask.
+            candidates: Resolved candidates over the same units.
+            draws: Number of programming draws.
+            seed: Seed for the oracle.
+            provenance: How the table is made, and from what.
+
+        Raises:
+            ValueError: A candidate is not resolved.
         """
         units = tuple(candidates[0].mapping)
         targets = tuple(
-            sorted({name for one in candidates for name in one.mapping.to_json().values()})
+            sorted({name for asked in candidates for name in asked.mapping.to_json().values()})
         )
-        trainings: list[Training] = []
-        answers: list[Accuracy] = []
-        for candidate in candidates:
-            if candidate.training is None:
-                raise InputError("accuracy table: every candidate must say its training")
-            trainings.append(candidate.training)
-            fidelity = Fidelity(training=candidate.training, draws=(0, draws))
-            answers.append(oracle.accuracy(candidate, fidelity, seed))
-        rows = [[targets.index(one.mapping[unit]) for unit in units] for one in candidates]
+        trainings = tuple(candidate.trained_by for candidate in candidates)
+        fidelity = Fidelity(draws=(0, draws))
+        answers = [oracle.accuracy(candidate, fidelity, seed) for candidate in candidates]
+        rows = [[targets.index(asked.mapping[unit]) for unit in units] for asked in candidates]
         counts = [answer.n_examples for answer in answers if answer.n_examples is not None]
         return AccuracyTable(
             units=units,
             targets=targets,
             times_s=answers[0].times_s,
             baseline=answers[0].baseline,
-            trainings=tuple(trainings),
+            trainings=trainings,
             assignments=np.array(rows, dtype=np.uint8),
             samples=np.stack([answer.samples for answer in answers]),
             training_s=np.array([answer.training_s for answer in answers]),
@@ -231,7 +229,7 @@ class AccuracyTable:
         )
 
     def save(self, path: Path) -> None:
-        """Write it as compressed `.npz` (plain arrays, no pickles)."""
+        """Write the table as compressed `.npz` (plain arrays, no pickles)."""
         arrays = {
             "units": np.array(self.units),
             "targets": np.array(self.targets),
@@ -254,10 +252,10 @@ class AccuracyTable:
 
     @staticmethod
     def load(path: Path) -> AccuracyTable:
-        """Read the file of `save`.
+        """Read a file that `save` wrote.
 
         Raises:
-            InputError: the file cannot be read or is not such a table.
+            InputError: The file cannot be read or is not such a table.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -287,17 +285,17 @@ class AccuracyTable:
 
 @dataclass(frozen=True, kw_only=True)
 class TableOracle:
-    """Answers from the table of a file.
+    """Answers from the table in a file.
 
     Args:
-        file: `.npz` written by `AccuracyTable.save`.
+        file: A file written by `AccuracyTable.save`.
     """
 
     file: Path
 
     @cached_property
     def table(self) -> AccuracyTable:
-        """The table, read once."""
+        """The table, which is read once."""
         return AccuracyTable.load(self.file)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
@@ -333,8 +331,8 @@ class TableOracle:
         """The oracle of a study's `[oracle]` table: `kind = "table"`, `file = "..."`.
 
         Raises:
-            InputError: a setting is missing, unknown or of the wrong type; the file is not a table, or
-                not one of the study's units.
+            InputError: A setting is missing, unknown or of the wrong type, or the file is not a table
+                of the study's units.
         """
         for key in settings:
             if key != "file":

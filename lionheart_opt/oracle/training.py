@@ -1,4 +1,4 @@
-"""Training of a network, analog or not: resumable, seeded, stopped by its own training loss."""
+"""Trains networks, analog or not: seeded, resumable, ended by the training loss."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from lionheart_opt.oracle.store import Trained, Weights, WeightStore
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a training is.
+class EpochDone:
+    """How far a training has come.
 
     Args:
-        what: what is trained.
-        epoch: epochs done.
-        epochs: most epochs there can be.
-        loss: mean training loss of the last epoch.
-        left_s: seconds left if all epochs are needed.
+        what: Name of the training.
+        epoch: Epochs done.
+        epochs: Largest number of epochs.
+        loss: Mean training loss of the last epoch.
+        left_s: Seconds left if all epochs are needed.
     """
 
     what: str
@@ -46,18 +46,18 @@ class Job:
     """One training.
 
     Args:
-        model: floating-point network; gives the architecture, left untouched.
-        start: weights to start from.
-        modules: paths of the analog modules; none trains the floating-point network.
-        rpu_config: of the analog modules.
-        recipe: the hyper-parameters.
-        epochs: most epochs, instead of the recipe's.
-        examples: the training data.
-        seed: of everything that is drawn.
-        device: where to compute.
-        what: what progress calls it.
-        groups: groups of modules that are digital in some batches, drawn anew for each (one-shot
-            training); all other modules are always analog.
+        model: Floating-point network whose architecture is trained; left untouched.
+        start: Weights to start from.
+        modules: Paths of the analog modules; empty to train the floating-point network.
+        rpu_config: RPU configuration of the analog modules.
+        recipe: The hyper-parameters.
+        epochs: Largest number of epochs; replaces the recipe's.
+        examples: The training data.
+        seed: Seed of everything that is drawn.
+        device: Where to compute.
+        what: Name of the training in progress reports.
+        groups: Groups of modules that are digital in some batches, drawn anew for each batch
+            (one-shot training). All other modules are always analog.
     """
 
     model: nn.Module
@@ -75,7 +75,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class _State:
-    """Where a training is after an epoch: all that the next epoch depends on."""
+    """State of a training after an epoch: everything that the next epoch depends on."""
 
     weights: Weights
     optimizer: dict[str, Any] | None = None
@@ -89,24 +89,24 @@ def train(
     engine: Engine,
     store: WeightStore,
     key: str,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[EpochDone], None] | None = None,
 ) -> Trained:
-    """Train until the training loss has stopped decreasing (see `Recipe`), once for each key.
+    """Train until the training loss stops decreasing (see `Recipe`), once for each key.
 
-    Every epoch is a function of the state that the one before left, and that state is kept: a
-    training that was interrupted and resumed ends with the weights of an uninterrupted one, bit for
-    bit on the same CPU.
+    An epoch depends only on the state after the epoch before, and that state is kept in the store. A
+    training that is interrupted and resumed therefore ends with the weights of an uninterrupted one,
+    bit for bit on the same CPU.
 
     Args:
-        job: what to train.
-        engine: what simulates its analog modules.
-        store: where the result is, or will be.
-        key: digest of the job.
-        progress: called after every epoch.
+        job: What to train.
+        engine: What simulates its analog modules.
+        store: Where the result is kept.
+        key: Digest of the job.
+        progress: Called after every epoch.
     """
-    known = store.get(key)
-    if known is not None:
-        return known
+    stored = store.get(key)
+    if stored is not None:
+        return stored
     unfinished = f"{key}.epoch.pt"
     state = _State(weights=job.start, best=job.start)
     saved = store.read(unfinished)
@@ -127,7 +127,7 @@ def train(
         if progress:
             left_s = state.training_s / epoch * (job.epochs - epoch)
             progress(
-                Progress(what=job.what, epoch=epoch, epochs=job.epochs, loss=loss, left_s=left_s)
+                EpochDone(what=job.what, epoch=epoch, epochs=job.epochs, loss=loss, left_s=left_s)
             )
     trained = Trained(
         weights=state.best, training_s=state.training_s, losses=state.losses, note=note
@@ -142,7 +142,7 @@ def _finite(weights: Weights) -> bool:
 
 
 def with_weights(model: nn.Module, weights: Weights) -> nn.Module:
-    """A copy of the network with these weights, and the input ranges among them as buffers."""
+    """A copy of the network with these weights; input ranges among them become buffers."""
     network = deepcopy(model)
     for name, tensor in weights.items():
         path, _, key = name.rpartition(".")
@@ -153,15 +153,16 @@ def with_weights(model: nn.Module, weights: Weights) -> nn.Module:
 
 
 def _converged(losses: tuple[float, ...], patience: int) -> bool:
-    """Whether the last `patience` epochs brought no smaller loss than the ones before."""
+    """Whether none of the last `patience` epochs had a smaller loss than all epochs before."""
     return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 def _epoch(job: Job, engine: Engine, state: _State) -> _State:
+    """The state after one more epoch."""
     started = perf_counter()
     epoch, recipe = len(state.losses), job.recipe
     network = with_weights(job.model, state.weights).to(job.device)
-    if not job.modules:  # the engines have layouts of their own
+    if not job.modules:  # analog layers choose their own layout
         _channels_last(network)
     analog = engine.analog(network, job.modules, job.rpu_config).train()
     optimizer = torch.optim.SGD(
@@ -177,17 +178,17 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
         for batch in batches(job, epoch):
             optimizer.param_groups[0]["lr"] = batch.learning_rate
             if job.groups:
-                engine.set_ideal(analog, batch.digital)
+                analog.set_ideal(batch.digital)
             loss = F.cross_entropy(analog(batch.images), batch.labels)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
-            engine.after_step(analog)
+            analog.after_step()
             total += loss.detach() * len(batch.labels)
             seen += len(batch.labels)
     losses = (*state.losses, float(total) / seen)
     return _State(
-        weights=engine.weights(analog),
+        weights=analog.weights(),
         optimizer=optimizer.state_dict(),
         losses=losses,
         best=state.best,
@@ -196,7 +197,7 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
 
 
 def _channels_last(network: nn.Module) -> None:
-    """Lay out kernels of image convolutions so that CPUs compute them faster; numbers stay."""
+    """Store kernels of image convolutions in the memory layout that is fastest on CPUs."""
     for parameter in network.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -207,10 +208,10 @@ class Batch:
     """One step of a training.
 
     Args:
-        learning_rate: on the cosine.
-        images: shape (n, ...), augmented, on the job's device.
-        labels: shape (n,), there too.
-        digital: paths of the modules that are digital in this step (one-shot training).
+        learning_rate: Learning rate of this step.
+        images: Augmented images, shape (n, ...), on the job's device.
+        labels: Labels, shape (n,), on the job's device.
+        digital: Paths of the modules that are digital in this step (one-shot training).
     """
 
     learning_rate: float
@@ -220,7 +221,7 @@ class Batch:
 
 
 def batches(job: Job, epoch: int) -> Iterator[Batch]:
-    """The steps of an epoch: the same in all mappings, whatever noise is drawn."""
+    """The steps of an epoch; they are the same for all mappings."""
     recipe, examples = job.recipe, job.examples
     steps = -(-len(examples) // recipe.batch_size)
     steps = min(steps, recipe.steps or steps)
@@ -239,21 +240,21 @@ def batches(job: Job, epoch: int) -> Iterator[Batch]:
 
 
 def _images(job: Job, numbers: torch.Tensor, data: torch.Generator) -> torch.Tensor:
-    """A training batch, augmented as the recipe says."""
+    """The images of a batch, augmented as the recipe says."""
     images = job.examples.images[numbers].to(job.device)
     return crop_flip(images, data) if job.recipe.augmentation == "crop_flip" else images
 
 
 def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
-    """The starting weights of a job with batch-norm statistics of its own mapping.
+    """The starting weights of a job, with batch-norm statistics estimated for its mapping.
 
-    Cumulative means over training batches, augmented as in training, without dropout; weights stay
-    as they are, bit for bit.
+    Statistics are cumulative means over training batches, augmented as in training, without dropout.
+    All other weights stay the same, bit for bit.
 
     Args:
-        job: whose start, modules and examples to take.
-        engine: what simulates the analog modules.
-        batches: how many to average over.
+        job: The start, modules, examples, seed and recipe to use.
+        engine: What simulates the analog modules.
+        batches: Number of batches to average over.
     """
     network = with_weights(job.model, job.start).to(job.device)
     analog = engine.analog(network, job.modules, job.rpu_config).train()
@@ -275,12 +276,12 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
         if isinstance(module, _BatchNorm)
         for name in ("running_mean", "running_var", "num_batches_tracked")
     }
-    estimated = engine.weights(analog)
+    estimated = analog.weights()
     return {name: estimated[name] if name in statistics else job.start[name] for name in job.start}
 
 
 def _digital_at_random(groups: tuple[tuple[str, ...], ...], generator: torch.Generator) -> set[str]:
-    """A random mapping: the share of digital groups is random itself, all and none included."""
+    """Draw a mapping; the expected share of digital groups is itself random, from none to all."""
     share = (1.2 * torch.rand((), generator=generator) - 0.1).clamp(0.0, 1.0)
     digital = torch.rand(len(groups), generator=generator) < share
     return {
@@ -292,8 +293,8 @@ def crop_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Shift each image by up to an eighth of its side, filling with zeros, and mirror half of them.
 
     Args:
-        images: shape (n, channels, height, width).
-        generator: of the shifts, on the CPU.
+        images: Shape (n, channels, height, width).
+        generator: Random generator of shifts and mirroring, on the CPU.
     """
     n, _, height, width = images.shape
     margin = max(1, width // 8)

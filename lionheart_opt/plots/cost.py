@@ -1,80 +1,133 @@
-"""The figure of `cost`: time and energy of mappings, by component and by layer."""
+"""The figure of costs: time and energy of mappings, by component and by layer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-from lionheart_opt.plots.style import COLOURS, STYLE, look, new_figures, save
+from lionheart_opt.cost import Cost
+from lionheart_opt.errors import InputError
+from lionheart_opt.plots.style import (
+    COLOURS,
+    GREY,
+    PAGE,
+    PaperFigure,
+    as_text,
+    legend_above,
+    look,
+    paper_style,
+    save,
+    say,
+)
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+QUANTITIES = (("latency", "s"), ("energy", "J"))
+PREFIXES = (("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9), ("p", 1e12))
+OTHERS = "other layers"
 
-    from lionheart_opt.cost import Cost
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CostInfo:
+    """Shares of several costs; both dictionaries add up to the totals.
+
+    Args:
+        components: Component -> latency in s and energy in J, shape (2, n_costs).
+        layers: The layers that cost most -> latency in s and energy in J, shape (2, n_costs); the rest
+            is one entry, `other layers`.
+    """
+
+    components: dict[str, np.ndarray]
+    layers: dict[str, np.ndarray]
 
 
-def costs_figure(costs: dict[str, Cost], title: str) -> Figure:
-    """Time and energy of several mappings side by side, by component and by layer."""
-    components = list(
-        dict.fromkeys(
-            c for cost in costs.values() for layer in cost.layers for c in layer.components
-        )
-    )
-    layers = [layer.name for layer in next(iter(costs.values())).layers]
-    figure, grid = new_figures(2, 2, 8.4, 6.4)
-    for row, (quantity, unit) in enumerate((("latency", "ms"), ("energy", "mJ"))):
-        by_component = {
-            name: [1e3 * _component(cost, name, row) for cost in costs.values()]
-            for name in components
-        }
-        totals = {
-            name: [
-                1e3
-                * sum(
-                    layer.components[c][row]
-                    for layer in cost.layers
-                    if layer.name == name
-                    for c in layer.components
-                )
-                for cost in costs.values()
-            ]
-            for name in layers
-        }
-        largest = sorted(layers, key=lambda name: -max(totals[name]))[: len(COLOURS) - 1]
-        by_layer = {name: totals[name] for name in layers if name in largest}
-        others = [sum(totals[n][k] for n in layers if n not in largest) for k in range(len(costs))]
-        if len(layers) > len(largest):
-            by_layer["other layers"] = others
-        for column, stacks in enumerate((by_component, by_layer)):
-            axes = grid[row][column]
-            _stack(axes, list(costs), stacks)
-            axes.set_ylabel(f"{quantity} ({unit})")
-            axes.set_title("by component" if column == 0 else "by layer", fontsize=9)
-    figure.suptitle(title, fontsize=10)
+def cost_info(costs: dict[str, Cost], most: int = len(COLOURS)) -> CostInfo:
+    """Latency and energy by component and by layer.
+
+    Args:
+        costs: Name of each mapping -> its cost.
+        most: Number of entries beyond which the layers that cost least are taken together.
+    """
+    components: dict[str, np.ndarray] = {}
+    layers: dict[str, np.ndarray] = {}
+    for k, cost in enumerate(costs.values()):
+        for layer in cost.layers:
+            for component, share in layer.components.items():
+                for table, name in ((components, component), (layers, layer.name)):
+                    table.setdefault(name, np.zeros((2, len(costs))))[:, k] += share
+    if len(layers) > most:
+        totals = np.maximum(sum(layers.values()), np.finfo(float).tiny)
+        largest = {name: float((share / totals).max()) for name, share in layers.items()}
+        kept = sorted(layers, key=lambda name: -largest[name])[: most - 1]
+        rest = sum(share for name, share in layers.items() if name not in kept)
+        layers = {name: share for name, share in layers.items() if name in kept}
+        layers[OTHERS] = np.asarray(rest)
+    return CostInfo(components=components, layers=layers)
+
+
+@paper_style()
+def cost(costs: Cost | dict[str, Cost], *, title: str = "") -> Figure:
+    """Time and energy of one or several mappings, by component and by layer.
+
+    Args:
+        costs: A cost, or the name of each mapping -> its cost.
+        title: Title of the figure, for example the network and the system.
+
+    Raises:
+        InputError: There is no cost.
+    """
+    named = {"": costs} if isinstance(costs, Cost) else costs
+    if not named:
+        raise InputError("nothing to plot: got no costs")
+    info = cost_info(named)
+    figure = PaperFigure(figsize=(PAGE, 2.6 + 0.5 * len(named)), layout="constrained")
+    if title:
+        figure.suptitle(as_text(title, 90), fontsize=9)
+    [parts] = figure.subfigures(1, 2, squeeze=False)
+    _column(parts[0], "by component", list(named), info.components)
+    _column(parts[1], "by layer", list(named), info.layers)
     return figure
 
 
-def _component(cost: Cost, name: str, which: int) -> float:
-    return sum(layer.components.get(name, (0.0, 0.0))[which] for layer in cost.layers)
+def _column(part: Any, title: str, names: list[str], stacks: dict[str, np.ndarray]) -> None:
+    """Stacked bars of latency above those of energy, with one legend."""
+    panels = part.subplots(2, 1)
+    styles = {name: _style(name, k) for k, name in enumerate(stacks)}
+    for axes, (quantity, unit), row in zip(panels, QUANTITIES, (0, 1), strict=True):
+        totals = sum((share[row] for share in stacks.values()), np.zeros(len(names)))
+        prefix, scale = _prefix(float(totals.max()))
+        left = np.zeros(len(names))
+        for name, share in stacks.items():
+            axes.barh(range(len(names)), scale * share[row], left=left, height=0.6, **styles[name])
+            left += scale * share[row]
+        axes.set_yticks(range(len(names)), [as_text(name, 24) for name in names])
+        axes.tick_params(axis="y", length=0)
+        if totals.any():
+            axes.set_xlim(0, 1.04 * scale * totals.max())
+        else:
+            say(axes, "nothing has a price")
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.grid(visible=False, axis="y")
+        axes.set_xlabel(f"{quantity} ({prefix}{unit})")
+    panels[0].set_title(title)
+    legend_above(part, [Patch(label=as_text(name, 26), **styles[name]) for name in stacks])
 
 
-def _stack(axes: Any, names: Sequence[str], stacks: dict[str, list[float]]) -> None:
-    bottom = np.zeros(len(names))
-    for k, (label, values) in enumerate(stacks.items()):
-        hatch = "//" if k >= len(COLOURS) else None
-        axes.bar(
-            names, values, bottom=bottom, width=0.6, color=look(k)[0], hatch=hatch, label=label
-        )
-        bottom += np.array(values)
-    axes.legend(bbox_to_anchor=(1.02, 1), loc="upper left", fontsize=7)
+def _style(name: str, k: int) -> dict[str, Any]:
+    if name == OTHERS:
+        return {"facecolor": "#D8D8D8", "edgecolor": GREY, "linewidth": 0}
+    hatch = "//" if k >= len(COLOURS) else None
+    return {"facecolor": look(k)[0], "edgecolor": "white", "linewidth": 0, "hatch": hatch}
+
+
+def _prefix(largest: float) -> tuple[str, float]:
+    """The prefix with which a quantity reads best, and the factor that goes with it."""
+    return next((pair for pair in PREFIXES if largest * pair[1] >= 1.0), PREFIXES[0])
 
 
 def draw_costs(costs: dict[str, Cost], folder: Path, title: str) -> list[Path]:
-    """Write the cost breakdown as PDF and PNG; the paths written."""
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        return save(costs_figure(costs, title), folder, "costs")
+    """Write the figure as PDF and PNG, and return the paths."""
+    return save(cost(costs, title=title), folder, "costs")

@@ -1,92 +1,39 @@
-"""Every figure of a study, as PDF and PNG; that of the mappings is here.
-
-What figures show is computed by `*_info`, drawn by `*_figure`.
-"""
+"""All figures of a study, as files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lionheart_opt.plots.drift import drift_figure
-from lionheart_opt.plots.pareto import pareto_figure
-from lionheart_opt.plots.progress import hypervolume_figure
-from lionheart_opt.plots.style import COLOURS, STYLE, new_figure, save
-from lionheart_opt.plots.thresholds import threshold_figure
-from lionheart_opt.results.metrics import gains
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from lionheart_opt.results.result import SearchResult
-
-#: More incumbents than this are too many rows: then each strategy shows the best of its seeds.
-MOST_ROWS = 20
+from lionheart_opt.plots.drift import drift
+from lionheart_opt.plots.mappings import mappings
+from lionheart_opt.plots.pareto import pareto
+from lionheart_opt.plots.progress import progress
+from lionheart_opt.plots.source import Source, as_results, truth_of
+from lionheart_opt.plots.style import save
+from lionheart_opt.plots.thresholds import thresholds
+from lionheart_opt.results.result import SearchResult
 
 
-def draw_study(
-    runs: Sequence[SearchResult], truth: SearchResult | None, folder: Path
-) -> list[Path]:
-    """Write every figure of a study as PDF and PNG; the paths written.
+def draw_study(source: Source, truth: SearchResult | None, folder: Path) -> list[Path]:
+    """Write every figure of a study as PDF and PNG, and return the paths.
 
     Args:
-        runs: of all strategies and seeds; answers to one question.
-        truth: every mapping evaluated, where that is known.
-        folder: created where it does not exist.
+        source: A study, a `SearchResult`, or several.
+        truth: Every mapping, evaluated; where it is None, that of the study, if known.
+        folder: Folder to write to; created where it does not exist.
+
+    Raises:
+        InputError: The source holds nothing that one figure can show.
     """
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        figures = {
-            "pareto": pareto_figure(runs, "speed-up", truth),
-            "mac_ratio": pareto_figure(runs, "analog MACs", truth),
-            "hypervolume_trials": hypervolume_figure(runs, "trials", truth),
-            "hypervolume_seconds": hypervolume_figure(runs, "seconds", truth),
-            "thresholds": threshold_figure(runs, truth),
-            "mappings": mapping_figure(runs),
-            "drift": drift_figure(runs),
-        }
-        return [path for name, figure in figures.items() for path in save(figure, folder, name)]
-
-
-def mapping_figure(runs: Sequence[SearchResult]) -> Figure:
-    """Which target runs each unit in each search's incumbent; of many, in each strategy's best one."""
-    from matplotlib.colors import ListedColormap
-    from matplotlib.patches import Patch
-
-    found = [(run, run.best) for run in runs if run.best is not None]
-    if len(found) > MOST_ROWS:
-        found.sort(key=lambda one: tuple(one[1].objectives.values()))
-        best = {run.label: (run, one) for run, one in reversed(found)}
-        found = [best[label] for label in dict.fromkeys(run.label for run in runs) if label in best]
-    problem = runs[0].problem
-    units = [unit.name for unit in problem.units]
-    targets = [target.name for target in problem.system.targets]
-    grid = np.array(
-        [[targets.index(best.mapping[unit]) for unit in units] for _, best in found]
-    ).reshape(len(found), len(units))
-    figure, axes = new_figure(1.8 + 0.34 * len(units), 1.2 + 0.24 * len(found))
-    palette = ["#E8E8E8", *COLOURS][: len(targets)]
-    if len(found):
-        axes.imshow(
-            grid, cmap=ListedColormap(palette), vmin=-0.5, vmax=len(targets) - 0.5, aspect="auto"
-        )
-    axes.grid(visible=False)
-    axes.set_xticks(np.arange(len(units)), units, rotation=60, ha="right", fontsize=7)
-    axes.set_xticks(np.arange(len(units) + 1) - 0.5, minor=True)
-    axes.set_yticks(np.arange(len(found) + 1) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.5, alpha=1)
-    axes.tick_params(which="minor", length=0)
-    labels = [
-        f"{run.label} (seed {run.seed}), {gains(problem, best.cost)[0]:.2f}x" for run, best in found
-    ]
-    axes.set_yticks(np.arange(len(found)), labels, fontsize=7)
-    handles = [
-        Patch(color=colour, label=name) for colour, name in zip(palette, targets, strict=True)
-    ]
-    axes.legend(handles=handles, bbox_to_anchor=(1.02, 1), loc="upper left")
-    axes.set_xlabel("unit, in execution order")
-    return figure
+    results = as_results(source)
+    truth = truth or truth_of(source)
+    figures = {
+        "pareto": pareto(results, truth=truth),
+        "mac_ratio": pareto(results, gain="analog MACs", truth=truth),
+        "hypervolume_trials": progress(results, truth=truth),
+        "hypervolume_seconds": progress(results, spent="seconds", truth=truth),
+        "thresholds": thresholds(results, truth=truth),
+        "mappings": mappings(results),
+        "drift": drift(results),
+    }
+    return [path for name, figure in figures.items() for path in save(figure, folder, name)]

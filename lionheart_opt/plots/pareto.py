@@ -1,24 +1,35 @@
-"""The figures of what was evaluated: drop against speed-up, and against the share of analog MACs."""
+"""The figure of all evaluations: drop against speed-up, or against the share of analog MACs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from lionheart_opt.plots.style import GREY, look, new_panels
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from lionheart_opt.results.result import SearchResult
+from lionheart_opt.errors import unknown
+from lionheart_opt.evaluation import non_dominated
+from lionheart_opt.plots.source import Source, as_results, truth_of
+from lionheart_opt.plots.style import (
+    GREY,
+    as_text,
+    duration,
+    legend_above,
+    look,
+    new_panels,
+    paper_style,
+    say,
+)
+from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.wording import in_points
 
 #: What a mapping gains. The share of MACs is LionHeart's own axis (Figs. 5 and 7).
 Gain = Literal["speed-up", "analog MACs"]
 _AXES: dict[Gain, str] = {
-    "speed-up": "speed-up over all-digital",
+    "speed-up": "speed-up over all-digital (×)",
     "analog MACs": "analog MACs (% of all)",
 }
 #: Drops beyond this multiple of the limit are drawn at the upper edge.
@@ -30,11 +41,11 @@ class ParetoInfo:
     """Points of one strategy, all seeds together.
 
     Args:
-        label: the strategy.
-        gain: speed-up over all-digital, or analog MACs in %, shape (n,).
-        drop: in points (the limit's statistic at its worst time), shape (n,).
-        feasible: shape (n,).
-        front: numbers of the feasible points that no other feasible one dominates, by gain.
+        label: The strategy's label.
+        gain: Speed-up over all-digital, or analog MACs in %, shape (n,).
+        drop: Drops in points (the limit's statistic at its worst time), shape (n,).
+        feasible: Whether each point keeps every limit, shape (n,).
+        front: Row numbers of the feasible points that no other feasible one dominates, by gain.
     """
 
     label: str
@@ -44,113 +55,112 @@ class ParetoInfo:
     front: np.ndarray
 
 
-def pareto_info(label: str, runs: Sequence[SearchResult], gain: Gain = "speed-up") -> ParetoInfo:
-    """Gain against drop of everything that some runs have measured."""
-    pairs = np.concatenate([run.points for run in runs])
+def pareto_info(label: str, results: Sequence[SearchResult], gain: Gain) -> ParetoInfo:
+    """Gain against drop of everything that these searches have measured."""
+    points = np.concatenate([result.points for result in results])
+    measured = [(result, evaluation) for result in results for evaluation in result.measured]
     if gain == "speed-up":
-        gains = 1.0 / pairs[:, 0]
+        gains = 1.0 / points[:, 0]
     else:
-        ratios = [run.problem.analog_mac_ratio(one.mapping) for run in runs for one in run.measured]
+        ratios = [
+            result.problem.analog_mac_ratio(evaluation.mapping) for result, evaluation in measured
+        ]
         gains = 100.0 * np.array(ratios)
-    feasible = np.array([one.feasible for run in runs for one in run.measured], dtype=bool)
-    drop = 100.0 * pairs[:, 1]
-    front: list[int] = []
-    for k in np.lexsort((drop, -gains)):  # most gain first; of equal ones the most accurate
-        if feasible[k] and (not front or drop[k] < drop[front[-1]]):
-            front.append(int(k))
-    return ParetoInfo(
-        label=label,
-        gain=gains,
-        drop=drop,
-        feasible=feasible,
-        front=np.array(front[::-1], dtype=int),
-    )
+    drops = 100.0 * points[:, 1]
+    feasible = np.array([evaluation.feasible for _, evaluation in measured], dtype=bool)
+    rows = np.flatnonzero(feasible)
+    front = rows[non_dominated(np.column_stack([-gains, drops])[rows])]  # most gain first
+    return ParetoInfo(label=label, gain=gains, drop=drops, feasible=feasible, front=front[::-1])
 
 
-def pareto_figure(
-    runs: Sequence[SearchResult], gain: Gain, truth: SearchResult | None = None
-) -> Figure:
-    """Drop against gain; filled points keep the limit, lines join fronts.
+@paper_style()
+def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | None = None) -> Figure:
+    """Drop against gain of every evaluation.
 
-    The grey line is the front of the ground truth; of all strategies together where that is not
-    known and each has a panel of its own.
+    Filled points keep the limits; lines are Pareto fronts. The grey line is the front of the ground
+    truth. Where that is not known and each strategy has a panel of its own, it is the front of all
+    strategies together.
+
+    Args:
+        source: A study, a `SearchResult`, or several.
+        gain: What a mapping gains: the speed-up over all-digital, or the share of analog MACs.
+        truth: Every mapping, evaluated; by default that of the study, where it is known.
+
+    Raises:
+        InputError: `gain` is unknown, or the source holds nothing that one figure can show.
     """
-    labels = list(dict.fromkeys(run.label for run in runs))
+    if gain not in get_args(Gain):
+        raise unknown("gain", gain, get_args(Gain))
+    results = as_results(source)
+    truth = truth or truth_of(source)
+    limit = results[0].problem.accuracy_limit
+    labels = list(dict.fromkeys(result.label for result in results))
     infos = {
-        label: pareto_info(label, [run for run in runs if run.label == label], gain)
+        label: pareto_info(label, [result for result in results if result.label == label], gain)
         for label in labels
     }
-    limit = runs[0].problem.accuracy_limit
-    times = " or ".join(_time(time_s) for time_s in limit.times_s)
+    times = " or ".join(duration(time_s) for time_s in limit.times_s)
     figure, panels = new_panels(
-        labels, _AXES[gain], f"accuracy drop (points), {times} after programming"
+        labels, _AXES[gain], f"accuracy drop after {times}\n(percentage points)"
     )
     reference = None
     if truth is not None:
         reference = pareto_info("ground truth", [truth], gain)
     elif len(panels) > 1:
-        reference = pareto_info("all strategies", runs, gain)
-    highest = max((info.drop.max(initial=0.0) for info in infos.values()), default=0.0)
+        reference = pareto_info("all strategies", results, gain)
+    highest = max(info.drop.max(initial=0.0) for info in infos.values())
     edge = BEYOND * 100 * limit.max_drop
     top = edge if 0 < edge < highest else None
     for axes, shown in panels:
         if reference is not None:
-            axes.step(
-                reference.gain[reference.front],
-                reference.drop[reference.front],
-                where="pre",
-                color=GREY,
-                linewidth=1.5,
-                label=f"front of {reference.label}",
-            )
+            _line(axes, reference, GREY, 1.5)
         for k, label in enumerate(shown):
             _points(axes, infos[label], *look(k), top)
         axes.axhline(100 * limit.max_drop, color="black", linestyle="--", linewidth=0.8)
         if top is not None:
             axes.set_ylim(top=1.04 * top)
-    _legend(figure, panels, f"limit: {100 * limit.max_drop:g} points", top)
+        if not any(len(infos[label].gain) for label in shown):
+            say(axes, "nothing was measured")
+    colours = [look(k) for k in range(len(labels))] if len(panels) == 1 else []
+    handles = [
+        Line2D([], [], color=colour, marker=marker, linewidth=1.2, label=as_text(label))
+        for label, (colour, marker) in zip(labels, colours, strict=False)
+    ]
+    if reference is not None:
+        handles.append(Line2D([], [], color=GREY, linewidth=1.5, label=f"front: {reference.label}"))
+    legend_above(figure, [*handles, *_signs(limit.max_drop, top is not None)])
     return figure
+
+
+def _line(axes: Any, info: ParetoInfo, colour: str, width: float) -> None:
+    axes.step(
+        info.gain[info.front], info.drop[info.front], where="pre", color=colour, linewidth=width
+    )
 
 
 def _points(axes: Any, info: ParetoInfo, colour: str, marker: str, top: float | None) -> None:
     kept = info.feasible
-    solid = {"s": 18, "color": colour, "marker": marker, "linewidth": 0, "zorder": 3}
-    axes.scatter(info.gain[kept], info.drop[kept], label=info.label, **solid)
+    filled = {"color": colour, "marker": marker, "linewidth": 0}
+    axes.scatter(info.gain[kept], info.drop[kept], s=10, alpha=0.4, **filled)
+    axes.scatter(info.gain[info.front], info.drop[info.front], s=14, zorder=3, **filled)
     beyond = ~kept & (info.drop > (np.inf if top is None else top))
-    for these, style, drop in (
+    for rows, sign, drop in (
         (~kept & ~beyond, marker, info.drop),
         (beyond, "^", np.full(len(info.drop), top, dtype=float)),
     ):
-        hollow = {"s": 14, "facecolors": "none", "edgecolors": colour, "linewidth": 0.7}
-        axes.scatter(info.gain[these], drop[these], marker=style, alpha=0.6, **hollow)
-    axes.step(
-        info.gain[info.front], info.drop[info.front], where="pre", color=colour, linewidth=1.2
-    )
+        hollow = {"s": 10, "facecolors": "none", "edgecolors": colour, "linewidth": 0.7}
+        axes.scatter(info.gain[rows], drop[rows], marker=sign, alpha=0.6, **hollow)
+    _line(axes, info, colour, 1.2)
 
 
-def _legend(figure: Figure, panels: list[Any], limit: str, top: float | None) -> None:
-    from matplotlib.lines import Line2D
-
-    def entry(label: str, **style: Any) -> Any:
-        return Line2D([], [], label=label, **{"color": "black", "linestyle": "", **style})
-
+def _signs(max_drop: float, beyond: bool) -> list[Line2D]:
+    """What fillings and lines mean, whatever the strategy."""
+    hollow: dict[str, Any] = {"color": "black", "linestyle": "", "fillstyle": "none"}
     handles = [
-        entry("limit holds", marker="o", markersize=4),
-        entry("does not hold", marker="o", markersize=4, fillstyle="none"),
-        *([entry("beyond the axis", marker="^", markersize=4, fillstyle="none")] if top else []),
-        entry(limit, linestyle="--", linewidth=0.8),
+        Line2D([], [], color="black", linestyle="", marker="o", label="limits hold"),
+        Line2D([], [], marker="o", label="limits do not hold", **hollow),
     ]
-    found, _ = panels[0][0].get_legend_handles_labels()
-    if len(panels) == 1:
-        panels[0][0].legend(handles=[*found, *handles], bbox_to_anchor=(1.02, 1), loc="upper left")
-    else:
-        grey = [one for one in found if one.get_label().startswith("front")]
-        figure.legend(handles=[*grey, *handles], loc="outside upper center", ncols=5, fontsize=7)
-
-
-def _time(time_s: float) -> str:
-    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if time_s >= length and time_s % length == 0:
-            count = int(time_s // length)
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{time_s:g} s"
+    if beyond:
+        handles.append(Line2D([], [], marker="^", label="beyond the axis", **hollow))
+    label = f"limit: {in_points(max_drop)}"
+    return [*handles, Line2D([], [], color="black", linestyle="--", linewidth=0.8, label=label)]

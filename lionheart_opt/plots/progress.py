@@ -1,22 +1,23 @@
-"""The figures of progress: hypervolume as trials and oracle time are spent."""
+"""The figure of progress: hypervolume as trials or oracle seconds are spent."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from lionheart_opt.plots.style import GREY, look, new_panels
+from lionheart_opt.errors import unknown
+from lionheart_opt.plots.source import Source, as_results, truth_of
+from lionheart_opt.plots.style import GREY, as_text, legend_above, look, new_panels, paper_style
 from lionheart_opt.results.history import final_hypervolume, history
+from lionheart_opt.results.result import SearchResult
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from lionheart_opt.results.result import SearchResult
-
-#: What is spent.
+#: What a search spends.
 Spent = Literal["trials", "seconds"]
 _AXES: dict[Spent, str] = {"trials": "trials", "seconds": "oracle time spent (s)"}
 #: Times that reach over more than this factor are shown on a logarithmic axis.
@@ -28,24 +29,26 @@ class ProgressInfo:
     """Hypervolume of one strategy as its budget is spent.
 
     Args:
-        label: the strategy.
-        spent: trials or oracle seconds, growing from zero, shape (n,).
-        quartiles: over seeds, shape (3, n).
+        label: The strategy's label.
+        spent: Trials or oracle seconds, growing from zero, shape (n,).
+        quartiles: Quartiles of the hypervolume over seeds, shape (3, n).
+        seeds: Number of seeds.
     """
 
     label: str
     spent: np.ndarray
     quartiles: np.ndarray
+    seeds: int
 
 
-def progress_info(runs: Sequence[SearchResult], spent: Spent) -> list[ProgressInfo]:
-    """Quartiles over seeds at every moment when one of them got an answer.
+def progress_info(results: Sequence[SearchResult], spent: Spent) -> list[ProgressInfo]:
+    """Quartiles over seeds at every moment when one of them received an evaluation.
 
-    Each seed has what it had after its last answer so far, also beyond its end.
+    A seed counts with the hypervolume after its latest evaluation, also when it has ended.
     """
     infos = []
-    for label in dict.fromkeys(run.label for run in runs):
-        histories = [history(run) for run in runs if run.label == label]
+    for label in dict.fromkeys(result.label for result in results):
+        histories = [history(result) for result in results if result.label == label]
         if spent == "trials":
             histories = [(np.arange(len(volume)), volume) for _, volume in histories]
         moments = np.unique(np.concatenate([moments for moments, _ in histories]))
@@ -54,18 +57,36 @@ def progress_info(runs: Sequence[SearchResult], spent: Spent) -> list[ProgressIn
             for answered, volume in histories
         ]
         quartiles = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
-        infos.append(ProgressInfo(label=label, spent=moments, quartiles=quartiles))
+        infos.append(
+            ProgressInfo(label=label, spent=moments, quartiles=quartiles, seeds=len(histories))
+        )
     return infos
 
 
-def hypervolume_figure(
-    runs: Sequence[SearchResult], spent: Spent, truth: SearchResult | None = None
+@paper_style()
+def progress(
+    source: Source, *, spent: Spent = "trials", truth: SearchResult | None = None
 ) -> Figure:
-    """Median (line) and quartile band over seeds; dotted after a strategy's last answer.
+    """Hypervolume against what was spent: median over seeds (line) and quartiles (band).
 
-    Where each strategy has a panel of its own, the medians of the others are grey lines.
+    The hypervolume is the share of the box between (all-digital's time, the limit's drop) and (0, 0)
+    that the evaluated mappings dominate. Lines are dotted after a strategy's last evaluation. Where each
+    strategy has a panel of its own, thin grey lines are the medians of the others.
+
+    Args:
+        source: A study, a `SearchResult`, or several.
+        spent: What is counted: trials, or seconds of the oracle.
+        truth: Every mapping, evaluated; by default that of the study, where it is known. Its
+            hypervolume is the dashed line.
+
+    Raises:
+        InputError: `spent` is unknown, or the source holds nothing that one figure can show.
     """
-    infos = progress_info(runs, spent)
+    if spent not in get_args(Spent):
+        raise unknown("unit of what is spent", spent, get_args(Spent))
+    results = as_results(source)
+    truth = truth or truth_of(source)
+    infos = progress_info(results, spent)
     figure, panels = new_panels(
         [info.label for info in infos], _AXES[spent], "hypervolume (share of the box)"
     )
@@ -74,51 +95,58 @@ def hypervolume_figure(
     logarithmic = spent == "seconds" and end > LOGARITHMIC * first > 0
     for axes, shown in panels:
         if truth is not None:
-            whole = final_hypervolume(truth)
-            axes.axhline(whole, color="black", linestyle="--", linewidth=0.8, label="ground truth")
+            axes.axhline(final_hypervolume(truth), color="black", linestyle="--", linewidth=0.8)
         for info in infos:
             if info.label not in shown:
                 middle = info.quartiles[1]
                 axes.step(info.spent, middle, where="post", color=GREY, alpha=0.45, linewidth=0.6)
-        for k, label in enumerate(shown):
-            [info] = [one for one in infos if one.label == label]
-            colour, marker = look(k)
-            low, middle, high = info.quartiles
-            axes.step(info.spent, middle, where="post", color=colour, linewidth=1.5)
-            axes.plot(
-                info.spent[-1], middle[-1], color=colour, marker=marker, markersize=4, label=label
-            )
-            axes.hlines(middle[-1], info.spent[-1], end, color=colour, linestyle=":", linewidth=1.0)
-            axes.fill_between(
-                info.spent, low, high, step="post", color=colour, alpha=0.2, linewidth=0
-            )
+        for k, info in enumerate(info for info in infos if info.label in shown):
+            _curve(axes, info, end, *look(k))
         axes.set_ylim(bottom=0)
         if logarithmic:
             axes.set_xscale("log")
             axes.set_xlim(0.8 * first, 1.3 * end)
         elif end > 0:
-            axes.set_xlim(0, 1.04 * end)
-    if len(panels) == 1:
-        panels[0][0].legend(bbox_to_anchor=(1.02, 1), loc="upper left")
-    else:
-        _legend(figure, truth is not None)
+            if spent == "trials":
+                axes.locator_params(axis="x", integer=True)
+            start = first - 0.04 * (end - first) if end / 2 < first < end else 0.0
+            axes.set_xlim(start, end + 0.04 * (end - start))
+    several = any(info.seeds > 1 for info in infos)
+    legend_above(figure, _handles(infos, len(panels) > 1, several, truth is not None))
     return figure
 
 
-def _legend(figure: Figure, truth: bool) -> None:
-    """What lines mean where each strategy has a panel."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
+def _curve(axes: Any, info: ProgressInfo, end: float, colour: str, marker: str) -> None:
+    low, middle, high = info.quartiles
+    axes.step(info.spent, middle, where="post", color=colour, linewidth=1.5)
+    axes.plot(info.spent[-1], middle[-1], color=colour, marker=marker)
+    axes.hlines(middle[-1], info.spent[-1], end, color=colour, linestyle=":", linewidth=1.0)
+    axes.fill_between(info.spent, low, high, step="post", color=colour, alpha=0.2, linewidth=0)
 
-    colour = look(0)[0]
-    handles = [
-        Line2D([], [], color=colour, linewidth=1.5, marker="o", markersize=4, label="median"),
-        Patch(color=colour, alpha=0.2, linewidth=0, label="quartiles over seeds"),
-        Line2D([], [], color=colour, linestyle=":", label="after its last answer"),
-        Line2D([], [], color=GREY, alpha=0.45, linewidth=0.8, label="the other strategies"),
+
+def _handles(infos: Sequence[ProgressInfo], many: bool, several: bool, truth: bool) -> list[Any]:
+    """The legend: strategies where they share a panel, and what the signs mean."""
+    if many:
+        colour = look(0)[0]
+        names = [Line2D([], [], color=colour, linewidth=1.5, marker="o", label="median over seeds")]
+    else:
+        colour = GREY
+        names = [
+            Line2D([], [], color=look(k)[0], marker=look(k)[1], label=as_text(info.label))
+            for k, info in enumerate(infos)
+        ]
+    handles: list[Any] = [
+        *names,
+        Line2D([], [], color=colour, linestyle=":", label="after the last trial"),
     ]
+    if several:
+        handles.append(Patch(color=colour, alpha=0.3, linewidth=0, label="quartiles over seeds"))
+    if many:
+        handles.append(
+            Line2D([], [], color=GREY, alpha=0.45, linewidth=0.8, label="other strategies")
+        )
     if truth:
         handles.append(
             Line2D([], [], color="black", linestyle="--", linewidth=0.8, label="ground truth")
         )
-    figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=7)
+    return handles

@@ -3,101 +3,155 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from lionheart_opt.plots.style import STYLE, look, new_figures, save
+from lionheart_opt.plots.style import (
+    COLUMN,
+    PAGE,
+    as_text,
+    legend_above,
+    look,
+    name_height,
+    name_units,
+    new_figure,
+    paper_style,
+    save,
+    say,
+    unit_text,
+)
+from lionheart_opt.results.sensitivity import Profile
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-    from lionheart_opt.results.sensitivity import Profile
+def rank_info(profile: Profile) -> dict[str, dict[str, float]]:
+    """Row of the figure -> unit -> rank from 1 (least) to the number of measured units.
+
+    The first row ranks the measured drops, the others the proxies. Equal values share their mean rank.
+    """
+    from scipy.stats import rankdata  # slow to import
+
+    units = list(profile.drops)
+    rows = {"measured drop": profile.drops, **profile.proxies}
+    return {
+        name: dict(zip(units, rankdata([values[unit] for unit in units]).tolist(), strict=True))
+        for name, values in rows.items()
+    }
 
 
-def profile_figure(profile: Profile) -> Figure:
+@paper_style()
+def sensitivity(profile: Profile) -> Figure:
     """Drop of each unit alone, in execution order, above the ranks that the proxies give the units.
 
-    Bars: mean over draws, error bars one standard deviation. Ranks go from the least (white) to the
-    most sensitive (dark), of the drops in the first row; equal values share their mean rank. Where
-    pairs were measured, the last panel shows what they lose beyond the sum of both alone.
-    """
-    from scipy.stats import rankdata
+    Bars are means over draws, error bars one standard deviation. Ranks go from the least sensitive
+    (white) to the most sensitive unit (dark). Where pairs were measured, the last panel shows what they
+    lose beyond the sum of both alone.
 
-    units = list(dict.fromkeys(one.unit for one in profile.sensitivities))
-    targets = list(dict.fromkeys(one.target for one in profile.sensitivities))
-    panels, most = 2 + bool(profile.interactions), max(len(units), len(profile.interactions))
-    figure, [[bars], [ranks], *more] = new_figures(panels, 1, 2.8 + 0.34 * most, 2.3 * panels)
-    width = 0.8 / max(len(targets), 1)
-    for k, target in enumerate(targets):
-        found = [one for one in profile.sensitivities if one.target == target]
-        shown = [one for one in found if one.drop is not None]
-        bars.bar(
-            [units.index(one.unit) + (k - (len(targets) - 1) / 2) * width for one in shown],
-            [100 * (one.drop or 0.0) for one in shown],
-            width,
-            yerr=[100 * (one.deviation or 0.0) for one in shown],
-            color=look(k)[0],
-            error_kw={"elinewidth": 1, "capsize": 2},
-            label=target,
-        )
-    bars.axhline(0, color="black", linewidth=0.8)
-    bars.set_ylabel("drop (points)")
-    bars.set_title(
-        f"one unit analog at a time: mean and deviation over {profile.n_draws} draws", fontsize=8
-    )
-    bars.set_xticks(range(len(units)), [""] * len(units))
-    bars.set_xlim(-0.6, len(units) - 0.4)
-    if len(targets) > 1:
-        bars.legend()
-    measured = [unit for unit in units if unit in profile.drops]
-    rows = {"measured drop": profile.drops, **profile.proxies}
-    grid = np.full((len(rows), len(units)), np.nan)
-    for row, values in zip(grid, rows.values(), strict=True):
-        order = rankdata([values[unit] for unit in measured])
-        row[[units.index(unit) for unit in measured]] = order
-    ranks.imshow(grid, cmap="Blues", aspect="auto", vmin=0, vmax=max(len(measured), 1))
-    ranks.set_title("rank among the units (dark: most)", fontsize=8)
-    ranks.grid(visible=False)
-    ranks.set_yticks(np.arange(1, len(rows)) - 0.5, minor=True)
-    ranks.grid(which="minor", color="white", linewidth=1.5, alpha=1)
-    ranks.tick_params(which="minor", length=0)
-    ranks.set_xticks(range(len(units)), units, rotation=60, ha="right", fontsize=7)
-    ranks.set_yticks(range(len(rows)), _labels(profile), fontsize=7)
-    ranks.set_xlim(-0.6, len(units) - 0.4)
-    ranks.set_xlabel("unit, in execution order")
-    for [axes] in more:
-        _interactions(axes, profile)
+    Args:
+        profile: A measured profile (`lionheart_opt.results.sensitivity`).
+    """
+    units = list(dict.fromkeys(sensitivity.unit for sensitivity in profile.sensitivities))
+    pairs = _pairs(profile)
+    n_panels = 2 + bool(pairs)
+    most = max(len(units), len(pairs))
+    width = min(max(COLUMN, 1.6 + 0.25 * most), PAGE)
+    height = 1.6 * n_panels + name_height([unit_text(unit) for unit in units])
+    if pairs:
+        height += name_height(pairs)
+    figure, grid = new_figure(n_panels, 1, width, height)
+    bars, ranks = grid[:2, 0]
+    if units:
+        legend_above(figure, _drops(bars, profile, units))
+        _ranks(ranks, profile, units, width - 1.3)
+    for axes in () if units else (bars, ranks):
+        axes.set_xticks([])
+        axes.set_yticks([])
+        say(axes, "no unit has an analog target")
+    if pairs:
+        _interactions(grid[2, 0], profile, pairs, width - 1.3)
     return figure
 
 
-def _interactions(axes: Any, profile: Profile) -> None:
-    pairs = profile.interactions
+def _drops(axes: Any, profile: Profile, units: list[str]) -> list[Any]:
+    """Draw the bars; they are the legend where there are several targets."""
+    targets = list(dict.fromkeys(row.target for row in profile.sensitivities))
+    width = 0.8 / len(targets)
+    handles = []
+    for k, target in enumerate(targets):
+        rows = [
+            row for row in profile.sensitivities if row.target == target and row.drop is not None
+        ]
+        handles.append(
+            axes.bar(
+                [units.index(row.unit) + (k - (len(targets) - 1) / 2) * width for row in rows],
+                [100 * (row.drop or 0.0) for row in rows],
+                width,
+                yerr=[100 * (row.deviation or 0.0) for row in rows],
+                color=look(k)[0],
+                error_kw=_error_bars(len(units)),
+                label=as_text(target),
+            )
+        )
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_ylabel("accuracy drop\n(points)")
+    axes.set_xticks([])
+    axes.set_title(f"one unit analog:\nmean and deviation over {profile.n_draws} draws", fontsize=7)
+    axes.set_xlim(-0.6, len(units) - 0.4)
+    return handles if len(targets) > 1 else []
+
+
+def _ranks(axes: Any, profile: Profile, units: list[str], width: float) -> None:
+    rows = rank_info(profile)
+    grid = np.array([[ranks.get(unit, np.nan) for unit in units] for ranks in rows.values()])
+    axes.imshow(grid, cmap="Blues", aspect="auto", vmin=0, vmax=max(len(profile.drops), 1))
+    axes.set_title("rank among the units\n(dark: most sensitive)", fontsize=7)
+    axes.grid(visible=False)
+    axes.set_yticks(np.arange(1, len(rows)) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5, alpha=1)
+    axes.tick_params(which="minor", length=0)
+    name_units(axes, [unit_text(unit) for unit in units], width)
+    axes.set_yticks(range(len(rows)), _labels(profile))
+    axes.set_xlim(-0.6, len(units) - 0.4)
+    axes.set_xlabel("unit, in execution order")
+
+
+def _pairs(profile: Profile) -> list[str]:
+    """Names of the pairs, short enough for an axis."""
+    return [
+        f"{unit_text(pair.producer, 18)}\N{RIGHTWARDS ARROW}{unit_text(pair.consumer, 18)}"
+        for pair in profile.interactions
+    ]
+
+
+def _interactions(axes: Any, profile: Profile, names: list[str], width: float) -> None:
     axes.bar(
-        range(len(pairs)),
-        [100 * one.interaction for one in pairs],
-        yerr=[100 * one.deviation for one in pairs],
+        range(len(names)),
+        [100 * pair.interaction for pair in profile.interactions],
+        yerr=[100 * pair.deviation for pair in profile.interactions],
         color=look(1)[0],
-        error_kw={"elinewidth": 1, "capsize": 2},
+        error_kw=_error_bars(len(names)),
     )
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel("interaction (points)")
-    axes.set_title("two units analog: drop of both beyond the sum of each alone", fontsize=8)
-    names = [f"{one.producer} \N{RIGHTWARDS ARROW} {one.consumer}" for one in pairs]
-    axes.set_xticks(range(len(pairs)), names, rotation=60, ha="right", fontsize=7)
+    axes.set_ylabel("interaction\n(points)")
+    axes.set_title("two units analog: drop of both\nbeyond the sum of each alone", fontsize=7)
+    name_units(axes, names, width)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+
+
+def _error_bars(count: int) -> dict[str, float]:
+    """Error bars without caps where so many bars would touch."""
+    return {"elinewidth": 0.8 if count <= 60 else 0.4, "capsize": 1.5 if count <= 60 else 0.0}
 
 
 def _labels(profile: Profile) -> list[str]:
     labels = ["measured drop"]
     for name, correlation in profile.correlations().items():
         rho = "" if correlation is None else f" (ρ = {correlation.rho:+.2f})"
-        labels.append(name.replace("_", " ") + rho)
+        labels.append(as_text(name.replace("_", " "), 24) + rho)
     return labels
 
 
 def draw_profile(profile: Profile, folder: Path) -> list[Path]:
-    """Write the figure as PDF and PNG; the paths written."""
-    from matplotlib import rc_context
-
-    with rc_context(STYLE):
-        return save(profile_figure(profile), folder, f"profile-{profile.training}")
+    """Write the figure as PDF and PNG, and return the paths."""
+    return save(sensitivity(profile), folder, f"profile-{profile.training}")

@@ -1,104 +1,220 @@
-"""How figures look: colours, style, sizes, files."""
+"""How figures look: colours, sizes, panels, legends, labels, files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+import matplotlib.style
+import numpy as np
+from matplotlib.figure import Figure
 
 #: Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-#: What is beside the strategies: the ground truth, or all of them together.
+#: What is not a strategy: the ground truth, or all strategies together.
 GREY = "#808080"
+#: Widths in inches of a column and of a page in a two-column paper (IEEE).
+COLUMN, PAGE = 3.5, 7.16
 #: More strategies than this get a panel each, in so many columns.
 MANY, COLUMNS = 4, 4
-STYLE: Any = {
-    "font.size": 9,
+#: A legend takes at most this share of a figure's width: at another resolution it may be wider.
+LEGEND_WIDTH = 0.93
+#: Names of units along an axis need this many inches each; where there is less, some are left out.
+NAME_WIDTH = 0.11
+STYLE: dict[str, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.alpha": 0.25,
+    "hatch.linewidth": 0.6,
     "legend.frameon": False,
-    "legend.fontsize": 8,
-    "pdf.fonttype": 42,  # text stays text
-    "savefig.bbox": "tight",
+    "legend.fontsize": 7,
+    "legend.handlelength": 1.6,
+    "legend.columnspacing": 1.4,
+    "lines.markersize": 4,
+    "figure.dpi": 200,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,  # TrueType: text stays text, and publishers accept it
+    "ps.fonttype": 42,
 }
 
 
-def new_figure(width: float, height: float) -> tuple[Figure, Any]:
-    """A figure of that size in inches, and its axes."""
-    from matplotlib.figure import Figure
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Matplotlib's defaults with `STYLE`; the user's rcParams are back afterwards."""
+    with matplotlib.style.context(["default", STYLE]):
+        yield
 
-    figure = Figure(figsize=(width, height))
-    return figure, figure.add_subplot()
+
+class PaperFigure(Figure):
+    """A figure that keeps its style however the user's rcParams are set when it is drawn or saved."""
+
+    def draw(self, renderer: Any) -> None:
+        """Draw everything; ticks that are made only now have the same style."""
+        with paper_style():
+            super().draw(renderer)
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Write a file as `matplotlib.figure.Figure.savefig` does, with fonts embedded."""
+        with paper_style():
+            super().savefig(fname, **options)
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows, whether or not it has loaded pyplot."""
+        buffer = BytesIO()
+        self.savefig(buffer, format="png", dpi="figure")
+        return buffer.getvalue()
 
 
-def new_figures(
+def new_figure(
     rows: int, columns: int, width: float, height: float, *, shared: bool = False
-) -> tuple[Figure, Any]:
-    """A figure of that size in inches, and its axes as an array, shape (rows, columns).
+) -> tuple[PaperFigure, Any]:
+    """A figure whose layout leaves room for everything on it.
 
     Args:
-        rows: of panels.
-        columns: of panels.
-        width: in inches.
-        height: in inches.
-        shared: whether all panels have the same two axes.
-    """
-    from matplotlib.figure import Figure
+        rows: Number of rows of panels.
+        columns: Number of columns of panels.
+        width: Width in inches.
+        height: Height in inches.
+        shared: Whether all panels have the same two axes.
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    Returns:
+        The figure, and its axes as an array, shape (rows, columns).
+    """
+    figure = PaperFigure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(rows, columns, sharex=shared, sharey=shared, squeeze=False)
 
 
 def new_panels(
     labels: Sequence[str], x_label: str, y_label: str
-) -> tuple[Figure, list[tuple[Any, list[str]]]]:
-    """A figure in which so many strategies can be told apart.
+) -> tuple[PaperFigure, list[tuple[Any, list[str]]]]:
+    """A figure in which the strategies can be told apart.
 
     Args:
-        labels: of the strategies.
-        x_label: of the shared axis.
-        y_label: of the shared axis.
+        labels: Labels of the strategies.
+        x_label: Label of the horizontal axis.
+        y_label: Label of the vertical axis.
 
     Returns:
-        The figure, and its panels with the strategies that each shows: all in one, or, if they are
-        more than `MANY`, one each.
+        The figure, and its panels with the labels of the strategies that each shows: all in one panel
+        or, if they are more than `MANY`, one each.
     """
     if len(labels) <= MANY:
-        figure, axes = new_figure(5.2, 3.6)
+        figure, [[axes]] = new_figure(1, 1, COLUMN, 2.4)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
+        axes.locator_params(nbins=6)
         return figure, [(axes, list(labels))]
     rows = -(-len(labels) // COLUMNS)
-    figure, grid = new_figures(rows, COLUMNS, 7.2, 0.5 + 1.55 * rows, shared=True)
-    every = list(grid.flat)
-    for axes, label in zip(every, labels, strict=False):
-        axes.set_title(label, fontsize=8, pad=3)
-    for axes in every[len(labels) :]:
+    figure, grid = new_figure(rows, COLUMNS, PAGE, 0.5 + 1.5 * rows, shared=True)
+    panels = list(grid.flat)
+    for axes, label in zip(panels, labels, strict=False):
+        axes.set_title(as_text(label, 26), fontsize=7, pad=3)
+        axes.locator_params(nbins=4)
+    for axes in panels[len(labels) :]:
         axes.set_visible(False)
-    for axes in every[len(labels) - COLUMNS : len(labels)]:  # the lowest of each column
+    for axes in panels[len(labels) - COLUMNS : len(labels)]:  # the lowest of each column
         axes.tick_params(labelbottom=True)
-    figure.supxlabel(x_label, fontsize=9)
-    figure.supylabel(y_label, fontsize=9)
-    return figure, [(axes, [label]) for axes, label in zip(every, labels, strict=False)]
+    figure.supxlabel(x_label, fontsize=8)
+    figure.supylabel(y_label, fontsize=8)
+    return figure, [(axes, [label]) for axes, label in zip(panels, labels, strict=False)]
+
+
+def legend_above(figure: Any, handles: Sequence[Any]) -> None:
+    """Put a legend above the panels, in as many columns as fit; the figure grows by its height.
+
+    Args:
+        figure: A figure, or a part of one (`matplotlib.figure.SubFigure`), which cannot grow.
+        handles: Artists with labels; nothing is drawn where there are none.
+    """
+    if not handles:
+        return
+    labels = [handle.get_label() for handle in handles]
+    for columns in range(min(len(handles), 6), 0, -1):
+        legend = figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+        extent = legend.get_window_extent()
+        if columns == 1 or extent.width <= LEGEND_WIDTH * figure.bbox.width:
+            break
+        legend.remove()
+    if isinstance(figure, Figure):
+        figure.set_figheight(figure.get_figheight() + extent.height / figure.dpi)
+
+
+def as_text(label: str, longest: int = 40) -> str:
+    """A label that Matplotlib shows letter by letter, without mathematics; the middle of long ones cut.
+
+    Args:
+        label: Any text.
+        longest: Number of letters beyond which an ellipsis replaces the middle.
+    """
+    label = " ".join(label.split())
+    if len(label) > longest:
+        head = (longest - 1) // 2
+        label = f"{label[:head]}…{label[len(label) - (longest - 1 - head) :]}"
+    return label.replace("$", r"\$")
+
+
+def unit_text(name: str, longest: int = 28) -> str:
+    """A unit's name as `as_text` shows it, but of long ones the end, which tells them apart."""
+    return as_text(name if len(name) <= longest else f"…{name[1 - longest :]}")
+
+
+def name_height(names: Sequence[str]) -> float:
+    """Inches that `name_units` needs below the axes, about."""
+    return 0.048 * max(map(len, names), default=0) + 0.1
+
+
+def name_units(axes: Any, names: Sequence[str], width: float) -> None:
+    """Name the columns 0, 1, ... along the horizontal axis.
+
+    Args:
+        axes: The axes.
+        names: Name of each column; only every k-th is shown where there is no room for all.
+        width: Width of the axes in inches.
+    """
+    step = max(int(np.ceil(len(names) * NAME_WIDTH / width)), 1)
+    shown = range(0, len(names), step)
+    roomy = width / max(len(names), 1) > 2 * NAME_WIDTH
+    turn = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if roomy else {"rotation": 90}
+    axes.set_xticks(shown, [names[k] for k in shown], fontsize=6, **turn)
+
+
+def say(axes: Any, text: str) -> None:
+    """Write in the middle of empty axes why they are empty."""
+    middle = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    box = {"facecolor": "white", "edgecolor": "none"}
+    axes.text(0.5, 0.5, text, color=GREY, bbox=box, zorder=4, **middle)
 
 
 def look(k: int) -> tuple[str, str]:
-    """Colour and marker of the k-th thing."""
+    """Colour and marker of the k-th strategy."""
     return COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
 
 
+def duration(time_s: float) -> str:
+    """A time in whole days, hours or minutes where it is that, else in seconds: `1 day`, `90 s`."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if time_s >= length and time_s % length == 0:
+            count = int(time_s // length)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{time_s:g} s"
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write `folder/name.pdf` and `.png`; the paths written."""
+    """Write `folder/name.pdf` and `folder/name.png`, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
     figure.savefig(paths[0], metadata={"CreationDate": None})
     figure.set_layout_engine("none")  # laid out already; many panels take seconds
-    figure.savefig(paths[1], dpi=200)
+    figure.savefig(paths[1])
     return paths

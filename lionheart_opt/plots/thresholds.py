@@ -1,32 +1,41 @@
-"""The figure of thresholds: the best speed-up of each strategy at each largest drop."""
+"""The figure of thresholds: the best speed-up of each strategy within each largest drop."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from lionheart_opt.plots.style import COLOURS, new_figures
+from lionheart_opt.plots.source import Source, as_results, truth_of
+from lionheart_opt.plots.style import (
+    COLOURS,
+    COLUMN,
+    PAGE,
+    as_text,
+    legend_above,
+    new_figure,
+    paper_style,
+)
+from lionheart_opt.results import metrics
 from lionheart_opt.results.comparison import best_gains, threshold_gains
-from lionheart_opt.results.metrics import thresholds
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.wording import in_points
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ThresholdInfo:
-    """Best speed-ups with at most one drop.
+    """Best speed-ups within one largest drop.
 
     Args:
-        max_drop: the threshold, a fraction.
-        quartiles: over seeds, shape (n_strategies, 3).
-        found: whether every seed found a mapping, shape (n_strategies,); one without counts as 1x.
-        truth: the best of all mappings; None where it is not known.
+        max_drop: The threshold, as a fraction.
+        quartiles: Quartiles of the speed-up over seeds, shape (n_strategies, 3).
+        found: Whether every seed found a mapping, shape (n_strategies,); a seed without one counts as
+            1x.
+        truth: The best speed-up of all mappings; None where it is not known.
     """
 
     max_drop: float
@@ -36,63 +45,80 @@ class ThresholdInfo:
 
 
 def threshold_info(
-    runs: Sequence[SearchResult], truth: SearchResult | None = None
+    results: Sequence[SearchResult], truth: SearchResult | None = None
 ) -> list[ThresholdInfo]:
     """One entry a threshold; strategies in the order in which they come."""
-    labels = dict.fromkeys(run.label for run in runs)
-    grouped = [[run for run in runs if run.label == label] for label in labels]
+    labels = dict.fromkeys(result.label for result in results)
+    strategies = [[result for result in results if result.label == label] for label in labels]
     infos = []
-    for max_drop in thresholds(runs[0].problem.accuracy_limit):
+    for max_drop in metrics.thresholds(results[0].problem.accuracy_limit):
         quartiles = [
             np.quantile(
-                [speedup for speedup, _ in threshold_gains(mine, max_drop)], [0.25, 0.5, 0.75]
+                [speedup for speedup, _ in threshold_gains(seeds, max_drop)], [0.25, 0.5, 0.75]
             )
-            for mine in grouped
+            for seeds in strategies
         ]
-        ceiling = best_gains(truth, max_drop) if truth else None
+        found = [all(best_gains(seed, max_drop) for seed in seeds) for seeds in strategies]
+        best = best_gains(truth, max_drop) if truth else None
         infos.append(
             ThresholdInfo(
                 max_drop=max_drop,
                 quartiles=np.array(quartiles),
-                found=np.array(
-                    [all(best_gains(run, max_drop) for run in mine) for mine in grouped], dtype=bool
-                ),
-                truth=ceiling and ceiling[0],
+                found=np.array(found, dtype=bool),
+                truth=best and best[0],
             )
         )
     return infos
 
 
-def threshold_figure(runs: Sequence[SearchResult], truth: SearchResult | None = None) -> Figure:
-    """One panel a threshold, one row a strategy: median over seeds (dot), quartiles (bar).
+@paper_style()
+def thresholds(source: Source, *, truth: SearchResult | None = None) -> Figure:
+    """One panel a threshold, one row a strategy: median over seeds (dot) and quartiles (bar).
 
-    Hollow: a seed found nothing and counts as all-digital. Dashed: the ground truth.
+    Hollow dots: some seed found no mapping and counts as all-digital. Dashed lines: the ground truth.
+
+    Args:
+        source: A study, a `SearchResult`, or several.
+        truth: Every mapping, evaluated; by default that of the study, where it is known.
+
+    Raises:
+        InputError: The source holds nothing that one figure can show.
     """
-    labels = list(dict.fromkeys(run.label for run in runs))
-    infos = threshold_info(runs, truth)
-    width = 1.6 + 1.35 * len(infos)
-    figure, grid = new_figures(1, len(infos), width, 1.1 + 0.2 * len(labels))
+    results = as_results(source)
+    truth = truth or truth_of(source)
+    labels = list(dict.fromkeys(result.label for result in results))
+    infos = threshold_info(results, truth)
+    width = COLUMN if len(infos) == 1 else PAGE
+    figure, [panels] = new_figure(1, len(infos), width, 0.9 + 0.18 * len(labels))
     rows = np.arange(len(labels))[::-1]
-    for k, (axes, info) in enumerate(zip(grid[0], infos, strict=True)):
+    for k, (axes, info) in enumerate(zip(panels, infos, strict=True)):
         low, middle, high = info.quartiles.T
         axes.hlines(rows, low, high, color=COLOURS[0], linewidth=2.5, alpha=0.4)
-        for found, face in ((info.found, COLOURS[0]), (~info.found, "white")):
+        for kept, face in ((info.found, COLOURS[0]), (~info.found, "white")):
             axes.scatter(
-                middle[found], rows[found], s=18, facecolor=face, edgecolor=COLOURS[0], zorder=3
+                middle[kept], rows[kept], s=16, facecolor=face, edgecolor=COLOURS[0], zorder=3
             )
         if info.truth is not None:
             axes.axvline(info.truth, color="black", linestyle="--", linewidth=0.8)
-        axes.set_title(f"drop ≤ {100 * info.max_drop:g} points", fontsize=8)
-        axes.set_yticks(rows, labels if k == 0 else [""] * len(labels), fontsize=8)
+        axes.set_title(f"drop ≤ {in_points(info.max_drop)}", fontsize=7)
+        names = [as_text(label, 30) for label in labels]
+        axes.set_yticks(rows, names if k == 0 else [""] * len(labels))
         axes.set_ylim(-0.6, len(labels) - 0.4)
         axes.set_xlim(*_range([*info.quartiles.flat, info.truth or 1.0]))
-        axes.locator_params(axis="x", nbins=4)
-        axes.tick_params(axis="x", labelsize=7)
-    note = "hollow: a seed found nothing"
-    dashed = "; dashed: ground truth" if truth else ""
-    figure.supxlabel(
-        f"speed-up over all-digital (median, quartiles over seeds; {note}{dashed})", fontsize=8
-    )
+        axes.locator_params(axis="x", nbins=3)
+    figure.supxlabel("speed-up over all-digital (×)", fontsize=8)
+    dot: dict[str, Any] = {"color": COLOURS[0], "linestyle": "", "marker": "o"}
+    handles = [Line2D([], [], label="median over seeds", **dot)]
+    if not all(info.found.all() for info in infos):
+        label = "some seed found nothing (counts as 1×)"
+        handles.append(Line2D([], [], markerfacecolor="white", label=label, **dot))
+    if len(results) > len(labels):
+        bar: dict[str, Any] = {"color": COLOURS[0], "linewidth": 2.5, "alpha": 0.4}
+        handles.append(Line2D([], [], label="quartiles over seeds", **bar))
+    if truth is not None:
+        dashed: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 0.8}
+        handles.append(Line2D([], [], label="ground truth", **dashed))
+    legend_above(figure, handles)
     return figure
 
 

@@ -50,9 +50,7 @@ def export_trial(
     oracle, problem = file.oracle, file.problem
     if isinstance(oracle, KeepsWeights) and evaluation.accuracy is not None:
         weights = folder / "weights.pt"
-        candidate = evaluation.candidate.resolved(problem.training)
-        training = candidate.training or problem.training
-        oracle.export_weights(candidate, training, problem.seed, weights)
+        oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, weights)
         written.append(weights)
     return written
 

@@ -6,16 +6,13 @@ import numpy as np
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit
 from lionheart_opt.problem import Problem
-
-#: Drops at which searches are compared: LionHeart's thresholds (section IV-B4).
-THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
 
 
 def thresholds(limit: AccuracyLimit) -> tuple[float, ...]:
-    """The limit's largest drop, and those of `THRESHOLDS` below it; growing."""
-    return (*(drop for drop in THRESHOLDS if drop < limit.max_drop), limit.max_drop)
+    """The limit's largest drop, and those of `LIONHEART_THRESHOLDS` below it; growing."""
+    return (*(drop for drop in LIONHEART_THRESHOLDS if drop < limit.max_drop), limit.max_drop)
 
 
 def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:

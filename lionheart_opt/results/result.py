@@ -224,8 +224,8 @@ class SearchResult:
         if self.best is not None:
             speedup, energy_gain = gains(self.problem, self.best.cost)
             outcome = (
-                f"best: trial {self.best_trial}, {speedup:.2f}x faster, "
-                f"{energy_gain:.2f}x less energy"
+                f"best: trial {self.best_trial}, speed-up {speedup:.2f}x, "
+                f"energy gain {energy_gain:.2f}x"
             )
         return (
             f"SearchResult({self.label!r}, seed {self.seed}: {len(self)} trials, "

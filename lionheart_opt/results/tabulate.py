@@ -59,7 +59,7 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
         targets=targets,
         times_s=first.times_s,
         baseline=first.baseline,
-        trainings=tuple(candidate.training or file.table.training for candidate in rows),
+        trainings=tuple(candidate.trained_by for candidate in rows),
         assignments=np.array(
             [[targets.index(candidate.mapping[unit]) for unit in units] for candidate in rows],
             np.uint8,
@@ -85,7 +85,7 @@ def _measured(file: StudyFile) -> dict[Candidate, Accuracy]:
     for _, record in file.records():
         for evaluation in record.evaluations():
             accuracy = evaluation.accuracy
-            candidate = evaluation.candidate.resolved(file.table.training)
+            candidate = file.problem.resolved(evaluation.candidate)
             if (
                 candidate.parent is not None
                 and candidate.parent.mapping == file.problem.all_digital

@@ -52,9 +52,8 @@ def check_finalists(record: Record, oracle: object) -> None:
     for evaluation in finalists(result):
         digest = evaluation.candidate.digest
         if digest not in checked:
-            candidate = evaluation.candidate.resolved(problem.training)
-            training = candidate.training or problem.training
-            fidelity = Fidelity(training=training, draws=(0, problem.accuracy_limit.draws[-1]))
+            candidate = problem.resolved(evaluation.candidate)
+            fidelity = Fidelity(draws=(0, problem.accuracy_limit.draws[-1]))
             record.keeper.add_checks(digest, oracle.final_checks(candidate, fidelity, problem.seed))
 
 

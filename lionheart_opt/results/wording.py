@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import codecs
+import io
+import sys
 
 from rich.console import Console
 
-if TYPE_CHECKING:
-    pass
-
-
 #: Width of tables where the output is no terminal (a file, a pipe).
-PIPE_WIDTH = 140
+PIPE_WIDTH = 120
+
+
+#: What a terminal shows that knows ASCII only.
+_ASCII = {"µ": "u", "×": "x", "→": ">", "–": "-", "’": "'", "…": "~"}
+
+
+def _as_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(_ASCII.get(letter, "?") for letter in letters), error.end
+
+
+codecs.register_error("lionheart_opt.ascii", _as_ascii)
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that does not squeeze tables into 80 columns when piped."""
-    found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
+    """A console that shows text as it is, without markup, on any terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+        stream.reconfigure(errors="lionheart_opt.ascii")
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = PIPE_WIDTH
+    return made
 
 
 def si(value: float | None, unit: str) -> str:
@@ -40,8 +57,14 @@ def seconds(value: float) -> str:
 
 
 def points(drop: float | None) -> str:
-    """A drop in points of top-1: 0.0123 -> `+1.23`."""
+    """A drop in percentage points: 0.0123 -> `+1.23`."""
     return "-" if drop is None else f"{round(100 * drop, 2) + 0.0:+.2f}"
+
+
+def in_points(drop: float) -> str:
+    """A drop in words: 0.01 -> `1 point`, 0.005 -> `0.5 points`."""
+    number = f"{100 * drop:g}"
+    return f"{number} point{'' if number == '1' else 's'}"
 
 
 def times(gain: float | None) -> str:

@@ -101,7 +101,7 @@ class Workers:
                     continue
                 evaluation = answer.result()
                 if self._records is not None and evaluation.accuracy is not None:
-                    resolved = candidate.resolved(self._problem.training)
+                    resolved = self._problem.resolved(candidate)
                     self._records.remember(resolved, evaluation.accuracy)
                 yield evaluation
         except BrokenProcessPool as error:

@@ -73,7 +73,7 @@ class StudyFile:
         try:
             table = StudyTable.model_validate(data)
         except ValidationError as error:
-            raise first_problem(error, str(file), StudyTable) from error
+            raise first_problem(error, str(file), StudyTable, data) from error
         labels = [run.name for run in table.run]
         for label in labels:
             if labels.count(label) > 1:

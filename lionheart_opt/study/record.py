@@ -247,7 +247,7 @@ def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]
         "breakdown": {layer.name: [layer.latency_s, layer.energy_j] for layer in cost.layers},
         "oracle_s": evaluation.oracle_s,
         "oracle_seed": problem.seed,
-        "training": evaluation.candidate.training or problem.training,
+        "training": problem.resolved(evaluation.candidate).trained_by,
     }
     if accuracy is not None:
         attributes["accuracy"] = accuracy.to_json()

@@ -96,15 +96,14 @@ class RecordedOracle:
         """As `AccuracyOracle.accuracy`; copied where all draws of `fidelity` are known."""
         if seed != self._seed:
             return self.oracle.accuracy(candidate, fidelity, seed)
-        resolved = candidate.resolved(fidelity.training)
-        known = self._known(resolved)
+        known = self._known(candidate)
         first, last = fidelity.draws
         if known is None or last > len(known.samples):
             answer = self.oracle.accuracy(candidate, fidelity, seed)
             if first == 0:
-                _keep(self._asked, resolved, answer)
+                _keep(self._asked, candidate, answer)
             elif known is not None and len(known.samples) == first:
-                _keep(self._asked, resolved, known.extend(answer))
+                _keep(self._asked, candidate, known.extend(answer))
             return answer
         share = (last - first) / len(known.samples)
         samples, evaluation_s = known.samples[first:last], known.evaluation_s * share
@@ -146,7 +145,7 @@ class _RecordsOnly:
     records: RecordedOracle
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        known = self.records._known(candidate.resolved(fidelity.training))
+        known = self.records._known(candidate)
         if known is None or fidelity.draws[1] > len(known.samples):
             raise NotRecorded
         return self.records.accuracy(candidate, fidelity, seed)

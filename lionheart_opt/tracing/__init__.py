@@ -1,24 +1,25 @@
 """Any torch model and an example -> `Workload`, operator by operator.
 
 The model is run once on the example, and every ATen operator that computes or copies becomes a layer.
-Not layers: views (reshape, transpose, slice, expand, ...), dropout at inference, and operators that
-no input reaches, such as masks and the re-parametrisation of weights, which a deployment computes once.
+Views (reshape, transpose, slice, expand, ...) are not layers, nor are dropout at inference and operators
+that no input reaches, such as masks and the re-parametrisation of weights, which a deployment computes
+once.
 
 Kinds of layers:
 
 - `conv1d`, `conv2d`, `conv3d`, `grouped_conv2d`, `depthwise_conv2d`, `conv_transpose2d`, ...
 - `linear`: product with a weight matrix. `matmul`: product of two activations, or of activations
   with a matrix for each batch or head.
-- `max_pool2d`, `avg_pool2d`, ...: adaptive pools too, with their largest window as kernel.
+- `max_pool2d`, `avg_pool2d`, ...: also adaptive pools, with their largest window as kernel.
 - `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `rms_norm`, `local_response_norm`.
 - `relu`, `relu6`, `gelu`, `silu`, `sigmoid`, `tanh`, `softmax`, ...: activation functions.
 - `add`, `sub`, `mul`, `div`, `mean`, `sum`, `cat`, `pad`, `embedding`, ...: their ATen names.
 - `copy`: `contiguous`, `clone`, a change of type, or a write into part of another tensor.
 
-An operator in place has the kind of the one that is not (`relu_` is `relu`). Scaled-dot-product
-attention is its two products, the scaling of both operands, the mask and the softmax; recurrent modules
-are their products and gates, step by step. An operator that `operators.py` does not know keeps its ATen
-name and has no MACs: cost models refuse the kinds that they do not know.
+An operator in place has the kind of its counterpart (`relu_` is `relu`). Scaled-dot-product attention
+becomes its two products, the scaling of both operands, the mask and the softmax; recurrent modules become
+their products and gates, step by step. An operator that `operators.py` does not know keeps its ATen name
+and has no MACs: cost models refuse the kinds that they do not know.
 """
 
 from __future__ import annotations
@@ -44,20 +45,20 @@ Example = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
 def trace(model: nn.Module, example: Example, name: str) -> Workload:
     """The workload of one inference.
 
-    Layers are named after the module that runs them: the only operation of a module has the module's
-    path, others have the path and their kind (`stage1.0.add`); repeated names get `_2`, `_3`. Every
-    weight matrix of a convolution or product is a unit: under the path of the module that runs it, or,
-    where a function is called with a bare parameter, under the parameter's (`attention.in_proj`). The
-    layer's `module` is then the parameter's path, as no module could be exchanged for an analog one.
+    Layers are named after the module that runs them. The only operation of a module has the module's
+    path; others have the path and their kind (`stage1.0.add`). Repeated names get `_2`, `_3`. Every
+    weight matrix of a convolution or product is a unit. Its name is the path of the module that runs it,
+    or, where a function is called with a bare parameter, that of the parameter (`attention.in_proj`). The
+    layer's `module` is then the path of the parameter, as no module could be exchanged for an analog one.
 
     Args:
-        model: left untouched: a copy of it runs, in evaluation mode.
-        example: what the model is called with: a tensor, positional or keyword arguments. The first
-            dimension of each tensor is the batch, of 1.
-        name: of the workload.
+        model: The network. It is not changed: a copy runs, in evaluation mode.
+        example: What the model is called with: a tensor, positional or keyword arguments. The first
+            dimension of each tensor is the batch, which must be 1.
+        name: Name of the workload.
 
     Raises:
-        InputError: the batch is not 1, the model fails on the example, or its data flow leaves torch
+        InputError: The batch is not 1, the model fails on the example, or its data flow leaves torch
             (for NumPy, say) and cannot be followed.
     """
     examples = tensors_of(example)
@@ -100,15 +101,15 @@ def trace_model(
     """The workload of a network of the zoo, or of `package.module:factory`.
 
     Args:
-        name: a name of `models.available()`, or `package.module:factory`.
-        input_shape: without the batch, float32; None is the zoo's own.
-        arguments: of the factory.
+        name: A name of `models.available()`, or `package.module:factory`.
+        input_shape: Shape of a float32 input without the batch; None is the zoo's own.
+        arguments: Keyword arguments of the factory.
 
     Raises:
-        InputError: there is no such network or argument, or it cannot be traced.
+        InputError: There is no such network or argument, or the network cannot be traced.
     """
     shape = models.input_shape(name) if input_shape is None else input_shape
-    # the networks of the zoo need no values: shapes are enough, and take neither time nor memory
+    # for the networks of the zoo shapes are enough, which take neither time nor memory
     with torch.device("cpu" if ":" in name else "meta"):
         return trace(models.build(name, **arguments), torch.zeros(1, *shape), name)
 

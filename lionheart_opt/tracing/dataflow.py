@@ -13,16 +13,16 @@ from lionheart_opt.workload import Shape
 
 
 def storage(tensor: Tensor) -> StorageWeakRef:
-    """Identity of the memory below a tensor, the same for all its views.
+    """Identity of the memory of a tensor, the same for all its views.
 
-    Keeps the identity from being used again, but not the memory.
+    It keeps the identity from being reused, but does not keep the memory alive.
     """
     return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
 class _Write:
-    """Bytes of a storage that a producer filled, and the shape of the tensor."""
+    """Range of bytes of a storage that a producer filled, and the shape of the tensor."""
 
     producer: int
     shape: Shape
@@ -31,16 +31,16 @@ class _Write:
 
 
 class DataFlow:
-    """Writes to storages, by the numbers of their producers.
+    """Writes to storages, each with the number of its producer.
 
-    A tensor that nothing was recorded for is a constant.
+    A tensor whose memory nobody wrote is a constant.
     """
 
     def __init__(self) -> None:
         self._writes: dict[StorageWeakRef, list[_Write]] = {}
 
     def write(self, tensor: Tensor, producer: int) -> None:
-        """Record that the producer computed the tensor; replaces what it covers."""
+        """Record that the producer computed the tensor; earlier writes that it covers are forgotten."""
         start, stop = _span(tensor)
         is_dense = tensor.numel() * tensor.element_size() == stop - start
         kept = [
@@ -52,17 +52,17 @@ class DataFlow:
         self._writes[storage(tensor)] = kept
 
     def producers(self, tensor: Tensor) -> dict[int, Shape]:
-        """Producers of the tensor and what is read of each.
+        """Producer -> shape of what is read of its result.
 
-        That is the tensor itself where there is one producer; otherwise the parts as they were written.
+        With one producer, that is the tensor itself, otherwise the parts as they were written.
         """
         start, stop = _span(tensor)
-        found = {
+        parts = {
             write.producer: write.shape
             for write in self._writes.get(storage(tensor), ())
             if write.start < stop and start < write.stop
         }
-        return dict.fromkeys(found, tuple(tensor.shape)) if len(found) == 1 else found
+        return dict.fromkeys(parts, tuple(tensor.shape)) if len(parts) == 1 else parts
 
     def depends(self, tensors: Iterable[Tensor]) -> bool:
         """Whether any of the tensors is not a constant."""
@@ -70,16 +70,16 @@ class DataFlow:
 
     def reads(self, tensors: Iterable[Tensor]) -> tuple[tuple[int, Shape], ...]:
         """(producer, shape) of everything that is read, in order; a repeated view counts once."""
-        found: dict[Any, tuple[int, Shape]] = {}
+        reads: dict[Any, tuple[int, Shape]] = {}
         for tensor in tensors:
             view = (storage(tensor), tensor.storage_offset(), tensor.shape, tensor.stride())
             for producer in self.producers(tensor).items():
-                found[*view, producer] = producer
-        return tuple(found.values())
+                reads[*view, producer] = producer
+        return tuple(reads.values())
 
 
 def _span(tensor: Tensor) -> tuple[int, int]:
-    """First byte of its storage that a tensor may hold, and the one behind the last."""
+    """First byte of its storage that a tensor may hold, and the byte after the last."""
     if tensor.numel() == 0:
         return 0, 0
     steps = zip(tensor.shape, tensor.stride(), strict=True)

@@ -1,4 +1,4 @@
-"""What an ATen operator is to a mapper: kind, MACs, the crossbar's view, kernel; from shapes alone."""
+"""From the shapes of an ATen operator: kind, MACs, the crossbar's view, kernel, stride and padding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lionheart_opt.workload import Mvm, Shape
 
-#: Operators that torch would decompose further but that are one layer here.
+#: Operators that torch would decompose but that are one layer here.
 _WHOLE = frozenset(
     """linear matmul batch_norm layer_norm group_norm instance_norm rms_norm relu6 prelu selu softmax
     log_softmax max_pool1d max_pool2d max_pool3d avg_pool1d adaptive_avg_pool1d adaptive_avg_pool2d
@@ -30,7 +30,7 @@ _KINDS = {
 
 _POOL = re.compile(r"_?(?:adaptive_)?(?P<kind>(?:max|avg)_pool(?P<axes>[123])d)(?:_with_indices)?")
 
-#: Matrix products: names of the left operand, of the right one, and of what is added.
+#: Matrix product -> names of its left operand, of its right operand, and of what is added.
 _PRODUCTS = {
     "linear": ("input", "weight", "bias"),
     "matmul": ("self", "other", ""),
@@ -49,11 +49,11 @@ class Operator:
     """One call of an ATen operator.
 
     Args:
-        name: without name space and overload (`convolution`).
-        shapes: of its tensors, by the names of its schema.
-        settings: its other arguments, by the names of its schema.
-        constants: names of the tensors that the network's input does not reach: weights, biases.
-        output_shape: of its (first) result.
+        name: Name without name space and overload (`convolution`).
+        shapes: Name of a tensor in the operator's schema -> its shape.
+        settings: Name of another argument in the schema -> its value.
+        constants: Names of the tensors that the network's input does not reach: weights, biases.
+        output_shape: Shape of its (first) result.
     """
 
     name: str
@@ -65,13 +65,13 @@ class Operator:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What a layer needs to know of its operator.
+    """What a layer takes from its operator.
 
     Args:
-        kind: as the package's docstring lists them.
-        weight: name of the tensor that a unit may be made of; empty where there is none.
-        bias: name of the tensor that counts as bias.
-        fields: of `Layer`, beside names, shapes and counts.
+        kind: Kind of the layer, as the package's docstring lists them.
+        weight: Name of the tensor that may become a unit; empty where there is none.
+        bias: Name of the tensor that counts as bias.
+        fields: Fields of `Layer` other than names, shapes and counts.
     """
 
     kind: str
@@ -80,7 +80,7 @@ class Description:
     fields: dict[str, Any] = field(default_factory=dict)
 
     def count(self, tensor: str) -> Literal["weight_count", "bias_count"] | None:
-        """What the elements of a constant tensor of that name count as."""
+        """The field of `Layer` in which the elements of a constant tensor of that name are counted."""
         if tensor == self.bias:
             return "bias_count"
         if tensor.startswith("running_"):  # statistics, folded into scale and shift
@@ -95,7 +95,7 @@ def is_whole(name: str) -> bool:
 
 def describe(operator: Operator) -> Description:
     """Kind, MACs, crossbar's view, kernel, stride and padding of an operator."""
-    name = operator.name.removesuffix("_")  # what is done in place is done all the same
+    name = operator.name.removesuffix("_")  # an operator in place does the same
     if name == "convolution":
         return _convolution(operator)
     if name in _PRODUCTS:
@@ -116,7 +116,7 @@ def _convolution(operator: Operator) -> Description:
     if groups > 1:
         is_depthwise = not transposed and weight[1] == 1
         kind = f"{'depthwise' if is_depthwise else 'grouped'}_{kind}"
-    # each output pixel is a product over the kernel; each input pixel, where it is transposed
+    # a product over the kernel for each output pixel, or for each input pixel of a transposed one
     pixels = operator.shapes["input"] if transposed else operator.output_shape
     fields = {
         "macs": prod(pixels) * prod(weight[1:]),
@@ -160,6 +160,6 @@ def _pool(operator: Operator, kind: str, n_axes: int) -> Description:
 
 
 def _sizes(value: int | Sequence[int], n_axes: int) -> Shape:
-    """A size for each axis; torch writes equal ones as a number or as one element."""
+    """A size for each axis; torch writes equal sizes as a number or as one element."""
     sizes = (value,) if isinstance(value, int) else tuple(value)
     return sizes * n_axes if len(sizes) == 1 else sizes

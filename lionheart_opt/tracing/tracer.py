@@ -1,4 +1,4 @@
-"""The dispatch mode that sees every operator of a model and makes layers of them."""
+"""The dispatch mode that sees every operator of a model and turns it into a layer."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _FUSED: dict[type[nn.Module], str] = {nn.LocalResponseNorm: "local_response_norm
 _WEIGHTED = (nn.Linear, _ConvNd, nn.RNNBase)
 #: Operators in place that do not read what they overwrite.
 _OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
-#: What takes activations out of torch.
+#: Functions that take activations out of torch.
 _EXITS = frozenset({Tensor.numpy, Tensor.__array__, Tensor.tolist, Tensor.__dlpack__})
-#: Number of the network's input where records have theirs.
+#: Number that stands for the network's input among the numbers of records.
 _INPUT = -1
 
 
@@ -53,12 +53,12 @@ class _Record:
     """A layer before it has a name.
 
     Args:
-        call: the module that ran it.
-        kind: of the layer.
-        inputs: numbers of the records that it reads, and what is read of each.
-        output_shape: of its result.
-        fields: other fields of the layer.
-        unit: owner of the weight and the layer's name, where it belongs to a unit.
+        call: The module that ran it.
+        kind: Kind of the layer.
+        inputs: Number of each record that it reads, with the shape of what is read.
+        output_shape: Shape of its result.
+        fields: Other fields of the layer.
+        unit: Owner of the weight and name of the layer, where it belongs to a unit.
     """
 
     call: _Call
@@ -70,15 +70,15 @@ class _Record:
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records operators while it is entered.
+    """Records operators inside its context.
 
-    In inference mode torch hands over its composite operators as they are: those that are not whole
-    here are decomposed, and their parts come in one by one.
+    In inference mode torch hands over composite operators as they are. Those that are no layer of their
+    own are decomposed, and their parts are recorded one by one.
 
     Args:
-        model: gets hooks that say which module is running.
-        inputs: of the model.
-        name: of the workload.
+        model: The network; it gets hooks that tell which module is running.
+        inputs: Tensors that the model is called with.
+        name: Name of the workload.
     """
 
     def __init__(self, model: nn.Module, inputs: list[Tensor], name: str) -> None:
@@ -117,7 +117,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             _Record(
                 call=call,
                 kind=_FUSED[type(call.module)],
-                inputs=tuple(one for one in reads if one[0] < call.first),
+                inputs=tuple((number, shape) for number, shape in reads if number < call.first),
                 output_shape=tuple(result.shape),
                 fields=parts[-1].fields,
             )
@@ -131,7 +131,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         schema = func._schema
         name = schema.name.rpartition("::")[2]
-        operands = dict(zip((one.name for one in schema.arguments), args, strict=False)) | kwargs
+        names = (argument.name for argument in schema.arguments)
+        operands = dict(zip(names, args, strict=False)) | kwargs
         if name.endswith("dropout") and not operands.get("train"):
             return args[0]
         if not is_whole(name):
@@ -150,12 +151,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         is_reached = self.flow.depends(touched)
         if name in ("_local_scalar_dense", "equal") and is_reached:
             warnings.warn(
-                f"{self.where()} reads a value of an activation in Python: what was recorded holds "
-                "for this example and may differ for another",
+                f"{self.where()} reads a value of an activation in Python: the workload holds for this "
+                "example and may differ for another",
                 stacklevel=2,
             )
         if name.startswith("new_") or name.endswith("_like"):
-            return  # takes nothing but the shape
+            return  # reads nothing but the shape
         if not written and set(map(storage, touched)).issuperset(map(storage, results)):
             return  # a view, or no tensor at all
         output = (results or written)[0]
@@ -175,7 +176,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         counts = {"weight_count": 0, "bias_count": 0}
         for key in constants:
             if count := description.count(key):
-                counts[count] += sum(one.numel() for one in read[key] if one.is_floating_point())
+                weights = (tensor for tensor in read[key] if tensor.is_floating_point())
+                counts[count] += sum(weight.numel() for weight in weights)
         self.records.append(
             _Record(
                 call=self._calls[-1],
@@ -190,13 +192,13 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.flow.write(tensor, len(self.records) - 1)
 
     def _unit(self, weight: Tensor) -> tuple[str, str] | None:
-        """Owner of a weight and name of the layer; None where the weight is no parameter."""
+        """Owner of a weight and name of the layer; None if the weight is not a parameter."""
         call = self._calls[-1]
         own = call.module._parameters.get("weight")
         if own is not None and storage(own) == storage(weight):
             return call.path, call.path
         if storage(weight) not in self._parameters:
-            # computed from parameters: by weight norm and the like, the module is a unit all the same
+            # computed from parameters, by weight norm for example: the module is a unit all the same
             return (call.path, call.path) if isinstance(call.module, nn.Linear | _ConvNd) else None
         path, parameter = self._parameters[storage(weight)]
         name = re.sub(r"[._]?weight$", "", path)
@@ -207,7 +209,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return path, name
 
     def workload(self) -> Workload:
-        """Everything recorded, with names."""
+        """The workload of all records, with names."""
         per_call = Counter(record.call.number for record in self.records)
         names = {_INPUT: INPUT}
         times = Counter([INPUT])
@@ -245,7 +247,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Exits(TorchFunctionMode):
-    """Refuses to lose a tracer's activations to NumPy and Python lists."""
+    """Refuses to convert activations to NumPy arrays and Python lists, where a tracer loses them."""
 
     def __init__(self, tracer: Tracer) -> None:
         super().__init__()
@@ -257,7 +259,7 @@ class Exits(TorchFunctionMode):
         """Call the function.
 
         Raises:
-            InputError: it would take an activation out of torch.
+            InputError: The function would take an activation out of torch.
         """
         if func in _EXITS and self._tracer.flow.depends(args[:1]):
             raise InputError(
@@ -270,7 +272,7 @@ class Exits(TorchFunctionMode):
 def _accesses(
     name: str, schema: Any, operands: dict[str, Any]
 ) -> tuple[dict[str, list[Tensor]], list[Tensor]]:
-    """What an operator reads, by the names of its schema, and what it writes in place."""
+    """Tensors that an operator reads, by their names in its schema, and those that it writes in place."""
     read: dict[str, list[Tensor]] = {}
     written: list[Tensor] = []
     for argument in schema.arguments:

@@ -1,1 +1,1 @@
-"""What the strategies of this folder share: profiles, loss models, exact programmes, pricing."""
+"""What several strategies share: prices, profiles, loss models and exact programmes."""

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
 import numpy as np
 
+from lionheart_opt.cost import COST_OBJECTIVES, CostObjective, cost_tables
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.space import size
-from lionheart_opt.strategies.parts.pricing import cost_objectives, value
+from lionheart_opt.problem import Problem
+from lionheart_opt.space import neighbours, size
+from lionheart_opt.strategies.parts.pricing import cost_objectives
+
+#: What sums of fractions of crossbars may exceed a capacity by.
+ROUNDING = 1e-9
+#: A pair whose cost is at most this share of all-digital's differs from none by rounding only.
+NEGLIGIBLE = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,19 +29,22 @@ class Additive:
     Assignments are integers, shape (n_mappings, n_units): the number of the target of each unit.
 
     Args:
-        problem: what is priced.
-        quantities: names of the priced quantities: cost objectives first, then limited ones.
-        targets: target names, shape (n_targets,).
-        allowed: shape (n_units, n_targets): whether the target can run the unit.
-        fixed: shape (n_quantities,).
-        unit: shape (n_units, n_targets, n_quantities); not finite where not allowed.
-        pairs: numbers of units, shape (n_pairs, 2).
-        pair: shape (n_pairs, n_targets, n_targets, n_quantities).
-        tiles: crossbars of a unit on a target, shape (n_units, n_targets).
+        problem: The problem whose mappings are priced.
+        quantities: Names of the priced quantities: cost objectives first, then limited ones.
+        targets: Target names, shape (n_targets,).
+        allowed: Whether the target can run the unit, shape (n_units, n_targets).
+        fixed: Cost that no mapping changes, shape (n_quantities,).
+        unit: Cost of each unit on each target, shape (n_units, n_targets, n_quantities); not finite
+            where not allowed.
+        pairs: Numbers of the two units of each pair, shape (n_pairs, 2).
+        pair: Cost of each pair, shape (n_pairs, n_targets, n_targets, n_quantities).
+        tiles: Crossbars of a unit on a target, shape (n_units, n_targets).
+        exact: Whether the costs are this sum. Otherwise it approximates costs and crossbars, and what it
+            finds must be priced by the cost model.
     """
 
     problem: Problem
-    quantities: tuple[Objective, ...]
+    quantities: tuple[CostObjective, ...]
     targets: tuple[str, ...]
     allowed: np.ndarray
     fixed: np.ndarray
@@ -43,20 +52,26 @@ class Additive:
     pairs: np.ndarray
     pair: np.ndarray
     tiles: np.ndarray
+    exact: bool
 
     @staticmethod
     def of(problem: Problem) -> Additive:
-        """From the cost model's tables where it offers them, otherwise from differences of its costs.
+        """From the cost model's tables where it has them, otherwise from differences of its costs.
 
-        Differences are taken against all-digital, for single units and for pairs of units that share
-        data flow: exact if the model is such a sum, an approximation if not (as for `interval_s`).
+        Differences are taken against all-digital, for single units and for `neighbours`. They are exact
+        if the cost is such a sum, and an approximation if not. `interval_s` is in no table, so that it
+        always comes from differences.
         """
-        limits: tuple[Objective, ...] = tuple(problem.cost_limits)  # type: ignore[arg-type]
-        quantities = tuple(dict.fromkeys(cost_objectives(problem) + limits))
-        offered = getattr(problem.cost_model, "tables", None)
-        if offered is not None and "interval_s" not in quantities:
-            return _from_tables(problem, quantities, offered(problem.workload))
-        return _from_differences(problem, quantities)
+        limited = tuple(name for name in COST_OBJECTIVES if name in problem.cost_limits)
+        quantities = tuple(dict.fromkeys(cost_objectives(problem) + limited))
+        tables = cost_tables(problem.cost_model, problem.workload)
+        if tables is None:
+            return _from_differences(problem, quantities)
+        if "interval_s" in quantities:
+            differences = _from_differences(problem, quantities)
+            columns = [tables.targets.index(target) for target in differences.targets]
+            return replace(differences, tiles=tables.tiles[_rows(problem, tables)][:, columns])
+        return _from_tables(problem, quantities, tables)
 
     @cached_property
     def units(self) -> tuple[str, ...]:
@@ -64,56 +79,65 @@ class Additive:
         return tuple(unit.name for unit in self.problem.workload.units)
 
     def number(self, quantity: str) -> int:
-        """Where the quantity is in `quantities`."""
+        """Position of the quantity in `quantities`."""
         return [str(name) for name in self.quantities].index(quantity)
 
     def encode(self, mappings: Sequence[Mapping]) -> np.ndarray:
-        """Assignments of mappings."""
-        number = {name: k for k, name in enumerate(self.targets)}
-        return np.array([[number[m[unit]] for unit in self.units] for m in mappings], dtype=np.intp)
+        """Assignments of mappings, shape (n_mappings, n_units)."""
+        numbers = {name: number for number, name in enumerate(self.targets)}
+        rows = [[numbers[mapping[unit]] for unit in self.units] for mapping in mappings]
+        return np.array(rows, dtype=np.intp).reshape(-1, len(self.units))
 
     def decode(self, assignment: np.ndarray) -> Mapping:
-        """The mapping of one row."""
-        names = (self.targets[k] for k in assignment)
+        """The mapping of one assignment, shape (n_units,)."""
+        names = (self.targets[number] for number in assignment)
         return Mapping.of(dict(zip(self.units, names, strict=True)))
 
-    def table(self, numbers: dict[tuple[str, str], float]) -> np.ndarray:
-        """Numbers by (unit, target) as an array, shape (n_units, n_targets); 0 where none is given."""
-        found = np.zeros(self.allowed.shape)
-        for (unit, target), number in numbers.items():
-            found[self.units.index(unit), self.targets.index(target)] = number
-        return found
+    def table(self, values: dict[tuple[str, str], float]) -> np.ndarray:
+        """Values by (unit, target) as an array, shape (n_units, n_targets); 0 where none is given."""
+        array = np.zeros(self.allowed.shape)
+        for (unit, target), value in values.items():
+            array[self.units.index(unit), self.targets.index(target)] = value
+        return array
 
     def every(self) -> np.ndarray:
         """Assignments of every mapping, all-digital first."""
-        choices = [np.flatnonzero(row) for row in self.allowed]
         host = self.targets.index(self.problem.system.host)
-        choices = [np.array(sorted(row, key=lambda k: (k != host, k))) for row in choices]
+        choices = [
+            np.array(sorted(np.flatnonzero(row), key=lambda number: (number != host, number)))
+            for row in self.allowed
+        ]
         grid = np.empty((size(self.problem), len(choices)), dtype=np.intp)
         repeat = len(grid)
-        for column, row in enumerate(choices):
-            repeat //= len(row)
-            grid[:, column] = np.resize(np.repeat(row, repeat), len(grid))
+        for column, numbers in enumerate(choices):
+            repeat //= len(numbers)
+            grid[:, column] = np.resize(np.repeat(numbers, repeat), len(grid))
         return grid
 
     def values(self, assignments: np.ndarray) -> np.ndarray:
-        """Quantities, shape (n_mappings, n_quantities)."""
+        """The quantities of each assignment, shape (n_mappings, n_quantities)."""
         total = np.tile(self.fixed, (len(assignments), 1))
-        for k in range(len(self.units)):
-            total += self.unit[k][assignments[:, k]]
+        for column in range(len(self.units)):
+            total += self.unit[column][assignments[:, column]]
         for (first, second), table in zip(self.pairs, self.pair, strict=True):
             total += table[assignments[:, first], assignments[:, second]]
         return total
 
     def keeps_limits(self, assignments: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Whether cost limits and tile capacities hold, shape (n_mappings,); `values` as priced."""
+        """Whether cost limits and tile capacities hold, shape (n_mappings,).
+
+        Args:
+            assignments: Assignments, shape (n_mappings, n_units).
+            values: Their quantities, as `values` returns them.
+        """
         keeps = np.ones(len(assignments), dtype=bool)
         for name, limit in self.problem.cost_limits.items():
             keeps &= values[:, self.number(name)] <= limit
-        for k, name in enumerate(self.targets):
-            capacity = self.problem.system.target(name).tiles
+        for number, target in enumerate(self.targets):
+            capacity = self.problem.system.target(target).tiles
             if capacity is not None:
-                keeps &= ((assignments == k) @ self.tiles[:, k]) <= capacity
+                used = (assignments == number) @ self.tiles[:, number]
+                keeps &= used <= capacity + ROUNDING
         return keeps
 
 
@@ -121,13 +145,18 @@ def _allowed(problem: Problem, targets: Sequence[str]) -> np.ndarray:
     return np.array([[name in allowed for name in targets] for allowed in problem.choices.values()])
 
 
+def _rows(problem: Problem, tables: CostTables) -> list[int]:
+    """Row of each unit of the workload in the tables."""
+    return [tables.units.index(unit.name) for unit in problem.workload.units]
+
+
 def _from_tables(
-    problem: Problem, quantities: tuple[Objective, ...], tables: CostTables
+    problem: Problem, quantities: tuple[CostObjective, ...], tables: CostTables
 ) -> Additive:
-    names = [unit.name for unit in problem.workload.units]
-    rows = [tables.units.index(name) for name in names]
+    rows = _rows(problem, tables)
     columns = [("latency_s", "energy_j").index(name) for name in quantities]
-    place = {row: k for k, row in enumerate(rows)}
+    position = {row: number for number, row in enumerate(rows)}
+    pairs = [[position[first], position[second]] for first, second in tables.pairs]
     return Additive(
         problem=problem,
         quantities=quantities,
@@ -135,37 +164,38 @@ def _from_tables(
         allowed=_allowed(problem, tables.targets),
         fixed=tables.fixed[columns],
         unit=tables.unit[rows][:, :, columns],
-        pairs=np.array([[place[a], place[b]] for a, b in tables.pairs], dtype=np.intp).reshape(
-            -1, 2
-        ),
+        pairs=np.array(pairs, dtype=np.intp).reshape(-1, 2),
         pair=tables.pair[..., columns],
         tiles=tables.tiles[rows],
+        exact=True,
     )
 
 
-def _from_differences(problem: Problem, quantities: tuple[Objective, ...]) -> Additive:
+def _from_differences(problem: Problem, quantities: tuple[CostObjective, ...]) -> Additive:
     base = problem.all_digital
     targets = tuple(target.name for target in problem.system.targets)
-    names = [unit.name for unit in problem.workload.units]
+    host = targets.index(problem.system.host)
+    units = [unit.name for unit in problem.workload.units]
     allowed = _allowed(problem, targets)
-    tiles = np.zeros((len(names), len(targets)), dtype=int)
 
     def priced(mapping: Mapping) -> np.ndarray:
         cost = problem.cost(mapping)
-        return np.array([value(cost, name) for name in quantities])
+        return np.array([cost.value(name) for name in quantities])
 
     fixed = priced(base)
-    unit = np.full((len(names), len(targets), len(quantities)), np.inf)
-    for k, t in np.argwhere(allowed):
-        moved = base.move(names[k], targets[t])
-        unit[k, t] = priced(moved) - fixed
-        tiles[k, t] = problem.cost(moved).tiles.get(targets[t], 0)
-    pairs = _data_flow_pairs(problem)
+    unit = np.full((len(units), len(targets), len(quantities)), np.inf)
+    for row, column in np.argwhere(allowed):
+        unit[row, column] = priced(base.move(units[row], targets[column])) - fixed
+    numbers = {name: number for number, name in enumerate(units)}
+    pairs = [(numbers[first], numbers[second]) for first, second in neighbours(problem)]
     pair = np.zeros((len(pairs), len(targets), len(targets), len(quantities)))
-    for number, (one, two) in enumerate(pairs):
-        for a, b in product(np.flatnonzero(allowed[one]), np.flatnonzero(allowed[two])):
-            both = priced(base.move(names[one], targets[a]).move(names[two], targets[b]))
-            pair[number, a, b] = both - fixed - unit[one, a] - unit[two, b]
+    for number, ends in enumerate(pairs):
+        # With one unit on the host the difference is that of the other unit alone.
+        choices = [[k for k in np.flatnonzero(allowed[end]) if k != host] for end in ends]
+        for a, b in product(*choices):
+            both = base.move(units[ends[0]], targets[a]).move(units[ends[1]], targets[b])
+            pair[number, a, b] = priced(both) - fixed - unit[ends[0], a] - unit[ends[1], b]
+    counts = (np.abs(pair) > NEGLIGIBLE * fixed).any(axis=(1, 2, 3))
     return Additive(
         problem=problem,
         quantities=quantities,
@@ -173,25 +203,27 @@ def _from_differences(problem: Problem, quantities: tuple[Objective, ...]) -> Ad
         allowed=allowed,
         fixed=fixed,
         unit=unit,
-        pairs=np.array(pairs, dtype=np.intp).reshape(-1, 2),
-        pair=pair,
-        tiles=tiles,
+        pairs=np.array(pairs, dtype=np.intp).reshape(-1, 2)[counts],
+        pair=pair[counts],
+        tiles=np.stack(
+            [_tiles(problem, target, allowed[:, k]) for k, target in enumerate(targets)], 1
+        ),
+        exact=False,
     )
 
 
-def _data_flow_pairs(problem: Problem) -> list[tuple[int, int]]:
-    """Pairs of units of which one reads what the other made, at most through layers of one input."""
-    workload = problem.workload
-    number = {unit.name: k for k, unit in enumerate(workload.units)}
-    maker: dict[str, int] = {}  # layer -> unit whose result it hands on
-    pairs: set[tuple[int, int]] = set()
-    for layer in workload.layers:
-        owner = workload.unit_of.get(layer.name)
-        read = {maker[source] for source in layer.inputs if source in maker}
-        if owner is not None:
-            me = number[owner]
-            maker[layer.name] = me
-            pairs |= {(min(me, other), max(me, other)) for other in read if other != me}
-        elif len(layer.inputs) == 1 and read:
-            [maker[layer.name]] = read
-    return sorted(pairs)
+def _tiles(problem: Problem, target: str, allowed: np.ndarray) -> np.ndarray:
+    """Crossbars of each unit on a target, shape (n_units,); 0 where the target has no capacity to keep.
+
+    Those of each unit alone, scaled so that their sum is what all units occupy together: less where
+    units share crossbars, take turns or are replicated as long as there is room.
+    """
+    tiles = np.zeros(len(allowed))
+    if problem.system.target(target).tiles is None or not allowed.any():
+        return tiles
+    units = [unit.name for unit in problem.workload.units]
+    rows = np.flatnonzero(allowed)
+    for row in rows:
+        tiles[row] = problem.cost(problem.mapping({units[row]: target})).tiles.get(target, 0)
+    together = problem.cost(problem.mapping({units[row]: target for row in rows})).tiles
+    return tiles * (together.get(target, 0) / tiles.sum()) if tiles.any() else tiles

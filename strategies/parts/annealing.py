@@ -18,19 +18,19 @@ def anneal(
     chains: int = 16,
     sweeps: int = 20,
 ) -> np.ndarray:
-    """The assignment of least energy that Metropolis chains with falling temperature find.
+    """The assignment of least energy that Metropolis chains with a falling temperature find.
 
-    Kirkpatrick, Gelatt, Vecchi (Science 1983), geometric cooling from 1 to 0.001.
+    Kirkpatrick, Gelatt, Vecchi (Science 1983), with geometric cooling from 1 to 0.001.
 
     Args:
-        energy: what is minimised.
-        allowed: shape (n_units, n_targets): which targets each unit can be on.
-        rng: source of all randomness.
-        chains: independent chains.
-        sweeps: proposals for each unit that has a choice.
+        energy: Function to minimise.
+        allowed: Which targets each unit can be on, shape (n_units, n_targets).
+        rng: Source of all randomness.
+        chains: Number of independent chains.
+        sweeps: Proposals of each chain for each unit that has a choice.
 
     Returns:
-        Shape (n_units,).
+        Number of the target of each unit, shape (n_units,).
     """
     choices = [np.flatnonzero(row) for row in allowed]
     movable = np.flatnonzero(allowed.sum(axis=1) > 1)
@@ -38,15 +38,15 @@ def anneal(
     energies = energy(state)
     best: np.ndarray = state[energies.argmin()].copy()
     least = float(energies.min())
-    everyone = np.arange(chains)
+    numbers = np.arange(chains)
     for temperature in np.geomspace(1.0, 1e-3, sweeps * len(movable)):
         units = rng.choice(movable, size=chains)
         trial = state.copy()
-        trial[everyone, units] = [rng.choice(choices[unit]) for unit in units]
-        found = energy(trial)
-        worse = np.clip((found - energies) / temperature, 0.0, 700.0)
-        accepted = rng.random(chains) < np.exp(-worse)
-        state[accepted], energies[accepted] = trial[accepted], found[accepted]
+        trial[numbers, units] = [rng.choice(choices[unit]) for unit in units]
+        trial_energies = energy(trial)
+        rise = np.clip((trial_energies - energies) / temperature, 0.0, 700.0)
+        accepted = rng.random(chains) < np.exp(-rise)
+        state[accepted], energies[accepted] = trial[accepted], trial_energies[accepted]
         if energies.min() < least:
             best, least = state[energies.argmin()].copy(), float(energies.min())
     return best

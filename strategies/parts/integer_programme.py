@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -15,30 +16,34 @@ from lionheart_opt.strategies.parts.additive import Additive
 
 @dataclass(frozen=True)
 class IntegerProgramme:
-    """Least cost over mappings whose predicted loss, cost limits and tiles hold.
+    """Finds the mapping of least cost that keeps a predicted loss, the cost limits and the capacities.
 
-    One binary variable for each allowed (unit, target), one continuous variable for each allowed pair
-    of targets of a pair of units, tied to the binaries by its marginals (the standard linearisation of
-    products in assignment problems, exact for binary assignments).
+    There is one binary variable for each allowed (unit, target), and one continuous variable for each
+    allowed pair of targets of a pair of units, tied to the binaries by its marginals (the standard
+    linearisation of products in assignment problems, exact for binary assignments).
 
     Args:
-        costs: what is priced.
+        costs: Costs of the mappings.
     """
 
     costs: Additive
-    _choices: np.ndarray = field(init=False)  # (n_choices, 2): unit, target
-    _couples: np.ndarray = field(init=False)  # (n_couples, 3): pair, target, target
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _choices(self) -> np.ndarray:
+        """Unit and target of each binary variable, shape (n_choices, 2)."""
+        return np.argwhere(self.costs.allowed)
+
+    @cached_property
+    def _couples(self) -> np.ndarray:
+        """Pair and its two targets of each continuous variable, shape (n_couples, 3)."""
         allowed = self.costs.allowed
         couples = [
             (number, a, b)
-            for number, (one, two) in enumerate(self.costs.pairs)
-            for a in np.flatnonzero(allowed[one])
-            for b in np.flatnonzero(allowed[two])
+            for number, (first, second) in enumerate(self.costs.pairs)
+            for a in np.flatnonzero(allowed[first])
+            for b in np.flatnonzero(allowed[second])
         ]
-        object.__setattr__(self, "_choices", np.argwhere(allowed))
-        object.__setattr__(self, "_couples", np.array(couples, dtype=np.intp).reshape(-1, 3))
+        return np.array(couples, dtype=np.intp).reshape(-1, 3)
 
     def cheapest(
         self,
@@ -48,14 +53,14 @@ class IntegerProgramme:
         below: float,
         excluded: Iterable[Mapping] = (),
     ) -> Mapping | None:
-        """The cheapest mapping whose predicted loss holds, or None if there is none.
+        """The cheapest mapping whose predicted loss is accepted, or None if there is none.
 
         Args:
-            quantity: number of the quantity that is minimised.
-            losses: predicted loss of each choice, shape (n_units, n_targets).
-            max_loss: largest accepted sum of losses.
-            below: largest accepted cost, up to the solver's tolerance.
-            excluded: mappings that are cut off.
+            quantity: Number of the quantity to minimise.
+            losses: Predicted loss of each unit on each target, shape (n_units, n_targets).
+            max_loss: Largest accepted sum of losses.
+            below: Largest accepted cost, up to the solver's tolerance; infinite for no bound.
+            excluded: Mappings that must not be returned.
         """
         cost = self._row(quantity)
         limits = [(self._spread(losses), max_loss)]
@@ -64,7 +69,12 @@ class IntegerProgramme:
         return self._minimise(cost, limits, excluded)
 
     def least_loss(self, losses: np.ndarray, excluded: Iterable[Mapping] = ()) -> Mapping | None:
-        """The mapping of least predicted loss that keeps cost limits and capacities, if there is one."""
+        """The mapping of least predicted loss that keeps limits and capacities; None without one.
+
+        Args:
+            losses: Predicted loss of each unit on each target, shape (n_units, n_targets).
+            excluded: Mappings that must not be returned.
+        """
         return self._minimise(self._spread(losses), [], excluded)
 
     def _minimise(
@@ -73,7 +83,7 @@ class IntegerProgramme:
         limits: list[tuple[np.ndarray, float]],
         excluded: Iterable[Mapping],
     ) -> Mapping | None:
-        """Least objective under `row @ variables <= bound` for each limit, and the problem's own."""
+        """Minimise under the problem's limits, and `row @ variables <= bound` for each (row, bound)."""
         equal, constant = self._structure()
         rows = [_scaled(*limit) for limit in [*limits, *self._given_limits()]]
         for mapping in excluded:
@@ -100,16 +110,16 @@ class IntegerProgramme:
         return self.costs.decode(weights.argmax(axis=1))
 
     def _given_limits(self) -> list[tuple[np.ndarray, float]]:
-        """Cost limits and tile capacities."""
+        """(row, bound) of each cost limit and tile capacity."""
         limits = []
         for name, limit in self.costs.problem.cost_limits.items():
             number = self.costs.number(name)
             limits.append((self._row(number), limit - self.costs.fixed[number]))
-        for k, name in enumerate(self.costs.targets):
-            capacity = self.costs.problem.system.target(name).tiles
+        for column, target in enumerate(self.costs.targets):
+            capacity = self.costs.problem.system.target(target).tiles
             if capacity is not None:
                 used = np.zeros(self.costs.allowed.shape)
-                used[:, k] = self.costs.tiles[:, k]
+                used[:, column] = self.costs.tiles[:, column]
                 limits.append((self._spread(used), float(capacity)))
         return limits
 
@@ -123,10 +133,13 @@ class IntegerProgramme:
         return np.concatenate([unit, self.costs.pair[..., quantity][tuple(self._couples.T)]])
 
     def _structure(self) -> tuple[csr_array, np.ndarray]:
-        """Equalities: each unit is on one target; couples have the choices as their marginals."""
+        """Matrix and constants of the equalities.
+
+        Each unit is on one target, and the couples have the choices as their marginals.
+        """
         n_choices, n_couples = len(self._choices), len(self._couples)
-        number = {(int(u), int(t)): k for k, (u, t) in enumerate(self._choices)}
-        one = csr_array(
+        numbers = {(int(unit), int(target)): k for k, (unit, target) in enumerate(self._choices)}
+        placed = csr_array(
             (np.ones(n_choices), (self._choices[:, 0], np.arange(n_choices))),
             shape=(len(self.costs.allowed), n_choices + n_couples),
         )
@@ -138,13 +151,14 @@ class IntegerProgramme:
                 if key not in marginals:
                     marginals[key] = len(marginals)
                     unit = int(self.costs.pairs[pair, end])
-                    entries.append((marginals[key], number[unit, int(target)], -1.0))
+                    entries.append((marginals[key], numbers[unit, int(target)], -1.0))
                 entries.append((marginals[key], n_choices + column, 1.0))
         if not entries:
-            return one, np.ones(one.shape[0])
-        row, column_, data = (np.array(part) for part in zip(*entries, strict=True))
-        couple = csr_array((data, (row, column_)), shape=(len(marginals), one.shape[1]))
-        return vstack([one, couple]).tocsr(), np.r_[np.ones(one.shape[0]), np.zeros(len(marginals))]
+            return placed, np.ones(placed.shape[0])
+        rows, columns, data = (np.array(part) for part in zip(*entries, strict=True))
+        coupled = csr_array((data, (rows, columns)), shape=(len(marginals), placed.shape[1]))
+        constants = np.r_[np.ones(placed.shape[0]), np.zeros(len(marginals))]
+        return vstack([placed, coupled]).tocsr(), constants
 
 
 def _scaled(row: np.ndarray, bound: float) -> tuple[np.ndarray, float]:

@@ -1,4 +1,4 @@
-"""A strategy run inside another one, under a question of its own."""
+"""A strategy that runs inside another one, on a problem of its own."""
 
 from __future__ import annotations
 
@@ -9,39 +9,50 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategy import Proposals
 
+#: Yields batches like a strategy and returns the evaluations that it received.
 Nested = Generator[Sequence[Candidate], Sequence[Evaluation], list[Evaluation]]
 
 
 def nested(
-    question: Problem,
+    problem: Problem,
     search: Proposals,
-    asked: Callable[[Candidate], Candidate] = lambda one: one,
+    translate: Callable[[Candidate], Candidate] = lambda candidate: candidate,
     most: int | None = None,
 ) -> Nested:
-    """The batches of a search of another question with the same oracle, answered as it would be.
+    """Yield the batches of an inner search, and answer it in terms of its own problem.
+
+    Both problems have the same oracle and workload.
 
     Args:
-        question: what the inner search was given.
-        search: the inner search; closed at the end.
-        asked: the outer problem's candidate for one of the inner search.
-        most: answers after which it is stopped, once the batch is answered; repeats count.
+        problem: The problem of the inner search.
+        search: The inner search; closed at the end.
+        translate: Maps a candidate of the inner search to the outer candidate that is evaluated for it.
+        most: Number of answers, repeats included, after which the inner search is stopped. The batch
+            that reaches it is still answered. None is no limit.
 
     Returns:
-        What was answered, in the outer problem's terms, repeats left out.
+        The outer evaluations, without repeats, in the order in which they were first received.
     """
-    found: dict[str, Evaluation] = {}
+    received: dict[str, Evaluation] = {}
     answered = 0
     try:
         batch = next(search)
         while most is None or answered < most:
-            outer = [asked(one) for one in batch]
-            answers = yield outer
-            answered += len(answers)
-            found |= {one.digest: answer for one, answer in zip(outer, answers, strict=True)}
-            pairs = zip(batch, answers, strict=True)
-            batch = search.send([question.evaluation(one, got.accuracy) for one, got in pairs])
+            outer = [translate(candidate) for candidate in batch]
+            evaluations = yield outer
+            answered += len(evaluations)
+            received |= {
+                candidate.digest: evaluation
+                for candidate, evaluation in zip(outer, evaluations, strict=True)
+            }
+            batch = search.send(
+                [
+                    problem.evaluation(candidate, evaluation.accuracy)
+                    for candidate, evaluation in zip(batch, evaluations, strict=True)
+                ]
+            )
     except StopIteration:
         pass
     finally:
         search.close()
-    return list(found.values())
+    return list(received.values())

@@ -1,4 +1,4 @@
-"""The sensitivity profile that strategies search on: what each unit alone loses on an analog target."""
+"""What each unit alone loses on each analog target: the measurements that strategies search on."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lionheart_opt.strategies.parts.pricing import price
 Move = tuple[str, str]
 
 
-#: A part of a strategy that evaluates something and returns a profile; used with `yield from`.
-Profiling = Generator[Sequence[Candidate], Sequence[Evaluation], "Profile"]
+#: The part of a strategy that measures a `MoveProfile`; used with `yield from`.
+Measuring = Generator[Sequence[Candidate], Sequence[Evaluation], "MoveProfile"]
 
 
 def log_loss(drop: float, baseline: float) -> float:
-    """ln(baseline / accuracy), the accuracy taken as at least 1 % of the baseline.
+    """ln(baseline / accuracy), where the accuracy counts as at least 1 % of the baseline.
 
     Losses of units add up better than drops do: a drop cannot exceed the baseline.
     """
@@ -31,7 +31,7 @@ def log_loss(drop: float, baseline: float) -> float:
 
 
 def observed_loss(problem: Problem, evaluation: Evaluation) -> float | None:
-    """Log loss at the limit's time; None where the oracle was not asked."""
+    """Log loss of an evaluation at the limit's worst time; None where the oracle was not asked."""
     if evaluation.accuracy is None:
         return None
     drop = problem.accuracy_limit.bounds(evaluation.accuracy).estimate
@@ -39,13 +39,13 @@ def observed_loss(problem: Problem, evaluation: Evaluation) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profile:
-    """Log loss and price of every move of one unit from all-digital to an analog target.
+class MoveProfile:
+    """Log loss and saving of every move of a single unit from all-digital to an analog target.
 
     Args:
-        losses: log loss of the move alone; where it could not be measured, the mean of the others.
-        savings: what the move alone takes off the first cost objective.
-        baseline: accuracy of the floating-point network; 1 if the oracle was never asked.
+        losses: Log loss of each move alone; the mean of the others where it could not be measured.
+        savings: Reduction of the first cost objective by each move alone.
+        baseline: Accuracy of the floating-point network; 1 if the oracle was never asked.
     """
 
     losses: dict[Move, float]
@@ -53,24 +53,24 @@ class Profile:
     baseline: float
 
     def loss(self, mapping: Mapping) -> float:
-        """Sum over the mapping's analog units."""
+        """Sum of the losses of the mapping's analog units."""
         return sum(self.losses.get(move, 0.0) for move in mapping.assignments)
 
     def by_loss(self) -> list[Move]:
-        """Moves, least loss first; of one unit only the least."""
+        """The move of least loss of each unit, least loss first."""
         return _first_of_each_unit(sorted(self.losses, key=lambda move: self.losses[move]))
 
     def by_saving_per_loss(self) -> list[Move]:
-        """Moves, most saving for its loss first; of one unit only the best.
+        """The move of each unit with the most saving for its loss, best first.
 
-        Losses below a thousandth of the largest (noise may even make them negative) count as that.
+        Losses below a thousandth of the largest one count as that: noise may even make them negative.
         """
         least = 1e-3 * max([*self.losses.values(), 1e-9])
-        ratio = {m: self.savings[m] / max(self.losses[m], least) for m in self.losses}
+        ratio = {move: self.savings[move] / max(self.losses[move], least) for move in self.losses}
         return _first_of_each_unit(sorted(ratio, key=lambda move: -ratio[move]))
 
     def nested(self, problem: Problem, count: int) -> list[Mapping]:
-        """`count` mappings from one move up to all, each with the next best moves per loss added."""
+        """At most `count` mappings, from one move to all, each adding the next best moves per loss."""
         moves = self.by_saving_per_loss()
         sizes = np.unique(np.linspace(1, len(moves), min(count, len(moves))).round().astype(int))
         return [problem.mapping(dict(moves[:size])) for size in sizes]
@@ -83,31 +83,43 @@ def _first_of_each_unit(moves: list[Move]) -> list[Move]:
     return list(first.items())
 
 
-def trained(problem: Problem, candidate: Candidate, training: Training) -> Candidate:
-    """The candidate with that training; the problem's own stays unsaid, so that records match."""
-    return candidate if training == problem.training else candidate.with_training(training)
+def trained(problem: Problem, candidate: Candidate, training: Training | None) -> Candidate:
+    """The candidate with that training; None leaves it as it is.
+
+    It stays unset where it is the problem's own, so that the candidate equals those of strategies that
+    leave the training to the problem.
+    """
+    if training is None or training == problem.training:
+        return candidate
+    return candidate.with_training(training)
 
 
-def profile(problem: Problem, training: Training) -> Profiling:
+def measure_moves(problem: Problem, training: Training) -> Measuring:
     """Measure every analog move alone, in one batch.
 
-    Moves to digital targets lose nothing. Where cost limits keep the oracle from being asked about a
-    move, it gets the mean loss of the others.
+    Moves to digital targets lose nothing. A move that breaks a cost limit is not measured, because the
+    oracle is not asked: it gets the mean loss of the others.
+
+    Args:
+        problem: The problem whose moves are measured.
+        training: Training of the weights that they are measured with.
     """
     moves = analog_moves(problem)
-    candidates = [
-        trained(problem, problem.pretrained(problem.all_digital.move(*move)), training)
-        for move in moves
-    ]
-    answers = (yield candidates) if candidates else []
-    found = [observed_loss(problem, answer) for answer in answers]
-    measured = [loss for loss in found if loss is not None]
+    mappings = [problem.all_digital.move(*move) for move in moves]
+    candidates = [trained(problem, problem.pretrained(mapping), training) for mapping in mappings]
+    evaluations = (yield candidates) if candidates else []
+    losses = [observed_loss(problem, evaluation) for evaluation in evaluations]
+    measured = [loss for loss in losses if loss is not None]
     mean = float(np.mean(measured)) if measured else 1.0
     digital = price(problem, problem.all_digital)
-    return Profile(
+    baselines = (evaluation.accuracy.baseline for evaluation in evaluations if evaluation.accuracy)
+    return MoveProfile(
         losses={
-            move: mean if loss is None else loss for move, loss in zip(moves, found, strict=True)
+            move: mean if loss is None else loss for move, loss in zip(moves, losses, strict=True)
         },
-        savings={move: digital - price(problem, problem.all_digital.move(*move)) for move in moves},
-        baseline=next((one.accuracy.baseline for one in answers if one.accuracy), 1.0),
+        savings={
+            move: digital - price(problem, mapping)
+            for move, mapping in zip(moves, mappings, strict=True)
+        },
+        baseline=next(baselines, 1.0),
     )

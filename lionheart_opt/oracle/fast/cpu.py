@@ -2,81 +2,61 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 
 from lionheart_opt.oracle.fast.backward import backward
-from lionheart_opt.oracle.fast.kernels import Layout, Levels, forward
+from lionheart_opt.oracle.fast.kernels import forward
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
 from lionheart_opt.oracle.fast.mvm import Products
+from lionheart_opt.oracle.fast.structures import (
+    Gradients,
+    Layer,
+    Layout,
+    Levels,
+    Pass,
+    Stream,
+    Transposed,
+)
 from lionheart_opt.oracle.fast.threads import in_threads
 
 
-@dataclass(frozen=True, eq=False)
-class Packed:
+class Packed(NamedTuple):
     """Weights and digital factors in the kernels' order."""
 
     weights: np.ndarray
     gain: np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Inputs of one pass.
-
-    Args:
-        x: padded feature maps, channels last, or vectors; flat.
-        layout: of the layer for inputs of that size.
-        ranges: where each tile clips its inputs, shape (n_input_ranges, n_output_ranges), or zeros.
-    """
-
-    x: np.ndarray
-    layout: Layout
-    ranges: np.ndarray
-
-    @property
-    def number(self) -> int:
-        """How many rows."""
-        return len(self.x) // self.layout.image_size * len(self.layout.starts)
-
-
-@dataclass(frozen=True, eq=False)
-class Pass:
-    """What a forward pass leaves for the backward pass.
-
-    Args:
-        factors: extra divisor of each tile's inputs, shape (n_input_ranges, n_output_ranges); 0 where
-            all inputs were 0.
-        kept: outputs of the ADC before clipping, or empty.
-        y: outputs, flat.
-    """
-
-    factors: np.ndarray
-    kept: np.ndarray
-    y: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
 class CpuProducts:
-    """`Products` in single precision on the CPU."""
+    """`Products` in single precision on the CPU.
 
-    products: Products
-    _layouts: dict[tuple[int, int], Layout] = field(default_factory=dict)
+    It remembers the layout for every size of input, and which tiles clipped in the last pass.
+
+    Args:
+        products: What is computed.
+    """
+
+    def __init__(self, products: Products) -> None:
+        self.products = products
+        self._layouts: dict[tuple[int, int], Layout] = {}
+        shape = len(products.tiling.inputs), len(products.tiling.outputs)
+        #: Tiles that clipped in the last pass: says where to look first, and changes no result.
+        self._clipping = np.zeros(shape, bool)
 
     @cached_property
     def packing(self) -> Packing:
-        """Of the weights."""
+        """How weights are packed."""
         window = self.products.window
         area = 1 if window is None else window.kernel[0] * window.kernel[1]
         return Packing.of(self.products.tiling, area)
 
     @cached_property
     def levels(self) -> Levels:
-        """Of the converters."""
+        """What the converters do."""
         c = self.products.converters
         step, output_step = np.float32(c.input_step), np.float32(c.output_step)
         return Levels(
@@ -94,11 +74,6 @@ class CpuProducts:
         )
 
     @cached_property
-    def _clipping(self) -> np.ndarray:
-        """Which tiles clipped in the last pass: says where to look first, and changes no result."""
-        return np.zeros(self.packing.transposed_at.shape, bool)
-
-    @cached_property
     def _noise(self) -> np.ndarray:
         """Standard deviation of each output's noise, packed like panels."""
         tiling = self.products.tiling
@@ -107,7 +82,7 @@ class CpuProducts:
         return noise
 
     def pack(self, weight: torch.Tensor, gain: torch.Tensor) -> Packed:
-        """Weights and factors for the kernels; see `__call__`."""
+        """Pack weights and digital factors for the kernels; see `__call__`."""
         gain = self._with_ranges(gain)
         return Packed(pack(weight, self.packing.weights), pack(gain, self.packing.outputs))
 
@@ -123,12 +98,12 @@ class CpuProducts:
         """Sum of the tiles' outputs and the bias, differentiable.
 
         Args:
-            x: vectors of shape (..., n_inputs), or feature maps (n, channels, height, width).
-            weight: shape (n_outputs, n_inputs), in units of the largest conductance.
-            gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
-            bias: shape (n_outputs,).
+            x: Vectors of shape (..., n_inputs), or feature maps (n, channels, height, width).
+            weight: Weights in units of the largest conductance, shape (n_outputs, n_inputs).
+            gain: Digital factors of the tiles' outputs, shape (n_input_ranges, n_outputs).
+            bias: Digital bias, shape (n_outputs,).
             noise: 64-bit key of the output noise, and number of the first row in its streams.
-            packed: of weight and gain, if known.
+            packed: What `pack` returned for `weight` and `gain`; None packs them.
 
         Returns:
             Shape (..., n_outputs), or feature maps (n, n_outputs, height, width).
@@ -142,143 +117,141 @@ class CpuProducts:
             values = ranges.values
         if bias is None:
             bias = gain.new_zeros(gain.shape[1])
-        packed = packed or self.pack(weight, gain)
+        run = _Run(self, self.layer(x, packed or self.pack(weight, gain), bias), noise)
         apply: Any = _Rows.apply
-        gain = self._with_ranges(gain)
-        return cast(torch.Tensor, apply(x, weight, gain, bias, values, self, packed, noise))
+        return cast(torch.Tensor, apply(x, weight, self._with_ranges(gain), bias, values, run))
 
     def _with_ranges(self, gain: torch.Tensor) -> torch.Tensor:
-        """Inputs are divided by their range; outputs are multiplied by it."""
+        """Digital factors times input ranges, because inputs are divided by their ranges."""
         ranges = self.products.ranges
         if ranges is None:
             return gain
         widths = [end - start for start, end in self.products.tiling.outputs]
         return gain * ranges.values.repeat_interleave(torch.tensor(widths), dim=1)
 
-    def rows(self, x: torch.Tensor) -> Rows:
-        """Of padded inputs."""
+    def layer(self, x: torch.Tensor, packed: Packed, bias: torch.Tensor) -> Layer:
+        """The layer as the kernels see it.
+
+        Args:
+            x: Padded inputs; their size decides the layout.
+            packed: Weights and digital factors.
+            bias: Shape (n_outputs,).
+        """
         window, ranges = self.products.window, self.products.ranges
         size = (1, 1) if window is None else (x.shape[2], x.shape[3])
         if size not in self._layouts:
             self._layouts[size] = self.packing.layout(window, *size)
-        shape = self.packing.transposed_at.shape
-        return Rows(
-            _flat(x if window is None else x.permute(0, 2, 3, 1)),
-            self._layouts[size],
-            np.zeros(shape, np.float32) if ranges is None else ranges.values.detach().numpy(),
+        values = np.zeros(self._clipping.shape, np.float32)
+        return Layer(
+            layout=self._layouts[size],
+            levels=self.levels,
+            ranges=values if ranges is None else ranges.values.detach().numpy(),
+            weights=packed.weights,
+            gain=packed.gain,
+            noise=self._noise,
+            bias=bias.detach().numpy(),
         )
 
-    def forward(
-        self, rows: Rows, packed: Packed, bias: np.ndarray, noise: tuple[int, int], keep: bool
-    ) -> Pass:
-        """All rows, again with half the scale where an output clips.
+    def forward(self, layer: Layer, x: torch.Tensor, noise: tuple[int, int], keep: bool) -> Pass:
+        """Compute all rows, again with half the scale where an output clips.
 
-        Tiles that had clipped the last time are tried alone first: most clip again, and soon.
+        Tiles that clipped in the last pass are tried alone first: most clip again, and soon.
+
+        Args:
+            layer: The layer.
+            x: Padded inputs.
+            noise: As for `__call__`.
+            keep: Whether the backward pass will need the outputs of the ADC.
         """
-        numbers = rows.number * rows.layout.n_outputs
-        done = Pass(
-            factors=np.ones_like(rows.ranges),
-            kept=np.empty(len(rows.ranges) * numbers * keep, np.float32),
-            y=np.empty(numbers, np.float32),
+        shape, numbers = layer.ranges.shape, self.n_rows(layer, x) * layer.layout.n_outputs
+        run = Pass(
+            x=self.flat(x),
+            factors=np.ones(shape, np.float32),
+            clipped=np.zeros(shape, np.int64),
+            seen=np.zeros(shape[0], np.int64),
+            kept=np.empty(shape[0] * numbers * keep, np.float32),
+            outputs=np.empty(numbers, np.float32),
         )
-        if self._clipping.any():
-            clipped, _ = self._try(rows, packed, bias, noise, done, leave_out=~self._clipping)
-            done.factors[clipped & self._clipping] *= 2
-        while True:
-            clipped, seen = self._try(rows, packed, bias, noise, done)
-            unseen = ~seen & done.factors.any(axis=1)
-            if clipped.any():
-                done.factors[clipped] *= 2
-            elif unseen.any():
-                done.factors[unseen] = 0
-            else:
-                self._clipping[:] = done.factors > 1
-                return done
-
-    def _try(
-        self,
-        rows: Rows,
-        packed: Packed,
-        bias: np.ndarray,
-        noise: tuple[int, int],
-        done: Pass,
-        leave_out: bool | np.ndarray = False,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """One attempt: which tiles clip and must not, and which ranges of inputs are not all 0.
-
-        Tiles that are left out count as clipping.
-        """
         key, offset = (np.uint64(number % 2**64) for number in noise)
-        clipped = np.broadcast_to(leave_out, done.factors.shape).astype(np.int64)
-        seen = np.zeros(len(clipped), np.int64)
+        stream = Stream(key, offset)
+        if self._clipping.any():
+            run.clipped[:] = ~self._clipping  # left out as if they clipped
+            self._try(layer, run, stream)
+            run.factors[(run.clipped != 0) & self._clipping] *= 2
+        while True:
+            run.clipped[:] = 0
+            run.seen[:] = 0
+            self._try(layer, run, stream)
+            unseen = (run.seen == 0) & run.factors.any(axis=1)
+            if run.clipped.any():
+                run.factors[run.clipped != 0] *= 2
+            elif unseen.any():
+                run.factors[unseen] = 0
+            else:
+                self._clipping[:] = run.factors > 1
+                return run
+
+    @staticmethod
+    def _try(layer: Layer, run: Pass, stream: Stream) -> None:
+        """Compute all rows once, in several threads."""
 
         def piece(first: int, last: int) -> list[np.ndarray]:
-            forward(
-                rows.x,
-                rows.layout,
-                self.levels,
-                packed.weights,
-                self._noise,
-                packed.gain,
-                bias,
-                rows.ranges,
-                done.factors,
-                key,
-                offset,
-                first,
-                last,
-                clipped,
-                seen,
-                done.kept,
-                done.y,
-            )
+            forward(layer, run, stream, first, last)
             return []
 
-        in_threads(piece, rows.number, 1, len(packed.weights))
-        return clipped != 0, seen != 0
+        n_rows = len(run.outputs) // layer.layout.n_outputs
+        in_threads(piece, n_rows, 1, len(layer.weights))
 
-    def backward(
-        self,
-        rows: Rows,
-        weight: torch.Tensor,
-        packed: Packed,
-        done: Pass,
-        dy: np.ndarray,
-        needs_dx: bool,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Gradients of packed weights, packed factors and inputs, and sums for input ranges."""
+    def backward(self, layer: Layer, weight: torch.Tensor, run: Pass, needs_dx: bool) -> Gradients:
+        """Gradients of a pass.
+
+        Args:
+            layer: The layer as it was in the forward pass.
+            weight: Its weights, shape (n_outputs, n_inputs).
+            run: The forward pass, with the gradient of the outputs as `outputs`.
+            needs_dx: Whether the gradient of the inputs is needed.
+        """
         packing = self.packing
-        transposed = pack(weight, packing.transposed)
-        dx = np.zeros(len(rows.x) if needs_dx else 0, np.float32)
+        transposed = Transposed(
+            weights=pack(weight, packing.transposed),
+            starts=packing.transposed_at,
+            columns=packing.columns,
+        )
+        dx = np.zeros(len(run.x) if needs_dx else 0, np.float32)
 
         def piece(first: int, last: int) -> list[np.ndarray]:
-            dweights, dgain = np.zeros_like(packed.weights), np.zeros_like(packed.gain)
-            range_sums = np.zeros((*rows.ranges.shape, 4))
-            backward(
-                rows.x,
-                rows.layout,
-                self.levels,
-                packing.columns,
-                transposed,
-                packing.transposed_at,
-                packed.gain,
-                rows.ranges,
-                done.factors,
-                done.kept,
-                dy,
-                first,
-                last,
-                needs_dx,
-                dweights,
-                dgain,
-                dx,
-                range_sums,
+            sums = Gradients(
+                weights=np.zeros_like(layer.weights),
+                gain=np.zeros_like(layer.gain),
+                x=dx,
+                ranges=np.zeros((*layer.ranges.shape, 4)),
             )
-            return [dweights, dgain, range_sums]
+            backward(layer, transposed, run, sums, first, last)
+            return [sums.weights, sums.gain, sums.ranges]
 
-        unit = len(rows.layout.starts)
-        dweights, dgain, range_sums = in_threads(piece, rows.number, unit, len(packed.weights))
-        return dweights, dgain, dx, range_sums
+        n_rows = len(run.outputs) // layer.layout.n_outputs
+        unit = len(layer.layout.starts)  # a piece has whole images, so that they can share `dx`
+        weights, gain, ranges = in_threads(piece, n_rows, unit, len(layer.weights))
+        return Gradients(weights=weights, gain=gain, x=dx, ranges=ranges)
+
+    def n_rows(self, layer: Layer, x: torch.Tensor) -> int:
+        """Number of input vectors in padded inputs."""
+        return x.numel() // layer.layout.image_size * len(layer.layout.starts)
+
+    def flat(self, x: torch.Tensor) -> np.ndarray:
+        """Inputs, outputs or their gradients as the kernels take them: channels last, flat."""
+        if self.products.window is not None:
+            x = x.permute(0, 2, 3, 1)
+        numbers: np.ndarray = x.detach().contiguous().view(-1).numpy()
+        return numbers
+
+
+class _Run(NamedTuple):
+    """What `_Rows` computes: a layer as it is now, with its output noise."""
+
+    products: CpuProducts
+    layer: Layer
+    noise: tuple[int, int]
 
 
 class _Rows(torch.autograd.Function):
@@ -290,19 +263,18 @@ class _Rows(torch.autograd.Function):
         x: torch.Tensor,
         weight: torch.Tensor,
         gain: torch.Tensor,
-        bias: torch.Tensor,
-        values: torch.Tensor | None,  # noqa: ARG004  in the graph for its gradient
-        products: CpuProducts,
-        packed: Packed,
-        noise: tuple[int, int],
+        bias: torch.Tensor,  # noqa: ARG004  in the graph for its gradient
+        values: torch.Tensor | None,  # noqa: ARG004  likewise
+        run: _Run,
     ) -> torch.Tensor:
-        rows = products.rows(x)
+        products, layer, noise = run
         keep = any(ctx.needs_input_grad)
-        done = products.forward(rows, packed, bias.detach().numpy(), noise, keep)
+        done = products.forward(layer, x, noise, keep)
         if keep:
             ctx.save_for_backward(x, weight, gain)
-            ctx.state = products, packed, done
-        y = torch.from_numpy(done.y)
+            nothing = np.empty(0, np.float32)
+            ctx.state = products, layer, done._replace(x=nothing, outputs=nothing)
+        y = torch.from_numpy(done.outputs)
         window = products.products.window
         if window is None:
             return y.view(*x.shape[:-1], len(weight))
@@ -312,37 +284,30 @@ class _Rows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, gain = ctx.saved_tensors
-        products, packed, done = ctx.state
-        maps, ranges = products.products.window is not None, products.products.ranges
-        dy = gradients[0].permute(0, 2, 3, 1) if maps else gradients[0]
-        rows = products.rows(x)
+        products, layer, done = ctx.state
+        dy = products.flat(gradients[0])
         learned = ctx.needs_input_grad[4]
         needs_dx = ctx.needs_input_grad[0] or learned
-        dweights, dgain, dx, sums = products.backward(
-            rows, weight, packed, done, _flat(dy), needs_dx
-        )
+        done = done._replace(x=products.flat(x), outputs=dy)
+        sums = products.backward(layer, weight, done, needs_dx)
         x_gradient = values_gradient = None
         if ctx.needs_input_grad[0]:
+            maps = products.products.window is not None
             shape = x.permute(0, 2, 3, 1).shape if maps else x.shape
-            x_gradient = torch.from_numpy(dx).view(shape)
+            x_gradient = torch.from_numpy(sums.x).view(shape)
             x_gradient = x_gradient.permute(0, 3, 1, 2) if maps else x_gradient
         if learned:
             widths = [[end - start] for start, end in products.products.tiling.inputs]
-            sums[..., :3] *= products.products.converters.output_scale
-            n_inputs = torch.tensor(widths) * rows.number
-            values_gradient = ranges.gradient(torch.from_numpy(sums).float(), n_inputs)
+            sums.ranges[..., :3] *= products.products.converters.output_scale
+            n_inputs = torch.tensor(widths) * products.n_rows(layer, x)
+            values_gradient = products.products.ranges.gradient(
+                torch.from_numpy(sums.ranges).float(), n_inputs
+            )
         return (
             x_gradient,
-            unpack(dweights, products.packing.weights, weight),
-            unpack(dgain, products.packing.outputs, gain),
-            dy.reshape(-1, len(weight)).sum(0),
+            unpack(sums.weights, products.packing.weights, weight),
+            unpack(sums.gain, products.packing.outputs, gain),
+            torch.from_numpy(dy).view(-1, len(weight)).sum(0),
             values_gradient,
             None,
-            None,
-            None,
         )
-
-
-def _flat(x: torch.Tensor) -> np.ndarray:
-    numbers: np.ndarray = x.detach().contiguous().view(-1).numpy()
-    return numbers

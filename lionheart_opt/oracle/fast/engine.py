@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,47 +20,58 @@ from aihwkit.simulator.parameters.runtime import RPUDataType
 from aihwkit.simulator.tiles.array import TileModuleArray
 from aihwkit.simulator.tiles.inference_torch import TorchInferenceTile
 from aihwkit.simulator.tiles.torch_tile import TorchSimulatorTile
+from torch import nn
 
-from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine, AnalogModule
+from lionheart_opt.oracle.engine import AnalogNetwork, with_analog_layers
 from lionheart_opt.oracle.fast.layers import FastLayer
 
 _log = logging.getLogger(__name__)
 
 
-class FastEngine(AihwkitEngine):
+class FastEngine:
     """`Engine` with the results of `AihwkitEngine`, several times faster.
 
     Equal seeds give both engines the same hardware: programming, drift, read noise and compensation
     are drawn by aihwkit's own classes in the same order. Output noise is another draw of the same
-    distribution. In evaluation it depends on the seeds of `drift` and on how many input vectors a
-    layer has seen since, neither on the size of batches nor on the number of threads (where an
-    output clips, though, bound management repeats the whole batch, as on aihwkit's torch tiles;
-    and without numba or on CUDA equal batches are needed for equal noise); in training it follows
+    distribution.
+
+    In evaluation, output noise depends on the seeds of `drift` and on how many input vectors a layer
+    has seen since, but not on the batch size or the number of threads. There are two exceptions:
+    where an output clips, bound management repeats the whole batch, as on aihwkit's torch tiles; and
+    without numba or on CUDA, equal noise needs equal batches. In training, output noise follows
     torch's global generator.
 
-    Modules whose configuration is not covered become aihwkit's own, and the log says so.
+    Modules whose configuration is not covered become aihwkit's own layers, and the log says so.
 
     Attributes:
-        fallen_back: module path -> what is not covered, of all networks made so far.
+        fallen_back: Path of such a module -> what is not covered, for all networks made so far.
     """
 
     def __init__(self) -> None:
         self.fallen_back: dict[str, str] = {}
+        self._reference = AihwkitEngine()
 
-    def _module(self, path: str, module: Any, rpu_config: Any) -> Any:
+    def analog(self, model: nn.Module, modules: Sequence[str], rpu_config: Any) -> AnalogNetwork:
+        """See `Engine.analog`."""
+        return with_analog_layers(
+            model, modules, lambda path, module: self._layer(path, module, rpu_config)
+        )
+
+    def _layer(self, path: str, module: Any, rpu_config: Any) -> FastLayer | AnalogModule:
         reason = not_covered(rpu_config)
         if not reason and module.weight.dtype != torch.float32:
             reason = f"weights of {module.weight.dtype}"
         if not reason:
             return FastLayer(module, rpu_config)
         if path not in self.fallen_back:
-            _log.warning("%s runs on aihwkit, the fast engine does not cover: %s", path, reason)
+            _log.warning("%s runs on aihwkit: the fast engine does not cover %s", path, reason)
         self.fallen_back[path] = reason
-        return super()._module(path, module, rpu_config)
+        return self._reference.layer(module, rpu_config)
 
 
 def not_covered(rpu_config: Any) -> str:
-    """The settings of a `TorchInferenceRPUConfig` that the fast engine leaves to aihwkit; or ''."""
+    """Settings of a `TorchInferenceRPUConfig` that the fast engine does not cover; '' if none."""
     io, modifier = rpu_config.forward, rpu_config.modifier
     ranges = rpu_config.pre_post.input_range
     dynamic = io.noise_management == NoiseManagementType.ABS_MAX
@@ -103,4 +115,4 @@ def not_covered(rpu_config: Any) -> str:
         },
         "runtime.data_type": rpu_config.runtime.data_type != RPUDataType.FLOAT,
     }
-    return ", ".join(name for name, yes in refused.items() if yes)
+    return ", ".join(name for name, is_refused in refused.items() if is_refused)

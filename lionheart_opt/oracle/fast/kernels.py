@@ -1,10 +1,13 @@
-"""numba kernel of the fast engine's forward pass, and the pieces that the backward pass shares.
+"""numba kernel of the fast engine's forward pass, and functions that the backward pass shares.
 
-A layer is a matrix product of rows (one for each output position of each image) with its weights.
-The matrix of rows never exists: a block of them is gathered from the feature maps, scaled, rounded,
+A layer is a product of a matrix of rows, one for each output position of each image, with its weights.
+The matrix of rows is never stored. A block of rows is gathered from the feature maps, scaled, rounded,
 multiplied, given noise, rounded and scaled back while it stays in the first-level cache.
 
 Arrays are flat. Feature maps are channels-last, so that a row is gathered in runs of neighbours.
+
+Loops take arrays out of structures before they begin: numba counts a reference each time that it takes
+an array out of a tuple, and an atomic counter is slow among so few operations.
 """
 
 from __future__ import annotations
@@ -35,55 +38,36 @@ from lionheart_opt.oracle.fast.simd import (
     splat_word,
     store,
 )
+from lionheart_opt.oracle.fast.structures import Block, Rows
 
-#: Rows of a block: a multiple of the six that `product` does at once.
+#: Rows of a block: a multiple of the six that `product` computes at once.
 ROWS = 24
 
-#: Outputs that `product` does at once: two vectors.
+#: Outputs that `product` computes at once: two vectors.
 PANEL = 2 * LANES
 
 
-class Layout(NamedTuple):
-    """Where the numbers of a layer are.
+class Work(NamedTuple):
+    """Memory for one block of rows of the forward pass.
 
     Args:
-        image_size: numbers of one input image, padding included.
-        starts: index of each output position's first input in an image.
-        runs: (index relative to the start, length) of runs of neighbouring inputs.
-        tiles: (first run, behind the last run, inputs, first panel, behind the last panel) of each
-            range of inputs.
-        panels: (range of outputs, first output, outputs, index of the first weight) of up to `PANEL`
-            outputs; weights are packed input by input.
-        n_outputs: of the layer.
+        a: Inputs of a tile, then the outputs of its DAC.
+        c: Outputs of a panel.
+        begins: Index of each row's first input.
+        scales: What each row's outputs are multiplied with.
+        keys: Two keys of each row's noise.
     """
 
-    image_size: int
-    starts: np.ndarray
-    runs: np.ndarray
-    tiles: np.ndarray
-    panels: np.ndarray
-    n_outputs: int
-
-
-class Levels(NamedTuple):
-    """`Converters` for kernels: single precision, with inverses; a step of 0 does not round."""
-
-    dynamic: bool
-    scale_limit: np.float32
-    input_step: np.float32
-    input_inverse: np.float32
-    input_bound: np.float32
-    output_noise: np.float32
-    output_step: np.float32
-    output_inverse: np.float32
-    output_bound: np.float32
-    output_scale: np.float32
-    retry_limit: np.float32
+    a: np.ndarray
+    c: np.ndarray
+    begins: np.ndarray
+    scales: np.ndarray
+    keys: np.ndarray
 
 
 @njit(error_model="numpy")
 def divide(x: Any, divisor: Any, inverse: Any) -> Any:
-    """Quotient, as exact as by a division (Markstein, 1990)."""
+    """Quotient from a rounded inverse, as exact as a division (Markstein, 1990)."""
     quotient = multiply(x, inverse)
     return fma(fma(negative(quotient), divisor, x), inverse, quotient)
 
@@ -96,19 +80,19 @@ def round_to(x: Any, step: Any, inverse: Any) -> Any:
 
 @njit(error_model="numpy")
 def clip(x: Any, bound: Any) -> Any:
-    """Limit to a bound and its negative; what is not a number stays so."""
+    """Limit to a bound and its negative; NaN stays NaN."""
     return minimum(bound, maximum(negative(bound), x))
 
 
 @njit(error_model="numpy")
 def whole(n: Any) -> Any:
-    """The least whole number of vectors that holds n numbers, in numbers."""
+    """Round n up to whole vectors."""
     return (n + LANES - 1) // LANES * LANES
 
 
 @njit(error_model="numpy")
 def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
-    """Indices of the first inputs of n rows."""
+    """Fill `begins` with the indices of the first inputs of n rows."""
     image, position = divmod(row, len(layout.starts))
     for i in range(n):
         begins[i] = image * layout.image_size + layout.starts[position]
@@ -117,9 +101,9 @@ def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
             image, position = image + 1, 0
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any) -> Any:
-    """Copy one row's inputs of a tile to `a[at:]`, padded with zeros to whole vectors.
+    """Copy a row's inputs of a tile to `a[at:]`, padded with zeros to whole vectors.
 
     Returns:
         The largest magnitude.
@@ -145,7 +129,7 @@ def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any
 
 @njit(error_model="numpy")
 def row_scale(most: Any, factor: Any, levels: Any) -> Any:
-    """What a row is multiplied with, from its largest magnitude."""
+    """The scale that a row is multiplied with, from its largest magnitude."""
     if not levels.dynamic:
         return float32(1.0) / factor
     if levels.scale_limit > 0 and most > levels.scale_limit:
@@ -157,13 +141,13 @@ def row_scale(most: Any, factor: Any, levels: Any) -> Any:
 
 @njit(error_model="numpy")
 def dac_levels(x: Any, limit: Any, scale: Any, levels: Any) -> Any:
-    """What the DAC makes of inputs, before it clips.
+    """Outputs of the DAC before it clips.
 
     Args:
-        x: inputs.
-        limit: they are clipped there and divided by it; 0 does neither.
-        scale: of the row.
-        levels: of the converters.
+        x: Inputs.
+        limit: Inputs are clipped there and divided by it; 0 does neither.
+        scale: Scale of the row.
+        levels: The `Levels` of the converters.
     """
     if limit > 0:
         x = divide(clip(x, splat(limit)), splat(limit), splat(float32(1.0) / limit))
@@ -173,71 +157,82 @@ def dac_levels(x: Any, limit: Any, scale: Any, levels: Any) -> Any:
     return x
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def digitise(x: Any, first: Any, n: Any, limit: Any, scale: Any, levels: Any, a: Any) -> None:
-    """Put what the DAC makes of `x[first:first + n]` to the same place in `a`; n is whole vectors."""
+    """Write outputs of the DAC for `x[first:first + n]` to the same place in `a`; n is whole vectors."""
     bound = splat(levels.input_bound)
     for i in range(first, first + n, LANES):
         store(a, i, clip(dac_levels(load(x, i), limit, scale, levels), bound))
 
 
-@njit(error_model="numpy")
-def product(a: Any, stride: Any, b: Any, at: Any, depth: Any, c: Any, to: Any, step: Any) -> None:
-    """ROWS rows of `a`, `stride` apart and `depth` long, times the panel of `b` at `at`.
+@njit(error_model="numpy", forceinline=True)
+def product(a: Any, b: Any, at: Any, depth: Any, c: Any) -> None:
+    """Multiply ROWS rows of a block by the panel of weights at `b[at:]`.
 
-    Goes to PANEL columns of `c` from index `to` on; its rows are `step` apart.
+    Args:
+        a: Block whose rows are `depth` numbers long.
+        b: Weights, PANEL for each input.
+        at: Index of the panel's first weight.
+        depth: Number of inputs.
+        c: Block of rows of PANEL numbers, which are overwritten.
     """
+    numbers, stride = a.numbers, a.stride
+    to = c.first
     zero = splat(float32(0.0))
     for i in range(0, ROWS, 6):
         c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = c40 = c41 = c50 = c51 = zero
-        a0 = i * stride
+        a0 = a.first + i * stride
         a1, a2 = a0 + stride, a0 + 2 * stride
         a3, a4, a5 = a0 + 3 * stride, a0 + 4 * stride, a0 + 5 * stride
         row_of_b = at
         for k in range(depth):
             left, right = load(b, row_of_b), load(b, row_of_b + LANES)
             row_of_b += PANEL
-            x = broadcast(a, a0 + k)
+            x = broadcast(numbers, a0 + k)
             c00, c01 = fma(x, left, c00), fma(x, right, c01)
-            x = broadcast(a, a1 + k)
+            x = broadcast(numbers, a1 + k)
             c10, c11 = fma(x, left, c10), fma(x, right, c11)
-            x = broadcast(a, a2 + k)
+            x = broadcast(numbers, a2 + k)
             c20, c21 = fma(x, left, c20), fma(x, right, c21)
-            x = broadcast(a, a3 + k)
+            x = broadcast(numbers, a3 + k)
             c30, c31 = fma(x, left, c30), fma(x, right, c31)
-            x = broadcast(a, a4 + k)
+            x = broadcast(numbers, a4 + k)
             c40, c41 = fma(x, left, c40), fma(x, right, c41)
-            x = broadcast(a, a5 + k)
+            x = broadcast(numbers, a5 + k)
             c50, c51 = fma(x, left, c50), fma(x, right, c51)
-        store(c, to, c00), store(c, to + LANES, c01)
-        to += step
-        store(c, to, c10), store(c, to + LANES, c11)
-        to += step
-        store(c, to, c20), store(c, to + LANES, c21)
-        to += step
-        store(c, to, c30), store(c, to + LANES, c31)
-        to += step
-        store(c, to, c40), store(c, to + LANES, c41)
-        to += step
-        store(c, to, c50), store(c, to + LANES, c51)
-        to += step
+        store_row(c, to, c00, c01)
+        store_row(c, to + c.stride, c10, c11)
+        store_row(c, to + 2 * c.stride, c20, c21)
+        store_row(c, to + 3 * c.stride, c30, c31)
+        store_row(c, to + 4 * c.stride, c40, c41)
+        store_row(c, to + 5 * c.stride, c50, c51)
+        to += 6 * c.stride
 
 
 @njit(error_model="numpy")
-def read_out(c: Any, n: Any, keys: Any, panel: Any, noise: Any, levels: Any) -> Any:
-    """Add noise to a panel of n rows and round it, in place.
+def store_row(c: Any, to: Any, left: Any, right: Any) -> None:
+    """Write PANEL numbers to a block's array from index `to` on."""
+    store(c.numbers, to, left)
+    store(c.numbers, to + LANES, right)
+
+
+@njit(error_model="numpy", forceinline=True)
+def read_out(work: Any, layer: Any, panel: Any, n: Any) -> Any:
+    """Add noise to the first n rows of `work.c` and round them: the ADC without its clipping.
 
     Returns:
         The largest magnitude.
     """
+    c, levels = work.c, layer.levels
     step, inverse = splat(levels.output_step), splat(levels.output_inverse)
-    left_noise, right_noise = load(noise, PANEL * panel), load(noise, PANEL * panel + LANES)
+    left_noise = load(layer.noise, PANEL * panel)
+    right_noise = load(layer.noise, PANEL * panel + LANES)
     counters = add_words(lane_numbers(), splat_word(uint32(LANES * panel)))
     most = splat(float32(0.0))
     for i in range(n):
         left, right = load(c, PANEL * i), load(c, PANEL * i + LANES)
         if levels.output_noise > 0:
-            first, second = normal_pair(counters, keys[i, 0], keys[i, 1])
+            first, second = normal_pair(counters, work.keys[i, 0], work.keys[i, 1])
             left, right = fma(first, left_noise, left), fma(second, right_noise, right)
         if levels.output_step > 0:
             left, right = round_to(left, step, inverse), round_to(right, step, inverse)
@@ -247,20 +242,11 @@ def read_out(c: Any, n: Any, keys: Any, panel: Any, noise: Any, levels: Any) -> 
     return largest(most)
 
 
-@njit(error_model="numpy")
-def accumulate(
-    c: Any,
-    n: Any,
-    scales: Any,
-    gain: Any,
-    panel: Any,
-    count: Any,
-    bound: Any,
-    y: Any,
-    at: Any,
-    stride: Any,
-) -> None:
-    """Add a panel of n rows, clipped and scaled back, to `y[at:]`, whose rows are `stride` apart."""
+@njit(error_model="numpy", forceinline=True)
+def accumulate(work: Any, layer: Any, panel: Any, n: Any, y: Any, at: Any) -> None:
+    """Clip the first n rows of `work.c`, scale them back and add them to the outputs at `y[at:]`."""
+    c, scales, gain, bound = work.c, work.scales, layer.gain, layer.levels.output_bound
+    count, stride = layer.layout.panels[panel, 2], layer.layout.n_outputs
     limit = splat(bound)
     left_gain, right_gain = load(gain, PANEL * panel), load(gain, PANEL * panel + LANES)
     for i in range(n):
@@ -276,68 +262,39 @@ def accumulate(
         at += stride
 
 
-@njit(error_model="numpy")
-def keep(c: Any, n: Any, count: Any, kept: Any, at: Any, stride: Any) -> None:
-    """Copy a panel of n rows to `kept[at:]`."""
+@njit(error_model="numpy", forceinline=True)
+def keep(work: Any, layer: Any, panel: Any, n: Any, kept: Any, at: Any) -> None:
+    """Copy the first n rows of `work.c` to `kept[at:]`, for the backward pass."""
+    count, stride = layer.layout.panels[panel, 2], layer.layout.n_outputs
     for i in range(n):
         for o in range(count):
-            put(kept, at + i * stride + o, get(c, PANEL * i + o))
+            put(kept, at + i * stride + o, get(work.c, PANEL * i + o))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def forward(
-    x: Any,
-    layout: Any,
-    levels: Any,
-    weights: Any,
-    noise: Any,
-    gain: Any,
-    bias: Any,
-    ranges: Any,
-    factors: Any,
-    key: Any,
-    offset: Any,
-    first_row: Any,
-    last_row: Any,
-    clipped: Any,
-    seen: Any,
-    kept: Any,
-    y: Any,
-) -> None:
-    """Outputs of some rows of a layer, or which tiles have an output that clips and must not.
+def forward(layer: Any, run: Any, noise: Any, first_row: Any, last_row: Any) -> None:
+    """Compute outputs of some rows of a layer, or find tiles with an output that must not clip.
 
     Args:
-        x: input feature maps with their padding.
-        layout: of the layer.
-        levels: of its converters.
-        weights: packed.
-        noise: standard deviation of each output's noise, packed like panels; 0 where there is no
-            output.
-        gain: digital factor of each output, packed like panels.
-        bias: shape (n_outputs,).
-        ranges: where each tile clips its inputs, shape (n_input_ranges, n_output_ranges); 0 is
-            nowhere.
-        factors: extra divisor of each tile's inputs, same shape; 0 leaves the tiles out.
-        key: of the layer's noise, uint64.
-        offset: number of the first row in the noise's streams.
-        first_row: to compute.
-        last_row: behind the last one.
-        clipped: same shape as `factors`; set to 1 where an output clips and a retry is due. Such tiles
-            are left out from then on.
-        seen: shape (n_input_ranges,); set to 1 where an input is not zero.
-        kept: outputs of the ADC before clipping, shape (n_input_ranges, n_rows, n_outputs); empty
-            if they are not needed.
-        y: outputs, shape (n_rows, n_outputs).
+        layer: The `Layer`.
+        run: The `Pass`; all of its arrays but `x` and `factors` are written to.
+        noise: The `Stream` of output noise.
+        first_row: The first row to compute.
+        last_row: The row behind the last one.
     """
     width = 0
-    for t in range(len(layout.tiles)):
-        width = max(width, whole(layout.tiles[t, 2]))
-    a = np.zeros(ROWS * width + LANES, np.float32)
-    c = np.zeros(ROWS * PANEL, np.float32)
-    scales = np.zeros(ROWS, np.float32)
-    begins = np.zeros(ROWS, np.int64)
-    row_keys = np.zeros((ROWS, 2), np.uint32)
-    n_outputs = layout.n_outputs
+    for t in range(len(layer.layout.tiles)):
+        width = max(width, whole(layer.layout.tiles[t, 2]))
+    work = Work(
+        np.zeros(ROWS * width + LANES, np.float32),
+        np.zeros(ROWS * PANEL, np.float32),
+        np.zeros(ROWS, np.int64),
+        np.zeros(ROWS, np.float32),
+        np.zeros((ROWS, 2), np.uint32),
+    )
+    layout, n_outputs, bias = layer.layout, layer.layout.n_outputs, layer.bias
+    begins, clipped, outputs = work.begins, run.clipped, run.outputs
+    n_ranges = len(layout.tiles)
     for row in range(first_row, last_row, ROWS):
         if clipped.all():
             return
@@ -345,38 +302,66 @@ def forward(
         begin(layout, row, n, begins)
         for i in range(n):
             for o in range(n_outputs):
-                put(y, (row + i) * n_outputs + o, get(bias, o))
-        for t in range(len(layout.tiles)):
-            first_run, last_run, depth, first_panel, last_panel = layout.tiles[t]
-            stride = whole(depth)
-            factor = limit = float32(0.0)  # of what is in `a`
-            tile = -1
-            for panel in range(first_panel, last_panel):
-                u, output, count, at = layout.panels[panel]
-                if factors[t, u] == 0 or clipped[t, u]:  # perhaps in another thread
-                    continue
-                if factors[t, u] != factor or ranges[t, u] != limit:
-                    factor, limit = factors[t, u], ranges[t, u]
-                    for i in range(n):
-                        most = gather(x, begins[i], layout.runs, first_run, last_run, a, i * stride)
-                        if most > 0 or not levels.dynamic:
-                            seen[t] = 1
-                        scale = row_scale(most, factor, levels)
-                        digitise(a, i * stride, stride, limit, scale, levels, a)
-                        scales[i] = levels.output_scale / scale
-                if u != tile:
-                    tile = u
-                    # a retry must not meet the noise that made it necessary
-                    tile_key = mix(mix(key, t * factors.shape[1] + u), factor)
-                    for i in range(n):
-                        number = offset + uint64(row + i)
-                        row_keys[i, 0], row_keys[i, 1] = stream(tile_key, number)
-                product(a, stride, weights, at, depth, c, 0, PANEL)
-                most = read_out(c, n, row_keys, panel, noise, levels)
-                if most > levels.output_bound and factor <= levels.retry_limit:
-                    clipped[t, u] = 1
-                    continue
-                to = row * n_outputs + output
-                if len(kept) > 0:
-                    keep(c, n, count, kept, t * len(y) + to, n_outputs)
-                accumulate(c, n, scales, gain, panel, count, levels.output_bound, y, to, n_outputs)
+                put(outputs, (row + i) * n_outputs + o, get(bias, o))
+        for t in range(n_ranges):
+            add_tiles(layer, run, noise, work, t, Rows(row, n))
+
+
+@njit(error_model="numpy")
+def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) -> None:
+    """Add what the tiles of a range of inputs contribute to some rows of the outputs.
+
+    Args:
+        layer: The `Layer`.
+        run: The `Pass`.
+        noise: The `Stream` of output noise.
+        work: Memory, `begins` set.
+        t: Number of the range of inputs.
+        rows: The `Rows`, at most ROWS of them.
+    """
+    levels, panels, n_outputs = layer.levels, layer.layout.panels, layer.layout.n_outputs
+    weights, ranges, factors, clipped = layer.weights, layer.ranges, run.factors, run.clipped
+    keys, kept, outputs = work.keys, run.kept, run.outputs
+    _, _, depth, first_panel, last_panel = layer.layout.tiles[t]
+    a, c = Block(work.a, 0, whole(depth)), Block(work.c, 0, PANEL)
+    factor = limit = float32(0.0)  # of what is in `work.a`
+    tile = -1
+    for panel in range(first_panel, last_panel):
+        u, output, at = panels[panel, 0], panels[panel, 1], panels[panel, 3]
+        if factors[t, u] == 0 or clipped[t, u]:  # perhaps in another thread
+            continue
+        if factors[t, u] != factor or ranges[t, u] != limit:
+            factor, limit = factors[t, u], ranges[t, u]
+            read_in(layer, run, work, t, u, rows.n)
+        if u != tile:
+            tile = u
+            # a retry must not meet the noise that made it necessary
+            tile_key = mix(mix(noise.key, t * factors.shape[1] + u), factor)
+            for i in range(rows.n):
+                number = noise.offset + uint64(rows.first + i)
+                keys[i, 0], keys[i, 1] = stream(tile_key, number)
+        product(a, weights, at, depth, c)
+        most = read_out(work, layer, panel, rows.n)
+        if most > levels.output_bound and factor <= levels.retry_limit:
+            clipped[t, u] = 1
+            continue
+        to = rows.first * n_outputs + output
+        if len(kept) > 0:
+            keep(work, layer, panel, rows.n, kept, t * len(outputs) + to)
+        accumulate(work, layer, panel, rows.n, outputs, to)
+
+
+@njit(error_model="numpy", forceinline=True)
+def read_in(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
+    """Fill `work.a` with n rows of DAC outputs of tile (t, u), and `work.scales` with their scales."""
+    x, runs, levels = run.x, layer.layout.runs, layer.levels
+    a, begins, scales, seen = work.a, work.begins, work.scales, run.seen
+    first_run, last_run, depth, _, _ = layer.layout.tiles[t]
+    stride, limit, factor = whole(depth), layer.ranges[t, u], run.factors[t, u]
+    for i in range(n):
+        most = gather(x, begins[i], runs, first_run, last_run, a, i * stride)
+        if most > 0 or not levels.dynamic:
+            seen[t] = 1
+        scale = row_scale(most, factor, levels)
+        digitise(a, i * stride, stride, limit, scale, levels, a)
+        scales[i] = levels.output_scale / scale

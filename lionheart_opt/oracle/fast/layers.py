@@ -1,4 +1,4 @@
-"""An analog layer of the fast engine: what is trained, what is programmed, its forward pass."""
+"""An analog layer of the fast engine: its trained and programmed weights, and its forward pass."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 class FastLayer(nn.Module):
     """An analog `nn.Linear`, `nn.Conv1d` or `nn.Conv2d`.
 
-    Parameters are those of aihwkit's tiles, so that optimisers act alike: weights on the tiles' scale,
-    learned output scales, digital bias, learned input ranges.
+    The parameters are those of aihwkit's tiles, so that optimisers treat both alike: weights on the
+    scale of the tiles, learned output scales, digital bias, learned input ranges.
 
     Attributes:
-        weight: shape (n_outputs, n_inputs), in units of the largest conductance.
-        mapping_scales: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
-        out_scaling: learned factor, shape (n_input_ranges, n_outputs), or (n_input_ranges,
-            n_output_ranges) if there is one for each tile; None if there is none.
-        bias: shape (n_outputs,), or None.
-        ranges: of the inputs, or None.
-        ideal: compute as the floating-point module would (see `Engine.set_ideal`).
+        weight: Trained weights in units of the largest conductance, shape (n_outputs, n_inputs).
+        mapping_scales: Digital factors of the tiles' outputs, shape (n_input_ranges, n_outputs).
+        out_scaling: Learned factors, shape (n_input_ranges, n_outputs), or (n_input_ranges,
+            n_output_ranges) if each tile has a single one; None if they are not learned.
+        bias: Digital bias, shape (n_outputs,), or None.
+        ranges: Input ranges, or None.
+        ideal: Compute as the floating-point module does (see `AnalogNetwork.set_ideal`).
     """
 
     mapping_scales: torch.Tensor
@@ -78,7 +78,7 @@ class FastLayer(nn.Module):
         self._cpu: CpuProducts | None = None
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Trained weight, bias and input ranges of the floating-point module; differentiable."""
+        """Trained weight, bias and input ranges of the floating-point module, differentiably."""
         tensors = {"weight": (self._weight() * self._spread(self._scales())).view(self._shape)}
         if self.bias is not None:
             tensors["bias"] = self.bias
@@ -87,12 +87,12 @@ class FastLayer(nn.Module):
         return tensors
 
     def restore(self) -> None:
-        """Forget the hardware, before the weights change."""
+        """Forget what was programmed, because the weights are about to change."""
         self._tiles, self._hardware = [], None
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Clip the weights on the tiles' scale, then scale them anew (`post_update_step`)."""
+        """Clip the weights on the tiles, then scale them anew, as aihwkit's `post_update_step` does."""
         clip, remap = self.rpu_config.clip, self.rpu_config.remap
         if clip.type == WeightClipType.FIXED_VALUE:
             self.weight.clamp_(-clip.fixed_value, clip.fixed_value)
@@ -109,7 +109,7 @@ class FastLayer(nn.Module):
 
     @torch.no_grad()
     def _rescale(self, columnwise: bool, largest: float) -> None:
-        """Move scale from the weights to the outputs: the largest weight becomes `largest`."""
+        """Scale weights so that the largest becomes `largest`, and outputs to make up for it."""
         for t, _, rows, columns in self.tiling.blocks():
             magnitude = self.weight[rows, columns].abs()
             magnitude = magnitude.amax(1) if columnwise else magnitude.max()
@@ -125,20 +125,20 @@ class FastLayer(nn.Module):
         return weight
 
     def _scales(self) -> torch.Tensor:
-        """Digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs)."""
+        """Digital factors of the tiles' outputs, shape (n_input_ranges, n_outputs)."""
         if self.out_scaling is None:
             return self.mapping_scales
         learned: torch.Tensor = self.out_scaling
-        if learned.shape != self.mapping_scales.shape:  # one for each tile
+        if learned.shape != self.mapping_scales.shape:  # each tile has a single one
             learned = learned.repeat_interleave(_widths(self.tiling.outputs, learned), dim=1)
         return self.mapping_scales * learned
 
     def _spread(self, scales: torch.Tensor) -> torch.Tensor:
-        """Factors of the tiles' outputs as factors of the weights, shape (n_outputs, n_inputs)."""
+        """Expand factors of the tiles' outputs to the weights, shape (n_outputs, n_inputs)."""
         return scales.repeat_interleave(_widths(self.tiling.inputs, scales), dim=0).T
 
     def program(self, seed: int) -> None:
-        """Write the trained weights, with the programming noise of that seed."""
+        """Write the trained weights to the tiles, with the programming noise of that seed."""
         with seeded(seed, self.weight.device), torch.no_grad():
             self._tiles = [
                 ProgrammedTile(self.weight[rows, columns].detach().clone(), self.rpu_config)
@@ -147,19 +147,19 @@ class FastLayer(nn.Module):
         self._read(seed)
 
     def drift(self, time_s: float, seed: int) -> None:
-        """Set weights and compensation to `time_s` after programming; output noise starts anew."""
+        """Set weights and compensation to `time_s` after programming; restart the output noise."""
         with seeded(seed, self.weight.device), torch.no_grad():
             for tile in self._tiles:
                 tile.drift(time_s)
         self._read(seed)
 
     def rewind(self, first: int, count: int) -> None:
-        """Output noise of the next pass is that of `count` examples from number `first` on."""
+        """See `AnalogLayer.rewind`."""
         if self._hardware is not None:
             self._hardware.batch, self._hardware.uses = (first, count), 0
 
     def _read(self, seed: int) -> None:
-        """Collect what the tiles hold now."""
+        """Read the weights and compensations from the tiles."""
         weight, gain = torch.empty_like(self.weight.detach()), self._scales().detach().clone()
         for tile, (t, _, rows, columns) in zip(self._tiles, self.tiling.blocks(), strict=True):
             weight[rows, columns] = tile.weight
@@ -167,10 +167,10 @@ class FastLayer(nn.Module):
         self._hardware = Hardware(weight, gain, seed)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """As the floating-point module's: analog, or the same if `ideal`.
+        """The analog forward pass, or the floating-point module's if `ideal`.
 
         Raises:
-            RuntimeError: in evaluation mode, the layer has not been programmed since training.
+            RuntimeError: The layer is in evaluation mode and was not programmed after training.
         """
         if self.ideal and not self.training:
             return cast(torch.Tensor, self._original[0](x))
@@ -188,7 +188,7 @@ class FastLayer(nn.Module):
         return y if x.dim() == y.dim() else y.squeeze(0)
 
     def _analog(self, x: torch.Tensor) -> torch.Tensor:
-        """Vectors or feature maps (n, channels, height, width) -> outputs with bias."""
+        """Outputs with bias, for vectors or for feature maps (n, channels, height, width)."""
         hardware = None if self.training else self._hardware
         if hardware is not None:
             weight, gain = hardware.weight, hardware.gain
@@ -211,7 +211,7 @@ class FastLayer(nn.Module):
         return y + (self.bias if self.products.window is None else self.bias.view(-1, 1, 1))
 
     def _rows(self, x: torch.Tensor) -> int:
-        """How many input vectors the tiles see."""
+        """Number of input vectors that the tiles see."""
         window = self.products.window
         if window is None:
             return x.numel() // x.shape[-1]
@@ -220,7 +220,7 @@ class FastLayer(nn.Module):
         return len(x) * prod(window.output_size(height, width))
 
     def _kernels(self, x: torch.Tensor) -> CpuProducts | None:
-        """What computes on this input if it is not plain torch operations."""
+        """The CPU kernels, if they can compute on this input."""
         if x.device.type != "cpu" or x.dtype != torch.float32 or not _numba_works():
             return None
         if self._cpu is None:
@@ -230,7 +230,7 @@ class FastLayer(nn.Module):
         return self._cpu
 
     def _modified(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Trained weights with the noise of hardware-aware training, and digital factors."""
+        """Weights with the noise of hardware-aware training, and digital factors."""
         weight = self._weight()
         modifier = self.rpu_config.modifier
         if modifier.type not in {WeightModifierType.MULT_NORMAL, WeightModifierType.ADD_NORMAL}:
@@ -238,7 +238,9 @@ class FastLayer(nn.Module):
         with torch.no_grad():
             noise = torch.randn_like(weight) * modifier.std_dev
             if modifier.type == WeightModifierType.MULT_NORMAL:
-                noise *= weight  # aihwkit's torch tile: not relative to the largest weight
+                noise *= (
+                    weight  # aihwkit's torch tile does not make it relative to the largest weight
+                )
             elif not modifier.rel_to_actual_wmax:
                 noise *= modifier.assumed_wmax
             else:
@@ -249,17 +251,17 @@ class FastLayer(nn.Module):
 
 @dataclass(eq=False)
 class Hardware:
-    """What is on a layer's tiles in evaluation mode.
+    """What a layer computes with in evaluation mode, and where its output noise is.
 
     Args:
-        weight: shape (n_outputs, n_inputs), in units of the largest conductance.
-        gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
-        seed: of the output noise.
-        rows: input vectors since the noise was seeded.
-        batch: number of the first example and number of examples that decide the noise of the next
-            pass, where a batch decides it.
-        uses: of the layer since the batch began.
-        packed: weight and gain for the CPU kernels, once they have been needed.
+        weight: Weights in units of the largest conductance, shape (n_outputs, n_inputs).
+        gain: Digital factors of the tiles' outputs, shape (n_input_ranges, n_outputs).
+        seed: Seed of the output noise.
+        rows: Number of input vectors since the noise was seeded.
+        batch: Number of the first example and number of examples of the batch that decides the noise
+            of the next pass (see `AnalogLayer.rewind`); None if `rows` decides it.
+        uses: How often the layer has been used since the batch began.
+        packed: Weights and factors for the CPU kernels, once they have been needed.
     """
 
     weight: torch.Tensor
@@ -271,10 +273,10 @@ class Hardware:
     packed: Packed | None = None
 
     def noise(self, rows: int) -> tuple[int, int]:
-        """Key and place of the next pass's first input vector in the stream of output noise.
+        """Key of the next pass's output noise, and number of its first input vector in that noise.
 
         Args:
-            rows: input vectors of that pass.
+            rows: Number of input vectors in the pass.
         """
         if self.batch is None:
             self.rows += rows
@@ -285,7 +287,7 @@ class Hardware:
         return key, first * (rows // max(count, 1))
 
     def generator(self) -> torch.Generator:
-        """Of the output noise where it is not drawn by the CPU kernels."""
+        """Random generator of the output noise where the CPU kernels do not draw it."""
         if self.batch is not None and self.uses == 0:
             self._stream.manual_seed(derive(self.seed, "rewound", *self.batch))
             self.uses = 1
@@ -308,8 +310,8 @@ def _widths(ranges: tuple[tuple[int, int], ...], like: torch.Tensor) -> torch.Te
 class _PerScale(torch.autograd.Function):
     """Identity whose gradient is divided by the square of the scales.
 
-    A step on tile weights `w = W / s` then moves `W` as a step on `W` itself would: aihwkit's hook in
-    `TorchInferenceTile.set_scales`.
+    A step on tile weights `w = W / s` then moves `W` as a step on `W` itself would. aihwkit has a hook
+    for it in `TorchInferenceTile.set_scales`.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Where the numbers of a layer lie for the kernels: packed weights, runs of inputs."""
+"""Where the numbers of a layer are for the kernels: packed weights, runs of inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lionheart_opt.oracle.fast.kernels import PANEL, Layout
+from lionheart_opt.oracle.fast.kernels import PANEL
+from lionheart_opt.oracle.fast.structures import Layout
 from lionheart_opt.oracle.fast.tiles import Tiling, Window
 
 
@@ -15,18 +16,18 @@ from lionheart_opt.oracle.fast.tiles import Tiling, Window
 class Packing:
     """Indices that bring a layer's weights and factors into the kernels' order and back.
 
-    Each index array may point one behind the last number of its source, which stands for 0.
+    An index that points one behind the last number of its source stands for 0.
 
     Args:
-        segments: (tile, position in the kernel, first channel, channels): the inputs, in the order of
-            a gather.
-        columns: column of the weight matrix of each input, tile after tile.
-        tiles: (inputs, first panel, behind the last panel) of each range of inputs.
-        panels: as in `Layout`.
-        weights: packed weights in the flat weight matrix.
-        transposed: weights packed for products with output gradients, likewise.
-        transposed_at: index in them of each tile, shape (n_input_ranges, n_output_ranges).
-        outputs: the panels' outputs in a flat (n_input_ranges, n_outputs) array.
+        segments: The inputs in the order in which they are gathered, as (range of inputs, position in
+            the kernel, first channel, number of channels).
+        columns: Column of the weight matrix of each input, tile after tile.
+        tiles: For each range of inputs: number of inputs, first panel, behind the last panel.
+        panels: As in `Layout`.
+        weights: Indices of packed weights in the flat weight matrix.
+        transposed: Indices of weights packed for products with output gradients, likewise.
+        transposed_at: Index in `transposed` of each tile, shape (n_input_ranges, n_output_ranges).
+        outputs: Indices of the panels' outputs in a flat (n_input_ranges, n_outputs) array.
     """
 
     segments: list[tuple[int, int, int, int]]
@@ -40,7 +41,7 @@ class Packing:
 
     @classmethod
     def of(cls, tiling: Tiling, area: int) -> Packing:
-        """That of a layer whose kernel has `area` positions (1 for a linear layer)."""
+        """The packing of a layer whose kernel has `area` positions (1 for a linear layer)."""
         n_outputs, n_inputs = tiling.outputs[-1][1], tiling.inputs[-1][1]
         nothing = n_outputs * n_inputs
         segments: list[tuple[int, int, int, int]] = []
@@ -90,7 +91,7 @@ class Packing:
         )
 
     def layout(self, window: Window | None, height: int, width: int) -> Layout:
-        """Layout for input images of that size, padding included (1 x 1 for a linear layer)."""
+        """The layout for input images of a size, padding included (1 x 1 for a linear layer)."""
         n_channels = len(self.columns)
         starts = np.zeros(1, np.int64)
         offsets = [0]
@@ -129,14 +130,14 @@ class Packing:
 
 
 def pack(values: torch.Tensor, index: torch.Tensor) -> np.ndarray:
-    """The numbers that an index array of a `Packing` points to."""
+    """Collect the numbers that an index array of a `Packing` points to."""
     source = torch.cat([values.detach().reshape(-1), values.new_zeros(1)])
     packed: np.ndarray = source[index].numpy()
     return packed
 
 
 def unpack(packed: np.ndarray, index: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """The reverse of `pack`."""
+    """Reverse `pack`: the numbers in the shape of `like`."""
     values = like.new_zeros(like.numel() + 1)
     values[index] = torch.from_numpy(packed)
     return values[:-1].view(like.shape)

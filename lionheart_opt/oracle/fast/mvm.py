@@ -1,8 +1,7 @@
-"""Analog layers in plain torch operations: any device, differentiable.
+"""Analog layers in plain torch operations, for any device and differentiable.
 
-The semantics are those of aihwkit's `AnalogMVM` on torch tiles, including what they mean for
-gradients: rounding passes gradients through, clipping stops them, and the dynamic scale of an input
-vector is part of the graph.
+The results are those of aihwkit's `AnalogMVM` on torch tiles, and so are the gradients: rounding passes
+them through, clipping stops them, and the dynamic scale of an input vector is part of the graph.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from lionheart_opt.oracle.fast.tiles import Converters, Tiling, Window
 
 @dataclass(frozen=True)
 class Products:
-    """The products of one layer: what is fixed about them.
+    """What is fixed about the products of a layer's inputs with its weights.
 
     Args:
-        tiling: of the weight matrix.
-        converters: of every tile.
-        window: None for a linear layer.
-        ranges: of the inputs, if they are clipped.
+        tiling: How the weight matrix is cut into tiles.
+        converters: The converters of every tile.
+        window: The window of a convolution; None for a linear layer.
+        ranges: The input ranges; None if inputs are not clipped.
     """
 
     tiling: Tiling
@@ -44,10 +43,10 @@ class Products:
         """Sum of the tiles' outputs.
 
         Args:
-            x: vectors of shape (..., n_inputs), or feature maps (n, channels, height, width).
-            weight: shape (n_outputs, n_inputs), in units of the largest conductance.
-            gain: digital factor of the tiles' outputs, shape (n_input_ranges, n_outputs).
-            generator: of the output noise; None is torch's own.
+            x: Vectors of shape (..., n_inputs), or feature maps (n, channels, height, width).
+            weight: Weights in units of the largest conductance, shape (n_outputs, n_inputs).
+            gain: Digital factors of the tiles' outputs, shape (n_input_ranges, n_outputs).
+            generator: Random generator of the output noise; None is torch's own.
 
         Returns:
             Shape (..., n_outputs), or feature maps (n, n_outputs, height, width).
@@ -74,7 +73,7 @@ class Products:
         generator: torch.Generator | None,
         window: Window | None,
     ) -> torch.Tensor:
-        """With a window `x` is a padded feature map, without one it is vectors."""
+        """Sum of the tiles' outputs for padded feature maps, or for vectors if there is no window."""
         outputs = []
         for u, rows in enumerate(self.tiling.outputs):
             total: torch.Tensor | None = None
@@ -99,6 +98,7 @@ class Products:
         t: int,
         u: int,
     ) -> torch.Tensor:
+        """Outputs of the tile (t, u), whose product of inputs and weights is `product`."""
         value = None
         if self.ranges is not None:
             x, value = self.ranges.clip(x, t, u)
@@ -114,7 +114,7 @@ def _linear(weight: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
 def _convolution(
     weight: torch.Tensor, columns: tuple[int, int], window: Window
 ) -> tuple[slice, Callable[[torch.Tensor], torch.Tensor]]:
-    """A tile as a convolution over the channels that it touches: the channels, and the map."""
+    """A tile as a convolution: the channels that it has weights for, and the convolution of them."""
     area = window.kernel[0] * window.kernel[1]
     first, last = columns[0] // area, -(-columns[1] // area)
     kernel = F.pad(weight, (columns[0] - first * area, last * area - columns[1]))
@@ -125,14 +125,15 @@ def _convolution(
 
 
 def _dynamic_scale(x: torch.Tensor, converters: Converters) -> torch.Tensor | None:
-    """What to multiply input vectors with; None if all are zero.
+    """What input vectors are multiplied with.
 
     Args:
-        x: shape (..., n_inputs).
-        converters: of the tile.
+        x: Input vectors, shape (..., n_inputs).
+        converters: The converters of the tile.
 
     Returns:
-        Inverse of the largest magnitudes, shape (..., 1); 1 for a vector of zeros.
+        The inverse of each vector's largest magnitude, shape (..., 1); 1 for a vector of zeros. None
+        if all vectors are zero.
     """
     largest = x.abs().max(dim=-1, keepdim=True)[0]
     if converters.scale_limit > 0:
@@ -149,18 +150,18 @@ def _tile_product(
     converters: Converters,
     generator: torch.Generator | None,
 ) -> torch.Tensor:
-    """Scaling, DAC, product, noise, ADC; all again at half the scale while an output clips.
+    """Scale, DAC, product, noise and ADC; repeated at half the scale while an output clips.
 
     Args:
-        x: inputs of one tile.
-        product: linear map of the tile's weights.
-        scale: of the inputs; broadcasts with inputs and outputs. None gives zeros without noise, as
-            aihwkit does for a batch of zeros.
-        converters: of the tile.
-        generator: of the output noise; None is torch's own.
+        x: Inputs of one tile.
+        product: The product with the tile's weights.
+        scale: Scale of the inputs, which broadcasts with inputs and outputs. None gives zeros without
+            noise, as aihwkit does for a batch of zeros.
+        converters: The converters of the tile.
+        generator: Random generator of the output noise; None is torch's own.
 
     Returns:
-        Outputs, scaled back.
+        The outputs, scaled back.
     """
     if scale is None:
         return product(x)

@@ -1,4 +1,4 @@
-"""Normal numbers for numba kernels, by counter: the same whatever the batch and the threads."""
+"""Normal numbers for numba kernels, computed from counters and so independent of batches and threads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lionheart_opt.oracle.fast.simd import (
 
 @njit(error_model="numpy")
 def mix(key: Any, number: Any) -> Any:
-    """A 64-bit key for each number (the finaliser of SplitMix64, Steele et al. 2014)."""
+    """Derive a 64-bit key from a key and a number (finaliser of SplitMix64, Steele et al. 2014)."""
     x = key + (uint64(number) + uint64(1)) * uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> uint64(27))) * uint64(0x94D049BB133111EB)
@@ -48,8 +48,8 @@ def stream(key: Any, number: Any) -> Any:
 def normal_pair(counter: Any, key0: Any, key1: Any) -> Any:
     """Two vectors of standard normal numbers for a vector of counters (Box and Muller, 1958).
 
-    Polynomials are least-error fits of ln(1 + x) / x, sin(2 pi x) / x and cos(2 pi x), good to 3e-6.
-    The uniform numbers have 24 and 32 bits; no number is larger than 5.8.
+    The polynomials are least-error fits of ln(1 + x) / x, sin(2 pi x) / x and cos(2 pi x) with errors
+    below 3e-6. The uniform numbers have 24 and 32 bits, so no normal number is larger than 5.8.
     """
     x = add_words(multiply_words(counter, splat_word(uint32(0x9E3779B1))), splat_word(key0))
     x = xor(x, shift_right(x, uint32(16)))

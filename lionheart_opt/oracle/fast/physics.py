@@ -1,4 +1,4 @@
-"""Programming, drift and drift compensation of one tile, drawn by aihwkit's own classes."""
+"""Programming, drift and drift compensation of a tile, by aihwkit's own classes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,22 @@ from aihwkit.simulator.tiles.analog_mvm import AnalogMVM
 
 
 class ProgrammedTile:
-    """A tile whose weights have been written once; it can be drifted to any number of times.
+    """A tile whose weights are written once and can then be drifted to several points in time.
 
-    Takes its random numbers from torch's global generators, in the order of aihwkit's
-    `InferenceTileWithPeriphery`: equal seeds give both engines the same hardware.
+    It takes random numbers from torch's global generators in the order of aihwkit's
+    `InferenceTileWithPeriphery`, so that equal seeds give both engines the same hardware.
 
     Args:
-        target: weights to write, shape (n_outputs, n_inputs), in units of the largest conductance.
-        rpu_config: of the tile; gives noise model, drift compensation and converters.
+        target: Weights to write, in units of the largest conductance, shape (n_outputs, n_inputs).
+        rpu_config: RPU configuration, for its noise model, drift compensation and converters.
+
+    Attributes:
+        weight: Weights as they are now, same shape as `target`.
+        compensation: Digital factor of drift compensation, shape (1,) or (n_outputs,).
     """
 
     def __init__(self, target: torch.Tensor, rpu_config: Any) -> None:
-        self.reference_combined_weights = target  # the name that drift compensations know
+        self.reference_combined_weights = target  # drift compensations read it by this name
         self._config = rpu_config
         self._written, self._drift = rpu_config.noise_model.apply_programming_noise(target.cpu())
         self.weight = self._written.to(target.device)
@@ -40,7 +44,7 @@ class ProgrammedTile:
     def _forward_drift_readout_tensor(
         self, reset_if: bool = False, exact_reference: bool = False
     ) -> torch.Tensor:
-        """Response to the compensation's read-out vectors: what `init_baseline` asks a tile for."""
+        """Response to the compensation's read-out vectors; `init_baseline` calls it by this name."""
         if reset_if:
             vectors = self._config.drift_compensation.get_readout_tensor(self.weight.shape[1])
             self._vectors: torch.Tensor = vectors.to(self.weight.device)

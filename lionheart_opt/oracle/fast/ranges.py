@@ -14,9 +14,14 @@ from lionheart_opt.oracle.fast.tiles import Tiling, Window
 class InputRanges(nn.Module):
     """Where each tile of a layer clips its inputs (aihwkit's `InputRangeParameter`).
 
+    Args:
+        settings: The `InputRangeParameter`.
+        tiling: How the weight matrix is cut into tiles.
+        saved: What `saved` returned, to start from.
+
     Attributes:
-        values: shape (n_input_ranges, n_output_ranges); a parameter if learned.
-        batches: same shape; how many batches of training data they were initialised from.
+        values: The ranges, shape (n_input_ranges, n_output_ranges); a parameter if they are learned.
+        batches: Number of batches of training data that each was initialised from, same shape.
     """
 
     values: torch.Tensor
@@ -38,16 +43,18 @@ class InputRanges(nn.Module):
         self.register_buffer("batches", batches.clone())
 
     def saved(self) -> torch.Tensor:
-        """Values and batches of each tile, shape (n_tiles, 2)."""
+        """Range and number of batches of each tile, shape (n_tiles, 2); see `INPUT_RANGES`."""
         return torch.stack([self.values.detach().flatten(), self.batches.flatten()], dim=1)
 
     @torch.no_grad()
     def initialise(self, x: torch.Tensor, window: Window | None) -> None:
-        """In the first batches of training: running mean of a multiple of inputs' deviation.
+        """Initialise ranges from inputs, in the first batches of training.
+
+        A range is the running mean of a multiple of the inputs' standard deviation.
 
         Args:
-            x: vectors of shape (..., n_inputs); with a window padded feature maps.
-            window: of the layer.
+            x: Vectors of shape (..., n_inputs), or padded feature maps if there is a window.
+            window: The window of a convolution; None for a linear layer.
         """
         missing = self.batches < self.settings.init_from_data
         if not self.training or not bool(missing.any()):
@@ -61,35 +68,36 @@ class InputRanges(nn.Module):
                 self.batches[t] += missing[t]
 
     def clip(self, x: torch.Tensor, t: int, u: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs of tile (t, u), clipped and divided by its range; and the range, shape (1,)."""
+        """Clip inputs of tile (t, u) and divide them by its range; also returns the range, shape (1,)."""
         value = self.values[t, u : u + 1]
         bound = abs(float(value.detach()))
         x = x.clamp(-bound, bound)
-        if self.training:  # the gradient of a learned range
+        if self.training:  # aihwkit's gradient of a learned range
             x = _with_gradient(x, value, self.settings)
         return x / value, value
 
     def gradient(self, sums: torch.Tensor, n_inputs: torch.Tensor) -> torch.Tensor:
-        """Gradient of the values: aihwkit's `InputRangeForward.backward` and that of the division.
+        """Gradient of the values: that of aihwkit's `InputRangeForward` and that of the division.
 
         Args:
-            sums: of each tile, as the kernels gather them (`range_gradients`), shape (n_input_ranges,
+            sums: Sums of each tile from the kernels (see `range_gradients`), shape (n_input_ranges,
                 n_output_ranges, 4).
-            n_inputs: of each range of inputs, in all vectors, shape (n_input_ranges, 1).
+            n_inputs: Number of inputs of each range of inputs in all vectors, shape (n_input_ranges,
+                1).
         """
         values, settings = self.values.detach(), self.settings
         upper, lower, products, inside = sums.unbind(-1)
-        found = upper - lower
+        gradient = upper - lower
         if settings.gradient_relative:
-            found = found * values * settings.gradient_scale
+            gradient = gradient * values * settings.gradient_scale
         if settings.decay > 0:
             shrink = inside / n_inputs > settings.input_min_percentage
-            found = found + settings.decay * values * shrink
-        return found - products / values
+            gradient = gradient + settings.decay * values * shrink
+        return gradient - products / values
 
 
 def _deviation(x: torch.Tensor, columns: tuple[int, int], window: Window | None) -> torch.Tensor:
-    """Standard deviation of a tile's inputs over all vectors, without making the vectors."""
+    """Standard deviation of a tile's inputs over all vectors, without storing the vectors."""
     if window is None:
         return x[..., slice(*columns)].std()
     parts = window.slices(x, columns)

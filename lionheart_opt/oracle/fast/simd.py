@@ -1,10 +1,11 @@
 """Vectors of eight float32 or uint32 numbers for numba kernels.
 
-numba leaves vectorising to LLVM, which gives up on the short loops and the many running sums that the
-fast engine is made of. Each function here is one LLVM vector instruction (AVX on x86; LLVM splits it
-where registers are narrower), so a kernel runs as it reads. Addresses are not checked.
+numba leaves vectorising to LLVM, which does not vectorise the short loops with many running sums that
+the fast engine consists of. Each function here is one LLVM vector instruction (AVX on x86; LLVM splits
+it where registers are narrower). Addresses are not checked.
 
-Kernels are cached by the time stamp of their own file: after a change here, delete `__pycache__`.
+numba caches kernels by the time stamp of their own file only. After a change here, delete
+`__pycache__`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ _array, _index = types.float32[::1], types.intp
 
 
 def _operation(result: Any, operands: tuple[Any, ...], emit: Callable[..., Any]) -> Any:
-    """A function for kernels whose instructions `emit(builder, *values)` makes; arrays are pointers."""
+    """A function for kernels. `emit(builder, *values)` makes its instructions; arrays become pointers."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         pointers = [
@@ -76,7 +77,7 @@ def _operation(result: Any, operands: tuple[Any, ...], emit: Callable[..., Any])
 
 
 def _llvm(name: str, result: Any = _FLOATS) -> Callable[..., Any]:
-    """Emits a call of an LLVM intrinsic."""
+    """An `emit` that calls an LLVM intrinsic."""
 
     def emit(builder: Any, *values: Any) -> Any:
         signature = ir.FunctionType(result, [value.type for value in values])
@@ -124,7 +125,7 @@ def _maximum(builder: Any, x: Any, y: Any) -> Any:
 
 
 def _reduce(combine: Callable[..., Any]) -> Callable[..., Any]:
-    """Emits a tree: halves with halves, down to one number."""
+    """An `emit` that combines the halves of a vector again and again, down to one number."""
 
     def emit(builder: Any, x: Any) -> Any:
         for distance in (4, 2, 1):
@@ -141,7 +142,7 @@ _two_words, _shift = (_words, _words), (_words, types.uint32)
 #: load(array, index), store(array, index, vector): eight numbers of a float32 array.
 load = _operation(_floats, (_array, _index), _load)
 store = _operation(types.void, (_array, _index, _floats), _store)
-#: get(array, index), put(array, index, number): one number; never looks for negative indices.
+#: get(array, index), put(array, index, number): one number, without support for negative indices.
 get = _operation(types.float32, (_array, _index), lambda b, a, i: b.load(b.gep(a, [i])))
 put = _operation(
     types.void, (_array, _index, types.float32), lambda b, a, i, x: b.store(x, b.gep(a, [i]))
@@ -156,16 +157,16 @@ multiply = _operation(_floats, _two, lambda b, x, y: b.fmul(x, y))
 #: fma(x, y, z): x y + z, rounded once.
 fma = _operation(_floats, (_floats, *_two), _llvm("llvm.fma.v8f32"))
 negative = _operation(_floats, _one, lambda b, x: b.fneg(x))
-#: maximum(x, y), minimum(x, y): y where either is not a number.
+#: maximum(x, y), minimum(x, y): y where x or y is NaN.
 maximum = _operation(_floats, _two, _maximum)
 minimum = _operation(_floats, _two, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y))
 magnitude = _operation(_floats, _one, _llvm("llvm.fabs.v8f32"))
-#: nearest(x): the nearest whole numbers, halves to even ones.
+#: nearest(x): the nearest whole numbers; halves are rounded to even numbers.
 nearest = _operation(_floats, _one, _llvm("llvm.rint.v8f32"))
 root = _operation(_floats, _one, _llvm("llvm.sqrt.v8f32"))
 #: within(x, bound, values): the values where |x| <= bound, 0 elsewhere.
 within = _operation(_floats, (_floats, *_two), _within)
-#: equal(x, y): all bits set where they are; any_set(words): whether any bit is.
+#: equal(x, y): all bits set where x = y; any_set(words): whether any bit is set.
 equal = _operation(_words, _two, _equal)
 any_set = _operation(types.boolean, (_words,), _any_set)
 largest = _operation(types.float32, _one, _reduce(_maximum))
@@ -182,7 +183,7 @@ xor = _operation(_words, _two_words, lambda b, x, y: b.xor(x, y))
 shift_left = _operation(_words, _shift, lambda b, x, n: b.shl(x, _spread(b, n)))
 shift_right = _operation(_words, _shift, lambda b, x, n: b.lshr(x, _spread(b, n)))
 shift_right_signed = _operation(_words, _shift, lambda b, x, n: b.ashr(x, _spread(b, n)))
-#: from_signed(x): the words, taken as signed, as float32 numbers.
+#: from_signed(x): the words as signed numbers, converted to float32.
 from_signed = _operation(_floats, (_words,), lambda b, x: b.sitofp(x, _FLOATS))
 bits = _operation(_words, _one, lambda b, x: b.bitcast(x, _WORDS))
 from_bits = _operation(_floats, (_words,), lambda b, x: b.bitcast(x, _FLOATS))

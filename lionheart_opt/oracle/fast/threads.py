@@ -1,4 +1,4 @@
-"""The rows of a layer in several threads, always summed up in the same order."""
+"""Computes rows of a layer in several threads and adds results always in the same order."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from threading import Lock
 import numpy as np
 import torch
 
-#: Pieces of a layer's work for each thread: enough to even out what else the machine does.
+#: Pieces of work for each thread: enough to balance the threads on a machine that is busy otherwise.
 PIECES = 4
 
-#: Least work of a piece, in multiply-accumulate operations: about ten times what a thread costs.
+#: Smallest piece, in multiply-accumulate operations: about ten times the cost of handing it over.
 PIECE_MACS = 4_000_000
 
 
 def in_threads(
     piece: Callable[[int, int], list[np.ndarray]], n: int, unit: int, macs: int
 ) -> list[np.ndarray]:
-    """Sums of the arrays of `piece(first, last)` over ranges that cover `range(n)`.
+    """Sums of the arrays that `piece(first, last)` returns, over ranges that cover `range(n)`.
 
     Args:
-        piece: releases the interpreter lock; its arrays are its caller's.
-        n: rows.
-        unit: ranges begin at multiples of it.
-        macs: of one row; a range has at least `PIECE_MACS`.
+        piece: Computes rows. It must release the interpreter lock and return arrays that may be
+            overwritten.
+        n: Number of rows.
+        unit: Ranges begin at multiples of it.
+        macs: Multiply-accumulate operations of one row; a range has at least `PIECE_MACS` of them.
     """
     n_threads = torch.get_num_threads()
     rows = max(-(-n // (n_threads * PIECES)), PIECE_MACS // macs, 1)
@@ -55,9 +56,9 @@ def in_threads(
 
 
 class _Sums:
-    """Sums of arrays, added in the order of their numbers: rounded alike whichever comes first.
+    """Sums of arrays that are added in the order of their numbers, so that rounding is always the same.
 
-    Few are kept: only those that come before their turn.
+    Only arrays that arrive before their turn are kept.
     """
 
     def __init__(self) -> None:
@@ -67,7 +68,7 @@ class _Sums:
         self._lock = Lock()
 
     def add(self, number: int, arrays: list[np.ndarray]) -> None:
-        """The arrays with that number, counted from 0."""
+        """Add the arrays with a number, counted from 0."""
         with self._lock:
             self._early[number] = arrays
             while self._next in self._early:
@@ -81,5 +82,5 @@ class _Sums:
 
 
 @lru_cache(maxsize=1)
-def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001  a fork has no threads
+def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001  a forked process needs its own
     return ThreadPoolExecutor(n_threads)

@@ -1,4 +1,4 @@
-"""How a layer lies on tiles and what surrounds a tile: the constants of the fast engine."""
+"""How a layer is cut into tiles, what surrounds a tile, and how a convolution walks over its input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 
 def _split(size: int, most: int) -> tuple[tuple[int, int], ...]:
-    """Half-open ranges of nearly equal length, at most `most` long; one range if `most` <= 0."""
+    """Half-open ranges of nearly equal length, at most `most` long; a single range if `most` <= 0."""
     count = -(-size // most) if most > 0 else 1
     base, extra = divmod(size, count)
     starts = [i * base + min(i, extra) for i in range(count + 1)]
@@ -24,11 +24,11 @@ def _split(size: int, most: int) -> tuple[tuple[int, int], ...]:
 class Tiling:
     """How a weight matrix of shape (n_outputs, n_inputs) is cut into tiles, as aihwkit cuts it.
 
-    Tiles are counted input ranges first: tile `t * len(outputs) + u` has `inputs[t]`, `outputs[u]`.
+    Tile number `t * len(outputs) + u` has the columns `inputs[t]` and the rows `outputs[u]`.
 
     Args:
-        inputs: half-open ranges of columns of the weight matrix.
-        outputs: half-open ranges of its rows.
+        inputs: Half-open ranges of columns of the weight matrix.
+        outputs: Half-open ranges of its rows.
     """
 
     inputs: tuple[tuple[int, int], ...]
@@ -36,13 +36,13 @@ class Tiling:
 
     @classmethod
     def of(cls, mapping: Any, n_outputs: int, n_inputs: int) -> Tiling:
-        """The tiling that an aihwkit `MappingParameter` gives (`TileModuleArray`)."""
+        """The tiling of aihwkit's `TileModuleArray` for a `MappingParameter`."""
         return cls(
             _split(n_inputs, mapping.max_input_size), _split(n_outputs, mapping.max_output_size)
         )
 
     def blocks(self) -> list[tuple[int, int, slice, slice]]:
-        """Input range number, output range number, rows and columns of the matrix, for each tile."""
+        """For each tile: number of its input range, of its output range, its rows and its columns."""
         return [
             (t, u, slice(*rows), slice(*columns))
             for t, columns in enumerate(self.inputs)
@@ -55,16 +55,17 @@ class Converters:
     """What surrounds the crossbar: scaling, DAC, output noise, ADC (aihwkit's `IOParameters`).
 
     Args:
-        dynamic: each input vector is divided by its largest magnitude (noise management ABS_MAX).
-        scale_limit: largest divisor; 0 is none.
-        input_step: distance of two DAC levels; 0 does not round.
-        input_bound: the DAC clips there.
-        output_noise: standard deviation at the ADC.
-        output_step: distance of two ADC levels; 0 does not round.
-        output_bound: the ADC clips there.
-        output_scale: fixed factor behind the ADC.
-        retry_limit: while an output clips and the extra divisor is not above this limit, the divisor
-            is doubled and the batch is done again (bound management ITERATIVE); 0 never retries.
+        dynamic: Whether each input vector is divided by its largest magnitude (noise management
+            ABS_MAX).
+        scale_limit: Largest divisor; 0 is no limit.
+        input_step: Distance of two DAC levels; 0 does not round.
+        input_bound: Magnitude at which the DAC clips.
+        output_noise: Standard deviation of the noise at the ADC.
+        output_step: Distance of two ADC levels; 0 does not round.
+        output_bound: Magnitude at which the ADC clips.
+        output_scale: Fixed factor behind the ADC.
+        retry_limit: While an output clips and the extra divisor is not above this limit, the divisor
+            is doubled and the batch is repeated (bound management ITERATIVE); 0 never repeats.
     """
 
     dynamic: bool
@@ -79,7 +80,7 @@ class Converters:
 
     @classmethod
     def of(cls, io: Any) -> Converters:
-        """Those of an aihwkit `IOParameters`."""
+        """The converters that an aihwkit `IOParameters` describes."""
         input_step = _step(io.inp_res, io.inp_bound)
         retry_limit = 0.0
         if io.bound_management == BoundManagementType.ITERATIVE:
@@ -100,7 +101,7 @@ class Converters:
 
 
 def _step(resolution: float, bound: float) -> float:
-    """Distance of two levels; aihwkit takes a resolution above 1 as a number of levels."""
+    """Distance of two levels; in aihwkit, a resolution above 1 is a number of levels."""
     if resolution <= 0:
         return 0.0
     return (1 / resolution if resolution > 1 else resolution) * 2 * bound
@@ -108,15 +109,15 @@ def _step(resolution: float, bound: float) -> float:
 
 @dataclass(frozen=True)
 class Window:
-    """How a convolution walks over its input; one-dimensional ones have height 1.
+    """How a convolution walks over its input. A one-dimensional convolution has height 1.
 
     Args:
-        channels: of the input.
-        kernel: (height, width), and so are the others.
-        stride: between two outputs.
-        dilation: between two elements of the kernel.
-        padding: left, right, top, bottom, as `torch.nn.functional.pad` takes it.
-        padding_mode: as `torch.nn.functional.pad` calls it.
+        channels: Number of input channels.
+        kernel: Height and width of the kernel.
+        stride: Distance of two outputs, (height, width).
+        dilation: Distance of two elements of the kernel, (height, width).
+        padding: Left, right, top and bottom, as `torch.nn.functional.pad` takes it.
+        padding_mode: Mode of `torch.nn.functional.pad`.
     """
 
     channels: int
@@ -128,7 +129,7 @@ class Window:
 
     @classmethod
     def of(cls, module: nn.Conv1d | nn.Conv2d) -> Window:
-        """That of a convolution."""
+        """The window of a convolution."""
 
         def pair(values: tuple[int, ...], missing: int) -> tuple[int, int]:
             return (values[0], values[1]) if len(values) == 2 else (missing, values[0])
@@ -145,11 +146,11 @@ class Window:
         )
 
     def pad(self, x: torch.Tensor) -> torch.Tensor:
-        """Feature maps (n, channels, height, width) with the padding around them."""
+        """Pad feature maps (n, channels, height, width)."""
         return F.pad(x, self.padding, mode=self.padding_mode) if any(self.padding) else x
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the output for an input of that size, padding included."""
+        """Height and width of the output for an input of a size that includes the padding."""
         rows, columns = (
             (size - d * (k - 1) - 1) // s + 1
             for size, k, s, d in zip(
@@ -159,14 +160,14 @@ class Window:
         return rows, columns
 
     def slices(self, x: torch.Tensor, columns: tuple[int, int]) -> list[torch.Tensor]:
-        """What some columns of the weight matrix see, for each position in the kernel that they have.
+        """The inputs of some columns of the weight matrix, for each of their positions in the kernel.
 
         Args:
-            x: padded feature maps, shape (n, channels, height, width).
-            columns: first one, and the one behind the last.
+            x: Padded feature maps, shape (n, channels, height, width).
+            columns: The first column, and the one behind the last.
 
         Returns:
-            Views of the same kind of shape.
+            Views of `x` of shape (n, some channels, output height, output width).
         """
         height, width = self.output_size(x.shape[2], x.shape[3])
         area = self.kernel[0] * self.kernel[1]

@@ -1,0 +1,164 @@
+"""What the numba kernels are given: where numbers are, what converters do, results of a pass.
+
+All arrays are flat unless a shape is stated. "Packed like panels" means one number for each output
+that a panel has room for, panel after panel; places without an output hold 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Block(NamedTuple):
+    """Rows of numbers at equal distances in an array.
+
+    Args:
+        numbers: The array.
+        first: Index of the first number of the first row.
+        stride: Distance between the beginnings of two rows.
+    """
+
+    numbers: np.ndarray
+    first: int
+    stride: int
+
+
+class Layout(NamedTuple):
+    """Where the numbers of a layer are, for inputs of one size.
+
+    Args:
+        image_size: Numbers in one input image, padding included.
+        starts: Index in an image of the first input of each output position.
+        runs: Runs of neighbouring inputs, as (index relative to the start, length).
+        tiles: For each range of inputs: first run, behind the last run, number of inputs, first
+            panel, behind the last panel.
+        panels: For each panel of up to `PANEL` outputs: range of outputs, first output, number of
+            outputs, index of the first weight. Weights are packed input by input.
+        n_outputs: Outputs of the layer.
+    """
+
+    image_size: int
+    starts: np.ndarray
+    runs: np.ndarray
+    tiles: np.ndarray
+    panels: np.ndarray
+    n_outputs: int
+
+
+class Levels(NamedTuple):
+    """`Converters` for the kernels: single precision, with inverses; a step of 0 does not round."""
+
+    dynamic: bool
+    scale_limit: np.float32
+    input_step: np.float32
+    input_inverse: np.float32
+    input_bound: np.float32
+    output_noise: np.float32
+    output_step: np.float32
+    output_inverse: np.float32
+    output_bound: np.float32
+    output_scale: np.float32
+    retry_limit: np.float32
+
+
+class Layer(NamedTuple):
+    """A layer as it is during one pass.
+
+    Args:
+        layout: Where its numbers are.
+        levels: What its converters do.
+        ranges: Where each tile clips its inputs, shape (n_input_ranges, n_output_ranges); 0 does
+            not clip.
+        weights: Weights, packed as `layout.panels` says.
+        gain: Digital factor of each output, packed like panels.
+        noise: Standard deviation of each output's noise, packed like panels.
+        bias: Digital bias, shape (n_outputs,).
+    """
+
+    layout: Layout
+    levels: Levels
+    ranges: np.ndarray
+    weights: np.ndarray
+    gain: np.ndarray
+    noise: np.ndarray
+    bias: np.ndarray
+
+
+class Stream(NamedTuple):
+    """Which normal numbers are the output noise of a pass.
+
+    Args:
+        key: Key of the layer's noise, uint64.
+        offset: Number of the first row in the streams of that key, uint64.
+    """
+
+    key: np.uint64
+    offset: np.uint64
+
+
+class Pass(NamedTuple):
+    """Inputs and results of a pass through a layer. Arrays of tiles have the shape of `ranges`.
+
+    Args:
+        x: Input vectors, or channels-last feature maps with their padding.
+        factors: Extra divisor of each tile's inputs; 0 leaves the tile out.
+        clipped: Set to 1 for tiles with an output that clips and must not. Such tiles are left out
+            from then on.
+        seen: Set to 1 for each range of inputs that has an input other than 0, shape
+            (n_input_ranges,).
+        kept: Outputs of the ADC before clipping, shape (n_input_ranges, n_rows, n_outputs); empty
+            where no gradient is needed.
+        outputs: Outputs, or in the backward pass their gradient; shape (n_rows, n_outputs).
+    """
+
+    x: np.ndarray
+    factors: np.ndarray
+    clipped: np.ndarray
+    seen: np.ndarray
+    kept: np.ndarray
+    outputs: np.ndarray
+
+
+class Transposed(NamedTuple):
+    """Weights for the product with output gradients.
+
+    Args:
+        weights: Weights, packed as `Packing.transposed` says.
+        starts: Index in them of each tile, shape (n_input_ranges, n_output_ranges).
+        columns: Column of the weight matrix of each input, tile after tile.
+    """
+
+    weights: np.ndarray
+    starts: np.ndarray
+    columns: np.ndarray
+
+
+class Gradients(NamedTuple):
+    """Sums that a backward pass adds to.
+
+    Args:
+        weights: Gradient of the weights, packed like them.
+        gain: Gradient of the digital factors, packed like panels.
+        x: Gradient of the inputs; empty where it is not needed.
+        ranges: What the gradients of input ranges are made of (see `range_gradients`), shape
+            (n_input_ranges, n_output_ranges, 4).
+    """
+
+    weights: np.ndarray
+    gain: np.ndarray
+    x: np.ndarray
+    ranges: np.ndarray
+
+
+class Rows(NamedTuple):
+    """Some consecutive rows of a layer.
+
+    Args:
+        first: Number of the first one.
+        n: How many.
+    """
+
+    first: int
+    n: int

@@ -1,0 +1,163 @@
+"""Differentiable choice of targets: each unit's share on analog tiles is trained with the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lionheart_opt.oracle.engine import AnalogNetwork, Engine
+from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.store import WeightStore
+from lionheart_opt.oracle.training import EpochDone, Job, batches, with_weights
+from lionheart_opt.questions import Answer, LearnedShares
+
+#: Learning rate of the shares' logits, which Adam trains (as in ODiMO's code). Weights are trained as
+#: the recipe says.
+LEARNING_RATE = 0.01
+
+
+def learn_shares(
+    job: Job,
+    engine: Engine,
+    store: WeightStore,
+    key: str,
+    units: dict[str, tuple[str, ...]],
+    question: LearnedShares,
+    progress: Callable[[EpochDone], None],
+) -> Answer:
+    """Train weights and shares together for all epochs of the job, once for each key.
+
+    A module returns `share` times the result of its analog forward pass plus `1 - share` times the
+    result of its floating-point one, with the same weights. Shares start at one half. The loss is the
+    cross entropy plus `question.strength` times the expected cost of independently placed units.
+    Training is resumed after an epoch, as that of `train` is. A training that diverges ends with the
+    shares of the epoch before.
+
+    Args:
+        job: The training; its modules are those of all units.
+        engine: What simulates the modules.
+        store: Where the answer is kept.
+        key: Digest of job and question.
+        units: Unit -> paths of its modules, for the units of `question.prices`.
+        question: Prices, and how much they count.
+        progress: Called after every epoch.
+    """
+    name = f"{key}.shares.pt"
+    state = store.read(name) or {
+        "weights": job.start,
+        "logits": torch.zeros(len(units)),
+        "optimizers": None,
+        "epoch": 0,
+        "training_s": 0.0,
+    }
+    while state["epoch"] < job.epochs:
+        done, loss = _epoch(job, engine, state, units, question)
+        if isfinite(loss) and bool(done["logits"].isfinite().all()):
+            state = done
+        else:
+            state = {**state, "epoch": job.epochs, "training_s": done["training_s"]}
+        left_s = state["training_s"] / state["epoch"] * (job.epochs - state["epoch"])
+        progress(
+            EpochDone(
+                what=job.what, epoch=state["epoch"], epochs=job.epochs, loss=loss, left_s=left_s
+            )
+        )
+        if state["epoch"] == job.epochs:
+            state |= {"weights": {}, "optimizers": None}  # not needed any more
+        store.write(name, state)
+    shares = torch.sigmoid(state["logits"].double()).tolist()
+    values = {"share": dict(zip(units, shares, strict=True))}
+    return Answer(values=values, oracle_s=state["training_s"])
+
+
+def _epoch(
+    job: Job,
+    engine: Engine,
+    state: dict[str, Any],
+    units: dict[str, tuple[str, ...]],
+    question: LearnedShares,
+) -> tuple[dict[str, Any], float]:
+    """The state after one more epoch, and the epoch's mean loss, cost included."""
+    started = perf_counter()
+    network = with_weights(job.model, state["weights"]).to(job.device)
+    analog = engine.analog(network, job.modules, job.rpu_config).train()
+    logits = state["logits"].clone().to(job.device).requires_grad_()
+    for number, paths in enumerate(units.values()):
+        for path in paths:
+            _mix(analog, path, logits, number)
+    of_weights = torch.optim.SGD(
+        analog.parameters(),
+        lr=job.recipe.learning_rate,
+        momentum=job.recipe.momentum,
+        weight_decay=job.recipe.weight_decay,
+    )
+    of_shares = torch.optim.Adam([logits], lr=LEARNING_RATE)
+    optimizers: tuple[torch.optim.Optimizer, ...] = (of_weights, of_shares)
+    for optimizer, saved in zip(optimizers, state["optimizers"] or (), strict=False):
+        optimizer.load_state_dict(saved)
+    total, seen = 0.0, 0
+    with seeded(derive(job.seed, "training noise", state["epoch"]), job.device):
+        for batch in batches(job, state["epoch"]):
+            of_weights.param_groups[0]["lr"] = batch.learning_rate
+            cost = expected_cost(question, torch.sigmoid(logits))
+            loss = F.cross_entropy(analog(batch.images), batch.labels) + question.strength * cost
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            for optimizer in optimizers:
+                optimizer.step()
+            analog.after_step()
+            total += float(loss.detach()) * len(batch.labels)
+            seen += len(batch.labels)
+    done = {
+        "weights": analog.weights(),
+        "logits": logits.detach().cpu(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "epoch": state["epoch"] + 1,
+        "training_s": state["training_s"] + perf_counter() - started,
+    }
+    return done, total / seen
+
+
+def _mix(analog: AnalogNetwork, path: str, logits: torch.Tensor, number: int) -> None:
+    """Let an analog module return the mean of its two forward passes, weighted by its unit's share.
+
+    Args:
+        analog: The network.
+        path: Path of the module.
+        logits: Logits of the shares of all units.
+        number: Number of the module's unit among them.
+    """
+
+    def mixed(module: nn.Module, inputs: tuple[torch.Tensor, ...], result: torch.Tensor) -> Any:
+        analog.set_ideal((path,))
+        digital = module.forward(*inputs)  # the hook is not called again
+        analog.set_ideal(())
+        share = torch.sigmoid(logits[number])
+        return share * result + (1 - share) * digital
+
+    analog.analog[path].register_forward_hook(mixed)
+
+
+def expected_cost(question: LearnedShares, shares: torch.Tensor) -> torch.Tensor:
+    """Mean cost of random mappings in which a unit is analog with a probability equal to its share.
+
+    Args:
+        question: Prices of units, and of pairs of units.
+        shares: Shares in the order of the prices, shape (n_units,).
+    """
+    number = {unit: k for k, unit in enumerate(question.prices)}
+    both = torch.stack([1 - shares, shares], dim=1)  # shape (n_units, 2)
+    cost = (both * both.new_tensor(list(question.prices.values()))).sum()
+    if question.pairs:
+        first = both[[number[pair[0]] for pair in question.pairs]]
+        second = both[[number[pair[1]] for pair in question.pairs]]
+        tables = both.new_tensor([pair[2:] for pair in question.pairs]).view(-1, 2, 2)
+        cost = cost + torch.einsum("pi,pij,pj->", first, tables, second)
+    return cost

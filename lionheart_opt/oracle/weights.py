@@ -1,0 +1,256 @@
+"""The weights that candidates are programmed with. Each training is done once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from lionheart_opt.datasets.splits import Splits
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.oracle.engine import Engine, engine
+from lionheart_opt.oracle.learned_shares import learn_shares
+from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
+from lionheart_opt.oracle.seeds import derive
+from lionheart_opt.oracle.settings import OracleSettings
+from lionheart_opt.oracle.store import Trained, Weights, WeightStore, network_text, weights_digest
+from lionheart_opt.oracle.training import EpochDone, Job, reestimate_batch_norm, train
+from lionheart_opt.questions import Answer, LearnedShares
+from lionheart_opt.workload import Workload
+
+#: Part of every digest of trained weights. Increase it when a change of the code changes what training
+#: gives.
+FORMAT = 1
+
+
+def _ignore(text: str) -> None:
+    """Reports to nobody."""
+
+
+@dataclass(kw_only=True, eq=False)
+class CandidateWeights:
+    """Makes the weights of candidates (LionHeart section III, steps 3 and 4).
+
+    The training level of a candidate decides what its weights are:
+
+    - `none`: the weights that it starts from, which are its parent's or the pretrained ones.
+    - `short`, `full`: all weights of the network, digital layers included, are trained from the
+      weights that it starts from, with noise in the analog layers.
+    - `one_shot`: weights that are trained once for all mappings, with a random mapping in every
+      batch. A search is charged for that training once (`Accuracy.shared_s`).
+
+    A mapping without analog layers always has the pretrained weights, because nothing disturbs them.
+
+    Trained weights are kept in the store. In memory, an object remembers the pretrained weights and
+    those of one-shot training for each seed.
+
+    Args:
+        workload: The workload whose units are mapped.
+        analog_targets: Names of the targets whose layers are analog.
+        model: The network, trained already or with its initial weights (see `settings.pretrain`).
+        splits: The data.
+        settings: How to train.
+        store: Where trained weights are kept.
+        report: Called with a line after every epoch of training.
+    """
+
+    workload: Workload
+    analog_targets: tuple[str, ...]
+    model: nn.Module
+    splits: Splits
+    settings: OracleSettings
+    store: WeightStore
+    report: Callable[[str], None] = _ignore
+    _shared: dict[int, tuple[str, Trained]] = field(default_factory=dict, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "report": _ignore}  # another process shows progress by itself
+
+    def modules(self, mapping: Mapping) -> tuple[str, ...]:
+        """Paths of the modules that are analog in a mapping, in execution order."""
+        paths = [
+            path
+            for unit in self.workload.units
+            if mapping[unit.name] in self.analog_targets
+            for path in self.workload.modules_of(unit)
+        ]
+        return tuple(dict.fromkeys(paths))
+
+    @cached_property
+    def pretrained(self) -> Trained:
+        """The weights of the floating-point network: trained by the recipe, or as they were given."""
+        recipe = self.settings.pretrain
+        initial = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
+        if recipe is None:
+            return Trained(weights=initial)
+        job = self._job(initial, (), recipe.epochs, recipe.seed, "pretraining")
+        key = digest([FORMAT, "pretrained", self._question, recipe.model_dump(exclude_none=True)])
+        return self._train(replace(job, recipe=recipe), key)
+
+    def trained(self, candidate: Candidate, seed: int) -> Trained:
+        """The weights that a candidate is programmed with.
+
+        Args:
+            candidate: The resolved candidate: the mapping, its training and what that starts from.
+            seed: Seed of training.
+        """
+        return self.keyed(candidate, seed)[1]
+
+    def keyed(self, candidate: Candidate | None, seed: int) -> tuple[str, Trained]:
+        """As `trained`, with a key that identifies the weights; pretrained weights for None."""
+        modules = self.modules(candidate.mapping) if candidate else ()
+        if candidate is None or not modules:
+            return "pretrained", self.pretrained
+        training = candidate.trained_by
+        if training == "one_shot":
+            return self._one_shot(modules, seed)
+        key, start = self.keyed(candidate.parent, seed)
+        if training == "none":
+            return key, replace(start, training_s=0.0)
+        recipe = self.settings.hat
+        epochs = recipe.short_epochs if training == "short" else recipe.epochs
+        job = self._job(start.weights, modules, epochs, derive(seed, "hat"), "training")
+        key = self._key(job, start=key)
+        return key, self._train(job, key)
+
+    def shared_training(self, seed: int) -> Trained:
+        """The weights of training level `one_shot`, with the seconds that their training took."""
+        return self._shared_weights(seed)[1]
+
+    def _shared_weights(self, seed: int) -> tuple[str, Trained]:
+        """Key and weights of one-shot training, read from the store once and not for every mapping."""
+        if seed not in self._shared:
+            job, key = self._shared_job(seed)
+            self._shared[seed] = key, self._train(job, key)
+        return self._shared[seed]
+
+    def _shared_job(self, seed: int) -> tuple[Job, str]:
+        """One-shot training, and the key of its weights."""
+        modules = dict(self.model.named_modules())
+        groups = tuple(
+            paths
+            for paths in map(self.workload.modules_of, self.workload.crossbar_units)
+            if all(path in modules for path in paths)  # no bare parameters
+        )
+        everything = tuple(path for group in groups for path in group)
+        epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")
+        job = self._job(self.pretrained.weights, everything, epochs, seed, "one-shot training")
+        job = replace(job, groups=groups)
+        return job, self._key(job, start="pretrained")
+
+    def _one_shot(self, modules: tuple[str, ...], seed: int) -> tuple[str, Trained]:
+        """The shared weights, with the mapping's own batch-norm statistics if the recipe asks for it."""
+        key, shared = self._shared_weights(seed)
+        shared = replace(shared, training_s=0.0)
+        batches = self.settings.hat.one_shot_norm_batches
+        if batches == 0:
+            return key, shared
+        job = replace(self._shared_job(seed)[0], start=shared.weights, modules=modules, groups=())
+        key = digest([self._key(job, start=key), batches])
+        trained = self.store.get(key)
+        if trained is None:
+            started = perf_counter()
+            weights = reestimate_batch_norm(job, self._engine, batches)
+            trained = replace(shared, weights=weights, training_s=perf_counter() - started)
+            self.store.put(key, trained)
+        return key, trained
+
+    def _key(self, job: Job, start: str) -> str:
+        """Digest of everything that the weights of a training depend on."""
+        ignored = {"epochs", "short_epochs", "one_shot_epochs", "one_shot_norm_batches"}
+        return digest(
+            {
+                "format": FORMAT,
+                "question": self._question,
+                "pretrained": self._pretrained_digest,
+                "engine": self.settings.engine,
+                "rpu_config": rpu_digest(self.rpu_config),
+                "recipe": job.recipe.model_dump(exclude=ignored, exclude_none=True),
+                "epochs": job.epochs,
+                "start": start,
+                "modules": job.modules,
+                "groups": job.groups,
+                "seed": job.seed,
+            }
+        )
+
+    def _train(self, job: Job, key: str) -> Trained:
+        return train(job, self._engine, self.store, key, self._progress)
+
+    def learned_shares(self, question: LearnedShares, seed: int) -> Answer:
+        """Shares of units on analog tiles, trained together with the weights; see `learn_shares`.
+
+        Args:
+            question: Prices of units, and how much they count.
+            seed: Seed of training.
+        """
+        units = {
+            name: self.workload.modules_of(self.workload.unit(name)) for name in question.prices
+        }
+        modules = tuple(dict.fromkeys(path for paths in units.values() for path in paths))
+        epochs, seed = self.settings.hat.epochs, derive(seed, "shares")
+        job = self._job(self.pretrained.weights, modules, epochs, seed, "learning shares")
+        key = digest([self._key(job, start="pretrained"), question.digest])
+        return learn_shares(job, self._engine, self.store, key, units, question, self._progress)
+
+    def _progress(self, now: EpochDone) -> None:
+        text = f"{now.what}: epoch {now.epoch}/{now.epochs}, loss {now.loss:.3f}"
+        self.report(f"{text}, {now.left_s:.0f} s left")
+
+    def _job(
+        self, start: Weights, modules: tuple[str, ...], epochs: int, seed: int, what: str
+    ) -> Job:
+        return Job(
+            model=self.model,
+            start=start,
+            modules=modules,
+            rpu_config=self.rpu_config,
+            recipe=self.settings.hat,
+            epochs=epochs,
+            examples=self.splits.train,
+            seed=seed,
+            device=self.device,
+            what=what,
+        )
+
+    @cached_property
+    def _question(self) -> str:
+        """Digest of the network with its given weights, and of the training data."""
+        layers, weights = network_text(self.model), weights_digest(self.model.state_dict())
+        return digest([layers, weights, self.splits.train.digest])
+
+    @cached_property
+    def _pretrained_digest(self) -> str:
+        return weights_digest(self.pretrained.weights)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return engine(self.settings.engine)
+
+    @cached_property
+    def rpu_config(self) -> Any:
+        """RPU configuration of analog layers."""
+        return rpu_config(self.settings.rpu_config)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where networks compute.
+
+        Raises:
+            InputError: The settings ask for CUDA and there is no such device.
+        """
+        name = self.settings.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        if name == "cuda" and not torch.cuda.is_available():
+            raise InputError(
+                "device: got 'cuda', but torch finds no CUDA device; allowed: cpu, auto"
+            )
+        return torch.device(name)

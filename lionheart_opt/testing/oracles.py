@@ -1,0 +1,133 @@
+"""The contract of accuracy oracles, and of what they may offer beyond accuracy."""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from lionheart_opt.accuracy import (
+    Accuracy,
+    Anticipates,
+    ChecksFinally,
+    Enumerates,
+    Fidelity,
+    HasIdentity,
+    consult,
+    questions_of,
+)
+from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.problem import Problem
+from lionheart_opt.questions import Proxies
+from lionheart_opt.testing.problems import sample
+
+
+class OracleContract:
+    """What every accuracy oracle promises. Fixture to give: `problem`, with the oracle in it.
+
+    Attributes:
+        training: how the weights of the tests are obtained; the cheapest that the oracle offers.
+        seed: of the oracle.
+    """
+
+    training: ClassVar[Training] = "none"
+    seed: ClassVar[int] = 0
+
+    @pytest.fixture
+    def problem(self) -> Problem:
+        """A small problem with the oracle under test."""
+        raise NotImplementedError("give a fixture `problem`")
+
+    def ask(self, problem: Problem, mapping: Mapping, first: int, last: int) -> Accuracy:
+        """Draws `first` to `last` of a mapping that starts from the floating-point network."""
+        candidate = Candidate(mapping, training=self.training)
+        return problem.oracle.accuracy(candidate, Fidelity(draws=(first, last)), self.seed)
+
+    def test_samples_are_accuracies(self, problem: Problem) -> None:
+        """One row a draw, one column a time, in [0, 1]; the limit's times are among them."""
+        answer = self.ask(problem, problem.all_analog, 0, 2)
+        assert answer.samples.shape == (2, len(answer.times_s))
+        assert np.all((answer.samples >= 0) & (answer.samples <= 1))
+        assert set(problem.accuracy_limit.times_s) <= set(answer.times_s)
+        assert answer.training_s >= 0 and answer.evaluation_s >= 0
+
+    def test_all_digital_is_the_baseline(self, problem: Problem) -> None:
+        """Without analog layers nothing is lost, exactly."""
+        answer = self.ask(problem, problem.all_digital, 0, 2)
+        assert np.all(answer.samples == answer.baseline)
+
+    def test_is_reproducible(self, problem: Problem) -> None:
+        """A pure function: other questions in between and the way draws are asked for do not matter."""
+        together = self.ask(problem, problem.all_analog, 0, 3)
+        self.ask(problem, problem.all_digital, 0, 1)
+        apart = [self.ask(problem, problem.all_analog, draw, draw + 1) for draw in (2, 0, 1)]
+        samples = np.concatenate([apart[1].samples, apart[2].samples, apart[0].samples])
+        np.testing.assert_array_equal(together.samples, samples)
+        assert {answer.baseline for answer in [together, *apart]} == {together.baseline}
+
+    def test_draws_differ(self, problem: Problem) -> None:
+        """Every draw programs the hardware afresh."""
+        answer = self.ask(problem, problem.all_analog, 0, 4)
+        assert len(np.unique(answer.samples, axis=0)) > 1
+
+    def test_every_analog_unit_counts(self, problem: Problem) -> None:
+        """Each unit is programmed and drifts, the first and the last too."""
+        whole = self.ask(problem, problem.all_analog, 0, 4)
+        for unit in problem.units:
+            mapping = problem.all_analog.move(unit.name, problem.system.host)
+            if mapping != problem.all_analog:
+                part = self.ask(problem, mapping, 0, 4)
+                assert np.any(part.samples != whole.samples), f"{unit.name} makes no difference"
+
+    def test_announcing_changes_no_answer(self, problem: Problem) -> None:
+        """`Anticipates`: what was announced is answered as if it had not been."""
+        if not isinstance(problem.oracle, Anticipates):
+            pytest.skip("the oracle does not anticipate")
+        mappings = sample(problem)[:3]
+        alone = [self.ask(problem, mapping, 0, 2) for mapping in mappings]
+        announced = [Candidate(mapping, training=self.training) for mapping in mappings]
+        problem.oracle.expect(announced, (0, 2), self.seed)
+        for mapping, answer in zip(mappings, alone, strict=True):
+            again = self.ask(problem, mapping, 0, 2)
+            np.testing.assert_array_equal(again.samples, answer.samples)
+
+    def test_questions_are_answered_for_every_unit(self, problem: Problem) -> None:
+        """`Consultable`: finite values, the same twice; what is not offered is refused."""
+        if Proxies not in questions_of(problem.oracle):
+            pytest.skip("the oracle has no proxies")
+        question = Proxies(units=tuple(unit.name for unit in problem.units))
+        answer = consult(problem.oracle, question, self.seed)
+        assert answer.values and answer.oracle_s >= 0
+        for values in answer.values.values():
+            assert set(values) == set(question.units)
+            assert np.all(np.isfinite(list(values.values())))
+        assert consult(problem.oracle, question, self.seed).values == answer.values
+
+    def test_final_checks_are_new_draws(self, problem: Problem) -> None:
+        """`ChecksFinally`: a check answers for the same times, with other samples."""
+        if not isinstance(problem.oracle, ChecksFinally):
+            pytest.skip("the oracle has no final checks")
+        candidate = Candidate(problem.all_analog, training=self.training)
+        fidelity = Fidelity(draws=(0, 2))
+        searched = problem.oracle.accuracy(candidate, fidelity, self.seed)
+        checks = problem.oracle.final_checks(candidate, fidelity, self.seed)
+        for check in checks.values():
+            assert check.times_s == searched.times_s and len(check.samples) >= 2
+
+    def test_listed_mappings_are_answered(self, problem: Problem) -> None:
+        """`Enumerates`: every mapping that is listed has an answer."""
+        if not isinstance(problem.oracle, Enumerates):
+            pytest.skip("the oracle does not list its mappings")
+        mappings = problem.oracle.mappings(self.training)
+        assert mappings
+        for mapping in mappings[:10]:
+            assert self.ask(problem, mapping, 0, 1).samples.shape[0] == 1
+
+    def test_identity_is_plain_data(self, problem: Problem) -> None:
+        """`HasIdentity`: it can be kept in a record, and is the same twice."""
+        if not isinstance(problem.oracle, HasIdentity):
+            pytest.skip("the oracle has no identity of its own")
+        identity = problem.oracle.identity
+        assert json.loads(json.dumps(identity)) == identity == problem.oracle.identity

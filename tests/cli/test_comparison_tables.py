@@ -1,0 +1,82 @@
+"""Tables of `compare`: they fit 80 columns and show text as it is."""
+
+import pytest
+from made_up_runs import answer, made_up_problem, search
+
+from lionheart_opt.cli import comparison_tables
+from lionheart_opt.results import wording
+from lionheart_opt.results.comparison import comparison
+from lionheart_opt.study.search import Budget
+
+LABELS = ("random", "[/x]", "[red]y[/red]", "a long label of a strategy with several words in it")
+
+
+@pytest.fixture
+def printed(capsys, monkeypatch):
+    """What `compare` prints at 80 columns; no number is cut."""
+    monkeypatch.setattr(wording, "PIPE_WIDTH", 80)
+
+    def read(data) -> str:
+        comparison_tables.print_comparison(data)
+        out = capsys.readouterr().out
+        assert out and max(map(len, out.splitlines())) <= 80
+        assert "…" not in out
+        return out
+
+    return read
+
+
+def results(**fields):
+    """Four strategies of two seeds, with a final check of everything."""
+    problem = made_up_problem()
+    made = []
+    for k, label in enumerate(LABELS):
+        for seed in (0, 1):
+            evaluations = [answer(problem, n, 0.004 * n + 0.003 * k) for n in (0, 1, 3 + seed)]
+            checks = {
+                evaluation.candidate.digest: {
+                    "test": answer(problem, n, 0.2).accuracy,
+                    "fresh draws": answer(problem, n, 0.001).accuracy,
+                }
+                for n, evaluation in enumerate(evaluations)
+            }
+            made.append(
+                search(
+                    label,
+                    *evaluations,
+                    problem=problem,
+                    seed=seed,
+                    strategy=label,
+                    checks=checks,
+                    proposals=5,
+                    **fields,
+                )
+            )
+    return made
+
+
+def test_all_tables_fit_80_columns_and_labels_are_text(printed):
+    truth = search(
+        "ground truth",
+        *(answer(made_up_problem(), n, 0.004 * n) for n in range(6)),
+        problem=made_up_problem(),
+    )
+    out = printed(comparison(results(), truth))
+    for words in (*LABELS[:3], "beats random", "all 6 mappings", "ground truth", "fresh draws"):
+        assert words in out
+    assert "2 of 2" in out and "0 of 2" in out, "seeds within the threshold"
+
+
+def test_what_is_not_known_is_left_out(printed):
+    problem = made_up_problem(cost_limits={"latency_s": 1e-9})
+    out = printed(comparison([search("x", answer(problem, 5, None), problem=problem)]))
+    for words in ("ground truth", "beats random", "measured once more", "beyond that of the best"):
+        assert words.lower() not in out.lower()
+    assert "0 of 1" in out
+
+
+def test_different_budgets_are_said(printed):
+    same = results(budget=Budget(trials=9, oracle_s=7200.0))
+    out = printed(comparison(same))
+    assert "The budgets differ" not in out and "9 trials or" in out
+    assert "The budgets differ" in " ".join(printed(comparison([*same, results()[0]])).split())

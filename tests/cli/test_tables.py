@@ -1,0 +1,185 @@
+"""Tables of the command line: they fit 80 columns, show text as it is, and work in ASCII."""
+
+import io
+import sys
+
+import pytest
+from made_up_runs import answer, made_up_problem, search
+
+from lionheart_opt.cli import tables
+from lionheart_opt.results import wording
+from lionheart_opt.results.sensitivity import Interaction, Profile, Sensitivity
+
+ODD_LABELS = ("[/x]", "[bold]x[/bold]", ":smile:", "a long label with several words in it " * 2)
+
+
+@pytest.fixture
+def printed(capsys, monkeypatch):
+    """What a table prints at 80 columns; no number is cut."""
+    monkeypatch.setattr(wording, "PIPE_WIDTH", 80)
+
+    def read(print_table, *arguments) -> str:
+        print_table(*arguments)
+        out = capsys.readouterr().out
+        assert out and max(map(len, out.splitlines())) <= 80
+        assert "…" not in out
+        return out
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "-"), (0.0, "0 s"), (1.23e-5, "12.3 µs"), (2.0, "2 s"), (4e-15, "4e-15 s")],
+)
+def test_quantities_have_a_prefix(value, text):
+    assert tables.si(value, "s") == text
+
+
+def test_numbers_read_like_a_persons():
+    assert [tables.seconds(value) for value in (0.5, 42, 720, 12_240)] == [
+        "0.5 s",
+        "42 s",
+        "12 min",
+        "3.4 h",
+    ]
+    assert tables.points(0.0123) == "+1.23" and tables.points(None) == "-"
+    assert tables.points(-1e-9) == "+0.00"
+    assert tables.times(2.5) == "2.50x" and tables.percent(0.123) == "12.3 %"
+    assert tables.seeds([5, 0, 2, 1]) == "0-2, 5" and tables.seeds([]) == ""
+    assert tables.budget({"trials": 60, "oracle_s": 7200.0}) == "60 trials or 2.0 h of oracle"
+    assert tables.budget({"trials": None, "oracle_s": None}) == ""
+
+
+def test_show_says_who_found_what(printed):
+    problem = made_up_problem()
+    results = [
+        *(search(name, answer(problem, 2, 0.02), problem=problem) for name in ODD_LABELS),
+        *(search("twins", answer(problem, 1, 0.01), problem=problem, seed=k) for k in (0, 1, 2)),
+        search("hopeless", answer(problem, 5, 0.5), problem=problem),
+        search("not measured", answer(problem, 5, None), problem=problem),
+    ]
+    out = printed(tables.print_show, results)
+    for words in (*ODD_LABELS[:3], "twins (0-2)", "hopeless: nothing", "drop in 1 of 1", "1.25x"):
+        assert words in out
+    assert out.count("fc0 fc1") == 1, "each mapping once"
+
+
+def test_show_has_a_column_for_each_final_check(printed):
+    problem = made_up_problem()
+    evaluation = answer(problem, 2, 0.02)
+    checks = {evaluation.candidate.digest: {"test": answer(problem, 2, 0.035).accuracy}}
+    out = printed(tables.print_show, [search("x", evaluation, problem=problem, checks=checks)])
+    assert "+2.00" in out and "+3.50" in out and "measured once more" in out
+
+
+def plan(label: str) -> dict:
+    return {
+        "study": label,
+        "question": "Which [mapping]?",
+        "system": "lionheart",
+        "model": "resnet8",
+        "macs": 12_501_632,
+        "weights": 77_360,
+        "mappings": 1024,
+        "units": [{"name": "layer1.0.conv1", "macs": 2_359_296, "targets": ["core", "tile"]}],
+        "extremes": [
+            {
+                "mapping": "all-digital",
+                "latency_s": 7e-3,
+                "energy_j": 4e-2,
+                "speedup": 1.0,
+                "energy_gain": 1.0,
+                "analog_mac_ratio": 0.0,
+            }
+        ],
+        "limits": {
+            "max_drop": 0.01,
+            "quantile": 0.9,
+            "time_s": [1.0, 86400.0],
+            "confidence": 0.95,
+            "draws": [10, 40],
+        },
+        "objectives": ["latency_s", "drop"],
+        "storage": "sqlite:///x.db",
+        "searches": [
+            {"strategy": label, "seed": seed, "budget": {"trials": 60, "oracle_s": None}}
+            for seed in range(4)
+        ],
+    }
+
+
+@pytest.mark.parametrize("label", ODD_LABELS[:3])
+def test_a_plan_has_one_line_for_all_seeds_of_a_strategy(printed, label):
+    out = printed(tables.print_plan, plan(label))
+    assert out.count(label) == 2 and "0-3" in out and "Which [mapping]?" in out
+    assert "on 90 % of the chips" in out and "1 s, 86400 s after" in out
+
+
+def test_a_cost_has_a_row_for_each_layer(printed):
+    layer = {"name": "[/x]", "kind": "conv2d", "target": "tile", "macs": 2_359_296}
+    data = {
+        **{"model": "resnet8", "system": "lionheart", "tiles": {"tile": 3}, "speedup": 1.5},
+        **{"latency_s": 1e-5, "energy_j": 2e-3, "interval_s": 5e-6, "energy_gain": 2.0},
+        "analog_mac_ratio": 0.5,
+        "layers": [{**layer, "latency_s": 1e-5, "energy_j": 2e-3}],
+    }
+    out = printed(tables.print_cost, data)
+    assert "[/x]" in out and "10 µs" in out and "3 on tile" in out and "one result every" in out
+
+
+def test_validation_numbers_its_sources(printed):
+    row = {"system": "a", "case": "[1]", "quantity": "speedup", "predicted": 2.0}
+    long = "Somebody et al., a journal with a long name, volume 3, 2023, section VII, table IV"
+    rows = [
+        {**row, "published": 2.1, "error_percent": -4.8, "source": long},
+        {**row, "published": None, "error_percent": None, "source": "another"},
+        {**row, "system": "b", "published": 2.0, "error_percent": 0.0, "source": "another"},
+    ]
+    out = printed(tables.print_validation, rows)
+    assert "[1] Somebody" in out and "[2] another" in out and "[1] another" in out
+    assert "-4.8 %" in out
+
+
+def test_what_is_installed_has_its_origin_below(printed):
+    row = {"name": "greedy", "about": "Goes [on].", "origin": "package.module:Greedy (package 1)"}
+    out = printed(tables.print_installed, {"strategies": [row]})
+    assert "Goes [on]." in out and row["origin"] in out
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+def test_a_profile_is_sorted_by_what_units_lose(printed, pairs):
+    units = ["encoder.layer.0.attention.query", "b", "c", "[/x]"]
+    drops = [0.01, 0.03, None, 0.02]
+    pair = Interaction(producer="b", consumer="c", drop=0.05, interaction=0.01, deviation=0.001)
+    profile = Profile(
+        training="none",
+        time_s=86_400.0,
+        n_draws=5,
+        baseline=0.9,
+        oracle_s=60.0,
+        sensitivities=tuple(
+            Sensitivity(unit=unit, target="tile", drop=drop, deviation=drop and 0.002)
+            for unit, drop in zip(units, drops, strict=True)
+        ),
+        interactions=(pair,) if pairs else (),
+        proxies={
+            name: {unit: 1.23456e-5 * k for k, unit in enumerate(units)}
+            for name in ("macs", "weight_noise", "hessian_trace", "relative_noise")
+        },
+    )
+    out = printed(tables.print_profile, profile)
+    places = [out.index(text) for text in ("+3.00 (0.20)", "+2.00 (0.20)", "+1.00 (0.20)")]
+    assert places == sorted(places) and "[/x]" in out
+    assert ("+5.00" in out) == pairs
+
+
+def test_a_terminal_that_knows_ascii_only_gets_readable_tables(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    problem = made_up_problem()
+    tables.print_show([search("µ→é", answer(problem, 2, 0.02), problem=problem)])
+    tables.console().print(tables.si(1.2e-5, "s"))
+    stream.flush()
+    out = stream.buffer.getvalue().decode("ascii")
+    assert "u>?" in out and "12 us" in out and "1.25x" in out

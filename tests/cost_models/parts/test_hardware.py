@@ -1,0 +1,239 @@
+"""Cores, tiles, clusters and pipelines that cost models are made of, by hand computation."""
+
+from __future__ import annotations
+
+import pytest
+from small_networks import convolution, network, operator
+
+from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
+from lionheart_opt.cost_models.parts.alpine_parameters import (
+    Calibration,
+    MachineParameters,
+    TileParameters,
+)
+from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
+from lionheart_opt.cost_models.parts.pulp_cluster import (
+    CoresParameters,
+    ImaParameters,
+    separable_pool_operations,
+)
+from lionheart_opt.cost_models.parts.replication import Stage, replicate
+from lionheart_opt.errors import InputError
+from lionheart_opt.workload import Layer
+
+
+class TestAlpineLayers:
+    """A core of 1 GHz on which every step takes one cycle and one nanojoule."""
+
+    machine = MachineParameters(
+        frequency_hz=1e9,
+        simd_macs_per_cycle=16,
+        l1_data_bytes=1000,
+        llc_bytes=10_000,
+        active_j_per_cycle=1e-9,
+        memory_wait_j_per_cycle=0.5e-9,
+        idle_j_per_cycle=0.0,
+        llc_leakage_w=0.0,
+        llc_read_j_per_byte=1e-12,
+        llc_write_j_per_byte=2e-12,
+        dram_bytes_per_s=1e9,
+        dram_access_j=64e-12,
+        dram_access_bytes=64,
+        memory_controller_w=0.0,
+    )
+    calibration = Calibration(
+        linear_efficiency=0.5,
+        convolution_efficiency=0.25,
+        sparse_mac_cycles=3.0,
+        simple_cycles=1.0,
+        transcendental_cycles=10.0,
+        convert_cycles=2.0,
+        input_cycles=4.0,
+        handoff_cycles=1000.0,
+        dram_stall_s_per_byte=2e-9,
+    )
+    core = Core(machine=machine, calibration=calibration)
+    tile = TileParameters(
+        core="core",
+        rows=20,
+        columns=3,
+        mvm_latency_s=100e-9,
+        io_bytes_per_s=1e9,
+        ops_per_j=1e12,
+        energy_scale=2.0,
+    )
+
+    def test_a_convolution_on_the_core(self) -> None:
+        """144 weights are cached: 5184 MACs at a quarter of 16 a cycle, and 144 inputs to fetch."""
+        run = self.core.digital(convolution("conv"), is_cold=False, is_reread=False, where="here")
+        assert run.components["compute"] == pytest.approx((1296e-9, 1296e-9))
+        assert run.components["input"] == pytest.approx((576e-9, 576e-9))
+        assert run.components["memory"] == (0.0, 0.0)
+        # 144 inputs and 144 weights are read, 144 results written
+        assert run.components["llc access"] == pytest.approx((0.0, 288e-12 + 288e-12))
+        assert (run.dram_bytes, run.tiles) == (0, 0)
+        assert run.latency_s == pytest.approx(1872e-9)
+
+    def test_cold_weights_come_from_memory_once_or_for_every_pixel(self) -> None:
+        layer = convolution("conv", "before")
+        once, always = (
+            self.core.digital(layer, is_cold=True, is_reread=reread, where="here")
+            for reread in (False, True)
+        )
+        assert (once.dram_bytes, always.dram_bytes) == (144, 36 * 144)
+        assert once.components["memory"] == pytest.approx((288e-9, 144e-9))
+        assert once.components["dram"] == pytest.approx((0.0, 144e-12))
+        assert once.components["input"] == (0.0, 0.0), "the network's input alone must be fetched"
+
+    def test_operations_have_their_cycles(self) -> None:
+        def compute_s(layer: Layer) -> float:
+            run = self.core.digital(layer, is_cold=False, is_reread=False, where="here")
+            return run.components["compute"][0]
+
+        assert compute_s(operator("x", "linear", macs=80)) == pytest.approx(10e-9)
+        assert compute_s(operator("x", "depthwise_conv2d", macs=80)) == pytest.approx(240e-9)
+        assert compute_s(operator("x", "sigmoid")) == pytest.approx(144 * 11e-9)
+
+    def test_a_convolution_on_tiles(self) -> None:
+        """36 rows and 4 columns on tiles of 20 x 3 take two by two of them, for each of 36 pixels."""
+        run = self.core.analog(convolution("conv"), self.tile)
+        assert run.tiles == 4
+        queued, dequeued = 36 * 36 * 2, 36 * 4 * 2
+        parts = run.components
+        # 144 inputs are converted once, results back before they are added
+        assert parts["convert"] == pytest.approx(((144 + dequeued) * 2e-9,) * 2)
+        assert parts["queue"][0] == pytest.approx(queued * 2e-9)
+        assert parts["dequeue"][0] == pytest.approx(dequeued * 2e-9)
+        assert parts["mvm"][0] == pytest.approx(36 * 4 * 100e-9)
+        # a tile of 60 cells does 120 operations at 1e12 a joule, twice for the technology
+        assert parts["mvm"][1] == pytest.approx(144 * (100e-9 + 240e-12))
+        assert parts["partial sums"][0] == pytest.approx((dequeued - 144) * 1e-9)
+
+    def test_a_tile_without_a_size_has_that_of_its_layer(self) -> None:
+        tile = self.tile.model_copy(update={"rows": None, "columns": None})
+        run = self.core.analog(convolution("conv"), tile)
+        assert run.tiles == 1 and run.components["partial sums"] == (0.0, 0.0)
+
+    def test_waiting_and_handing_over(self) -> None:
+        assert self.core.waiting(2e-9) == pytest.approx((2e-9, 1e-9))
+        assert self.core.handoff == pytest.approx((1e-6, 0.5e-6))
+
+    def test_components_are_added_by_name(self) -> None:
+        run = Run(components={"a": (1.0, 2.0)}, dram_bytes=3.0, tiles=4)
+        more = run.plus({"a": (10.0, 20.0), "b": (5.0, 6.0)})
+        assert more.components == {"a": (11.0, 22.0), "b": (5.0, 6.0)}
+        assert (more.dram_bytes, more.tiles) == (3.0, 4)
+        assert run.components == {"a": (1.0, 2.0)}
+        assert more.latency_s == 16.0
+
+    def test_an_embedding_reads_only_what_it_looks_up(self) -> None:
+        assert weight_bytes(operator("x", "embedding", weight_count=1000)) == 0
+        assert weight_bytes(operator("x", "linear", weight_count=10, bias_count=2)) == 12
+
+
+class TestPulpCluster:
+    cores = CoresParameters(
+        convolution_macs_per_cycle=10.0,
+        depthwise_macs_per_cycle=2.0,
+        element_ops_per_cycle=0.5,
+        convolution_mac_energy_j=1.0,
+        depthwise_mac_energy_j=10.0,
+        element_op_energy_j=100.0,
+    )
+    ima = ImaParameters(
+        rows=16,
+        columns=3,
+        mvm_latency_s=130e-9,
+        job_energy_j=1.0,
+        channel_energy_j=10.0,
+        column_energy_j=100.0,
+        cell_energy_j=1000.0,
+    )
+
+    @pytest.mark.parametrize(
+        ("layer", "cycles", "energy_j"),
+        [
+            (operator("x", "conv2d", macs=100), 10.0, 100.0),
+            (operator("x", "depthwise_conv2d", macs=100), 50.0, 1000.0),
+            (operator("x", "add"), 288.0, 14_400.0),
+            (operator("x", "gelu"), 4 * 288.0, 4 * 14_400.0),
+        ],
+    )
+    def test_work_of_the_cores(self, layer: Layer, cycles: float, energy_j: float) -> None:
+        assert self.cores.work(layer, "here") == (cycles, energy_j)
+
+    def test_pools_of_the_cores_are_separable(self) -> None:
+        """A 2x2 pool of stride 2: two rows of one operation, then one; an average scales, too."""
+        fields = {"kernel": (2, 2), "stride": (2, 2), "output_shape": (1, 4, 3, 3)}
+        pool, average = operator("x", "max_pool2d", **fields), operator("x", "avg_pool2d", **fields)
+        assert separable_pool_operations(pool) == 36 * 3
+        assert separable_pool_operations(average) == 36 * 4
+        assert self.cores.work(pool, "here") == (216.0, 10_800.0)
+        trivial = operator("x", "max_pool2d", kernel=(1, 1), stride=(1, 1))
+        assert separable_pool_operations(trivial) == 144
+
+    def test_jobs_of_the_accelerator(self) -> None:
+        layer = convolution("conv")
+        assert self.ima.tiles(layer, "here") == [(16, 3), (16, 1), (16, 3), (16, 1), (4, 3), (4, 1)]
+        # 65 cycles of 2 ns; 16 inputs take four cycles of 4 bytes, three results one
+        assert self.ima.job_cycles((16, 3), clock_hz=500e6, bus_bytes_per_cycle=4) == (65, 5)
+        energy_j = 1 + 10 * 16 / 9 + 100 * 3 + 1000 * 48
+        assert self.ima.job_energy((16, 3), layer) == pytest.approx(energy_j)
+        with pytest.raises(InputError, match="here: layer 'x': a crossbar cannot run 'add'"):
+            self.ima.tiles(operator("x", "add"), "here")
+
+
+class TestPipeline:
+    def test_stages_need_slices_by_their_windows(self) -> None:
+        """3x3 windows with padding need one more column of six; a last layer needs everything."""
+        conv, relu = convolution("conv"), operator("relu", "relu", "conv")
+        again = convolution("again", "relu", stride=2)
+        flat = operator("fc", "linear", "again", input_shapes=((1, 4, 3, 3),), output_shape=(1, 2))
+        graph = Graph.of(network(conv, relu, again, flat))
+        assert list(graph.layers) == ["conv", "again", "fc"], "the relu is part of the convolution"
+        assert graph.slices == {"conv": 6, "again": 3, "fc": 1}
+        assert graph.sources == {"conv": (), "again": ("conv",), "fc": ("again",)}
+        assert list(graph.slices_needed("again")) == [("conv", 1 / 6)]
+        assert list(graph.slices_needed("fc")) == [("again", 2 / 3)]
+        assert graph.skipping == ()
+        waits, on_path = latencies(graph, {"conv": 1.0, "again": 2.0, "fc": 3.0}, interval_s=60.0)
+        assert on_path == {"conv", "again", "fc"}
+        assert waits == {"conv": 0.0, "again": pytest.approx(10.0), "fc": pytest.approx(40.0)}
+
+    def test_a_product_of_activations_needs_all_of_both(self) -> None:
+        shape = (1, 5, 8)
+        tokens = {"input_shapes": (shape,), "output_shape": shape}
+        left, right = operator("left", "gelu", **tokens), operator("right", "gelu", **tokens)
+        product = operator("product", "matmul", "left", "right", output_shape=(1, 5, 5))
+        graph = Graph.of(network(left, right, product))
+        assert list(graph.slices_needed("product")) == [("left", 4 / 5), ("right", 4 / 5)]
+
+    def test_what_skips_a_stage_waits(self) -> None:
+        first, second = convolution("first"), convolution("second", "first")
+        add = operator("add", "add", "second", "first")
+        graph = Graph.of(network(first, second, add))
+        assert [layer.name for layer in graph.skipping] == ["first"]
+
+
+class TestReplication:
+    def test_the_slowest_stage_is_copied_first(self) -> None:
+        """Four slices of 1 s and two of 1 s: with four clusters both take 2 s at best, then 1 s."""
+        stages = [
+            Stage(name="a", slices=4, slice_s=1.0, clusters=1),
+            Stage(name="b", slices=2, slice_s=1.0, clusters=1),
+        ]
+        assert replicate(stages, 2) == (1, 1)
+        assert replicate(stages, 3) == (2, 1)
+        assert replicate(stages, 5) == (2, 1), "three copies of `a` are no faster than two"
+        assert replicate(stages, 6) == (4, 2)
+        assert replicate(stages, 6, least_s=2.0) == (2, 1), (
+            "nothing is gained below what is imposed"
+        )
+        assert replicate(stages, 1) == (1, 1), "more than the budget: one copy each"
+
+    def test_times_and_copies_of_a_stage(self) -> None:
+        stage = Stage(name="a", slices=5, slice_s=2.0, clusters=3)
+        assert [stage.time_s(copies) for copies in (1, 2, 3, 5)] == [10.0, 6.0, 4.0, 2.0]
+        assert [stage.least_copies(time_s) for time_s in (10.0, 9.9, 4.0, 2.0)] == [1, 2, 3, 5]
+        assert stage.least_copies(1.9) is None
+        assert Stage(name="b", slices=5, slice_s=0.0, clusters=1).least_copies(0.0) == 1

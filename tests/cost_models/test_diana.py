@@ -1,0 +1,158 @@
+"""DIANA's cost model is its open formulas, and says where they end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import floor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded_errors import assert_no_error_has_grown
+
+from lionheart_opt.cost_models.diana import Diana, Shape, shape_of
+from lionheart_opt.cost_models.validation.diana import cases
+from lionheart_opt.errors import InputError
+from lionheart_opt.plugins import load_system
+from lionheart_opt.space import Space, random_mapping
+from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.workload import Layer
+
+MODEL = Diana(load_system("diana"))
+CLOCK_HZ = 260e6
+
+shapes = st.builds(
+    Shape,
+    channels_in=st.integers(1, 600),
+    channels_out=st.integers(1, 1200),
+    groups=st.just(1),
+    kernel_x=st.sampled_from([1, 3, 5, 7]),
+    kernel_y=st.sampled_from([1, 3, 5, 7]),
+    out_x=st.integers(1, 64),
+    out_y=st.integers(1, 64),
+)
+
+
+def steps(amount: float, size: int) -> int:
+    return floor((amount + size - 1) / size)
+
+
+class TestFormulas:
+    @settings(max_examples=300, deadline=None)
+    @given(shape=shapes)
+    def test_analog_cycles(self, shape: Shape) -> None:
+        """ox pixels at once where the array has room for them; 70 ns a product; weights loaded."""
+        s = shape
+        fits = [
+            u
+            for u in (1, 2, 4, 8)
+            if u * s.channels_out <= 512
+            and (u + s.kernel_x - 1) * max(64, s.channels_in) * s.kernel_y <= 1152
+        ]
+        ox = max(fits, default=1)
+        products = steps(s.channels_out, 512) * steps(s.channels_in, 128) * s.out_x * s.out_y / ox
+        mvm, load = MODEL.analog_cycles(shape)
+        assert mvm == pytest.approx(products * 18.2)
+        assert load == 8 * s.channels_in * s.kernel_x * s.kernel_y
+
+    @settings(max_examples=300, deadline=None)
+    @given(shape=shapes, groups=st.integers(1, 64))
+    def test_digital_cycles(self, shape: Shape, groups: int) -> None:
+        s = replace(shape, groups=groups)
+        expected = (
+            steps(s.channels_out / groups, 16)
+            * s.channels_in
+            * steps(s.out_x, 16)
+            * s.out_y
+            * s.kernel_x
+            * s.kernel_y
+            + s.out_x * s.out_y * (s.channels_out + s.channels_in) / 8
+        )
+        assert MODEL.digital_cycles(s) == pytest.approx(expected)
+
+    def test_by_hand(self) -> None:
+        """A 3x3 convolution from 16 to 32 channels on 16x16 pixels."""
+        shape = Shape(
+            channels_in=16,
+            channels_out=32,
+            groups=1,
+            kernel_x=3,
+            kernel_y=3,
+            out_x=16,
+            out_y=16,
+        )
+        assert MODEL.digital_cycles(shape) == 2 * 16 * 1 * 16 * 9 + 256 * 48 / 8
+        # four pixels at once take (4 + 2) x 64 x 3 = 1152 rows and 128 columns
+        mvm, load = MODEL.analog_cycles(shape)
+        assert mvm == pytest.approx(256 / 4 * 18.2)
+        assert load == 8 * 16 * 9
+
+    @pytest.mark.parametrize(
+        ("analog_s", "digital_s", "expected_j"),
+        [
+            (1.0, 0.0, 28.74e-3),
+            (0.0, 1.0, 24.96e-3),
+            (3.0, 1.0, 42.39e-3 + 2 * 28.74e-3),
+            (1.0, 3.0, 42.39e-3 + 2 * 24.96e-3),
+        ],
+    )
+    def test_energy(self, analog_s: float, digital_s: float, expected_j: float) -> None:
+        assert MODEL.energy_j(analog_s, digital_s) == pytest.approx(expected_j)
+
+
+class TestLayers:
+    def test_a_linear_layer_is_a_convolution_of_its_tokens(self) -> None:
+        fc = convolutional_workload().layer("fc")
+        assert shape_of(fc) == Shape(
+            channels_in=24,
+            channels_out=40,
+            groups=1,
+            kernel_x=1,
+            kernel_y=1,
+            out_x=1,
+            out_y=1,
+        )
+        tokens = replace(fc, input_shapes=((1, 7, 24),), output_shape=(1, 7, 40), macs=7 * fc.macs)
+        shape = shape_of(tokens)
+        assert shape is not None
+        assert (shape.out_x, shape.channels_in) == (7, 24)
+
+    def test_a_network_is_the_sum_of_its_layers(self) -> None:
+        workload = convolutional_workload()
+        space = Space(workload=workload, system=MODEL.system)
+        cost = MODEL.cost(workload, space.all_digital)
+        products = [
+            MODEL.digital_cycles(shape) for shape in map(shape_of, workload.layers) if shape
+        ]
+        moved = [workload.layer(name) for name in ("add", "pool")]  # relu1 is part of conv1
+        moves = [(layer.input_count + layer.output_count) / 8 for layer in moved]
+        expected_s = (sum(products) + sum(moves)) / CLOCK_HZ
+        assert cost.latency_s == pytest.approx(expected_s)
+        assert cost.energy_j == pytest.approx(expected_s * 24.96e-3)
+
+    def test_tables_equal_the_cost(self) -> None:
+        workload = convolutional_workload()
+        space = Space(workload=workload, system=MODEL.system)
+        rng = np.random.default_rng(0)
+        mappings = [random_mapping(space, rng) for _ in range(16)]
+        tables = MODEL.tables(workload)
+        latency_s, energy_j = tables.cost_batch(tables.encode(mappings))
+        costs = [MODEL.cost(workload, mapping) for mapping in mappings]
+        np.testing.assert_allclose(latency_s, [cost.latency_s for cost in costs], rtol=1e-12)
+        np.testing.assert_allclose(energy_j, [cost.energy_j for cost in costs], rtol=1e-12)
+
+    @pytest.mark.parametrize("kind", ["softmax", "gelu", "local_response_norm", "no_such_kind"])
+    def test_what_the_formulas_do_not_cover_is_refused(self, kind: str) -> None:
+        workload = convolutional_workload()
+
+        def odd(layer: Layer) -> Layer:
+            return replace(layer, kind=kind) if layer.name == "add" else layer
+
+        workload = replace(workload, layers=tuple(map(odd, workload.layers)))
+        with pytest.raises(InputError, match=rf"'add'.*{kind}"):
+            MODEL.cost(workload, Space(workload=workload, system=MODEL.system).all_digital)
+
+
+def test_no_error_has_grown() -> None:
+    assert_no_error_has_grown("diana", cases())

@@ -1,0 +1,254 @@
+"""The many-core against its paper; replication, pipelining and packing of clusters."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded_errors import assert_no_error_has_grown
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from lionheart_opt.cost_models.calibration import manycore as calibration
+from lionheart_opt.cost_models.manycore import Manycore, Plan
+from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
+from lionheart_opt.cost_models.parts.pulp_cluster import separable_pool_operations
+from lionheart_opt.cost_models.parts.replication import Stage, replicate
+from lionheart_opt.cost_models.validation import manycore as paper
+from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.plugins import load_system
+from lionheart_opt.space import Space
+from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.system import System
+from lionheart_opt.workload import Workload
+
+
+@pytest.fixture(scope="module")
+def system() -> System:
+    return load_system("manycore")
+
+
+@pytest.fixture(scope="module")
+def workload() -> Workload:
+    return paper.resnet18()
+
+
+@pytest.fixture(scope="module")
+def final(system: System, workload: Workload) -> Plan:
+    return paper.steps(system, workload)[-1].plan
+
+
+def stages_of(plan: Plan) -> list[Stage]:
+    return [
+        Stage(
+            name=name,
+            slices=plan.graph.slices[name],
+            slice_s=work.slice_s,
+            clusters=work.clusters,
+        )
+        for name, work in plan.work.items()
+    ]
+
+
+class TestPublished:
+    def test_headline(self, system: System, workload: Workload, final: Plan) -> None:
+        assert final.clusters == pytest.approx(322, rel=0.02)
+        naive, replicated, last = paper.steps(system, workload)
+        assert last.images_per_s == pytest.approx(3303, rel=0.02)
+        assert replicated.images_per_s / naive.images_per_s == pytest.approx(1.6, rel=0.12)
+        assert last.images_per_s / replicated.images_per_s == pytest.approx(1.9, rel=0.001)
+        assert 16 * last.cost.energy_j == pytest.approx(15e-3, rel=0.001)
+
+    def test_layers_whose_clusters_are_printed(self, final: Plan) -> None:
+        """Layer 12: 5 tiles, 2 copies. 3x3x512x512: 18 x 2 tiles and 4 clusters that add."""
+        assert final.copies["layer2.1.conv2"] == 2
+        for name in ("layer4.0.conv2", "layer4.1.conv1", "layer4.1.conv2"):
+            assert final.clusters_of(name) == 40
+        assert final.storage_clusters == 2
+
+    def test_jobs_bound_the_interval(self, final: Plan) -> None:
+        """Eight copies of the first convolution and two of the next four take equally long."""
+        assert final.interval_s == pytest.approx(16384 * 130e-9 / 8)
+        assert final.interval_s == pytest.approx(4096 * 130e-9 / 2)
+
+    def test_groups_are_predicted_not_read(self, final: Plan) -> None:
+        groups = [case for case in paper.cases() if case.case.startswith("group ")]
+        assert [case.case.removeprefix("group ") for case in groups] == [
+            "256x256x3",
+            "128x128x64",
+            "64x64x64",
+            "32x32x128",
+            "16x16x256",
+            "8x8x512",
+        ]
+        assert all(case.published is None for case in groups)
+        assert sum(case.predicted for case in groups) == final.clusters
+
+    def test_losses_multiply_to_the_whole(self, system: System, workload: Workload) -> None:
+        step = paper.steps(system, workload)[-1]
+        factors = paper.losses(step, workload, Manycore(system))
+        assert min(factors.values()) > 1
+        peak = 512 * 256 * 256 / 130e-9
+        reached = workload.macs * step.images_per_s
+        assert np.prod(list(factors.values())) == pytest.approx(peak / reached)
+
+    def test_no_error_has_grown(self) -> None:
+        assert_no_error_has_grown("manycore", paper.cases())
+
+    def test_the_file_holds_what_the_calibration_finds(
+        self, system: System, workload: Workload
+    ) -> None:
+        assert system.machine is not None
+        fit = calibration.fit(system, workload)
+        assert fit.keys() == {"hbm_bytes_per_cycle", "energy_scale"}
+        for name, value in fit.items():
+            assert system.machine.parameters[name] == pytest.approx(value, rel=1e-3), name
+
+
+stages = st.lists(
+    st.builds(
+        Stage,
+        name=st.just("stage"),
+        slices=st.integers(1, 5),
+        slice_s=st.integers(0, 9).map(float),
+        clusters=st.integers(1, 4),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+class TestReplication:
+    @settings(max_examples=200, deadline=None)
+    @given(stages=stages, budget=st.integers(1, 30), least_s=st.sampled_from([0.0, 3.0]))
+    def test_equals_brute_force(self, stages: list[Stage], budget: int, least_s: float) -> None:
+        def value(copies: tuple[int, ...]) -> tuple[float, int]:
+            times = [stage.time_s(n) for stage, n in zip(stages, copies, strict=True)]
+            clusters = sum(stage.clusters * n for stage, n in zip(stages, copies, strict=True))
+            return max(least_s, *times), clusters
+
+        every = product(*(range(1, stage.slices + 1) for stage in stages))
+        fitting = [value(copies) for copies in every if value(copies)[1] <= budget]
+        copies = replicate(stages, budget, least_s)
+        if fitting:
+            assert value(copies) == min(fitting)
+        else:
+            assert copies == (1,) * len(stages)
+
+    def test_equals_the_integer_programme(self, final: Plan) -> None:
+        """One binary for each stage and number of copies; HiGHS finds no shorter interval."""
+        stages = stages_of(final)
+        choices = [(k, n) for k, stage in enumerate(stages) for n in range(1, stage.slices + 1)]
+        scale = 1e-6
+        times = np.array([stages[k].time_s(n) for k, n in choices]) / scale
+        clusters = np.array([float(stages[k].clusters * n) for k, n in choices])
+        member = np.array([[float(k == row) for k, _ in choices] for row in range(len(stages))])
+        # the last variable is the interval: no stage may take longer
+        slower = np.hstack([member * times, -np.ones((len(stages), 1))])
+        one_choice = np.hstack([member, np.zeros((len(stages), 1))])
+        budget = 322 - final.storage_clusters
+        result = milp(
+            c=np.append(np.zeros(len(choices)), 1.0),
+            integrality=np.append(np.ones(len(choices)), 0.0),
+            bounds=Bounds(0, np.append(np.ones(len(choices)), np.inf)),
+            constraints=[
+                LinearConstraint(one_choice, 1, 1),
+                LinearConstraint(slower, -np.inf, 0),
+                LinearConstraint(np.append(clusters, 0.0)[None], -np.inf, budget),
+            ],
+        )
+        assert result.success
+        assert result.fun * scale == pytest.approx(final.interval_s)
+
+    def test_more_clusters_never_hurt(self, system: System, workload: Workload) -> None:
+        mapping = Space(workload=workload, system=system).all_analog
+        plans = [
+            Manycore(variant(system, "machine", clusters=count)).plan(workload, mapping)
+            for count in (260, 300, 322, 400, 512)
+        ]
+        intervals = [plan.interval_s for plan in plans]
+        assert intervals == sorted(intervals, reverse=True)
+        assert [
+            plan.clusters <= n for plan, n in zip(plans, (260, 300, 322, 400, 512), strict=True)
+        ]
+
+    def test_what_does_not_fit_is_reported(self, system: System, workload: Workload) -> None:
+        """One copy of everything takes 243 clusters: more than 100, and said so."""
+        small = variant(system, "machine", clusters=100)
+        cost = Manycore(small).cost(workload, Space(workload=workload, system=small).all_analog)
+        assert cost.tiles["ima"] == 243
+
+
+class TestPipeline:
+    def test_stages_and_what_skips_them(self, final: Plan) -> None:
+        graph = final.graph
+        assert {layer.kind for layer in graph.layers.values()} == {
+            "conv2d",
+            "max_pool2d",
+            "avg_pool2d",
+            "add",
+            "linear",
+        }
+        assert graph.sources["layer2.0.add"] == ("layer2.0.conv2", "layer2.0.downsample.0")
+        # a shortcut's result waits for two convolutions; the block's input itself does not
+        skipping = [layer.name for layer in graph.skipping]
+        assert "layer2.0.downsample.0" in skipping
+        assert "layer1.1.add" not in skipping
+        assert sum(layer.output_count for layer in graph.skipping) == 983_040
+
+    def test_an_image_takes_the_longest_path(self) -> None:
+        """conv1 -> conv2 | shortcut -> add -> pool -> fc, on 8 columns, by hand."""
+        workload = convolutional_workload()
+        graph = Graph.of(workload)
+        own = {"conv1": 1.0, "conv2": 2.0, "shortcut": 5.0, "add": 1.0, "pool": 3.0, "fc": 4.0}
+        waits, on_path = latencies(graph, own, interval_s=80.0)
+        assert on_path == {"conv1", "shortcut", "add", "pool", "fc"}
+        # a 3x3 window needs one more column; the pool needs the seven that follow the first
+        assert waits == {"conv1": 0, "shortcut": 10.0, "add": 0, "pool": 70.0, "fc": 0}
+
+    def test_latency_is_at_least_what_the_interval_imposes(
+        self, system: System, workload: Workload
+    ) -> None:
+        mapping = Space(workload=workload, system=system).all_analog
+        cost = Manycore(system).cost(workload, mapping)
+        assert cost.interval_s is not None
+        assert cost.latency_s > cost.interval_s
+
+    def test_memory_bounds_the_interval(self, system: System, workload: Workload) -> None:
+        """Residuals written and read once, and the image read, at what the memory sustains."""
+        _, replicated, final = paper.steps(system, workload)
+        machine = Manycore(system).machine
+        moved = 2 * 983_040 + 256 * 256 * 3
+        expected = moved / (machine.hbm_bytes_per_cycle * machine.clock_hz)
+        assert replicated.plan.interval_s == pytest.approx(expected)
+        assert replicated.plan.copies == final.plan.copies
+        assert replicated.plan.storage_clusters == 0
+
+    def test_pools_run_along_one_axis_after_the_other(self, workload: Workload) -> None:
+        pool = workload.layer("maxpool")
+        assert separable_pool_operations(pool) == 6 * pool.output_count
+        whole = workload.layer("avgpool")
+        assert separable_pool_operations(whole) == 64 * whole.output_count  # 63 sums, 1 scaling
+
+    def test_digital_layers_take_the_clusters_that_hold_their_weights(
+        self, system: System, workload: Workload
+    ) -> None:
+        plan = Manycore(system).plan(
+            workload, Space(workload=workload, system=system).all_digital, copies={}
+        )
+        # 3 x 3 x 512 x 512 weights of a byte in 1 MiB each
+        assert plan.clusters_of("layer4.1.conv2") == 3
+        assert plan.clusters_of("layer1.0.conv1") == 1
+
+
+def test_every_used_target_reports_the_shared_clusters(system: System) -> None:
+    workload = convolutional_workload()
+    space = Space(workload=workload, system=system)
+    model = Manycore(system)
+    analog = model.cost(workload, space.all_analog).tiles
+    mixed = model.cost(workload, space.all_analog.move("fc", "cores")).tiles
+    assert analog["ima"] > 0
+    assert analog["cores"] == 0
+    assert mixed["ima"] == mixed["cores"] > 0

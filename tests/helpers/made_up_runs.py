@@ -1,0 +1,71 @@
+"""Searches whose every number can be worked out by hand: k of five units analog cost 1 - k / 10."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cost import Cost, LayerCost
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Problem
+from lionheart_opt.results.result import SearchResult
+from lionheart_opt.testing import tiny_problem
+from lionheart_opt.workload import Workload
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A unit takes 1 s and 1 J on the host, 0.5 s and 0.25 J anywhere else."""
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        return Cost(
+            layers=tuple(
+                LayerCost(
+                    name=unit.name,
+                    kind="linear",
+                    target=mapping[unit.name],
+                    macs=1,
+                    components={
+                        "compute": (1.0, 1.0) if mapping[unit.name] == "cpu" else (0.5, 0.25)
+                    },
+                )
+                for unit in workload.units
+            )
+        )
+
+
+def made_up_problem(**changes) -> Problem:
+    """Five units, a whole front asked for, drops up to 10 points."""
+    changes = {"cost_model": Halves(), "objectives": ("latency_s", "drop"), **changes}
+    return replace(tiny_problem(max_drop=0.1), **changes)
+
+
+def first_analog(problem: Problem, k: int) -> Mapping:
+    mapping = problem.all_digital
+    for unit in problem.units[:k]:
+        mapping = mapping.move(unit.name, "tile")
+    return mapping
+
+
+def answer(
+    problem: Problem, k: int, drop: float | None, training_s: float = 0.0, shared_s: float = 0.0
+) -> Evaluation:
+    """The first k units analog, with the same drop in four draws; None where nothing was measured."""
+    accuracy = drop is not None and Accuracy(
+        samples=np.full((4, 1), 0.9 - drop),
+        times_s=(86_400.0,),
+        baseline=0.9,
+        training_s=training_s,
+        evaluation_s=1.0,
+        shared_s=shared_s,
+    )
+    return problem.evaluation(problem.pretrained(first_analog(problem, k)), accuracy or None)
+
+
+def search(
+    label: str, *answers: Evaluation, problem: Problem, seed: int = 0, **fields
+) -> SearchResult:
+    return SearchResult(label=label, seed=seed, problem=problem, evaluations=answers, **fields)

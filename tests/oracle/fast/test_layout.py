@@ -1,0 +1,86 @@
+"""Packing brings weights into the kernels' order and back; layouts find every input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from fast_setup import tiling
+from torch import nn
+from torch.nn import functional as F
+
+from lionheart_opt.oracle.fast.kernels import PANEL
+from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
+from lionheart_opt.oracle.fast.tiles import Window
+
+SHAPES = [(1, 1, 1, 0, 0), (20, 36, 9, 0, 10), (40, 30, 1, 17, 7), (33, 18, 9, 16, 5)]
+
+
+@pytest.mark.parametrize(("n_outputs", "n_inputs", "area", "most_outputs", "most_inputs"), SHAPES)
+def test_unpacking_reverses_packing(
+    n_outputs: int, n_inputs: int, area: int, most_outputs: int, most_inputs: int
+) -> None:
+    packing = Packing.of(tiling(n_outputs, n_inputs, most_outputs, most_inputs), area)
+    weight = torch.randn(n_outputs, n_inputs)
+    for index in (packing.weights, packing.transposed):
+        packed = pack(weight, index)
+        assert torch.equal(unpack(packed, index, weight), weight)
+        assert packed.astype(np.float64).sum() == pytest.approx(float(weight.double().sum()))
+    gain = torch.randn(len(packing.tiles), n_outputs)
+    assert torch.equal(unpack(pack(gain, packing.outputs), packing.outputs, gain), gain)
+
+
+@pytest.mark.parametrize(("n_outputs", "n_inputs", "area", "most_outputs", "most_inputs"), SHAPES)
+def test_panels_hold_each_weight_where_they_say(
+    n_outputs: int, n_inputs: int, area: int, most_outputs: int, most_inputs: int
+) -> None:
+    packing = Packing.of(tiling(n_outputs, n_inputs, most_outputs, most_inputs), area)
+    weight = torch.randn(n_outputs, n_inputs)
+    packed = pack(weight, packing.weights)
+    column = seen = 0
+    for n_tile_inputs, first_panel, behind in packing.tiles:
+        columns = packing.columns[column : column + n_tile_inputs]
+        for _, output, count, at in packing.panels[first_panel:behind]:
+            panel = packed[at : at + n_tile_inputs * PANEL].reshape(n_tile_inputs, PANEL)
+            rows = weight[output : output + count].numpy()
+            np.testing.assert_array_equal(panel[:, :count], rows[:, columns].T)
+            assert not panel[:, count:].any()
+            seen += count * n_tile_inputs
+        column += n_tile_inputs
+    assert seen == weight.numel()
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        nn.Conv2d(5, 7, 3, padding=1),
+        nn.Conv2d(5, 7, (2, 3), stride=(1, 2), dilation=(2, 1)),
+        nn.Conv1d(5, 7, 3, stride=2),
+    ],
+)
+@pytest.mark.parametrize("most_inputs", [0, 11])
+def test_runs_gather_the_inputs_of_every_output(
+    convolution: nn.Conv1d | nn.Conv2d, most_inputs: int
+) -> None:
+    window = Window.of(convolution)
+    n_inputs = convolution.weight[0].numel()
+    packing = Packing.of(tiling(7, n_inputs, 0, most_inputs), window.kernel[0] * window.kernel[1])
+    x = torch.randn(1, 5, 1 if isinstance(convolution, nn.Conv1d) else 6, 9)
+    padded = window.pad(x)
+    layout = packing.layout(window, *padded.shape[2:])
+    flat = padded.permute(0, 2, 3, 1).flatten().numpy()
+    assert layout.image_size == len(flat) and layout.n_outputs == 7
+    rows = F.unfold(padded, window.kernel, dilation=window.dilation, stride=window.stride)
+    assert len(layout.starts) == rows.shape[2]
+    for number, start in enumerate(layout.starts):
+        inputs = [flat[start + offset : start + offset + length] for offset, length in layout.runs]
+        expected = rows[0, packing.columns, number].numpy()
+        np.testing.assert_array_equal(np.concatenate(inputs), expected)
+
+
+def test_neighbouring_inputs_are_one_run() -> None:
+    linear = Packing.of(tiling(3, 50), 1).layout(None, 1, 1)
+    assert linear.runs.tolist() == [[0, 50]]
+    window = Window.of(nn.Conv2d(4, 3, 3))
+    convolution = Packing.of(tiling(3, 36), 9).layout(window, 8, 8)
+    assert convolution.runs.tolist() == [[0, 12], [32, 12], [64, 12]]  # one for each kernel row

@@ -1,0 +1,95 @@
+"""Products in plain torch operations, against products written down by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from fast_setup import random_linear, tiling
+from torch import nn
+
+from lionheart_opt.oracle.fast.mvm import Products
+from lionheart_opt.oracle.fast.tiles import Window
+
+
+def inputs() -> torch.Tensor:
+    return torch.randn(9, 40, generator=torch.Generator().manual_seed(2))
+
+
+def test_tiles_have_their_own_digital_factors() -> None:
+    tiles = tiling(25, 40, 10, 15)
+    products, numbers = random_linear(25, 40, tiles)
+    weight, gain, x = numbers["weight"], numbers["gain"], inputs()
+    assert len(tiles.inputs) == 3
+    expected = sum(
+        x[:, slice(*columns)] @ weight[:, slice(*columns)].T * gain[t]
+        for t, columns in enumerate(tiles.inputs)
+    )
+    torch.testing.assert_close(products(x, weight, gain, None), expected)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("most_inputs", [0, 11])
+def test_ideal_convolutions_are_torchs(dynamic: bool, most_inputs: int) -> None:
+    layer = nn.Conv2d(5, 7, 3, stride=2, padding=1, bias=False)
+    linear, _ = random_linear(7, 45, dynamic=dynamic)
+    tiles = tiling(7, 45, 0, most_inputs)
+    products = Products(tiles, linear.converters, Window.of(layer), None)
+    x = torch.randn(2, 5, 9, 8)
+    y = products(x, layer.weight.flatten(1), torch.ones(len(tiles.inputs), 7), None)
+    torch.testing.assert_close(y, layer(x), rtol=1e-4, atol=1e-5)
+
+
+def test_converters_round_and_clip() -> None:
+    products, numbers = random_linear(
+        5, 40, input_step=0.5, input_bound=1.0, output_step=0.25, output_bound=2.0, output_scale=3.0
+    )
+    weight, gain, x = numbers["weight"], numbers["gain"], inputs()
+    a = ((x / 0.5).round() * 0.5).clamp(-1, 1)
+    z = ((a @ weight.T / 0.25).round() * 0.25).clamp(-2, 2)
+    torch.testing.assert_close(products(x, weight, gain, None), z * 3 * gain[0])
+
+
+def test_clipping_outputs_are_repeated_at_half_the_scale() -> None:
+    products, numbers = random_linear(5, 40, output_bound=1.0, retry_limit=1e6)
+    weight, gain, x = numbers["weight"], torch.ones(1, 5), inputs()
+    torch.testing.assert_close(products(x, weight, gain, None), x @ weight.T)
+    once, _ = random_linear(5, 40, output_bound=1.0, retry_limit=1.0)
+    y = once(x, weight, gain, None)
+    torch.testing.assert_close(y, (x @ weight.T / 2).clamp(-1, 1) * 2)
+
+
+def test_dynamic_scales_are_limited() -> None:
+    products, numbers = random_linear(
+        5, 40, dynamic=True, scale_limit=2.0, input_bound=1.0, input_step=0.1
+    )
+    x = inputs()
+    x[0] *= 0.1
+    scale = 1 / x.abs().amax(1, keepdim=True).clamp(max=2.0)
+    a = ((x * scale / 0.1).round() * 0.1).clamp(-1, 1)
+    expected = a @ numbers["weight"].T / scale * numbers["gain"][0]
+    y = products(x, numbers["weight"], numbers["gain"], None)
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_noise_comes_from_the_generator_and_spares_batches_of_zeros() -> None:
+    products, numbers = random_linear(5, 40, dynamic=True, output_noise=0.5)
+    weight, gain = numbers["weight"], torch.ones(1, 5)
+
+    def noisy(seed: int) -> torch.Tensor:
+        return products(inputs(), weight, gain, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(noisy(1), noisy(1))
+    assert not torch.isclose(noisy(1), noisy(2)).any()
+    scaled = (noisy(1) - inputs() @ weight.T) / inputs().abs().amax(1, keepdim=True)
+    assert 0.3 < float(scaled.std()) < 0.7
+    assert not products(torch.zeros(3, 40), weight, gain, None).any()
+
+
+def test_rounding_passes_gradients_and_clipping_stops_them() -> None:
+    products, numbers = random_linear(5, 40, input_step=0.5, input_bound=1.0)
+    weight, gain = numbers["weight"], torch.ones(1, 5)
+    x = inputs().requires_grad_()
+    products(x, weight, gain, None).sum().backward()
+    is_inside = ((x.detach() / 0.5).round() * 0.5).abs() <= 1
+    assert is_inside.any() and not is_inside.all()
+    torch.testing.assert_close(x.grad, torch.where(is_inside, weight.sum(0), 0.0))

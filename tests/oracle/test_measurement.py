@@ -1,0 +1,79 @@
+"""From networks to accuracies: what is refused, what is counted, what draws depend on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from oracle_setup import NAMES, made_up_examples, small_network, small_oracle, small_splits
+from torch import nn
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.engine import engine
+from lionheart_opt.oracle.measurement import Conditions, check_network, measure, score
+from lionheart_opt.oracle.rpu import lionheart
+
+EXAMPLES = made_up_examples(30, 5)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(63, 4)), r"images of shape \(1, 8, 8\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), r"returns \(1, 3\).* 4 classes"),
+        (nn.Conv2d(1, 4, 3), r"returns \(1, 4, 6, 6\)"),
+    ],
+)
+def test_a_network_must_fit_the_data(tmp_path: Path, network: nn.Module, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(small_oracle(tmp_path), model=network)
+
+
+def test_a_network_that_fits_is_left_as_it_is() -> None:
+    network = small_network().train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    check_network(network, small_splits())
+    assert network.training
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, before[name])
+
+
+class Always(nn.Module):
+    """Every example is in one class."""
+
+    def __init__(self, label: int) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(torch.eye(4)[label])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.scores.expand(len(images), 4)
+
+
+@pytest.mark.parametrize("batch_size", [7, 30, 100])
+def test_scores_are_shares_of_all_examples(batch_size: int) -> None:
+    counts = torch.bincount(EXAMPLES.labels, minlength=4)
+    assert (counts > 0).all()
+    for label in range(4):
+        assert score(Always(label), EXAMPLES, batch_size) == int(counts[label]) / 30
+
+
+def samples(draws: range, times_s: tuple[float, ...], seed: int = 1) -> np.ndarray:
+    conditions = Conditions(times_s=times_s, draws=draws, seed=seed, batch_size=8)
+    network = small_network().eval()
+    with torch.no_grad():  # initial weights of which images get different classes
+        network.linear.weight -= network.linear.weight.mean(1, keepdim=True)
+        network.linear.bias.zero_()
+    mappings = [NAMES, ("conv2",)]
+    return measure(engine("fast"), network, mappings, lionheart(), EXAMPLES, conditions)
+
+
+def test_draws_are_the_same_whichever_are_measured() -> None:
+    whole = samples(range(4), (1.0, 86400.0))
+    assert whole.shape == (2, 4, 2)
+    assert ((whole >= 0) & (whole <= 1)).all() and whole.std() > 0
+    np.testing.assert_array_equal(samples(range(2, 4), (1.0, 86400.0)), whole[:, 2:])
+    np.testing.assert_array_equal(samples(range(4), (86400.0,)), whole[:, :, 1:])
+    assert not np.array_equal(samples(range(4), (1.0, 86400.0), seed=2), whole)

@@ -1,0 +1,80 @@
+"""RPU configurations: found by name, told apart by digest, refused where they cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from aihwkit.inference import PCMLikeNoiseModel
+from aihwkit.simulator.configs import QuantizedTorchInferenceRPUConfig
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.rpu import lionheart, rpu_config, rpu_digest
+
+
+def test_configurations_by_name() -> None:
+    assert rpu_digest(rpu_config("lionheart")) == rpu_digest(rpu_config("lionheart"))
+    assert rpu_digest(rpu_config("oracle_setup:quiet")) != rpu_digest(lionheart())
+    noisier = lionheart()
+    noisier.noise_model.read_noise_scale = 2.0
+    assert rpu_digest(noisier) != rpu_digest(lionheart())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("lionhart", "did you mean 'lionheart'"),
+        ("oracle_setup:small_network", "not an aihwkit TorchInferenceRPUConfig"),
+        ("oracle_setup:analog_bias", "[Bb]ias"),
+        ("oracle_setup:lost_scales", "learn_out_scaling"),
+        ("no_such_module:config", "no module"),
+    ],
+)
+def test_unusable_configurations_are_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        rpu_config(name, "study.toml")
+
+
+def quantised() -> Any:
+    return QuantizedTorchInferenceRPUConfig()
+
+
+def test_quantised_peripheries_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(rpu_config.__globals__["BUILT_IN"], "quantised", quantised)
+    with pytest.raises(InputError, match="quantised peripheries"):
+        rpu_config("quantised")
+
+
+CHANGES: list[Callable[[Any], None]] = [
+    lambda config: setattr(config.mapping, "max_input_size", 128),
+    lambda config: setattr(config.forward, "out_noise", 0.07),
+    lambda config: setattr(config.forward, "out_bound", float("inf")),
+    lambda config: setattr(config, "drift_compensation", None),
+    lambda config: setattr(config.modifier, "type", type(config.modifier.type).NONE),
+    lambda config: setattr(config, "noise_model", PCMLikeNoiseModel(g_max=24.0)),
+]
+
+
+def test_digests_depend_on_every_setting() -> None:
+    digests = [rpu_digest(lionheart())]
+    for change in CHANGES:
+        config = lionheart()
+        change(config)
+        digests.append(rpu_digest(config))
+    assert len(set(digests)) == 1 + len(CHANGES)
+
+
+def test_looking_a_configuration_up_draws_no_random_numbers() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    rpu_config("lionheart")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_configurations_are_not_shared() -> None:
+    changed = rpu_config("lionheart")
+    changed.forward.out_noise = 1.0
+    assert rpu_config("lionheart").forward.out_noise == 0.06

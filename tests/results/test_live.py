@@ -1,0 +1,116 @@
+"""Progress: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from lionheart_opt.results import live
+from lionheart_opt.results.live import Live
+from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.record import InMemory, Record
+from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.testing import tiny_problem
+
+
+@dataclass
+class Trains:
+    """Says how far a training is, twice for each answer."""
+
+    oracle: Any
+    watchers: list[Any] = field(default_factory=list)
+
+    def watch(self, report: Any) -> None:
+        self.watchers = [report]
+
+    def accuracy(self, candidate, fidelity, seed):
+        for percent in (0, 50):
+            self.watchers[0](f"training: {percent} % [of {candidate.trained_by}]")
+        return self.oracle.accuracy(candidate, fidelity, seed)
+
+
+def shown(budget: Budget) -> tuple[Trains, Search]:
+    problem = tiny_problem()
+    oracle = Trains(problem.oracle)
+    search = Search(
+        Record(replace(problem, oracle=oracle), InMemory("random/seed0")), Random(), 0, budget
+    )
+    with Live(oracle) as progress:
+        progress.ended(search.run(progress.start(search)))
+    return oracle, search
+
+
+def test_where_output_is_piped_each_answer_is_a_line(capfd):
+    _, search = shown(Budget(trials=3))
+    out, err = capfd.readouterr()
+    lines = err.strip().splitlines()
+    assert out == "" and len(lines) == 4
+    for number, (line, trial) in enumerate(zip(lines, search.record.trials(), strict=False)):
+        assert line.startswith(f"random/seed0 trial {number}: drop +")
+        feasible = "feasible" if trial.evaluation.feasible else "not feasible"
+        assert f", {feasible}: " in line
+    assert lines[-1] == "random/seed0: budget spent"
+
+
+def test_long_trainings_say_so_now_and_then(capfd, monkeypatch):
+    monkeypatch.setattr(live, "QUIET_S", 0.0)
+    shown(Budget(trials=1))
+    assert "random/seed0: training: 50 % [of full]\n" in capfd.readouterr().err
+    monkeypatch.setattr(live, "QUIET_S", 60.0)
+    shown(Budget(trials=1))
+    assert "training" not in capfd.readouterr().err
+
+
+def test_when_it_ends_nobody_listens_to_the_oracle(capfd):
+    oracle, _ = shown(Budget(trials=1))
+    capfd.readouterr()
+    oracle.watchers[0]("training: 100 %")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("budget", [Budget(trials=4), Budget(oracle_s=5000.0), Budget()])
+def test_bars_on_a_terminal(budget, monkeypatch):
+    terminal = Console(force_terminal=True, width=200, record=True)
+    monkeypatch.setattr(live, "console", lambda stderr: terminal)
+    problem = tiny_problem()
+    search = Search(Record(problem, InMemory("[bold]odd/seed0")), Random(), 0, budget)
+    left: set[str] = set()
+    with Live(problem.oracle) as progress:
+        watch = progress.start(search)
+
+        def look(now):
+            watch(now)
+            left.add(progress._progress.tasks[0].fields["left"])
+
+        progress.ended(search.run(look))
+    text = terminal.export_text()
+    assert "[bold]odd/seed0" in text and "oracle " in text, "a label is no markup"
+    limited = budget != Budget()
+    assert any(each.endswith(" left at most") for each in left) == limited
+
+
+def test_a_resumed_search_starts_where_it_was(capfd):
+    problem = tiny_problem()
+    record = Record(problem, InMemory("random/seed0"))
+    Search(record, Random(), 0, Budget(trials=2)).run()
+    search = Search(record, Random(), 0, Budget(trials=3))
+    with Live(problem.oracle) as progress:
+        progress.ended(search.run(progress.start(search)))
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert len(lines) == 2 and lines[0].startswith("random/seed0 trial 2: ")
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [("finished", "finished"), ("budget", "budget spent"), ("repeats", "proposed nothing new")],
+)
+def test_how_it_ended(how, text, capfd):
+    problem = tiny_problem()
+    with Live(problem.oracle) as progress:
+        progress.start(Search(Record(problem, InMemory("a/seed0")), Random()))
+        progress.ended(how)
+    said = capfd.readouterr().err
+    assert said.startswith("a/seed0: ") and text in said

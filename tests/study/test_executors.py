@@ -1,0 +1,262 @@
+"""Worker processes: the record of one process, trial by trial; nothing lost and nobody left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from cli_setup import make_study
+from counted_study import COUNTED
+from counting_oracle import asked
+from front_door import (
+    MadeUp,
+    alive,
+    data,
+    descendants,
+    made_up,
+    outcome,
+    python,
+    small,
+    wait_until,
+)
+
+import lionheart_opt as lo
+from lionheart_opt.study.executors import Workers, _end_with
+from lionheart_opt.testing import tiny_problem
+
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "mac_greedy": {},
+    "random": {},
+    "tpe": {"sampler": "TPESampler", "arguments": {"n_startup_trials": 4}, "batch": 3},
+    "nsga2": {"sampler": "NSGAIISampler", "arguments": {"population_size": 4}, "batch": 4},
+}
+
+SCRIPT = """
+import sys
+from front_door import made_up
+import lionheart_opt as lo
+lo.search(made_up(), "random", trials=40, storage="sqlite:///k.db", workers=2)
+"""
+
+
+def both(problem: lo.Problem, strategy: str, **changes: Any) -> tuple[lo.SearchResult, ...]:
+    """The same search by one process and by two workers."""
+    name = strategy if strategy not in ("tpe", "nsga2") else "optuna"
+    options = {"arguments": STRATEGIES[strategy], **changes}
+    return tuple(lo.search(problem, name, workers=workers, **options) for workers in (1, 2))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_workers_give_the_record_of_one_process(strategy):
+    alone, together = both(made_up(), strategy, trials=10)
+    assert len(alone) >= 8 and outcome(together) == outcome(alone)
+
+
+def test_workers_train_as_one_process_does():
+    """Seconds are measured, so they alone may differ."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        hat = {"hat": {"epochs": 1, "batch_size": 64}}
+        problem = lo.problem(
+            *(small(), data()), draws=[2, 3], max_drop=0.9, objectives=["energy_j"], oracle=hat
+        )
+        alone, together = both(problem, "mac_greedy", trials=4)
+    finally:
+        torch.set_num_threads(threads)
+    assert len(alone) == 3
+    assert outcome(together, seconds=False) == outcome(alone, seconds=False)
+
+
+def test_a_problem_travels_after_its_progress_was_shown(tmp_path):
+    """Progress bars watch the oracle and cannot be sent to a worker."""
+    problem = lo.problem(small(), data(), draws=[2], max_drop=0.9, training="none")
+    study = lo.Study.of(problem, ["random"], trials=2)
+    study.run(progress=True, checks=False)
+    with Workers(study.problem, 1) as workers:
+        candidates = [study.problem.pretrained(study.problem.all_analog)]
+        assert len(list(workers.evaluate(candidates))) == 1
+
+
+@dataclass(frozen=True)
+class Threads(MadeUp):
+    """Its note says what the process that answers looks like."""
+
+    def accuracy(self, candidate, fidelity, seed):
+        import numba
+
+        numbers = [os.getpid(), torch.get_num_threads(), numba.get_num_threads()]
+        return replace(super().accuracy(candidate, fidelity, seed), note=f"{numbers}")
+
+
+def test_each_worker_computes_with_one_thread_in_a_process_of_its_own():
+    problem = replace(made_up(), oracle=Threads())
+    with Workers(problem, 2) as workers:
+        candidates = [problem.pretrained(problem.mapping({u.name: "tile"})) for u in problem.units]
+        answers = list(workers.evaluate(candidates))
+    seen = [json.loads(answer.accuracy.note) for answer in answers]
+    assert {(torch_threads, numba_threads) for _, torch_threads, numba_threads in seen} == {(1, 1)}
+    pids = {pid for pid, *_ in seen}
+    assert os.getpid() not in pids and 1 <= len(pids) <= 2
+    wait_until(lambda: not alive(pids), 10.0)
+
+
+class Picky(Exception):
+    """An error that cannot be unpickled: it is made from two arguments."""
+
+    def __init__(self, what: str, where: str) -> None:
+        super().__init__(f"{what} at {where}")
+
+
+@dataclass(frozen=True)
+class Fails(MadeUp):
+    how: str = "value"
+
+    def accuracy(self, candidate, fidelity, seed):
+        if len(candidate.mapping.units_on("tile")) > 1:
+            if self.how == "value":
+                raise ValueError("broken oracle")
+            if self.how == "input":
+                raise lo.InputError("oracle: cannot do this")
+            if self.how == "picky":
+                raise Picky("broken", "unit 3")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().accuracy(candidate, fidelity, seed)
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "message"),
+    [
+        ("value", ValueError, "^broken oracle$"),
+        ("input", lo.InputError, "^oracle: cannot do this$"),
+        ("picky", RuntimeError, "^Picky: broken at unit 3$"),
+        ("killed", RuntimeError, "a worker process has ended unexpectedly.*run again to resume"),
+    ],
+)
+def test_what_goes_wrong_in_a_worker_is_said_and_nothing_is_lost(how, error, message, tmp_path):
+    problem = replace(made_up(), oracle=Fails(how=how))
+    url = f"sqlite:///{tmp_path / 'k.db'}"
+    search = {"arguments": {}, "trials": 4, "storage": url, "workers": 2}
+    with pytest.raises(error, match=message):
+        lo.search(problem, OneThenMore(), **search)
+    [result] = lo.Study.of(problem, [OneThenMore()], storage=url).results()
+    assert len(result) == 1, "the first batch was finished"
+
+
+@dataclass(frozen=True)
+class OneThenMore:
+    def search(self, problem, rng):
+        units = [unit.name for unit in problem.units]
+        yield [problem.pretrained(problem.mapping({units[0]: "tile"}))]
+        yield [
+            problem.pretrained(problem.mapping(dict.fromkeys(units[:k], "tile"))) for k in (2, 3)
+        ]
+
+
+class Unsendable:
+    def __init__(self) -> None:
+        self.file = sys.stderr.buffer
+
+    def accuracy(self, candidate, fidelity, seed):
+        raise AssertionError
+
+
+class Unreadable:
+    def accuracy(self, candidate, fidelity, seed):
+        raise AssertionError
+
+    def __reduce__(self):
+        return int, ("not a number",)
+
+
+def test_a_problem_that_cannot_travel_is_one_clear_line():
+    problem = tiny_problem()
+    with pytest.raises(lo.InputError, match=r"cannot be sent to other processes.*use workers=1"):
+        lo.search(replace(problem, oracle=Unsendable()), "random", trials=2, workers=2)
+    with pytest.raises(lo.InputError, match=r"cannot be rebuilt in another process.*use workers=1"):
+        lo.search(replace(problem, oracle=Unreadable()), "random", trials=2, workers=2)
+
+
+def test_budgets_hold_while_a_batch_is_in_flight():
+    problem = made_up()
+    everything = {"sampler": "RandomSampler", "batch": 8}
+    options = {"arguments": everything, "seed": 3}
+    for budget in ({"trials": 5}, {"oracle_s": 40.0}):
+        alone, together = (
+            lo.search(problem, "optuna", workers=workers, **options, **budget) for workers in (1, 2)
+        )
+        assert outcome(together) == outcome(alone) and 3 <= len(alone) <= 5
+    assert alone.oracle_s >= 40.0 > alone.oracle_s - alone.evaluations[-1].oracle_s
+
+
+def test_closing_the_answers_cancels_what_has_not_started(tmp_path, monkeypatch):
+    monkeypatch.setenv("PAUSE_S", "0.2")
+    problem = made_up()
+    with Workers(problem, 1) as workers:
+        batch = [problem.pretrained(problem.mapping({u.name: "tile"})) for u in problem.units]
+        answers = workers.evaluate(batch)
+        next(answers)
+        started = time.monotonic()
+        answers.close()
+        assert next(workers.evaluate(batch[-1:])).mapping == batch[-1].mapping
+        assert time.monotonic() - started < 0.2 * len(batch)
+
+
+def test_what_records_hold_is_copied(tmp_path):
+    """A second search on the same storage asks nothing that the first one has found."""
+    text = COUNTED.split("[[run]]")[0].replace("[2, 4]", "[4]") + (
+        '[[run]]\nstrategy = "exhaustive"\n[[run]]\nstrategy = "random"\n'
+    )
+    folder = make_study(tmp_path / "study", text)
+    study = lo.load(folder)
+    [first] = study.run(only="exhaustive", workers=2, checks=False)
+    before = sorted(asked(folder))
+    assert len(before) == len(first) - 1 or len(before) == len(first)
+    [second] = lo.load(folder).run(only="random", workers=2, checks=False)
+    assert len(second) > 3 and sorted(asked(folder)) == before
+    known = {evaluation.mapping: evaluation for evaluation in first.evaluations}
+    for evaluation in second.evaluations:
+        assert evaluation.oracle_s == known[evaluation.mapping].oracle_s
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_driver_that_is_stopped_leaves_nobody_behind_and_resumes(stop, tmp_path):
+    (tmp_path / "mine.py").write_text(SCRIPT)
+    process = python(tmp_path, "mine.py", pause_s=0.3)
+    url = f"sqlite:///{tmp_path / 'k.db'}"
+    problem = made_up()
+
+    def recorded() -> int:
+        return sum(map(len, lo.Study.of(problem, ["random"], storage=url).results()))
+
+    wait_until(lambda: process.poll() is not None or recorded() > 0)
+    family = descendants(process.pid)
+    assert len(family) >= 2 and process.poll() is None
+    process.send_signal(stop)
+    process.communicate(timeout=60)
+    wait_until(lambda: not alive(family), 30.0)
+    before = recorded()
+    assert 1 <= before < 40
+    resumed = lo.search(problem, "random", trials=before + 2, storage=url, workers=2)
+    assert outcome(resumed) == outcome(lo.search(problem, "random", trials=before + 2))
+
+
+def test_a_worker_ends_when_its_parent_has_gone():
+    child = os.fork()
+    if child == 0:
+        _end_with(os.getpid())  # it is not its own parent
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 1
+
+
+def test_repr_says_what_works_on_what():
+    with Workers(tiny_problem(), 1) as workers:
+        assert repr(workers).startswith("Workers(1 processes for Problem(")

@@ -1,0 +1,92 @@
+"""The search space: units with an analog target, and pairs of units that exchange data."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lionheart_opt import plugins
+from lionheart_opt.space import Space, analog_units, neighbours
+from lionheart_opt.synthetic import (
+    convolutional_workload,
+    synthetic_problem,
+    synthetic_workload,
+)
+from lionheart_opt.testing import tiny_problem
+
+FOUR = ("cpu", "tile", "sram", "npu")
+
+
+def lionheart(workload=None) -> Space:
+    system = plugins.load_system("lionheart")
+    return Space(workload=workload or convolutional_workload(), system=system)
+
+
+def test_neighbours_share_data_flow_through_additions() -> None:
+    expected = [("conv1", "conv2"), ("conv1", "shortcut"), ("conv2", "fc"), ("shortcut", "fc")]
+    assert neighbours(lionheart()) == expected
+
+
+def test_data_flow_passes_units_that_have_no_choice() -> None:
+    workload = convolutional_workload()
+    grouped = replace(workload.layer("conv2"), kind="depthwise_conv2d", mvm=None)
+    layers = tuple(grouped if layer.name == "conv2" else layer for layer in workload.layers)
+    space = lionheart(replace(workload, layers=layers))
+    assert "conv2" not in {unit.name for unit in space.units}
+    expected = [("conv1", "shortcut"), ("conv1", "fc"), ("shortcut", "fc")]
+    assert neighbours(space) == expected
+    digital = replace(lionheart(), digital=("conv2",))
+    assert neighbours(digital) == expected
+
+
+def test_the_units_to_pair_may_be_given() -> None:
+    assert neighbours(lionheart(), ["conv1", "fc"]) == [("conv1", "fc")]
+    assert neighbours(lionheart(), []) == []
+
+
+def test_a_unit_that_reads_itself_is_no_pair_and_a_pair_is_listed_once() -> None:
+    workload = convolutional_workload().grouped({"ends": ["conv1", "fc"]})
+    assert neighbours(lionheart(workload)) == [("ends", "conv2"), ("ends", "shortcut")]
+
+
+@settings(deadline=None)
+@given(st.integers(1, 9), st.data())
+def test_neighbours_are_those_that_reach_each_other_without_a_third(
+    n_units: int, data: st.DataObject
+) -> None:
+    """Against a search along every path of the graph."""
+    workload = synthetic_workload([100] * n_units)
+    names = [unit.name for unit in workload.units]
+    units = data.draw(st.sets(st.sampled_from(names)))
+    space = replace(synthetic_problem(n_units=n_units), workload=workload)
+
+    def producers(layer: str) -> set[str]:
+        reached = set()
+        for source in workload.layer(layer).inputs:
+            if source in units:
+                reached.add(source)
+            elif source != "input":
+                reached |= producers(source)
+        return reached
+
+    expected = {(producer, unit) for unit in units for producer in producers(unit)}
+    pairs = neighbours(space, units)
+    assert set(pairs) == expected
+    assert len(pairs) == len(expected)
+
+
+def test_analog_units_are_those_with_an_analog_target() -> None:
+    problem = tiny_problem(targets=FOUR)
+    assert analog_units(problem) == tuple(unit.name for unit in problem.units)
+    assert analog_units(replace(problem, digital=("fc1",))) == ("fc0", "fc2", "fc3", "fc4")
+    assert analog_units(tiny_problem(targets=("cpu", "npu"))) == ()
+
+
+def test_the_mapping_with_given_units_analog() -> None:
+    problem = tiny_problem(targets=FOUR)
+    assert problem.analog([]) == problem.all_digital
+    assert problem.analog(["fc3"]) == problem.mapping({"fc3": "tile"})
+    assert replace(problem, digital=("fc3",)).analog(["fc3"]) == problem.all_digital
+    with pytest.raises(ValueError, match="unknown unit 'fc9'"):
+        problem.analog(["fc9"])
