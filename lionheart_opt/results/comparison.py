@@ -119,7 +119,7 @@ class Comparison:
         """
         import pandas
 
-        same = ("strategy", "seeds", "seeds_feasible", "trials", "draws", "repeats")
+        counts = ("strategy", "seeds", "seeds_feasible", "trials", "draws", "repeats")
         best = ("drop", "speedup", "energy_gain", "analog_mac_ratio")
         rows = []
         for row in self.data["strategies"]:
@@ -129,7 +129,7 @@ class Comparison:
             }
             rows.append(
                 {
-                    **{key: row[key] for key in same},
+                    **{key: row[key] for key in counts},
                     "oracle_s": row["oracle_seconds"],
                     **{key: row[key] for key in best},
                     "hypervolume": row["hypervolume"]["median"],
@@ -137,7 +137,9 @@ class Comparison:
                     **at,
                 }
             )
-        return pandas.DataFrame(rows)
+        frame = pandas.DataFrame(rows)
+        # where no strategy has a value, there are only Nones
+        return frame.astype({key: float for key in frame.columns if key not in counts[:3]})
 
     def __repr__(self) -> str:
         rows = self.data["strategies"]
