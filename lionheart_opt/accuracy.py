@@ -103,7 +103,14 @@ class Accuracy:
         return 0.0 if self.n_examples is None else 1.0 / (sqrt(12.0) * self.n_examples)
 
     def drops_at(self, time_s: float) -> np.ndarray:
-        """Drop against the baseline for each draw at that time, shape (n_draws,)."""
+        """Drop against the baseline for each draw at that time, shape (n_draws,).
+
+        Raises:
+            InputError: The accuracy was not measured at that time.
+        """
+        if time_s not in self.times_s:
+            measured = ", ".join(f"{each:g} s" for each in self.times_s)
+            raise InputError(f"accuracy: asked for at {time_s:g} s; the oracle measured {measured}")
         return self.baseline - self.samples[:, self.times_s.index(time_s)]
 
     def extend(self, more: Accuracy) -> Accuracy:

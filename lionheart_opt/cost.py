@@ -23,7 +23,7 @@ CostObjective = Literal["latency_s", "energy_j", "interval_s"]
 COST_OBJECTIVES: tuple[CostObjective, ...] = get_args(CostObjective)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LayerCost:
     """What one layer costs on one target, split by component.
 
@@ -52,6 +52,12 @@ class LayerCost:
                     f"cost of layer {self.name!r} on {self.target!r}: component {component!r}: got "
                     f"{latency_s} s and {energy_j} J; must be finite and not negative"
                 )
+
+    def __repr__(self) -> str:
+        return (
+            f"LayerCost({self.name!r}, {self.kind} on {self.target!r}: {self.macs:,} MACs, "
+            f"latency_s={self.latency_s:.4g}, energy_j={self.energy_j:.4g})"
+        )
 
     @cached_property
     def latency_s(self) -> float:

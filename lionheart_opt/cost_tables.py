@@ -14,7 +14,7 @@ from lionheart_opt.mapping import Mapping
 _CHUNK = 16_384
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class CostTables:
     """Cost = fixed + sum over units + sum over pairs of units that exchange data.
 
@@ -57,6 +57,12 @@ class CostTables:
             raise InputError(f"cost tables: {where}: must be finite")
         if not np.isfinite(self.tiles).all():
             raise InputError("cost tables: tiles: must be finite")
+
+    def __repr__(self) -> str:
+        return (
+            f"CostTables({len(self.units)} units, targets {', '.join(self.targets)}, "
+            f"{len(self.pairs)} pairs)"
+        )
 
     def encode(self, mappings: Sequence[Mapping]) -> np.ndarray:
         """Numbers of targets, shape (n_mappings, n_units).
