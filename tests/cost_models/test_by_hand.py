@@ -299,6 +299,27 @@ class TestAlpine:
         expected_s = 0.0 if is_cached else 8 * side**2 * 0.587e-9
         assert layers["relu"]["memory"][0] == pytest.approx(expected_s)
 
+    def test_a_pipeline_keeps_no_weights_in_a_cache_that_is_too_small_for_all(self) -> None:
+        """Two layers of 600 kB on two tokens: one core loads each once, a pipeline for each token."""
+        layers = [
+            operator(
+                name, "linear", source, input_shapes=((1, 2, 600),), output_shape=(1, 2, 1000),
+                macs=1_200_000, weight_count=600_000, mvm=Mvm(rows=600, columns=1000, count=2),
+            )
+            for name, source in (("a", "relu"), ("b", "a"))
+        ]  # fmt: skip
+        workload = network(operator("relu", "relu"), *layers)
+        mapping = Mapping.of({"a": "core", "b": "core"})
+        for system, loads in ((self.system, 1), (with_cores(self.system, 2), 2)):
+            components = layers_of(cost_model(system).cost(workload, mapping))
+            for name in ("a", "b"):
+                assert components[name]["memory"][0] == pytest.approx(loads * 600_000 * 0.587e-9)
+
+    def test_a_folded_norm_is_free(self) -> None:
+        workload = network(CONV, operator("norm", "batch_norm", "conv"))
+        [_, norm] = cost_model(self.system).cost(workload, Mapping.of({"conv": "tile"})).layers
+        assert (norm.latency_s, norm.energy_j) == (0.0, 0.0)
+
     def test_cores_that_share_the_memory_wait_for_it_together(self) -> None:
         """Each of two cores reads 600 kB of weights, at 1 MB a second for both."""
         system = variant(with_cores(self.system, 2), "machine", dram_bytes_per_s=1e6)
