@@ -15,7 +15,7 @@ from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.passes import Passes
-from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.seeds import derive, seeded, sow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,9 @@ def measure(
             with seeded(conditions.seed, device):
                 for first, batch in batches:
                     passes.begin(batch.images.to(device), first)
+                    chance = derive(conditions.seed, "network", first)
                     for number in passes.ordered:
+                        sow(chance, device)  # for what the network itself draws
                         classes = passes(number).argmax(1).cpu()
                         right[number, row, column] += int((classes == batch.labels).sum())
     return right / len(examples)
@@ -93,14 +95,20 @@ def measure(
 
 @torch.no_grad()
 def check_network(network: nn.Module, splits: Splits) -> None:
-    """Refuse a network that cannot take the images, or that has too few outputs for the labels.
+    """Refuse a network that does not classify the images.
+
+    It must take them, have enough outputs for the labels, and return the same if called again.
 
     Raises:
         InputError: The network does not fit the data.
     """
     image = splits.train[:1].images
+    copy = deepcopy(network).cpu().eval()
     try:
-        scores = deepcopy(network).cpu().eval()(image)
+        with seeded(0, torch.device("cpu")):
+            scores = copy(image.clone())
+        with seeded(0, torch.device("cpu")):
+            again = copy(image.clone())
     except (RuntimeError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
@@ -113,6 +121,11 @@ def check_network(network: nn.Module, splits: Splits) -> None:
             f"the network returns {shape} for one image; (1, {n_classes}) or wider is needed: "
             f"one score for each of {n_classes} classes"
         )
+    if not torch.allclose(scores, again, rtol=1e-4, equal_nan=True):
+        raise InputError(
+            "the network returns other scores when it is called again with the same image: "
+            "it must not remember anything in evaluation mode"
+        )
 
 
 @torch.no_grad()
@@ -122,6 +135,6 @@ def score(network: nn.Module, examples: Examples, batch_size: int) -> float:
     right = 0
     for begin in range(0, len(examples), batch_size):
         batch = examples[begin : begin + batch_size]
-        scores = network(batch.images.to(device))
+        scores = network(batch.images.to(device, copy=True))  # it may overwrite them
         right += int((scores.argmax(1).cpu() == batch.labels).sum())
     return right / len(examples)

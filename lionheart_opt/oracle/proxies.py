@@ -111,7 +111,7 @@ def max_activations(
         for path in paths
     ]
     with torch.no_grad():
-        network(examples.images.to(next(network.parameters()).device))
+        network(examples.images.to(next(network.parameters()).device, copy=True))
     for hook in hooks:
         hook.remove()
     return largest
@@ -133,7 +133,8 @@ def hessian_product(network: nn.Module, weights: Sequence[Tensor], examples: Exa
         weight.requires_grad_(True)
     device = weights[0].device
     with sdpa_kernel(SDPBackend.MATH):  # the only implementation with second derivatives
-        loss = F.cross_entropy(network(examples.images.to(device)), examples.labels.to(device))
+        images = examples.images.to(device, copy=True)  # the network may overwrite them
+        loss = F.cross_entropy(network(images), examples.labels.to(device))
         slopes = torch.autograd.grad(loss, weights, create_graph=True)
     sizes = [weight.numel() for weight in weights]
 
