@@ -27,7 +27,7 @@ from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
 from lionheart_opt.oracle.training import with_weights
-from lionheart_opt.oracle.weights import CandidateWeights
+from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 from lionheart_opt.workload import Workload
 
@@ -185,6 +185,7 @@ class HatOracle:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
         settings = self.settings.model_dump(mode="json", exclude={"device"})
         return {
+            "format": FORMAT,
             "settings": settings,
             "network": digest(network_text(self.model)),
             "weights": weights_digest(self.model.state_dict()),
