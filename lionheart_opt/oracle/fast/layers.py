@@ -13,7 +13,7 @@ from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierTyp
 from torch import nn
 from torch.func import functional_call
 
-from lionheart_opt.oracle.engine import INPUT_RANGES
+from lionheart_opt.oracle.engine import INPUT_RANGES, SMALLEST
 from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.physics import ProgrammedTile
 from lionheart_opt.oracle.fast.ranges import InputRanges
@@ -114,7 +114,10 @@ class FastLayer(nn.Module):
             magnitude = self.weight[rows, columns].abs()
             magnitude = magnitude.amax(1) if columnwise else magnitude.max()
             self.mapping_scales[t, rows] = magnitude / largest
-        self.mapping_scales[self.mapping_scales == 0] = 1
+        tiny = self.mapping_scales < SMALLEST
+        if bool(tiny.any()):
+            self.mapping_scales[tiny] = 1
+            self.weight.masked_fill_(self._spread(tiny), 0.0)
         self.weight.div_(self._spread(self.mapping_scales))
         if self.out_scaling is not None:
             self.out_scaling.fill_(1)
