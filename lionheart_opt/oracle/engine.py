@@ -18,9 +18,9 @@ from lionheart_opt.oracle.settings import EngineName
 #: and the number of batches that it was initialised from.
 INPUT_RANGES = "input_ranges"
 
-#: Both engines take the weights of an output for zeros if all are smaller than this (weight decay leaves
-#: such), and likewise the inputs of a tile. Scales are squared in gradients, and squares of smaller numbers
-#: leave the range of float32.
+#: Both engines take the weights of an output for zeros if all are smaller than this (weight decay
+#: leaves such), and likewise the inputs of a tile. Scales are squared in gradients, and squares of
+#: smaller numbers leave the range of float32.
 SMALLEST = 1e-18
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import Engine
+from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.seeds import derive, seeded, sow
 
@@ -63,6 +64,9 @@ def measure(
 
     Returns:
         Shape (n_mappings, n_draws, n_times), in [0, 1].
+
+    Raises:
+        InputError: Scores of classes are NaN or infinite.
     """
     draws, times_s, batch_size = conditions.draws, conditions.times_s, conditions.batch_size
     device = next(network.parameters()).device
@@ -78,6 +82,9 @@ def measure(
     def seeds(what: str, *which: int | float) -> dict[str, int]:
         return {path: derive(conditions.seed, what, path, *which) for path in modules}
 
+    def where(paths: Collection[str], draw: int, time_s: float) -> str:
+        return f"draw {draw}, {time_s:g} s after programming, analog {', '.join(paths)}"
+
     for row, draw in enumerate(draws):
         analog.program(seeds("program", draw))
         for column, time_s in enumerate(times_s):
@@ -88,7 +95,9 @@ def measure(
                     chance = derive(conditions.seed, "network", first)
                     for number in passes.ordered:
                         sow(chance, device)  # for what the network itself draws
-                        classes = passes(number).argmax(1).cpu()
+                        scores = passes(number).cpu()
+                        check_scores(scores, where(mappings[number], draw, time_s))
+                        classes = scores.argmax(1)
                         right[number, row, column] += int((classes == batch.labels).sum())
     return right / len(examples)
 
@@ -100,8 +109,10 @@ def check_network(network: nn.Module, splits: Splits) -> None:
     It must take them, have enough outputs for the labels, and return the same if called again.
 
     Raises:
-        InputError: The network does not fit the data.
+        InputError: The network does not fit the data, or one of them is not finite.
     """
+    check_weights(network)
+    check_examples(splits)
     image = splits.train[:1].images
     copy = deepcopy(network).cpu().eval()
     try:
@@ -114,7 +125,8 @@ def check_network(network: nn.Module, splits: Splits) -> None:
         raise InputError(
             f"the network cannot take images of shape {tuple(image.shape[1:])}: {reason}"
         ) from error
-    n_classes = 1 + max(int(part.labels.max()) for part in (splits.train, splits.test))
+    parts = splits.train, splits.validation, splits.test
+    n_classes = 1 + max(int(part.labels.max()) for part in parts)
     if not isinstance(scores, torch.Tensor) or scores.ndim != 2 or scores.shape[1] < n_classes:
         shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
         raise InputError(
@@ -135,6 +147,7 @@ def score(network: nn.Module, examples: Examples, batch_size: int) -> float:
     right = 0
     for begin in range(0, len(examples), batch_size):
         batch = examples[begin : begin + batch_size]
-        scores = network(batch.images.to(device, copy=True))  # it may overwrite them
+        scores: torch.Tensor = network(batch.images.to(device, copy=True))  # it may overwrite them
+        check_scores(scores, f"the floating-point network, from example {begin} on")
         right += int((scores.argmax(1).cpu() == batch.labels).sum())
     return right / len(examples)

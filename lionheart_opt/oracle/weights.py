@@ -86,14 +86,24 @@ class CandidateWeights:
 
     @cached_property
     def pretrained(self) -> Trained:
-        """The weights of the floating-point network: trained by the recipe, or as they were given."""
+        """The weights of the floating-point network: trained by the recipe, or as they were given.
+
+        Raises:
+            InputError: Training them diverged.
+        """
         recipe = self.settings.pretrain
         initial = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
         if recipe is None:
             return Trained(weights=initial)
         job = self._job(initial, (), recipe.epochs, recipe.seed, "pretraining")
         key = digest([FORMAT, "pretrained", self._question, recipe.model_dump(exclude_none=True)])
-        return self._train(replace(job, recipe=recipe), key)
+        trained = self._train(replace(job, recipe=recipe), key)
+        if trained.note:
+            raise InputError(
+                f"pretraining: {trained.note.partition(';')[0]}; learning_rate: got "
+                f"{recipe.learning_rate:g}; try a smaller one in [oracle.pretrain]"
+            )
+        return trained
 
     def trained(self, candidate: Candidate, seed: int) -> Trained:
         """The weights that a candidate is programmed with.
