@@ -117,6 +117,8 @@ def problem(
     settings = dict(oracle or {})
     if settings.get("kind", USUAL_ORACLE) == USUAL_ORACLE:
         settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
+    if not isinstance(model, str):
+        model = _plain(model)
     workload = _workload(model, dataset)
     if units:
         workload = workload.grouped({name: list(members) for name, members in units.items()})
@@ -212,11 +214,12 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
         if isinstance(model, str):
             if example is None or shape is not None:
                 return tracing.trace_model(model, shape)
-            return tracing.trace(models.build(model), example, name or model)
+            return tracing.trace(models.build_seeded(model, {}), example, name or model)
         if example is None:
             raise InputError("example: what the network is called with is needed to trace it")
         inputs = example if shape is None else tracing.example_of(shape)
-        return tracing.trace(model, inputs, name or type(model).__name__)
+        plain = _plain(model)
+        return tracing.trace(plain, inputs, name or type(plain).__name__)
 
 
 def cost(
@@ -270,13 +273,19 @@ def named_mapping(
     return space.mapping(dict(mapping.items()))
 
 
+def _plain(model: nn.Module) -> nn.Module:
+    from lionheart_opt.models.plain import plain_network
+
+    return plain_network(model)
+
+
 def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:
     if isinstance(model, str):
         from lionheart_opt import models
 
         if ":" not in model or dataset is None:
             return trace(model)
-        return trace(models.build(model), dataset.train.images[:1], name=model)
+        return trace(models.build_seeded(model, {}), dataset.train.images[:1], name=model)
     if dataset is None:
         raise InputError("dataset: needed to trace a network that is given itself")
     return trace(model, dataset.train.images[:1])

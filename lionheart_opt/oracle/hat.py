@@ -17,6 +17,7 @@ from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
@@ -76,6 +77,7 @@ class HatOracle:
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.model = plain_network(self.model)
         check_network(self.model, self.splits)
         self.weights = CandidateWeights(
             workload=self.workload,
