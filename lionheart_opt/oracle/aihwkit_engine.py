@@ -30,6 +30,7 @@ class AnalogModule(nn.Module):
     def __init__(self, module: nn.Module, rpu_config: Any) -> None:
         super().__init__()
         self.ideal = False
+        self.uses = 0
         self._original = [module]  # in a list: its parameters are not this module's
         self._seed = 0  # of the last drift
         self._converters: int | None = None  # seed of their noise in the next pass
@@ -67,6 +68,7 @@ class AnalogModule(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The analog forward pass, or the floating-point one if `ideal` (see `AnalogLayer`)."""
+        self.uses += 1
         if self.ideal and not self.training:
             return cast(torch.Tensor, self._original[0](x))
         if self.ideal:

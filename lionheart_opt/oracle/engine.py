@@ -31,9 +31,11 @@ class AnalogLayer(Protocol):
 
     Attributes:
         ideal: Compute as the floating-point module does (see `AnalogNetwork.set_ideal`).
+        uses: How often the layer has run since the last `rewind`.
     """
 
     ideal: bool
+    uses: int
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The trained weight, bias and input ranges of the floating-point module."""
@@ -170,6 +172,7 @@ class AnalogNetwork(nn.Module):
             count: Number of examples in it.
         """
         for layer in self.analog.values():
+            layer.uses = 0
             layer.rewind(first, count)
 
 

@@ -28,6 +28,7 @@ from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
 from lionheart_opt.oracle.training import with_weights
+from lionheart_opt.oracle.uses import traced_uses
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 from lionheart_opt.workload import Workload
@@ -286,6 +287,7 @@ class HatOracle:
                 seed=derive(seed, part),
                 batch_size=self.settings.batch_size,
             ),
+            traced_uses(self.workload),
         )
 
     def _network(self, trained: Trained) -> nn.Module:

@@ -17,6 +17,7 @@ from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.seeds import derive, seeded, sow
+from lionheart_opt.oracle.uses import Uses, unfused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Conditions:
 
 
 @torch.no_grad()
+@unfused()
 def measure(
     engine: Engine,
     network: nn.Module,
@@ -44,6 +46,7 @@ def measure(
     rpu_config: Any,
     examples: Examples,
     conditions: Conditions,
+    uses: Uses | None = None,
 ) -> np.ndarray:
     """Accuracy of independently programmed copies of a network, at several times after programming.
 
@@ -61,12 +64,14 @@ def measure(
         rpu_config: RPU configuration of the analog modules.
         examples: What to classify.
         conditions: Times, draws, seed and batch size.
+        uses: How often each analog module runs in one inference; None does not check it.
 
     Returns:
         Shape (n_mappings, n_draws, n_times), in [0, 1].
 
     Raises:
-        InputError: Scores of classes are NaN or infinite.
+        InputError: Scores of classes are NaN or infinite, or an analog module runs more or less often
+            than `uses` says.
     """
     draws, times_s, batch_size = conditions.draws, conditions.times_s, conditions.batch_size
     device = next(network.parameters()).device
@@ -76,7 +81,7 @@ def measure(
         (first, examples[first : first + batch_size])
         for first in range(0, len(examples), batch_size)
     ]
-    passes = Passes(analog, mappings, batches[0][1].images.to(device))
+    passes = Passes(analog, mappings, batches[0][1].images.to(device), uses)
     right = np.zeros((len(mappings), len(draws), len(times_s)), int)
 
     def seeds(what: str, *which: int | float) -> dict[str, int]:
@@ -103,6 +108,7 @@ def measure(
 
 
 @torch.no_grad()
+@unfused()
 def check_network(network: nn.Module, splits: Splits) -> None:
     """Refuse a network that does not classify the images.
 
@@ -141,6 +147,7 @@ def check_network(network: nn.Module, splits: Splits) -> None:
 
 
 @torch.no_grad()
+@unfused()
 def score(network: nn.Module, examples: Examples, batch_size: int) -> float:
     """Share of the examples that a network in evaluation mode classifies correctly."""
     device = next(network.parameters()).device

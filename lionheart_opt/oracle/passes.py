@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,7 @@ from lionheart_opt.oracle.purity import (
     is_pure,
     run_in_doubt,
 )
+from lionheart_opt.oracle.uses import Uses, check_uses
 
 #: Results that no mapping changes are kept up to this size, all batches together; the rest are computed
 #: again.
@@ -46,6 +48,10 @@ class Passes:
         analog: The network, in evaluation mode. Nothing else may use it in the meantime.
         mappings: For each mapping that will be run, the paths of its analog modules.
         images: A batch to try the graph with.
+        uses: How often each analog module runs in one inference; None does not check it.
+
+    Raises:
+        InputError: An analog module runs more or less often; also in passes.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class Passes:
         analog: AnalogNetwork,
         mappings: Sequence[Collection[str]],
         images: torch.Tensor,
+        uses: Uses | None = None,
     ) -> None:
         self._analog = analog
         self._mappings = [frozenset(paths) for paths in mappings]
@@ -77,6 +84,10 @@ class Passes:
         self._forget()
         if self._nodes:
             self._try(images[:_TRIED])
+        self._uses = uses
+        if self._nodes and uses is not None:
+            targets = Counter(node.target for node in self._nodes if node.op == "call_module")
+            check_uses({path: targets[path] for path in self._used}, uses, 1)
 
     def _forget(self) -> None:
         """Drop all results."""
@@ -114,7 +125,11 @@ class Passes:
             except WrittenError:
                 self._give_up()
                 self._analog.rewind(self._first, len(self._images))
-        return self._analog(self._images.clone())
+        output = self._analog(self._images.clone())
+        if self._uses is not None:
+            counts = {path: self._analog.analog[path].uses for path in mapping}
+            check_uses(counts, self._uses, len(self._images))
+        return output
 
     def _step(self, now: int) -> Any:
         """The output, from those operations whose results are not there yet.

@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.seeds import derive
+from lionheart_opt.oracle.uses import unfused
 
 #: Product of a symmetric matrix and a vector, both in double precision on the CPU.
 Product = Callable[[Tensor], Tensor]
@@ -27,6 +28,7 @@ TRACE_ERROR, MIN_VECTORS, MAX_VECTORS = 0.1, 8, 32
 EIGENVALUE_ERROR = 0.01
 
 
+@unfused()
 def sensitivity_proxies(
     network: nn.Module,
     units: dict[str, tuple[str, ...]],

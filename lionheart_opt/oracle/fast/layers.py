@@ -38,6 +38,7 @@ class FastLayer(nn.Module):
         bias: Digital bias, shape (n_outputs,), or None.
         ranges: Input ranges, or None.
         ideal: Compute as the floating-point module does (see `AnalogNetwork.set_ideal`).
+        uses: See `AnalogLayer`.
     """
 
     mapping_scales: torch.Tensor
@@ -71,6 +72,7 @@ class FastLayer(nn.Module):
             self.ranges,
         )
         self.ideal = False
+        self.uses = 0
         self._original = [module]  # in a list: its parameters are not this layer's
         self._shape = module.weight.shape
         self._tiles: list[ProgrammedTile] = []
@@ -175,6 +177,7 @@ class FastLayer(nn.Module):
         Raises:
             RuntimeError: The layer is in evaluation mode and was not programmed after training.
         """
+        self.uses += 1
         if self.ideal and not self.training:
             return cast(torch.Tensor, self._original[0](x))
         if self.ideal:
