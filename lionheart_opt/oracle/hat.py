@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -300,11 +301,21 @@ class HatOracle:
         return training == "none" or (training == "one_shot" and norm_batches == 0)
 
     def baseline(self, part: Part) -> float:
-        """Accuracy of the floating-point network on the validation or the test data."""
+        """Accuracy of the floating-point network on the validation or the test data.
+
+        A warning says so if it is no better on the validation data than always the same answer.
+        """
         if part not in self._baselines:
             network = self._network(self.pretrained).eval()
             examples, size = self._examples(part), self.settings.batch_size
             self._baselines[part] = score(network, examples, size)
+            most_frequent = int(torch.bincount(examples.labels).max()) / len(examples)
+            if part == "validation" and self._baselines[part] <= most_frequent < 1.0:
+                warnings.warn(
+                    f"the network seems untrained: it is right about {self._baselines[part]:.1%} of "
+                    f"the validation data, and the most frequent class is {most_frequent:.1%} of them",
+                    stacklevel=2,
+                )
         return self._baselines[part]
 
     def _examples(self, part: Part) -> Examples:
