@@ -179,6 +179,7 @@ def test_the_network_may_be_a_single_layer() -> None:
         (nn.Embedding(3, 3), "0", "Embedding"),
         (nn.ConvTranspose2d(1, 1, 1), "0", "ConvTranspose2d"),
         (nn.Linear(2, 2), "fc", "no module 'fc'"),
+        (nn.utils.weight_norm(nn.Linear(2, 2)), "0", "'0' has hooks"),
     ],
 )
 def test_what_cannot_be_analog_is_refused(module: nn.Module, path: str, message: str) -> None:

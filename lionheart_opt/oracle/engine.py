@@ -247,4 +247,9 @@ def _convertible(network: nn.Module, path: str) -> nn.Module:
             f"module {path!r} ({type(module).__name__}) cannot be analog; "
             "allowed: Linear, Conv1d and Conv2d with one group"
         )
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise InputError(
+            f"module {path!r} has hooks (from weight_norm, for example), which an analog layer does "
+            "not run; remove them or keep it on the host"
+        )
     return module
