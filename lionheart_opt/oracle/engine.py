@@ -249,7 +249,7 @@ def _convertible(network: nn.Module, path: str) -> nn.Module:
         )
     if module._forward_hooks or module._forward_pre_hooks:
         raise InputError(
-            f"module {path!r} has hooks (from weight_norm, for example), which an analog layer does "
-            "not run; remove them or keep it on the host"
+            f"module {path!r} has hooks, which an analog layer does not run; "
+            "remove them or keep it on the host"
         )
     return module
