@@ -120,8 +120,8 @@ def check_network(network: nn.Module, splits: Splits) -> None:
     check_weights(network)
     check_examples(splits)
     image = splits.train[:1].images
-    copy = deepcopy(network).cpu().eval()
     try:
+        copy = deepcopy(network).cpu().eval()
         with seeded(0, torch.device("cpu")):
             scores = copy(image.clone())
         with seeded(0, torch.device("cpu")):

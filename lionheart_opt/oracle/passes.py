@@ -74,7 +74,11 @@ class Passes:
             if node.op == "call_module" and node.target in self._used:
                 reach |= self._bits.setdefault(str(node.target), 1 << len(self._bits))
             self._reach[node] = reach
-        self._moving = [node for node in self._nodes if self._reach[node] or node.op == "output"]
+        self._moving = [
+            node
+            for node in self._nodes
+            if self._reach[node] or node.op in {"placeholder", "output"}
+        ]
         self._images, self._first = images, 0
         self._overwriting = [
             module
@@ -181,7 +185,9 @@ class Passes:
         fixed = {
             node: self._results[node]
             for node in self._nodes
-            if not self._reach[node] and any(self._reach[user] for user in node.users)
+            if not self._reach[node]
+            and node.op != "placeholder"  # images are there already
+            and any(self._reach[user] for user in node.users)
         }
         size = sum(kept.nbytes for _, kept in fixed.values())
         if self._kept_bytes + size <= KEPT_BYTES:
