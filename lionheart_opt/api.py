@@ -136,6 +136,8 @@ def problem(
                 "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
             )
         settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
+    if not isinstance(model, str):
+        model = _plain(model)
     workload = _workload(model, dataset)
     if units:
         groups = _table(units, "units").items()
@@ -232,13 +234,14 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
         if isinstance(model, str):
             if example is None or shape is not None:
                 return tracing.trace_model(model, shape)
-            return tracing.trace(models.build(model), example, name or model)
+            return tracing.trace(models.build_seeded(model, {}), example, name or model)
         if isinstance(model, type) or not hasattr(model, "named_modules"):
             raise InputError(f"model: got {_kind(model)}; must be a torch.nn.Module or a name")
         if example is None:
             raise InputError("example: is missing; give what the network is called with")
         inputs = example if shape is None else tracing.example_of(shape)
-        return tracing.trace(model, inputs, name or type(model).__name__)
+        plain = _plain(model)
+        return tracing.trace(plain, inputs, name or type(plain).__name__)
 
 
 def cost(
@@ -294,6 +297,12 @@ def named_mapping(
             f"mapping: got {_kind(mapping)}; must be a name, or a dictionary unit -> target"
         )
     return space.mapping(dict(mapping.items()))
+
+
+def _plain(model: nn.Module) -> nn.Module:
+    from lionheart_opt.models.plain import plain_network
+
+    return plain_network(model)
 
 
 def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:

@@ -104,7 +104,7 @@ def trace_model(
     shape = models.input_shape(name) if input_shape is None else input_shape
     # for the networks of the zoo shapes are enough, which take neither time nor memory
     with torch.device("cpu" if ":" in name else "meta"):
-        return trace(models.build(name, **arguments), torch.zeros(1, *shape), name)
+        return trace(models.build_seeded(name, arguments), torch.zeros(1, *shape), name)
 
 
 def example_of(shape: tuple[int, ...]) -> Tensor:
