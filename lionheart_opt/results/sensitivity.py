@@ -192,7 +192,11 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
 
     problem = _profile_problem(file.problem, training)
     specification = _specification(file, problem, training)
-    keeper = OptunaKeeper.open(problem, f"profile/{training}", file.storage, specification)
+    contents = file.contents
+    if training == "none":  # nothing is trained, so that the meaning of a training does not matter
+        contents = {key: value for key, value in contents.items() if key != "format"}
+    name = f"profile/{training}"
+    keeper = OptunaKeeper.open(problem, name, file.storage, specification, contents)
     arguments = {"training": training, "pairs": pairs}
     strategy = plugins.build("strategies", "one_at_a_time", arguments)
     trials = len(analog_moves(problem))

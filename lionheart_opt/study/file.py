@@ -27,6 +27,7 @@ from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.schema import RunTable, StudyTable
 from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.specification import identity
 from lionheart_opt.study.storage import open_storage, storage_exists
 from lionheart_opt.system import System
 from lionheart_opt.toml_errors import first_problem
@@ -198,6 +199,12 @@ class StudyFile:
         """Everything that decides what the oracle answers; objectives and limits do not."""
         return {**self._plain({"model", "data", "oracle", "seed"}), **self._digests}
 
+    @cached_property
+    def contents(self) -> dict[str, Any]:
+        """What the names in the study file stand for: identity of the oracle, which is built for it."""
+        with self.beside():
+            return identity(self.oracle)
+
     def specification(self, plan: SearchPlan) -> dict[str, Any]:
         """Everything that decides the results of one search; a record is tied to it."""
         return {**self.question, "strategy": plan.specification}
@@ -300,7 +307,9 @@ class StudyFile:
         """
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
-        keeper = OptunaKeeper.open(self.problem, plan.name, self.storage, self.specification(plan))
+        keeper = OptunaKeeper.open(
+            self.problem, plan.name, self.storage, self.specification(plan), self.contents
+        )
         return Search(
             Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
         )
@@ -326,4 +335,4 @@ class StudyFile:
             return []
         from lionheart_opt.study.optuna_keeper import studies_of
 
-        return studies_of(self.storage, self.oracle_specification)
+        return studies_of(self.storage, self.oracle_specification, self.contents)

@@ -25,6 +25,7 @@ from lionheart_opt.study.record import Trial, plain_attributes
 from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
 
 #: User attributes of the Optuna study.
+CONTENTS = "contents"
 SPECIFICATION, VERSIONS, RECORD_FORMAT = "specification", "versions", "format"
 #: User attribute that counts the proposals answered, repeats included, until the last new one: a
 #: strategy that has run dry repeats itself for ever.
@@ -61,6 +62,7 @@ class OptunaKeeper:
         name: str,
         storage: optuna.storages.BaseStorage,
         specification: dict[str, Any],
+        contents: dict[str, Any] | None = None,
     ) -> OptunaKeeper:
         """Create the study, or open the existing one if it answers the same question.
 
@@ -70,6 +72,9 @@ class OptunaKeeper:
             storage: Any Optuna storage.
             specification: Plain data that decides every result (digests of workload, system, oracle;
                 strategy, seed, ...). It is kept with the study and compared on resume.
+            contents: What the names in the specification stand for: identity of the oracle, with digests
+                of weights, data and hardware. Kept and compared likewise, but not on reading, for which
+                neither network nor data are needed.
 
         Raises:
             InputError: The record was made for another specification. The message says what differs.
@@ -77,6 +82,7 @@ class OptunaKeeper:
         # a journal would grow with every attempt to create what exists
         existing = OptunaKeeper.existing(name, storage, specification)
         if existing is not None:
+            _check_contents(existing.study, contents or {})
             return existing
         with _quiet():
             study = optuna.create_study(
@@ -91,6 +97,7 @@ class OptunaKeeper:
             study.set_metric_names(list(problem.objectives))
         study.set_user_attr(RECORD_FORMAT, FORMAT)
         study.set_user_attr(VERSIONS, versions())
+        study.set_user_attr(CONTENTS, contents or {})
         study.set_user_attr(SPECIFICATION, specification)
         return OptunaKeeper(study)
 
@@ -213,16 +220,24 @@ class OptunaKeeper:
         return evaluation
 
 
-def studies_of(storage: optuna.storages.BaseStorage, part: dict[str, Any]) -> list[optuna.Study]:
-    """Optuna studies of a storage whose specification agrees with `part` in all that `part` says.
+def studies_of(
+    storage: optuna.storages.BaseStorage, part: dict[str, Any], contents: dict[str, Any]
+) -> list[optuna.Study]:
+    """Optuna studies of a storage that asked the same oracle.
 
     Records of a newer format are left out: this version may misread them.
+
+    Args:
+        storage: Any Optuna storage.
+        part: What their specifications must agree with, in all that it says.
+        contents: What their contents must agree with, in all that they say.
     """
-    part = json.loads(json.dumps(part))
+    part, contents = json.loads(json.dumps([part, contents]))
     return [
         optuna.load_study(study_name=summary.study_name, storage=storage, sampler=_unused_sampler())
         for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
         if summary.user_attrs.get(RECORD_FORMAT, 1) <= FORMAT
+        and _agree(summary.user_attrs.get(CONTENTS, {}), contents)
         and not differences(
             part,
             {
@@ -239,15 +254,22 @@ def recorded_accuracies(
 ) -> Iterator[tuple[Candidate, Accuracy]]:
     """Resolved candidates and their recorded accuracies.
 
+    Of records that were made before the meaning of a training changed, only those without a training.
+
     Args:
         study: The Optuna study of a record.
         training: Used where neither the candidate nor the study's specification says one.
     """
     usual = study.user_attrs[SPECIFICATION].get("training", training)
+    is_old = (
+        CONTENTS not in study.user_attrs
+    )  # its trainings mean something else, see `_check_contents`
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         if "accuracy" in trial.user_attrs:
-            candidate = Candidate.from_json(trial.user_attrs["lineage"])
-            yield candidate.resolved(usual), Accuracy.from_json(trial.user_attrs["accuracy"])
+            candidate = Candidate.from_json(trial.user_attrs["lineage"]).resolved(usual)
+            if is_old and any(each.training != "none" for each in candidate.lineage):
+                continue
+            yield candidate, Accuracy.from_json(trial.user_attrs["accuracy"])
 
 
 def recorded_answer(study: optuna.Study, question: Question) -> Answer | None:
@@ -275,6 +297,32 @@ def _quiet() -> Iterator[None]:
 def _unused_sampler() -> optuna.samplers.BaseSampler:
     """Strategies propose everything; Optuna would otherwise set up a default one."""
     return optuna.samplers.RandomSampler(seed=0)
+
+
+def _agree(recorded: dict[str, Any], now: dict[str, Any]) -> bool:
+    return not differences(recorded, {key: value for key, value in now.items() if key in recorded})
+
+
+def _check_contents(study: optuna.Study, contents: dict[str, Any]) -> None:
+    """Refuse to resume a record that other weights, data or hardware decide.
+
+    Records that do not hold their contents were made when all trainings of a lineage saw the same
+    batches (format 1 of `lionheart_opt.oracle.weights`).
+    """
+    now = json.loads(json.dumps(contents))
+    recorded = study.user_attrs.get(CONTENTS)
+    if recorded is None and now.get("format", 1) != 1:
+        raise InputError(
+            f"study {study.study_name!r}: it was recorded by an older version, in which every training "
+            "of a lineage saw the same batches; resuming it would mix two oracles. Give the run another "
+            "label or the study another storage; show, compare and plot still read it"
+        )
+    if recorded is not None and (differs := differences(recorded, now)):
+        raise InputError(
+            f"study {study.study_name!r} was recorded with another network, data or hardware: "
+            f"{'; '.join(differs)}. Change them back, or give the run another label or the study another "
+            "storage. The record was not changed"
+        )
 
 
 def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna.Study:

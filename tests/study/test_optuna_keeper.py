@@ -91,22 +91,22 @@ def test_another_question_is_refused(storage, how, said, message):
 def test_a_newer_format_is_refused_and_copied_by_nobody(storage):
     keeper = searched(storage)
     assert keeper.study.user_attrs["format"] == FORMAT
-    assert [study.study_name for study in studies_of(storage, {"seed": 0})] == ["s"]
+    assert [study.study_name for study in studies_of(storage, {"seed": 0}, {})] == ["s"]
     keeper.study.set_user_attr("format", FORMAT + 1)
     with pytest.raises(
         InputError, match=f"has format {FORMAT + 1}; this version reads up to {FORMAT}"
     ):
         OptunaKeeper.existing("s", storage, SAID)
-    assert studies_of(storage, {"seed": 0}) == []
+    assert studies_of(storage, {"seed": 0}, {}) == []
 
 
 def test_studies_of_the_same_oracle_are_found(storage):
     for name in ("a", "b"):
         searched(storage, name)
     optuna.create_study(storage=storage, study_name="somebody else's")
-    names = [study.study_name for study in studies_of(storage, {"oracle": {"a": 1}})]
+    names = [study.study_name for study in studies_of(storage, {"oracle": {"a": 1}}, {})]
     assert names == ["a", "b"]
-    assert studies_of(storage, {"oracle": {"a": 2}}) == []
+    assert studies_of(storage, {"oracle": {"a": 2}}, {}) == []
 
 
 def test_accuracies_of_a_study_are_read_with_their_training(storage):
