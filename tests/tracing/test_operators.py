@@ -138,6 +138,13 @@ class TestPools:
         assert description.kind == "avg_pool2d"
         assert description.fields == {"kernel": (3, 4), "stride": (2, 4), "padding": (0, 0)}
 
+    def test_pools_along_one_axis(self) -> None:
+        described = operator("adaptive_avg_pool1d", (1, 4, 2), self=(1, 4, 9))
+        fields = {"kernel": (5,), "stride": (4,), "padding": (0,)}
+        assert describe(described).fields == fields
+        plain = operator("avg_pool1d", (1, 4, 3), (), {"kernel_size": [3]}, self=(1, 4, 9))
+        assert describe(plain).fields == {"kernel": (3,), "stride": (3,), "padding": (0,)}
+
 
 class TestKinds:
     @pytest.mark.parametrize(

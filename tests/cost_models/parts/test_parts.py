@@ -233,7 +233,7 @@ class TestVariants:
 
 class TestCostsAreNumbers:
     @pytest.mark.parametrize(
-        "price", [(nan, 1.0), (1.0, nan), (inf, 0.0), (-1e-9, 0.0), (0.0, -1.0)]
+        "price", [(nan, 1.0), (1.0, nan), (inf, 0.0), (0.0, inf), (-1e-9, 0.0), (0.0, -1.0)]
     )
     def test_a_component_that_is_no_number_is_refused(self, price: tuple[float, float]) -> None:
         components = {"compute": (1.0, 1.0), "memory": price}
