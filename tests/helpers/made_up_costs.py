@@ -1,4 +1,4 @@
-"""Cost models that are no sum over units, or hide that they are, and problems that are priced with them."""
+"""Cost models that are no sum over units, or hide that they are, and problems priced with them."""
 
 from dataclasses import dataclass, replace
 

@@ -2,9 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
-import pytest
-
 from lionheart_opt.cost import CostObjective
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
