@@ -17,7 +17,7 @@ import search_in_a_process
 from search_in_a_process import Slow, study
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.evaluation import front, incumbent
+from lionheart_opt.evaluation import incumbent
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
@@ -275,23 +275,6 @@ def test_optunas_own_plots_and_importances_open_the_study_unchanged():
     assert best is not None and study.best_trial.value == best.objectives["latency_s"]
 
 
-def test_the_front_is_what_no_other_feasible_mapping_dominates():
-    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
-    search = memory_study(Random(), problem=problem)
-    search.run()
-    evaluations = search.record.evaluations()
-    kept = front(evaluations)
-    values = {tuple(one.objectives.values()) for one in kept}
-    for one in evaluations:
-        if not one.feasible:
-            continue
-        mine = np.array(list(one.objectives.values()))
-        dominated = any(
-            np.all(np.array(other) <= mine) and np.any(np.array(other) < mine) for other in values
-        )
-        assert dominated != (tuple(mine) in values)
-
-
 def test_the_lineage_survives_the_record(sqlite):
     problem = tiny_problem()
     units = [unit.name for unit in problem.units]
@@ -332,21 +315,6 @@ def test_a_changed_cost_model_is_noticed():
     changed = replace(done.problem, cost_model=Dearer(done.problem.cost_model))
     with pytest.raises(InputError, match="cost model has changed"):
         Record(changed, done.record.keeper)
-
-
-@pytest.mark.parametrize("url", ["nonsense", "nosuch://x", "sqlite:////nosuch/folder/study.db"])
-def test_a_storage_that_cannot_be_opened_is_one_clear_error(url):
-    with pytest.raises(InputError, match="storage"):
-        open_storage(url)
-
-
-def test_a_file_that_is_no_database_is_refused_unharmed(tmp_path):
-    path = tmp_path / "study.db"
-    path.write_text("these are my notes, not a database " * 50)
-    before = path.read_bytes()
-    with pytest.raises(InputError, match=r"study\.db"):
-        open_storage(f"sqlite:///{path}")
-    assert path.read_bytes() == before
 
 
 def test_slow_is_transparent():

@@ -55,3 +55,12 @@ def test_a_file_that_is_no_journal_is_refused_unharmed(tmp_path):
     with pytest.raises(InputError, match=r"notes\.log"):
         open_storage(f"journal:///{path}")
     assert path.read_text() == "these are my notes\nnot a journal\n"
+
+
+def test_a_file_that_is_no_database_is_refused_unharmed(tmp_path):
+    path = tmp_path / "study.db"
+    path.write_text("these are my notes, not a database " * 50)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"study\.db"):
+        open_storage(f"sqlite:///{path}")
+    assert path.read_bytes() == before
