@@ -57,12 +57,12 @@ def test_each_threshold_has_randomness_of_its_own() -> None:
     """What one threshold draws does not change what the next one does."""
     problem = synthetic_problem(n_units=16, objectives=("latency_s", "drop"), max_drop=0.3)
     draws, thresholds = f"{__name__}:Draws", [0.2, 0.1, 0.05, 0.01]
-    few, many = (drive(EachThreshold(draws, {"before": k}, thresholds), problem) for k in (0, 1))
-    assert [evaluation.mapping for evaluation in few[1:]] == [
-        evaluation.mapping for evaluation in many[1:]
+    first, other = (drive(EachThreshold(draws, {"before": k}, thresholds), problem) for k in (0, 1))
+    assert [evaluation.mapping for evaluation in first[1:]] == [
+        evaluation.mapping for evaluation in other[1:]
     ]
-    assert few[0].mapping != many[0].mapping
-    assert len(few) == 5
+    assert first[0].mapping != other[0].mapping
+    assert len(first) == 5
 
 
 def test_each_threshold_hands_arguments_on() -> None:

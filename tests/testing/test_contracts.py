@@ -62,18 +62,18 @@ def test_what_is_not_in_the_table_is_an_error_that_says_so(file: Path) -> None:
         training_s=whole.training_s[:10],
         draw_s=whole.draw_s[:10],
     )
-    two = Fidelity(draws=(0, 2))
+    fidelity = Fidelity(draws=(0, 2))
     digital = Candidate(problem.all_digital, training="none")
-    assert half.accuracy(digital, two, 0).baseline == whole.baseline
+    assert half.accuracy(digital, fidelity, 0).baseline == whole.baseline
     with pytest.raises(InputError, match=r"no row with training 'none' for {'fc0': 'tile'"):
-        half.accuracy(Candidate(problem.all_analog, training="none"), two, 0)
+        half.accuracy(Candidate(problem.all_analog, training="none"), fidelity, 0)
     with pytest.raises(InputError, match=r"unknown training 'full'.*allowed: none"):
-        half.accuracy(digital.with_training("full"), two, 0)
+        half.accuracy(digital.with_training("full"), fidelity, 0)
     with pytest.raises(InputError, match="draws up to 99 were asked for; it has 8"):
         half.accuracy(digital, Fidelity(draws=(0, 99)), 0)
     with pytest.raises(InputError, match="unknown target 'npu'"):
         npu = tiny_problem(targets=("cpu", "tile", "npu")).mapping({"fc0": "npu"})
-        half.accuracy(Candidate(npu, training="none"), two, 0)
+        half.accuracy(Candidate(npu, training="none"), fidelity, 0)
 
 
 @pytest.mark.parametrize(

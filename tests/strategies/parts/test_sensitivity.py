@@ -72,9 +72,9 @@ def test_a_profile_holds_losses_and_savings() -> None:
         assert profile.losses[unit, target] == pytest.approx(np.log(accuracy.baseline / mean))
         saving = price(problem, problem.all_digital) - price(problem, mapping)
         assert profile.savings[unit, target] == pytest.approx(saving)
-    two = dict(list(profile.losses)[:2])
-    assert profile.loss(problem.mapping(two)) == pytest.approx(
-        sum(profile.losses[move] for move in two.items())
+    first_two = dict(list(profile.losses)[:2])
+    assert profile.loss(problem.mapping(first_two)) == pytest.approx(
+        sum(profile.losses[move] for move in first_two.items())
     )
 
 
