@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import fsum
+from math import fsum, prod
 
 import numpy as np
 
@@ -92,10 +92,10 @@ class Alpine:
             if self._is_pipelined:
                 components["idle cores"] = (0.0, run.latency_s * idle_w)
             layers.append(layer_cost(layer, place[layer.name], components))
-        tiles = dict.fromkeys(self._tiles, 0)
-        for name, run in runs.items():
-            if run.tiles:
-                tiles[place[name]] += run.tiles
+        tiles = {
+            name: sum(self._crossbars(workload, workload.unit(unit), name) for unit in units)
+            for name, units in ((name, mapping.units_on(name)) for name in self._tiles)
+        }
         return Cost(layers=tuple(layers), interval_s=interval_s, tiles=tiles)
 
     def tables(self, workload: Workload) -> CostTables | None:
@@ -118,7 +118,8 @@ class Alpine:
             return run.components | {"llc leakage": (0.0, leakage_j)}
 
         def tiles(unit: Unit, target: Target) -> float:
-            return sum(price(layer, target.name).tiles for layer in workload.layers_of(unit))
+            is_analog = target.name in self._tiles
+            return self._crossbars(workload, unit, target.name) if is_analog else 0
 
         tables = additive_tables(self.system, workload, components, tiles)
         return self._with_links(workload, tables) if self._links else tables
@@ -182,9 +183,16 @@ class Alpine:
     @cached_property
     def _links(self) -> dict[frozenset[str], LinkParameters]:
         return {
-            frozenset(link.between): link.parse(LinkParameters, f"{self.system.where}: [links]")
+            frozenset(link.between): link.parse(
+                LinkParameters, f"{self.system.where}: {link.where}"
+            )
             for link in self.system.links
         }
+
+    def _crossbars(self, workload: Workload, unit: Unit, target: str) -> int:
+        """Crossbars that hold the matrices of a unit, however often they are used."""
+        tile = self._tiles[target]
+        return sum(prod(tile.split(layer)) for layer in workload.matrices_of(unit))
 
     def _driver(self, target: str) -> str:
         """The core that is busy while the target works."""

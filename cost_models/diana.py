@@ -119,9 +119,15 @@ class Diana:
 
     Args:
         system: A target named `analog`, and the host, which is the digital array.
+
+    Raises:
+        InputError: The system lacks a number or has one that the family does not know.
     """
 
     system: System
+
+    def __post_init__(self) -> None:
+        _ = self.machine, self.digital, self.analog  # so that mistakes show at once
 
     @cached_property
     def machine(self) -> MachineParameters:

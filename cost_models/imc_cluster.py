@@ -67,9 +67,15 @@ class ImcCluster:
     Args:
         system: Analog targets are accelerators, the host is the cores, and any other target is a
             depthwise engine.
+
+    Raises:
+        InputError: The system lacks a number or has one that the family does not know.
     """
 
     system: System
+
+    def __post_init__(self) -> None:
+        _ = self.machine, self._parameters  # so that mistakes show at once
 
     @cached_property
     def machine(self) -> MachineParameters:
@@ -157,6 +163,6 @@ class ImcCluster:
 
 
 def _matrices(workload: Workload, unit: str) -> list[tuple[int, int]]:
-    """Rows and columns of each weight matrix of a unit; a module that is called twice counts once."""
-    layers = {layer.module: layer.mvm for layer in workload.layers_of(workload.unit(unit))}
-    return [(mvm.rows, mvm.columns) for mvm in layers.values() if mvm]
+    """Rows and columns of each weight matrix of a unit."""
+    matrices = (layer.mvm for layer in workload.matrices_of(workload.unit(unit)))
+    return [(mvm.rows, mvm.columns) for mvm in matrices if mvm]

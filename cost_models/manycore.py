@@ -22,7 +22,7 @@ Sources: platform, array and levels are from Table I of the paper. Rates of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, log
 from typing import Literal
@@ -36,6 +36,7 @@ from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
+from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Workload
@@ -74,7 +75,7 @@ class Work:
     """What one copy of a layer does.
 
     Args:
-        clusters: Clusters that it occupies.
+        clusters: Clusters that it occupies; 0 where a layer before it has the same matrix.
         slice_s: Time for a slice: the longest of its overlapping parts.
         components: Part -> (time for a slice in s, energy for the whole layer in J).
     """
@@ -120,9 +121,16 @@ class Manycore:
 
     Args:
         system: The host is the cores, the only analog target is the crossbars.
+
+    Raises:
+        InputError: The system lacks a number or has one that the family does not know, or it does not
+            have one analog target.
     """
 
     system: System
+
+    def __post_init__(self) -> None:
+        _ = self.machine, self.cores, self.ima  # so that mistakes show at once
 
     @cached_property
     def machine(self) -> MachineParameters:
@@ -137,8 +145,12 @@ class Manycore:
     @cached_property
     def ima(self) -> ImaParameters:
         """Parameters of the crossbar of a cluster."""
-        [name] = self.system.analog_targets
-        return self.system.target_as(name, ImaParameters)
+        names = self.system.analog_targets
+        if len(names) != 1:
+            raise InputError(
+                f"{self.system.where}: {len(names)} analog targets; manycore has exactly one"
+            )
+        return self.system.target_as(names[0], ImaParameters)
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference in the full pipeline.
@@ -171,20 +183,19 @@ class Manycore:
         else:
             traffic_bytes += 2 * skipping_bytes
         memory_s = traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
+        stage_of = _stages(graph, workload)
         stages = [
-            Stage(
-                name=name,
-                slices=graph.slices[name],
-                slice_s=work[name].slice_s,
-                clusters=work[name].clusters,
-            )
-            for name in graph.layers
+            Stage(name=name, work=_shared_work(graph, work, members), clusters=work[name].clusters)
+            for name, members in _members(stage_of).items()
         ]
         if copies is None:
             best = replicate(stages, machine.clusters - storage, memory_s)
             copies = {stage.name: count for stage, count in zip(stages, best, strict=True)}
-        copies = {stage.name: copies.get(stage.name, 1) for stage in stages}
+        copies = {name: copies.get(stage, 1) for name, stage in stage_of.items()}
         times = [stage.time_s(copies[stage.name]) for stage in stages]
+        for name, stage in stage_of.items():
+            if stage != name:  # its matrix is on the clusters of the stage already
+                work[name] = replace(work[name], clusters=0)
         return Plan(
             graph=graph,
             work=work,
@@ -280,3 +291,31 @@ class Manycore:
                 ),
             },
         )
+
+
+def _stages(graph: Graph, workload: Workload) -> dict[str, str]:
+    """Layer -> name of its stage: the first layer with the same matrix."""
+    matrix_of = {
+        layer.name: (unit.name, layer.module, layer.weight_count)
+        for unit in workload.units
+        for layer in workload.layers_of(unit)
+    }
+    first: dict[object, str] = {}
+    return {name: first.setdefault(matrix_of.get(name, name), name) for name in graph.layers}
+
+
+def _members(stage_of: dict[str, str]) -> dict[str, list[str]]:
+    """Name of a stage -> its layers."""
+    members: dict[str, list[str]] = {}
+    for name, stage in stage_of.items():
+        members.setdefault(stage, []).append(name)
+    return members
+
+
+def _shared_work(graph: Graph, work: dict[str, Work], layers: list[str]) -> dict[float, int]:
+    """Time for a slice -> number of such slices of all layers together."""
+    slices: dict[float, int] = {}
+    for name in layers:
+        slice_s = work[name].slice_s
+        slices[slice_s] = slices.get(slice_s, 0) + graph.slices[name]
+    return slices

@@ -101,9 +101,9 @@ __all__ = [
 
 
 class _FrontDoor(ModuleType):
-    """The package itself. `lo.cost` and `lo.problem` are functions.
+    """The package itself: `lo.cost` and `lo.problem` stay functions.
 
-    Modules have these names, too. Python binds a module to its package when it is first imported,
+    Two modules have the same names. Python binds a module to its package when it is first imported,
     which would replace the function.
     """
 
@@ -122,7 +122,7 @@ class _FrontDoor(ModuleType):
         return value
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *__all__})
+        return sorted([*__all__, *(name for name in super().__dir__() if name.startswith("__"))])
 
 
 sys.modules[__name__].__class__ = _FrontDoor

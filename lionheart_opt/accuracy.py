@@ -67,7 +67,8 @@ class Accuracy:
             where samples are exact (all-digital, made up).
 
     Raises:
-        ValueError: Shapes do not fit together, or a sample is not finite.
+        ValueError: Shapes do not fit together.
+        InputError: A sample or the baseline is not in [0, 1].
     """
 
     samples: np.ndarray
@@ -84,8 +85,10 @@ class Accuracy:
             raise ValueError(
                 f"samples must have shape (n_draws, {len(self.times_s)}), got {self.samples.shape}"
             )
-        if not np.all(np.isfinite(self.samples)):
-            raise ValueError("samples must be finite")
+        shares = np.append(self.samples, self.baseline)
+        if not np.all((shares >= 0.0) & (shares <= 1.0)):  # NaN is in no range
+            worst = shares[~((shares >= 0.0) & (shares <= 1.0))][0]
+            raise InputError(f"accuracies must be from 0 to 1, samples and baseline; got {worst:g}")
 
     def __repr__(self) -> str:
         drops = ", ".join(
@@ -103,7 +106,14 @@ class Accuracy:
         return 0.0 if self.n_examples is None else 1.0 / (sqrt(12.0) * self.n_examples)
 
     def drops_at(self, time_s: float) -> np.ndarray:
-        """Drop against the baseline for each draw at that time, shape (n_draws,)."""
+        """Drop against the baseline for each draw at that time, shape (n_draws,).
+
+        Raises:
+            InputError: The accuracy was not measured at that time.
+        """
+        if time_s not in self.times_s:
+            measured = ", ".join(f"{each:g} s" for each in self.times_s)
+            raise InputError(f"accuracy: asked for at {time_s:g} s; the oracle measured {measured}")
         return self.baseline - self.samples[:, self.times_s.index(time_s)]
 
     def extend(self, more: Accuracy) -> Accuracy:

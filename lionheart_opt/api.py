@@ -74,8 +74,9 @@ def problem(
 
     Args:
         model: The network, with its trained weights; or a name of `lionheart-opt list models`, or
-            `module:factory`. A network that is named is trained first (`oracle={"pretrain": {...}}`
-            sets how); one that is given is taken as it is, and is left untouched.
+            `module:factory`. A network that is named is trained first, by the recipe
+            `oracle={"pretrain": {...}}`. One that is given is taken as it is, unless such a recipe is
+            given, too; it is left untouched in any case.
         dataset: Training and test data, see `dataset`. None where the oracle needs none.
         system: Name of a system, path of a TOML file, or the system itself.
         max_drop: Largest accepted drop of accuracy against the floating-point network, as a fraction:
@@ -135,6 +136,8 @@ def problem(
                 "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
             )
         settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
+    if not isinstance(model, str):
+        model = _plain(model)
     workload = _workload(model, dataset)
     if units:
         groups = _table(units, "units").items()
@@ -231,13 +234,14 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
         if isinstance(model, str):
             if example is None or shape is not None:
                 return tracing.trace_model(model, shape)
-            return tracing.trace(models.build(model), example, name or model)
+            return tracing.trace(models.build_seeded(model, {}), example, name or model)
         if isinstance(model, type) or not hasattr(model, "named_modules"):
             raise InputError(f"model: got {_kind(model)}; must be a torch.nn.Module or a name")
         if example is None:
             raise InputError("example: is missing; give what the network is called with")
         inputs = example if shape is None else tracing.example_of(shape)
-        return tracing.trace(model, inputs, name or type(model).__name__)
+        plain = _plain(model)
+        return tracing.trace(plain, inputs, name or type(plain).__name__)
 
 
 def cost(
@@ -293,6 +297,12 @@ def named_mapping(
             f"mapping: got {_kind(mapping)}; must be a name, or a dictionary unit -> target"
         )
     return space.mapping(dict(mapping.items()))
+
+
+def _plain(model: nn.Module) -> nn.Module:
+    from lionheart_opt.models.plain import plain_network
+
+    return plain_network(model)
 
 
 def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:

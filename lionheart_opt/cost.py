@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
-from math import fsum
+from math import fsum, inf
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
+from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
@@ -22,7 +23,7 @@ CostObjective = Literal["latency_s", "energy_j", "interval_s"]
 COST_OBJECTIVES: tuple[CostObjective, ...] = get_args(CostObjective)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LayerCost:
     """What one layer costs on one target, split by component.
 
@@ -33,6 +34,9 @@ class LayerCost:
         macs: Multiply-accumulates of the layer.
         components: Component (`compute`, `memory`, `queue`, `mvm`, `transfer`, ...) ->
             (latency in s, energy in J); they add up to the layer's cost.
+
+    Raises:
+        InputError: A latency or an energy is not a finite number, or is negative.
     """
 
     name: str
@@ -40,6 +44,20 @@ class LayerCost:
     target: str
     macs: int
     components: dict[str, tuple[float, float]]
+
+    def __post_init__(self) -> None:
+        for component, (latency_s, energy_j) in self.components.items():
+            if not (0.0 <= latency_s < inf and 0.0 <= energy_j < inf):
+                raise InputError(
+                    f"cost of layer {self.name!r} on {self.target!r}: component {component!r}: got "
+                    f"{latency_s} s and {energy_j} J; must be finite and not negative"
+                )
+
+    def __repr__(self) -> str:
+        return (
+            f"LayerCost({self.name!r}, {self.kind} on {self.target!r}: {self.macs:,} MACs, "
+            f"latency_s={self.latency_s:.4g}, energy_j={self.energy_j:.4g})"
+        )
 
     @cached_property
     def latency_s(self) -> float:
@@ -61,11 +79,24 @@ class Cost:
         interval_s: Time between two results in steady state where the system pipelines inferences;
             None where the next inference starts when the last has ended.
         tiles: Target -> number of crossbars that the mapping occupies on it.
+
+    Raises:
+        InputError: The interval or a number of tiles is not a finite number, or is negative.
     """
 
     layers: tuple[LayerCost, ...]
     interval_s: float | None = None
     tiles: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        numbers: dict[str, float] = {
+            f"tiles of {target!r}": count for target, count in self.tiles.items()
+        }
+        if self.interval_s is not None:
+            numbers["interval_s"] = self.interval_s
+        for name, number in numbers.items():
+            if not 0.0 <= number < inf:
+                raise InputError(f"cost: {name}: got {number}; must be finite and not negative")
 
     @cached_property
     def latency_s(self) -> float:

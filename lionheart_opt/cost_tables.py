@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lionheart_opt.errors import unknown
+from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
 
 #: Mappings priced at once, few enough for their sums to stay in the processor's cache.
 _CHUNK = 16_384
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class CostTables:
     """Cost = fixed + sum over units + sum over pairs of units that exchange data.
 
@@ -31,6 +31,9 @@ class CostTables:
             2).
         tiles: Crossbars that the unit occupies on the target, shape (n_units, n_targets). Fractions
             where units share a crossbar: a mapping occupies at least their sum.
+
+    Raises:
+        InputError: A coefficient is NaN, or infinite where it must not be.
     """
 
     units: tuple[str, ...]
@@ -40,6 +43,26 @@ class CostTables:
     pairs: np.ndarray
     pair: np.ndarray
     tiles: np.ndarray
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.fixed).all():
+            raise InputError("cost tables: fixed: must be finite")
+        for row, column in np.argwhere(
+            np.isnan(self.unit).any(axis=2) | (self.unit == -np.inf).any(axis=2)
+        ):
+            where = f"unit {self.units[row]!r} on {self.targets[column]!r}"
+            raise InputError(f"cost tables: {where}: got {self.unit[row, column].tolist()}")
+        for first, second in self.pairs[~np.isfinite(self.pair).all(axis=(1, 2, 3))]:
+            where = f"units {self.units[first]!r} and {self.units[second]!r}"
+            raise InputError(f"cost tables: {where}: must be finite")
+        if not np.isfinite(self.tiles).all():
+            raise InputError("cost tables: tiles: must be finite")
+
+    def __repr__(self) -> str:
+        return (
+            f"CostTables({len(self.units)} units, targets {', '.join(self.targets)}, "
+            f"{len(self.pairs)} pairs)"
+        )
 
     def encode(self, mappings: Sequence[Mapping]) -> np.ndarray:
         """Numbers of targets, shape (n_mappings, n_units).

@@ -35,7 +35,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value:.4g}" for name, value in self.objectives.items())
-        broken = [name for name, excess in self.violations.items() if excess > 0]
+        broken = [name for name, excess in self.violations.items() if not excess <= 0]
         state = "feasible" if not broken else f"breaks {', '.join(broken)}"
         return (
             f"Evaluation({self.mapping!r}: {values}; {state}; {self.oracle_s:.3g} oracle seconds)"

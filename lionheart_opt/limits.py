@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from math import sqrt
+from math import inf, sqrt
 from typing import Literal
 
 import numpy as np
@@ -15,8 +15,20 @@ from lionheart_opt.errors import InputError
 
 #: Drops, in fractions of 1, that LionHeart searches a mapping for (IEEE TETC 2025, section IV-B4).
 LIONHEART_THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
+#: Decimals to which drops are compared: shares of examples differ from decimals by rounding only.
+_DECIMALS = 12
 #: Skewness of draws, of either sign, that the bounds of a mean allow for.
 SKEWNESS = 1.0
+
+
+def drop_excess(drop: float, max_drop: float) -> float:
+    """By how much a drop exceeds the largest accepted one; `<= 0` is feasible.
+
+    Every decision about a drop is this one. 0.808 - 0.798 is more than 0.01 in floating point, but a
+    chip that loses ten of a thousand examples loses exactly 0.01. What is less than a billionth of an
+    example counts as 0.
+    """
+    return round(drop - max_drop, _DECIMALS) + 0.0  # which turns -0.0 into 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +87,11 @@ class AccuracyLimit:
     draws: tuple[int, ...] = (5, 10, 20)
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.max_drop <= 1.0:
+            raise InputError(f"max_drop: got {self.max_drop:g}; must be a fraction from 0 to 1")
+        for time_s in self.times_s:
+            if not 0.0 <= time_s < inf:
+                raise InputError(f"time_s: got {time_s:g}; must be finite and not negative")
         growing = all(a < b for a, b in zip((0, *self.draws), self.draws, strict=False))
         if not self.draws or not growing:
             raise InputError(
@@ -128,9 +145,9 @@ class AccuracyLimit:
     def decision(self, accuracy: Accuracy) -> Literal["holds", "broken", "open"]:
         """Whether the bounds show that the limit `holds` or is `broken`; `open` needs more draws."""
         bounds = self.bounds(accuracy)
-        if bounds.high <= self.max_drop:
+        if drop_excess(bounds.high, self.max_drop) <= 0.0:
             return "holds"
-        return "broken" if bounds.low > self.max_drop else "open"
+        return "broken" if drop_excess(bounds.low, self.max_drop) > 0.0 else "open"
 
     def _can_hold(self, draws: tuple[int, ...]) -> bool:
         tail = _tail(draws, draws[-1], self.quantile, 1.0 - self.confidence)

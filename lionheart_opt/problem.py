@@ -14,7 +14,7 @@ from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fideli
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.space import Space
@@ -215,7 +215,7 @@ class Problem(Space):
         drop = 1.0  # the worst there is, where a broken cost limit spared the oracle
         if accuracy is not None:
             bounds = self.accuracy_limit.bounds(accuracy)
-            violations["drop"] = bounds.high - self.accuracy_limit.max_drop
+            violations["drop"] = drop_excess(bounds.high, self.accuracy_limit.max_drop)
             drop = bounds.estimate
         return Evaluation(
             candidate=candidate,

@@ -16,7 +16,7 @@ from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Unit, Workload
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Space:
     """All complete mappings of a workload onto a system.
 
@@ -36,6 +36,12 @@ class Space:
     def __post_init__(self) -> None:
         for unit in self.digital:
             self.workload.unit(unit)
+
+    def __repr__(self) -> str:
+        return (
+            f"Space({self.workload.name!r} on {self.system.name!r}: {len(self.units)} units with a "
+            f"choice of {len(self.workload.units)})"
+        )
 
     @cached_property
     def choices(self) -> dict[str, tuple[str, ...]]:

@@ -22,9 +22,9 @@ Scalar = bool | int | float | str
 
 
 class _Block(BaseModel):
-    """A TOML block: known keys, a source, and the numbers that its cost model reads."""
+    """A TOML block: known keys, a source, and the finite numbers that its cost model reads."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     source: str = Field(min_length=1)
     parameters: dict[str, Scalar] = Field(default_factory=dict)
@@ -97,6 +97,11 @@ class Link(_Block):
 
     between: tuple[str, str] = Field(strict=False)
 
+    @property
+    def where(self) -> str:
+        """What errors call it."""
+        return f"[links] between {' and '.join(map(repr, self.between))}"
+
 
 class Machine(_Block):
     """Numbers that belong to no single target: memory, clocks, static power."""
@@ -140,6 +145,8 @@ class System(BaseModel):
             for end in link.between:
                 if end not in names:
                     raise unknown("target", end, names, "links")
+            if sum(set(link.between) == set(other.between) for other in self.links) > 1:
+                raise ValueError(f"{link.where} is there more than once")
         return self
 
     def target(self, name: str) -> Target:

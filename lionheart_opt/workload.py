@@ -235,6 +235,16 @@ class Workload:
         """Paths of the torch modules whose weights the unit holds, each once."""
         return tuple(dict.fromkeys(layer.module for layer in self.layers_of(unit)))
 
+    def matrices_of(self, unit: Unit) -> tuple[Layer, ...]:
+        """The first layer of each weight matrix of the unit, in execution order.
+
+        A matrix that several layers use, such as that of a module that is called twice, counts once.
+        """
+        first: dict[tuple[str, int], Layer] = {}
+        for layer in self.layers_of(unit):
+            first.setdefault((layer.module, layer.weight_count), layer)
+        return tuple(first.values())
+
     def unit_macs(self, unit: Unit) -> int:
         """MACs of all layers of the unit, for one inference."""
         return sum(layer.macs for layer in self.layers_of(unit))
@@ -253,13 +263,8 @@ class Workload:
 
     @property
     def weight_count(self) -> int:
-        """Weights of all units (each module once), without biases and norms."""
-        weights = {
-            layer.module: layer.weight_count
-            for unit in self.units
-            for layer in self.layers_of(unit)
-        }
-        return sum(weights.values())
+        """Weights of all units (each matrix once), without biases and norms."""
+        return sum(layer.weight_count for unit in self.units for layer in self.matrices_of(unit))
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
@@ -373,4 +378,18 @@ def _layer_from_json(item: dict[str, Any]) -> Layer:
         fields[key] = tuple(fields[key])
     fields["input_shapes"] = tuple(tuple(shape) for shape in fields["input_shapes"])
     fields["mvm"] = Mvm(**fields["mvm"]) if fields["mvm"] is not None else None
-    return Layer(**fields)
+    layer = Layer(**fields)
+    numbers: dict[str, tuple[Any, ...]] = {
+        name: (getattr(layer, name),)
+        for name in ("macs", "weight_count", "bias_count", "groups", "element_bytes")
+    }
+    numbers |= {name: getattr(layer, name) for name in ("kernel", "stride", "padding")}
+    numbers |= {"output_shape": layer.output_shape, "input_shapes": sum(layer.input_shapes, ())}
+    numbers["mvm"] = (layer.mvm.rows, layer.mvm.columns, layer.mvm.count) if layer.mvm else ()
+    for name, values in numbers.items():
+        for value in values:
+            if type(value) is not int or value < 0:
+                raise InputError(
+                    f"layer {layer.name!r}: {name}: got {value!r}; must be a whole number, 0 or more"
+                )
+    return layer

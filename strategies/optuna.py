@@ -85,10 +85,13 @@ class Optuna:
         """
         import optuna
 
+        verbosity = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce the study
         study = optuna.create_study(
             directions=["minimize"] * len(problem.objectives),
             sampler=self._build(int(rng.integers(2**31))),
         )
+        optuna.logging.set_verbosity(verbosity)
         first = [named(problem, mapping) for mapping in self.enqueue]
         if self.profile is not None:
             profile = yield from measure_moves(problem, self.profile)

@@ -27,7 +27,7 @@ def test_drops_are_those_of_the_time():
     measured = accuracy([[0.9, 0.8], [0.7, 0.95]])
     np.testing.assert_allclose(measured.drops_at(1.0), [0.0, 0.2])
     np.testing.assert_allclose(measured.drops_at(60.0), [0.1, -0.05])
-    with pytest.raises(ValueError, match="not in tuple"):
+    with pytest.raises(InputError, match="asked for at 2 s; the oracle measured 1 s, 60 s"):
         measured.drops_at(2.0)
 
 
@@ -36,8 +36,9 @@ def test_drops_are_those_of_the_time():
     [
         (np.zeros(2), r"samples must have shape \(n_draws, 2\), got \(2,\)"),
         (np.zeros((2, 3)), r"samples must have shape \(n_draws, 2\), got \(2, 3\)"),
-        (np.array([[0.5, np.nan]]), "samples must be finite"),
-        (np.array([[0.5, np.inf]]), "samples must be finite"),
+        (np.array([[0.5, np.nan]]), "must be from 0 to 1, samples and baseline; got nan"),
+        (np.array([[np.inf, 0.5]]), "must be from 0 to 1, samples and baseline; got inf"),
+        (np.array([[0.5, 91.05]]), "must be from 0 to 1, samples and baseline; got 91.05"),
     ],
 )
 def test_samples_that_make_no_sense_are_refused(samples, message):

@@ -282,6 +282,7 @@ NOT_YET_APART = (
     "lionheart_opt.cost_models.variants",
     "lionheart_opt.tracing",
     "lionheart_opt.oracle.aihwkit_engine",
+    "lionheart_opt.oracle.purity",
 )
 
 

@@ -1,8 +1,11 @@
 """Costs: exact sums over layers and components, the interval of pipelines, frames."""
 
+import math
+
 import pytest
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, LayerCost, PricesInBulk, cost_tables
+from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.synthetic import SyntheticCosts, synthetic_system, synthetic_workload
 from lionheart_opt.workload import Workload
@@ -35,6 +38,7 @@ def test_sums_do_not_depend_on_the_order():
 
 
 def test_the_time_per_inference_is_the_interval_of_a_pipeline():
+    assert Cost(layers=COST.layers, interval_s=0.0).time_per_inference_s == 0.0
     pipelined = Cost(layers=COST.layers, interval_s=2.0)
     assert COST.time_per_inference_s == 3.5 and pipelined.time_per_inference_s == 2.0
     assert [pipelined.value(name) for name in COST_OBJECTIVES] == [3.5, 12.25, 2.0]
@@ -50,10 +54,29 @@ def test_a_frame_has_a_row_for_each_layer():
 
 def test_representations():
     assert repr(COST) == "Cost(latency_s=3.5, energy_j=12.25, tiles={'tile': 3}, layers=2)"
-    pipelined = repr(Cost(layers=COST.layers, interval_s=2.0))
-    assert ", interval_s=2, tiles={}" in pipelined
+    pipelined = repr(Cost(layers=COST.layers, interval_s=0.0))
+    assert ", interval_s=0, tiles={}" in pipelined
     html = COST._repr_html_()
     assert html.startswith("<p>Cost(") and html.count("<tr") == 3
+
+
+@pytest.mark.parametrize("price", [(-1.0, 0.0), (0.0, -1e-9), (math.inf, 0.0), (0.0, math.nan)])
+def test_prices_that_make_no_sense_are_refused(price):
+    with pytest.raises(InputError, match="cost of layer 'fc' on 'tile': component 'mvm': got "):
+        layer("fc", mvm=price)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"interval_s": -1.0}, "cost: interval_s: got -1.0; must be finite and not negative"),
+        ({"interval_s": math.nan}, "cost: interval_s: got nan"),
+        ({"tiles": {"cpu": 0, "tile": -1}}, "cost: tiles of 'tile': got -1"),
+    ],
+)
+def test_intervals_and_tiles_that_make_no_sense_are_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        Cost(layers=(), **fields)
 
 
 class Plain:

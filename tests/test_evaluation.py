@@ -1,9 +1,14 @@
-"""Evaluations: what is feasible, what is best, what dominates what; seconds counted once."""
+"""Which of several answers is best, which no other dominates, and what they took together."""
+
+from __future__ import annotations
+
+from math import nan
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as numpy_strategies
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.cost import Cost
@@ -12,80 +17,77 @@ from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.testing import brute_force, tiny_problem
 
 
-def evaluation(
-    *values: float, violations: tuple[float, ...] = (), oracle_s: float = 0.0, **accuracy: float
-) -> Evaluation:
-    """Objectives a, b, ... with these values, and limits x, y, ... broken by so much."""
-    measured = Accuracy(samples=np.zeros((1, 1)), times_s=(1.0,), baseline=0.5, **accuracy)
+def evaluation(*objectives: float, drop: float = -0.01, oracle_s: float = 1.0) -> Evaluation:
     return Evaluation(
-        candidate=Candidate(Mapping.of({"fc": "tile"})),
+        candidate=Candidate(Mapping.of({"a": "tile"})),
         cost=Cost(layers=()),
-        accuracy=measured if accuracy else None,
-        objectives=dict(zip("abc", values, strict=False)),
-        violations=dict(zip("xyz", violations, strict=False)),
+        accuracy=None,
+        objectives=dict(zip(("latency_s", "energy_j"), objectives, strict=False)),
+        violations={"latency_s": -0.5, "drop": drop},
         oracle_s=oracle_s,
     )
 
 
-@pytest.mark.parametrize(
-    ("violations", "feasible"),
-    [((), True), ((0.0,), True), ((-1.0, 0.0), True), ((-1.0, 1e-12), False), ((np.nan,), False)],
-)
-def test_feasible_is_what_breaks_no_limit(violations, feasible):
-    assert evaluation(1.0, violations=violations).feasible is feasible
+def with_training(shared_s: float, oracle_s: float) -> Evaluation:
+    accuracy = Accuracy(samples=np.ones((1, 1)), times_s=(1.0,), baseline=1.0, shared_s=shared_s)
+    return Evaluation(**{**vars(evaluation(1.0, oracle_s=oracle_s)), "accuracy": accuracy})
 
 
-def test_the_representation_names_the_limits_that_are_broken():
-    text = repr(evaluation(1.23456, 2.0, violations=(1.0, -1.0, 0.5), oracle_s=61.25))
-    assert "a=1.235, b=2; breaks x, z; 61.2 oracle seconds)" in text
-    assert "; feasible; 0 oracle seconds)" in repr(evaluation(1.0))
+class TestFeasible:
+    @pytest.mark.parametrize(("drop", "is_feasible"), [(-1e-9, True), (0.0, True), (1e-9, False)])
+    def test_a_limit_that_is_just_met_holds(self, drop: float, is_feasible: bool) -> None:
+        answer = evaluation(1.0, drop=drop)
+        assert answer.feasible == is_feasible
+        assert ("feasible" in repr(answer)) == is_feasible
+        assert ("breaks drop" in repr(answer)) != is_feasible
+
+    def test_what_is_no_number_does_not_hold(self) -> None:
+        answer = evaluation(1.0, drop=nan)
+        assert not answer.feasible and "breaks drop" in repr(answer)
 
 
-def test_a_shared_training_counts_once():
-    """Three answers of 1, 2 and 4 s; one training of 10 s that two of them share."""
-    evaluations = [
-        evaluation(1.0, oracle_s=1.0, shared_s=10.0),
-        evaluation(1.0, oracle_s=2.0),
-        evaluation(1.0, oracle_s=4.0, shared_s=10.0),
-    ]
-    assert oracle_seconds(evaluations) == 17.0
-    assert oracle_seconds(evaluations[1:2]) == 2.0
-    assert oracle_seconds([]) == 0.0
+class TestIncumbent:
+    def test_the_first_objective_decides_then_the_next(self) -> None:
+        slow, fast, thrifty = evaluation(3.0, 0.0), evaluation(2.0, 5.0), evaluation(2.0, 4.0)
+        assert incumbent([slow, fast, thrifty]) is thrifty
+        assert incumbent([slow, thrifty, evaluation(2.0, 4.0)]) is thrifty, "the first of equals"
+
+    def test_what_breaks_a_limit_is_none(self) -> None:
+        broken = evaluation(1.0, drop=0.1)
+        assert incumbent([broken]) is None and incumbent([]) is None
+        assert incumbent([broken, slow := evaluation(9.0)]) is slow
 
 
-def test_the_incumbent_is_feasible_and_best_in_the_first_objective():
-    slow, fast, broken = (
-        evaluation(2.0, 1.0),
-        evaluation(1.0, 3.0),
-        evaluation(0.5, 0.0, violations=(1.0,)),
+class TestFront:
+    def test_equal_points_stay_once_and_ties_in_one_coordinate_are_dominated(self) -> None:
+        points = np.array([[1.0, 5.0], [1.0, 5.0], [1.0, 6.0], [2.0, 5.0], [2.0, 4.0], [0.5, 9.0]])
+        assert non_dominated(points).tolist() == [5, 0, 4]
+        assert non_dominated(np.empty((0, 2))).tolist() == []
+
+    @given(
+        numpy_strategies.arrays(
+            float, st.tuples(st.integers(1, 8), st.integers(1, 3)), elements=st.integers(0, 3)
+        )
     )
-    assert incumbent([slow, fast, broken]) is fast
-    assert incumbent([broken]) is None and incumbent([]) is None
+    def test_equals_the_definition(self, points: np.ndarray) -> None:
+        kept = non_dominated(points)
+        for number, point in enumerate(points):
+            others = points[(points <= point).all(axis=1) & (points < point).any(axis=1)]
+            first = next(k for k, other in enumerate(points) if (other == point).all())
+            assert (number in kept) == (len(others) == 0 and first == number)
+        assert points[kept, 0].tolist() == sorted(points[kept, 0])
+
+    def test_only_what_is_feasible(self) -> None:
+        best, other = evaluation(1.0, 2.0), evaluation(2.0, 1.0)
+        assert front([other, evaluation(0.5, 0.5, drop=0.1), best]) == [best, other]
+        assert front([evaluation(1.0, drop=0.1)]) == []
 
 
-def test_ties_go_to_the_next_objective_and_then_to_the_first_evaluation():
-    first, better, same = evaluation(1.0, 3.0), evaluation(1.0, 2.0), evaluation(1.0, 2.0)
-    assert incumbent([first, better, same]) is better
-
-
-def test_non_dominated_points_by_hand():
-    points = np.array([[3, 1], [1, 3], [2, 2], [2, 3], [3, 3], [2, 2], [1, 4]], dtype=float)
-    assert non_dominated(points).tolist() == [1, 2, 0]
-    assert non_dominated(np.zeros((0, 2))).tolist() == []
-    assert non_dominated(np.zeros((3, 1))).tolist() == [0]
-
-
-@given(st.lists(st.tuples(*[st.integers(0, 4)] * 3), min_size=1, max_size=12))
-def test_non_dominated_points_are_those_of_the_definition(rows):
-    points = np.array(rows, dtype=float)
-    kept = set(non_dominated(points).tolist())
-    for number, point in enumerate(points):
-        better = [
-            other
-            for other, values in enumerate(points)
-            if (values <= point).all() and ((values < point).any() or other < number)
-        ]
-        assert (number in kept) == (not better)
+def test_a_shared_training_counts_once() -> None:
+    assert oracle_seconds([]) == 0.0
+    assert oracle_seconds([evaluation(1.0, oracle_s=2.0), evaluation(1.0, oracle_s=3.0)]) == 5.0
+    trained = [with_training(10.0, 2.0), with_training(10.0, 3.0), with_training(0.0, 1.0)]
+    assert oracle_seconds(trained) == 16.0
 
 
 def test_the_front_is_what_no_other_feasible_mapping_dominates():
@@ -105,7 +107,3 @@ def test_the_front_is_what_no_other_feasible_mapping_dominates():
             np.all(np.array(other) <= own) and np.any(np.array(other) < own) for other in values
         )
         assert dominated != (tuple(own) in values)
-
-
-def test_without_a_feasible_evaluation_there_is_no_front():
-    assert front([evaluation(1.0, violations=(1.0,))]) == []

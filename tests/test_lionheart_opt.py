@@ -56,7 +56,8 @@ def test_functions_stay_functions_whatever_is_imported(imports, tmp_path):
 
 
 def test_names_of_the_package():
-    assert set(lo.__all__) <= set(dir(lo)) and set(lo.__all__) == set(lo._NAMES)
+    assert [name for name in dir(lo) if not name.startswith("__")] == sorted(lo.__all__)
+    assert set(lo.__all__) == set(lo._NAMES)
     for name in lo.__all__:
         assert getattr(lo, name) is not None
     assert lo.plot.__name__ == "lionheart_opt.plots"

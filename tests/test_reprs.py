@@ -16,10 +16,11 @@ import lionheart_opt as lo
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.limits import AccuracyLimit, Bounds
 from lionheart_opt.oracle_context import DataTable, ModelTable
-from lionheart_opt.plugins import available
+from lionheart_opt.plugins import available, cost_model, load_system
 from lionheart_opt.problem import Prices
 from lionheart_opt.questions import Answer, LearnedShares, Proxies
 from lionheart_opt.results.comparison import Comparison, compare
+from lionheart_opt.space import Space
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import InMemory, Record, Trial
@@ -56,11 +57,16 @@ INSTANCES: dict[str, Callable[[], Any]] = {
     "Candidate": lambda: lo.Candidate(lo.Mapping.of({"a": "tile"})),
     "Comparison": lambda: compare([result()]),
     "Cost": lambda: lo.cost("resnet8"),
+    "CostTables": lambda: cost_model(load_system("lionheart")).tables(lo.trace("resnet8")),
     "DataTable": lambda: DataTable(name="digits"),
     "Dataset": data,
     "Evaluation": lambda: lo.search(made_up(), "random", trials=1).evaluations[0],
     "Fidelity": lambda: Fidelity(draws=(0, 3)),
     "InMemory": InMemory,
+    "LayerCost": lambda: lo.cost("resnet8").layers[0],
+    "Space": lambda: Space(workload=lo.trace("resnet8"), system=load_system("lionheart")),
+    "System": lambda: load_system("lionheart"),
+    "Workload": lambda: lo.trace("resnet8"),
     "Layer": lambda: lo.trace("resnet8").layers[0],
     "LearnedShares": lambda: LearnedShares(prices={"a": (1.0, 2.0)}, strength=1.0),
     "Mapping": lambda: lo.Mapping.of({"a": "tile", "b": "core"}),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import lionheart_opt
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
 from lionheart_opt.plugins import cost_model, load_system, system_names
 from lionheart_opt.space import Space
@@ -14,6 +16,8 @@ from lionheart_opt.system import System
 from lionheart_opt.testing import CostModelContract
 
 DIGESTS = json.loads((Path(__file__).parent / "golden" / "digests.json").read_text())
+
+SYSTEMS = Path(lionheart_opt.__file__).parent / "cost_models" / "systems"
 
 MINIMAL = """
 family = "mine:Mine"
@@ -160,6 +164,13 @@ def test_digest_covers_every_number_and_source() -> None:
         ('numerics = "analog"', 'numerics = "analog"\ntiles = -1', "tiles: got -1"),
         ('numerics = "analog"', 'numerics = "analog"\ntiles = "4"', "tiles: got '4'"),
         ("mac_latency_s = 1e-11", "mac_latency_s = [1e-11]", "mac_latency_s"),
+        ("mac_latency_s = 1e-11", "mac_latency_s = nan", "targets.tile.mac_latency_s: got nan"),
+        ("mac_latency_s = 1e-11", "mac_latency_s = -inf", "targets.tile.mac_latency_s: got -inf"),
+        (
+            "[targets.cpu]",
+            '[machine]\nsource = "data sheet"\nclock_hz = inf\n[targets.cpu]',
+            "mine.toml: machine.clock_hz: got inf",
+        ),
     ],
 )
 def test_mistakes_get_one_clear_line(old: str, new: str, message: str) -> None:
@@ -175,6 +186,65 @@ def test_a_link_joins_targets_that_exist() -> None:
     link = '[[links]]\nsource = "guess"\nbetween = ["cpu", "tiles"]\n'
     with pytest.raises(InputError, match=r"unknown target 'tiles' \(did you mean 'tile'\?\)"):
         system_of(MINIMAL + link)
+
+
+def test_links_are_checked_like_targets() -> None:
+    text = (SYSTEMS / "lionheart.toml").read_text()
+    link = '\n[[links]]\nsource = "guess"\nbetween = ["core", "tile"]\nlatency_s = 0.0\n'
+    with pytest.raises(InputError, match=r"mine.toml: links.0.bytes_per_s: got nan"):
+        system_of(text + link + "bytes_per_s = nan")
+    with pytest.raises(
+        InputError, match=r"mine.toml: \[links\] between 'core' and 'tile': key 'bytes_per_s'"
+    ):
+        cost_model(system_of(text + link))
+    with pytest.raises(InputError, match=r"\[links\] between 'tile' and 'core' is there more than"):
+        system_of(text + link.replace('"core", "tile"', '"tile", "core"') + link)
+
+
+@pytest.mark.parametrize("name", system_names())
+def test_mistakes_in_any_block_of_a_shipped_system_show_at_once(name: str) -> None:
+    """Not only when a mapping first uses the block."""
+    system = load_system(name)
+    blocks = {target.name: target for target in system.targets}
+    blocks |= {"machine": system.machine} if system.machine else {}
+    keys = [(block, key) for block, owner in blocks.items() for key in owner.parameters]
+    assert keys
+    for block, key in keys:
+        with pytest.raises(InputError, match=rf"{block}.*{key}"):
+            cost_model(variant(system, block, **{key: float("nan")}))
+
+
+@pytest.mark.parametrize("name", system_names())
+def test_the_least_sizes_of_every_block(name: str) -> None:
+    """Sizes begin with 1, ports with 2; what takes no time or energy may be 0."""
+    system = load_system(name)
+    least = {"ports": 2, "level_latency_cycles": 0}
+    blocks = {target.name: target for target in system.targets}
+    blocks |= {"machine": system.machine} if system.machine else {}
+    n_sizes = 0
+    for block, owner in blocks.items():
+        for key, value in owner.parameters.items():
+            if type(value) is int:
+                n_sizes += 1
+                cost_model(variant(system, block, **{key: least.get(key, 1)}))
+                with pytest.raises(InputError, match=rf"{block}\]: {key}: got"):
+                    cost_model(variant(system, block, **{key: least.get(key, 1) - 1}))
+            elif key.endswith(("_j", "_j_per_byte", "leakage_w", "idle_j_per_cycle")):
+                is_free = not key.startswith(("active", "ops"))
+                if is_free:
+                    cost_model(variant(system, block, **{key: 0.0}))
+    assert n_sizes
+
+
+def test_families_say_what_targets_they_need() -> None:
+    for name, message in (
+        ("manycore", "0 analog targets; manycore has exactly one"),
+        ("diana", "unknown target 'analog'"),
+    ):
+        system = load_system(name)
+        digital = tuple(target for target in system.targets if target.numerics != "analog")
+        with pytest.raises(InputError, match=message):
+            cost_model(system.model_copy(update={"targets": digital}))
 
 
 def test_a_file_without_targets_or_that_is_not_there(tmp_path: Path) -> None:

@@ -58,6 +58,20 @@ def test_sums() -> None:
     assert workload.layer("b").output_count == 2
 
 
+def test_a_matrix_counts_once_however_often_it_is_used() -> None:
+    workload = small().grouped({"both": ["a", "b"]})
+    names = {
+        unit.name: [matrix.name for matrix in workload.matrices_of(unit)] for unit in workload.units
+    }
+    assert names == {"both": ["a", "b"], "c": ["c"]}
+    # a module that multiplies by two parts of its weight has two matrices
+    parts = replace(small().layers[2], weight_count=3, mvm=Mvm(rows=3, columns=1, count=1))
+    layers = (*small().layers[:2], parts, *small().layers[3:])
+    workload = replace(small(), layers=layers)
+    assert [matrix.name for matrix in workload.matrices_of(workload.unit("a"))] == ["a", "a_2"]
+    assert workload.weight_count == 4 + 3 + 6 + 8
+
+
 def test_only_units_of_matrix_products_are_for_crossbars() -> None:
     assert [unit.name for unit in small().crossbar_units] == ["a", "c"]
 
@@ -254,3 +268,16 @@ def test_any_grouping_keeps_layers_and_membership(workload: Workload, data: st.D
         map(workload.unit_macs, workload.units)
     )
     assert len(grouped.units) == len(units) - max(len(members) - 1, 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 1.5, "7", True, None])
+@pytest.mark.parametrize("key", ["macs", "weight_count", "kernel", "output_shape", "mvm"])
+def test_counts_of_a_file_are_whole_numbers(key: str, value: object) -> None:
+    data = json.loads(json.dumps(small().to_json()))
+    entry = data["layers"][0]
+    if key == "mvm":
+        entry["mvm"]["rows"] = value
+    else:
+        entry[key] = [value] if isinstance(entry[key], list) else value
+    with pytest.raises(InputError, match=rf"layer 'a': {key}: got .*; must be a whole number"):
+        Workload.from_json(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil
 
 from lionheart_opt.cost_models.parts.additive import Components
 from lionheart_opt.cost_models.parts.alpine_parameters import (
@@ -22,12 +21,10 @@ class Run:
     Args:
         components: Component -> (time in s, energy in J).
         dram_bytes: Traffic to and from memory.
-        tiles: Crossbars that the layer occupies.
     """
 
     components: Components
     dram_bytes: float = 0.0
-    tiles: int = 0
 
     @property
     def latency_s(self) -> float:
@@ -84,7 +81,7 @@ class Core:
         assert layer.mvm is not None
         calibration, mvm = self.calibration, layer.mvm
         rows, columns = tile.rows or mvm.rows, tile.columns or mvm.columns
-        down, across = ceil(mvm.rows / rows), ceil(mvm.columns / columns)
+        down, across = tile.split(layer)
         queued, dequeued = mvm.count * mvm.rows * across, mvm.count * mvm.columns * down
         # each element is converted once, however many patches it is in; strides leave some out
         converted = min(layer.input_count, mvm.count * mvm.rows) + dequeued
@@ -101,7 +98,7 @@ class Core:
             "partial sums": self._active(additions * calibration.simple_cycles),
             **self._memory(layer, 0, traffic),
         }
-        return Run(components=components, dram_bytes=traffic, tiles=down * across)
+        return Run(components=components, dram_bytes=traffic)
 
     @property
     def handoff(self) -> tuple[float, float]:
@@ -169,6 +166,4 @@ def weight_bytes(layer: Layer) -> int:
 
 def _passes(layer: Layer) -> int:
     """How often the layer goes through all its weights: its number of output pixels or tokens."""
-    if layer.mvm:
-        return layer.mvm.count
-    return layer.output_count // layer.output_shape[1] if "conv" in layer.kind else 1
+    return max(1, layer.macs // layer.weight_count) if layer.weight_count else 1

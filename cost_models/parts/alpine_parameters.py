@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 from pydantic import Field
 
 from lionheart_opt.cost_models.parts.parameters import Parameters
+from lionheart_opt.workload import Layer
 
 
 class MachineParameters(Parameters):
@@ -69,6 +71,12 @@ class TileParameters(Parameters):
     io_bytes_per_s: float = Field(gt=0)
     ops_per_j: float = Field(gt=0)
     energy_scale: float = Field(gt=0)
+
+    def split(self, layer: Layer) -> tuple[int, int]:
+        """Rows and columns of tiles that hold the matrix of a layer."""
+        assert layer.mvm is not None
+        rows, columns = layer.mvm.rows, layer.mvm.columns
+        return ceil(rows / (self.rows or rows)), ceil(columns / (self.columns or columns))
 
 
 class LinkParameters(Parameters):

@@ -14,7 +14,7 @@ class Operations:
     """Scalar operations of one layer, grouped by their speed on a processor.
 
     Args:
-        linear_macs: Multiply-accumulates of products with a matrix.
+        linear_macs: Multiply-accumulates of products with a matrix, and of bilinear forms.
         convolution_macs: Multiply-accumulates of convolutions.
         sparse_macs: Multiply-accumulates of depthwise and grouped convolutions, which reuse little.
         simple: Additions, multiplications, comparisons and moves of an element.
@@ -28,7 +28,7 @@ class Operations:
     transcendental: int = 0
 
 
-_LINEAR = frozenset(("linear", "matmul"))
+_LINEAR = frozenset(("linear", "matmul", "bilinear"))
 
 _CONVOLUTIONS = frozenset(
     f"{kind}{axes}d" for kind in ("conv", "conv_transpose") for axes in (1, 2, 3)

@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, inf
+from operator import neg
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stage of a pipeline, which works on one slice of its result after the other.
+    """A stage of a pipeline, which works on one slice of its results after the other.
 
     Args:
-        name: Name of the layer.
-        slices: Slices of a result. Copies share them, so that more copies than slices are of no use.
-        slice_s: Time that one copy takes for a slice.
+        name: Name of its (first) layer.
+        work: Time that one copy takes for a slice -> number of such slices for each inference. Copies
+            share the slices of each kind, so that more copies than slices are of no use.
         clusters: Clusters that one copy occupies.
     """
 
     name: str
-    slices: int
-    slice_s: float
+    work: dict[float, int]
     clusters: int
 
+    @cached_property
+    def times_s(self) -> list[float]:
+        """Time for an inference with one copy, two, ...; more copies than entries are of no use."""
+        times_s = [0.0] * max(self.work.values())
+        for slice_s, slices in self.work.items():
+            times_s = [
+                time_s + ceil(slices / copies) * slice_s for copies, time_s in enumerate(times_s, 1)
+            ]
+        return times_s
+
     def time_s(self, copies: int) -> float:
-        """Time that all copies together take for a result."""
-        return ceil(self.slices / copies) * self.slice_s
+        """Time that all copies together take for an inference."""
+        return self.times_s[min(copies, len(self.times_s)) - 1]
 
     def least_copies(self, time_s: float) -> int | None:
         """Fewest copies that take no longer than that; None if no number of copies is fast enough."""
-        per_copy = self.slices if self.slice_s == 0 else int(time_s / self.slice_s * (1 + 1e-12))
-        return ceil(self.slices / min(per_copy, self.slices)) if per_copy >= 1 else None
+        place = bisect_left(self.times_s, -time_s * (1 + 1e-12), key=neg)
+        return place + 1 if place < len(self.times_s) else None
 
 
 def replicate(stages: Sequence[Stage], budget: int, least_s: float = 0.0) -> tuple[int, ...]:
     """Copies of each stage: the shortest interval within the budget, then the fewest clusters.
 
-    This is the integer programme "minimise max_i ceil(slices_i / n_i) slice_i subject to
-    sum_i clusters_i n_i <= budget". It decomposes: for a given interval, each stage needs its least
-    number of copies, independently of the others, and the clusters that all stages need do not grow with
-    the interval. The optimum is one of finitely many intervals (the time of a stage with k slices for the
-    busiest copy), so that bisection over them is exact.
+    This is the integer programme "minimise max_i time_i(n_i) subject to sum_i clusters_i n_i <= budget",
+    where a stage with slices of one kind takes time_i(n_i) = ceil(slices_i / n_i) slice_i. It decomposes:
+    for a given interval, each stage needs its least number of copies, independently of the others, and
+    the clusters that all stages need do not grow with the interval. The optimum is one of finitely many
+    intervals (the time of a stage with k copies), so that bisection over them is exact.
 
     Args:
         stages: The stages of the pipeline.
@@ -51,13 +63,7 @@ def replicate(stages: Sequence[Stage], budget: int, least_s: float = 0.0) -> tup
         Copies in the order of the stages; one copy of each if not even those fit into the budget.
     """
     candidates = sorted(
-        {
-            k * stage.slice_s
-            for stage in stages
-            for k in range(1, stage.slices + 1)
-            if k * stage.slice_s > least_s
-        }
-        | {least_s}
+        {time_s for stage in stages for time_s in stage.times_s if time_s > least_s} | {least_s}
     )
     low, high = 0, len(candidates) - 1
     while low < high:

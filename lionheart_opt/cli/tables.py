@@ -16,7 +16,15 @@ from lionheart_opt.results import report
 if TYPE_CHECKING:
     from lionheart_opt.results.result import SearchResult
     from lionheart_opt.results.sensitivity import Profile
-from lionheart_opt.results.wording import console, percent, points, seconds, si, times
+from lionheart_opt.results.wording import (
+    console,
+    in_points,
+    percent,
+    points,
+    seconds,
+    si,
+    times,
+)
 
 
 def _of_chips(quantile: float | None) -> str:
@@ -104,7 +112,7 @@ def print_plan(plan: dict[str, Any]) -> None:
     )
     limits = plan["limits"]
     out.print(
-        f"Largest drop in accuracy: {100 * limits['max_drop']:g} points "
+        f"Largest drop in accuracy: {in_points(limits['max_drop'])} "
         f"{_of_chips(limits['quantile'])}{_seconds_of(limits['time_s'])} after programming "
         f"({100 * limits['confidence']:g} % confidence, {limits['draws'][-1]} draws at most)."
     )
@@ -221,20 +229,17 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
     names = list(dict.fromkeys(name for drops in checks for name in drops))
     table = new_table(
         "Best mapping of each search",
-        *("strategy", ">seed", ">drop", ">at most", *(f">drop:\n{name}" for name in names)),
+        *("strategy", ">seed", ">trial", ">drop", ">at most"),
         *(">speed-up", ">energy\ngain", ">analog\nMACs"),
     )
-    for result, drops in zip(results, checks, strict=True):
+    for result in results:
         row = report.show_row(result)
-        highest = None
-        if result.best is not None and result.best.accuracy is not None:
-            highest = result.problem.accuracy_limit.bounds(result.best.accuracy).high
         table.add_row(
             result.label if result.best else f"{result.label}: nothing feasible",
             str(row["seed"]),
+            "-" if row["trial"] is None else str(row["trial"]),
             points(row["drop"]),
-            points(highest),
-            *(points(drops.get(name)) for name in names),
+            points(row["drop_high"]),
             times(row["speedup"]),
             times(row["energy_gain"]),
             percent(row["analog_mac_ratio"]),
@@ -243,9 +248,16 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
         "Drop: in accuracy, in percentage points; at most: its upper confidence bound. Gains are over "
         "all-digital. Analog MACs: share of all multiply-accumulates."
     )
-    if names:
-        caption += f" Drop, {', '.join(names)}: the same mapping measured once more."
     say(out, table, caption)
+    if names:
+        again = new_table("The same mappings measured once more: drop", "strategy", ">seed")
+        for name in names:
+            again.add_column(name, justify="right")
+        for result, drops in zip(results, checks, strict=True):
+            if drops:
+                values = [points(drops.get(name)) for name in names]
+                again.add_row(result.label, str(result.seed), *values)
+        say(out, again)
 
 
 def _mappings(out: Console, results: Sequence[SearchResult]) -> None:

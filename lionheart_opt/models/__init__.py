@@ -67,8 +67,25 @@ def available() -> dict[str, ModelInfo]:
     return {info.name: info for info in _ZOO}
 
 
+def build_seeded(name: str, arguments: dict[str, Any], seed: int = 0) -> nn.Module:
+    """The network, with the random weights of a seed; see `build`.
+
+    Where the data flow of a network depends on its weights, it is then the same every time.
+
+    Args:
+        name: As for `build`.
+        arguments: Keyword arguments of the factory.
+        seed: Seed of torch's global generator while the network is built.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build(name, **arguments)
+
+
 def build(name: str, **arguments: Any) -> nn.Module:
-    """The network, with random weights.
+    """The network, with random weights, as `plain_network` makes it.
 
     Args:
         name: A name of `available()`, or `package.module:factory` for a function that returns a
@@ -80,12 +97,14 @@ def build(name: str, **arguments: Any) -> nn.Module:
     """
     from torch import nn
 
+    from lionheart_opt.models.plain import plain_network
+
     where = f"model {name!r}"
     factory = plugins.attribute(name if ":" in name else _zoo(name).factory, "model")
     model = plugins.call(factory, arguments, where)
     if not isinstance(model, nn.Module):
         raise InputError(f"{where}: got a {type(model).__name__}; must be a torch.nn.Module")
-    return model
+    return plain_network(model)
 
 
 def input_shape(name: str) -> tuple[int, ...]:

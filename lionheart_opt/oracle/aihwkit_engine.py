@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.engine import INPUT_RANGES, AnalogNetwork, with_analog_layers
+from lionheart_opt.oracle.engine import INPUT_RANGES, SMALLEST, AnalogNetwork, with_analog_layers
 from lionheart_opt.oracle.seeds import derive, seeded, sow
 
 
@@ -30,6 +30,7 @@ class AnalogModule(nn.Module):
     def __init__(self, module: nn.Module, rpu_config: Any) -> None:
         super().__init__()
         self.ideal = False
+        self.uses = 0
         self._original = [module]  # in a list: its parameters are not this module's
         self._seed = 0  # of the last drift
         self._converters: int | None = None  # seed of their noise in the next pass
@@ -38,6 +39,8 @@ class AnalogModule(nn.Module):
         # what aihwkit draws here (initial weights, spread of output noise) is the same every time
         with seeded(0, torch.device("cpu")):
             self.layer = self._layer(module, rpu_config)
+        for tile in self.tiles:
+            _without_tiny_scales(tile)
         ranges = getattr(module, INPUT_RANGES, None)
         if ranges is not None:
             for tile, (value, batches) in zip(self.tiles, ranges.tolist(), strict=True):
@@ -65,10 +68,14 @@ class AnalogModule(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The analog forward pass, or the floating-point one if `ideal` (see `AnalogLayer`)."""
+        self.uses += 1
         if self.ideal and not self.training:
             return cast(torch.Tensor, self._original[0](x))
         if self.ideal:
             return cast(torch.Tensor, functional_call(self._original[0], self._parameters_now(), x))
+        tiny = (x.detach().abs() < SMALLEST) & (x.detach() != 0)
+        if bool(tiny.any()):
+            x = x - torch.where(tiny, x.detach(), 0.0)  # gradients pass through
         if self._converters is not None and not self.training:
             sow(self._converters, x.device)
             self._converters = None
@@ -175,7 +182,15 @@ def _scaled(tile: Any) -> torch.Tensor:
 def _after_step(tile: Any) -> None:
     """Clip and re-map; unlike aihwkit, without dividing by zero for a column whose weights are all 0."""
     tile.post_update_step()
+    _without_tiny_scales(tile)
+
+
+def _without_tiny_scales(tile: Any) -> None:
+    """Replace weights whose scale is below `SMALLEST` by zeros of the scale 1."""
     scales = tile.mapping_scales
-    if scales is not None and bool((scales == 0.0).any()):
-        tile.tile.weight.data[(scales == 0.0).expand(tile.out_size)] = 0.0
-        tile.set_scales(torch.where(scales == 0.0, 1.0, scales))
+    if scales is None:
+        return
+    tiny = scales < SMALLEST
+    if bool(tiny.any()):
+        tile.tile.weight.data[tiny.expand(tile.out_size)] = 0.0
+        tile.set_scales(torch.where(tiny, 1.0, scales))

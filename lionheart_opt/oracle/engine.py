@@ -18,6 +18,11 @@ from lionheart_opt.oracle.settings import EngineName
 #: and the number of batches that it was initialised from.
 INPUT_RANGES = "input_ranges"
 
+#: Both engines take the weights of an output for zeros if all are smaller than this (weight decay
+#: leaves such), and likewise the inputs of a tile. Scales are squared in gradients, and squares of
+#: smaller numbers leave the range of float32.
+SMALLEST = 1e-18
+
 
 class AnalogLayer(Protocol):
     """The analog layer that takes the place of an `nn.Linear`, `nn.Conv1d` or `nn.Conv2d`.
@@ -26,9 +31,11 @@ class AnalogLayer(Protocol):
 
     Attributes:
         ideal: Compute as the floating-point module does (see `AnalogNetwork.set_ideal`).
+        uses: How often the layer has run since the last `rewind`.
     """
 
     ideal: bool
+    uses: int
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """The trained weight, bias and input ranges of the floating-point module."""
@@ -165,6 +172,7 @@ class AnalogNetwork(nn.Module):
             count: Number of examples in it.
         """
         for layer in self.analog.values():
+            layer.uses = 0
             layer.rewind(first, count)
 
 
@@ -238,5 +246,10 @@ def _convertible(network: nn.Module, path: str) -> nn.Module:
         raise InputError(
             f"module {path!r} ({type(module).__name__}) cannot be analog; "
             "allowed: Linear, Conv1d and Conv2d with one group"
+        )
+    if module._forward_hooks or module._forward_pre_hooks:
+        raise InputError(
+            f"module {path!r} has hooks, which an analog layer does not run; "
+            "remove them or keep it on the host"
         )
     return module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
@@ -27,7 +29,8 @@ from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
 from lionheart_opt.oracle.training import with_weights
-from lionheart_opt.oracle.weights import CandidateWeights
+from lionheart_opt.oracle.uses import traced_uses
+from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 from lionheart_opt.workload import Workload
 
@@ -76,6 +79,7 @@ class HatOracle:
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.model = plain_network(self.model)
         check_network(self.model, self.splits)
         self.weights = CandidateWeights(
             workload=self.workload,
@@ -185,6 +189,7 @@ class HatOracle:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
         settings = self.settings.model_dump(mode="json", exclude={"device"})
         return {
+            "format": FORMAT,
             "settings": settings,
             "network": digest(network_text(self.model)),
             "weights": weights_digest(self.model.state_dict()),
@@ -283,6 +288,7 @@ class HatOracle:
                 seed=derive(seed, part),
                 batch_size=self.settings.batch_size,
             ),
+            traced_uses(self.workload),
         )
 
     def _network(self, trained: Trained) -> nn.Module:
@@ -295,11 +301,21 @@ class HatOracle:
         return training == "none" or (training == "one_shot" and norm_batches == 0)
 
     def baseline(self, part: Part) -> float:
-        """Accuracy of the floating-point network on the validation or the test data."""
+        """Accuracy of the floating-point network on the validation or the test data.
+
+        A warning says so if it is no better on the validation data than always the same answer.
+        """
         if part not in self._baselines:
             network = self._network(self.pretrained).eval()
             examples, size = self._examples(part), self.settings.batch_size
             self._baselines[part] = score(network, examples, size)
+            most_frequent = int(torch.bincount(examples.labels).max()) / len(examples)
+            if part == "validation" and self._baselines[part] <= most_frequent < 1.0:
+                warnings.warn(
+                    f"the network seems untrained: it is right about {self._baselines[part]:.1%} of "
+                    f"the validation data, and the most frequent class is {most_frequent:.1%} of them",
+                    stacklevel=2,
+                )
         return self._baselines[part]
 
     def _examples(self, part: Part) -> Examples:

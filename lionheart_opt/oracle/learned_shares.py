@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from math import isfinite
 from time import perf_counter
@@ -37,7 +38,7 @@ def learn_shares(
     result of its floating-point one, with the same weights. Shares start at one half. The loss is the
     cross entropy plus `question.strength` times the expected cost of independently placed units.
     Training is resumed after an epoch, as that of `train` is. A training that diverges ends with the
-    shares of the epoch before.
+    shares of the epoch before, and a warning says so.
 
     Args:
         job: The training; its modules are those of all units.
@@ -61,7 +62,10 @@ def learn_shares(
         if isfinite(loss) and bool(done["logits"].isfinite().all()):
             state = done
         else:
-            state = {**state, "epoch": job.epochs, "training_s": done["training_s"]}
+            note = (
+                f"{job.what} diverged in epoch {done['epoch']}; shares of the epoch before are used"
+            )
+            state = {**state, "epoch": job.epochs, "training_s": done["training_s"], "note": note}
         left_s = state["training_s"] / state["epoch"] * (job.epochs - state["epoch"])
         progress(
             EpochDone(
@@ -71,6 +75,8 @@ def learn_shares(
         if state["epoch"] == job.epochs:
             state |= {"weights": {}, "optimizers": None}  # not needed any more
         store.write(name, state)
+    if state.get("note"):
+        warnings.warn(state["note"], stacklevel=2)
     shares = torch.sigmoid(state["logits"].double()).tolist()
     values = {"share": dict(zip(units, shares, strict=True))}
     return Answer(values=values, oracle_s=state["training_s"])

@@ -5,14 +5,13 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-import torch
 from pydantic import ValidationError
 from torch import nn
 
 from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.errors import InputError
+from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.rpu import rpu_config
-from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
@@ -71,10 +70,9 @@ def load_network(context: OracleContext, seed: int) -> nn.Module:
 
     source = context.model
     if isinstance(source, ModelTable):
-        with seeded(seed, torch.device("cpu")):
-            model = models.build(source.name, **source.arguments)
+        model = models.build_seeded(source.name, source.arguments, seed)
     else:
-        model = deepcopy(source)
+        model = plain_network(deepcopy(source))
     for unit in context.workload.crossbar_units:
         for path in set(context.workload.modules_of(unit)) - set(dict(model.named_modules())):
             if unit.name not in context.digital:

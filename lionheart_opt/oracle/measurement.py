@@ -14,8 +14,10 @@ from torch import nn
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import Engine
+from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
 from lionheart_opt.oracle.passes import Passes
-from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.seeds import derive, seeded, sow
+from lionheart_opt.oracle.uses import Uses, unfused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class Conditions:
 
 
 @torch.no_grad()
+@unfused()
 def measure(
     engine: Engine,
     network: nn.Module,
@@ -43,6 +46,7 @@ def measure(
     rpu_config: Any,
     examples: Examples,
     conditions: Conditions,
+    uses: Uses | None = None,
 ) -> np.ndarray:
     """Accuracy of independently programmed copies of a network, at several times after programming.
 
@@ -60,9 +64,14 @@ def measure(
         rpu_config: RPU configuration of the analog modules.
         examples: What to classify.
         conditions: Times, draws, seed and batch size.
+        uses: How often each analog module runs in one inference; None does not check it.
 
     Returns:
         Shape (n_mappings, n_draws, n_times), in [0, 1].
+
+    Raises:
+        InputError: Scores of classes are NaN or infinite, or an analog module runs more or less often
+            than `uses` says.
     """
     draws, times_s, batch_size = conditions.draws, conditions.times_s, conditions.batch_size
     device = next(network.parameters()).device
@@ -72,11 +81,14 @@ def measure(
         (first, examples[first : first + batch_size])
         for first in range(0, len(examples), batch_size)
     ]
-    passes = Passes(analog, mappings, batches[0][1].images.to(device))
+    passes = Passes(analog, mappings, batches[0][1].images.to(device), uses)
     right = np.zeros((len(mappings), len(draws), len(times_s)), int)
 
     def seeds(what: str, *which: int | float) -> dict[str, int]:
         return {path: derive(conditions.seed, what, path, *which) for path in modules}
+
+    def where(paths: Collection[str], draw: int, time_s: float) -> str:
+        return f"draw {draw}, {time_s:g} s after programming, analog {', '.join(paths)}"
 
     for row, draw in enumerate(draws):
         analog.program(seeds("program", draw))
@@ -85,43 +97,64 @@ def measure(
             with seeded(conditions.seed, device):
                 for first, batch in batches:
                     passes.begin(batch.images.to(device), first)
+                    chance = derive(conditions.seed, "network", first)
                     for number in passes.ordered:
-                        classes = passes(number).argmax(1).cpu()
+                        sow(chance, device)  # for what the network itself draws
+                        scores = passes(number).cpu()
+                        check_scores(scores, where(mappings[number], draw, time_s))
+                        classes = scores.argmax(1)
                         right[number, row, column] += int((classes == batch.labels).sum())
     return right / len(examples)
 
 
 @torch.no_grad()
+@unfused()
 def check_network(network: nn.Module, splits: Splits) -> None:
-    """Refuse a network that cannot take the images, or that has too few outputs for the labels.
+    """Refuse a network that does not classify the images.
+
+    It must take them, have enough outputs for the labels, and return the same if called again.
 
     Raises:
-        InputError: The network does not fit the data.
+        InputError: The network does not fit the data, or one of them is not finite.
     """
+    check_weights(network)
+    check_examples(splits)
     image = splits.train[:1].images
     try:
-        scores = deepcopy(network).cpu().eval()(image)
+        copy = deepcopy(network).cpu().eval()
+        with seeded(0, torch.device("cpu")):
+            scores = copy(image.clone())
+        with seeded(0, torch.device("cpu")):
+            again = copy(image.clone())
     except (RuntimeError, ValueError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
             f"the network cannot take images of shape {tuple(image.shape[1:])}: {reason}"
         ) from error
-    n_classes = 1 + max(int(part.labels.max()) for part in (splits.train, splits.test))
+    parts = splits.train, splits.validation, splits.test
+    n_classes = 1 + max(int(part.labels.max()) for part in parts)
     if not isinstance(scores, torch.Tensor) or scores.ndim != 2 or scores.shape[1] < n_classes:
         shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
         raise InputError(
             f"the network returns {shape} for one image; (1, {n_classes}) or wider is needed: "
             f"one score for each of {n_classes} classes"
         )
+    if not torch.allclose(scores, again, rtol=1e-4, equal_nan=True):
+        raise InputError(
+            "the network returns other scores when it is called again with the same image: "
+            "it must not remember anything in evaluation mode"
+        )
 
 
 @torch.no_grad()
+@unfused()
 def score(network: nn.Module, examples: Examples, batch_size: int) -> float:
     """Share of the examples that a network in evaluation mode classifies correctly."""
     device = next(network.parameters()).device
     right = 0
     for begin in range(0, len(examples), batch_size):
         batch = examples[begin : begin + batch_size]
-        scores = network(batch.images.to(device))
+        scores: torch.Tensor = network(batch.images.to(device, copy=True))  # it may overwrite them
+        check_scores(scores, f"the floating-point network, from example {begin} on")
         right += int((scores.argmax(1).cpu() == batch.labels).sum())
     return right / len(examples)

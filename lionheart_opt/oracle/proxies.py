@@ -13,6 +13,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.seeds import derive
+from lionheart_opt.oracle.uses import unfused
 
 #: Product of a symmetric matrix and a vector, both in double precision on the CPU.
 Product = Callable[[Tensor], Tensor]
@@ -27,6 +28,7 @@ TRACE_ERROR, MIN_VECTORS, MAX_VECTORS = 0.1, 8, 32
 EIGENVALUE_ERROR = 0.01
 
 
+@unfused()
 def sensitivity_proxies(
     network: nn.Module,
     units: dict[str, tuple[str, ...]],
@@ -111,7 +113,7 @@ def max_activations(
         for path in paths
     ]
     with torch.no_grad():
-        network(examples.images.to(next(network.parameters()).device))
+        network(examples.images.to(next(network.parameters()).device, copy=True))
     for hook in hooks:
         hook.remove()
     return largest
@@ -133,7 +135,8 @@ def hessian_product(network: nn.Module, weights: Sequence[Tensor], examples: Exa
         weight.requires_grad_(True)
     device = weights[0].device
     with sdpa_kernel(SDPBackend.MATH):  # the only implementation with second derivatives
-        loss = F.cross_entropy(network(examples.images.to(device)), examples.labels.to(device))
+        images = examples.images.to(device, copy=True)  # the network may overwrite them
+        loss = F.cross_entropy(network(images), examples.labels.to(device))
         slopes = torch.autograd.grad(loss, weights, create_graph=True)
     sizes = [weight.numel() for weight in weights]
 

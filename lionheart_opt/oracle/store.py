@@ -1,4 +1,7 @@
-"""Trained weights as artifacts. Their names are digests of everything that they depend on."""
+"""Trained weights as artifacts. Their names are digests of everything that they depend on.
+
+Beside each artifact is its SHA-256. An artifact that does not have it is damaged; it is never used.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ import io
 import os
 import re
 import shutil
+import warnings
+import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -92,37 +98,91 @@ class WeightStore:
         content = self.read(f"{key}.pt")
         if content is None:
             return None
-        return Trained(**{**content, "losses": tuple(content["losses"])})
+        try:
+            return Trained(**{**content, "losses": tuple(content["losses"])})
+        except (KeyError, TypeError) as error:
+            _warn(f"{key}.pt", f"no trained weights: {error}")
+            return None
 
     def put(self, key: str, trained: Trained) -> None:
         """Store trained weights under a key."""
         self.write(f"{key}.pt", {**vars(trained), "losses": list(trained.losses)})
 
     def read(self, name: str) -> dict[str, Any] | None:
-        """What `write` stored under the name; None if there is nothing.
+        """What `write` stored under the name; None if there is nothing, or if it is damaged.
 
-        Raises:
-            InputError: The artifact is damaged.
+        A damaged artifact is named in a warning. One that has no checksum, because an older version
+        wrote it, is used if the checksums in its own format are right, and gets a checksum.
         """
         try:
-            with self.artifacts.open_reader(name) as file:
-                return _load(io.BytesIO(file.read()), f"artifact {name}")
+            return self._read(name)
         except ArtifactNotFound:
             return None
+        except (InputError, OSError) as error:
+            _warn(name, str(error))
+            return None
+
+    def _read(self, name: str) -> dict[str, Any]:
+        """What is stored under the name.
+
+        Raises:
+            InputError: It is damaged.
+        """
+        with self.artifacts.open_reader(name) as file:
+            content: bytes = file.read()
+        digest, checksums = hashlib.sha256(content).hexdigest(), self._checksums(name)
+        if checksums is None:
+            if not _is_whole(content):
+                raise InputError("it is cut off or changed")
+            with suppress(OSError):  # the folder may be read-only
+                self._write_checksums(name, [digest])
+        elif digest not in checksums:
+            raise InputError("its SHA-256 is another one")
+        return _load(io.BytesIO(content), name)
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Store tensors and plain data under a name, replacing what was stored before."""
         buffer = io.BytesIO()
         torch.save(content, buffer)
+        digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
+        # first, and with the checksum of what is replaced: an interruption leaves either one right
+        self._write_checksums(name, [digest, *(self._checksums(name) or ())[:1]])
         buffer.seek(0)
         self.artifacts.write(name, buffer)
 
+    def _checksums(self, name: str) -> list[str] | None:
+        """SHA-256 that an artifact may have, the latest first; None if there is no checksum."""
+        try:
+            with self.artifacts.open_reader(f"{name}.sha256") as file:
+                return [line.decode(errors="replace") for line in file.read().split()]
+        except ArtifactNotFound:
+            return None
+
+    def _write_checksums(self, name: str, digests: list[str]) -> None:
+        self.artifacts.write(f"{name}.sha256", io.BytesIO("\n".join(digests).encode() + b"\n"))
+
     def remove(self, name: str) -> None:
         """Delete what is stored under the name, if anything is."""
-        try:
-            self.artifacts.remove(name)
-        except ArtifactNotFound:
-            return
+        for artifact in (name, f"{name}.sha256"):
+            with suppress(ArtifactNotFound):
+                self.artifacts.remove(artifact)
+
+
+def _warn(name: str, reason: str) -> None:
+    """Warn that an artifact is not used."""
+    warnings.warn(
+        f"artifact {name} is damaged ({reason}); it is not used, and its training is done again",
+        stacklevel=3,
+    )
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether the checksums inside a file of `torch.save`, a ZIP archive, are right."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError):
+        return False
 
 
 def weights_digest(weights: Weights) -> str:

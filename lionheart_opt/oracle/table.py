@@ -45,7 +45,8 @@ class AccuracyTable:
         shared_s: Seconds of the training that all rows of training `one_shot` share.
 
     Raises:
-        ValueError: Shapes do not fit together, or a row is there twice.
+        ValueError: Shapes do not fit together, a row is there twice, an accuracy is outside of [0, 1] or
+            a number of seconds is not finite.
     """
 
     units: tuple[str, ...]
@@ -75,6 +76,12 @@ class AccuracyTable:
         for name, (shape, expected) in shapes.items():
             if shape != expected:
                 raise ValueError(f"accuracy table: {name} has shape {shape}, expected {expected}")
+        shares = np.append(self.samples, self.baseline)
+        if not np.all((shares >= 0) & (shares <= 1)):
+            raise ValueError("accuracy table: an accuracy is outside of [0, 1]")
+        seconds = np.concatenate([self.training_s, self.draw_s])
+        if not np.all(np.isfinite([*seconds, self.proxies_s, self.shared_s])):
+            raise ValueError("accuracy table: NaN or infinite seconds")
         if len(self._rows) != n_rows:
             raise ValueError("accuracy table: a mapping is there twice with the same training")
 

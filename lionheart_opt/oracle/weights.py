@@ -25,9 +25,9 @@ from lionheart_opt.oracle.training import EpochDone, Job, reestimate_batch_norm,
 from lionheart_opt.questions import Answer, LearnedShares
 from lionheart_opt.workload import Workload
 
-#: Part of every digest of trained weights. Increase it when a change of the code changes what training
-#: gives.
-FORMAT = 1
+#: Part of every digest of trained weights, and of the oracle's identity. Increase it when a change of the
+#: code changes what training gives. 2: every training of a lineage sees new batches.
+FORMAT = 2
 
 
 def _ignore(text: str) -> None:
@@ -42,7 +42,8 @@ class CandidateWeights:
 
     - `none`: the weights that it starts from, which are its parent's or the pretrained ones.
     - `short`, `full`: all weights of the network, digital layers included, are trained from the
-      weights that it starts from, with noise in the analog layers.
+      weights that it starts from, with noise in the analog layers. Every training of a lineage sees
+      other batches and noise; candidates with as many trainings before them see the same.
     - `one_shot`: weights that are trained once for all mappings, with a random mapping in every
       batch. A search is charged for that training once (`Accuracy.shared_s`).
 
@@ -85,14 +86,24 @@ class CandidateWeights:
 
     @cached_property
     def pretrained(self) -> Trained:
-        """The weights of the floating-point network: trained by the recipe, or as they were given."""
+        """The weights of the floating-point network: trained by the recipe, or as they were given.
+
+        Raises:
+            InputError: Training them diverged.
+        """
         recipe = self.settings.pretrain
         initial = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
         if recipe is None:
             return Trained(weights=initial)
         job = self._job(initial, (), recipe.epochs, recipe.seed, "pretraining")
         key = digest([FORMAT, "pretrained", self._question, recipe.model_dump(exclude_none=True)])
-        return self._train(replace(job, recipe=recipe), key)
+        trained = self._train(replace(job, recipe=recipe), key)
+        if trained.note:
+            raise InputError(
+                f"pretraining: {trained.note.partition(';')[0]}; learning_rate: got "
+                f"{recipe.learning_rate:g}; try a smaller one in [oracle.pretrain]"
+            )
+        return trained
 
     def trained(self, candidate: Candidate, seed: int) -> Trained:
         """The weights that a candidate is programmed with.
@@ -116,9 +127,22 @@ class CandidateWeights:
             return key, replace(start, training_s=0.0)
         recipe = self.settings.hat
         epochs = recipe.short_epochs if training == "short" else recipe.epochs
-        job = self._job(start.weights, modules, epochs, derive(seed, "hat"), "training")
+        seed = derive(seed, "hat", self._trainings(candidate.parent))
+        job = self._job(start.weights, modules, epochs, seed, "training")
         key = self._key(job, start=key)
         return key, self._train(job, key)
+
+    def _trainings(self, candidate: Candidate | None) -> int:
+        """Number of trainings behind a candidate's weights, pretraining left out.
+
+        The seed of the next training depends on it, so that parent and child see other batches and
+        noise, and siblings the same.
+        """
+        if candidate is None or not self.modules(candidate.mapping):
+            return 0
+        if candidate.training == "one_shot":
+            return 1
+        return self._trainings(candidate.parent) + (candidate.training != "none")
 
     def shared_training(self, seed: int) -> Trained:
         """The weights of training level `one_shot`, with the seconds that their training took."""

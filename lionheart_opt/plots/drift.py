@@ -23,6 +23,7 @@ from lionheart_opt.plots.style import (
     say,
 )
 from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.wording import in_points
 
 #: Quantiles over programming draws between which bands are drawn.
 BANDS = (0.05, 0.25, 0.75, 0.95)
@@ -108,7 +109,7 @@ def drift(source: Source) -> Figure:
         else:
             axes.set_xticks([])
             say(axes, "no incumbent was measured" if not infos else "measured at time zero only")
-    legend_above(figure, _handles(infos, len(panels) == 1, 100 * limit.max_drop))
+    legend_above(figure, _handles(infos, len(panels) == 1, limit.max_drop))
     return figure
 
 
@@ -149,6 +150,6 @@ def _handles(infos: Sequence[DriftInfo], named: bool, max_drop: float) -> list[A
     limit: dict[str, Any] = {"color": "black", "linewidth": 0.8}
     return [
         *handles,
-        Line2D([], [], linestyle="--", label=f"limit: {max_drop:g} points", **limit),
+        Line2D([], [], linestyle="--", label=f"limit: {in_points(max_drop)}", **limit),
         Line2D([], [], linestyle=":", label="time of the limit", **limit),
     ]

@@ -24,6 +24,7 @@ from lionheart_opt.plots.style import (
     say,
 )
 from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.wording import in_points
 
 #: What a mapping gains. The share of MACs is LionHeart's own axis (Figs. 5 and 7).
 Gain = Literal["speed-up", "analog MACs"]
@@ -127,7 +128,7 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
     ]
     if reference is not None:
         handles.append(Line2D([], [], color=GREY, linewidth=1.5, label=f"front: {reference.label}"))
-    legend_above(figure, [*handles, *_signs(100 * limit.max_drop, top is not None)])
+    legend_above(figure, [*handles, *_signs(limit.max_drop, top is not None)])
     return figure
 
 
@@ -161,5 +162,5 @@ def _signs(max_drop: float, beyond: bool) -> list[Line2D]:
     ]
     if beyond:
         handles.append(Line2D([], [], marker="^", label="beyond the axis", **hollow))
-    label = f"limit: {max_drop:g} points"
+    label = f"limit: {in_points(max_drop)}"
     return [*handles, Line2D([], [], color="black", linestyle="--", linewidth=0.8, label=label)]

@@ -13,7 +13,7 @@ import numpy as np
 from lionheart_opt.accuracy import Accuracy, Enumerates
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import incumbent
-from lionheart_opt.limits import Bounds, paired
+from lionheart_opt.limits import Bounds, drop_excess, paired
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.history import final_hypervolume
@@ -119,7 +119,7 @@ class Comparison:
         """
         import pandas
 
-        same = ("strategy", "seeds", "seeds_feasible", "trials", "draws", "repeats")
+        counts = ("strategy", "seeds", "seeds_feasible", "trials", "draws", "repeats")
         best = ("drop", "speedup", "energy_gain", "analog_mac_ratio")
         rows = []
         for row in self.data["strategies"]:
@@ -129,7 +129,7 @@ class Comparison:
             }
             rows.append(
                 {
-                    **{key: row[key] for key in same},
+                    **{key: row[key] for key in counts},
                     "oracle_s": row["oracle_seconds"],
                     **{key: row[key] for key in best},
                     "hypervolume": row["hypervolume"]["median"],
@@ -137,7 +137,9 @@ class Comparison:
                     **at,
                 }
             )
-        return pandas.DataFrame(rows)
+        frame = pandas.DataFrame(rows)
+        # where no strategy has a value, there are only Nones
+        return frame.astype({key: float for key in frame.columns if key not in counts[:3]})
 
     def __repr__(self) -> str:
         rows = self.data["strategies"]
@@ -353,7 +355,7 @@ def _checks_row(runs: Sequence[SearchResult], max_drop: float) -> dict[str, Any]
         drops = [limit.bounds(accuracy) for accuracy in accuracies]
         rows[name] = {
             "seeds": len(accuracies),
-            "seeds_within": sum(drop.estimate <= max_drop for drop in drops),
+            "seeds_within": sum(drop_excess(drop.estimate, max_drop) <= 0 for drop in drops),
             "drop": _envelope(drops),
             "accuracy": _envelope([accuracy_bounds(accuracy, limit) for accuracy in accuracies]),
         }

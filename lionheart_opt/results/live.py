@@ -109,7 +109,7 @@ class Live:
         self._progress.update(self._task, doing=text)
         if not self._console.is_terminal and time.monotonic() - self._said >= QUIET_S:
             self._said = time.monotonic()
-            self._console.print(f"{self._name}: {text}", markup=False)
+            self._console.print(f"{self._name}: {text}", markup=False, soft_wrap=True)
 
     def _answered(self, trial: Trial, problem: Problem) -> None:
         if self._console.is_terminal:
@@ -121,6 +121,7 @@ class Live:
             f"{times(speedup)}, {'feasible' if evaluation.feasible else 'not feasible'}: "
             f"{short(problem, evaluation.mapping)}",
             markup=False,
+            soft_wrap=True,
         )
 
     def ended(self, how: Ending) -> None:
@@ -133,7 +134,7 @@ class Live:
         self._progress.update(self._task, left="", doing=text)
         self._progress.stop_task(self._task)
         if not self._console.is_terminal:
-            self._console.print(f"{self._name}: {text}", markup=False)
+            self._console.print(f"{self._name}: {text}", markup=False, soft_wrap=True)
 
 
 def _unheard(text: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.results.metrics import drop_of, gains
+from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
 
@@ -26,29 +26,46 @@ def check_drops(run: SearchResult) -> dict[str, float]:
     return {name: limit.bounds(accuracy).estimate for name, accuracy in checks.items()}
 
 
-def show_row(run: SearchResult) -> dict[str, Any]:
-    """One search: its incumbent and what it spent."""
-    best = run.best
+def show_row(result: SearchResult) -> dict[str, Any]:
+    """One search as `show --json` prints it: its incumbent and what it spent.
+
+    `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
+    the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. What is not
+    known is None.
+    """
+    best = result.best
+    baselines = [
+        evaluation.accuracy.baseline
+        for evaluation in result.evaluations
+        if evaluation.accuracy is not None
+    ]
     row: dict[str, Any] = {
-        "strategy": run.label,
-        "seed": run.seed,
-        "trials": len(run.evaluations),
-        "oracle_seconds": run.oracle_s,
+        "strategy": result.label,
+        "seed": result.seed,
+        "trial": result.best_trial,
+        "trials": len(result.evaluations),
+        "oracle_seconds": result.oracle_s,
         "feasible": best is not None,
+        "mapping": None,
+        "baseline": baselines[0] if baselines else None,
     }
+    numbers = ("drop", "drop_high", "test_drop", "latency_s", "energy_j", "speedup", "energy_gain")
+    row |= dict.fromkeys((*numbers, "analog_mac_ratio"))
     if best is None:
-        keys = ("mapping", "drop", "latency_s", "energy_j", "speedup", "energy_gain")
-        return {**row, **dict.fromkeys((*keys, "analog_mac_ratio"))}
-    speedup, energy_gain = gains(run.problem, best.cost)
+        return row
+    speedup, energy_gain = gains(result.problem, best.cost)
+    if best.accuracy is not None:
+        bounds = result.problem.accuracy_limit.bounds(best.accuracy)
+        row |= {"drop": bounds.estimate, "drop_high": bounds.high}
     return {
         **row,
         "mapping": best.mapping.to_json(),
-        "drop": drop_of(run.problem, best),
+        "test_drop": check_drops(result).get("test"),
         "latency_s": best.cost.latency_s,
         "energy_j": best.cost.energy_j,
         "speedup": speedup,
         "energy_gain": energy_gain,
-        "analog_mac_ratio": run.problem.analog_mac_ratio(best.mapping),
+        "analog_mac_ratio": result.problem.analog_mac_ratio(best.mapping),
     }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation, front, incumbent, oracle_seconds
-from lionheart_opt.limits import Bounds
+from lionheart_opt.limits import Bounds, drop_excess
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.study.record import Record
@@ -173,7 +173,7 @@ class SearchResult:
         return [
             evaluation
             for evaluation, bounds in zip(self.measured, self.bounds, strict=True)
-            if bounds.high <= max_drop
+            if drop_excess(bounds.high, max_drop) <= 0
             and all(excess <= 0 for name, excess in evaluation.violations.items() if name != "drop")
         ]
 

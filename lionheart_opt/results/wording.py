@@ -61,6 +61,12 @@ def points(drop: float | None) -> str:
     return "-" if drop is None else f"{round(100 * drop, 2) + 0.0:+.2f}"
 
 
+def in_points(drop: float) -> str:
+    """A drop in words: 0.01 -> `1 point`, 0.005 -> `0.5 points`."""
+    number = f"{100 * drop:g}"
+    return f"{number} point{'' if number == '1' else 's'}"
+
+
 def times(gain: float | None) -> str:
     """A gain: 2.5 -> `2.50x`."""
     return "-" if gain is None else f"{gain:.2f}x"

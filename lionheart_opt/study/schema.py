@@ -33,9 +33,9 @@ class LimitsTable(Table):
     confidence: float = 0.95
     draws: tuple[int, ...] = Field(default=(5, 10, 20), strict=False)
     """Numbers of programming draws at which to decide; the last is the maximum."""
-    latency_s: float | None = Field(default=None, gt=0)
-    energy_j: float | None = Field(default=None, gt=0)
-    interval_s: float | None = Field(default=None, gt=0)
+    latency_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    energy_j: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    interval_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check_accuracy_limit(self) -> LimitsTable:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.errors import InputError
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a writer waits for another process to release an SQLite file.
 SQLITE_PATIENCE_S = 60.0
+#: How often, and after how many seconds, opening is tried again while another process creates the tables.
+CREATION_TRIES, CREATION_PAUSE_S = 20, 0.1
 
 
 def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseStorage:
@@ -26,7 +29,7 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         InputError: The scheme is not known, or the database cannot be opened.
     """
     import optuna
-    from optuna.storages import GrpcStorageProxy, JournalStorage, RDBStorage
+    from optuna.storages import GrpcStorageProxy, JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -34,12 +37,8 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
     try:
         if scheme == "sqlite":
             path = _file(rest, folder)
-            return _cached(
-                RDBStorage(
-                    f"sqlite:///{path}",
-                    engine_kwargs={"connect_args": {"timeout": SQLITE_PATIENCE_S}},
-                )
-            )
+            patience = {"connect_args": {"timeout": SQLITE_PATIENCE_S}}
+            return _database(f"sqlite:///{path}", engine_kwargs=patience)
         if scheme == "journal":
             return JournalStorage(JournalFileBackend(str(_file(rest, folder))))
         if scheme in ("redis", "rediss"):
@@ -47,7 +46,7 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         if scheme == "grpc":
             host, _, port = rest.partition(":")
             return GrpcStorageProxy(host=host, port=int(port or 13000))
-        return _cached(RDBStorage(url))
+        return _database(url)
     except InputError:  # it is a ValueError, too
         raise
     except (
@@ -90,8 +89,18 @@ def _file(rest: str, folder: Path | None) -> Path:
     return path
 
 
-def _cached(storage: optuna.storages.BaseStorage) -> optuna.storages.BaseStorage:
-    """Finished trials are immutable: read each from the database once."""
-    from optuna.storages import get_storage
+def _database(url: str, **options: Any) -> optuna.storages.BaseStorage:
+    """The storage in a database. Finished trials are immutable, so each is read once."""
+    from optuna.storages import RDBStorage, get_storage
+    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-    return get_storage(storage)
+    for attempt in range(CREATION_TRIES):
+        try:
+            return get_storage(RDBStorage(url, **options))
+        except SQLAlchemyError as error:
+            # another process is creating the same tables
+            is_race = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if not is_race or attempt == CREATION_TRIES - 1:
+                raise
+            time.sleep(CREATION_PAUSE_S)
+    raise AssertionError("unreachable")

@@ -3,13 +3,14 @@
 The model is run once on the example, and every ATen operator that computes or copies becomes a layer.
 Views (reshape, transpose, slice, expand, ...) are not layers, nor are dropout at inference and operators
 that no input reaches, such as masks and the re-parametrisation of weights, which a deployment computes
-once.
+once. Products with a weight that activations use too are layers all the same: the first step of a
+recurrent network multiplies a state of zeros.
 
 Kinds of layers:
 
 - `conv1d`, `conv2d`, `conv3d`, `grouped_conv2d`, `depthwise_conv2d`, `conv_transpose2d`, ...
 - `linear`: product with a weight matrix. `matmul`: product of two activations, or of activations
-  with a matrix for each batch or head.
+  with a matrix for each batch or head. `bilinear`: form of two activations.
 - `max_pool2d`, `avg_pool2d`, ...: also adaptive pools, with their largest window as kernel.
 - `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `rms_norm`, `local_response_norm`.
 - `relu`, `relu6`, `gelu`, `silu`, `sigmoid`, `tanh`, `softmax`, ...: activation functions.
@@ -70,18 +71,11 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
             )
     shapes = " and ".join(str(tuple(tensor.shape)) for tensor in examples)
     try:
-        copy = deepcopy(model).eval()
-        clones = {id(tensor): tensor.detach().clone() for tensor in examples}
-        inputs: Example = tree_map_only(Tensor, lambda tensor: clones[id(tensor)], example)
-        tracer = Tracer(copy, tensors_of(inputs), name)
-        with torch.inference_mode(), _unfused(copy), Exits(tracer), tracer:
-            match inputs:
-                case dict():
-                    result = copy(**inputs)
-                case tuple():
-                    result = copy(*inputs)
-                case _:
-                    result = copy(inputs)
+        used = frozenset[str]()
+        tracer, results = _run(model, example, name, used)
+        while tracer.used != used:  # once more, with the products that were left out
+            used = tracer.used
+            tracer, results = _run(model, example, name, used)
     except InputError:
         raise
     except Exception as error:
@@ -89,7 +83,6 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
         raise InputError(
             f"{name}: cannot be traced with an example of shape {shapes}: {reason}"
         ) from error
-    results = tensors_of(result)
     if not tracer.records or (results and not tracer.flow.depends(results)):
         raise InputError(f"{name}: no operator leads from its input to its output")
     return tracer.workload()
@@ -111,12 +104,31 @@ def trace_model(
     shape = models.input_shape(name) if input_shape is None else input_shape
     # for the networks of the zoo shapes are enough, which take neither time nor memory
     with torch.device("cpu" if ":" in name else "meta"):
-        return trace(models.build(name, **arguments), torch.zeros(1, *shape), name)
+        return trace(models.build_seeded(name, arguments), torch.zeros(1, *shape), name)
 
 
 def example_of(shape: tuple[int, ...]) -> Tensor:
     """A float32 example of a network's input: zeros of this shape, with a batch of 1 before it."""
     return torch.zeros(1, *shape)
+
+
+def _run(
+    model: nn.Module, example: Example, name: str, used: frozenset[str]
+) -> tuple[Tracer, list[Tensor]]:
+    """A tracer that has seen a copy of the model run, and the results of the run."""
+    copy = deepcopy(model).eval()
+    clones = {id(tensor): tensor.detach().clone() for tensor in tensors_of(example)}
+    inputs: Example = tree_map_only(Tensor, lambda tensor: clones[id(tensor)], example)
+    tracer = Tracer(copy, tensors_of(inputs), name, used)
+    with torch.inference_mode(), _unfused(copy), Exits(tracer), tracer:
+        match inputs:
+            case dict():
+                result = copy(**inputs)
+            case tuple():
+                result = copy(*inputs)
+            case _:
+                result = copy(inputs)
+    return tracer, tensors_of(result)
 
 
 @contextmanager

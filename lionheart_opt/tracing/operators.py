@@ -12,9 +12,9 @@ from lionheart_opt.workload import Mvm, Shape
 
 #: Operators that torch would decompose but that are one layer here.
 _WHOLE = frozenset(
-    """linear matmul batch_norm layer_norm group_norm instance_norm rms_norm relu6 prelu selu softmax
-    log_softmax max_pool1d max_pool2d max_pool3d avg_pool1d adaptive_avg_pool1d adaptive_avg_pool2d
-    adaptive_avg_pool3d adaptive_max_pool1d""".split()
+    """linear matmul bilinear batch_norm layer_norm group_norm instance_norm rms_norm relu6 prelu selu
+    softmax log_softmax max_pool1d max_pool2d max_pool3d avg_pool1d adaptive_avg_pool1d
+    adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d""".split()
 )
 
 #: ATen name -> kind, where they differ by more than underscores.
@@ -38,9 +38,11 @@ _PRODUCTS = {
     "bmm": ("self", "mat2", ""),
     "mv": ("self", "vec", ""),
     "dot": ("self", "tensor", ""),
+    "vdot": ("self", "other", ""),
     "addmm": ("mat1", "mat2", "self"),
     "addmv": ("mat", "vec", "self"),
     "baddbmm": ("batch1", "batch2", "self"),
+    "addbmm": ("batch1", "batch2", "self"),
 }
 
 
@@ -99,7 +101,13 @@ def describe(operator: Operator) -> Description:
     if name == "convolution":
         return _convolution(operator)
     if name in _PRODUCTS:
-        return _product(operator, *_PRODUCTS[name])
+        return _product(operator, name)
+    if name == "bilinear":
+        macs = prod(operator.output_shape) * prod(operator.shapes["weight"][1:])
+        return Description(kind=name, weight="weight", fields={"macs": macs})
+    if name == "_embedding_bag" and "per_sample_weights" in operator.shapes:
+        macs = prod(operator.shapes["per_sample_weights"]) * operator.output_shape[-1]
+        return Description(kind="embedding_bag", fields={"macs": macs})
     if pool := _POOL.fullmatch(name):
         return _pool(operator, pool["kind"], int(pool["axes"]))
     if name == "hardtanh":
@@ -125,14 +133,19 @@ def _convolution(operator: Operator) -> Description:
         "padding": _sizes(settings["padding"], n_axes),
         "groups": groups,
     }
+    if "weight" not in operator.constants:  # a filter that the network computes is no unit
+        return Description(kind=kind, weight="", fields=fields)
     if kind in ("conv1d", "conv2d"):
         count = prod(operator.output_shape) // weight[0]
         fields["mvm"] = Mvm(rows=prod(weight[1:]), columns=weight[0], count=count)
     return Description(kind=kind, weight="weight", fields=fields)
 
 
-def _product(operator: Operator, left: str, right: str, added: str) -> Description:
+def _product(operator: Operator, name: str) -> Description:
+    left, right, added = _PRODUCTS[name]
     macs = prod(operator.output_shape) * operator.shapes[left][-1]
+    if name == "addbmm":  # the sum of the products of a batch
+        macs *= operator.shapes[left][0]
     weight = next((name for name in (right, left) if name in operator.constants), "")
     if not weight:
         return Description(kind="matmul", bias=added, fields={"macs": macs})

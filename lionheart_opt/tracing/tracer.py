@@ -24,7 +24,7 @@ from lionheart_opt.workload import INPUT, Layer, Shape, Unit, Workload
 #: Modules that are written in several operators but run as one.
 _FUSED: dict[type[nn.Module], str] = {nn.LocalResponseNorm: "local_response_norm"}
 #: Modules whose products are layers even where no input reaches them (the first step of an LSTM).
-_WEIGHTED = (nn.Linear, _ConvNd, nn.RNNBase)
+_WEIGHTED = (nn.Linear, _ConvNd, nn.Bilinear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 #: Operators in place that do not read what they overwrite.
 _OVERWRITES = frozenset({"copy_", "fill_", "zero_"})
 #: Functions that take activations out of torch.
@@ -79,13 +79,18 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         model: The network; it gets hooks that tell which module is running.
         inputs: Tensors that the model is called with.
         name: Name of the workload.
+        used: Owners of weights whose products are layers even where no input reaches them.
     """
 
-    def __init__(self, model: nn.Module, inputs: list[Tensor], name: str) -> None:
+    def __init__(
+        self, model: nn.Module, inputs: list[Tensor], name: str, used: frozenset[str]
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.flow = DataFlow()
         self.records: list[_Record] = []
         self._name = name
+        self._used = used
+        self._left_out = set[str]()
         self._calls = [_Call("", model, 0, 0)]
         self._n_calls = 0
         for tensor in inputs:
@@ -171,7 +176,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         )
         unit = self._unit(operands[description.weight]) if description.weight else None
-        if not is_reached and not (unit and isinstance(self._calls[-1].module, _WEIGHTED)):
+        if not is_reached and not (unit and self._is_counted(unit[0])):
+            self._left_out.update(unit[:1] if unit else ())
             return
         counts = {"weight_count": 0, "bias_count": 0}
         for key in constants:
@@ -190,6 +196,19 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         )
         for tensor in (*written, *results):
             self.flow.write(tensor, len(self.records) - 1)
+
+    def _is_counted(self, owner: str) -> bool:
+        """Whether a product with the owner's weight is a layer although no input reaches it."""
+        return isinstance(self._calls[-1].module, _WEIGHTED) or owner in self._used
+
+    @property
+    def used(self) -> frozenset[str]:
+        """Owners of weights that multiply both activations and, in products left out, constants.
+
+        The loop of a recurrent network is an example: its first step multiplies a state of zeros.
+        """
+        owners = {record.unit[0] for record in self.records if record.unit}
+        return self._used | (owners & self._left_out)
 
     def _unit(self, weight: Tensor) -> tuple[str, str] | None:
         """Owner of a weight and name of the layer; None if the weight is not a parameter."""

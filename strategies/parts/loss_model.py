@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.limits import drop_excess
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.pricing import excess
@@ -157,12 +158,20 @@ class LossModel:
 
     def holding(self, max_drop: float) -> list[Mapping]:
         """Evaluated mappings that keep all limits with that drop; and all-digital, if it keeps them."""
-        holding = [mapping for mapping, seen in self._observed.items() if seen.high <= max_drop]
+        holding = [
+            mapping
+            for mapping, seen in self._observed.items()
+            if drop_excess(seen.high, max_drop) <= 0
+        ]
         if not excess(self._problem, self._problem.all_digital):
             holding.append(self._problem.all_digital)
         return holding
 
     def failing(self, max_drop: float) -> list[Mapping]:
         """Evaluated mappings that break a limit with that drop."""
-        failing = [mapping for mapping, seen in self._observed.items() if seen.high > max_drop]
+        failing = [
+            mapping
+            for mapping, seen in self._observed.items()
+            if drop_excess(seen.high, max_drop) > 0
+        ]
         return failing + self._unanswered

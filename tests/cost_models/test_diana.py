@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded_errors import assert_no_error_has_grown
+from small_networks import convolution, network, operator
 
 from lionheart_opt.cost_models.diana import Diana, Shape, shape_of
 from lionheart_opt.cost_models.validation.diana import cases
 from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.space import Space, random_mapping
 from lionheart_opt.synthetic import convolutional_workload
-from lionheart_opt.workload import Layer
+from lionheart_opt.workload import INPUT, Layer
 
 MODEL = Diana(load_system("diana"))
 CLOCK_HZ = 260e6
@@ -117,6 +119,76 @@ class TestLayers:
         shape = shape_of(tokens)
         assert shape is not None
         assert (shape.out_x, shape.channels_in) == (7, 24)
+
+    def test_shapes_of_convolutions(self) -> None:
+        """The first spatial axis is `x`; what has one axis has one row."""
+        image = Layer(
+            name="conv",
+            kind="grouped_conv2d",
+            module="conv",
+            inputs=(INPUT,),
+            input_shapes=((1, 6, 12, 14),),
+            output_shape=(1, 8, 5, 7),
+            groups=2,
+            kernel=(3, 4),
+        )
+        assert shape_of(image) == Shape(
+            channels_in=6, channels_out=8, groups=2, kernel_x=3, kernel_y=4, out_x=5, out_y=7
+        )
+        line = replace(
+            image,
+            kind="conv1d",
+            input_shapes=((1, 6, 12),),
+            output_shape=(1, 8, 5),
+            groups=1,
+            kernel=(3,),
+        )
+        assert shape_of(line) == Shape(
+            channels_in=6, channels_out=8, groups=1, kernel_x=3, kernel_y=1, out_x=5, out_y=1
+        )
+        assert shape_of(replace(image, kind="conv3d")) is None
+
+    @pytest.mark.parametrize(
+        ("channels_out", "channels_in", "pixels_at_once"),
+        [
+            (64, 64, 4),  # (4 + 2) x 64 x 3 = 1152 rows: exactly all
+            (64, 65, 2),
+            (128, 64, 4),  # 4 x 128 = 512 columns: exactly all
+            (129, 64, 2),
+            (512, 64, 1),
+        ],
+    )
+    def test_windows_that_just_fit(
+        self, channels_out: int, channels_in: int, pixels_at_once: int
+    ) -> None:
+        shape = Shape(
+            channels_in=channels_in,
+            channels_out=channels_out,
+            groups=1,
+            kernel_x=3,
+            kernel_y=3,
+            out_x=8,
+            out_y=8,
+        )
+        assert MODEL.analog_cycles(shape)[0] == pytest.approx(64 / pixels_at_once * 18.2)
+
+    def test_one_layer_on_the_array(self) -> None:
+        """A 3x3 convolution from 4 to 4 channels on 6x6 pixels, four at once: 9 products, 36 rows."""
+        workload = network(convolution("conv"), operator("add", "add", "conv", INPUT))
+        [conv, add] = MODEL.cost(workload, Mapping.of({"conv": "analog"})).layers
+        mvm_s, load_s = 9 * 18.2 / CLOCK_HZ, 8 * 36 / CLOCK_HZ
+        assert conv.components == {
+            "mvm": (pytest.approx(mvm_s), pytest.approx(mvm_s * 28.74e-3)),
+            "weights": (pytest.approx(load_s), pytest.approx(load_s * 28.74e-3)),
+        }
+        move_s = (2 * 144 + 144) / 8 / CLOCK_HZ
+        assert add.components == {"move": (pytest.approx(move_s), pytest.approx(move_s * 24.96e-3))}
+        digital = MODEL.cost(workload, Mapping.of({"conv": "digital"}))
+        compute_s = (1 * 4 * 1 * 6 * 9 + 36 * 8 / 8) / CLOCK_HZ
+        assert digital.layers[0].components == {
+            "compute": (pytest.approx(compute_s), pytest.approx(compute_s * 24.96e-3))
+        }
+        assert digital.tiles == {"analog": 0}
 
     def test_a_network_is_the_sum_of_its_layers(self) -> None:
         workload = convolutional_workload()

@@ -115,6 +115,7 @@ def python(folder: Path, *arguments: object, pause_s: float = 0.0) -> subprocess
         cwd=folder,
         env={**os.environ, **changes},
         text=True,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # a shell that runs the tests in the background has Ctrl-C ignored in all its children

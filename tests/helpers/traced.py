@@ -1,6 +1,7 @@
 """Functions as networks, and what holds for every traced workload."""
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import torch
@@ -24,15 +25,39 @@ class Lambda(nn.Module):
         return self.function(self, *args, **kwargs)
 
 
+def _of_dot(a: torch.Size, _b: torch.Size, **_: Any) -> int:
+    return 2 * prod(a)  # each element of the matrix, or of the one vector
+
+
+def _of_addmv(_bias: torch.Size, matrix: torch.Size, _vector: torch.Size, **_: Any) -> int:
+    return 2 * prod(matrix)
+
+
+def _of_addbmm(_bias: torch.Size, a: torch.Size, b: torch.Size, **_: Any) -> int:
+    return 2 * prod(a) * b[-1]
+
+
+#: Products for which torch's counter has no formula.
+_NOT_COUNTED_BY_TORCH = {
+    torch.ops.aten.mv: _of_dot,
+    torch.ops.aten.dot: _of_dot,
+    torch.ops.aten.vdot: _of_dot,
+    torch.ops.aten.addmv: _of_addmv,
+    torch.ops.aten.addbmm: _of_addbmm,
+}
+
+
 def counted_macs(model: nn.Module, *example: Tensor) -> float:
     """MACs as torch's own counter finds them, on unfused operators."""
     torch.backends.mha.set_fastpath_enabled(False)
-    counter = FlopCounterMode(display=False)
+    mkldnn, torch.backends.mkldnn.enabled = torch.backends.mkldnn.enabled, False  # type: ignore[assignment]
+    counter = FlopCounterMode(display=False, custom_mapping=_NOT_COUNTED_BY_TORCH)
     try:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
             model.eval()(*example)
     finally:
         torch.backends.mha.set_fastpath_enabled(True)
+        torch.backends.mkldnn.enabled = mkldnn
     return counter.get_total_flops() / 2
 
 

@@ -172,6 +172,12 @@ def test_the_network_may_be_a_single_layer() -> None:
     assert list(analog.weights()) == ["weight", "bias"]
 
 
+def with_hook(module: nn.Module) -> nn.Module:
+    """The module with twice its output."""
+    module.register_forward_hook(lambda _, __, y: 2 * y)
+    return module
+
+
 @pytest.mark.parametrize(
     ("module", "path", "message"),
     [
@@ -179,6 +185,7 @@ def test_the_network_may_be_a_single_layer() -> None:
         (nn.Embedding(3, 3), "0", "Embedding"),
         (nn.ConvTranspose2d(1, 1, 1), "0", "ConvTranspose2d"),
         (nn.Linear(2, 2), "fc", "no module 'fc'"),
+        (with_hook(nn.Linear(2, 2)), "0", "'0' has hooks"),
     ],
 )
 def test_what_cannot_be_analog_is_refused(module: nn.Module, path: str, message: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +22,7 @@ from oracle_setup import (
 )
 
 from lionheart_opt.accuracy import Fidelity
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Training
@@ -338,3 +341,32 @@ def test_verified_on_another_engine(folder: Path) -> None:
     checks = oracle.final_checks(SHORT, TWO_DRAWS, 0)
     expected = oracle.accuracy(SHORT, TWO_DRAWS, 0).samples
     np.testing.assert_array_equal(checks["validation on aihwkit"].samples, expected)
+
+
+def test_a_network_that_has_learned_nothing_is_noticed_once(tmp_path: Path) -> None:
+    untrained = SETTINGS.model_copy(update={"pretrain": None})
+    oracle = small_oracle(tmp_path, untrained)
+    labels = torch.bincount(oracle.splits.validation.labels)
+    constant = small_network()
+    with torch.no_grad():
+        constant.linear.weight.zero_()
+        constant.linear.bias.copy_(labels)  # always the most frequent class
+    oracle = replace(oracle, model=constant)
+    share = f"{float(labels.max() / labels.sum()):.1%}"
+    message = f"seems untrained: it is right about {share} .* class is {share} of them"
+    with pytest.warns(UserWarning, match=message) as caught:
+        for _ in range(2):
+            oracle.accuracy(candidate(*NAMES).with_training("none"), TWO_DRAWS, 0)
+        oracle.test_accuracy(candidate(*NAMES).with_training("none"), TWO_DRAWS, 0)
+    assert len(caught) == 1 and "\n" not in str(caught[0].message)
+
+
+def test_a_trained_network_is_not_called_untrained(oracle: HatOracle) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert replace(oracle).baseline("validation") > 0.5
+    one_class = Examples(images=torch.zeros(5, 1, 8, 8), labels=torch.full((5,), 2))
+    single = replace(oracle, splits=replace(oracle.splits, validation=one_class))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # there is nothing to be better than
+        single.baseline("validation")

@@ -41,6 +41,24 @@ def test_a_network_that_fits_is_left_as_it_is() -> None:
         assert torch.equal(tensor, before[name])
 
 
+class Counting(nn.Module):
+    """Its scores depend on how often it has been called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 4)
+        self.calls = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.linear(images.flatten(1)) * self.calls
+
+
+def test_a_network_with_a_memory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must not remember anything"):
+        replace(small_oracle(tmp_path), model=Counting())
+
+
 class Always(nn.Module):
     """Every example is in one class."""
 

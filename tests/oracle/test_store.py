@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from damage import flip_a_bit
 from oracle_setup import small_network
 
 from lionheart_opt.errors import InputError
@@ -96,11 +100,79 @@ def test_an_artifact_appears_whole_or_not_at_all(
         store.put("key", Trained(weights={"w": torch.zeros(3)}))
     kept = store.get("key")
     assert kept is not None and kept.note == "old" and kept.losses == (1.0,)
-    assert [file.name for file in (tmp_path / "new").iterdir()] == ["key.pt"]
+    files = sorted(file.name for file in (tmp_path / "new").iterdir())
+    assert files == ["key.pt", "key.pt.sha256"]
 
 
-def test_a_damaged_artifact_is_named(tmp_path: Path) -> None:
+def test_an_interruption_between_checksum_and_artifact_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = WeightStore.folder(tmp_path)
-    (tmp_path / "key.pt").write_bytes(b"PK damaged")
-    with pytest.raises(InputError, match=r"artifact key\.pt"):
-        store.get("key")
+    store.write("name", {"n": 1})
+    real = type(store.artifacts).write
+
+    def interrupted(artifacts: Any, name: str, content: Any) -> None:
+        if name == "name":
+            raise KeyboardInterrupt
+        real(artifacts, name, content)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(type(store.artifacts), "write", interrupted)
+        store.write("name", {"n": 2})
+    assert store.read("name") == {"n": 1}
+    store.write("name", {"n": 3})
+    assert store.read("name") == {"n": 3}
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def replaced(path: Path) -> None:
+    path.write_bytes(b"PK damaged")
+
+
+@pytest.mark.parametrize("has_checksum", [True, False], ids=["checksum", "older store"])
+@pytest.mark.parametrize("damage", [flip_a_bit, cut, empty, replaced])
+def test_a_damaged_artifact_is_named_and_not_used(
+    tmp_path: Path, damage: Callable[[Path], None], has_checksum: bool
+) -> None:
+    store = WeightStore.folder(tmp_path)
+    store.put("key", Trained(weights=small_network().state_dict()))
+    damage(tmp_path / "key.pt")
+    if not has_checksum:
+        (tmp_path / "key.pt.sha256").unlink()
+    with pytest.warns(UserWarning, match=r"artifact key\.pt is damaged") as caught:
+        assert store.get("key") is None
+    assert len(caught) == 1 and "\n" not in str(caught[0].message)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"0" * 64])
+def test_a_damaged_checksum_is_not_accepted(tmp_path: Path, content: bytes) -> None:
+    store = WeightStore.folder(tmp_path)
+    store.put("key", Trained(weights={"w": torch.ones(3)}))
+    (tmp_path / "key.pt.sha256").write_bytes(content)
+    with pytest.warns(UserWarning, match="SHA-256"):
+        assert store.get("key") is None
+
+
+def test_whole_artifacts_without_checksum_get_one(tmp_path: Path) -> None:
+    store = WeightStore.folder(tmp_path)
+    store.put("key", Trained(weights=small_network().state_dict()))
+    checksum = tmp_path / "key.pt.sha256"
+    expected = checksum.read_text()
+    assert expected.strip() == hashlib.sha256((tmp_path / "key.pt").read_bytes()).hexdigest()
+    checksum.unlink()
+    assert store.get("key") is not None
+    assert checksum.read_text() == expected
+
+
+def test_what_holds_something_else_is_not_used(tmp_path: Path) -> None:
+    store = WeightStore.folder(tmp_path)
+    store.write("key.pt", {"losses": [], "weight": torch.ones(3)})
+    with pytest.warns(UserWarning, match="no trained weights"):
+        assert store.get("key") is None

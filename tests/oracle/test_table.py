@@ -56,6 +56,28 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
             assert getattr(read, name) == value, name
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.01, 1.01, -124.87])
+def test_accuracies_must_be_shares(tmp_path: Path, value: float) -> None:
+    samples = table().samples.copy()
+    samples[2, 1, 0] = value
+    changes: list[dict[str, Any]] = [{"samples": samples}, {"baseline": value}]
+    for change in changes:
+        with pytest.raises(ValueError, match=r"outside of \[0, 1\]"):
+            table(**change)
+    table().save(tmp_path / "t.npz")
+    arrays = dict(np.load(tmp_path / "t.npz"))
+    np.savez(tmp_path / "t.npz", **{**arrays, "samples": samples})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"t\.npz: .*outside of \[0, 1\]"):
+        AccuracyTable.load(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("name", ["training_s", "draw_s", "shared_s", "proxies_s"])
+def test_seconds_must_be_numbers(name: str) -> None:
+    seconds = getattr(table(), name) * float("nan")
+    with pytest.raises(ValueError, match="NaN or infinite seconds"):
+        table(**{name: seconds})
+
+
 def test_answers_are_rows() -> None:
     made = table()
     answer = made.accuracy(candidate("cpu", "tile"), Fidelity(draws=(1, 3)), 9)

@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from damage import flip_a_bit
 from oracle_setup import NAMES, made_up_examples, small_network
 from torch import nn
 
@@ -88,7 +91,8 @@ def test_interrupted_training_goes_on_where_it_was(
     resumed = train(job(modules=modules), ENGINE, store, "key", lambda now: seen.append(now.epoch))
     assert seen == [1, 2, 3, 4]
     assert same(whole, resumed)
-    assert [file.name for file in (tmp_path / "b").iterdir()] == ["key.pt"]  # nothing left behind
+    files = sorted(file.name for file in (tmp_path / "b").iterdir())
+    assert files == ["key.pt", "key.pt.sha256"]  # nothing left behind
 
 
 KILLED = """
@@ -123,6 +127,28 @@ def test_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again = train(job(), ENGINE, store, "key")
     assert same(first, again)
     assert again.training_s == first.training_s  # charged although it was there already
+
+
+@pytest.mark.parametrize("name", ["key.pt", "key.epoch.pt"])
+def test_damaged_weights_are_trained_again(tmp_path: Path, name: str) -> None:
+    """One flipped bit in weights, or in the state after an epoch: the weights that are right."""
+    right = train(job(), ENGINE, WeightStore.folder(tmp_path / "a"), "key")
+    store = WeightStore.folder(tmp_path / "b")
+
+    def interrupt(now: EpochDone) -> None:
+        if now.epoch == 2 and name == "key.epoch.pt":
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        train(job(), ENGINE, store, "key", interrupt)
+    flip_a_bit(tmp_path / "b" / name)
+    epochs: list[int] = []
+    with pytest.warns(UserWarning, match=f"artifact {name} is damaged.* done again"):
+        again = train(job(), ENGINE, store, "key", lambda now: epochs.append(now.epoch))
+    assert same(right, again) and epochs == [1, 2, 3, 4]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it has been replaced
+        assert same(right, train(job(), ENGINE, store, "key"))
 
 
 # --- when it ends ---------------------------------------------------------------------------------

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +16,7 @@ from oracle_setup import (
     candidate,
     mapping,
     small_network,
+    small_oracle,
     small_splits,
     small_workload,
 )
@@ -20,7 +24,7 @@ from oracle_setup import (
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle import training
-from lionheart_opt.oracle.store import WeightStore, weights_digest
+from lionheart_opt.oracle.store import Trained, WeightStore, weights_digest
 from lionheart_opt.oracle.weights import CandidateWeights
 
 SHORT, FULL, ONE_SHOT = (
@@ -124,3 +128,69 @@ def test_cuda_is_refused_where_there_is_none(
         _ = on_gpu.device
     automatic = replace(weights, settings=SETTINGS.model_copy(update={"device": "auto"}))
     assert automatic.device == torch.device("cpu")
+
+
+@pytest.fixture
+def seen(weights: CandidateWeights, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """Key of a training -> its first batch and the noise of its first step, side by side."""
+    first: dict[str, torch.Tensor] = {}
+    real_batches, real_train = training.batches, training.train
+    now: list[str] = []
+
+    def batches(job: training.Job, epoch: int) -> Iterator[training.Batch]:
+        for batch in real_batches(job, epoch):
+            noise = torch.random.get_rng_state()[:64].float()
+            first.setdefault(now[-1], torch.cat([batch.images.flatten(), noise]))
+            yield batch
+
+    def train(job: training.Job, engine: Any, store: Any, key: str, progress: Any) -> Trained:
+        now.append(key)
+        return real_train(job, engine, WeightStore.temporary(), key, progress)
+
+    monkeypatch.setattr(training, "batches", batches)
+    monkeypatch.setattr("lionheart_opt.oracle.weights.train", train)
+    _ = weights.pretrained
+    first.clear()
+    return first
+
+
+def test_parent_and_child_see_other_batches_and_siblings_the_same(
+    weights: CandidateWeights, seen: dict[str, torch.Tensor]
+) -> None:
+    def of(candidate: Candidate) -> tuple[torch.Tensor, torch.Tensor]:
+        images_and_noise = seen[weights.keyed(candidate, 0)[0]]
+        return images_and_noise[:-64], images_and_noise[-64:]
+
+    parent = candidate("conv1").with_training("short")
+    untrained = Candidate(mapping("conv1", "linear"), parent, "none")
+    children = [
+        Candidate(mapping("conv1", "conv2"), parent, "short"),
+        Candidate(mapping("conv1", "linear"), parent, "full"),
+        Candidate(mapping(*NAMES), untrained, "short"),  # with one training before it, too
+    ]
+    grandchild = Candidate(mapping(*NAMES), children[0], "short")
+    sibling = candidate("conv2").with_training("short")
+    generations = [[parent, sibling], children, [grandchild]]
+    of_generation = [[of(member) for member in members] for members in generations]
+    for members in of_generation:
+        for images, noise in members:
+            assert torch.equal(images, members[0][0]) and torch.equal(noise, members[0][1])
+    for a, b in combinations(of_generation, 2):
+        assert not torch.equal(a[0][0], b[0][0]) and not torch.equal(a[0][1], b[0][1])
+
+
+def test_a_training_after_the_shared_one_is_a_second_training(
+    weights: CandidateWeights, seen: dict[str, torch.Tensor]
+) -> None:
+    child = Candidate(mapping(*NAMES), ONE_SHOT, "short")
+    parent = candidate("conv1").with_training("short")
+    second = Candidate(mapping(*NAMES), parent, "short")
+    batches = [seen[weights.keyed(member, 0)[0]] for member in (child, second, SHORT)]
+    assert torch.equal(batches[0], batches[1]) and not torch.equal(batches[0], batches[2])
+
+
+def test_what_training_gives_is_part_of_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = small_oracle(Path("unused"))
+    before = oracle.identity
+    monkeypatch.setattr("lionheart_opt.oracle.hat.FORMAT", 99)
+    assert oracle.identity != before

@@ -23,7 +23,7 @@ def test_thresholds_are_shown_with_quartiles_and_the_ground_truth():
     assert not infos[0.01].found.any()
     figure = thresholds(seeds, truth=truth)
     assert [axes.get_title() for axes in figure.axes] == [
-        f"drop ≤ {threshold} points" for threshold in ("0.5", "1", "3", "5", "10")
+        f"drop ≤ {drop}" for drop in ("0.5 points", "1 point", "3 points", "5 points", "10 points")
     ]
     check_figure(figure)
     assert {"ground truth", "quartiles over seeds"} <= set(shown_text(figure))

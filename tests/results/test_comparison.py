@@ -17,6 +17,7 @@ from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.results.comparison import (
     beats,
     check_same_question,
+    compare,
     comparison,
     ground_truth,
     names,
@@ -178,6 +179,20 @@ class Stubborn:
         yield [b, a, a]
         yield [a, c]
         yield [a]
+
+
+def test_the_frame_of_a_comparison_is_numbers():
+    """Without a ground truth and anything feasible, columns used to hold None."""
+    problem = made_up_problem()
+    nothing = search("x", answer(problem, 5, 0.5), problem=problem)
+    frame = compare([nothing]).to_frame()
+    kinds = frame.dtypes.astype(str).to_dict()
+    assert kinds.pop("strategy") == "str"
+    assert {kinds.pop("seeds"), kinds.pop("seeds_feasible")} == {"int64"}
+    assert set(kinds.values()) == {"float64"} and "speedup_at_0.1" in kinds
+    assert frame[["drop", "speedup", "repeats", "hypervolume_share"]].isna().all(axis=None)
+    with pytest.raises(InputError, match="no results"):
+        compare([])
 
 
 def test_repeated_proposals_are_counted_until_the_last_new_one():

@@ -27,8 +27,8 @@ def run(label, strategy, seed=0, trials=None, problem=None) -> SearchResult:
 
 def test_show_has_exactly_the_promised_keys():
     promised = (
-        "strategy seed trials oracle_seconds feasible mapping drop latency_s energy_j speedup "
-        "energy_gain analog_mac_ratio"
+        "strategy seed trial trials oracle_seconds feasible mapping baseline drop drop_high test_drop "
+        "latency_s energy_j speedup energy_gain analog_mac_ratio"
     ).split()
     for result in (run("greedy", MacGreedy()), run("all-analog", Fixed("all-analog"))):
         row = report.show_row(result)
@@ -49,6 +49,7 @@ def test_nothing_feasible_is_said_not_hidden():
     hopeless = run("x", Fixed("all-analog"), problem=tiny_problem(max_drop=0.0))
     row = report.show_row(hopeless)
     assert row["feasible"] is False and row["mapping"] is None and row["drop"] is None
+    assert row["trial"] is None and row["baseline"] == hopeless.evaluations[0].accuracy.baseline
     assert report.binding(hopeless) == "drop in 1 of 1"
 
 

@@ -2,6 +2,7 @@
 
 import optuna
 import pytest
+from front_door import python
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.study.storage import file_of, open_storage, storage_exists
@@ -64,3 +65,25 @@ def test_a_file_that_is_no_database_is_refused_unharmed(tmp_path):
     with pytest.raises(InputError, match=r"study\.db"):
         open_storage(f"sqlite:///{path}")
     assert path.read_bytes() == before
+
+
+def test_processes_that_create_a_database_at_once_do_not_stop_each_other(tmp_path):
+    """They used to fail with `table studies already exists`."""
+    code = (
+        "import sys, time\n"
+        "from lionheart_opt.study.storage import open_storage\n"
+        "import optuna, optuna.storages._rdb.storage\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "for k in range(5):\n"
+        "    open_storage(f'sqlite:///{k}.db')\n"
+    )
+    processes = [python(tmp_path, "-c", code) for _ in range(3)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
+from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.problem import Problem
@@ -59,7 +60,7 @@ def test_bad_oracles_are_caught(flaw: str, check: Check) -> None:
     problem = tiny_problem()
     assert isinstance(problem.oracle, AccuracyTable)
     check(replace(problem, oracle=Oracle(problem.oracle, "none")))
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, InputError)):
         check(replace(problem, oracle=Oracle(problem.oracle, flaw)))
 
 

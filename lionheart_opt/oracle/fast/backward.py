@@ -34,6 +34,7 @@ from lionheart_opt.oracle.fast.gradients import (
 from lionheart_opt.oracle.fast.kernels import (
     PANEL,
     ROWS,
+    TINY,
     begin,
     clip,
     digitise,
@@ -216,7 +217,7 @@ def add_input_gradients(
         limited = 0 < levels.scale_limit < most
         if limit > 0:
             range_gradients(v, raw, first, depth, limit, range_sums)
-        elif levels.dynamic and most > 0 and not limited:
+        elif levels.dynamic and most >= TINY and not limited:
             zy = total(load(sums, i * LANES)) / scale
             k = where_largest(raw, first, depth, most, columns, tile.column)
             dm = (zy - vx) / most

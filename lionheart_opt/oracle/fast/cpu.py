@@ -274,12 +274,13 @@ class _Rows(torch.autograd.Function):
             ctx.save_for_backward(x, weight, gain)
             nothing = np.empty(0, np.float32)
             ctx.state = products, layer, done._replace(x=nothing, outputs=nothing)
-        y = torch.from_numpy(done.outputs)
+        # no view of another tensor: autograd would forbid operations in place on it
         window = products.products.window
         if window is None:
-            return y.view(*x.shape[:-1], len(weight))
+            return torch.from_numpy(done.outputs.reshape(*x.shape[:-1], len(weight)))
         size = window.output_size(x.shape[2], x.shape[3])
-        return y.view(len(x), *size, len(weight)).permute(0, 3, 1, 2)
+        maps = done.outputs.reshape(len(x), *size, len(weight))
+        return torch.from_numpy(maps.transpose(0, 3, 1, 2))
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float32, njit, uint32, uint64
 
+from lionheart_opt.oracle.engine import SMALLEST
 from lionheart_opt.oracle.fast.noise import mix, normal_pair, stream
 from lionheart_opt.oracle.fast.simd import (
     LANES,
@@ -42,6 +43,9 @@ from lionheart_opt.oracle.fast.structures import Block, Rows
 
 #: Rows of a block: a multiple of the six that `product` computes at once.
 ROWS = 24
+
+#: Rows whose inputs are all smaller are rows of zeros.
+TINY = np.float32(SMALLEST)
 
 #: Outputs that `product` computes at once: two vectors.
 PANEL = 2 * LANES
@@ -134,7 +138,7 @@ def row_scale(most: Any, factor: Any, levels: Any) -> Any:
         return float32(1.0) / factor
     if levels.scale_limit > 0 and most > levels.scale_limit:
         most = levels.scale_limit
-    if most <= 0:
+    if most < TINY:
         most = float32(1.0)
     return float32(float32(1.0) / most) / factor
 
@@ -360,7 +364,7 @@ def read_in(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
     stride, limit, factor = whole(depth), layer.ranges[t, u], run.factors[t, u]
     for i in range(n):
         most = gather(x, begins[i], runs, first_run, last_run, a, i * stride)
-        if most > 0 or not levels.dynamic:
+        if most >= TINY or not levels.dynamic:
             seen[t] = 1
         scale = row_scale(most, factor, levels)
         digitise(a, i * stride, stride, limit, scale, levels, a)

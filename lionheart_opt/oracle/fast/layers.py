@@ -13,7 +13,7 @@ from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierTyp
 from torch import nn
 from torch.func import functional_call
 
-from lionheart_opt.oracle.engine import INPUT_RANGES
+from lionheart_opt.oracle.engine import INPUT_RANGES, SMALLEST
 from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.physics import ProgrammedTile
 from lionheart_opt.oracle.fast.ranges import InputRanges
@@ -38,6 +38,7 @@ class FastLayer(nn.Module):
         bias: Digital bias, shape (n_outputs,), or None.
         ranges: Input ranges, or None.
         ideal: Compute as the floating-point module does (see `AnalogNetwork.set_ideal`).
+        uses: See `AnalogLayer`.
     """
 
     mapping_scales: torch.Tensor
@@ -71,6 +72,7 @@ class FastLayer(nn.Module):
             self.ranges,
         )
         self.ideal = False
+        self.uses = 0
         self._original = [module]  # in a list: its parameters are not this layer's
         self._shape = module.weight.shape
         self._tiles: list[ProgrammedTile] = []
@@ -114,7 +116,10 @@ class FastLayer(nn.Module):
             magnitude = self.weight[rows, columns].abs()
             magnitude = magnitude.amax(1) if columnwise else magnitude.max()
             self.mapping_scales[t, rows] = magnitude / largest
-        self.mapping_scales[self.mapping_scales == 0] = 1
+        tiny = self.mapping_scales < SMALLEST
+        if bool(tiny.any()):
+            self.mapping_scales[tiny] = 1
+            self.weight.masked_fill_(self._spread(tiny), 0.0)
         self.weight.div_(self._spread(self.mapping_scales))
         if self.out_scaling is not None:
             self.out_scaling.fill_(1)
@@ -172,6 +177,7 @@ class FastLayer(nn.Module):
         Raises:
             RuntimeError: The layer is in evaluation mode and was not programmed after training.
         """
+        self.uses += 1
         if self.ideal and not self.training:
             return cast(torch.Tensor, self._original[0](x))
         if self.ideal:

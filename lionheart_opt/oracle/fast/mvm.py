@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch.nn import functional as F
 
+from lionheart_opt.oracle.engine import SMALLEST
 from lionheart_opt.oracle.fast.ranges import InputRanges
 from lionheart_opt.oracle.fast.tiles import Converters, Tiling, Window
 
@@ -132,15 +133,16 @@ def _dynamic_scale(x: torch.Tensor, converters: Converters) -> torch.Tensor | No
         converters: The converters of the tile.
 
     Returns:
-        The inverse of each vector's largest magnitude, shape (..., 1); 1 for a vector of zeros. None
-        if all vectors are zero.
+        The inverse of each vector's largest magnitude, shape (..., 1); 1 for a vector of zeros (see
+        `SMALLEST`). None if all vectors are zero.
     """
     largest = x.abs().max(dim=-1, keepdim=True)[0]
     if converters.scale_limit > 0:
         largest = largest.clamp(max=converters.scale_limit)
-    if not bool(largest.any()):
+    is_zero = largest < SMALLEST
+    if bool(is_zero.all()):
         return None
-    return 1 / torch.where(largest > 0, largest, 1)
+    return 1 / torch.where(is_zero, 1, largest)
 
 
 def _tile_product(

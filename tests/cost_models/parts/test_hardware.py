@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from small_networks import convolution, network, operator
 
@@ -19,7 +21,7 @@ from lionheart_opt.cost_models.parts.pulp_cluster import (
 )
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
 from lionheart_opt.errors import InputError
-from lionheart_opt.workload import Layer
+from lionheart_opt.workload import Layer, Mvm
 
 
 class TestAlpineLayers:
@@ -71,7 +73,7 @@ class TestAlpineLayers:
         assert run.components["memory"] == (0.0, 0.0)
         # 144 inputs and 144 weights are read, 144 results written
         assert run.components["llc access"] == pytest.approx((0.0, 288e-12 + 288e-12))
-        assert (run.dram_bytes, run.tiles) == (0, 0)
+        assert run.dram_bytes == 0
         assert run.latency_s == pytest.approx(1872e-9)
 
     def test_cold_weights_come_from_memory_once_or_for_every_pixel(self) -> None:
@@ -85,6 +87,48 @@ class TestAlpineLayers:
         assert once.components["dram"] == pytest.approx((0.0, 144e-12))
         assert once.components["input"] == (0.0, 0.0), "the network's input alone must be fetched"
 
+    @pytest.mark.parametrize(
+        ("layer", "passes"),
+        [
+            (convolution("conv", "before"), 36),
+            # a transposed convolution spreads each of 9 input pixels over 4 channels of 3 x 3
+            (
+                operator(
+                    "up",
+                    "conv_transpose2d",
+                    "before",
+                    macs=9 * 144,
+                    weight_count=144,
+                    kernel=(3, 3),
+                ),
+                9,
+            ),
+            # a matrix of 4 x 3 for each of two heads, and five tokens
+            (
+                operator(
+                    "heads", "matmul", "before", macs=120, weight_count=24, output_shape=(2, 5, 3)
+                ),
+                5,
+            ),
+            (operator("form", "bilinear", "before", macs=120, weight_count=60), 2),
+            (operator("norm", "layer_norm", "before", weight_count=144, bias_count=144), 1),
+            (operator("scores", "matmul", "before", "before", macs=500), 1),
+        ],
+    )
+    def test_products_go_through_all_their_weights_for_every_token(
+        self, layer: Layer, passes: int
+    ) -> None:
+        run = self.core.digital(layer, is_cold=True, is_reread=True, where="here")
+        assert run.dram_bytes == passes * (layer.weight_count + layer.bias_count)
+
+    def test_the_memory_controller_draws_power_while_data_move(self) -> None:
+        """144 bytes at 2e9 a second and 3 W, beside 1 pJ for each byte."""
+        changes = {"memory_controller_w": 3.0, "dram_bytes_per_s": 2e9}
+        core = replace(self.core, machine=self.machine.model_copy(update=changes))
+        layer = convolution("conv", "before")
+        run = core.digital(layer, is_cold=True, is_reread=False, where="here")
+        assert run.components["dram"] == pytest.approx((0.0, 144 * (1e-12 + 1.5e-9)))
+
     def test_operations_have_their_cycles(self) -> None:
         def compute_s(layer: Layer) -> float:
             run = self.core.digital(layer, is_cold=False, is_reread=False, where="here")
@@ -97,7 +141,7 @@ class TestAlpineLayers:
     def test_a_convolution_on_tiles(self) -> None:
         """36 rows and 4 columns on tiles of 20 x 3 take two by two of them, for each of 36 pixels."""
         run = self.core.analog(convolution("conv"), self.tile)
-        assert run.tiles == 4
+        assert self.tile.split(convolution("conv")) == (2, 2)
         queued, dequeued = 36 * 36 * 2, 36 * 4 * 2
         parts = run.components
         # 144 inputs are converted once, results back before they are added
@@ -112,17 +156,57 @@ class TestAlpineLayers:
     def test_a_tile_without_a_size_has_that_of_its_layer(self) -> None:
         tile = self.tile.model_copy(update={"rows": None, "columns": None})
         run = self.core.analog(convolution("conv"), tile)
-        assert run.tiles == 1 and run.components["partial sums"] == (0.0, 0.0)
+        assert run.components["partial sums"] == (0.0, 0.0)
+        # 36 pixels: 288 operations each on a tile of 36 x 4
+        assert run.components["mvm"][1] == pytest.approx(36 * (100e-9 + 2 * 288e-12))
+
+    def test_what_tiles_read_of_the_cache(self) -> None:
+        """144 inputs and 144 results, but no weights."""
+        run = self.core.analog(convolution("conv"), self.tile)
+        assert run.components["llc access"] == pytest.approx((0.0, 144e-12 + 288e-12))
+        assert run.dram_bytes == 0 == Run(components={}).dram_bytes
+
+    def test_a_bias_is_added_on_tiles_too(self) -> None:
+        plain, biased = (
+            self.core.analog(replace(convolution("conv"), bias_count=count), self.tile)
+            for count in (0, 4)
+        )
+        extra = biased.components["partial sums"][0] - plain.components["partial sums"][0]
+        assert extra == pytest.approx(144e-9), "one addition for each result"
+
+    @pytest.mark.parametrize(("n_outputs", "traffic"), [(4000, 0), (4001, 10_001)])
+    def test_activations_beyond_the_last_cache_go_through_memory(
+        self, n_outputs: int, traffic: int
+    ) -> None:
+        shapes = {"input_shapes": ((1, 6000),), "output_shape": (1, n_outputs)}
+        layer = operator(
+            "x", "linear", "before", macs=1, **shapes, mvm=Mvm(rows=1, columns=1, count=1)
+        )
+        for run in (
+            self.core.digital(layer, is_cold=True, is_reread=False, where="here"),
+            self.core.analog(layer, self.tile),
+        ):
+            assert run.dram_bytes == traffic
+            assert run.components["memory"] == pytest.approx((traffic * 2e-9, traffic * 1e-9))
+
+    @pytest.mark.parametrize(("n_weights", "reads"), [(1000, 1), (1001, 36)])
+    def test_weights_beyond_the_first_cache_are_read_for_every_pixel(
+        self, n_weights: int, reads: int
+    ) -> None:
+        layer = replace(convolution("conv"), weight_count=n_weights, macs=36 * n_weights)
+        run = self.core.digital(layer, is_cold=False, is_reread=False, where="here")
+        read = 144 + reads * n_weights
+        assert run.components["llc access"][1] == pytest.approx(read * 1e-12 + 144 * 2e-12)
 
     def test_waiting_and_handing_over(self) -> None:
         assert self.core.waiting(2e-9) == pytest.approx((2e-9, 1e-9))
         assert self.core.handoff == pytest.approx((1e-6, 0.5e-6))
 
     def test_components_are_added_by_name(self) -> None:
-        run = Run(components={"a": (1.0, 2.0)}, dram_bytes=3.0, tiles=4)
+        run = Run(components={"a": (1.0, 2.0)}, dram_bytes=3.0)
         more = run.plus({"a": (10.0, 20.0), "b": (5.0, 6.0)})
         assert more.components == {"a": (11.0, 22.0), "b": (5.0, 6.0)}
-        assert (more.dram_bytes, more.tiles) == (3.0, 4)
+        assert more.dram_bytes == 3.0
         assert run.components == {"a": (1.0, 2.0)}
         assert more.latency_s == 16.0
 
@@ -219,8 +303,8 @@ class TestReplication:
     def test_the_slowest_stage_is_copied_first(self) -> None:
         """Four slices of 1 s and two of 1 s: with four clusters both take 2 s at best, then 1 s."""
         stages = [
-            Stage(name="a", slices=4, slice_s=1.0, clusters=1),
-            Stage(name="b", slices=2, slice_s=1.0, clusters=1),
+            Stage(name="a", work={1.0: 4}, clusters=1),
+            Stage(name="b", work={1.0: 2}, clusters=1),
         ]
         assert replicate(stages, 2) == (1, 1)
         assert replicate(stages, 3) == (2, 1)
@@ -232,8 +316,15 @@ class TestReplication:
         assert replicate(stages, 1) == (1, 1), "more than the budget: one copy each"
 
     def test_times_and_copies_of_a_stage(self) -> None:
-        stage = Stage(name="a", slices=5, slice_s=2.0, clusters=3)
+        stage = Stage(name="a", work={2.0: 5}, clusters=3)
         assert [stage.time_s(copies) for copies in (1, 2, 3, 5)] == [10.0, 6.0, 4.0, 2.0]
         assert [stage.least_copies(time_s) for time_s in (10.0, 9.9, 4.0, 2.0)] == [1, 2, 3, 5]
         assert stage.least_copies(1.9) is None
-        assert Stage(name="b", slices=5, slice_s=0.0, clusters=1).least_copies(0.0) == 1
+        assert Stage(name="b", work={0.0: 5}, clusters=1).least_copies(0.0) == 1
+
+    def test_a_stage_with_slices_of_two_kinds(self) -> None:
+        """Every copy takes its share of each kind: two copies take 2 + 1 slices, three 1 + 1."""
+        stage = Stage(name="a", work={1.0: 3, 10.0: 2}, clusters=1)
+        assert [stage.time_s(copies) for copies in (1, 2, 3)] == [23.0, 12.0, 11.0]
+        assert [stage.least_copies(time_s) for time_s in (23.0, 12.0, 11.5, 11.0)] == [1, 2, 3, 3]
+        assert stage.least_copies(10.9) is None and len(stage.times_s) == 3

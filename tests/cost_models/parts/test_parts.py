@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from pydantic import Field
 from small_networks import convolution, network, operator
 
+from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.parts.additive import (
     additive_tables,
     layer_cost,
@@ -46,6 +48,7 @@ class TestOperations:
         [
             (operator("x", "linear", macs=7), Operations(linear_macs=7)),
             (operator("x", "matmul", macs=7), Operations(linear_macs=7)),
+            (operator("x", "bilinear", macs=7), Operations(linear_macs=7)),
             (operator("x", "conv1d", macs=7), Operations(convolution_macs=7)),
             (operator("x", "conv_transpose2d", macs=7), Operations(convolution_macs=7)),
             (operator("x", "depthwise_conv2d", macs=7), Operations(sparse_macs=7)),
@@ -189,7 +192,7 @@ class TestParameters:
         ],
     )
     def test_what_is_refused(self, given: dict[str, float | str], message: str) -> None:
-        block = Machine(source="made up", parameters=given)
+        block = Machine.model_construct(source="made up", parameters=given)
         with pytest.raises(InputError, match=f"^here: {message}"):
             block.parse(self.Clock, "here")
 
@@ -226,3 +229,45 @@ class TestVariants:
     def test_unknown_blocks_and_keys(self, block: str, key: str, message: str) -> None:
         with pytest.raises(InputError, match=message):
             variant(load_system("imc-cluster"), block, **{key: 1})
+
+
+class TestCostsAreNumbers:
+    @pytest.mark.parametrize(
+        "price", [(nan, 1.0), (1.0, nan), (inf, 0.0), (-1e-9, 0.0), (0.0, -1.0)]
+    )
+    def test_a_component_that_is_no_number_is_refused(self, price: tuple[float, float]) -> None:
+        components = {"compute": (1.0, 1.0), "memory": price}
+        with pytest.raises(InputError, match="cost of layer 'conv' on 'tile': component 'memory'"):
+            layer_cost(convolution("conv"), "tile", components)
+
+    def test_a_free_component_is_one(self) -> None:
+        assert layer_cost(convolution("conv"), "tile", {"fused": (0.0, 0.0)}).latency_s == 0.0
+
+    @pytest.mark.parametrize("interval_s", [nan, inf, -1.0])
+    def test_an_interval_that_is_no_number_is_refused(self, interval_s: float) -> None:
+        with pytest.raises(InputError, match="cost: interval_s: got"):
+            Cost(layers=(), interval_s=interval_s)
+
+    def test_a_number_of_tiles_that_is_none_is_refused(self) -> None:
+        with pytest.raises(InputError, match="cost: tiles of 'tile': got -1"):
+            Cost(layers=(), tiles={"tile": -1})
+
+    def test_tables_may_be_infinite_only_where_a_target_cannot_run_a_unit(self) -> None:
+        def price(layer: Layer, target: Target) -> dict[str, tuple[float, float]]:
+            return {"compute": (1.0, 1.0)}
+
+        workload = network(convolution("a"), operator("relu", "relu", "a"))
+        tables = additive_tables(two_targets(), workload, price, lambda *_: 1.0)
+        for value in (nan, -inf):
+            unit = tables.unit.copy()
+            unit[0, 1, 0] = value
+            with pytest.raises(InputError, match="cost tables: unit 'a' on 'tile': got"):
+                replace(tables, unit=unit)
+        replace(tables, unit=np.full_like(tables.unit, inf))
+        with pytest.raises(InputError, match="cost tables: fixed"):
+            replace(tables, fixed=np.array([inf, 0.0]))
+        with pytest.raises(InputError, match="cost tables: tiles"):
+            replace(tables, tiles=tables.tiles * nan)
+        pairs, pair = np.array([[0, 0]]), np.full((1, 2, 2, 2), nan)
+        with pytest.raises(InputError, match="cost tables: units 'a' and 'a'"):
+            replace(tables, pairs=pairs, pair=pair)

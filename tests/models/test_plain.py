@@ -1,0 +1,158 @@
+"""Networks that must just work: other precisions, wrappers, three dimensions, branches on weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from oracle_setup import NAMES, SETTINGS, SmallNetwork, candidate, small_network, small_oracle
+from torch import nn
+
+import lionheart_opt as lo
+from lionheart_opt.accuracy import Accuracy, Fidelity
+from lionheart_opt.datasets.splits import Examples, Splits
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.models import build_seeded
+from lionheart_opt.models.plain import plain_network
+from lionheart_opt.oracle.hat import HatOracle
+from lionheart_opt.oracle.store import WeightStore
+
+ASKED = candidate(*NAMES).with_training("short")
+DRAWS = Fidelity(draws=(0, 2))
+
+
+def answer(folder: Path, network: nn.Module) -> Accuracy:
+    settings = SETTINGS.model_copy(update={"pretrain": None})
+    return replace(small_oracle(folder, settings), model=network).accuracy(ASKED, DRAWS, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_precisions_are_computed_in_float32_and_that_is_said(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    network = small_network().to(dtype)
+    with pytest.warns(UserWarning, match=f"weights of {dtype}; it is computed in float32"):
+        accuracy = answer(tmp_path / "a", network)
+    assert network.conv1.weight.dtype == dtype  # left untouched
+    expected = answer(tmp_path / "b", small_network().to(dtype).float())
+    np.testing.assert_array_equal(accuracy.samples, expected.samples)
+    assert accuracy.baseline == expected.baseline
+
+
+def compiled_child(network: SmallNetwork) -> nn.Module:
+    network.conv2 = torch.compile(network.conv2)  # type: ignore[assignment]
+    return network
+
+
+WRAPPERS: dict[str, Callable[[SmallNetwork], nn.Module]] = {
+    "compiled": lambda network: torch.compile(network),  # type: ignore[dict-item, return-value]
+    "parallel": nn.DataParallel,
+    "both": lambda network: nn.DataParallel(torch.compile(network)),  # type: ignore[arg-type]
+    "compiled part": compiled_child,
+}
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_wrappers_are_taken_off(tmp_path: Path, wrapper: str) -> None:
+    wrapped = WRAPPERS[wrapper](small_network())
+    before = list(wrapped.state_dict())
+    accuracy = answer(tmp_path / "a", wrapped)
+    expected = answer(tmp_path / "b", small_network())
+    np.testing.assert_array_equal(accuracy.samples, expected.samples)
+    assert list(wrapped.state_dict()) == before  # left untouched
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_the_front_door_takes_them_off_before_tracing(wrapper: str) -> None:
+    wrapped = WRAPPERS[wrapper](small_network())
+    workload = lo.trace(wrapped, (1, 8, 8))
+    assert [unit.name for unit in workload.units] == list(NAMES)
+    images, labels = torch.randn(40, 1, 8, 8), torch.arange(40) % 4
+    data = lo.dataset(train=(images, labels), test=(images, labels))
+    problem = lo.problem(wrapped, data, training="none", draws=2)
+    assert isinstance(problem.oracle, HatOracle)
+    assert list(problem.oracle.model.state_dict()) == list(small_network().state_dict())
+
+
+def test_plain_networks_are_returned_as_they_are() -> None:
+    network = small_network()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert plain_network(network) is network
+
+
+class Volumes(nn.Module):
+    """Convolutions over volumes beside ones over images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(1, 3, 3, padding=1)
+        self.norm = nn.BatchNorm3d(3)
+        self.flat = nn.Conv2d(3, 4, 3)
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.norm(self.conv(x))).amax(2)
+        return self.fc(torch.relu(self.flat(x)).amax((2, 3)))
+
+
+def volumes_oracle(folder: Path, name: str) -> HatOracle:
+    volumes = torch.randn(80, 1, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    volumes += (torch.arange(80) % 4).view(-1, 1, 1, 1, 1)
+    examples = Examples(images=volumes, labels=torch.arange(80) % 4)
+    return HatOracle(
+        workload=lo.trace(Volumes(), (1, 4, 6, 6)),
+        analog_targets=("tile",),
+        model=Volumes(),
+        splits=Splits(train=examples[:40], validation=examples[40:60], test=examples[60:]),
+        settings=SETTINGS.model_copy(update={"engine": name}),
+        store=WeightStore.folder(folder),
+    )
+
+
+@pytest.mark.parametrize("name", ["fast", "aihwkit"])
+def test_convolutions_over_volumes_stay_digital(tmp_path: Path, name: str) -> None:
+    oracle = volumes_oracle(tmp_path, name)
+    assert [unit.name for unit in oracle.workload.crossbar_units] == ["flat", "fc"]
+    analog = Mapping.of({"conv": "cpu", "flat": "tile", "fc": "tile"})
+    for training in ("none", "short", "one_shot"):
+        asked = Candidate(analog, training=training)  # type: ignore[arg-type]
+        assert oracle.accuracy(asked, DRAWS, 0).samples.shape == (2, 2)
+    assert set(oracle.proxies(["flat", "fc"], 0)["hessian_trace"]) == {"flat", "fc"}
+    with pytest.raises(InputError, match=r"'conv' \(Conv3d\) cannot be analog"):
+        oracle.accuracy(
+            Candidate(analog.move("conv", "tile"), training="none"), Fidelity(draws=(0, 1)), 0
+        )
+
+
+def branching() -> nn.Module:
+    """A factory of a network whose way depends on its initial weights."""
+
+    class Branching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Linear(4, 4)
+            self.second = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.first(x) if float(self.first.weight.detach().sum()) > 0 else self.second(x)
+
+    return Branching()
+
+
+def test_networks_are_built_from_seeds() -> None:
+    name = f"{__name__}:branching"
+    names = set()
+    for seed in range(8):  # of what others draw
+        torch.manual_seed(seed)
+        names.add(lo.trace(name, (4,)).units[0].name)
+    assert len(names) == 1
+    first, again, other = (build_seeded(name, {}, seed).state_dict() for seed in (0, 0, 1))
+    assert torch.equal(first["first.weight"], again["first.weight"])
+    assert not torch.equal(first["first.weight"], other["first.weight"])
