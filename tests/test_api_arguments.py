@@ -170,11 +170,6 @@ def test_a_bad_argument_of_search_is_one_clear_line(problem, strategy, changes, 
         (lambda _: lo.cost("resnet8", "lionheart", {"fc9": "tile"}), "unknown unit 'fc9'"),
         (lambda _: lo.cost("resnet8", "lionheart", {"fc": "moon"}), "unknown target 'moon'"),
         (lambda _: lo.dataset(train=(1, 2), test=3), "inputs of shape"),
-        (lambda p: lo.Study.of(p, ["random", "random"]), "two searches are called 'random/seed0'"),
-        (lambda p: lo.Study.of(p, []), "at least one search"),
-        (lambda p: lo.Study.of(p, "random").compare(), "nothing recorded yet; run the study first"),
-        (lambda p: lo.Study.of(p, "random").run(only="x"), "unknown search 'x'; allowed: random"),
-        (lambda p: lo.Study.of(p, "random").plot(), "only a study with a study.toml"),
     ],
 )
 def test_other_bad_arguments_are_one_clear_line(problem, call, message):

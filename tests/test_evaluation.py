@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.cost import COST_OBJECTIVES, Cost, LayerCost
+from lionheart_opt.cost import Cost
 from lionheart_opt.evaluation import Evaluation, front, incumbent, non_dominated, oracle_seconds
 from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.testing import brute_force, tiny_problem
 
 
 def evaluation(*objectives: float, drop: float = -0.01, oracle_s: float = 1.0) -> Evaluation:
@@ -89,30 +90,20 @@ def test_a_shared_training_counts_once() -> None:
     assert oracle_seconds(trained) == 16.0
 
 
-class TestCost:
-    layers = tuple(
-        LayerCost(
-            name=name, kind="linear", target="tile", macs=7, components={"mvm": price, "move": (1.0, 2.0)}
+def test_the_front_is_what_no_other_feasible_mapping_dominates():
+    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
+    evaluations = brute_force(problem)
+    kept = front(evaluations)
+    values = {tuple(on_front.objectives.values()) for on_front in kept}
+    assert 1 < len(kept) < len(evaluations)
+    assert [on_front.objectives["latency_s"] for on_front in kept] == sorted(
+        on_front.objectives["latency_s"] for on_front in kept
+    )
+    for candidate in evaluations:
+        if not candidate.feasible:
+            continue
+        own = np.array(list(candidate.objectives.values()))
+        dominated = any(
+            np.all(np.array(other) <= own) and np.any(np.array(other) < own) for other in values
         )
-        for name, price in (("a", (2.0, 3.0)), ("b", (4.0, 6.0)))
-    )  # fmt: skip
-
-    def test_sums(self) -> None:
-        cost = Cost(layers=self.layers)
-        assert [(layer.latency_s, layer.energy_j) for layer in cost.layers] == [(3, 5), (5, 8)]
-        assert (cost.latency_s, cost.energy_j, cost.time_per_inference_s) == (8.0, 13.0, 8.0)
-        assert [cost.value(name) for name in COST_OBJECTIVES] == [8.0, 13.0, 8.0]
-        assert "interval" not in repr(cost)
-
-    def test_a_pipeline_has_a_pace_of_its_own(self) -> None:
-        cost = Cost(layers=self.layers, interval_s=0.0)
-        assert (cost.latency_s, cost.time_per_inference_s, cost.value("interval_s")) == (8.0, 0, 0)
-        assert "interval_s=0" in repr(cost)
-
-    def test_a_frame_has_a_row_for_each_layer(self) -> None:
-        frame = Cost(layers=self.layers, tiles={"tile": 2}).to_frame()
-        assert frame.columns.tolist() == [
-            *("name", "kind", "target", "macs", "latency_s", "energy_j")
-        ]
-        assert frame.loc[1].tolist() == ["b", "linear", "tile", 7, 5.0, 8.0]
-        assert Cost(layers=self.layers)._repr_html_().count("<tr") == 1 + 2
+        assert dominated != (tuple(own) in values)

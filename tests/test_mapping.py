@@ -79,17 +79,19 @@ def test_candidate_json_round_trip(candidate: Candidate) -> None:
 
 
 @given(candidates(), candidates())
-def test_equal_digests_mean_equal_lineages(one: Candidate, other: Candidate) -> None:
-    assert (one.digest == other.digest) == (one == other)
+def test_equal_digests_mean_equal_lineages(candidate: Candidate, other: Candidate) -> None:
+    assert (candidate.digest == other.digest) == (candidate == other)
 
 
 @given(candidates(), candidates())
-def test_the_digest_covers_parent_and_training(one: Candidate, other: Candidate) -> None:
-    child = Candidate(one.mapping, parent=one)
-    assert child.digest != Candidate(one.mapping, parent=None).digest
-    assert (child.digest == Candidate(one.mapping, parent=other).digest) == (one == other)
-    assert one.with_training("one_shot").digest != one.with_training("full").digest
-    assert one.with_training("one_shot").mapping == one.mapping
+def test_the_digest_covers_parent_and_training(candidate: Candidate, other: Candidate) -> None:
+    child = Candidate(candidate.mapping, parent=candidate)
+    assert child.digest != Candidate(candidate.mapping, parent=None).digest
+    assert (child.digest == Candidate(candidate.mapping, parent=other).digest) == (
+        candidate == other
+    )
+    assert candidate.with_training("one_shot").digest != candidate.with_training("full").digest
+    assert candidate.with_training("one_shot").mapping == candidate.mapping
 
 
 def test_a_moved_candidate_starts_from_the_one_it_was_moved_from() -> None:

@@ -13,7 +13,7 @@ from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import every_mapping, size
-from lionheart_opt.synthetic import SyntheticCosts, synthetic_problem
+from lionheart_opt.synthetic import SyntheticCosts
 from lionheart_opt.system import System
 from lionheart_opt.testing import tiny_problem
 from lionheart_opt.workload import Workload
@@ -182,16 +182,6 @@ def test_analog_mac_ratio() -> None:
 def test_bad_questions_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(tiny_problem(), **changes)
-
-
-def test_made_up_problems_are_decisions() -> None:
-    """Problems of the tests and benchmarks: all-analog breaks the limit, all-digital keeps it."""
-    for seed in range(5):
-        problem = synthetic_problem(n_units=8, seed=seed)
-        digital = problem.evaluate(problem.pretrained(problem.all_digital))
-        analog = problem.evaluate(problem.pretrained(problem.all_analog))
-        assert digital.feasible and not analog.feasible
-        assert analog.objectives["latency_s"] < digital.objectives["latency_s"]
 
 
 def test_systems_are_read_once() -> None:

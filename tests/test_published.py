@@ -45,5 +45,5 @@ def test_rows_are_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_shipped_system_has_rows_of_its_own() -> None:
-    found = rows("diana")
-    assert found and {row["system"] for row in found} == {"diana"}
+    diana = rows("diana")
+    assert diana and {row["system"] for row in diana} == {"diana"}

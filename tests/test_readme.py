@@ -245,5 +245,5 @@ def importable(name: str) -> bool:
 
 def test_commands_are_found() -> None:
     """The patterns above see commands with and without options."""
-    found = COMMAND.findall("`lionheart-opt run STUDY --workers 4` and lionheart-opt list")
-    assert found == [("run", " STUDY --workers 4"), ("list", "")]
+    commands = COMMAND.findall("`lionheart-opt run STUDY --workers 4` and lionheart-opt list")
+    assert commands == [("run", " STUDY --workers 4"), ("list", "")]

@@ -125,12 +125,12 @@ EVIL = "<b>unit</b>"
 @pytest.mark.parametrize("kind", ["mapping", "cost", "result", "comparison", "problem"])
 def test_notebooks_show_tables_without_markup_of_others(kind):
     problem = made_up(units={EVIL: ["layer1.0.conv1", "layer1.0.conv2"]})
-    found = lo.search(problem, "mac_greedy", label=EVIL)
+    result = lo.search(problem, "mac_greedy", label=EVIL)
     shown = {
         "mapping": problem.all_analog,
         "cost": problem.cost(problem.all_analog),
-        "result": found,
-        "comparison": compare([found]),
+        "result": result,
+        "comparison": compare([result]),
         "problem": problem,
     }[kind]
     html = shown._repr_html_()

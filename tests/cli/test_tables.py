@@ -28,24 +28,7 @@ def printed(capsys, monkeypatch):
     return read
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "-"), (0.0, "0 s"), (1.23e-5, "12.3 µs"), (2.0, "2 s"), (4e-15, "4e-15 s")],
-)
-def test_quantities_have_a_prefix(value, text):
-    assert tables.si(value, "s") == text
-
-
-def test_numbers_read_like_a_persons():
-    assert [tables.seconds(value) for value in (0.5, 42, 720, 12_240)] == [
-        "0.5 s",
-        "42 s",
-        "12 min",
-        "3.4 h",
-    ]
-    assert tables.points(0.0123) == "+1.23" and tables.points(None) == "-"
-    assert tables.points(-1e-9) == "+0.00"
-    assert tables.times(2.5) == "2.50x" and tables.percent(0.123) == "12.3 %"
+def test_seeds_and_budgets_read_like_a_persons():
     assert tables.seeds([5, 0, 2, 1]) == "0-2, 5" and tables.seeds([]) == ""
     assert tables.budget({"trials": 60, "oracle_s": 7200.0}) == "60 trials or 2.0 h of oracle"
     assert tables.budget({"trials": None, "oracle_s": None}) == ""

@@ -29,11 +29,11 @@ def errors(cases: Iterable[Case]) -> dict[str, float]:
 def assert_no_error_has_grown(system: str, cases: Iterable[Case]) -> None:
     """Compare with what is recorded; the same cases must be there."""
     recorded = json.loads((FOLDER / f"{system}.json").read_text())["error_percent"]
-    found = errors(cases)
-    assert found.keys() == recorded.keys()
+    raised = errors(cases)
+    assert raised.keys() == recorded.keys()
     grown = {
         name: (recorded[name], error)
-        for name, error in found.items()
+        for name, error in raised.items()
         if abs(error) > abs(recorded[name]) + MARGIN_PERCENT
     }
     assert not grown, f"(recorded, now): {grown}"

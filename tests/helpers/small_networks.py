@@ -30,5 +30,7 @@ def convolution(name: str, *sources: str, channels: int = 4, stride: int = 1) ->
 
 
 def network(*layers: Layer) -> Workload:
-    units = tuple(Unit(name=one.name, layers=(one.name,)) for one in layers if one.weight_count)
+    units = tuple(
+        Unit(name=layer.name, layers=(layer.name,)) for layer in layers if layer.weight_count
+    )
     return Workload(name="network", layers=layers, units=units)

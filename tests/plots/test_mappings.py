@@ -14,7 +14,11 @@ from lionheart_opt.workload import Workload
 def wide_problem(count: int):
     """The made-up problem with so many copies of its first unit, under long names."""
     problem = made_up_problem()
-    [layer] = [one for one in problem.workload.layers if one.name == problem.units[0].layers[0]]
+    [layer] = [
+        candidate
+        for candidate in problem.workload.layers
+        if candidate.name == problem.units[0].layers[0]
+    ]
     unit = problem.units[0]
     names = [f"encoder.layers.{k}.attention.self.query" for k in range(count)]
     workload = Workload(

@@ -61,8 +61,8 @@ def test_drops_beyond_the_axis_are_not_left_out():
 def test_it_can_be_saved_as_it_is(many, gain, count):
     problem = made_up_problem()
     truth = search("all", answer(problem, 5, 0.01), problem=problem)
-    for known in (None, truth):
-        check_figure(pareto(many[:count], gain=gain, truth=known))
+    for truth_or_none in (None, truth):
+        check_figure(pareto(many[:count], gain=gain, truth=truth_or_none))
 
 
 @pytest.mark.parametrize("repeats", [1, 5])

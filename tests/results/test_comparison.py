@@ -50,29 +50,29 @@ def test_gains_at_thresholds_worked_out_by_hand():
     second = search(
         "x", answer(problem, 2, 0.009), answer(problem, 4, 0.2), problem=problem, seed=1
     )
-    found = {one["max_drop"]: one for one in rows(first, second)["x"]["thresholds"]}
-    assert list(found) == [0.005, 0.01, 0.03, 0.05, 0.1]
+    thresholds = {row["max_drop"]: row for row in rows(first, second)["x"]["thresholds"]}
+    assert list(thresholds) == [0.005, 0.01, 0.03, 0.05, 0.1]
     # k units analog: 1 / (1 - k / 10) times as fast, 1 / (1 - 0.15 k) times less energy
-    assert found[0.005]["seeds_found"] == 1, "the second seed has nothing: all-digital"
-    assert found[0.005]["speedup"]["median"] == pytest.approx((1 + 1 / 0.9) / 2)
-    assert found[0.005]["energy_gain"]["median"] == pytest.approx((1 + 1 / 0.85) / 2)
-    assert found[0.01]["seeds_found"] == 2
-    assert found[0.01]["speedup"]["median"] == pytest.approx((1 / 0.9 + 1 / 0.8) / 2)
-    low, high = found[0.03]["speedup"]["quartiles"]
+    assert thresholds[0.005]["seeds_found"] == 1, "the second seed has nothing: all-digital"
+    assert thresholds[0.005]["speedup"]["median"] == pytest.approx((1 + 1 / 0.9) / 2)
+    assert thresholds[0.005]["energy_gain"]["median"] == pytest.approx((1 + 1 / 0.85) / 2)
+    assert thresholds[0.01]["seeds_found"] == 2
+    assert thresholds[0.01]["speedup"]["median"] == pytest.approx((1 / 0.9 + 1 / 0.8) / 2)
+    low, high = thresholds[0.03]["speedup"]["quartiles"]
     assert low == pytest.approx(0.75 / 0.8 + 0.25 / 0.7) and high == pytest.approx(
         0.25 / 0.8 + 0.75 / 0.7
     )
-    assert found[0.1] == {**found[0.03], "max_drop": 0.1}
-    assert found[0.1]["speedup_gap"] is None
+    assert thresholds[0.1] == {**thresholds[0.03], "max_drop": 0.1}
+    assert thresholds[0.1]["speedup_gap"] is None
 
 
 def test_a_mapping_slower_than_all_digital_is_no_gain():
     problem = made_up_problem()
     slow = replace(answer(problem, 1, 0.0), cost=problem.cost(first_analog(problem, 0)))
-    layers = tuple(replace(one, components={"x": (2.0, 2.0)}) for one in slow.cost.layers)
+    layers = tuple(replace(layer, components={"x": (2.0, 2.0)}) for layer in slow.cost.layers)
     slow = replace(slow, cost=replace(slow.cost, layers=layers))
-    found = rows(search("x", slow, problem=problem))["x"]["thresholds"]
-    assert {one["speedup"]["median"] for one in found} == {1.0}
+    thresholds = rows(search("x", slow, problem=problem))["x"]["thresholds"]
+    assert {row["speedup"]["median"] for row in thresholds} == {1.0}
 
 
 def table_problem(**changes):
@@ -100,15 +100,15 @@ def test_the_ground_truth_worked_out_by_hand():
     half = search("half", four, problem=problem)
     everything = search("all", *brute_force(problem), problem=problem)
     data = comparison([half, everything], truth)
-    found = {row["strategy"]: row for row in data["strategies"]}
-    assert found["half"]["hypervolume_share"] == pytest.approx(0.4 * (0.1 - 0.0624) / area)
-    assert found["all"]["hypervolume_share"] == pytest.approx(1.0)
-    best = [one["speedup"] for one in data["ground_truth"]["thresholds"]]
+    by_label = {row["strategy"]: row for row in data["strategies"]}
+    assert by_label["half"]["hypervolume_share"] == pytest.approx(0.4 * (0.1 - 0.0624) / area)
+    assert by_label["all"]["hypervolume_share"] == pytest.approx(1.0)
+    best = [row["speedup"] for row in data["ground_truth"]["thresholds"]]
     # at most 0.5, 1, 3, 5 and 10 points: 1, 1, 2, 3 and 5 units
     assert best == pytest.approx([1 / 0.9, 1 / 0.9, 1 / 0.8, 1 / 0.7, 1 / 0.5])
-    gaps = [one["speedup_gap"] for one in found["half"]["thresholds"]]
+    gaps = [row["speedup_gap"] for row in by_label["half"]["thresholds"]]
     assert gaps == pytest.approx([0.1, 0.1, 0.2, 0.3, 1 - 0.5 / 0.6])
-    assert [one["speedup_gap"] for one in found["all"]["thresholds"]] == pytest.approx([0] * 5)
+    assert [row["speedup_gap"] for row in by_label["all"]["thresholds"]] == pytest.approx([0] * 5)
 
 
 def test_there_is_no_ground_truth_without_every_mapping():
@@ -140,9 +140,9 @@ def test_whether_a_strategy_beats_another_is_a_test_over_seeds():
 def test_every_strategy_is_held_against_random():
     problem = made_up_problem()
 
-    def seeds(label, ks, **more):
+    def seeds(label, ks, **fields):
         return [
-            search(label, answer(problem, k, 0.01 * s), problem=problem, seed=s, **more)
+            search(label, answer(problem, k, 0.01 * s), problem=problem, seed=s, **fields)
             for s, k in enumerate(ks)
         ]
 
@@ -156,13 +156,16 @@ def test_every_strategy_is_held_against_random():
 
 
 def test_compare_gives_one_row_a_strategy():
-    found = rows(
+    by_label = rows(
         run("all-analog", Fixed("all-analog")),
         *(run("random", Random(), seed, 8) for seed in range(3)),
     )
-    assert {label: row["seeds"] for label, row in found.items()} == {"all-analog": 1, "random": 3}
-    low, high = found["random"]["hypervolume"]["quartiles"]
-    assert low <= found["random"]["hypervolume"]["median"] <= high
+    assert {label: row["seeds"] for label, row in by_label.items()} == {
+        "all-analog": 1,
+        "random": 3,
+    }
+    low, high = by_label["random"]["hypervolume"]["quartiles"]
+    assert low <= by_label["random"]["hypervolume"]["median"] <= high
 
 
 @dataclass(frozen=True)
@@ -211,10 +214,10 @@ def test_repeated_proposals_are_counted_until_the_last_new_one():
 
 def test_different_budgets_are_said(capsys):
     problem = made_up_problem()
-    one = search("a", answer(problem, 1, 0.01), problem=problem, budget=Budget(trials=9))
-    same = replace(one, label="b")
-    assert comparison([one, same])["budgets_differ"] is False
-    data = comparison([one, replace(same, budget=Budget(trials=10))])
+    first = search("a", answer(problem, 1, 0.01), problem=problem, budget=Budget(trials=9))
+    same = replace(first, label="b")
+    assert comparison([first, same])["budgets_differ"] is False
+    data = comparison([first, replace(same, budget=Budget(trials=10))])
     assert data["budgets_differ"] is True
     print_comparison(data)
     assert "budgets differ" in capsys.readouterr().out
@@ -225,9 +228,9 @@ def test_compare_says_whether_strategies_differ_in_drop_beyond_chance():
     fast = run("fast", Fixed("all-analog"), problem=problem)
     same = run("same", Fixed("all-analog"), problem=problem)
     careful = run("careful", Fixed("all-digital"), problem=problem)
-    found = rows(fast, same, careful)
-    assert found["fast"]["drop_above_best"] is found["same"]["drop_above_best"] is None
-    low, high = found["careful"]["drop_above_best"]["interval"]
+    by_label = rows(fast, same, careful)
+    assert by_label["fast"]["drop_above_best"] is by_label["same"]["drop_above_best"] is None
+    low, high = by_label["careful"]["drop_above_best"]["interval"]
     assert low < high < 0, "all-digital surely drops less than the fastest mapping"
 
 

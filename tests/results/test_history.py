@@ -19,8 +19,8 @@ def test_a_search_without_trials_has_only_a_start():
 
 def test_what_broke_a_cost_limit_costs_nothing_and_adds_nothing():
     problem = made_up_problem(cost_limits={"energy_j": 4.5})
-    found = search("x", answer(problem, 0, None), answer(problem, 1, 0.0), problem=problem)
-    seconds, volumes = history(found)
+    result = search("x", answer(problem, 0, None), answer(problem, 1, 0.0), problem=problem)
+    seconds, volumes = history(result)
     assert seconds.tolist() == [0.0, 0.0, 1.0]
     assert volumes.tolist() == pytest.approx([0.0, 0.0, 0.1])
 
@@ -39,10 +39,10 @@ def test_each_volume_is_that_of_all_points_so_far(seed):
     problem = synthetic_problem(
         n_units=8, seed=seed, objectives=("latency_s", "drop"), max_drop=0.3
     )
-    found = lo.search(problem, "random", trials=30, seed=seed)
-    seconds, volumes = history(found)
+    result = lo.search(problem, "random", trials=30, seed=seed)
+    seconds, volumes = history(result)
     assert len(seconds) == len(volumes) == 31
-    expected = [hypervolume(found.points[:n], 0.3) for n in range(31)]
+    expected = [hypervolume(result.points[:n], 0.3) for n in range(31)]
     np.testing.assert_allclose(volumes, expected, rtol=1e-12)
-    assert volumes[-1] == pytest.approx(final_hypervolume(found)) and volumes[-1] > 0
-    assert (np.diff(seconds) > 0).all() and seconds[-1] == pytest.approx(found.oracle_s)
+    assert volumes[-1] == pytest.approx(final_hypervolume(result)) and volumes[-1] > 0
+    assert (np.diff(seconds) > 0).all() and seconds[-1] == pytest.approx(result.oracle_s)

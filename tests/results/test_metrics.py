@@ -70,9 +70,9 @@ def test_the_history_of_a_search_worked_out_by_hand():
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(-0.05, 0.2)), max_size=10))
-def test_the_history_is_the_hypervolume_of_what_was_known(found):
+def test_the_history_is_the_hypervolume_of_what_was_known(pairs):
     problem = made_up_problem()
-    run = search("x", *(answer(problem, k, drop) for k, drop in found), problem=problem)
+    run = search("x", *(answer(problem, k, drop) for k, drop in pairs), problem=problem)
     _, volumes = history(run)
     for n, volume in enumerate(volumes):
         assert volume == pytest.approx(hypervolume(run.points[:n], 0.1), abs=1e-12)
@@ -93,16 +93,24 @@ def test_feasible_at_a_threshold_is_judged_as_the_study_judges():
     lucky = 0
     for threshold in (0.005, 0.01, 0.03, 0.05, 0.1):
         limit = replace(problem.accuracy_limit, max_drop=threshold)
-        kept = [one for one in everything if limit.bounds(one.accuracy).high <= limit.max_drop]
+        kept = [
+            evaluation
+            for evaluation in everything
+            if limit.bounds(evaluation.accuracy).high <= limit.max_drop
+        ]
         assert run.feasible_at(threshold) == kept
-        below = [one for one in everything if limit.bounds(one.accuracy).estimate <= threshold]
+        below = [
+            evaluation
+            for evaluation in everything
+            if limit.bounds(evaluation.accuracy).estimate <= threshold
+        ]
         lucky += len(below) - len(kept)
         fastest = run.fastest_at(threshold)
-        assert fastest.cost.latency_s == min(one.cost.latency_s for one in kept)
+        assert fastest.cost.latency_s == min(evaluation.cost.latency_s for evaluation in kept)
     assert lucky > 0, "some means are below a threshold that is not surely kept"
 
 
 def test_a_broken_cost_limit_is_feasible_at_no_threshold():
     problem = made_up_problem(cost_limits={"latency_s": 4.6})
     run = search("x", answer(problem, 0, 0.0), answer(problem, 1, 0.0), problem=problem)
-    assert [len(one.mapping.units_on("tile")) for one in run.feasible_at(0.1)] == [1]
+    assert [len(evaluation.mapping.units_on("tile")) for evaluation in run.feasible_at(0.1)] == [1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from front_door import made_up
 from made_up_runs import answer, made_up_problem, search
 
 import lionheart_opt as lo
@@ -101,7 +102,69 @@ def test_it_is_read_from_a_record():
 
 
 def test_its_representation(result):
-    text = "SearchResult('x', seed 0: 5 trials, 6 oracle seconds; best: trial 3, 1.43x faster, "
-    assert repr(result) == text + "1.82x less energy)"
+    text = "SearchResult('x', seed 0: 5 trials, 6 oracle seconds; best: trial 3, speed-up 1.43x, "
+    assert repr(result) == text + "energy gain 1.82x)"
     assert "nothing feasible" in repr(search("y", problem=result.problem))
     assert "<table" in search("y", problem=result.problem)._repr_html_()
+
+
+@pytest.fixture(scope="module")
+def problem() -> lo.Problem:
+    return made_up()
+
+
+TYPES = {
+    "trial": "int64",
+    "mapping": "object",
+    "feasible": "bool",
+    **dict.fromkeys(
+        (
+            *("latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
+            *("analog_mac_ratio", "drop", "drop_high", "oracle_s"),
+        ),
+        "float64",
+    ),
+}
+
+
+def test_frames_hold_what_the_evaluations_hold(problem):
+    half = lo.cost(problem.workload).latency_s * 1.2
+    limited = made_up(cost_limits={"latency_s": half})
+    result = lo.search(limited, "random", trials=12)
+    frame = result.to_frame()
+    assert list(frame.columns) == [
+        *("trial", "mapping", "latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
+        *("analog_mac_ratio", "drop", "drop_high", "feasible", "oracle_s"),
+    ]
+    assert frame.dtypes.astype(str).to_dict() == TYPES
+    digital = limited.cost(limited.all_digital)
+    unpriced = 0
+    for number, (row, evaluation) in enumerate(
+        zip(frame.itertuples(index=False), result.evaluations, strict=True)
+    ):
+        cost, mapping = limited.cost(evaluation.mapping), evaluation.mapping
+        assert (row.trial, row.mapping, row.oracle_s) == (number, mapping, evaluation.oracle_s)
+        assert (row.latency_s, row.energy_j, row.interval_s) == (
+            *(cost.latency_s, cost.energy_j, cost.time_per_inference_s),
+        )
+        assert row.speedup == digital.latency_s / cost.latency_s
+        assert row.energy_gain == digital.energy_j / cost.energy_j
+        macs = {unit.name: limited.workload.unit_macs(unit) for unit in limited.workload.units}
+        analog = sum(macs[unit] for unit in mapping.units_on("tile"))
+        assert row.analog_mac_ratio == pytest.approx(analog / limited.workload.macs)
+        assert row.feasible == all(excess <= 0 for excess in evaluation.violations.values())
+        if evaluation.accuracy is None:
+            unpriced += 1
+            assert np.isnan(row.drop) and np.isnan(row.drop_high) and not row.feasible
+        else:
+            bounds = limited.accuracy_limit.bounds(evaluation.accuracy)
+            assert (row.drop, row.drop_high) == (bounds.estimate, bounds.high)
+            assert row.drop == pytest.approx(np.mean(evaluation.accuracy.drops_at(86_400.0)))
+    assert 0 < unpriced < len(frame)
+
+
+def test_an_empty_result_is_a_frame_with_the_same_types(problem):
+    result = lo.search(problem, "random", trials=0)
+    assert len(result) == 0 and result.best is None and result.front() == []
+    assert result.to_frame().dtypes.astype(str).to_dict() == TYPES
+    assert "nothing feasible" in repr(result)

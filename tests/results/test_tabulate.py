@@ -38,10 +38,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> StudyFile:
 def test_exhaustive_asks_for_every_mapping_once() -> None:
     problem = tiny_problem()
     [batch] = list(Exhaustive().search(problem, np.random.default_rng(0)))
-    assert [one.mapping for one in batch] == list(every_mapping(problem))
-    assert all(one.training is None for one in batch)
+    assert [candidate.mapping for candidate in batch] == list(every_mapping(problem))
+    assert all(candidate.training is None for candidate in batch)
     [batch] = list(Exhaustive(training="none").search(problem, np.random.default_rng(0)))
-    assert {one.training for one in batch} == {"none"}
+    assert {candidate.training for candidate in batch} == {"none"}
 
 
 def test_exhaustive_refuses_what_would_never_end() -> None:
@@ -79,10 +79,10 @@ def test_rows_have_equally_many_draws(tmp_path: Path) -> None:
     file = counted(tmp_path, EVERY.replace("[4]", "[2, 4]").replace("0.02", "0.03"))
     searched(file, "exhaustive")
     draws = [
-        len(one.accuracy.samples)
+        len(evaluation.accuracy.samples)
         for _, record in file.records()
-        for one in record.evaluations()
-        if one.accuracy is not None
+        for evaluation in record.evaluations()
+        if evaluation.accuracy is not None
     ]
     table, left_out = tabulate(file)
     assert set(draws) == {2, 4}  # some were decided early
@@ -92,13 +92,17 @@ def test_rows_have_equally_many_draws(tmp_path: Path) -> None:
 def test_progressive_trainings_are_left_out(tmp_path: Path) -> None:
     text = COUNTED.split("[[run]]")[0].replace("[2, 4]", "[4]")
     file = counted(tmp_path, text + '[[run]]\nstrategy = "mac_greedy"\n')
-    found = searched(file, "mac_greedy")
+    evaluations = searched(file, "mac_greedy")
     digital = file.problem.all_digital  # has nothing to train
-    parents = [one.candidate.parent for one in found if one.candidate.parent is not None]
+    parents = [
+        evaluation.candidate.parent
+        for evaluation in evaluations
+        if evaluation.candidate.parent is not None
+    ]
     children = [parent for parent in parents if parent.mapping != digital]
     table, left_out = tabulate(file)
-    assert 0 < len(children) < len(found) and left_out == len(children)
-    assert len(table.trainings) == len(found) - len(children)
+    assert 0 < len(children) < len(evaluations) and left_out == len(children)
+    assert len(table.trainings) == len(evaluations) - len(children)
 
 
 def test_nothing_measured(tmp_path: Path) -> None:
@@ -117,9 +121,9 @@ def test_the_verb_writes_a_table_that_a_study_can_use(file: StudyFile, tmp_path:
     }
     text = EVERY.replace('"counting_oracle:Counting"', '"table"\nfile = "../made/table.npz"')
     other = StudyFile.load(make_study(tmp_path / "on-table", text))
-    mine = [one.objectives for one in searched(other, "exhaustive")]
+    mine = [evaluation.objectives for evaluation in searched(other, "exhaustive")]
     [real] = [r for plan, r in file.records() if plan.label == "exhaustive"]
-    assert mine == [one.objectives for one in real.evaluations()]
+    assert mine == [evaluation.objectives for evaluation in real.evaluations()]
 
 
 def test_by_default_the_table_lies_beside_the_study(tmp_path: Path) -> None:

@@ -19,13 +19,13 @@ from lionheart_opt.testing import tiny_problem
 
 def test_a_front_is_checked_at_every_threshold():
     problem = made_up_problem()
-    found = [answer(problem, k, drop) for k, drop in ((1, 0.004), (2, 0.02), (3, 0.06), (4, 0.2))]
-    run = search("x", *found, problem=problem)
+    answers = [answer(problem, k, drop) for k, drop in ((1, 0.004), (2, 0.02), (3, 0.06), (4, 0.2))]
+    run = search("x", *answers, problem=problem)
     # 0.5 and 1 point: one unit; 3 and 5: two; 10 (and the incumbent): three
-    assert [len(one.mapping.units_on("tile")) for one in finalists(run)] == [3, 1, 2]
+    assert [len(finalist.mapping.units_on("tile")) for finalist in finalists(run)] == [3, 1, 2]
     one_goal = replace(problem, objectives=("latency_s",))
     single = search("x", *(answer(one_goal, k, 0.004) for k in (1, 2)), problem=one_goal)
-    assert [len(one.mapping.units_on("tile")) for one in finalists(single)] == [2]
+    assert [len(finalist.mapping.units_on("tile")) for finalist in finalists(single)] == [2]
 
 
 @dataclass
@@ -40,8 +40,8 @@ class Checking:
 
     def final_checks(self, candidate, fidelity, seed):
         self.asked.append((candidate.mapping, fidelity))
-        found = self.accuracy(candidate, fidelity, seed)
-        return {"test": replace(found, samples=found.samples - 0.01)}
+        accuracy = self.accuracy(candidate, fidelity, seed)
+        return {"test": replace(accuracy, samples=accuracy.samples - 0.01)}
 
 
 def test_checks_are_kept_and_never_repeated():
@@ -53,7 +53,7 @@ def test_checks_are_kept_and_never_repeated():
     run = search("x", *record.evaluations(), problem=problem, checks=record.keeper.checks())
     chosen = finalists(run)
     assert len(chosen) > 1 and [mapping for mapping, _ in oracle.asked] == [
-        one.mapping for one in chosen
+        finalist.mapping for finalist in chosen
     ]
     assert {fidelity.draws for _, fidelity in oracle.asked} == {(0, 8)}, "all draws of the limit"
     check_finalists(record, oracle)
@@ -74,15 +74,15 @@ def test_checks_are_kept_and_never_repeated():
 def test_the_interval_of_an_accuracy_worked_out_by_hand():
     limit = made_up_problem().accuracy_limit
     samples = np.array([[0.88], [0.9], [0.9], [0.92]])
-    some = Accuracy(samples=samples, times_s=(86_400.0,), baseline=0.95)
+    accuracy = Accuracy(samples=samples, times_s=(86_400.0,), baseline=0.95)
     draws = 3.18245 * np.sqrt(0.0008 / 3) / 2  # Student's t, 3 degrees of freedom
-    found = accuracy_bounds(some, limit)
-    assert found.estimate == pytest.approx(0.9)
-    assert (found.low, found.high) == pytest.approx((0.9 - draws, 0.9 + draws), rel=1e-4)
+    bounds = accuracy_bounds(accuracy, limit)
+    assert bounds.estimate == pytest.approx(0.9)
+    assert (bounds.low, bounds.high) == pytest.approx((0.9 - draws, 0.9 + draws), rel=1e-4)
     examples = 1.95996 * np.sqrt(0.9 * 0.1 / 900)
-    wider = accuracy_bounds(replace(some, n_examples=900), limit)
+    wider = accuracy_bounds(replace(accuracy, n_examples=900), limit)
     assert wider.high - 0.9 == pytest.approx(np.hypot(draws, examples), rel=1e-4)
-    alone = accuracy_bounds(replace(some, samples=samples[:1]), limit)
+    alone = accuracy_bounds(replace(accuracy, samples=samples[:1]), limit)
     assert (alone.low, alone.high) == (0.0, 1.0), "one draw says nothing of the others"
     twice = Accuracy(samples=np.array([[0.9, 0.5], [0.9, 0.5]]), times_s=(1.0, 60.0), baseline=0.95)
     both = replace(limit, time_s=(1.0, 60.0))

@@ -1,21 +1,30 @@
-"""Every registered strategy keeps the contract; the plainest ones do what they say."""
+"""Every registered strategy keeps the contract; what several of them promise alike."""
 
 import os
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
-import numpy as np
 import pytest
+from made_up_costs import TakingTurns, WithoutTables, several_cores, with_tiles
+from strategy_runs import after_profile, best
 
 from lionheart_opt import plugins
+from lionheart_opt.cost import Cost, cost_tables
 from lionheart_opt.errors import InputError
-from lionheart_opt.space import by_macs_descending, every_mapping
-from lionheart_opt.strategies.exhaustive import Exhaustive
-from lionheart_opt.strategies.fixed import Fixed
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Objective
+from lionheart_opt.strategies.greedy import Greedy
+from lionheart_opt.strategies.harmonica import Harmonica
+from lionheart_opt.strategies.knapsack import Knapsack
+from lionheart_opt.strategies.local_search import LocalSearch
 from lionheart_opt.strategies.mac_greedy import MacGreedy
-from lionheart_opt.strategies.random import Random
+from lionheart_opt.strategies.parts.pricing import excess
+from lionheart_opt.strategies.quadratic import Quadratic
 from lionheart_opt.strategy import Strategy
-from lionheart_opt.testing import StrategyContract, digests, drive, tiny_problem
+from lionheart_opt.testing import StrategyContract, brute_force, drive, tiny_problem
+from lionheart_opt.workload import Workload
 
 REGISTERED = {
     name: plugins.build("strategies", name, {}) for name in plugins.available("strategies")
@@ -26,16 +35,6 @@ class TestRegistered(StrategyContract):
     @pytest.fixture(params=REGISTERED)
     def strategy(self, request: pytest.FixtureRequest) -> Strategy:
         return REGISTERED[request.param]
-
-
-class TestUnlimitedRandomSearch(StrategyContract):
-    """Draws without repetition until it has seen everything."""
-
-    exact = True
-
-    @pytest.fixture
-    def strategy(self) -> Strategy:
-        return Random()
 
 
 PROPOSALS = """
@@ -63,112 +62,88 @@ def test_proposals_do_not_depend_on_the_hash_seed() -> None:
     assert first == second
 
 
-def test_mac_greedy_visits_each_unit_once_and_trains_from_the_last_accepted() -> None:
-    problem = tiny_problem()
-    evaluations = drive(MacGreedy(), problem)
-    assert {evaluation.feasible for evaluation in evaluations} == {True, False}, (
-        "the problem has no decision"
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("random", {"training": "ful"}, "random: training: got 'ful'; must be 'none', 'one_shot'"),
+        ("one_shot", {"start": "shard"}, "start: got 'shard'; must be 'shared' or 'pretrained'"),
+        ("knapsack", {"thresholds": [0.1, "a"]}, r"thresholds.1: got 'a'; must be a valid number"),
+        ("quadratic", {"patience": 2.5}, "patience: got 2.5; must be a valid integer"),
+        ("each_threshold", {"thresholds": 0.1}, "thresholds: got 0.1; must be a valid array"),
+    ],
+)
+def test_arguments_of_the_wrong_type_are_refused(
+    name: str, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        plugins.build("strategies", name, arguments)
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+@pytest.mark.parametrize("objective", ["latency_s", "interval_s"])
+def test_every_strategy_runs_where_a_model_has_no_tables(name: str, objective: Objective) -> None:
+    problem = several_cores((objective, "drop"))
+    assert cost_tables(problem.cost_model, problem.workload) is None
+    evaluations = drive(REGISTERED[name], problem, trials=10)
+    assert evaluations
+    for evaluation in evaluations:
+        assert evaluation.cost == problem.cost_model.cost(problem.workload, evaluation.mapping)
+
+
+@pytest.mark.parametrize("strategy", [Knapsack(), Quadratic()], ids=["knapsack", "quadratic"])
+@pytest.mark.parametrize("seed", range(3))
+def test_crossbars_that_units_share_are_not_counted_twice(strategy: Strategy, seed: int) -> None:
+    """One crossbar runs all units in turn, although each of them alone occupies it."""
+    problem = with_tiles(tiny_problem(seed=seed, max_drop=0.1), 1, TakingTurns)
+    assert not excess(problem, problem.all_analog)
+    alone = min(
+        evaluation.cost.latency_s
+        for evaluation in brute_force(problem)
+        if evaluation.feasible and len(evaluation.mapping.units_on("tile")) < 2
     )
-
-    kept = problem.pretrained(problem.all_digital)
-    order = by_macs_descending(problem.workload, problem.units)
-    for unit, evaluation in zip(order, evaluations, strict=True):
-        assert evaluation.candidate == kept.move(unit.name, "tile")
-        if evaluation.feasible:
-            kept = evaluation.candidate
+    assert best(drive(strategy, problem), "latency_s") < alone
 
 
-def test_mac_greedy_tries_the_cheaper_target_first() -> None:
-    """With an accelerator too: what is refused on the tile is offered to the accelerator."""
-    problem = tiny_problem(targets=("cpu", "npu", "tile"))
-    evaluations = drive(MacGreedy(), problem)
-    largest = by_macs_descending(problem.workload, problem.units)[0].name
-    assert evaluations[0].mapping == problem.mapping({largest: "tile"})
-    refused = [evaluation for evaluation in evaluations if not evaluation.feasible]
-    assert refused
-    for evaluation in refused:
-        after = evaluations[evaluations.index(evaluation) + 1].mapping
-        moved = [unit for unit in after if after[unit] != evaluation.mapping[unit]]
-        assert len(moved) == 1 and after[moved[0]] == "npu"
-    assert "npu" not in problem.system.analog_targets
+@dataclass(frozen=True)
+class Counting(WithoutTables):
+    """Counts how often each mapping is priced."""
+
+    counts: Counter[Mapping] = field(default_factory=Counter)
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        self.counts[mapping] += 1
+        return self.model.cost(workload, mapping)
 
 
-def test_fixed_mappings() -> None:
-    problem = tiny_problem()
-
-    def mapping(given: str | dict[str, str]) -> dict[str, str]:
-        [evaluation] = drive(Fixed(given), problem)
-        return evaluation.mapping.to_json()
-
-    units = [unit.name for unit in problem.units]
-    assert mapping("all-digital") == dict.fromkeys(units, "cpu")
-    assert mapping("all-analog") == dict.fromkeys(units, "tile")
-    ends = {units[0]: "cpu", units[-1]: "cpu"}
-    assert mapping("first-last-digital") == {**dict.fromkeys(units, "tile"), **ends}
-    assert mapping({units[2]: "tile"}) == {**dict.fromkeys(units, "cpu"), units[2]: "tile"}
-
-
-def test_fixed_refuses_what_does_not_exist() -> None:
-    with pytest.raises(
-        InputError, match=r"unknown mapping 'all-analogue' \(did you mean 'all-analog'"
-    ):
-        Fixed("all-analogue")
-    with pytest.raises(InputError, match="unknown unit 'fc9'"):
-        drive(Fixed({"fc9": "tile"}), tiny_problem())
-    with pytest.raises(InputError, match="unknown target 'tiles'"):
-        drive(Fixed({"fc0": "tiles"}), tiny_problem())
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("each_threshold", {"strategy": "knapsack"}),
+        ("one_shot", {"strategy": "each_threshold", "arguments": {"strategy": "greedy"}}),
+        ("quadratic", {}),
+    ],
+)
+def test_no_mapping_is_priced_twice(name: str, arguments: dict[str, object]) -> None:
+    """Also where a strategy runs others on problems of their own."""
+    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
+    model = Counting(problem.cost_model)
+    strategy = plugins.build("strategies", name, arguments)
+    drive(strategy, replace(problem, cost_model=model), trials=60)
+    assert set(model.counts.values()) == {1}
 
 
-def test_exhaustive_search_evaluates_every_mapping_in_one_batch() -> None:
-    problem = tiny_problem(targets=("cpu", "tile", "npu"))
-    batch = next(Exhaustive().search(problem, np.random.default_rng(0)))
-    assert [candidate.mapping for candidate in batch] == list(every_mapping(problem))
-    assert {candidate.training for candidate in batch} == {None}
-    probes = next(Exhaustive(training="none").search(problem, np.random.default_rng(0)))
-    assert {candidate.training for candidate in probes} == {"none"}
+@pytest.mark.parametrize("strategy", [Greedy(start="all-analog"), Harmonica()])
+def test_backward_searches_walk_the_whole_front_where_the_drop_is_an_objective(strategy) -> None:
+    problem = tiny_problem(objectives=("latency_s", "drop"), max_drop=0.3)
+    path = after_profile(problem, drive(strategy, problem))
+    assert [len(evaluation.mapping.units_on("cpu")) for evaluation in path] == [0, 1, 2, 3, 4, 5]
 
 
-def test_exhaustive_search_allows_exactly_its_most() -> None:
-    problem = tiny_problem()
-    assert len(drive(Exhaustive(most=32), problem)) == 32
-    with pytest.raises(InputError, match="the space has 32 mappings; most = 31 allows no more"):
-        drive(Exhaustive(most=31), problem)
-
-
-def test_random_search_covers_the_space_without_repetition() -> None:
-    problem = tiny_problem(targets=("cpu", "tile", "npu"))
-    mappings = [evaluation.mapping for evaluation in drive(Random(), problem)]
-    assert len(mappings) == len(set(mappings)) == 3**5
-    assert set(mappings) == set(every_mapping(problem))
-
-
-def test_random_search_may_say_how_to_train() -> None:
-    problem = tiny_problem()
-    asked = {
-        training: drive(Random(training), problem, trials=3)
-        for training in (None, problem.training, "one_shot")
-    }
-    said = {
-        training: {evaluation.candidate.training for evaluation in evaluations}
-        for training, evaluations in asked.items()
-    }
-    assert said == {None: {None}, problem.training: {None}, "one_shot": {"one_shot"}}
-
-
-def test_random_search_is_uniform() -> None:
-    """First draws of many seeds: each of the 32 mappings about equally often (chi-squared, p = 1e-4)."""
-    problem = tiny_problem()
-    counts = dict.fromkeys(every_mapping(problem), 0)
-    for seed in range(960):
-        [candidate] = next(Random().search(problem, np.random.default_rng(seed)))
-        counts[candidate.mapping] += 1
-    expected = 960 / 32
-    assert sum((count - expected) ** 2 / expected for count in counts.values()) < 69.1
-
-
-def test_the_driver_pays_for_a_candidate_once() -> None:
-    problem = tiny_problem()
-    record = drive(Random(), problem)
-    assert len(record) == 32
-    assert drive(Random(), problem, record=record) == []
-    assert len(digests(drive(Random(), problem, record=record[:30]))) == 2
+@pytest.mark.parametrize("strategy", [MacGreedy(), Greedy(), LocalSearch()])
+def test_constructive_searches_get_below_a_latency_limit(strategy) -> None:
+    """All-digital breaks it and so do the first steps: they are taken although the oracle is silent."""
+    free = tiny_problem(max_drop=0.2)
+    latency_s = 0.5 * free.digital_cost.latency_s
+    problem = replace(free, cost_limits={"latency_s": latency_s})
+    evaluations = drive(strategy, problem)
+    assert any(evaluation.feasible for evaluation in evaluations)

@@ -106,3 +106,15 @@ def test_a_batch_is_proposed_before_its_first_answer() -> None:
 def test_bad_settings_are_refused_when_built(settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Optuna(**settings)
+
+
+def test_optuna_can_start_from_a_profile() -> None:
+    problem = tiny_problem()
+    strategy = Optuna("RandomSampler", enqueue=["all-analog"], profile="none", nested=3)
+    evaluations = drive(strategy, problem, trials=12)
+    assert [evaluation.candidate.training for evaluation in evaluations] == ["none"] * 5 + [
+        None
+    ] * 7
+    assert evaluations[5].mapping == problem.all_analog
+    sizes = [len(evaluation.mapping.units_on("tile")) for evaluation in evaluations[6:8]]
+    assert sizes == [1, 3]  # the third, of all five units, is all-analog again

@@ -23,7 +23,10 @@ EVERY = HEAD + '[[run]]\nstrategy = "exhaustive"\n[[run]]\nstrategy = "random"\n
 
 
 def outcome(evaluations):
-    return [(one.mapping, one.objectives, one.oracle_s) for one in evaluations]
+    return [
+        (evaluation.mapping, evaluation.objectives, evaluation.oracle_s)
+        for evaluation in evaluations
+    ]
 
 
 def test_a_search_copies_what_another_has_found(tmp_path: Path) -> None:
@@ -73,8 +76,8 @@ def test_draws_that_are_missing_are_asked_for(tmp_path: Path) -> None:
     real = file.oracle
     candidate = Candidate(file.problem.all_analog, training="full")
 
-    def samples(one, *draws):
-        return one.accuracy(candidate, Fidelity(draws=draws), 0).samples
+    def samples(oracle, *draws):
+        return oracle.accuracy(candidate, Fidelity(draws=draws), 0).samples
 
     np.testing.assert_array_equal(samples(oracle, 0, 2), samples(real, 0, 2))
     np.testing.assert_array_equal(samples(oracle, 2, 4), samples(real, 2, 4))

@@ -58,6 +58,15 @@ def test_a_file_that_is_no_journal_is_refused_unharmed(tmp_path):
     assert path.read_text() == "these are my notes\nnot a journal\n"
 
 
+def test_a_file_that_is_no_database_is_refused_unharmed(tmp_path):
+    path = tmp_path / "study.db"
+    path.write_text("these are my notes, not a database " * 50)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=r"study\.db"):
+        open_storage(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
 def test_processes_that_create_a_database_at_once_do_not_stop_each_other(tmp_path):
     """They used to fail with `table studies already exists`."""
     code = (

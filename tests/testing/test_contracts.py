@@ -1,4 +1,4 @@
-"""Every registered cost model and the table oracle keep their contracts."""
+"""Accuracy tables in files."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,54 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lionheart_opt import plugins
 from lionheart_opt.accuracy import Fidelity
-from lionheart_opt.cost import CostModel
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable, TableOracle
 from lionheart_opt.problem import Problem
-from lionheart_opt.synthetic import SyntheticCosts, synthetic_problem, synthetic_system
-from lionheart_opt.system import System
-from lionheart_opt.testing import CostModelContract, OracleContract, tiny_problem
-
-
-class TestSystems(CostModelContract):
-    """Every installed system with the cost model of its family."""
-
-    @pytest.fixture(params=plugins.system_names())
-    def system(self, request: pytest.FixtureRequest) -> System:
-        return plugins.load_system(request.param)
-
-
-class TestSyntheticOracle(OracleContract):
-    @pytest.fixture
-    def problem(self) -> Problem:
-        return synthetic_problem(n_units=6)
-
-
-class TestTableOracle(OracleContract):
-    @pytest.fixture
-    def problem(self) -> Problem:
-        return tiny_problem()
-
-
-class TestSyntheticCosts:
-    """The tables of the made-up cost model are what the tests of exact methods lean on."""
-
-    def test_tables_agree_with_the_cost(self) -> None:
-        problem = synthetic_problem(n_units=7, targets=("cpu", "tile", "npu"))
-        model: CostModel = SyntheticCosts(synthetic_system(("cpu", "tile", "npu")))
-        tables = SyntheticCosts(problem.system).tables(problem.workload)
-        rng = np.random.default_rng(0)
-        for _ in range(20):
-            mapping = problem.mapping(
-                {unit.name: rng.choice(problem.choices[unit.name]) for unit in problem.units}
-            )
-            cost = model.cost(problem.workload, mapping)
-            latency_s, energy_j = tables.cost_batch(tables.encode([mapping]))
-            assert latency_s[0] == pytest.approx(cost.latency_s)
-            assert energy_j[0] == pytest.approx(cost.energy_j)
+from lionheart_opt.synthetic import synthetic_problem
+from lionheart_opt.testing import tiny_problem
 
 
 @pytest.fixture
@@ -103,18 +62,18 @@ def test_what_is_not_in_the_table_is_an_error_that_says_so(file: Path) -> None:
         training_s=whole.training_s[:10],
         draw_s=whole.draw_s[:10],
     )
-    two = Fidelity(draws=(0, 2))
+    fidelity = Fidelity(draws=(0, 2))
     digital = Candidate(problem.all_digital, training="none")
-    assert half.accuracy(digital, two, 0).baseline == whole.baseline
+    assert half.accuracy(digital, fidelity, 0).baseline == whole.baseline
     with pytest.raises(InputError, match=r"no row with training 'none' for {'fc0': 'tile'"):
-        half.accuracy(Candidate(problem.all_analog, training="none"), two, 0)
+        half.accuracy(Candidate(problem.all_analog, training="none"), fidelity, 0)
     with pytest.raises(InputError, match=r"unknown training 'full'.*allowed: none"):
-        half.accuracy(digital.with_training("full"), two, 0)
+        half.accuracy(digital.with_training("full"), fidelity, 0)
     with pytest.raises(InputError, match="draws up to 99 were asked for; it has 8"):
         half.accuracy(digital, Fidelity(draws=(0, 99)), 0)
     with pytest.raises(InputError, match="unknown target 'npu'"):
         npu = tiny_problem(targets=("cpu", "tile", "npu")).mapping({"fc0": "npu"})
-        half.accuracy(Candidate(npu, training="none"), two, 0)
+        half.accuracy(Candidate(npu, training="none"), fidelity, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Data sets are read as they are, normalised by their training part, and refused where malformed."""
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dataset_files import cifar_batch, idx, idx_files, listing, write
+from dataset_files import cifar_batch, idx_files, write
 
 from lionheart_opt import datasets
-from lionheart_opt.datasets import Dataset, files, formats
+from lionheart_opt.datasets import Dataset, files
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 
@@ -93,30 +92,6 @@ def test_cifar100_has_fine_labels(tmp_path: Path) -> None:
     assert dataset.n_classes == 100 and dataset.test.labels.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_batches_of_any_pickle_protocol(protocol: int, tmp_path: Path) -> None:
-    batch = cifar_batch(3)
-    (tmp_path / "batch").write_bytes(pickle.dumps(batch, protocol=protocol))
-    images, labels = formats.read_cifar(tmp_path / "batch")
-    assert np.array_equal(images.reshape(3, -1), batch[b"data"]) and labels.tolist() == [0, 1, 2]
-
-
-def test_batches_of_python_2(tmp_path: Path) -> None:
-    """As the official files are: byte strings, and a module that newer versions of NumPy renamed."""
-    pixels = bytes(range(256)) * 12
-    dtype = (
-        b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
-        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-    )
-    array = (
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
-        b"(K\x01K\x01M\x00\x0c\x86" + dtype + b"\x89T\x00\x0c\x00\x00" + pixels + b"tb"
-    )
-    (tmp_path / "batch").write_bytes(b"\x80\x02}(U\x04data" + array + b"U\x06labels]K\x03au.")
-    images, labels = formats.read_cifar(tmp_path / "batch")
-    assert images.tobytes() == pixels and labels.tolist() == [3]
-
-
 # --- bad input -----------------------------------------------------------------------------------
 
 
@@ -139,50 +114,6 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is a file; must be a folder"):
         datasets.load("mnist", tmp_path / "file")
-
-
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (b"", "not an IDX file of bytes with 1 axes"),
-        (idx(np.zeros((2, 3), np.uint8)), "not an IDX file of bytes with 1 axes"),
-        (bytes((0, 0, 13, 1)) + bytes(8), "not an IDX file of bytes"),
-        (idx(np.zeros(5, np.uint8))[:-1], "4 bytes of data; its header says 5"),
-    ],
-)
-def test_files_that_are_not_idx(content: bytes, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "labels"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=f"labels: {message}"):
-        formats.read_idx(path, 1)
-    (tmp_path / "labels.gz").write_bytes(content or b"no gzip")
-    with pytest.raises(InputError, match=r"labels\.gz: cannot be read"):
-        formats.read_idx(tmp_path / "labels.gz", 1)
-
-
-class Malicious:
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, ("made-by-a-pickle",)
-
-
-@pytest.mark.parametrize(
-    "batch, message",
-    [
-        ({b"data": Malicious()}, r"refused to load (posix|nt)\.mkdir"),
-        ([1, 2], "not a batch of CIFAR images"),
-        ({b"data": np.zeros((2, 5), np.uint8), b"labels": [1, 2]}, "not a batch of CIFAR images"),
-        ({b"data": np.zeros((2, 3072), np.uint8)}, "not a batch of CIFAR images"),
-        ({b"data": np.zeros((2, 3072), np.uint8), b"labels": [1]}, "2 images, but labels of shape"),
-    ],
-)
-def test_files_that_are_no_batches(
-    batch: Any, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "batch").write_bytes(pickle.dumps(batch))
-    with pytest.raises(InputError, match=message):
-        formats.read_cifar(tmp_path / "batch")
-    assert listing(tmp_path) == ["batch"], "nothing was run"
 
 
 def own_data(n: int = 4, n_classes: int = 2) -> Dataset:

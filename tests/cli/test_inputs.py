@@ -1,0 +1,60 @@
+"""What verbs share: studies to load, files that they name, and how Ctrl-C ends them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from lionheart_opt.cli.inputs import load_study, print_json, resumable, say_written
+from lionheart_opt.errors import InputError
+
+OLD = Path(__file__).parents[1] / "old_records" / "journal"
+
+
+def test_a_study_is_a_folder_or_its_file():
+    assert load_study(OLD).name == load_study(OLD / "study.toml").name == "journal"
+    with pytest.raises(InputError, match="nosuch"):
+        load_study(Path("nosuch"))
+
+
+def test_loading_a_study_quietens_optuna():
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    load_study(OLD)
+    assert optuna.logging.get_verbosity() == optuna.logging.WARNING
+
+
+def test_ctrl_c_says_how_to_go_on(capsys):
+    with pytest.raises(typer.Exit) as end, resumable("run studies/mine"):
+        raise KeyboardInterrupt
+    assert end.value.exit_code == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "\nStopped; nothing is lost. Resume: lionheart-opt run studies/mine\n"
+
+
+def test_other_errors_pass_through(capsys):
+    with pytest.raises(ZeroDivisionError), resumable("run studies/mine"):
+        _ = 1 / 0
+    with resumable("run studies/mine"):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_json_is_indented_plain_data(capsys):
+    print_json({"a": [1, None]})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"a": [1, None]} and out.startswith('{\n  "a": [')
+
+
+def test_files_are_named_on_standard_error_or_as_json(capsys):
+    paths = [Path("figures/a.pdf"), Path("figures/a.png")]
+    say_written(paths)
+    assert capsys.readouterr() == ("", "wrote figures/a.pdf\nwrote figures/a.png\n")
+    say_written(paths, as_json=True)
+    out, err = capsys.readouterr()
+    assert json.loads(out) == ["figures/a.pdf", "figures/a.png"] and err == ""
+    say_written([])
+    assert capsys.readouterr() == ("", "")

@@ -1,0 +1,116 @@
+"""The verbs that need no study: `list`, `cost` and `validate`."""
+
+import pytest
+from cli_setup import call, rows
+
+from lionheart_opt.plugins import available
+
+
+def test_list_shows_what_is_installed():
+    listed = rows("list")
+    assert set(listed) == {"strategies", "cost-models", "oracles", "systems", "models", "datasets"}
+    assert {row["name"] for row in listed["strategies"]} == set(available("strategies"))
+    assert {"resnet8", "mobilenet_v2"} <= {row["name"] for row in listed["models"]}
+    assert all(row["about"] and row["origin"] for kind in listed.values() for row in kind)
+    code, out, _ = call("list", "systems")
+    assert code == 0 and "lionheart" in out and "strategies" not in out
+
+
+def test_cost_has_the_promised_keys():
+    data = rows("cost", "--model", "resnet8", "--system", "lionheart", "--input", "3x32x32")
+    promised = "system model latency_s energy_j speedup energy_gain analog_mac_ratio layers"
+    assert set(promised.split()) <= set(data)
+    layer = data["layers"][0]
+    assert set(layer) == {"name", "kind", "target", "macs", "latency_s", "energy_j"}
+    assert sum(row["latency_s"] for row in data["layers"]) == pytest.approx(data["latency_s"])
+    assert sum(row["energy_j"] for row in data["layers"]) == pytest.approx(data["energy_j"])
+    digital = rows(
+        "cost", "--model", "resnet8", "--system", "lionheart", "--mapping", "all-digital"
+    )
+    assert digital["speedup"] == 1 and digital["analog_mac_ratio"] == 0
+
+
+@pytest.mark.parametrize("name", ["all-digital", "all-analog"])
+def test_gains_of_a_file_with_the_name_of_a_mapping(tmp_path, name):
+    """The file used to be taken for all-digital itself, so that nothing was gained."""
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart", "--mapping")
+    (tmp_path / "other.json").write_text('{"fc": "tile"}')
+    (tmp_path / f"{name}.json").write_text('{"fc": "tile"}')
+    expected = rows(*arguments, tmp_path / "other.json")
+    assert rows(*arguments, tmp_path / f"{name}.json") == expected and expected["speedup"] != 1
+    code, _, _ = call(*arguments, tmp_path / f"{name}.json", "--plot", tmp_path / "figures")
+    assert code == 0
+
+
+def test_cost_of_a_mapping_file_with_figures(tmp_path):
+    (tmp_path / "mapping.json").write_text('{"fc": "tile"}')
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart")
+    code, out, _ = call(
+        *arguments, "--mapping", tmp_path / "mapping.json", "--plot", tmp_path / "figures"
+    )
+    assert code == 0 and "crossbars: 1 on tile" in out
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"costs.pdf", "costs.png"}
+
+
+def test_validate_prints_published_beside_predicted():
+    validated = rows("validate", "imc-cluster")
+    keys = {"system", "case", "quantity", "published", "predicted", "error_percent", "source"}
+    assert all(set(row) == keys for row in validated)
+    assert any(row["published"] is None for row in validated)
+    code, out, _ = call("validate", "imc-cluster")
+    assert code == 0 and "row 17 ADD" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["cost", "--model", "resnet9", "--system", "lionheart"], ["resnet9", "resnet8"]),
+        (["cost", "--model", "resnet8", "--system", "lion"], ["lion", "lionheart"]),
+        (["cost", "--model", "resnet8", "--system", "lionheart", "--input", "3x0"], ["3x0"]),
+        (["cost", "--model", "resnet8", "--system", "lionheart", "--mapping", "x"], ["all-analog"]),
+        (["cost", "--model", "resnet8", "--system", "no.toml"], ["no.toml"]),
+        (["show", "no/such/study"], ["no/such/study"]),
+        (["validate", "lion"], ["lion", "lionheart"]),
+    ],
+)
+def test_wrong_arguments_are_one_clear_line(arguments, named):
+    code, _, err = call(*arguments)
+    assert code == 2 and err.startswith("error: ") and len(err.strip().splitlines()) == 1
+    for name in named:
+        assert name in err
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "{", '{"fc": '])
+def test_a_mapping_file_that_is_no_object_is_refused(tmp_path, text):
+    path = tmp_path / "mapping.json"
+    path.write_text(text)
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart", "--mapping", path)
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "")
+    assert f"{path}: must be a JSON object unit -> target: " in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [('{"fc9": "tile"}', "unknown unit 'fc9'"), ('{"fc": "moon"}', "unknown target 'moon'")],
+)
+def test_a_mapping_file_that_does_not_fit_is_named(tmp_path, text, named):
+    path = tmp_path / "mapping.json"
+    path.write_text(text)
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart", "--mapping", path)
+    code, _, err = call(*arguments)
+    assert code == 2 and f"{path}: " in err and named in err
+
+
+def test_a_mapping_file_that_is_missing_is_named(tmp_path):
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart", "--mapping")
+    code, _, err = call(*arguments, tmp_path / "no.json")
+    assert code == 2 and f"--mapping: {tmp_path / 'no.json'}: no such file" in err
+
+
+@pytest.mark.parametrize("text", ["", "x", "3x", "3x-1", "3x32.5"])
+def test_sizes_of_the_input_are_positive_numbers(text):
+    code, _, err = call("cost", "--model", "resnet8", "--system", "lionheart", "--input", text)
+    assert code == 2
+    assert f"--input: got {text!r}; must be positive sizes such as 3x32x32" in err

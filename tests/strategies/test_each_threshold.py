@@ -1,0 +1,76 @@
+"""Each threshold: the searches of several thresholds, one after the other, each candidate paid once."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from strategy_runs import fronted
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.problem import Problem
+from lionheart_opt.space import random_mapping
+from lionheart_opt.strategies.each_threshold import EachThreshold
+from lionheart_opt.strategies.mac_greedy import MacGreedy
+from lionheart_opt.strategy import Proposals
+from lionheart_opt.synthetic import synthetic_problem
+from lionheart_opt.testing import digests, drive
+
+
+def at(problem: Problem, threshold: float) -> Problem:
+    """The question of one threshold."""
+    limit = replace(problem.accuracy_limit, max_drop=threshold)
+    return replace(problem, objectives=("latency_s",), accuracy_limit=limit)
+
+
+def test_each_threshold_is_one_run_after_the_other_paid_once() -> None:
+    problem = fronted()
+    proposed = digests(drive(EachThreshold(thresholds=[0.01, 0.05, 0.1, 0.5]), problem))
+    alone = [
+        digests(drive(MacGreedy(), at(problem, threshold))) for threshold in (0.3, 0.1, 0.05, 0.01)
+    ]
+    assert len(set(map(tuple, alone))) > 1, "the thresholds make no difference"
+    every = [digest for run in alone for digest in run]
+    assert proposed == list(dict.fromkeys(every))
+    assert len(proposed) < len(every)
+
+
+def test_each_threshold_of_a_single_objective_is_its_threshold_and_those_below() -> None:
+    problem = at(fronted(), 0.05)
+    proposed = digests(drive(EachThreshold(thresholds=[0.01, 0.1]), problem))
+    alone = [digests(drive(MacGreedy(), at(problem, threshold))) for threshold in (0.05, 0.01)]
+    assert proposed == list(dict.fromkeys([*alone[0], *alone[1]]))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """One random mapping a threshold, after so many that nobody hears of at the first."""
+
+    before: int = 0
+
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
+        if problem.accuracy_limit.max_drop == 0.3:
+            rng.random(self.before)
+        yield [problem.pretrained(random_mapping(problem, rng))]
+
+
+def test_each_threshold_has_randomness_of_its_own() -> None:
+    """What one threshold draws does not change what the next one does."""
+    problem = synthetic_problem(n_units=16, objectives=("latency_s", "drop"), max_drop=0.3)
+    draws, thresholds = f"{__name__}:Draws", [0.2, 0.1, 0.05, 0.01]
+    first, other = (drive(EachThreshold(draws, {"before": k}, thresholds), problem) for k in (0, 1))
+    assert [evaluation.mapping for evaluation in first[1:]] == [
+        evaluation.mapping for evaluation in other[1:]
+    ]
+    assert first[0].mapping != other[0].mapping
+    assert len(first) == 5
+
+
+def test_each_threshold_hands_arguments_on() -> None:
+    strategy = EachThreshold("greedy", {"order": "sensitivity"}, [0.05])
+    assert drive(strategy, fronted())[0].candidate.training == "none"
+    with pytest.raises(InputError, match=r"each_threshold: strategy: unknown strategy 'mac_gredy'"):
+        drive(EachThreshold("mac_gredy"), fronted())
+    with pytest.raises(InputError, match="unknown argument 'ordr'"):
+        drive(EachThreshold("greedy", {"ordr": "macs"}), fronted())
+    with pytest.raises(InputError, match=r"thresholds: got \[0\]; must be in \(0, 1\]"):
+        EachThreshold(thresholds=[0])

@@ -1,0 +1,95 @@
+"""HILAL: robust units by clusters of proxies, trained progressively."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.problem import Problem
+from lionheart_opt.questions import Answer, Proxies, Question
+from lionheart_opt.strategies.hilal import Hilal, features, robust_units, two_means
+from lionheart_opt.testing import drive, tiny_problem
+
+UNITS = ("fc0", "fc1", "fc2", "fc3", "fc4")
+
+
+def told(problem: Problem, **proxies: list[float]) -> Problem:
+    """The problem with these proxies of its five units."""
+
+    def answer(asked: Question) -> Answer:
+        assert asked == Proxies(units=UNITS)
+        values = {name: dict(zip(UNITS, of, strict=True)) for name, of in proxies.items()}
+        return Answer(values=values, oracle_s=1.0)
+
+    return replace(problem, answers=answer)
+
+
+def clustered(problem: Problem) -> Problem:
+    """Two units whose loss rises much, three whose loss rises little, fc3 least of all."""
+    counts = np.array([problem.workload.layer(unit).weight_count for unit in UNITS])
+    trace = counts * np.array([2.0, 20.0, 3.0, 1.0, 22.0])
+    return told(
+        problem,
+        hessian_trace=list(trace),
+        hessian_max_eigenvalue=list(0.1 * trace),
+        max_weight=[1.0] * 5,
+    )
+
+
+def test_hilal_finds_the_robust_cluster_least_rise_first() -> None:
+    assert robust_units(clustered(tiny_problem())) == ["fc3", "fc0", "fc2"]
+
+
+def test_hilal_takes_noise_relative_to_the_largest_weight_and_spread_over_weights() -> None:
+    problem = told(
+        tiny_problem(),
+        hessian_trace=[6.0, 6.0, 6.0, -1.0, 0.0],
+        hessian_max_eigenvalue=[3.0, 1.5, 0.6, 2.0, 2.0],
+        max_weight=[1.0, 3.0, 0.5, 1.0, 1.0],
+    )
+    rises, shares = features(problem, UNITS)
+    counts = [problem.workload.layer(unit).weight_count for unit in UNITS]
+    expected = [0.5 * w**2 * 6.0 / n for w, n in zip((1.0, 3.0, 0.5), counts, strict=False)]
+    np.testing.assert_allclose(rises, [*expected, 0.0, 0.0])
+    np.testing.assert_allclose(shares, [0.5, 0.25, 0.1, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("reject", [False, True])
+def test_hilal_trains_progressively_and_rejects_only_if_asked(reject: bool) -> None:
+    problem = clustered(tiny_problem(max_drop=0.004))
+    evaluations = drive(Hilal(reject=reject), problem)
+    assert {evaluation.feasible for evaluation in evaluations} == {True, False}, (
+        "the problem has no decision"
+    )
+    kept = problem.pretrained(problem.all_digital)
+    for unit, evaluation in zip(("fc3", "fc0", "fc2"), evaluations, strict=True):
+        assert evaluation.candidate == kept.move(unit, "tile")
+        if evaluation.feasible or not reject:
+            kept = evaluation.candidate
+
+
+def test_hilal_says_what_the_oracle_lacks() -> None:
+    problem = replace(tiny_problem(), answers=None)
+    with pytest.raises(InputError, match="the study's oracle has no proxies of sensitivity"):
+        drive(Hilal(), problem)
+    with pytest.raises(InputError, match="unknown proxy 'max_weight'; allowed: hessian_max_eigen"):
+        drive(Hilal(), told(problem, hessian_trace=[1.0] * 5, hessian_max_eigenvalue=[1.0] * 5))
+
+
+coordinates = st.floats(-3, 3) | st.sampled_from([-1.0, 0.0, 1.0])
+
+
+@given(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=7))
+def test_two_means_are_the_best_two_clusters(rows: list[tuple[float, float]]) -> None:
+    points = np.array(rows)
+
+    def within(inside: np.ndarray) -> float:
+        parts = [part for part in (points[inside], points[~inside]) if len(part)]
+        return float(sum(((part - part.mean(axis=0)) ** 2).sum() for part in parts))
+
+    every = [np.array([k >> bit & 1 for bit in range(len(points))], bool) for k in range(2**7)]
+    clusters = two_means(points)
+    assert within(clusters) <= min(map(within, every)) + 1e-6

@@ -1,0 +1,104 @@
+"""Costs: exact sums over layers and components, the interval of pipelines, frames."""
+
+import math
+
+import pytest
+
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, LayerCost, PricesInBulk, cost_tables
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.synthetic import SyntheticCosts, synthetic_system, synthetic_workload
+from lionheart_opt.workload import Workload
+
+
+def layer(name: str, **components: tuple[float, float]) -> LayerCost:
+    return LayerCost(name=name, kind="linear", target="tile", macs=6, components=components)
+
+
+COST = Cost(
+    layers=(
+        layer("fc1", mvm=(1.0, 4.0), transfer=(0.5, 0.25)),
+        layer("fc2", mvm=(2.0, 8.0)),
+    ),
+    tiles={"tile": 3},
+)
+
+
+def test_latency_and_energy_are_sums_over_components_and_layers():
+    assert [part.latency_s for part in COST.layers] == [1.5, 2.0]
+    assert [part.energy_j for part in COST.layers] == [4.25, 8.0]
+    assert (COST.latency_s, COST.energy_j) == (3.5, 12.25)
+    assert (layer("fc3").latency_s, Cost(layers=()).energy_j) == (0, 0)
+
+
+def test_sums_do_not_depend_on_the_order():
+    """Ten times 0.1 is 1, which plain addition misses."""
+    tenths = tuple(layer(f"fc{number}", mvm=(0.1, 0.1)) for number in range(10))
+    assert Cost(layers=tenths).latency_s == 1.0 != sum([0.1] * 10)
+
+
+def test_the_time_per_inference_is_the_interval_of_a_pipeline():
+    assert Cost(layers=COST.layers, interval_s=0.0).time_per_inference_s == 0.0
+    pipelined = Cost(layers=COST.layers, interval_s=2.0)
+    assert COST.time_per_inference_s == 3.5 and pipelined.time_per_inference_s == 2.0
+    assert [pipelined.value(name) for name in COST_OBJECTIVES] == [3.5, 12.25, 2.0]
+    assert [COST.value(name) for name in COST_OBJECTIVES] == [3.5, 12.25, 3.5]
+
+
+def test_a_frame_has_a_row_for_each_layer():
+    frame = COST.to_frame()
+    assert list(frame.columns) == ["name", "kind", "target", "macs", "latency_s", "energy_j"]
+    assert frame.iloc[0].tolist() == ["fc1", "linear", "tile", 6, 1.5, 4.25]
+    assert len(Cost(layers=()).to_frame()) == 0
+
+
+def test_representations():
+    assert repr(COST) == "Cost(latency_s=3.5, energy_j=12.25, tiles={'tile': 3}, layers=2)"
+    pipelined = repr(Cost(layers=COST.layers, interval_s=0.0))
+    assert ", interval_s=0, tiles={}" in pipelined
+    html = COST._repr_html_()
+    assert html.startswith("<p>Cost(") and html.count("<tr") == 3
+
+
+@pytest.mark.parametrize("price", [(-1.0, 0.0), (0.0, -1e-9), (math.inf, 0.0), (0.0, math.nan)])
+def test_prices_that_make_no_sense_are_refused(price):
+    with pytest.raises(InputError, match="cost of layer 'fc' on 'tile': component 'mvm': got "):
+        layer("fc", mvm=price)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"interval_s": -1.0}, "cost: interval_s: got -1.0; must be finite and not negative"),
+        ({"interval_s": math.nan}, "cost: interval_s: got nan"),
+        ({"tiles": {"cpu": 0, "tile": -1}}, "cost: tiles of 'tile': got -1"),
+    ],
+)
+def test_intervals_and_tiles_that_make_no_sense_are_refused(fields, message):
+    with pytest.raises(InputError, match=message):
+        Cost(layers=(), **fields)
+
+
+class Plain:
+    """A cost model that prices mappings one by one."""
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        return COST
+
+
+class NotOnThisSystem(Plain):
+    """A cost model that has tables for other systems."""
+
+    def tables(self, workload: Workload) -> None:
+        return None
+
+
+@pytest.mark.parametrize("model", [Plain(), NotOnThisSystem()])
+def test_a_model_need_not_have_tables(model):
+    assert cost_tables(model, synthetic_workload([4])) is None
+    assert isinstance(model, PricesInBulk) == isinstance(model, NotOnThisSystem)
+
+
+def test_tables_are_those_of_the_model():
+    tables = cost_tables(SyntheticCosts(synthetic_system()), synthetic_workload([4, 9]))
+    assert tables is not None and tables.units == ("fc0", "fc1")
