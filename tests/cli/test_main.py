@@ -52,7 +52,7 @@ def test_show_after_run(recorded):
         assert row["trials"] <= 3 and row["oracle_seconds"] > 0
         assert row["feasible"] and set(row["mapping"]) == {"1", "3"}
     code, out, _ = call("show", recorded)
-    assert code == 0 and "test:" in out
+    assert code == 0 and "measured once more" in out
 
 
 def test_running_again_changes_nothing(recorded):
@@ -163,7 +163,7 @@ def test_ctrl_c_loses_nothing_and_says_how_to_resume(recorded, tmp_path):
     assert call("run", folder)[0] == 0
     resumed, whole = rows("show", folder), rows("show", recorded)
     for row in (*resumed, *whole):
-        del row["oracle_seconds"]
+        del row["oracle_seconds"], row["test_drop"]  # the patient oracle has no final checks
     assert resumed == whole
 
 

@@ -100,7 +100,7 @@ class Spy:
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         self.asked.append((candidate.mapping, fidelity.draws))
         first, last = fidelity.draws
-        samples = np.arange(first, last, dtype=float)[:, None] / 100 + seed
+        samples = np.arange(first, last, dtype=float)[:, None] / 100 + seed / 10
         return Accuracy(
             samples=samples,
             times_s=(1.0,),
@@ -162,7 +162,7 @@ def test_another_seed_or_training_is_asked():
     spy = Spy()
     oracle = recorded(spy)
     oracle.accuracy(CANDIDATES[0], full(0, 2), 0)
-    assert oracle.accuracy(CANDIDATES[0], full(0, 2), 7).samples[0] == 7.0
+    assert oracle.accuracy(CANDIDATES[0], full(0, 2), 7).samples[0] == 0.7
     oracle.accuracy(CANDIDATES[0].with_training("none"), full(0, 2), 0)
     oracle.accuracy(CANDIDATES[0].with_training("none"), full(0, 2), 0)
     assert len(spy.asked) == 3
