@@ -107,8 +107,6 @@ def test_a_repr_says_what_it_is(name):
 
 def test_a_study_names_its_runs():
     assert repr(a_study()) == "Study('study': random (20 seeds), mac_greedy (20 seeds))"
-    many = {f"run{k}": "random" for k in range(10)}
-    assert repr(lo.Study.of(problem(), many)).endswith("run7, and 2 more)")
 
 
 def test_a_comparison_prints_its_table():

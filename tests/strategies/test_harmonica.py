@@ -19,3 +19,29 @@ def test_harmonica_starts_from_the_trained_all_analog_network(retrain: bool) -> 
         assert evaluation.candidate.parent == start
         assert evaluation.candidate.training == (None if retrain else "none")
         assert set(evaluation.mapping.units_on("cpu")) == set(order[:step])
+
+
+def test_harmonica_ends_with_the_first_mapping_that_holds() -> None:
+    problem = tiny_problem()
+    path = after_profile(problem, drive(Harmonica(), problem))
+    assert [evaluation.feasible for evaluation in path] == [False] * (len(path) - 1) + [True]
+
+
+def test_harmonica_ends_with_all_digital_where_nothing_else_holds() -> None:
+    problem = tiny_problem(max_drop=0.0)
+    path = after_profile(problem, drive(Harmonica(), problem))
+    assert [len(evaluation.mapping.units_on("cpu")) for evaluation in path] == [0, 1, 2, 3, 4, 5]
+    assert path[-1].mapping == problem.all_digital and path[-1].feasible
+
+
+def test_harmonica_keeps_all_analog_where_it_holds() -> None:
+    problem = tiny_problem(max_drop=0.9)
+    [evaluation] = after_profile(problem, drive(Harmonica(), problem))
+    assert evaluation.mapping == problem.all_analog and evaluation.feasible
+
+
+def test_the_profile_is_measured_as_asked_for() -> None:
+    problem = tiny_problem()
+    evaluations = drive(Harmonica(profile="short"), problem, trials=6)
+    trainings = [evaluation.candidate.training for evaluation in evaluations]
+    assert trainings == ["short"] * 5 + [problem.training]
