@@ -274,16 +274,6 @@ NOTHING_TO_TEST = {
     "lionheart_opt.strategy": "a protocol only",
     "lionheart_opt.oracle.fast.structures": "named tuples only",
 }
-#: Modules whose tests still lie in files of several modules.
-NOT_YET_APART = (
-    "lionheart_opt.cost_models.parts.",
-    "lionheart_opt.cost_models.calibration.",
-    "lionheart_opt.cost_models.validation.",
-    "lionheart_opt.cost_models.variants",
-    "lionheart_opt.tracing",
-    "lionheart_opt.oracle.aihwkit_engine",
-    "lionheart_opt.oracle.purity",
-)
 
 
 def its_test_file(module: str) -> Path:
@@ -307,7 +297,6 @@ def test_every_module_has_its_test_file() -> None:
         module: its_test_file(module).relative_to(ROOT).as_posix()
         for module, path in MODULES.items()
         if module not in NOTHING_TO_TEST
-        and not module.startswith(NOT_YET_APART)
         and (path.name != "__init__.py" or defines_something(path))
         and not its_test_file(module).exists()
     }

@@ -1,10 +1,16 @@
 """Costs: exact sums over layers and components, the interval of pipelines, frames."""
 
-import math
+from __future__ import annotations
+
+from math import inf, nan
 
 import pytest
+from small_networks import convolution
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, LayerCost, PricesInBulk, cost_tables
+from lionheart_opt.cost_models.parts.additive import (
+    layer_cost,
+)
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.synthetic import SyntheticCosts, synthetic_system, synthetic_workload
@@ -60,25 +66,6 @@ def test_representations():
     assert html.startswith("<p>Cost(") and html.count("<tr") == 3
 
 
-@pytest.mark.parametrize("price", [(-1.0, 0.0), (0.0, -1e-9), (math.inf, 0.0), (0.0, math.nan)])
-def test_prices_that_make_no_sense_are_refused(price):
-    with pytest.raises(InputError, match="cost of layer 'fc' on 'tile': component 'mvm': got "):
-        layer("fc", mvm=price)
-
-
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"interval_s": -1.0}, "cost: interval_s: got -1.0; must be finite and not negative"),
-        ({"interval_s": math.nan}, "cost: interval_s: got nan"),
-        ({"tiles": {"cpu": 0, "tile": -1}}, "cost: tiles of 'tile': got -1"),
-    ],
-)
-def test_intervals_and_tiles_that_make_no_sense_are_refused(fields, message):
-    with pytest.raises(InputError, match=message):
-        Cost(layers=(), **fields)
-
-
 class Plain:
     """A cost model that prices mappings one by one."""
 
@@ -102,3 +89,25 @@ def test_a_model_need_not_have_tables(model):
 def test_tables_are_those_of_the_model():
     tables = cost_tables(SyntheticCosts(synthetic_system()), synthetic_workload([4, 9]))
     assert tables is not None and tables.units == ("fc0", "fc1")
+
+
+class TestCostsAreNumbers:
+    @pytest.mark.parametrize(
+        "price", [(nan, 1.0), (1.0, nan), (inf, 0.0), (0.0, inf), (-1e-9, 0.0), (0.0, -1.0)]
+    )
+    def test_a_component_that_is_no_number_is_refused(self, price: tuple[float, float]) -> None:
+        components = {"compute": (1.0, 1.0), "memory": price}
+        with pytest.raises(InputError, match="cost of layer 'conv' on 'tile': component 'memory'"):
+            layer_cost(convolution("conv"), "tile", components)
+
+    def test_a_free_component_is_one(self) -> None:
+        assert layer_cost(convolution("conv"), "tile", {"fused": (0.0, 0.0)}).latency_s == 0.0
+
+    @pytest.mark.parametrize("interval_s", [nan, inf, -1.0])
+    def test_an_interval_that_is_no_number_is_refused(self, interval_s: float) -> None:
+        with pytest.raises(InputError, match="cost: interval_s: got"):
+            Cost(layers=(), interval_s=interval_s)
+
+    def test_a_number_of_tiles_that_is_none_is_refused(self) -> None:
+        with pytest.raises(InputError, match="cost: tiles of 'tile': got -1"):
+            Cost(layers=(), tiles={"tile": -1})

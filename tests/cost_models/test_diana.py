@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded_errors import assert_no_error_has_grown
 from small_networks import convolution, network, operator
 
 from lionheart_opt.cost_models.diana import Diana, Shape, shape_of
-from lionheart_opt.cost_models.validation.diana import cases
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
@@ -224,7 +222,3 @@ class TestLayers:
         workload = replace(workload, layers=tuple(map(odd, workload.layers)))
         with pytest.raises(InputError, match=rf"'add'.*{kind}"):
             MODEL.cost(workload, Space(workload=workload, system=MODEL.system).all_digital)
-
-
-def test_no_error_has_grown() -> None:
-    assert_no_error_has_grown("diana", cases())

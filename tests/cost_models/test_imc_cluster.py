@@ -6,12 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from recorded_errors import assert_no_error_has_grown
 
-from lionheart_opt.cost_models.calibration import imc_cluster as calibration
 from lionheart_opt.cost_models.imc_cluster import ImcCluster
-from lionheart_opt.cost_models.parts.fusion import fused
-from lionheart_opt.cost_models.parts.packing import crossbars, cut, pack
 from lionheart_opt.cost_models.validation import imc_cluster as paper
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
@@ -20,8 +16,6 @@ from lionheart_opt.plugins import load_system
 from lionheart_opt.space import Space, random_mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
-
-ARRAY = (256, 256)
 
 
 @pytest.fixture(scope="module")
@@ -49,111 +43,6 @@ def price(system: System, layer: Layer, target: str) -> tuple[float, float]:
     )
     cost = ImcCluster(system).cost(workload, Mapping.of({layer.name: target}))
     return cost.latency_s, cost.energy_j
-
-
-class TestPublishedTable:
-    def test_shapes_add_up_to_the_printed_totals(self, workload: Workload) -> None:
-        assert len(workload.layers) == 63
-        assert workload.weight_count == 2_190_784
-        elements = sum(layer.output_count for layer in workload.layers if layer.kind == "add")
-        assert (workload.macs + elements) / 1e6 == pytest.approx(312.56, abs=0.005)
-
-    def test_latency_is_within_the_rounding_of_the_print(
-        self, system: System, workload: Workload
-    ) -> None:
-        cost = ImcCluster(system).cost(workload, paper.table_mapping(workload))
-        rows = [row for row in zip(paper.rows(), cost.layers, strict=True) if row[0].latency_s]
-        assert len(rows) == 32
-        for row, ours in rows:
-            assert ours.latency_s == pytest.approx(row.latency_s, abs=5.001e-6), ours.name
-
-    def test_energy_is_within_one_percent(self, system: System, workload: Workload) -> None:
-        cost = ImcCluster(system).cost(workload, paper.table_mapping(workload))
-        rows = [row for row in zip(paper.rows(), cost.layers, strict=True) if row[0].energy_j]
-        assert len(rows) == 32
-        for row, ours in rows:
-            assert ours.energy_j == pytest.approx(row.energy_j, rel=0.01), ours.name
-
-    def test_odd_rows_are_predicted_not_read(self) -> None:
-        """What is kept for validation is nowhere in the repository."""
-        rows = [case for case in paper.cases() if case.case.startswith("row ")]
-        assert len(rows) == 126
-        for case in rows:
-            is_odd = int(case.case.split()[1]) % 2 == 1
-            assert (case.published is None) == is_odd, case
-            assert case.predicted > 0
-
-    def test_headline(self) -> None:
-        predicted = {(case.case, case.quantity): case.predicted for case in paper.cases()}
-        latency_s = predicted["MobileNetV2 without 2D_0 and 2D_1", "latency_s"]
-        assert latency_s == pytest.approx(10.06e-3, abs=5e-6)
-        assert predicted["MobileNetV2 without 2D_1", "energy_j"] == pytest.approx(482e-6, rel=0.005)
-        assert predicted["MobileNetV2", "crossbars"] == 34
-
-    def test_no_error_has_grown(self) -> None:
-        assert_no_error_has_grown("imc-cluster", paper.cases())
-
-    def test_the_file_holds_what_the_calibration_finds(self, system: System) -> None:
-        fit = calibration.fit(system)
-        assert {target: len(fitted) for target, fitted in fit.items()} == {
-            "cores": 6,
-            "ima": 4,
-            "dw-engine": 1,
-        }
-        for target, fitted in fit.items():
-            held = system.target(target).parameters
-            for name, value in fitted.items():
-                assert held[name] == pytest.approx(value, rel=1e-3), (target, name)
-
-    def test_the_network_is_the_usual_one_plus_row_1(
-        self, workload: Workload, traced: Workload
-    ) -> None:
-        kinds = ("conv2d", "depthwise_conv2d", "add")
-        priced = [layer for layer in traced.layers if layer.kind in kinds]
-        table = [layer for layer in workload.layers if layer.name != "row 1 000-PW"]
-        assert [(layer.kind, layer.macs, layer.mvm, layer.output_shape) for layer in priced] == [
-            (layer.kind, layer.macs, layer.mvm, layer.output_shape) for layer in table
-        ]
-        assert fused(traced) == {
-            layer.name for layer in traced.layers if layer.kind in ("batch_norm", "relu6")
-        }
-
-
-class TestPacking:
-    def test_mobilenet_as_the_reference_packs_it(self, workload: Workload) -> None:
-        matrices = [(layer.mvm.rows, layer.mvm.columns) for layer in workload.layers if layer.mvm]
-        tiles = tuple(tile for matrix in matrices for tile in cut(*matrix, ARRAY))
-        assert len(tiles) == 87
-        assert sum(rows * columns for rows, columns in tiles) == 2_126_560
-        shares = sorted(pack(tiles, ARRAY))
-        assert shares[0] == pytest.approx(0.146, abs=5e-4)
-        assert shares[1] >= 0.844 - 5e-4
-        assert sum(shares) * 256 * 256 == pytest.approx(2_126_560)
-
-    @pytest.mark.parametrize(
-        ("matrices", "expected"),
-        [
-            ([], 0),
-            ([(1, 1)], 1),
-            ([(256, 256)], 1),
-            ([(257, 256)], 2),
-            ([(512, 513)], 5),  # four full arrays; two columns of 256 rows share one
-            ([(128, 256), (128, 256)], 1),
-            ([(128, 256), (256, 128)], 2),
-            ([(256, 128), (256, 128), (1, 1)], 2),
-        ],
-    )
-    def test_counts(self, matrices: list[tuple[int, int]], expected: int) -> None:
-        assert crossbars(matrices, ARRAY) == expected
-
-    def test_never_less_than_the_cells_need(self) -> None:
-        rng = np.random.default_rng(0)
-        for _ in range(20):
-            matrices = [tuple(map(int, matrix)) for matrix in rng.integers(1, 600, size=(8, 2))]
-            cells = sum(rows * columns for rows, columns in matrices)
-            shares = pack(tuple(tile for matrix in matrices for tile in cut(*matrix, ARRAY)), ARRAY)
-            assert sum(shares) == pytest.approx(cells / 256**2)
-            assert max(shares) <= 1
 
 
 class TestJobs:
@@ -238,38 +127,3 @@ class TestTargets:
         negative = variant(system, "ima", mvm_latency_s=-1.0)
         with pytest.raises(InputError, match=r"targets.ima.*mvm_latency_s"):
             ImcCluster(negative).cost(workload, mapping)
-
-
-class TestFusion:
-    """Only what 8-bit hardware does anyway is free."""
-
-    def network(self, *tail: Layer) -> Workload:
-        layer = replace(paper.full_array(), name="conv", module="conv")
-        return Workload(
-            name="tail", layers=(layer, *tail), units=(Unit(name="conv", layers=("conv",)),)
-        )
-
-    def operator(self, name: str, kind: str, source: str) -> Layer:
-        shape = paper.full_array().output_shape
-        return Layer(
-            name=name,
-            kind=kind,
-            module="",
-            inputs=(source,),
-            input_shapes=(shape,),
-            output_shape=shape,
-        )
-
-    def test_norm_and_clip_after_a_convolution(self) -> None:
-        chain = (self.operator("bn", "batch_norm", "conv"), self.operator("clip", "relu", "bn"))
-        assert fused(self.network(*chain)) == {"bn", "clip"}
-
-    def test_not_where_something_else_reads_the_result(self) -> None:
-        readers = (self.operator("bn", "batch_norm", "conv"), self.operator("clip", "relu", "conv"))
-        assert fused(self.network(*readers)) == frozenset()
-
-    def test_not_on_the_input_of_the_network(self) -> None:
-        assert fused(self.network(self.operator("clip", "relu", INPUT))) == frozenset()
-
-    def test_not_functions_that_compute(self) -> None:
-        assert fused(self.network(self.operator("gelu", "gelu", "conv"))) == frozenset()

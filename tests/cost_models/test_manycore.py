@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from recorded_errors import assert_no_error_has_grown
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from lionheart_opt.cost_models.calibration import manycore as calibration
 from lionheart_opt.cost_models.manycore import Manycore, Plan
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import separable_pool_operations
-from lionheart_opt.cost_models.parts.replication import Stage, replicate
+from lionheart_opt.cost_models.parts.replication import Stage
 from lionheart_opt.cost_models.validation import manycore as paper
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.plugins import load_system
@@ -51,92 +45,7 @@ def stages_of(plan: Plan) -> list[Stage]:
     ]
 
 
-class TestPublished:
-    def test_headline(self, system: System, workload: Workload, final: Plan) -> None:
-        assert final.clusters == pytest.approx(322, rel=0.02)
-        naive, replicated, last = paper.steps(system, workload)
-        assert last.images_per_s == pytest.approx(3303, rel=0.02)
-        assert replicated.images_per_s / naive.images_per_s == pytest.approx(1.6, rel=0.12)
-        assert last.images_per_s / replicated.images_per_s == pytest.approx(1.9, rel=0.001)
-        assert 16 * last.cost.energy_j == pytest.approx(15e-3, rel=0.001)
-
-    def test_layers_whose_clusters_are_printed(self, final: Plan) -> None:
-        """Layer 12: 5 tiles, 2 copies. 3x3x512x512: 18 x 2 tiles and 4 clusters that add."""
-        assert final.copies["layer2.1.conv2"] == 2
-        for name in ("layer4.0.conv2", "layer4.1.conv1", "layer4.1.conv2"):
-            assert final.clusters_of(name) == 40
-        assert final.storage_clusters == 2
-
-    def test_jobs_bound_the_interval(self, final: Plan) -> None:
-        """Eight copies of the first convolution and two of the next four take equally long."""
-        assert final.interval_s == pytest.approx(16384 * 130e-9 / 8)
-        assert final.interval_s == pytest.approx(4096 * 130e-9 / 2)
-
-    def test_groups_are_predicted_not_read(self, final: Plan) -> None:
-        groups = [case for case in paper.cases() if case.case.startswith("group ")]
-        assert [case.case.removeprefix("group ") for case in groups] == [
-            "256x256x3",
-            "128x128x64",
-            "64x64x64",
-            "32x32x128",
-            "16x16x256",
-            "8x8x512",
-        ]
-        assert all(case.published is None for case in groups)
-        assert sum(case.predicted for case in groups) == final.clusters
-
-    def test_losses_multiply_to_the_whole(self, system: System, workload: Workload) -> None:
-        step = paper.steps(system, workload)[-1]
-        factors = paper.losses(step, workload, Manycore(system))
-        assert min(factors.values()) > 1
-        peak = 512 * 256 * 256 / 130e-9
-        reached = workload.macs * step.images_per_s
-        assert np.prod(list(factors.values())) == pytest.approx(peak / reached)
-
-    def test_no_error_has_grown(self) -> None:
-        assert_no_error_has_grown("manycore", paper.cases())
-
-    def test_the_file_holds_what_the_calibration_finds(
-        self, system: System, workload: Workload
-    ) -> None:
-        assert system.machine is not None
-        fit = calibration.fit(system, workload)
-        assert fit.keys() == {"hbm_bytes_per_cycle", "energy_scale"}
-        for name, value in fit.items():
-            assert system.machine.parameters[name] == pytest.approx(value, rel=1e-3), name
-
-
-stages = st.lists(
-    st.builds(
-        Stage,
-        name=st.just("stage"),
-        work=st.dictionaries(
-            st.integers(0, 9).map(float), st.integers(1, 5), min_size=1, max_size=2
-        ),
-        clusters=st.integers(1, 4),
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
 class TestReplication:
-    @settings(max_examples=200, deadline=None)
-    @given(stages=stages, budget=st.integers(1, 30), least_s=st.sampled_from([0.0, 3.0]))
-    def test_equals_brute_force(self, stages: list[Stage], budget: int, least_s: float) -> None:
-        def value(copies: tuple[int, ...]) -> tuple[float, int]:
-            times = [stage.time_s(n) for stage, n in zip(stages, copies, strict=True)]
-            clusters = sum(stage.clusters * n for stage, n in zip(stages, copies, strict=True))
-            return max(least_s, *times), clusters
-
-        every = product(*(range(1, len(stage.times_s) + 1) for stage in stages))
-        fitting = [value(copies) for copies in every if value(copies)[1] <= budget]
-        copies = replicate(stages, budget, least_s)
-        if fitting:
-            assert value(copies) == min(fitting)
-        else:
-            assert copies == (1,) * len(stages)
-
     def test_equals_the_integer_programme(self, final: Plan) -> None:
         """One binary for each stage and number of copies; HiGHS finds no shorter interval."""
         stages = stages_of(final)

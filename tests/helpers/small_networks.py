@@ -1,5 +1,6 @@
 """Layers on maps of 4 channels and 6x6 pixels, and networks of them, to price by hand."""
 
+from lionheart_opt.system import Machine, System, Target
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 
 IMAGE = (1, 4, 6, 6)
@@ -34,3 +35,18 @@ def network(*layers: Layer) -> Workload:
         Unit(name=layer.name, layers=(layer.name,)) for layer in layers if layer.weight_count
     )
     return Workload(name="network", layers=layers, units=units)
+
+
+def two_targets() -> System:
+    """A host of 1 GHz and a tile for convolutions."""
+    return System(
+        name="made up",
+        family="none",
+        description="a processor and a tile",
+        host="cpu",
+        targets=(
+            Target(name="cpu", source="made up", numerics="int8", kinds=("*",)),
+            Target(name="tile", source="made up", numerics="analog", kinds=("conv2d",)),
+        ),
+        machine=Machine(source="made up", parameters={"clock_hz": 1e9, "mode": "fast"}),
+    )

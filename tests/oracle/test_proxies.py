@@ -59,23 +59,23 @@ def test_the_product_is_with_the_exact_hessian(unit, network, examples):
     names = [f"{path}.weight" for path in UNITS[unit]]
     exact = whole_hessian(network, names, examples)
     product = hessian_product(network, [network.get_parameter(n) for n in names], examples)
-    found = torch.stack([product(column) for column in torch.eye(len(exact)).double()])
-    torch.testing.assert_close(found, exact)
+    hessian = torch.stack([product(column) for column in torch.eye(len(exact)).double()])
+    torch.testing.assert_close(hessian, exact)
 
 
 def test_proxies_agree_with_the_exact_hessian(network, examples):
-    found = sensitivity_proxies(network, UNITS, examples, seed=0)
+    proxies = sensitivity_proxies(network, UNITS, examples, seed=0)
     for unit, paths in UNITS.items():
         names = [f"{path}.weight" for path in paths]
         exact = whole_hessian(network, names, examples)
-        assert found["hessian_trace"][unit] == pytest.approx(float(exact.trace()), rel=0.3)
+        assert proxies["hessian_trace"][unit] == pytest.approx(float(exact.trace()), rel=0.3)
         largest = float(torch.linalg.eigvalsh(exact)[-1])
-        assert found["hessian_max_eigenvalue"][unit] == pytest.approx(largest, rel=1e-3)
+        assert proxies["hessian_max_eigenvalue"][unit] == pytest.approx(largest, rel=1e-3)
         norms = [network.get_parameter(name).detach().norm(dim=1).max() for name in names]
-        assert found["max_neuron_norm"][unit] == pytest.approx(float(max(norms)))
+        assert proxies["max_neuron_norm"][unit] == pytest.approx(float(max(norms)))
     inside = torch.tanh(network[0](examples.images)).detach()
-    assert found["max_activation"]["first"] == float(examples.images.abs().max())
-    assert found["max_activation"]["last"] == pytest.approx(float(inside.abs().max()))
+    assert proxies["max_activation"]["first"] == float(examples.images.abs().max())
+    assert proxies["max_activation"]["last"] == pytest.approx(float(inside.abs().max()))
 
 
 def test_the_trace_of_a_diagonal_matrix_is_exact():
@@ -122,8 +122,8 @@ def test_a_module_that_is_called_twice_is_watched_both_times(examples):
     with torch.no_grad():
         network.layer.weight.copy_(torch.eye(6))
         network.layer.bias.zero_()
-        found = max_activations(network, {"layer": ("layer",)}, examples)
-    assert found["layer"] == pytest.approx(100 * float(examples.images.abs().max()))
+        largest_inputs = max_activations(network, {"layer": ("layer",)}, examples)
+    assert largest_inputs["layer"] == pytest.approx(100 * float(examples.images.abs().max()))
 
 
 def test_attention_can_be_differentiated_twice(examples):
@@ -142,8 +142,8 @@ def test_attention_can_be_differentiated_twice(examples):
         network = Attention().eval()
     exact = whole_hessian(network, ["query.weight"], examples)
     product = hessian_product(network, [network.query.weight], examples)
-    found = torch.stack([product(column) for column in torch.eye(4).double()])
-    torch.testing.assert_close(found, exact)
+    hessian = torch.stack([product(column) for column in torch.eye(4).double()])
+    torch.testing.assert_close(hessian, exact)
 
 
 def test_the_network_is_left_untouched_and_the_answer_is_always_the_same(network, examples):
@@ -162,10 +162,10 @@ def test_the_oracle_gives_every_proxy_of_every_unit(tmp_path):
     lines: list[str] = []
     oracle.watch(lines.append)
     answer = consult(oracle, Proxies(units=NAMES), seed=0)
-    found = answer.values
+    proxies = answer.values
     assert answer.oracle_s > 0
-    assert all(list(values) == list(NAMES) for values in found.values())
+    assert all(list(values) == list(NAMES) for values in proxies.values())
     trained = oracle.pretrained.weights["conv2.weight"]
-    assert found["max_neuron_norm"]["conv2"] == pytest.approx(max_neuron_norm(trained))
-    assert found["max_neuron_norm"]["conv2"] != max_neuron_norm(small_network().conv2.weight)
+    assert proxies["max_neuron_norm"]["conv2"] == pytest.approx(max_neuron_norm(trained))
+    assert proxies["max_neuron_norm"]["conv2"] != max_neuron_norm(small_network().conv2.weight)
     assert [line for line in lines if line.startswith("proxies: conv2")]

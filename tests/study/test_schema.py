@@ -1,11 +1,14 @@
 """What a study file may say: defaults, ranges and types, key by key."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.schema import BudgetTable, LimitsTable, RunTable, StudyTable
 
 LEAST = {
@@ -90,3 +93,55 @@ def test_a_table_is_a_value():
     assert table == StudyTable.model_validate(table.model_dump())
     with pytest.raises(ValidationError):
         table.seed = 3
+
+
+STUDY = """
+question = "Which limits can be decided?"
+system = "lionheart"
+model.name = "digits_cnn"
+run = [{ strategy = "random" }]
+[limits]
+max_drop = 0.01
+"""
+
+
+def load(folder: Path, limits: str) -> AccuracyLimit:
+    """The accuracy limit of a study file with these lines in `[limits]`."""
+    (folder / "study.toml").write_text(STUDY + limits)
+    return StudyFile.load(folder).table.limits.accuracy_limit
+
+
+def test_a_study_may_ask_for_several_times_and_a_quantile(tmp_path: Path) -> None:
+    assert load(tmp_path, "time_s = 60").times_s == (60.0,)
+    limit = load(tmp_path, "time_s = [1, 60.0]\nquantile = 0.9\ndraws = [10, 40]")
+    assert (limit.times_s, limit.quantile) == ((1.0, 60.0), 0.9)
+    assert load(tmp_path, "").quantile is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ("quantile = 0.9", "study.toml: limits: .* 0.9 with 95 % .* with 20: .* at least 29$"),
+        ("time_s = []", "study.toml: limits: time_s"),
+        ('time_s = "day"', "study.toml: limits.time_s.*'day'"),
+        ("time_s = [60, -1]", "study.toml: limits.time_s.*-1"),
+        ("draws = [10, 5]", r"study.toml: limits: draws: got \[10, 5\]"),
+        ("latency_s = inf", "study.toml: limits.latency_s: got inf; must be a finite number"),
+        ("energy_j = nan", "study.toml: limits.energy_j: got nan; must be a finite number"),
+        ("interval_s = 0.0", "study.toml: limits.interval_s: got 0.0; must be greater than 0"),
+        ("quantile = 90", "study.toml: limits: quantile: got 90; must be between 0 and 1"),
+    ],
+)
+def test_limits_are_checked_when_the_study_is_read(
+    tmp_path: Path, limits: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, limits)
+
+
+def test_every_time_of_the_limit_must_be_measured(tmp_path: Path) -> None:
+    load(tmp_path, "time_s = [1, 60]")
+    context = StudyFile.load(tmp_path).context
+    context.check_times((1.0, 60.0, 3600.0))
+    with pytest.raises(InputError, match=r"time_s: got 60; must be .* times_s: 1, 3600$"):
+        context.check_times((1.0, 3600.0))

@@ -1,11 +1,11 @@
-"""Cores, tiles, clusters and pipelines that cost models are made of, by hand computation."""
+"""Layers on a core and on its tiles, by hand computation."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from small_networks import convolution, network, operator
+from small_networks import convolution, operator
 
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
 from lionheart_opt.cost_models.parts.alpine_parameters import (
@@ -13,14 +13,6 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     MachineParameters,
     TileParameters,
 )
-from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
-from lionheart_opt.cost_models.parts.pulp_cluster import (
-    CoresParameters,
-    ImaParameters,
-    separable_pool_operations,
-)
-from lionheart_opt.cost_models.parts.replication import Stage, replicate
-from lionheart_opt.errors import InputError
 from lionheart_opt.workload import Layer, Mvm
 
 
@@ -213,118 +205,3 @@ class TestAlpineLayers:
     def test_an_embedding_reads_only_what_it_looks_up(self) -> None:
         assert weight_bytes(operator("x", "embedding", weight_count=1000)) == 0
         assert weight_bytes(operator("x", "linear", weight_count=10, bias_count=2)) == 12
-
-
-class TestPulpCluster:
-    cores = CoresParameters(
-        convolution_macs_per_cycle=10.0,
-        depthwise_macs_per_cycle=2.0,
-        element_ops_per_cycle=0.5,
-        convolution_mac_energy_j=1.0,
-        depthwise_mac_energy_j=10.0,
-        element_op_energy_j=100.0,
-    )
-    ima = ImaParameters(
-        rows=16,
-        columns=3,
-        mvm_latency_s=130e-9,
-        job_energy_j=1.0,
-        channel_energy_j=10.0,
-        column_energy_j=100.0,
-        cell_energy_j=1000.0,
-    )
-
-    @pytest.mark.parametrize(
-        ("layer", "cycles", "energy_j"),
-        [
-            (operator("x", "conv2d", macs=100), 10.0, 100.0),
-            (operator("x", "depthwise_conv2d", macs=100), 50.0, 1000.0),
-            (operator("x", "add"), 288.0, 14_400.0),
-            (operator("x", "gelu"), 4 * 288.0, 4 * 14_400.0),
-        ],
-    )
-    def test_work_of_the_cores(self, layer: Layer, cycles: float, energy_j: float) -> None:
-        assert self.cores.work(layer, "here") == (cycles, energy_j)
-
-    def test_pools_of_the_cores_are_separable(self) -> None:
-        """A 2x2 pool of stride 2: two rows of one operation, then one; an average scales, too."""
-        fields = {"kernel": (2, 2), "stride": (2, 2), "output_shape": (1, 4, 3, 3)}
-        pool, average = operator("x", "max_pool2d", **fields), operator("x", "avg_pool2d", **fields)
-        assert separable_pool_operations(pool) == 36 * 3
-        assert separable_pool_operations(average) == 36 * 4
-        assert self.cores.work(pool, "here") == (216.0, 10_800.0)
-        trivial = operator("x", "max_pool2d", kernel=(1, 1), stride=(1, 1))
-        assert separable_pool_operations(trivial) == 144
-
-    def test_jobs_of_the_accelerator(self) -> None:
-        layer = convolution("conv")
-        assert self.ima.tiles(layer, "here") == [(16, 3), (16, 1), (16, 3), (16, 1), (4, 3), (4, 1)]
-        # 65 cycles of 2 ns; 16 inputs take four cycles of 4 bytes, three results one
-        assert self.ima.job_cycles((16, 3), clock_hz=500e6, bus_bytes_per_cycle=4) == (65, 5)
-        energy_j = 1 + 10 * 16 / 9 + 100 * 3 + 1000 * 48
-        assert self.ima.job_energy((16, 3), layer) == pytest.approx(energy_j)
-        with pytest.raises(InputError, match="here: layer 'x': a crossbar cannot run 'add'"):
-            self.ima.tiles(operator("x", "add"), "here")
-
-
-class TestPipeline:
-    def test_stages_need_slices_by_their_windows(self) -> None:
-        """3x3 windows with padding need one more column of six; a last layer needs everything."""
-        conv, relu = convolution("conv"), operator("relu", "relu", "conv")
-        again = convolution("again", "relu", stride=2)
-        flat = operator("fc", "linear", "again", input_shapes=((1, 4, 3, 3),), output_shape=(1, 2))
-        graph = Graph.of(network(conv, relu, again, flat))
-        assert list(graph.layers) == ["conv", "again", "fc"], "the relu is part of the convolution"
-        assert graph.slices == {"conv": 6, "again": 3, "fc": 1}
-        assert graph.sources == {"conv": (), "again": ("conv",), "fc": ("again",)}
-        assert list(graph.slices_needed("again")) == [("conv", 1 / 6)]
-        assert list(graph.slices_needed("fc")) == [("again", 2 / 3)]
-        assert graph.skipping == ()
-        waits, on_path = latencies(graph, {"conv": 1.0, "again": 2.0, "fc": 3.0}, interval_s=60.0)
-        assert on_path == {"conv", "again", "fc"}
-        assert waits == {"conv": 0.0, "again": pytest.approx(10.0), "fc": pytest.approx(40.0)}
-
-    def test_a_product_of_activations_needs_all_of_both(self) -> None:
-        shape = (1, 5, 8)
-        tokens = {"input_shapes": (shape,), "output_shape": shape}
-        left, right = operator("left", "gelu", **tokens), operator("right", "gelu", **tokens)
-        product = operator("product", "matmul", "left", "right", output_shape=(1, 5, 5))
-        graph = Graph.of(network(left, right, product))
-        assert list(graph.slices_needed("product")) == [("left", 4 / 5), ("right", 4 / 5)]
-
-    def test_what_skips_a_stage_waits(self) -> None:
-        first, second = convolution("first"), convolution("second", "first")
-        add = operator("add", "add", "second", "first")
-        graph = Graph.of(network(first, second, add))
-        assert [layer.name for layer in graph.skipping] == ["first"]
-
-
-class TestReplication:
-    def test_the_slowest_stage_is_copied_first(self) -> None:
-        """Four slices of 1 s and two of 1 s: with four clusters both take 2 s at best, then 1 s."""
-        stages = [
-            Stage(name="a", work={1.0: 4}, clusters=1),
-            Stage(name="b", work={1.0: 2}, clusters=1),
-        ]
-        assert replicate(stages, 2) == (1, 1)
-        assert replicate(stages, 3) == (2, 1)
-        assert replicate(stages, 5) == (2, 1), "three copies of `a` are no faster than two"
-        assert replicate(stages, 6) == (4, 2)
-        assert replicate(stages, 6, least_s=2.0) == (2, 1), (
-            "nothing is gained below what is imposed"
-        )
-        assert replicate(stages, 1) == (1, 1), "more than the budget: one copy each"
-
-    def test_times_and_copies_of_a_stage(self) -> None:
-        stage = Stage(name="a", work={2.0: 5}, clusters=3)
-        assert [stage.time_s(copies) for copies in (1, 2, 3, 5)] == [10.0, 6.0, 4.0, 2.0]
-        assert [stage.least_copies(time_s) for time_s in (10.0, 9.9, 4.0, 2.0)] == [1, 2, 3, 5]
-        assert stage.least_copies(1.9) is None
-        assert Stage(name="b", work={0.0: 5}, clusters=1).least_copies(0.0) == 1
-
-    def test_a_stage_with_slices_of_two_kinds(self) -> None:
-        """Every copy takes its share of each kind: two copies take 2 + 1 slices, three 1 + 1."""
-        stage = Stage(name="a", work={1.0: 3, 10.0: 2}, clusters=1)
-        assert [stage.time_s(copies) for copies in (1, 2, 3)] == [23.0, 12.0, 11.0]
-        assert [stage.least_copies(time_s) for time_s in (23.0, 12.0, 11.5, 11.0)] == [1, 2, 3, 3]
-        assert stage.least_copies(10.9) is None and len(stage.times_s) == 3

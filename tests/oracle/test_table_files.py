@@ -1,4 +1,4 @@
-"""Accuracy tables in files."""
+"""Accuracy tables in files: read back as they were written, refused where they do not fit."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,0 +1,72 @@
+"""Layers that cost nothing: only what 8-bit hardware does as a part of the layer before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from small_networks import convolution, network, operator, two_targets
+
+from lionheart_opt.cost_models.parts.fusion import fused, unless_fused
+from lionheart_opt.cost_models.validation import imc_cluster as paper
+from lionheart_opt.system import Target
+from lionheart_opt.workload import INPUT, Layer, Unit, Workload
+
+
+class TestSmallNetworks:
+    def test_clips_are_fused_with_whatever_they_alone_read(self) -> None:
+        conv, norm = convolution("conv"), operator("norm", "batch_norm", "conv")
+        relu, add = operator("relu", "relu6", "norm"), operator("add", "add", "relu", INPUT)
+        clip = operator("clip", "hardtanh", "add")
+        assert fused(network(conv, norm, relu, add, clip)) == {"norm", "relu", "clip"}
+        assert fused(network(conv, norm, relu, operator("gelu", "gelu", "relu"))) == {
+            "norm",
+            "relu",
+        }
+
+    def test_a_fused_layer_is_not_even_priced(self) -> None:
+        workload = network(convolution("conv"), operator("relu", "relu", "conv"))
+        [cpu, _] = two_targets().targets
+        priced: list[str] = []
+
+        def price(layer: Layer, target: Target) -> dict[str, tuple[float, float]]:
+            priced.append(f"{layer.name} on {target.name}")
+            return {"compute": (1.0, 2.0)}
+
+        prices = [unless_fused(workload, price)(layer, cpu) for layer in workload.layers]
+        assert prices == [{"compute": (1.0, 2.0)}, {"fused": (0.0, 0.0)}]
+        assert priced == ["conv on cpu"]
+
+
+class TestFusion:
+    """Only what 8-bit hardware does anyway is free."""
+
+    def network(self, *tail: Layer) -> Workload:
+        layer = replace(paper.full_array(), name="conv", module="conv")
+        return Workload(
+            name="tail", layers=(layer, *tail), units=(Unit(name="conv", layers=("conv",)),)
+        )
+
+    def operator(self, name: str, kind: str, source: str) -> Layer:
+        shape = paper.full_array().output_shape
+        return Layer(
+            name=name,
+            kind=kind,
+            module="",
+            inputs=(source,),
+            input_shapes=(shape,),
+            output_shape=shape,
+        )
+
+    def test_norm_and_clip_after_a_convolution(self) -> None:
+        chain = (self.operator("bn", "batch_norm", "conv"), self.operator("clip", "relu", "bn"))
+        assert fused(self.network(*chain)) == {"bn", "clip"}
+
+    def test_not_where_something_else_reads_the_result(self) -> None:
+        readers = (self.operator("bn", "batch_norm", "conv"), self.operator("clip", "relu", "conv"))
+        assert fused(self.network(*readers)) == frozenset()
+
+    def test_not_on_the_input_of_the_network(self) -> None:
+        assert fused(self.network(self.operator("clip", "relu", INPUT))) == frozenset()
+
+    def test_not_functions_that_compute(self) -> None:
+        assert fused(self.network(self.operator("gelu", "gelu", "conv"))) == frozenset()
