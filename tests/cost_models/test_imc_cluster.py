@@ -1,4 +1,4 @@
-"""The in-memory-computing cluster against its paper, and what its cost model promises."""
+"""The cost model of the in-memory-computing cluster: jobs, targets, and tables that agree with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The many-core against its paper; replication, pipelining and packing of clusters."""
+"""The cost model of the many-core: replication, pipelining and what takes up clusters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference engine is aihwkit, used so that its traps do not bite."""
+"""The five traps of aihwkit do not bite, and its layers compute what they do when used directly."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def step(analog: nn.Module, learning_rate: float = 0.5) -> None:
     analog.after_step()
 
 
-# --- the five traps of the reference code (lionheart.md section 8.1) ------------------------------
+# --- the five traps of the reference code ----------------------------------------------------
 
 
 def test_every_programming_is_a_draw_of_its_own() -> None:

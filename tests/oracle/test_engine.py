@@ -15,8 +15,6 @@ from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
 from lionheart_opt.oracle.rpu import lionheart
 
 ENGINE = AihwkitEngine()
-
-
 IMAGES = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(3))
 
 

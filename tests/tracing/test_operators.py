@@ -1,4 +1,4 @@
-"""Operators from their shapes, and data flow through memory, by hand."""
+"""Operators from their shapes, by hand."""
 
 from __future__ import annotations
 

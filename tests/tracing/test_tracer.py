@@ -266,6 +266,3 @@ def test_macs_of_a_perceptron_scale_with_tokens(widths: list[int], tokens: int) 
     many = trace(model, torch.randn(1, tokens, widths[0]), "many")
     assert many.macs == tokens * single.macs == tokens * single.weight_count
     assert many.weight_count == single.weight_count == sum(a * b for a, b in pairwise(widths))
-
-
-# --- bad input -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a network is traced with, what cannot be traced, and that tracing leaves no traces."""
+"""What a network is traced with, what cannot be traced, and that it is left as it was."""
 
 import warnings
 from typing import Any
