@@ -137,7 +137,7 @@ def problem(
             )
         settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
     if not isinstance(model, str):
-        model = _plain(model)
+        model = _plain(_network(model))
     workload = _workload(model, dataset)
     if units:
         groups = _table(units, "units").items()
@@ -235,12 +235,11 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
             if example is None or shape is not None:
                 return tracing.trace_model(model, shape)
             return tracing.trace(models.build_seeded(model, {}), example, name or model)
-        if isinstance(model, type) or not hasattr(model, "named_modules"):
-            raise InputError(f"model: got {_kind(model)}; must be a torch.nn.Module or a name")
+        network = _network(model)
         if example is None:
             raise InputError("example: is missing; give what the network is called with")
         inputs = example if shape is None else tracing.example_of(shape)
-        plain = _plain(model)
+        plain = _plain(network)
         return tracing.trace(plain, inputs, name or type(plain).__name__)
 
 
@@ -297,6 +296,13 @@ def named_mapping(
             f"mapping: got {_kind(mapping)}; must be a name, or a dictionary unit -> target"
         )
     return space.mapping(dict(mapping.items()))
+
+
+def _network(model: nn.Module) -> nn.Module:
+    """The model, if it is a network."""
+    if isinstance(model, type) or not hasattr(model, "named_modules"):
+        raise InputError(f"model: got {_kind(model)}; must be a torch.nn.Module or a name")
+    return model
 
 
 def _plain(model: nn.Module) -> nn.Module:

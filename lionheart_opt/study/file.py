@@ -256,8 +256,14 @@ class StudyFile:
         Raises:
             InputError: There is no such strategy or argument.
         """
+        where = f"{self.path}: run {plan.label!r}"
         with self.beside():
-            return plan.build(f"{self.path}: run {plan.label!r}")
+            try:
+                return plan.build(where)
+            except InputError as error:  # what the strategy itself refuses does not know its place
+                if str(error).startswith(where):
+                    raise
+                raise InputError(f"{where}: {error}") from error
 
     def check_strategies(self) -> None:
         """Build every strategy and take its first proposals, so that a mistake shows at once.

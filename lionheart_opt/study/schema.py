@@ -104,7 +104,7 @@ class StudyTable(Table):
     """Any Optuna storage; relative files lie beside the study file."""
     model: ModelTable
     data: DataTable | None = None
-    units: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    units: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     """Groups of units that move together: name -> units."""
     digital: tuple[str, ...] = Field(default=(), strict=False)
     """Units that stay on the host, whatever a strategy would like."""

@@ -105,18 +105,13 @@ def test_the_problem_is_what_the_tables_say(file):
 
 
 GROUPED = STUDY + '[units]\ntrunk = ["stem", "embed"]\n'
-NO_LISTS = pytest.mark.xfail(
-    strict=True, reason="`units` is strict inside the dictionary, so that a list is no tuple"
-)
 
 
-@NO_LISTS
 def test_groups_of_units_move_together(tmp_path):
     units = {unit.name: unit.layers for unit in written(tmp_path, GROUPED).workload.units}
     assert units["trunk"] == ("stem", "embed")
 
 
-@NO_LISTS
 def test_a_group_of_units_that_do_not_exist_is_named_with_its_place(tmp_path):
     file = written(tmp_path, GROUPED.replace('"embed"', '"embd"'))
     with pytest.raises(InputError, match=r"study\.toml: \[units\]: .*'embd'"):
@@ -182,12 +177,7 @@ def test_searches_are_chosen_by_label_or_name(file):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        pytest.param(
-            *("all-digital", "all-digtal", "run 'digital': .*unknown mapping 'all-digtal'"),
-            marks=pytest.mark.xfail(
-                strict=True, reason="what a strategy itself refuses does not name file and run"
-            ),
-        ),
+        ("all-digital", "all-digtal", "run 'digital': .*unknown mapping 'all-digtal'"),
         ("{ mapping =", "{ maping =", "run 'digital': .*unknown argument 'maping'"),
         ('"all-digital"', '{ "fc1" = "tile" }', "run 'digital': .*unknown unit 'fc1'"),
         ('"fixed"', '"hilal"', "run 'digital': .*unknown argument 'mapping'"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierType, WeightRemapType
 from fast_setup import PATH, both, configurations, layers, outputs, programmed, silent
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from torch import nn
 
 from lionheart_opt.oracle.fast import layers as fast_layers
@@ -57,6 +57,7 @@ def reference_gradients(network: Any) -> dict[str, torch.Tensor]:
 
 def compare_training(layer: nn.Module, x: torch.Tensor, config: Any) -> None:
     """A forward and a backward pass in training mode, a step, and the weights after it."""
+    assume(bool(x.any()))  # aihwkit gives no gradient at all for a batch of zeros
     reference, fast = both(layer, config)
     inputs = [x.clone().requires_grad_() for _ in range(2)]
     ys = [network.train()(x) for network, x in zip((reference, fast), inputs, strict=True)]
