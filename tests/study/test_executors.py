@@ -16,7 +16,6 @@ from cli_setup import make_study
 from counted_study import COUNTED
 from counting_oracle import asked
 from front_door import (
-    MadeUp,
     alive,
     data,
     descendants,
@@ -26,6 +25,7 @@ from front_door import (
     small,
     wait_until,
 )
+from in_workers import Fails, Threads
 
 import lionheart_opt as lo
 from lionheart_opt.study.executors import Workers, _end_with
@@ -85,17 +85,6 @@ def test_a_problem_travels_after_its_progress_was_shown(tmp_path):
         assert len(list(workers.evaluate(candidates))) == 1
 
 
-@dataclass(frozen=True)
-class Threads(MadeUp):
-    """Its note says what the process that answers looks like."""
-
-    def accuracy(self, candidate, fidelity, seed):
-        import numba
-
-        numbers = [os.getpid(), torch.get_num_threads(), numba.get_num_threads()]
-        return replace(super().accuracy(candidate, fidelity, seed), note=f"{numbers}")
-
-
 def test_each_worker_computes_with_one_thread_in_a_process_of_its_own():
     problem = replace(made_up(), oracle=Threads())
     with Workers(problem, 2) as workers:
@@ -106,29 +95,6 @@ def test_each_worker_computes_with_one_thread_in_a_process_of_its_own():
     pids = {pid for pid, *_ in seen}
     assert os.getpid() not in pids and 1 <= len(pids) <= 2
     wait_until(lambda: not alive(pids), 10.0)
-
-
-class Picky(Exception):
-    """An error that cannot be unpickled: it is made from two arguments."""
-
-    def __init__(self, what: str, where: str) -> None:
-        super().__init__(f"{what} at {where}")
-
-
-@dataclass(frozen=True)
-class Fails(MadeUp):
-    how: str = "value"
-
-    def accuracy(self, candidate, fidelity, seed):
-        if len(candidate.mapping.units_on("tile")) > 1:
-            if self.how == "value":
-                raise ValueError("broken oracle")
-            if self.how == "input":
-                raise lo.InputError("oracle: cannot do this")
-            if self.how == "picky":
-                raise Picky("broken", "unit 3")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().accuracy(candidate, fidelity, seed)
 
 
 @pytest.mark.parametrize(
