@@ -199,3 +199,13 @@ def test_new_records_say_their_format(tmp_path):
     study = optuna.load_study(study_name="random/seed0", storage=storage)
     assert study.user_attrs["format"] == FORMAT
     assert SEARCHES[3:] == optuna.get_all_study_names(storage)
+
+
+def test_a_record_with_trainings_of_old_is_not_resumed(tmp_path):
+    """Its lineages saw the same batches in every training: going on would mix two oracles."""
+    folder = copy_of("sqlite", tmp_path)
+    before = n_trials("sqlite:///study.db", folder)
+    code, out, err = call("run", folder)
+    assert (code, out) == (2, "") and len(err.strip().splitlines()) == 1
+    assert "saw the same batches" in err and "show, compare and plot still read it" in err
+    assert n_trials("sqlite:///study.db", folder) == before

@@ -159,3 +159,17 @@ def test_a_changed_cost_model_is_noticed_whatever_the_objectives(storage, object
 
     with pytest.raises(InputError, match=r"trial 0 of study 's': .*the cost model has changed"):
         Record(replace(problem, cost_model=Dearer()), keeper)
+
+
+def test_a_record_is_tied_to_the_contents_behind_its_names(storage):
+    """Names may stay the same while weights or data behind them are replaced."""
+    problem = tiny_problem()
+    contents = {"weights": "aa", "data": "bb", "format": 2}
+    OptunaKeeper.open(problem, "tied", storage, {"seed": 0}, contents)
+    OptunaKeeper.open(problem, "tied", storage, {"seed": 0}, contents)
+    with pytest.raises(InputError, match="weights: recorded 'aa', now 'cc'"):
+        OptunaKeeper.open(problem, "tied", storage, {"seed": 0}, {**contents, "weights": "cc"})
+    assert OptunaKeeper.existing("tied", storage, {"seed": 0}) is not None, "reading needs no data"
+    found = studies_of(storage, {"seed": 0}, contents)
+    assert [study.study_name for study in found] == ["tied"]
+    assert studies_of(storage, {"seed": 0}, {**contents, "data": "dd"}) == []
