@@ -24,7 +24,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class FileSet:
     """The files of a data set.
 
     Args:
@@ -41,7 +41,7 @@ class Layout:
 
 
 LAYOUTS = {
-    "mnist": Layout(
+    "mnist": FileSet(
         places=("mnist", "MNIST/raw", "."),
         files={
             IDX_IMAGES[0]: "6bbc9ace898e44ae57da46a324031adb",
@@ -51,7 +51,7 @@ LAYOUTS = {
         },
         address="https://ossci-datasets.s3.amazonaws.com/mnist/",
     ),
-    "fashion_mnist": Layout(
+    "fashion_mnist": FileSet(
         places=("fashion-mnist", "FashionMNIST/raw", "."),
         files={
             IDX_IMAGES[0]: "f4a8712d7a061bf5bd6d2ca38dc4d50a",
@@ -61,7 +61,7 @@ LAYOUTS = {
         },
         address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ),
-    "cifar10": Layout(
+    "cifar10": FileSet(
         places=("cifar-10-batches-py", "."),
         files={
             "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -74,7 +74,7 @@ LAYOUTS = {
         address="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
         archive_md5="c58f30108f718f92721af3b95e74349a",
     ),
-    "cifar100": Layout(
+    "cifar100": FileSet(
         places=("cifar-100-python", "."),
         files={
             "train": "16019d7e3df5f24257cddd939b257f8d",
@@ -135,7 +135,7 @@ def locate(name: str, folder: Path) -> Location:
     return Location(candidates[0].folder, _provenance(name, candidates[0]))
 
 
-def _missing(layout: Layout, location: Location) -> list[str]:
+def _missing(layout: FileSet, location: Location) -> list[str]:
     return [file for file in layout.files if not location.path(file).is_file()]
 
 
@@ -159,7 +159,7 @@ def _provenance(name: str, location: Location) -> str:
     )
 
 
-def _download(name: str, layout: Layout, place: Path) -> None:
+def _download(name: str, layout: FileSet, place: Path) -> None:
     """Fill `place` in one step, so that an interrupted download leaves no half of a data set."""
     where = f"data set {name!r}"
     is_new = not place.parent.exists()

@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 
+import own_plugins
 import pytest
 import torch
 from cli_setup import STUDY, call, in_a_process, make_study, rows
@@ -252,3 +253,20 @@ def test_every_verb_has_help_with_an_example():
     for command in main.app.registered_commands:
         text = command.callback.__doc__ or ""
         assert "Example: `lionheart-opt" in text
+
+
+def test_a_replaced_weights_file_is_refused_on_resume(tmp_path):
+    """The name is the same, the network is another one."""
+    text = STUDY.replace("[data]", 'weights = "w.pt"\n[data]', 1).replace(
+        "trials = 3", "trials = 1"
+    )
+    folder = make_study(tmp_path / "weighted", text)
+    torch.manual_seed(0)
+    torch.save(own_plugins.network().state_dict(), folder / "w.pt")
+    arguments = ("run", folder, "--only", "mac_greedy", "--no-checks")
+    assert call(*arguments)[0] == 0
+    assert call(*arguments)[0] == 0, "unchanged, it resumes"
+    torch.save(own_plugins.network().state_dict(), folder / "w.pt")
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "") and "another network, data or hardware: weights:" in err
+    assert call("show", folder)[0] == 0, "reading needs no weights"

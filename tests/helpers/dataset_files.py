@@ -53,7 +53,7 @@ def official(
     """Make these files the official ones of a data set."""
     md5 = {file: hashlib.md5(data).hexdigest() for file, data in content.items()}
     before = files.LAYOUTS[name]
-    layout = files.Layout(
+    layout = files.FileSet(
         places=before.places, files=md5, address=before.address, archive_md5=before.archive_md5
     )
-    monkeypatch.setitem(files.LAYOUTS, name, files.Layout(**{**vars(layout), **changes}))
+    monkeypatch.setitem(files.LAYOUTS, name, files.FileSet(**{**vars(layout), **changes}))
