@@ -83,7 +83,7 @@ class BareParameters(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = functional.linear(self.projection(x), self.gate_weight)
-        hidden = hidden @ self.gate_weight.t()
+        hidden = hidden @ self.gate_weight.t() @ self.gate_weight
         hidden = (self.mix @ hidden).view(1, 2, 6)
         heads = hidden.view(1, 4, 3).expand(5, -1, -1) @ self.per_head
         return torch.einsum("hij,jk->hik", heads, self.basis)
@@ -93,7 +93,7 @@ def test_weights_that_are_bare_parameters() -> None:
     workload = trace(BareParameters(), torch.randn(1, 5, 4), "bare")
     check_consistency(workload)
     assert [(unit.name, unit.layers, workload.modules_of(unit)) for unit in workload.units] == [
-        ("projection", ("projection",), ("projection",)),
+        ("projection", ("projection",), ("projection.weight.T",)),
         ("gate", ("gate", "gate_2"), ("gate_weight",)),
         ("mix", ("mix",), ("mix",)),
         ("per_head", ("per_head",), ("per_head",)),
@@ -103,7 +103,9 @@ def test_weights_that_are_bare_parameters() -> None:
     assert workload.layer("mix").mvm == Mvm(rows=5, columns=2, count=6), "the weight is on the left"
     per_head = workload.layer("per_head")
     assert (per_head.kind, per_head.mvm, per_head.weight_count) == ("matmul", None, 45)
-    assert workload.layer("linear").weight_count == 9, "a buffer is a weight, but no unit"
+    transposed, buffer = workload.layer("linear"), workload.layer("linear_2")
+    assert (transposed.mvm, transposed.macs) == (None, 5 * 36), "the host has a copy of it"
+    assert buffer.weight_count == 9, "a buffer is a weight, but no unit"
     assert workload.macs == counted_macs(BareParameters(), torch.randn(1, 5, 4))
 
 
@@ -171,7 +173,7 @@ def test_cross_attention_projects_with_parts_of_one_parameter() -> None:
     assert modules == [
         ("attention.in_proj_weight[0:8]",),
         ("attention.in_proj_weight[8:24]",),
-        ("attention.out_proj.weight",),
+        ("attention.out_proj",),
     ]
     assert workload.weight_count == 4 * 64
 
