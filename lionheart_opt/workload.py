@@ -67,9 +67,10 @@ class Layer:
             otherwise the path of the calling module and the operation (`stage1.0.add`).
         kind: `conv1d`, `conv2d`, `grouped_conv2d`, `depthwise_conv2d`, `linear`, `matmul`, `add`,
             `batch_norm`, `relu`, `softmax`, `max_pool2d`, ... as `lionheart_opt.tracing` lists them.
-        module: Path of the module that ran it (empty for the top level). Where a function multiplies by
-            a bare parameter, the path of the parameter, with the rows taken
-            (`attention.in_proj_weight[0:8]`).
+        module: Path of the module that ran it (empty for the top level). For a layer of a unit, the
+            path of the weight matrix: that of the module whose `weight` it is (`conv1`), otherwise
+            that of the parameter, with the rows taken (`attention.in_proj_weight[0:8]`) and `.T`
+            where the parameter has a row for each input (`attention.c_proj.weight.T`).
         inputs: Names of the layers whose results it reads, in the order of its arguments; `input` is
             the network's input. Views (reshape, transpose, slice) are seen through.
         input_shapes: One shape for each of `inputs`, batch of 1 included.
@@ -133,7 +134,7 @@ class Unit:
 
     Args:
         name: Unique name.
-        layers: Names of the layers of the workload that use its weights. A module that is called twice
+        layers: Names of the layers of the workload that use its weights. A matrix that is used twice
             has two.
     """
 
@@ -231,8 +232,8 @@ class Workload:
         """The unit's layers in execution order."""
         return tuple(self._layer_by_name[name] for name in unit.layers)
 
-    def modules_of(self, unit: Unit) -> tuple[str, ...]:
-        """Paths of the torch modules whose weights the unit holds, each once."""
+    def paths_of(self, unit: Unit) -> tuple[str, ...]:
+        """Paths of the unit's weight matrices (see `Layer.module`), each once."""
         return tuple(dict.fromkeys(layer.module for layer in self.layers_of(unit)))
 
     def matrices_of(self, unit: Unit) -> tuple[Layer, ...]:

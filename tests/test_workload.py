@@ -79,7 +79,7 @@ def test_only_units_of_matrix_products_are_for_crossbars() -> None:
 def test_parts_by_name() -> None:
     workload = small()
     assert workload.unit_of == {"a": "a", "a_2": "a", "b": "b", "c": "c"}
-    assert workload.modules_of(workload.unit("a")) == ("a",)
+    assert workload.paths_of(workload.unit("a")) == ("a",)
     with pytest.raises(InputError, match=r"unknown layer 'rely'.*did you mean 'relu'"):
         workload.layer("rely")
     with pytest.raises(InputError, match=r"unknown unit 'relu'.*allowed: a, b, c"):
@@ -152,7 +152,7 @@ def test_grouping_moves_units_together() -> None:
         ("ends", ("a", "a_2", "c")),
         ("b", ("b",)),
     ]
-    assert grouped.modules_of(grouped.unit("ends")) == ("a", "c")
+    assert grouped.paths_of(grouped.unit("ends")) == ("a", "c")
     assert (grouped.macs, grouped.weight_count) == (small().macs, small().weight_count)
     assert grouped.digest != small().digest
     assert small().grouped({}) == small()

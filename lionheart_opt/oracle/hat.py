@@ -121,9 +121,9 @@ class HatOracle:
         """Have `report` called with a line after every epoch of training, and before every proxy."""
         self.weights.report = report
 
-    def modules(self, mapping: Mapping) -> tuple[str, ...]:
-        """See `CandidateWeights.modules`."""
-        return self.weights.modules(mapping)
+    def matrices(self, mapping: Mapping) -> tuple[str, ...]:
+        """See `CandidateWeights.matrices`."""
+        return self.weights.matrices(mapping)
 
     @property
     def pretrained(self) -> Trained:
@@ -226,7 +226,7 @@ class HatOracle:
             seed: Seed of the choice of training examples and of random vectors.
         """
         network = self._network(self.pretrained)
-        paths = {name: self.workload.modules_of(self.workload.unit(name)) for name in units}
+        paths = {name: self.workload.paths_of(self.workload.unit(name)) for name in units}
         return sensitivity_proxies(
             network, paths, self.splits.train, seed=seed, report=self.weights.report
         )
@@ -237,7 +237,7 @@ class HatOracle:
         """Accuracy on a part of the data, measured on the engine of that name."""
         training = candidate.trained_by
         baseline = self.baseline(part)
-        if not self.modules(candidate.mapping):
+        if not self.matrices(candidate.mapping):
             first, last = fidelity.draws
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
@@ -250,7 +250,7 @@ class HatOracle:
             group = [candidate]
             if (name, part) == (self.settings.engine, "validation") and self._is_shared(training):
                 group = self._grouping.group(candidate, fidelity.draws, seed)
-                group = [member for member in group if self.modules(member.mapping)]
+                group = [member for member in group if self.matrices(member.mapping)]
             started = perf_counter()
             measured = self._measure(group, trained, question)
             self._grouping.keep(question, group, measured, perf_counter() - started)
@@ -279,7 +279,7 @@ class HatOracle:
         return measure(
             engine(name),
             self._network(trained),
-            [self.modules(candidate.mapping) for candidate in group],
+            [self.matrices(candidate.mapping) for candidate in group],
             self.weights.rpu_config,
             self._examples(part),
             Conditions(

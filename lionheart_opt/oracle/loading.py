@@ -74,7 +74,7 @@ def load_network(context: OracleContext, seed: int) -> nn.Module:
     else:
         model = plain_network(deepcopy(source))
     for unit in context.workload.crossbar_units:
-        for path in set(context.workload.modules_of(unit)) - set(dict(model.named_modules())):
+        for path in set(context.workload.paths_of(unit)) - set(dict(model.named_modules())):
             if unit.name not in context.digital:
                 raise InputError(
                     f"{context.origin}: unit {unit.name!r} holds the bare parameter {path!r}, "

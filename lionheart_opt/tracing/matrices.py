@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from lionheart_opt.errors import InputError, unknown
 
@@ -26,8 +27,8 @@ class Matrix:
         first: Its first row that belongs to the matrix.
         last: The row behind the last one.
         is_whole: Whether these are all of its rows.
-        transposed: Whether the parameter has a row for each input (as HuggingFace's `Conv1D`). Otherwise it
-            has a row for each output (as `nn.Linear`).
+        transposed: Whether the parameter has a row for each input (as HuggingFace's `Conv1D`).
+            Otherwise it has a row for each output (as `nn.Linear`).
     """
 
     parameter: str
@@ -70,7 +71,10 @@ class Matrix:
         """
         parameters = dict(network.named_parameters(remove_duplicate=False))
         weight = f"{path}.weight" if path else "weight"
-        if weight in parameters:
+        if weight in parameters and parameters[weight].dim() > 1:
+            module = network.get_submodule(path)
+            if isinstance(module, _ConvNd) and (module.groups > 1 or module.transposed):
+                raise _no_matrix(network, path)
             return cls(weight, 0, len(parameters[weight]), True)
         match = _PATH.fullmatch(path)
         name = match["parameter"] if match else path
@@ -78,9 +82,10 @@ class Matrix:
             raise _no_matrix(network, path)
         n_rows = len(parameters[name])
         first, last = int(match["first"] or 0), int(match["last"] or n_rows)
-        if not first < last <= n_rows:
+        is_transposed = match["transposed"] is not None
+        if not first < last <= n_rows or (is_transposed and last - first < n_rows):
             raise InputError(f"{path}: the parameter has {n_rows} rows")
-        return cls(name, first, last, last - first == n_rows, match["transposed"] is not None)
+        return cls(name, first, last, last - first == n_rows, is_transposed)
 
 
 def is_weight(parameter: str) -> bool:
@@ -121,7 +126,7 @@ def as_matrix(operand: Tensor, outputs_first: bool) -> Tensor:
         return operand.unsqueeze(0)
     if outputs_first:
         return operand
-    while operand.dim() > 2 and len(operand) == 1:
+    while operand.dim() > 2 and (len(operand) == 1 or operand.stride(0) == 0):
         operand = operand[0]
     return operand.transpose(-1, -2)
 
@@ -179,7 +184,7 @@ def _on_tiles(use: Use, others: Sequence[Use]) -> Use | None:
 
 
 def _first_row(view: Tensor, parameter: Tensor) -> int | None:
-    """The row of the parameter at which a view of some consecutive rows begins; None if it is no such view."""
+    """The row of the parameter at which a view of consecutive rows begins; None for other views."""
     if parameter.dim() < 2 or view.dim() < 2 or view.dtype != parameter.dtype:
         return None
     shape, steps = _layout(parameter)
@@ -194,7 +199,7 @@ def _first_row(view: Tensor, parameter: Tensor) -> int | None:
         if size > 1
     ):
         return None
-    step, offset = parameter.stride(0), view.storage_offset() - parameter.storage_offset()
+    step, offset = parameter.stride(0), int(view.storage_offset() - parameter.storage_offset())
     if len(view) > 1 and view.stride(0) != step:
         return None
     first, rest = divmod(offset, step) if step else (0, offset)

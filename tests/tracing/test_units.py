@@ -48,7 +48,7 @@ def test_a_module_called_twice_is_one_unit_of_two_layers() -> None:
     workload = trace(model, torch.randn(1, 3), "shared")
     [unit] = workload.units
     assert (unit.name, unit.layers) == ("a", ("a", "a_2"))
-    assert workload.modules_of(unit) == ("a",)
+    assert workload.paths_of(unit) == ("a",)
     assert workload.unit_macs(unit) == 18 and workload.weight_count == 9
 
 
@@ -92,7 +92,7 @@ class BareParameters(nn.Module):
 def test_weights_that_are_bare_parameters() -> None:
     workload = trace(BareParameters(), torch.randn(1, 5, 4), "bare")
     check_consistency(workload)
-    assert [(unit.name, unit.layers, workload.modules_of(unit)) for unit in workload.units] == [
+    assert [(unit.name, unit.layers, workload.paths_of(unit)) for unit in workload.units] == [
         ("projection", ("projection",), ("projection.weight.T",)),
         ("gate", ("gate", "gate_2"), ("gate_weight",)),
         ("mix", ("mix",), ("mix",)),
@@ -132,7 +132,7 @@ def test_tied_embedding() -> None:
     workload = trace(model, torch.tensor([[1, 5, 2]]), "tied")
     assert kinds(workload) == ["embedding", "linear"]
     [unit] = workload.units
-    assert unit.name == "head" and workload.modules_of(unit) == ("head",)
+    assert unit.name == "head" and workload.paths_of(unit) == ("head",)
     assert workload.layer("embedding").weight_count == 28
 
 
@@ -169,7 +169,7 @@ def test_cross_attention_projects_with_parts_of_one_parameter() -> None:
     model = Lambda(lambda self, x, y: self.attention(x, y, y)[0], attention=attention)
     workload = trace(model, (torch.randn(1, 5, 8), torch.randn(1, 3, 8)), "cross")
     check_consistency(workload)
-    modules = [workload.modules_of(unit) for unit in workload.units]
+    modules = [workload.paths_of(unit) for unit in workload.units]
     assert modules == [
         ("attention.in_proj_weight[0:8]",),
         ("attention.in_proj_weight[8:24]",),
