@@ -49,20 +49,6 @@ class Part:
     is_all: bool
 
 
-@dataclass(frozen=True)
-class _Place:
-    """An attribute of a module that is a view of the parameter's memory."""
-
-    module: nn.Module
-    attribute: str
-    name: str
-    geometry: tuple[torch.Size, tuple[int, ...], int] | None
-
-    def view(self, value: Tensor) -> Tensor:
-        """The attribute's value, where the parameter has this one."""
-        return value if self.geometry is None else value.as_strided(*self.geometry)
-
-
 class Exposed:
     """A parameter with analog matrices.
 
@@ -84,7 +70,7 @@ class Exposed:
         digital: Rows that are not analog.
 
     Raises:
-        InputError: Two matrices overlap, or the parameter shares only a part of its memory with another.
+        InputError: Two matrices overlap.
     """
 
     def __init__(
@@ -96,10 +82,17 @@ class Exposed:
     ) -> None:
         parameter = network.get_parameter(name)
         self.transposed = any(matrix.transposed for matrix in matrices.values())
-        self.given: Tensor | None = parameter.detach()
-        self.shown = self.given
-        self._shape = parameter.shape
-        self._places = _places(network, name, parameter)
+        # torch chooses between equal algorithms by whether a gradient is required
+        self.given: Tensor | None = parameter.detach().requires_grad_(parameter.requires_grad)
+        self.shown: Tensor = self.given
+        self._parameter = parameter
+        #: Name of the parameter -> the module and its attribute.
+        self._places = {
+            f"{path}.{attribute}" if path else attribute: (module, attribute)
+            for path, module in network.named_modules(remove_duplicate=False)
+            for attribute, other in module._parameters.items()
+            if other is parameter
+        }
         self.pieces: list[Piece] = []
         self.digital: list[nn.Parameter] = []
         end = 0
@@ -110,8 +103,8 @@ class Exposed:
             self.pieces.append(Piece(rows=matrix.rows, path=path, layer=layers[path]))
             end = matrix.last
         self._add_digital(parameter, end, len(parameter))
-        for place in self._places:
-            place.module._parameters.pop(place.attribute, None)  # a module may have two names
+        for module, attribute in self._places.values():
+            module._parameters.pop(attribute, None)  # a module may have two names
 
     def _add_digital(self, parameter: Tensor, first: int, last: int) -> None:
         if first < last:
@@ -125,7 +118,9 @@ class Exposed:
         for piece in self.pieces:
             weight = next(digital) if piece.layer is None else piece.layer.value()
             weight = weight.t() if self.transposed else weight
-            rows.append(weight.reshape(piece.rows.stop - piece.rows.start, *self._shape[1:]))
+            rows.append(
+                weight.reshape(piece.rows.stop - piece.rows.start, *self._parameter.shape[1:])
+            )
         return rows[0] if len(rows) == 1 else torch.cat(rows)
 
     def show(self, live: bool) -> None:
@@ -139,14 +134,13 @@ class Exposed:
         elif self.given is not None:
             self.shown = self.given
         else:
-            self.shown = self.value().detach()
-        for place in self._places:
-            setattr(place.module, place.attribute, place.view(self.shown))
+            self.shown = self.value().detach().requires_grad_(self._parameter.requires_grad)
+        for module, attribute in self._places.values():
+            setattr(module, attribute, self.shown)
 
     def tensors(self) -> dict[str, Tensor]:
         """Path -> trained weights, for all names of the parameter."""
-        value = self.value()
-        return {place.name: place.view(value) for place in self._places}
+        return dict.fromkeys(self._places, self.value())
 
     def parts(self, matrix: Matrix) -> list[Part]:
         """What a product with a matrix of the parameter needs of its pieces."""
@@ -168,43 +162,3 @@ class Exposed:
                     )
                 )
         return parts
-
-
-def _places(network: nn.Module, name: str, parameter: Tensor) -> list[_Place]:
-    """Every attribute of a module that has memory in common with a parameter."""
-    places = []
-    first, last = _span(parameter)
-    for path, module in network.named_modules(remove_duplicate=False):
-        for attribute, other in module._parameters.items():
-            if (
-                other is None
-                or other.untyped_storage().data_ptr() != parameter.untyped_storage().data_ptr()
-            ):
-                continue
-            start, stop = _span(other)
-            if stop <= first or last <= start:
-                continue  # another part of one large tensor
-            own = f"{path}.{attribute}" if path else attribute
-            geometry = (
-                other.shape,
-                other.stride(),
-                other.storage_offset() - parameter.storage_offset(),
-            )
-            if geometry == (parameter.shape, parameter.stride(), 0):
-                places.append(_Place(module, attribute, own, None))
-            elif first <= start and stop <= last and parameter.is_contiguous():
-                places.append(_Place(module, attribute, own, geometry))
-            else:
-                raise InputError(
-                    f"{name!r} shares a part of its memory with {own!r}; copy it first"
-                )
-    return places
-
-
-def _span(tensor: Tensor) -> tuple[int, int]:
-    """Index in its memory of its first element, and of the one behind the last."""
-    first = int(tensor.storage_offset())
-    last = first + sum(
-        (n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True)
-    )
-    return first, last + 1

@@ -16,6 +16,7 @@ from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
 from lionheart_opt.toml_errors import first_problem
+from lionheart_opt.tracing.matrices import Matrix
 
 
 def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:
@@ -73,14 +74,19 @@ def load_network(context: OracleContext, seed: int) -> nn.Module:
         model = models.build_seeded(source.name, source.arguments, seed)
     else:
         model = plain_network(deepcopy(source))
+    refused = {}
     for unit in context.workload.crossbar_units:
-        for path in set(context.workload.paths_of(unit)) - set(dict(model.named_modules())):
-            if unit.name not in context.digital:
-                raise InputError(
-                    f"{context.origin}: unit {unit.name!r} holds the bare parameter {path!r}, "
-                    "which no analog layer can replace; keep it on the host: "
-                    f'digital = ["{unit.name}"]'
-                )
+        try:
+            for path in context.workload.paths_of(unit):
+                Matrix.named(model, path)
+        except InputError as error:
+            refused[unit.name] = str(error)
+    refused = {name: reason for name, reason in refused.items() if name not in context.digital}
+    if refused:
+        names = ", ".join(f'"{name}"' for name in refused)
+        raise InputError(
+            f"{context.origin}: {'; '.join(refused.values())}; as a remedy: digital = [{names}]"
+        )
     if isinstance(source, ModelTable) and source.weights is not None:
         model.load_state_dict(load_weights(context.folder / source.weights, model))
     return model

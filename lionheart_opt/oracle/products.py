@@ -51,7 +51,7 @@ class Product:
         """Some of its outputs in floating point, without bias."""
         weight = self.weight[rows]
         if self.window is None:
-            return F.linear(self.x, weight)
+            return F.linear(self.x, weight.flatten(1))
         weight = weight.view(len(weight), -1, *self.window.kernel)
         x = self.window.pad(self.x)
         return F.conv2d(x, weight, stride=self.window.stride, dilation=self.window.dilation)
@@ -161,6 +161,8 @@ def _convolution(
     if not is_weight(weight) or groups != 1:
         return []
     n_axes = weight.dim() - 2
+    if n_axes == 3:
+        return [_volumes(input, weight, bias, (stride, padding, dilation))]
     is_single = input.dim() == n_axes + 1
     x = input.unsqueeze(0) if is_single else input
 
@@ -171,6 +173,37 @@ def _convolution(
     window = Window.of(weight.shape, stride, padding, dilation)
     x = x.unsqueeze(2) if n_axes == 1 else x
     return [Product(x=x, weight=weight, bias=bias, window=window, finish=finish)]
+
+
+def _volumes(x: Tensor, weight: Tensor, bias: Tensor | None, settings: tuple[Any, ...]) -> Product:
+    """A convolution of volumes as a product with vectors, one for each position of the kernel."""
+    is_single = x.dim() == 4
+    x = x.unsqueeze(0) if is_single else x
+    kernel = weight.shape[2:]
+    stride, padding, dilation = (
+        (value,) if isinstance(value, int) else value for value in settings
+    )
+    spans = [d * (k - 1) for d, k in zip(_three(dilation), kernel, strict=True)]
+    if isinstance(padding, str):
+        margins = [(s // 2, s - s // 2) if padding == "same" else (0, 0) for s in spans]
+    else:
+        margins = [(p, p) for p in _three(padding)]
+    x = F.pad(x, [size for margin in reversed(margins) for size in margin])
+    steps = zip(spans, _three(stride), _three(dilation), strict=True)
+    for axis, (span, step, gap) in enumerate(steps):
+        x = x.unfold(axis + 2, span + 1, step)[..., ::gap]
+    vectors = x.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
+
+    def finish(y: Tensor) -> Tensor:
+        y = y.movedim(-1, 1)
+        return y.squeeze(0) if is_single else y
+
+    return Product(x=vectors, weight=weight, bias=bias, finish=finish)
+
+
+def _three(value: Any) -> tuple[int, int, int]:
+    values = tuple(value)
+    return (values * 3)[:3] if len(values) == 1 else values
 
 
 def _matmul(is_weight: _IsWeight, left: Any, right: Any) -> list[Product]:
@@ -226,6 +259,7 @@ _READERS: dict[Any, Callable[..., list[Product]]] = {
     F.linear: _linear,
     torch.conv1d: _convolution,
     torch.conv2d: _convolution,
+    torch.conv3d: _convolution,
     torch.einsum: _einsum,
     Tensor.__rmatmul__: _swapped_matmul,
     **dict.fromkeys(

@@ -105,14 +105,16 @@ def max_activations(
     network: nn.Module, units: dict[str, tuple[str, ...]], examples: Examples
 ) -> dict[str, float]:
     """Unit -> largest magnitude of what its weights are multiplied with."""
-    unit_of = {path: unit for unit, paths in units.items() for path in paths}
     largest = dict.fromkeys(units, 0.0)
 
     def see(path: str, product: products.Product) -> None:
-        unit = unit_of[path]
-        largest[unit] = max(largest[unit], float(product.x.abs().max()))
+        magnitude = float(product.x.abs().max())
+        for unit in (unit for unit, paths in units.items() if path in paths):
+            largest[unit] = max(largest[unit], magnitude)
 
-    with torch.no_grad(), Watch(network, list(unit_of), see):
+    watched = list(dict.fromkeys(path for paths in units.values() for path in paths))
+
+    with torch.no_grad(), Watch(network, watched, see):
         network(examples.images.to(next(network.parameters()).device, copy=True))
     return largest
 

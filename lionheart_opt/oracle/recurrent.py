@@ -1,11 +1,13 @@
 """Recurrent layers step by step, so that each of their products is one of its own.
 
-The results are torch's. The input's product is one for all steps; the state's product is one a step.
+The results are torch's, and so are the numbers of products: the state's product is one a step, the
+input's is one for all steps, or one a step for packed sequences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +18,29 @@ State = tuple[Tensor, ...]
 
 #: From the input's product of a step, the state before and the weights of the state to the state after.
 Step = Callable[[Tensor, State, "Weights"], State]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Inputs of all steps.
+
+    Args:
+        x: Inputs one step after the other, shape (sum of sizes, n_inputs).
+        sizes: Sequences that are running at each step. They are sorted by length, longest first.
+        is_packed: Whether they are a `PackedSequence`.
+    """
+
+    x: Tensor
+    sizes: tuple[int, ...]
+    is_packed: bool
+
+    def products(self, weights: Weights) -> tuple[Tensor, ...]:
+        """The product of each step's inputs and the weights."""
+        of_input, bias = weights.of_input, weights.input_bias
+        if self.is_packed:
+            steps = torch.split(self.x, list(self.sizes))
+            return tuple(F.linear(step, of_input, bias) for step in steps)
+        return torch.split(F.linear(self.x, of_input, bias), list(self.sizes))
 
 
 class Weights:
@@ -63,14 +88,13 @@ def _rnn_step(activation: Callable[[Tensor], Tensor]) -> Step:
 
 
 def _one_direction(
-    step: Step, x: Tensor, sizes: Sequence[int], state: State, weights: Weights, reverse: bool
+    step: Step, steps: Steps, state: State, weights: Weights, reverse: bool
 ) -> tuple[Tensor, State]:
     """Run all steps.
 
     Args:
         step: What a step does.
-        x: Inputs of all steps one after the other, shape (sum of sizes, n_inputs).
-        sizes: Sequences that are running at each step. They are sorted by length, longest first.
+        steps: The inputs.
         state: The state of all sequences at the beginning.
         weights: The weights.
         reverse: Begin at the end of each sequence.
@@ -78,7 +102,7 @@ def _one_direction(
     Returns:
         The first state tensor after each step, in the order of `x`, and the last state of each sequence.
     """
-    products = torch.split(F.linear(x, weights.of_input, weights.input_bias), list(sizes))
+    sizes, products = steps.sizes, steps.products(weights)
     order = range(len(sizes))[::-1] if reverse else range(len(sizes))
     outputs: dict[int, Tensor] = {}
     for number in order:
@@ -94,8 +118,7 @@ def _one_direction(
 
 def _run(
     step: Step,
-    x: Tensor,
-    sizes: Sequence[int],
+    steps: Steps,
     state: State,
     params: Sequence[Tensor],
     settings: tuple[bool, int, float, bool, bool],
@@ -111,13 +134,14 @@ def _run(
             number = layer * directions + direction
             weights = Weights(params[number * each : (number + 1) * each], has_biases)
             before = tuple(tensor[number] for tensor in state)
-            y, after = _one_direction(step, x, sizes, before, weights, direction == 1)
+            y, after = _one_direction(step, steps, before, weights, direction == 1)
             outputs.append(y)
             last.append(after)
         x = torch.cat(outputs, -1)
         if train and dropout > 0 and layer < n_layers - 1:
             x = F.dropout(x, dropout)
-    return x, tuple(torch.stack(tensors) for tensors in zip(*last, strict=True))
+        steps = replace(steps, x=x)
+    return steps.x, tuple(torch.stack(tensors) for tensors in zip(*last, strict=True))
 
 
 def _network(step: Step, has_cell: bool) -> Callable[..., Any]:
@@ -127,13 +151,13 @@ def _network(step: Step, has_cell: bool) -> Callable[..., Any]:
         if isinstance(args[3], bool):  # sequences of one length
             x, state, params, *settings, batch_first = args
             batch = x.transpose(0, 1) if batch_first else x
-            sizes = [batch.shape[1]] * batch.shape[0]
-            flat = batch.reshape(-1, batch.shape[-1])
+            sizes = (batch.shape[1],) * batch.shape[0]
+            steps = Steps(batch.reshape(-1, batch.shape[-1]), sizes, is_packed=False)
         else:
-            flat, lengths, state, params, *settings = args
-            sizes = lengths.tolist()
+            x, sizes, state, params, *settings = args
+            steps = Steps(x, tuple(sizes.tolist()), is_packed=True)
         states = tuple(state) if has_cell else (state,)
-        y, last = _run(step, flat, sizes, states, params, tuple(settings))
+        y, last = _run(step, steps, states, params, tuple(settings))
         if isinstance(args[3], bool):
             y = y.view(*batch.shape[:2], -1)
             y = y.transpose(0, 1) if batch_first else y

@@ -137,7 +137,7 @@ def _convolution(operator: Operator) -> Description:
     }
     if "weight" not in operator.constants:  # a filter that the network computes is no unit
         return Description(kind=kind, weight="", fields=fields)
-    if kind in ("conv1d", "conv2d"):
+    if kind in ("conv1d", "conv2d", "conv3d"):
         count = prod(operator.output_shape) // weight[0]
         fields["mvm"] = Mvm(rows=prod(weight[1:]), columns=weight[0], count=count)
     return Description(kind=kind, weight="weight", fields=fields)
