@@ -117,3 +117,16 @@ def _old_hooks(module: nn.Module) -> list[WeightNorm | SpectralNorm]:
     """What computes weights in the older of torch's two ways."""
     hooks = module._forward_pre_hooks.values()
     return [hook for hook in hooks if isinstance(hook, WeightNorm | SpectralNorm)]
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """What a wrapper holds; other modules as they are."""
+    while True:
+        if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = module.module
+        elif type(module).__name__ == "OptimizedModule":  # its class is slow to import
+            inner = module._orig_mod
+        else:
+            return module
+        assert isinstance(inner, nn.Module)
+        module = inner
