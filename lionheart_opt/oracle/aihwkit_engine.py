@@ -1,4 +1,4 @@
-"""The reference engine: aihwkit's own analog layers on its torch tiles."""
+"""The reference engine: aihwkit's own torch tiles."""
 
 from __future__ import annotations
 

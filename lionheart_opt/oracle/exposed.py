@@ -95,6 +95,7 @@ class Exposed:
         }
         self.pieces: list[Piece] = []
         self.digital: list[nn.Parameter] = []
+        self._parts: dict[Matrix, list[Part]] = {}
         end = 0
         for path, matrix in sorted(matrices.items(), key=lambda item: item[1].first):
             if matrix.first < end:
@@ -144,6 +145,11 @@ class Exposed:
 
     def parts(self, matrix: Matrix) -> list[Part]:
         """What a product with a matrix of the parameter needs of its pieces."""
+        if matrix not in self._parts:
+            self._parts[matrix] = self._find_parts(matrix)
+        return self._parts[matrix]
+
+    def _find_parts(self, matrix: Matrix) -> list[Part]:
         if self.transposed:
             everything = slice(None)
             [piece] = self.pieces

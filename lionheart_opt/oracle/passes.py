@@ -221,7 +221,7 @@ class Passes:
         """Run whole networks from now on, unless the operations give the digital network's output.
 
         Two batches take turns, as they do for several draws, and in a batch every part of the network
-        behind an analog layer is computed again, as it is for several mappings.
+        behind an analog matrix is computed again, as it is for several mappings.
         """
         self._analog.set_ideal(self._used)
         batches = images, images.flip(-1)

@@ -9,9 +9,8 @@ nothing of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,11 +27,10 @@ def _unchanged(y: Tensor) -> Tensor:
     return y
 
 
-@dataclass(frozen=True, kw_only=True)
-class Product:
+class Product(NamedTuple):
     """A product of activations with an operand that may be a weight matrix.
 
-    Args:
+    Attributes:
         x: Vectors, shape (..., n_inputs), or with a window feature maps (n, channels, height, width).
         weight: Shape (n_outputs, n_inputs, ...).
         bias: What is added to the outputs, shape (n_outputs,); None adds nothing.
@@ -70,11 +68,14 @@ class WeightProducts(TorchFunctionMode):
         super().__init__()
         #: Address of a parameter's memory -> the parameters there, with their paths.
         self._parameters: dict[int, list[tuple[str, Tensor]]] = {}
+        #: Identity of a parameter -> the matrix that is all of it, as most modules use it.
+        self._whole: dict[int, Matrix] = {}
 
     def watch(self, parameters: Iterable[tuple[str, Tensor]]) -> None:
         """Look for products with these parameters, given by path, and no others."""
-        self._parameters = {}
+        self._parameters, self._whole = {}, {}
         for path, tensor in parameters:
+            self._whole[id(tensor)] = Matrix(path, 0, len(tensor), is_whole=True)
             self._parameters.setdefault(_address(tensor), []).append((path, tensor))
 
     def product(self, product: Product, matrix: Matrix) -> Tensor | None:
@@ -112,9 +113,13 @@ class WeightProducts(TorchFunctionMode):
         return [name for name, _ in self._parameters.get(_address(tensor), ())]
 
     def _is_weight(self, operand: Any) -> bool:
+        if id(operand) in self._whole:
+            return True
         return isinstance(operand, Tensor) and _address(operand) in self._parameters
 
     def _matrix(self, operand: Tensor) -> Matrix | None:
+        if id(operand) in self._whole:
+            return self._whole[id(operand)]
         for name, parameter in self._parameters.get(_address(operand), ()):
             matrix = part_of(operand, parameter, name)
             if matrix is not None:

@@ -75,7 +75,7 @@ class OracleSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     engine: EngineName = "fast"
-    """What simulates analog layers."""
+    """What simulates analog matrices."""
     rpu_config: str = "lionheart"
     """Name of a built-in RPU configuration, or `package.module:factory` with a factory that returns a
     `TorchInferenceRPUConfig`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -38,29 +39,11 @@ class Window:
             padding: Likewise, or `valid` or `same`.
             dilation: As `stride`.
         """
-        n_axes = len(weight) - 2
-
-        def pair(value: Any, missing: int) -> tuple[int, int]:
-            values = (value,) if isinstance(value, int) else tuple(value)
-            values = values * n_axes if len(values) == 1 else values
-            return (values[0], values[1]) if n_axes == 2 else (missing, values[0])
-
-        kernel, steps = pair(tuple(weight[2:]), 1), pair(dilation, 1)
-        if isinstance(padding, str):
-            spans = [
-                d * (k - 1) if padding == "same" else 0 for k, d in zip(kernel, steps, strict=True)
-            ]
-            before = [span // 2 for span in spans]
-            after = [span - first for span, first in zip(spans, before, strict=True)]
-        else:
-            before = after = list(pair(padding, 0))
-        return cls(
-            channels=int(weight[1]),
-            kernel=kernel,
-            stride=pair(stride, 1),
-            dilation=steps,
-            padding=(before[1], after[1], before[0], after[0]),
+        settings = (
+            value if isinstance(value, int | str) else tuple(value)
+            for value in (stride, padding, dilation)
         )
+        return _window(tuple(weight), *settings)
 
     def pad(self, x: torch.Tensor) -> torch.Tensor:
         """Pad feature maps (n, channels, height, width)."""
@@ -99,3 +82,35 @@ class Window:
                 x[:, channels, rows, x0 : x0 + (width - 1) * self.stride[1] + 1 : self.stride[1]]
             )
         return [view for view in views if view.numel()]
+
+
+@lru_cache(maxsize=1024)
+def _window(
+    weight: tuple[int, ...],
+    stride: int | tuple[int, ...],
+    padding: int | str | tuple[int, ...],
+    dilation: int | tuple[int, ...],
+) -> Window:
+    n_axes = len(weight) - 2
+
+    def pair(value: Any, missing: int) -> tuple[int, int]:
+        values = (value,) if isinstance(value, int) else tuple(value)
+        values = values * n_axes if len(values) == 1 else values
+        return (values[0], values[1]) if n_axes == 2 else (missing, values[0])
+
+    kernel, steps = pair(tuple(weight[2:]), 1), pair(dilation, 1)
+    if isinstance(padding, str):
+        spans = [
+            d * (k - 1) if padding == "same" else 0 for k, d in zip(kernel, steps, strict=True)
+        ]
+        before = [span // 2 for span in spans]
+        after = [span - first for span, first in zip(spans, before, strict=True)]
+    else:
+        before = after = list(pair(padding, 0))
+    return Window(
+        channels=int(weight[1]),
+        kernel=kernel,
+        stride=pair(stride, 1),
+        dilation=steps,
+        padding=(before[1], after[1], before[0], after[0]),
+    )
