@@ -17,7 +17,7 @@ where an oracle has it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
@@ -224,6 +224,16 @@ class Enumerates(Protocol):
 
     def mappings(self, training: Training) -> list[Mapping]:
         """Every mapping that it can answer with that training."""
+        ...
+
+
+@runtime_checkable
+class KnowsTrainings(Protocol):
+    """An oracle that can answer some trainings only."""
+
+    @property
+    def trainings(self) -> Collection[Training]:
+        """The trainings that it can answer; one may be there several times."""
         ...
 
 
