@@ -146,7 +146,9 @@ class AccuracyOracle(Protocol):
     """
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly.
+        """Samples for the draws `fidelity.draws`.
+
+        All-digital on a host that computes in floating point gives the baseline exactly.
 
         Args:
             candidate: A resolved candidate: every training of its lineage is said

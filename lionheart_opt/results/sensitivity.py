@@ -202,7 +202,8 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
     trials = len(analog_moves(problem))
     if pairs:
         trials += len(neighbours(problem, analog_units(problem)))
-    return Search(Record(problem, keeper), strategy, seed=0, budget=Budget(trials=trials))
+    budget = Budget(trials=trials)
+    return Search(Record(problem, keeper), strategy, seed=0, budget=budget, recommends=False)
 
 
 def read_profile(record: Record, training: Training) -> Profile:

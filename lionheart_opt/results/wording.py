@@ -80,6 +80,11 @@ def percent(ratio: float | None) -> str:
     return "-" if ratio is None else f"{100 * ratio:.1f} %"
 
 
+def sentence(words: str) -> str:
+    """Words as a sentence: `all is well` becomes `All is well.`, for example."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def json_text(data: Any) -> str:
     """Plain data as JSON with every digit; NaN and infinity, which JSON does not know, are null."""
     return json.dumps(_finite(data), indent=2, allow_nan=False)

@@ -33,6 +33,8 @@ PROPOSALS = "proposals"
 #: Prefix of the user attributes with answers beside accuracy; the question's digest follows. Records of
 #: format 1 have the same.
 ANSWERS = "knowledge/"
+#: User attribute with what was measured of all-digital beside the trials.
+DIGITAL = "all-digital"
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
 
@@ -181,6 +183,16 @@ class OptunaKeeper:
         """As `Keeper.set_proposals`."""
         self.study.set_user_attr(PROPOSALS, count)
 
+    def digital(self) -> Accuracy | None:
+        """As `Keeper.digital`."""
+        data = self.study.user_attrs.get(DIGITAL)
+        return None if data is None else Accuracy.from_json(data["accuracy"])
+
+    def set_digital(self, candidate: Candidate, accuracy: Accuracy) -> None:
+        """As `Keeper.set_digital`."""
+        said = {"lineage": candidate.to_json(), "accuracy": accuracy.to_json()}
+        self.study.set_user_attr(DIGITAL, said)
+
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""
         return {
@@ -270,6 +282,10 @@ def recorded_accuracies(
             if is_old and any(each.training != "none" for each in candidate.lineage):
                 continue
             yield candidate, Accuracy.from_json(trial.user_attrs["accuracy"])
+    if DIGITAL in study.user_attrs:
+        data = study.user_attrs[DIGITAL]
+        candidate = Candidate.from_json(data["lineage"]).resolved(usual)
+        yield candidate, Accuracy.from_json(data["accuracy"])
 
 
 def recorded_answer(study: optuna.Study, question: Question) -> Answer | None:
