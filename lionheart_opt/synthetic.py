@@ -42,6 +42,13 @@ _TARGETS = {
         source=_SOURCE,
         parameters={"mac_s": 2e-10, "mac_j": 1.5e-12},
     ),
+    "slow": Target(
+        name="slow",
+        numerics="analog",
+        kinds=("linear",),
+        source=_SOURCE,
+        parameters={"mac_s": 4e-9, "mac_j": 4e-11},
+    ),
     "npu": Target(
         name="npu",
         numerics="int8",
@@ -51,7 +58,7 @@ _TARGETS = {
     ),
 }
 #: Accuracy that a unit loses on each analog target, relative to the tile.
-_LOSSES = {"tile": 1.0, "sram": 0.3}
+_LOSSES = {"tile": 1.0, "sram": 0.3, "slow": 0.1}
 #: Time and energy of one activation that moves to another target.
 _CROSSING_S = 2e-8
 _CROSSING_J = 2e-10
@@ -164,7 +171,10 @@ def convolutional_workload(channels: Sequence[int] = (16, 24, 40), side: int = 8
 
 
 def synthetic_system(targets: Sequence[str] = ("cpu", "tile")) -> System:
-    """A host `cpu` with any of: an analog `tile`, a slower, more accurate `sram`, an int8 `npu`."""
+    """A host `cpu` with any of: an analog `tile`, a slower, more accurate `sram`, `slow`, an int8 `npu`.
+
+    `slow` is analog, too, but takes more time and energy than the host: it is worse than doing nothing.
+    """
     return System(
         name="synthetic",
         family="synthetic",
@@ -352,7 +362,7 @@ def synthetic_problem(
     Args:
         n_units: Number of units, all of which can move.
         seed: Seed of the random generator; equal seeds give equal problems.
-        targets: Names of targets: `cpu`, and some of `tile`, `sram` and `npu`.
+        targets: Names of targets: `cpu`, and some of `tile`, `sram`, `slow` and `npu`.
         objectives: Objectives of the problem.
         max_drop: Largest drop of its accuracy limit.
         cost_limits: Cost limits of the problem.

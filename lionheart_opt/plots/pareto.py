@@ -124,7 +124,8 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
         if not any(len(infos[label].gain) for label in shown):
             say(axes, "nothing was measured")
         elif not any(result.beats_all_digital for result in mine):
-            axes.set_title(outcome_of(mine), fontsize="small")
+            foot = {"transform": axes.transAxes, "ha": "center", "va": "bottom"}
+            axes.text(0.5, 0.02, outcome_of(mine), color=GREY, fontsize=6, **foot)
     colours = [look(k) for k in range(len(labels))] if len(panels) == 1 else []
     handles = [
         Line2D([], [], color=colour, marker=marker, linewidth=1.2, label=as_text(label))
