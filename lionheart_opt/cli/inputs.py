@@ -40,6 +40,18 @@ def resumable(verb: str) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+@contextmanager
+def without_export_warnings() -> Iterator[None]:
+    """Leave to the caller what an export says of a trial; other warnings are shown as ever."""
+    import warnings
+
+    from lionheart_opt.results.export import ExportWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExportWarning)
+        yield
+
+
 def print_json(data: Any) -> None:
     """Write plain data to standard output."""
     typer.echo(json_text(data))
