@@ -109,7 +109,9 @@ def drift(source: Source) -> Figure:
             _time_axis(axes, times_s)
         else:
             axes.set_xticks([])
-            nothing = outcome_of(results) or "no incumbent was measured"
+            nothing = "no incumbent was measured"
+            if any(result.best is not None for result in results):
+                nothing = outcome_of(results) or nothing
             say(axes, nothing if not infos else "measured at time zero only")
     legend_above(figure, _handles(infos, len(panels) == 1, limit.max_drop))
     return figure

@@ -225,11 +225,11 @@ class Search:
             rng = np.random.default_rng(self.seed)
             problem = replace(self.problem, answers=self._ask)
             if self.recommends:
-                self._measure_all_digital(watch, workers)
+                self._measure_all_digital(workers)
             with closing(self.strategy.search(problem, rng)) as proposals:
                 return self._drive(proposals, watch, workers)
 
-    def _measure_all_digital(self, watch: Watcher, workers: Workers | None) -> None:
+    def _measure_all_digital(self, workers: Workers | None) -> None:
         """Measure all-digital once, where the host does not compute in floating point.
 
         It is a candidate of every search, but no trial: the strategy does not see it, and it is not
@@ -243,7 +243,6 @@ class Search:
         if not len(self.record) and self.spent():  # nothing may be spent at all
             return
         candidate = problem.pretrained(problem.all_digital)
-        watch(self._progress("evaluating", candidate=candidate))
         with closing(self._answers([candidate], workers)) as answers:
             try:
                 measured = next(answers).accuracy

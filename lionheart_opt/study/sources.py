@@ -51,7 +51,7 @@ def plugin_sources(kind: plugins.Kind, name: str, folder: Path) -> Sources:
     if ":" in name:
         return named_sources(name, folder)
     origin = plugins.available(kind).get(name)
-    if origin is None or origin.reference.startswith(f"{_OURS}."):
+    if origin is None or origin.distribution.replace("-", "_") == _OURS:
         return {}
     return {origin.distribution: origin.version}
 
