@@ -126,7 +126,8 @@ class OptunaKeeper:
 
     def warn_of_other_sources(self, sources: dict[str, Sources]) -> None:
         """Warn where plug-ins have changed since the record was made."""
-        if changes := source_changes(self.study.user_attrs.get(SOURCES, sources), sources):
+        recorded = self.study.user_attrs.get(SOURCES)
+        if recorded is not None and (changes := source_changes(recorded, sources)):
             warnings.warn(
                 f"study {self.name!r}: since it was recorded, {', '.join(changes)}", stacklevel=2
             )
@@ -269,7 +270,7 @@ def studies_of(
         optuna.load_study(study_name=summary.study_name, storage=storage, sampler=_unused_sampler())
         for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
         if summary.user_attrs.get(RECORD_FORMAT, 1) <= FORMAT
-        and summary.user_attrs.get(SOURCES, {}).get("oracle", {}) == (sources or {})
+        and (summary.user_attrs.get(SOURCES) or {}).get("oracle", {}) == (sources or {})
         and _agree(summary.user_attrs.get(CONTENTS, {}), contents)
         and not differences(
             part,

@@ -174,6 +174,11 @@ def test_answers_of_another_oracle_are_not_copied(folder: Path) -> None:
 
 def test_records_without_sources_are_resumed_with_a_note(folder: Path) -> None:
     assert call("run", folder, "--only", "mine:Mine")[0] == 0
+    study = optuna.load_study(study_name="mine:Mine/seed0", storage=lo.load(folder).file.storage)
+    study.set_user_attr("sources", None)  # as if an older version had made it
+    with pytest.warns(UserWarning, match="whether .*mine.py, .* changed since is not known"):
+        assert call("run", folder, "--only", "mine:Mine")[0] == 0
+    assert call("show", folder)[0] == 0
     with pytest.warns(UserWarning, match="without the sources of its plug-ins: whether mine.py"):
         check_sources("s", None, {"strategy": {"mine.py": "1"}})
     check_sources("s", None, {"strategy": {}, "oracle": {}})
