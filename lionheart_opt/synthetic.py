@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -20,42 +21,30 @@ from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Mvm, Shape, Unit, Workload
 
 _SOURCE = "made up"
+
+
+def _target(
+    name: str, numerics: Literal["analog", "int8", "fp32"], mac_s: float, mac_j: float
+) -> Target:
+    """A target with seconds and joules for each MAC; only the host runs more than linear layers."""
+    return Target(
+        name=name,
+        numerics=numerics,
+        kinds=("*",) if name == "cpu" else ("linear",),
+        source=_SOURCE,
+        parameters={"mac_s": mac_s, "mac_j": mac_j},
+    )
+
+
 _TARGETS = {
-    "cpu": Target(
-        name="cpu",
-        numerics="fp32",
-        kinds=("*",),
-        source=_SOURCE,
-        parameters={"mac_s": 1e-9, "mac_j": 1e-11},
-    ),
-    "tile": Target(
-        name="tile",
-        numerics="analog",
-        kinds=("linear",),
-        source=_SOURCE,
-        parameters={"mac_s": 5e-11, "mac_j": 1e-12},
-    ),
-    "sram": Target(
-        name="sram",
-        numerics="analog",
-        kinds=("linear",),
-        source=_SOURCE,
-        parameters={"mac_s": 2e-10, "mac_j": 1.5e-12},
-    ),
-    "slow": Target(
-        name="slow",
-        numerics="analog",
-        kinds=("linear",),
-        source=_SOURCE,
-        parameters={"mac_s": 4e-9, "mac_j": 4e-11},
-    ),
-    "npu": Target(
-        name="npu",
-        numerics="int8",
-        kinds=("linear",),
-        source=_SOURCE,
-        parameters={"mac_s": 4e-10, "mac_j": 2e-12},
-    ),
+    target.name: target
+    for target in (
+        _target("cpu", "fp32", 1e-9, 1e-11),
+        _target("tile", "analog", 5e-11, 1e-12),
+        _target("sram", "analog", 2e-10, 1.5e-12),
+        _target("slow", "analog", 4e-9, 4e-11),
+        _target("npu", "int8", 4e-10, 2e-12),
+    )
 }
 #: Accuracy that a unit loses on each analog target, relative to the tile.
 _LOSSES = {"tile": 1.0, "sram": 0.3, "slow": 0.1}
