@@ -17,7 +17,7 @@ where an oracle has it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
@@ -146,7 +146,9 @@ class AccuracyOracle(Protocol):
     """
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly.
+        """Samples for the draws `fidelity.draws`.
+
+        All-digital on a host that computes in floating point gives the baseline exactly.
 
         Args:
             candidate: A resolved candidate: every training of its lineage is said
@@ -224,6 +226,16 @@ class Enumerates(Protocol):
 
     def mappings(self, training: Training) -> list[Mapping]:
         """Every mapping that it can answer with that training."""
+        ...
+
+
+@runtime_checkable
+class KnowsTrainings(Protocol):
+    """An oracle that can answer some trainings only."""
+
+    @property
+    def trainings(self) -> Collection[Training]:
+        """The trainings that it can answer; one may be there several times."""
         ...
 
 

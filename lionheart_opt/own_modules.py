@@ -68,12 +68,12 @@ def find_module(name: str) -> ModuleType:
     if not all(name.split(".")):
         raise ModuleNotFoundError(f"no module {name!r}", name=name)
     folder = _beside.get()
-    if folder is not None and (file := _file(folder, name)) is not None:
+    if folder is not None and (file := file_beside(folder, name)) is not None:
         return _load(name, file, folder)
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        file = _file(Path.cwd(), name)
+        file = file_beside(Path.cwd(), name)
         if file is None or error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         with beside(Path.cwd()):
@@ -119,8 +119,8 @@ class _Beside(MetaPathFinder):
 _FINDER = _Beside()
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    """The file of a module or package in a folder."""
+def file_beside(folder: Path, name: str) -> Path | None:
+    """The file of a module or package in a folder; None where there is none."""
     path = folder.joinpath(*name.split("."))
     for file in (path.with_name(path.name + ".py"), path / "__init__.py"):
         if file.is_file():
@@ -132,11 +132,11 @@ def _load(name: str, file: Path, folder: Path) -> ModuleType:
     top, _, rest = name.partition(".")
     spec = importlib.util.find_spec(top)
     origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
-    if origin == _file(folder, top):
+    if origin == file_beside(folder, top):
         return import_module(name)
     # the name belongs to an installed module
     alias = f"{top}@{digest(str(folder))}"
-    top_file = _file(folder, top)
+    top_file = file_beside(folder, top)
     if top_file is None:  # a folder without __init__.py under a name that is taken
         raise InputError(
             f"module {name!r}: another package is called {top!r}; rename {file.parent}"

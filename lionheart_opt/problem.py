@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from html import escape
 from math import inf
 from numbers import Integral, Real
 from typing import Any, Literal
+
+import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, consult
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective
@@ -144,6 +146,32 @@ class Problem(Space):
     def digital_cost(self) -> Cost:
         """Cost of all-digital: what speed-ups are measured against."""
         return self.cost(self.all_digital)
+
+    @property
+    def is_digital_exact(self) -> bool:
+        """Whether all-digital is the floating-point network itself, so that its drop is 0."""
+        return self.system.target(self.system.host).numerics == "fp32"
+
+    def exact_digital(self, baseline: Accuracy | None) -> Evaluation:
+        """The evaluation of all-digital on a host that computes in floating point.
+
+        Args:
+            baseline: Any accuracy of the same network, which gives baseline and times; None where
+                nothing has been measured.
+        """
+        candidate = self.pretrained(self.all_digital)
+        if baseline is not None:
+            shape = (self.accuracy_limit.draws[-1], len(baseline.times_s))
+            samples = np.full(shape, baseline.baseline)
+            return self.evaluation(
+                candidate,
+                Accuracy(samples=samples, times_s=baseline.times_s, baseline=baseline.baseline),
+            )
+        evaluation = self.evaluation(candidate, None)
+        objectives = {
+            name: 0.0 if name == "drop" else value for name, value in evaluation.objectives.items()
+        }
+        return replace(evaluation, objectives=objectives)
 
     def cost_violations(self, cost: Cost) -> dict[str, float]:
         """Relative excess over each cost limit, and crossbars beyond each target's capacity."""

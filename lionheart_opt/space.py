@@ -64,6 +64,12 @@ class Space:
         return Mapping.of(dict.fromkeys(self.choices, self.system.host))
 
     @cached_property
+    def forced(self) -> tuple[str, ...]:
+        """Names of the units that the host cannot run: with any, all-digital is no mapping."""
+        host = self.system.host
+        return tuple(unit for unit, targets in self.choices.items() if host not in targets)
+
+    @cached_property
     def all_analog(self) -> Mapping:
         """Every unit on the first analog target that can run it, the rest on the host."""
         return self.analog(self.choices)

@@ -295,20 +295,23 @@ class Study:
         return {"file": str(path), "rows": rows, "left_out": left_out, "draws": draws}
 
     def export(
-        self, trial: int, only: str | None = None, out: str | Path | None = None
+        self, trial: int | None = None, only: str | None = None, out: str | Path | None = None
     ) -> list[Path]:
         """Write one trial's mapping (JSON), trained weights (state dict) and report.
 
+        A warning says so if the trial is not feasible, or costs no less than all-digital.
+
         Args:
-            trial: Number of the trial in its search.
-            only: The search, as `LABEL/seedN`; needed if there are several.
+            trial: Number of the trial in its search, from 0; None for the best mapping.
+            only: The search, as `LABEL/seedN`. None is the only one, or the one with the best mapping.
             out: Folder; inside the study's by default.
 
         Returns:
             The files that were written.
 
         Raises:
-            InputError: Nothing is recorded yet, or there is no such search or trial.
+            InputError: Nothing is recorded yet, there is no such search or trial, a trial is given
+                without the search although there are several, or nothing is feasible.
         """
         from lionheart_opt.results.export import export_trial
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from lionheart_opt.results.wording import json_text
 
 if TYPE_CHECKING:
     from lionheart_opt.studies import Study
@@ -39,9 +40,21 @@ def resumable(verb: str) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+@contextmanager
+def without_export_warnings() -> Iterator[None]:
+    """Leave to the caller what an export says of a trial; other warnings are shown as ever."""
+    import warnings
+
+    from lionheart_opt.results.export import ExportWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExportWarning)
+        yield
+
+
 def print_json(data: Any) -> None:
     """Write plain data to standard output."""
-    typer.echo(json.dumps(data, indent=2))
+    typer.echo(json_text(data))
 
 
 def say_written(paths: list[Path], as_json: bool = False) -> None:

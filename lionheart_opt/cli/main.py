@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from lionheart_opt.cli.inputs import (
     print_json,
     resumable,
     say_written,
+    without_export_warnings,
 )
 from lionheart_opt.errors import InputError, unknown
 
@@ -170,9 +172,16 @@ def plot(
 @app.command()
 def export(
     study: StudyPath,
-    trial: Annotated[int, typer.Option(help="Number of the trial in its search, from 0.")],
+    trial: Annotated[
+        int | None, typer.Option(help="Number of the trial in its search, from 0.")
+    ] = None,
+    best: Annotated[
+        bool,
+        typer.Option("--best", help="The best mapping of the search, or of all searches."),
+    ] = False,
     only: Annotated[
-        str | None, typer.Option(help="The search, as `LABEL/seedN`; needed if there are several.")
+        str | None,
+        typer.Option(help="The search, as `LABEL/seedN`; needed for a trial if there are several."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder; STUDY/export/SEARCH-trialN by default.")
@@ -181,9 +190,22 @@ def export(
 ) -> None:
     """Write one trial's mapping (JSON), trained weights (state dict) and report.
 
-    Example: `lionheart-opt export studies/quickstart --only mac_greedy/seed0 --trial 3`
+    Example: `lionheart-opt export studies/quickstart --best`
+
+    `--only mac_greedy/seed0 --trial 3` takes trial 3 of that search.
     """
-    say_written(load_study(study).export(trial, only, out), as_json)
+    import json
+
+    if best == (trial is not None):
+        raise InputError("export: give either --trial N or --best")
+    with without_export_warnings():
+        files = load_study(study).export(trial, only, out)
+    report = json.loads(files[1].read_text())
+    name = "all-digital" if report["trial"] is None else f"trial {report['trial']}"
+    typer.echo(f"exported {name} of {report['search']}", err=True)
+    if report["warning"]:
+        typer.echo(f"warning: {report['warning']}", err=True)
+    say_written(files, as_json)
 
 
 @app.command()
@@ -215,6 +237,7 @@ def main() -> None:
     # Threads that spin while they wait make small networks crawl where the cores are shared with
     # anything else; OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         app()
     except InputError as error:

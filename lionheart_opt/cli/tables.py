@@ -225,7 +225,7 @@ def print_show(results: Sequence[SearchResult]) -> None:
 
 
 def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
-    checks = [report.check_drops(result) for result in results]
+    checks = [result.best_checks for result in results]
     names = list(dict.fromkeys(name for drops in checks for name in drops))
     table = new_table(
         "Best mapping of each search",
@@ -235,7 +235,7 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
     for result in results:
         row = report.show_row(result)
         table.add_row(
-            result.label if result.best else f"{result.label}: nothing feasible",
+            f"{result.label}: {row['outcome']}" if row["outcome"] else result.label,
             str(row["seed"]),
             "-" if row["trial"] is None else str(row["trial"]),
             points(row["drop"]),
@@ -246,8 +246,11 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
         )
     caption = (
         "Drop: in accuracy, in percentage points; at most: its upper confidence bound. Gains are over "
-        "all-digital. Analog MACs: share of all multiply-accumulates."
+        "all-digital. Analog MACs: share of all multiply-accumulates. Trials count from 0."
     )
+    baseline = next((result.baseline for result in results if result.baseline is not None), None)
+    if baseline is not None:
+        caption += f" The floating-point network: {100 * baseline:.2f} % on validation data."
     say(out, table, caption)
     if names:
         again = new_table("The same mappings measured once more: drop", "strategy", ">seed")

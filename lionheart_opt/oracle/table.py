@@ -183,7 +183,11 @@ class AccuracyTable:
             if mapping[unit] not in self.targets:
                 raise unknown("target", mapping[unit], self.targets, "accuracy table")
         if training not in self.trainings:
-            raise unknown("training", training, set(self.trainings), "accuracy table")
+            raise InputError(
+                f"accuracy table: it has no row with training {training!r}, only with "
+                f"{' or '.join(map(repr, sorted(set(self.trainings))))}; ask for one of those in the "
+                "study's `training` and in the strategy's arguments"
+            )
         row = self._rows.get((training, tuple(self.targets.index(mapping[u]) for u in self.units)))
         if row is None:
             raise InputError(

@@ -19,26 +19,17 @@ if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
 
 
-def check_drops(run: SearchResult) -> dict[str, float]:
-    """Name of each final check -> drop of the incumbent, as `drop_of`; empty without one."""
-    limit = run.problem.accuracy_limit
-    checks = run.checks.get(run.best.candidate.digest, {}) if run.best else {}
-    return {name: limit.bounds(accuracy).estimate for name, accuracy in checks.items()}
-
-
 def show_row(result: SearchResult) -> dict[str, Any]:
-    """One search as `show --json` prints it: its incumbent and what it spent.
+    """One search as `show --json` prints it: its best mapping and what it spent.
+
+    `trial` is the number of the best trial, from 0. It is None where nothing beats all-digital, which is
+    then the mapping, unless it was proposed, too. `outcome` says in words what is to be said about that.
 
     `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
     the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. What is not
     known is None.
     """
     best = result.best
-    baselines = [
-        evaluation.accuracy.baseline
-        for evaluation in result.evaluations
-        if evaluation.accuracy is not None
-    ]
     row: dict[str, Any] = {
         "strategy": result.label,
         "seed": result.seed,
@@ -46,21 +37,23 @@ def show_row(result: SearchResult) -> dict[str, Any]:
         "trials": len(result.evaluations),
         "oracle_seconds": result.oracle_s,
         "feasible": best is not None,
+        "beats_all_digital": result.beats_all_digital,
+        "outcome": result.outcome,
         "mapping": None,
-        "baseline": baselines[0] if baselines else None,
+        "baseline": result.baseline,
     }
     numbers = ("drop", "drop_high", "test_drop", "latency_s", "energy_j", "speedup", "energy_gain")
     row |= dict.fromkeys((*numbers, "analog_mac_ratio"))
     if best is None:
         return row
     speedup, energy_gain = gains(result.problem, best.cost)
-    if best.accuracy is not None:
-        bounds = result.problem.accuracy_limit.bounds(best.accuracy)
+    bounds = result.best_bounds
+    if bounds is not None:
         row |= {"drop": bounds.estimate, "drop_high": bounds.high}
     return {
         **row,
         "mapping": best.mapping.to_json(),
-        "test_drop": check_drops(result).get("test"),
+        "test_drop": result.best_checks.get("test"),
         "latency_s": best.cost.latency_s,
         "energy_j": best.cost.energy_j,
         "speedup": speedup,

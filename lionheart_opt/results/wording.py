@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import json
 import sys
+from math import isfinite
+from typing import Any
 
 from rich.console import Console
 
@@ -75,3 +78,21 @@ def times(gain: float | None) -> str:
 def percent(ratio: float | None) -> str:
     """A share: 0.123 -> `12.3 %`."""
     return "-" if ratio is None else f"{100 * ratio:.1f} %"
+
+
+def sentence(words: str) -> str:
+    """Words as a sentence: `all is well` becomes `All is well.`, for example."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def json_text(data: Any) -> str:
+    """Plain data as JSON with every digit; NaN and infinity, which JSON does not know, are null."""
+    return json.dumps(_finite(data), indent=2, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data

@@ -22,11 +22,18 @@ from lionheart_opt.own_modules import beside
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Strategy
-from lionheart_opt.study.question import build_oracle, build_problem, is_table, oracle_class
+from lionheart_opt.study.question import (
+    USUAL_ORACLE,
+    build_oracle,
+    build_problem,
+    is_table,
+    oracle_class,
+)
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.schema import RunTable, StudyTable
 from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.sources import Sources, named_sources, plugin_sources
 from lionheart_opt.study.specification import identity
 from lionheart_opt.study.storage import open_storage, storage_exists
 from lionheart_opt.system import System
@@ -205,6 +212,26 @@ class StudyFile:
         with self.beside():
             return identity(self.oracle)
 
+    @cached_property
+    def oracle_sources(self) -> Sources:
+        """Sources of the plug-ins that decide what the oracle answers."""
+        kind = str(self.table.oracle.get("kind", USUAL_ORACLE))
+        return {
+            **named_sources(self._plain({"model", "data", "oracle"}), self.folder),
+            **plugin_sources("oracles", kind, self.folder),
+        }
+
+    def sources(self, plan: SearchPlan) -> dict[str, Sources]:
+        """Sources of the plug-ins that decide the results of one search; a record is tied to them."""
+        return {
+            "oracle": self.oracle_sources,
+            "cost model": plugin_sources("cost_models", self.system.family, self.folder),
+            "strategy": {
+                **named_sources(plan.arguments, self.folder),
+                **plugin_sources("strategies", plan.strategy_name, self.folder),
+            },
+        }
+
     def specification(self, plan: SearchPlan) -> dict[str, Any]:
         """Everything that decides the results of one search; a record is tied to it."""
         return {**self.question, "strategy": plan.specification}
@@ -314,7 +341,12 @@ class StudyFile:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
         keeper = OptunaKeeper.open(
-            self.problem, plan.name, self.storage, self.specification(plan), self.contents
+            self.problem,
+            plan.name,
+            self.storage,
+            self.specification(plan),
+            self.contents,
+            self.sources(plan),
         )
         return Search(
             Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
@@ -333,6 +365,7 @@ class StudyFile:
         for plan in self.plans():
             keeper = OptunaKeeper.existing(plan.name, self.storage, self.specification(plan))
             if keeper is not None:
+                keeper.warn_of_other_sources(self.sources(plan))
                 yield plan, Record(self.problem, keeper)
 
     def _studies_of_the_oracle(self) -> list[optuna.Study]:
@@ -341,4 +374,6 @@ class StudyFile:
             return []
         from lionheart_opt.study.optuna_keeper import studies_of
 
-        return studies_of(self.storage, self.oracle_specification, self.contents)
+        return studies_of(
+            self.storage, self.oracle_specification, self.contents, self.oracle_sources
+        )

@@ -22,17 +22,22 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import claimed
 from lionheart_opt.study.record import Trial, plain_attributes
+from lionheart_opt.study.sources import Sources, check_sources, source_changes
 from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
 
 #: User attributes of the Optuna study.
 CONTENTS = "contents"
 SPECIFICATION, VERSIONS, RECORD_FORMAT = "specification", "versions", "format"
+#: User attribute with the sources of own plug-ins: of the oracle, the cost model and the strategy.
+SOURCES = "sources"
 #: User attribute that counts the proposals answered, repeats included, until the last new one: a
 #: strategy that has run dry repeats itself for ever.
 PROPOSALS = "proposals"
 #: Prefix of the user attributes with answers beside accuracy; the question's digest follows. Records of
 #: format 1 have the same.
 ANSWERS = "knowledge/"
+#: User attribute with what was measured of all-digital beside the trials.
+DIGITAL = "all-digital"
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
 
@@ -63,6 +68,7 @@ class OptunaKeeper:
         storage: optuna.storages.BaseStorage,
         specification: dict[str, Any],
         contents: dict[str, Any] | None = None,
+        sources: dict[str, Sources] | None = None,
     ) -> OptunaKeeper:
         """Create the study, or open the existing one if it answers the same question.
 
@@ -75,6 +81,8 @@ class OptunaKeeper:
             contents: What the names in the specification stand for: identity of the oracle, with digests
                 of weights, data and hardware. Kept and compared likewise, but not on reading, for which
                 neither network nor data are needed.
+            sources: Sources of the plug-ins that are not our own: `oracle`, `cost model`, `strategy`.
+                Kept and compared likewise; on reading, a warning says what differs.
 
         Raises:
             InputError: The record was made for another specification. The message says what differs.
@@ -83,6 +91,7 @@ class OptunaKeeper:
         existing = OptunaKeeper.existing(name, storage, specification)
         if existing is not None:
             _check_contents(existing.study, contents or {})
+            check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
             return existing
         with _quiet():
             study = optuna.create_study(
@@ -98,6 +107,7 @@ class OptunaKeeper:
         study.set_user_attr(RECORD_FORMAT, FORMAT)
         study.set_user_attr(VERSIONS, versions())
         study.set_user_attr(CONTENTS, contents or {})
+        study.set_user_attr(SOURCES, sources or {})
         study.set_user_attr(SPECIFICATION, specification)
         return OptunaKeeper(study)
 
@@ -113,6 +123,14 @@ class OptunaKeeper:
         if SPECIFICATION not in study.user_attrs:  # killed before its first line was written
             return None
         return OptunaKeeper(_same_question(study, specification))
+
+    def warn_of_other_sources(self, sources: dict[str, Sources]) -> None:
+        """Warn where plug-ins have changed since the record was made."""
+        recorded = self.study.user_attrs.get(SOURCES)
+        if recorded is not None and (changes := source_changes(recorded, sources)):
+            warnings.warn(
+                f"study {self.name!r}: since it was recorded, {', '.join(changes)}", stacklevel=2
+            )
 
     @property
     def name(self) -> str:
@@ -181,6 +199,16 @@ class OptunaKeeper:
         """As `Keeper.set_proposals`."""
         self.study.set_user_attr(PROPOSALS, count)
 
+    def digital(self) -> Accuracy | None:
+        """As `Keeper.digital`."""
+        data = self.study.user_attrs.get(DIGITAL)
+        return None if data is None else Accuracy.from_json(data["accuracy"])
+
+    def set_digital(self, candidate: Candidate, accuracy: Accuracy) -> None:
+        """As `Keeper.set_digital`."""
+        said = {"lineage": candidate.to_json(), "accuracy": accuracy.to_json()}
+        self.study.set_user_attr(DIGITAL, said)
+
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""
         return {
@@ -221,22 +249,28 @@ class OptunaKeeper:
 
 
 def studies_of(
-    storage: optuna.storages.BaseStorage, part: dict[str, Any], contents: dict[str, Any]
+    storage: optuna.storages.BaseStorage,
+    part: dict[str, Any],
+    contents: dict[str, Any],
+    sources: Sources | None = None,
 ) -> list[optuna.Study]:
     """Optuna studies of a storage that asked the same oracle.
 
-    Records of a newer format are left out: this version may misread them.
+    Records of a newer format are left out: this version may misread them. So are records of an oracle
+    with plug-ins of the study's own whose sources differ, or are not recorded.
 
     Args:
         storage: Any Optuna storage.
         part: What their specifications must agree with, in all that it says.
         contents: What their contents must agree with, in all that they say.
+        sources: Sources of the oracle's plug-ins.
     """
     part, contents = json.loads(json.dumps([part, contents]))
     return [
         optuna.load_study(study_name=summary.study_name, storage=storage, sampler=_unused_sampler())
         for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
         if summary.user_attrs.get(RECORD_FORMAT, 1) <= FORMAT
+        and (summary.user_attrs.get(SOURCES) or {}).get("oracle", {}) == (sources or {})
         and _agree(summary.user_attrs.get(CONTENTS, {}), contents)
         and not differences(
             part,
@@ -270,6 +304,10 @@ def recorded_accuracies(
             if is_old and any(each.training != "none" for each in candidate.lineage):
                 continue
             yield candidate, Accuracy.from_json(trial.user_attrs["accuracy"])
+    if DIGITAL in study.user_attrs:
+        data = study.user_attrs[DIGITAL]
+        candidate = Candidate.from_json(data["lineage"]).resolved(usual)
+        yield candidate, Accuracy.from_json(data["accuracy"])
 
 
 def recorded_answer(study: optuna.Study, question: Question) -> Answer | None:

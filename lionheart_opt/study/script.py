@@ -15,6 +15,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.record import InMemory, Record
 from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.sources import Sources, object_sources, plugin_sources
 from lionheart_opt.study.specification import problem_specification
 from lionheart_opt.study.storage import file_of, open_storage, storage_exists
 
@@ -107,6 +108,20 @@ class StudyScript:
         """Everything that decides the results of one search."""
         return {**self.question, "strategy": plan.specification}
 
+    def sources(self, plan: SearchPlan) -> dict[str, Sources]:
+        """As `StudyFile.sources`, also for objects whose classes come from modules."""
+        oracle = self.problem.oracle
+        layers_of = getattr(getattr(oracle, "model", None), "modules", None)
+        layers = list(layers_of()) if callable(layers_of) else []
+        named = isinstance(plan.strategy, str)
+        return {
+            "oracle": object_sources([oracle, *layers]),
+            "cost model": object_sources([self.problem.cost_model]),
+            "strategy": plugin_sources("strategies", plan.strategy_name, self.folder)
+            if named
+            else object_sources([plan.strategy]),
+        }
+
     def check_strategies(self) -> None:
         """Build every strategy, so that a mistake shows at once."""
         for plan in self._plans:
@@ -130,7 +145,13 @@ class StudyScript:
 
         return Record(
             self.problem,
-            OptunaKeeper.open(self.problem, plan.name, self.storage, self.specification(plan)),
+            OptunaKeeper.open(
+                self.problem,
+                plan.name,
+                self.storage,
+                self.specification(plan),
+                sources=self.sources(plan),
+            ),
         )
 
     def records(self) -> Iterator[tuple[SearchPlan, Record]]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lionheart_opt import plugins
+from lionheart_opt.accuracy import Enumerates
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
@@ -32,6 +33,8 @@ Ending = Literal["finished", "budget", "repeats"]
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """When a search stops: whichever comes first; None is no limit.
+
+    All-digital, which every search compares its trials with, is not charged.
 
     Args:
         trials: Evaluations paid for (repeats are free).
@@ -176,16 +179,25 @@ class Search:
         strategy: What proposes candidates.
         seed: Seed of the strategy's random generator.
         budget: When to stop.
+        recommends: Whether a mapping is looked for, so that all-digital is measured, too, where it
+            must be.
     """
 
     def __init__(
-        self, record: Record, strategy: Strategy, seed: int = 0, budget: Budget | None = None
+        self,
+        record: Record,
+        strategy: Strategy,
+        seed: int = 0,
+        budget: Budget | None = None,
+        *,
+        recommends: bool = True,
     ) -> None:
         self.record = record
         self.problem: Problem = record.problem
         self.strategy = strategy
         self.seed = seed
         self.budget = budget or Budget()
+        self.recommends = recommends
 
     def __repr__(self) -> str:
         return (
@@ -212,8 +224,34 @@ class Search:
         with self.record.claimed():
             rng = np.random.default_rng(self.seed)
             problem = replace(self.problem, answers=self._ask)
+            if self.recommends:
+                self._measure_all_digital(workers)
             with closing(self.strategy.search(problem, rng)) as proposals:
                 return self._drive(proposals, watch, workers)
+
+    def _measure_all_digital(self, workers: Workers | None) -> None:
+        """Measure all-digital once, where the host does not compute in floating point.
+
+        It is a candidate of every search, but no trial: the strategy does not see it, and it is not
+        charged to the budget.
+        """
+        problem = self.problem
+        if problem.forced or problem.is_digital_exact or self.record.keeper.digital() is not None:
+            return
+        if problem.breaks_cost_limits(problem.all_digital):
+            return
+        if not len(self.record) and self.spent():  # nothing may be spent at all
+            return
+        candidate = problem.pretrained(problem.all_digital)
+        with closing(self._answers([candidate], workers)) as answers:
+            try:
+                measured = next(answers).accuracy
+            except InputError:
+                if isinstance(problem.oracle, Enumerates):  # a table that lacks it
+                    return
+                raise
+        assert measured is not None, "it keeps the cost limits"
+        self.record.keeper.set_digital(candidate, measured)
 
     def _drive(self, proposals: Proposals, watch: Watcher, workers: Workers | None) -> Ending:
         proposed: set[str] = set()

@@ -7,6 +7,7 @@ From the network down to single instructions. Each file uses only those below it
     physics.py    programming, drift and compensation of a tile, by aihwkit's own classes
     cpu.py        products on the CPU: numba kernels in several threads, differentiable
     threads.py    a layer's rows in several threads
+    compiling.py  one process at a time compiles the kernels
     mvm.py        the same products in plain torch operations, for other devices and without numba
     ranges.py     static and learned input ranges
     layout.py     where weights and inputs lie for the kernels
