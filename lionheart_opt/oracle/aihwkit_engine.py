@@ -97,6 +97,13 @@ class AihwkitMatrix(nn.Module):
         for tile, weights in zip(programmed, now, strict=True):
             tile.tile.set_weights(weights)
 
+    def freeze(self) -> None:
+        """Let training leave the weights as they are."""
+        for tile in self.tiles:
+            tile.tile.weight.requires_grad_(False)
+            if tile.out_scaling_alpha is not None:
+                tile.out_scaling_alpha.requires_grad_(False)
+
     def restore(self) -> None:
         """Put the trained weights back on the tiles and forget what was programmed.
 

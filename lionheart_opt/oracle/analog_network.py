@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from lionheart_opt.oracle.exposed import Exposed, Part, Piece
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.exposed import Exposed, Hidden, Part, Piece
 from lionheart_opt.oracle.products import Product, WeightProducts
 from lionheart_opt.oracle.window import Window
 from lionheart_opt.tracing.matrices import Matrix
@@ -51,6 +52,10 @@ class AnalogMatrix(Protocol):
 
     def input_ranges(self) -> Tensor | None:
         """See `INPUT_RANGES`."""
+        ...
+
+    def freeze(self) -> None:
+        """Let training leave the weights as they are."""
         ...
 
     def restore(self) -> None:
@@ -121,7 +126,9 @@ class AnalogNetwork(nn.Module):
             matrix = Matrix.named(self.network, path)
             weight = self.network.get_parameter(matrix.parameter).detach()[matrix.rows].flatten(1)
             weight = weight.t() if matrix.transposed else weight
-            self.analog[path] = make(path, weight, self._ranges.get(path))
+            self.analog[path] = layer = make(path, weight, self._ranges.get(path))
+            if not self.network.get_parameter(matrix.parameter).requires_grad:
+                layer.freeze()
             matrices.setdefault(matrix.parameter, {})[path] = matrix
         self._exposed = {
             name: Exposed(self.network, name, members, self.analog)
@@ -139,6 +146,25 @@ class AnalogNetwork(nn.Module):
             self._show()
         with self.products:
             return self.network(*inputs)
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients of a loss of the last forward pass in training mode.
+
+        Raises:
+            InputError: The network runs layers with analog weights again for it (checkpointing). They
+                would be computed without tiles there.
+        """
+        for exposed in self._exposed.values():
+            exposed.hide()
+        try:
+            torch.autograd.backward(loss)
+        except TypeError as error:
+            if Hidden.__name__ not in str(error):
+                raise
+            raise InputError(
+                "the network runs layers again when gradients are computed (torch.utils.checkpoint), "
+                "which is not possible for weights on tiles; switch checkpointing off"
+            ) from error
 
     def train(self, mode: bool = True) -> AnalogNetwork:
         """As `nn.Module.train`; training mode restores the trained weights of every tile."""

@@ -49,6 +49,10 @@ class Part:
     is_all: bool
 
 
+class Hidden:
+    """What modules see instead of weights between a forward pass in training and the next one."""
+
+
 class Exposed:
     """A parameter with analog matrices.
 
@@ -138,6 +142,11 @@ class Exposed:
             self.shown = self.value().detach().requires_grad_(self._parameter.requires_grad)
         for module, attribute in self._places.values():
             setattr(module, attribute, self.shown)
+
+    def hide(self) -> None:
+        """Let whoever uses the weights before they are shown again fail."""
+        for module, attribute in self._places.values():
+            setattr(module, attribute, Hidden())
 
     def tensors(self) -> dict[str, Tensor]:
         """Path -> trained weights, for all names of the parameter."""

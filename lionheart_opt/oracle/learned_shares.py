@@ -114,7 +114,7 @@ def _epoch(
             loss = F.cross_entropy(analog(batch.images), batch.labels) + question.strength * cost
             for optimizer in optimizers:
                 optimizer.zero_grad()
-            torch.autograd.backward(loss)
+            analog.backward(loss)
             for optimizer in optimizers:
                 optimizer.step()
             analog.after_step()

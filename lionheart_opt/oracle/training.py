@@ -182,7 +182,7 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
                 analog.set_ideal(batch.digital)
             loss = F.cross_entropy(analog(batch.images), batch.labels)
             optimizer.zero_grad()
-            torch.autograd.backward(loss)
+            analog.backward(loss)
             optimizer.step()
             analog.after_step()
             total += loss.detach() * len(batch.labels)

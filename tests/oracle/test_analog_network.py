@@ -16,6 +16,7 @@ from aihwkit.simulator.parameters.enums import (
     WeightRemapType,
 )
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from weight_uses import networks
 
 from lionheart_opt.errors import InputError
@@ -198,3 +199,48 @@ def test_tied_weights_stay_tied_with_real_tiles() -> None:
     weights = analog.weights()
     assert torch.equal(weights["a.weight"], weights["b.weight"])
     assert not torch.allclose(weights["a.weight"], network.get_parameter("a.weight"))
+
+
+class Checkpointed(nn.Module):
+    """Runs its first part again for the gradients."""
+
+    def __init__(self, *, reentrant: bool) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 3)
+        self.reentrant = reentrant
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = checkpoint(self.a, x, use_reentrant=self.reentrant)
+        return self.b(torch.tanh(h))
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_layers_that_run_again_for_gradients_are_refused(reentrant: bool) -> None:
+    network, x = Checkpointed(reentrant=reentrant), torch.randn(5, 6)
+    for paths in (["a", "b"], ["b"]):
+        analog = engine("fast").analog(network, paths, lionheart()).train()
+        loss = analog(x.clone().requires_grad_()).square().sum()
+        if "a" in paths:
+            with pytest.raises(InputError, match="switch checkpointing off"):
+                analog.backward(loss)
+        else:
+            analog.backward(loss)  # what runs again is digital
+            assert analog.network.a.weight.grad is not None
+
+
+@pytest.mark.parametrize("engine_name", ["fast", "aihwkit"])
+def test_frozen_weights_stay_as_they_are(engine_name: Any) -> None:
+    torch.manual_seed(0)
+    network, x = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3)), torch.randn(4, 6)
+    network[0].requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    analog = engine(engine_name).analog(network, ["0", "2"], lionheart()).train()
+    optimizer = torch.optim.SGD(analog.parameters(), lr=0.1, weight_decay=0.1)
+    for _ in range(2):
+        analog.backward(analog(x).square().mean())
+        optimizer.step()
+        analog.after_step()
+    weights = analog.weights()
+    torch.testing.assert_close(weights["0.weight"], before["0.weight"])
+    assert torch.equal(weights["0.bias"], before["0.bias"])
+    assert not torch.allclose(weights["2.weight"], before["2.weight"])

@@ -81,6 +81,12 @@ class FastMatrix(nn.Module):
         """See `INPUT_RANGES`."""
         return None if self.ranges is None else self.ranges.saved()
 
+    def freeze(self) -> None:
+        """Let training leave the weights as they are."""
+        self.weight.requires_grad_(False)
+        if self.out_scaling is not None:
+            self.out_scaling.requires_grad_(False)
+
     def restore(self) -> None:
         """Forget what was programmed, because the weights are about to change."""
         self._tiles, self._hardware = [], None
