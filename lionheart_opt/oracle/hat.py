@@ -16,15 +16,17 @@ from torch import nn
 from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.digest import digest
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
+from lionheart_opt.oracle.hardware import check_hardware
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
 from lionheart_opt.oracle.measurement import Conditions, check_network, measure, score
 from lionheart_opt.oracle.proxies import sensitivity_proxies
-from lionheart_opt.oracle.rpu import rpu_digest
+from lionheart_opt.oracle.rehearsal import few_examples, short_trainings
+from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
@@ -101,21 +103,41 @@ class HatOracle:
         Raises:
             InputError: A setting, the data or the weights cannot be used.
         """
-        chosen = load_settings(context, settings)
+        loaded: dict[str, Any] = {}
+        wrong = Collected()
+        with wrong.collect():
+            loaded["settings"] = load_settings(context, settings)
+        chosen = loaded.get("settings", OracleSettings())
+        with wrong.collect():
+            check_hardware(rpu_config(chosen.rpu_config), chosen, context)
+        with wrong.collect():
+            loaded["model"] = load_network(context, chosen.pretrain.seed if chosen.pretrain else 0)
+        with wrong.collect():
+            loaded["splits"] = load_splits(context)
+        if {"model", "splits"} <= loaded.keys():
+            with wrong.collect():
+                check_network(loaded["model"], loaded["splits"])
+        wrong.refuse()
         oracle = cls(
             workload=context.workload,
             analog_targets=context.system.analog_targets,
-            model=load_network(context, chosen.pretrain.seed if chosen.pretrain else 0),
-            splits=load_splits(context),
-            settings=chosen,
             store=WeightStore.folder(context.artifacts)
             if context.artifacts
             else WeightStore.temporary(),
+            **loaded,
         )
-        _ = (
-            oracle.weights.rpu_config
-        )  # it may be a function beside the study, found only from there
+        # it may be a function beside the study, found only from there
+        _ = oracle.weights.rpu_config
         return oracle
+
+    def small_copy(self) -> HatOracle:
+        """See `Rehearses.small_copy`."""
+        return replace(
+            self,
+            splits=few_examples(self.splits),
+            settings=short_trainings(self.settings),
+            store=WeightStore.temporary(),
+        )
 
     def watch(self, report: Callable[[str], None]) -> None:
         """Have `report` called with a line after every epoch of training, and before every proxy."""

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from lionheart_opt.datasets.splits import Splits
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import CannotBeAnalog, InputError
 from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.rpu import rpu_config
 from lionheart_opt.oracle.settings import OracleSettings
@@ -73,14 +73,16 @@ def load_network(context: OracleContext, seed: int) -> nn.Module:
         model = models.build_seeded(source.name, source.arguments, seed)
     else:
         model = plain_network(deepcopy(source))
-    for unit in context.workload.crossbar_units:
-        for path in set(context.workload.modules_of(unit)) - set(dict(model.named_modules())):
-            if unit.name not in context.digital:
-                raise InputError(
-                    f"{context.origin}: unit {unit.name!r} holds the bare parameter {path!r}, "
-                    "which no analog layer can replace; keep it on the host: "
-                    f'digital = ["{unit.name}"]'
-                )
+    modules = dict(model.named_modules())
+    bare = [
+        unit.name
+        for unit in context.workload.crossbar_units
+        if unit.name not in context.digital
+        and not set(context.workload.modules_of(unit)) <= modules.keys()
+    ]
+    if bare:
+        reason = "the weights are bare parameters, which no analog layer can replace"
+        raise CannotBeAnalog(bare, reason, context.origin)
     if isinstance(source, ModelTable) and source.weights is not None:
         model.load_state_dict(load_weights(context.folder / source.weights, model))
     return model

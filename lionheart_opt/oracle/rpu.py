@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from math import isfinite
@@ -84,7 +85,9 @@ def _problem(config: object) -> str:
         return "learn_out_scaling needs weight_scaling_omega > 0 or a remap"
     try:
         with torch.random.fork_rng(devices=[]):  # the layer draws initial weights
-            AnalogLinear(2, 2, rpu_config=config)
+            layer = AnalogLinear(2, 2, rpu_config=config)
+            with suppress(AssertionError, RuntimeError):  # some tiles cannot be as small as this
+                layer(torch.zeros(1, 2))  # refuses what tiles do not simulate, such as IR drop
     except ConfigError as error:
         return str(error)
     return ""
