@@ -221,7 +221,9 @@ def load_weights(path: Path, model: nn.Module) -> Weights:
             f"{path}: weights of {', '.join(sorted(other))}; they are computed in float32",
             stacklevel=2,
         )
-    return {name: tensor.detach().cpu().to(expected[name].dtype) for name, tensor in weights.items()}
+    return {
+        name: tensor.detach().cpu().to(expected[name].dtype) for name, tensor in weights.items()
+    }
 
 
 def check_fit(model: nn.Module, weights: Any, where: str) -> None:

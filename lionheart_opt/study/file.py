@@ -23,12 +23,13 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.question import build_oracle, build_problem, is_table, oracle_class
+from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.schema import RunTable, StudyTable
 from lionheart_opt.study.search import Budget, Search, SearchPlan
 from lionheart_opt.study.specification import identity
-from lionheart_opt.study.storage import open_storage, storage_exists
+from lionheart_opt.study.storage import open_storage
 from lionheart_opt.system import System
 from lionheart_opt.toml_errors import first_problem
 from lionheart_opt.workload import Workload
@@ -300,10 +301,11 @@ class StudyFile:
         """The study's storage, opened; created where it does not exist."""
         return open_storage(self.table.storage, self.folder)
 
-    @property
-    def has_records(self) -> bool:
-        """Whether there may be records: False before the first run."""
-        return storage_exists(self.table.storage, self.folder)
+    def _storage_to_read(self) -> optuna.storages.BaseStorage | None:
+        """The storage, opened for reading only unless it is open; None where it has no records."""
+        if "storage" in vars(self):
+            return self.storage
+        return storage_to_read(self.table.storage, self.folder)
 
     def search(self, plan: SearchPlan) -> Search:
         """A search, its record opened or created.
@@ -321,24 +323,26 @@ class StudyFile:
         )
 
     def records(self) -> Iterator[tuple[SearchPlan, Record]]:
-        """The searches that have a record; it creates nothing.
+        """The searches that have a record; it creates and writes nothing.
 
         Raises:
             InputError: A record was made with other settings.
         """
-        if not self.has_records:
+        storage = self._storage_to_read()
+        if storage is None:
             return
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
         for plan in self.plans():
-            keeper = OptunaKeeper.existing(plan.name, self.storage, self.specification(plan))
+            keeper = OptunaKeeper.existing(plan.name, storage, self.specification(plan))
             if keeper is not None:
                 yield plan, Record(self.problem, keeper)
 
     def _studies_of_the_oracle(self) -> list[optuna.Study]:
         """Searches and profiles of the storage that asked this oracle."""
-        if not self.has_records:
+        storage = self._storage_to_read()
+        if storage is None:
             return []
         from lionheart_opt.study.optuna_keeper import studies_of
 
-        return studies_of(self.storage, self.oracle_specification, self.contents)
+        return studies_of(storage, self.oracle_specification, self.contents)

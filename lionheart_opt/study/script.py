@@ -13,10 +13,11 @@ from lionheart_opt.accuracy import AccuracyOracle, Enumerates, StoresWeights
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import InMemory, Record
 from lionheart_opt.study.search import Budget, Search, SearchPlan
 from lionheart_opt.study.specification import problem_specification
-from lionheart_opt.study.storage import file_of, open_storage, storage_exists
+from lionheart_opt.study.storage import file_of, open_storage
 
 if TYPE_CHECKING:
     import optuna
@@ -134,21 +135,26 @@ class StudyScript:
         )
 
     def records(self) -> Iterator[tuple[SearchPlan, Record]]:
-        """The searches that have a record; it creates nothing."""
+        """The searches that have a record; it creates and writes nothing."""
+        storage = self._storage_to_read()
         for plan in self._plans:
             record = self._records.get(plan.name)
-            if record is None:  # an empty record is false
-                record = self._existing(plan)
+            if record is None and storage is not None:  # an empty record is false
+                record = self._existing(plan, storage)
             if record is not None:
                 yield plan, record
 
-    def _existing(self, plan: SearchPlan) -> Record | None:
-        if self._url is None or not storage_exists(self._url):
-            return None
+    def _existing(self, plan: SearchPlan, storage: optuna.storages.BaseStorage) -> Record | None:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
-        keeper = OptunaKeeper.existing(plan.name, self.storage, self.specification(plan))
+        keeper = OptunaKeeper.existing(plan.name, storage, self.specification(plan))
         return None if keeper is None else Record(self.problem, keeper)
+
+    def _storage_to_read(self) -> optuna.storages.BaseStorage | None:
+        """As that of `StudyFile`."""
+        if "storage" in vars(self):
+            return self.storage
+        return None if self._url is None else storage_to_read(self._url)
 
 
 def label_of(strategy: str | Strategy) -> str:
