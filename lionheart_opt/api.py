@@ -213,6 +213,25 @@ def search(
     return result
 
 
+def check(problem: Problem) -> dict[str, Any]:
+    """Say everything that would stop a search, in seconds; see `Study.check`.
+
+    Example:
+        >>> lo.check(problem)["notes"]
+
+    Raises:
+        InputError: Something would stop a search. All of it is said, a line each.
+    """
+    plan = SearchPlan(
+        label="check",
+        strategy="fixed",
+        arguments={"mapping": "all-digital"},
+        seed=0,
+        budget=usual_budget(1, None),
+    )
+    return Study(StudyScript("problem", problem, [plan], None)).check()
+
+
 def trace(model: nn.Module | str, example: Any = None, *, name: str | None = None) -> Workload:
     """Every operation of one inference of a network, and the units that a search may move.
 

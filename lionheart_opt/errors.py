@@ -69,10 +69,12 @@ class Collected:
         """Run a block; if it raises an `InputError`, keep the error and go on behind the block."""
         try:
             yield
-        except InputErrors as error:
-            self.errors += error.errors
         except InputError as error:
-            self.errors.append(error)
+            self.add(error)
+
+    def add(self, error: InputError) -> None:
+        """Keep an error."""
+        self.errors += error.errors if isinstance(error, InputErrors) else (error,)
 
     def refuse(self) -> None:
         """Raise what was collected, if there is anything.

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
 
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
+    from lionheart_opt.study.script import StudyScript
 
 
 def check_drops(run: SearchResult) -> dict[str, float]:
@@ -132,9 +134,13 @@ def short(space: Space, mapping: Mapping) -> str:
     return " ".join(f"{unit}={mapping[unit]}" if name_targets else unit for unit in moved)
 
 
-def plan(file: StudyFile) -> dict[str, Any]:
-    """What `check` prints: the study resolved, the extreme mappings priced, the searches listed."""
-    problem = file.problem
+def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
+    """What `check` prints: the study resolved, the extreme mappings priced, the searches listed.
+
+    Args:
+        source: The study.
+        problem: Its problem.
+    """
     extremes = []
     for name, mapping in (("all-digital", problem.all_digital), ("all-analog", problem.all_analog)):
         cost = problem.cost(mapping)
@@ -151,11 +157,13 @@ def plan(file: StudyFile) -> dict[str, Any]:
                 "violations": problem.cost_violations(cost),
             }
         )
+    limit = problem.accuracy_limit
+    limits: dict[CostObjective, float | None] = dict.fromkeys(COST_OBJECTIVES)
     return {
-        "study": file.name,
-        "question": file.table.question,
-        "system": file.system.name,
-        "model": file.table.model.name,
+        "study": source.name,
+        "question": source.question_text,
+        "system": problem.system.name,
+        "model": source.model_name,
         "macs": problem.workload.macs,
         "weights": problem.workload.weight_count,
         "mappings": prod(len(problem.choices[unit.name]) for unit in problem.units),
@@ -168,15 +176,23 @@ def plan(file: StudyFile) -> dict[str, Any]:
             for unit in problem.workload.units
         ],
         "extremes": extremes,
-        "limits": file.table.limits.model_dump(mode="json"),
+        "limits": {
+            "max_drop": limit.max_drop,
+            "time_s": limit.times_s[0] if len(limit.times_s) == 1 else list(limit.times_s),
+            "quantile": limit.quantile,
+            "confidence": limit.confidence,
+            "draws": list(limit.draws),
+            **limits,
+            **problem.cost_limits,
+        },
         "objectives": list(problem.objectives),
-        "storage": file.table.storage,
+        "storage": source.storage_url,
         "searches": [
             {
                 "strategy": plan.label,
                 "seed": plan.seed,
                 "budget": asdict(plan.budget),
             }
-            for plan in file.plans()
+            for plan in source.plans()
         ],
     }
