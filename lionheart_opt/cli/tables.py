@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lionheart_opt.results.sensitivity import Profile
 from lionheart_opt.results.wording import (
     console,
+    diverged,
     in_points,
     percent,
     points,
@@ -240,6 +241,9 @@ def print_show(results: Sequence[SearchResult]) -> None:
         "Draws: programming draws until the limit was decided, median over trials. Oracle: seconds "
         "spent on measuring accuracy.",
     )
+    for result in results:
+        if numbers := result.diverged:
+            out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")
 
 
 def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:

@@ -33,7 +33,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
 
     `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
     the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. What is not
-    known is None.
+    known is None. `diverged` has the numbers of the trials whose training diverged.
     """
     best = result.best
     baselines = [
@@ -53,6 +53,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     }
     numbers = ("drop", "drop_high", "test_drop", "latency_s", "energy_j", "speedup", "energy_gain")
     row |= dict.fromkeys((*numbers, "analog_mac_ratio"))
+    row["diverged"] = result.diverged
     if best is None:
         return row
     speedup, energy_gain = gains(result.problem, best.cost)

@@ -34,6 +34,7 @@ COLUMNS = {
     "drop": "float64",
     "drop_high": "float64",
     "feasible": "bool",
+    "diverged": "bool",
     "oracle_s": "float64",
 }
 
@@ -141,8 +142,20 @@ class SearchResult:
 
     @cached_property
     def measured(self) -> list[Evaluation]:
-        """The evaluations with an accuracy: all but those that broke a cost limit."""
-        return [evaluation for evaluation in self.evaluations if evaluation.accuracy is not None]
+        """The evaluations with an accuracy of their own.
+
+        These are all but those that broke a cost limit or whose training diverged.
+        """
+        return [evaluation for evaluation in self.evaluations if evaluation.measured]
+
+    @property
+    def diverged(self) -> list[int]:
+        """Numbers of the trials whose training diverged. They are never feasible."""
+        return [
+            number
+            for number, evaluation in zip(self.numbers, self.evaluations, strict=True)
+            if evaluation.accuracy is not None and evaluation.accuracy.diverged
+        ]
 
     @cached_property
     def bounds(self) -> list[Bounds]:
@@ -150,7 +163,7 @@ class SearchResult:
         limit = self.problem.accuracy_limit
         return [
             limit.bounds(evaluation.accuracy)
-            for evaluation in self.evaluations
+            for evaluation in self.measured
             if evaluation.accuracy is not None
         ]
 
@@ -191,15 +204,16 @@ class SearchResult:
         Columns: `trial` (number in the record, from 0), `mapping`, `latency_s`, `energy_j`,
         `interval_s` (time per inference), `speedup` and `energy_gain` over all-digital,
         `analog_mac_ratio`, `drop` (the limit's statistic at its worst time) and its upper confidence
-        bound `drop_high` (NaN where a broken cost limit spared the oracle), `feasible`, `oracle_s`.
+        bound `drop_high` (NaN where a broken cost limit spared the oracle, or the training diverged),
+        `feasible`, `diverged` (whether the training did), `oracle_s`.
         """
         import pandas
 
-        bounds = iter(self.bounds)
+        bounds, diverged = iter(self.bounds), set(self.diverged)
         rows = []
         for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
             cost = evaluation.cost
-            bound = None if evaluation.accuracy is None else next(bounds)
+            bound = next(bounds) if evaluation.measured else None
             speedup, energy_gain = gains(self.problem, cost)
             rows.append(
                 (
@@ -214,6 +228,7 @@ class SearchResult:
                     np.nan if bound is None else bound.estimate,
                     np.nan if bound is None else bound.high,
                     evaluation.feasible,
+                    number in diverged,
                     evaluation.oracle_s,
                 )
             )
