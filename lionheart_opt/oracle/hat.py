@@ -107,11 +107,15 @@ class HatOracle:
         wrong = Collected()
         with wrong.collect():
             loaded["settings"] = load_settings(context, settings)
-        chosen = loaded.get("settings", OracleSettings())
+        chosen = loaded.get("settings")
+        if chosen:
+            with wrong.collect():
+                context.check_times(chosen.times_s)
+            with wrong.collect():
+                check_hardware(rpu_config(chosen.rpu_config, context.where), chosen, context)
+        seed = chosen.pretrain.seed if chosen and chosen.pretrain else 0
         with wrong.collect():
-            check_hardware(rpu_config(chosen.rpu_config), chosen, context)
-        with wrong.collect():
-            loaded["model"] = load_network(context, chosen.pretrain.seed if chosen.pretrain else 0)
+            loaded["model"] = load_network(context, seed)
         with wrong.collect():
             loaded["splits"] = load_splits(context)
         if {"model", "splits"} <= loaded.keys():

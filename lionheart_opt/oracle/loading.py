@@ -11,7 +11,6 @@ from torch import nn
 from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.errors import CannotBeAnalog, InputError
 from lionheart_opt.models.plain import plain_network
-from lionheart_opt.oracle.rpu import rpu_config
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
@@ -28,8 +27,6 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
         chosen = OracleSettings.model_validate(settings)
     except ValidationError as error:
         raise first_problem(error, context.where, OracleSettings, settings) from error
-    rpu_config(chosen.rpu_config, context.where)
-    context.check_times(chosen.times_s)
     if isinstance(context.model, ModelTable):
         is_trained = context.model.weights is not None
     else:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
@@ -26,6 +27,8 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.space import analog_units
 from lionheart_opt.study.openings import Opening
 
+#: Where this package lies.
+_PACKAGE = str(Path(__file__).parents[1])
 #: Ways in which engines say that a unit should stay on the host; the remedy says it better.
 _ADVICE = ("; keep it on the host", "; remove them or keep it on the host")
 
@@ -222,7 +225,7 @@ def input_error(error: Exception) -> InputError:
     said = str(error).strip().splitlines()
     place = ""
     for frame in reversed(extract_tb(error.__traceback__)):
-        if "site-packages" not in frame.filename and "lionheart_opt" not in frame.filename:
+        if "site-packages" not in frame.filename and not frame.filename.startswith(_PACKAGE):
             place = f" ({frame.filename}, line {frame.lineno})"
             break
     return InputError(f"{type(error).__name__}: {said[0] if said else 'no message'}{place}")
