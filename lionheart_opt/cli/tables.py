@@ -107,7 +107,7 @@ def print_check(checked: dict[str, Any]) -> None:
     """The plan of `check`, where it could be made, and what was checked; not what is wrong."""
     out = console()
     if "units" in checked:
-        _plan(out, checked)
+        print_plan(checked)
     if checked["code"]:
         out.print(f"Code of the study, which was run: {', '.join(checked['code'])}")
     out.print(f"Checked in {seconds(checked['seconds'])}: {'; '.join(checked['checked'])}.")
@@ -119,7 +119,9 @@ def print_check(checked: dict[str, Any]) -> None:
         out.print(f"To keep on the host what cannot be analog: {digital_line(checked['digital'])}")
 
 
-def _plan(out: Console, plan: dict[str, Any]) -> None:
+def print_plan(plan: dict[str, Any]) -> None:
+    """A study resolved: its limits, units, prices and searches."""
+    out = console()
     question = f": {plan['question']}" if plan["question"] else ""
     out.print(Text.assemble((plan["study"], "bold"), question))
     out.print(

@@ -62,6 +62,7 @@ class HatOracle:
         splits: The data.
         settings: How to train and measure.
         store: Where trained weights are kept.
+        digital: Names of units that are never analog.
 
     Attributes:
         weights: What trains the weights of candidates.
@@ -76,6 +77,7 @@ class HatOracle:
     splits: Splits
     settings: OracleSettings
     store: WeightStore
+    digital: tuple[str, ...] = ()
     weights: CandidateWeights = field(init=False, repr=False)
     _grouping: Grouping = field(default_factory=Grouping, init=False, repr=False)
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
@@ -90,6 +92,7 @@ class HatOracle:
             splits=self.splits,
             settings=self.settings,
             store=self.store,
+            digital=self.digital,
         )
 
     @classmethod
@@ -128,6 +131,7 @@ class HatOracle:
             store=WeightStore.folder(context.artifacts)
             if context.artifacts
             else WeightStore.temporary(),
+            digital=context.digital,
             **loaded,
         )
         # it may be a function beside the study, found only from there
@@ -215,6 +219,7 @@ class HatOracle:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
         settings = self.settings.model_dump(mode="json", exclude={"device"})
         return {
+            "digital": list(self.digital) or None,  # as in records that do not say it
             "format": FORMAT,
             "settings": settings,
             "network": digest(network_text(self.model)),

@@ -59,6 +59,7 @@ class CandidateWeights:
         splits: The data.
         settings: How to train.
         store: Where trained weights are kept.
+        digital: Names of units that are never analog; one-shot training keeps them digital, too.
         report: Called with a line after every epoch of training.
     """
 
@@ -68,6 +69,7 @@ class CandidateWeights:
     splits: Splits
     settings: OracleSettings
     store: WeightStore
+    digital: tuple[str, ...] = ()
     report: Callable[[str], None] = _ignore
     _shared: dict[int, tuple[str, Trained]] = field(default_factory=dict, init=False, repr=False)
 
@@ -160,8 +162,9 @@ class CandidateWeights:
         modules = dict(self.model.named_modules())
         groups = tuple(
             paths
-            for paths in map(self.workload.modules_of, self.workload.crossbar_units)
-            if all(path in modules for path in paths)  # no bare parameters
+            for unit in self.workload.crossbar_units
+            if unit.name not in self.digital
+            and modules.keys() >= set(paths := self.workload.modules_of(unit))  # no bare parameters
         )
         everything = tuple(path for group in groups for path in group)
         epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")

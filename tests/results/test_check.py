@@ -132,6 +132,17 @@ def test_the_remedy_can_be_pasted(tmp_path):
     assert call("run", folder, "--only", "mac_greedy")[0] == 0
 
 
+def test_the_remedy_holds_for_one_shot_training_too(tmp_path):
+    """It draws random mappings, of units that may be analog only."""
+    texts = [
+        ("[model]", 'digital = ["hook_*"]\n[model]'),
+        ("own_plugins:LargestOnly", "unfit_plugins:OneShot"),
+    ]
+    folder = study(tmp_path / "study", network="Hooked", texts=texts)
+    assert problems(folder) == []
+    assert call("run", folder, "--only", "own")[0] == 0
+
+
 def test_units_of_several_kinds_that_cannot_be_analog_are_all_found(tmp_path):
     """Bare parameters are found when the oracle is built, the rest when it is tried."""
     folder = study(tmp_path / "study")
