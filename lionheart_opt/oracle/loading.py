@@ -14,7 +14,7 @@ from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
-from lionheart_opt.toml_errors import first_problem
+from lionheart_opt.toml_errors import all_problems
 
 
 def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:
@@ -26,7 +26,7 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
     try:
         chosen = OracleSettings.model_validate(settings)
     except ValidationError as error:
-        raise first_problem(error, context.where, OracleSettings, settings) from error
+        raise all_problems(error, context.where, OracleSettings, settings) from error
     if isinstance(context.model, ModelTable):
         is_trained = context.model.weights is not None
     else:

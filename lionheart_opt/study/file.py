@@ -31,7 +31,7 @@ from lionheart_opt.study.search import Budget, Search, SearchPlan
 from lionheart_opt.study.specification import identity
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.system import System
-from lionheart_opt.toml_errors import first_problem
+from lionheart_opt.toml_errors import all_problems
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class StudyFile:
         try:
             table = StudyTable.model_validate(data)
         except ValidationError as error:
-            raise first_problem(error, str(file), StudyTable, data) from error
+            raise all_problems(error, str(file), StudyTable, data) from error
         labels = [run.name for run in table.run]
         for label in labels:
             if labels.count(label) > 1:

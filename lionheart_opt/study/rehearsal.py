@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from sysconfig import get_path
 from traceback import extract_tb
 from typing import Any
 
@@ -27,8 +28,8 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.space import analog_units
 from lionheart_opt.study.openings import Opening
 
-#: Where this package lies.
-_PACKAGE = str(Path(__file__).parents[1])
+#: Where this package and Python's own modules lie.
+_NOT_THE_STUDY = (str(Path(__file__).parents[1]), get_path("stdlib"), "<")
 #: Ways in which engines say that a unit should stay on the host; the remedy says it better.
 _ADVICE = ("; keep it on the host", "; remove them or keep it on the host")
 
@@ -118,6 +119,13 @@ class _Stage:
         if mapping is None:
             return
         tried.append("programming, and drift to every time")
+        with _silent():
+            self._trainings_and_questions(mapping, openings)
+            self._final_checks(mapping)
+
+    def _trainings_and_questions(self, mapping: Mapping, openings: Sequence[Opening]) -> None:
+        """What runs are known to ask for beside accuracy without training."""
+        tried, wrong = self.rehearsal.tried, self.rehearsal.wrong
         for training in self._trainings(openings):
             error, accuracy = self._measure(mapping, training)
             tried.append(f"training {training!r}, two steps")
@@ -135,7 +143,6 @@ class _Stage:
                 tried.append(f"{question.what}, which run {opening.label!r} asks for")
                 if error is not None:
                     wrong.add(InputError(f"{self.where}: run {opening.label!r}: {error}"))
-        self._final_checks(mapping)
 
     def _analog_mapping(self) -> Mapping | None:
         """Every unit on an analog target, but for those that cannot be; None if none can.
@@ -225,7 +232,7 @@ def input_error(error: Exception) -> InputError:
     said = str(error).strip().splitlines()
     place = ""
     for frame in reversed(extract_tb(error.__traceback__)):
-        if "site-packages" not in frame.filename and not frame.filename.startswith(_PACKAGE):
+        if not frame.filename.startswith(_NOT_THE_STUDY) and "site-packages" not in frame.filename:
             place = f" ({frame.filename}, line {frame.lineno})"
             break
     return InputError(f"{type(error).__name__}: {said[0] if said else 'no message'}{place}")
