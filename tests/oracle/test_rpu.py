@@ -30,6 +30,7 @@ def test_configurations_by_name() -> None:
         ("oracle_setup:analog_bias", "[Bb]ias"),
         ("oracle_setup:lost_scales", "learn_out_scaling"),
         ("no_such_module:config", "no module"),
+        ("unfit_plugins:wires_that_resist", "IR drop not supported"),
     ],
 )
 def test_unusable_configurations_are_refused(name: str, message: str) -> None:
