@@ -88,7 +88,7 @@ def problem(
         training: How weights are obtained where a strategy does not say: `none`, `one_shot`, `short` or
             `full` (hardware-aware training).
         draws: Numbers of programming draws at which the limit is decided; the last is the maximum.
-        digital: Names of units that stay on the host.
+        digital: Names of units that stay on the host, or patterns such as `layer1.*`.
         units: Groups of units that move together: name -> units.
         quantile: Share of the programmed chips that must keep the limit; None asks it of the mean.
         confidence: Confidence of the decision.

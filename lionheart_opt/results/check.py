@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -124,11 +124,11 @@ def check(source: StudyFile | StudyScript) -> Checked:
 
 def named_code(file: StudyFile) -> list[str]:
     """Every `module:attr` that a study file and its system file name: opening the study runs them."""
-    texts: list[Any] = [file.table.model_dump(mode="json")]
-    try:
+    table = file.table
+    texts: list[Any] = [table.model_dump(mode="json", include={"model", "data", "oracle"})]
+    texts += [[run.strategy, run.arguments] for run in table.run]
+    with suppress(InputError):  # said elsewhere
         texts.append(file.system.family)
-    except InputError:  # said elsewhere
-        pass
     return sorted(set(_references(texts)))
 
 

@@ -124,7 +124,7 @@ class _Stage:
             self._final_checks(mapping)
 
     def _trainings_and_questions(self, mapping: Mapping, openings: Sequence[Opening]) -> None:
-        """What runs are known to ask for beside accuracy without training."""
+        """What runs are known to ask for: trainings, and questions beside accuracy."""
         tried, wrong = self.rehearsal.tried, self.rehearsal.wrong
         for training in self._trainings(openings):
             error, accuracy = self._measure(mapping, training)

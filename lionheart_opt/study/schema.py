@@ -109,7 +109,7 @@ class StudyTable(Table):
     units: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     """Groups of units that move together: name -> units."""
     digital: tuple[str, ...] = Field(default=(), strict=False)
-    """Units that stay on the host, whatever a strategy would like."""
+    """Units that stay on the host, whatever a strategy would like: names, or patterns (`layer1.*`)."""
     oracle: dict[str, Any] = Field(default_factory=dict)
     """`kind` (`hat` by default) and the settings of that oracle."""
     limits: LimitsTable

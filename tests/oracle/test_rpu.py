@@ -48,6 +48,22 @@ def test_quantised_peripheries_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
         rpu_config("quantised")
 
 
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        *(("forward", name) for name in ("out_noise", "inp_res", "out_bound")),
+        *(("modifier", "std_dev"), ("clip", "fixed_value"), ("mapping", "weight_scaling_omega")),
+        ("noise_model", "read_noise_scale"),
+    ],
+)
+def test_settings_are_numbers(part: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = lionheart()
+    setattr(getattr(config, part), name, float("nan"))
+    monkeypatch.setitem(rpu_config.__globals__["BUILT_IN"], "unknown", lambda: config)
+    with pytest.raises(InputError, match=rf"^{part}\.{name}: got nan|: {part}\.{name}: got nan"):
+        rpu_config("unknown")
+
+
 CHANGES: list[Callable[[Any], None]] = [
     lambda config: setattr(config.mapping, "max_input_size", 128),
     lambda config: setattr(config.forward, "out_noise", 0.07),
