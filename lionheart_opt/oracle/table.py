@@ -82,7 +82,7 @@ class AccuracyTable:
         seconds = np.concatenate([self.training_s, self.draw_s])
         numbers = np.concatenate([seconds, self.times_s, [self.proxies_s, self.shared_s]])
         if not np.all((numbers >= 0) & (numbers < np.inf)):
-            raise ValueError("accuracy table: times and seconds must be finite and not negative")
+            raise ValueError("accuracy table: NaN or infinite seconds, or negative ones")
         if len(self._rows) != n_rows:
             raise ValueError("accuracy table: a mapping is there twice with the same training")
 
