@@ -88,7 +88,7 @@ def problem(
         training: How weights are obtained where a strategy does not say: `none`, `one_shot`, `short` or
             `full` (hardware-aware training).
         draws: Numbers of programming draws at which the limit is decided; the last is the maximum.
-        digital: Names of units that stay on the host.
+        digital: Names of units that stay on the host, or patterns such as `layer1.*`.
         units: Groups of units that move together: name -> units.
         quantile: Share of the programmed chips that must keep the limit; None asks it of the mean.
         confidence: Confidence of the decision.
@@ -211,6 +211,25 @@ def search(
     single = Study(StudyScript("search", problem, [plan], storage))
     [result] = single.run(workers=workers, progress=progress, checks=False)
     return result
+
+
+def check(problem: Problem) -> dict[str, Any]:
+    """Say everything that would stop a search, in seconds; see `Study.check`.
+
+    Example:
+        >>> lo.check(problem)["notes"]
+
+    Raises:
+        InputError: Something would stop a search. All of it is said, a line each.
+    """
+    plan = SearchPlan(
+        label="check",
+        strategy="fixed",
+        arguments={"mapping": "all-digital"},
+        seed=0,
+        budget=usual_budget(1, None),
+    )
+    return Study(StudyScript("problem", problem, [plan], None)).check()
 
 
 def trace(model: nn.Module | str, example: Any = None, *, name: str | None = None) -> Workload:

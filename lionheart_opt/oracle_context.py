@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Table(BaseModel):
     """A table of a study file: known keys only, no conversion of types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ModelTable(Table):

@@ -1,4 +1,8 @@
-"""Python modules that lie beside a study: found by path, so that they never shadow installed ones."""
+"""Python modules that lie beside a study: found by path, so that they never shadow installed ones.
+
+Only what a study names is run, and what that imports. Nothing is written beside the study, not even
+compiled modules.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
@@ -22,6 +27,20 @@ _beside: ContextVar[Path | None] = ContextVar("beside", default=None)
 _folders: dict[Path, dict[str, ModuleType]] = {}
 #: Top-level module that this file found -> its folder.
 _served: dict[str, Path] = {}
+#: Modules that import on behalf of others: they bring back objects whose classes lie beside a study.
+_CARRIERS = (
+    "cloudpickle",
+    "concurrent",
+    "copyreg",
+    "distributed",
+    "joblib",
+    "loky",
+    "multiprocessing",
+    "pickle",
+    "torch.serialization",
+    "lionheart_opt.own_modules",
+    "lionheart_opt.study.executors",
+)
 
 
 @contextmanager
@@ -35,6 +54,7 @@ def beside(folder: Path) -> Iterator[None]:
     _folders.setdefault(folder, {})
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)  # last: what is installed comes first
+        sys.meta_path.insert(0, _FINDER_OF_PARTS)
     before = _beside.get()
     token = _beside.set(folder)
     _switch_to(folder)
@@ -103,10 +123,12 @@ class _Beside(MetaPathFinder):
     ) -> ModuleSpec | None:
         if path is not None:  # part of a package, which knows its own folder
             return None
-        current = _beside.get()
+        current, importer = _beside.get(), _importer()
         # a function of such a module may import when its study is not current any more
         for folder in list(_folders) if current is None else [current]:
-            spec = PathFinder.find_spec(fullname, [str(folder)], target)
+            if importer is not None and folder not in importer.parents:
+                continue
+            spec = _uncompiled(PathFinder.find_spec(fullname, [str(folder)], target))
             if spec is None:
                 continue
             # a folder without __init__.py is a package only if it holds modules
@@ -116,7 +138,52 @@ class _Beside(MetaPathFinder):
         return None
 
 
-_FINDER = _Beside()
+class _Parts(MetaPathFinder):
+    """Finds the parts of packages beside studies, as Python does, but does not keep them compiled."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if path is None or fullname.partition(".")[0] not in _served:
+            return None
+        return _uncompiled(PathFinder.find_spec(fullname, path, target))
+
+
+_FINDER, _FINDER_OF_PARTS = _Beside(), _Parts()
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module, and writes nothing beside it."""
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        """Write no compiled module."""
+
+
+def _uncompiled(spec: ModuleSpec | None) -> ModuleSpec | None:
+    """The same module, loaded without a compiled copy beside it."""
+    if spec is not None and type(spec.loader) is SourceFileLoader:
+        spec.loader = _Loader(spec.loader.name, spec.loader.path)
+    return spec
+
+
+def _importer() -> Path | None:
+    """The file whose code imports something now; None if it does so on behalf of others.
+
+    Installed packages try to import others that may be missing; a file beside a study that happens to
+    have such a name is none of their business.
+    """
+    frame = sys._getframe(2)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] not in ("importlib", "_frozen_importlib"):
+            if any(f"{name}.".startswith(f"{carrier}.") for carrier in _CARRIERS):
+                return None
+            return Path(frame.f_code.co_filename).resolve()
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def file_beside(folder: Path, name: str) -> Path | None:
@@ -143,10 +210,12 @@ def _load(name: str, file: Path, folder: Path) -> ModuleType:
         )
     if alias not in sys.modules:
         is_package = top_file.name == "__init__.py"
-        own = importlib.util.spec_from_file_location(
-            alias,
-            top_file,
-            submodule_search_locations=[str(top_file.parent)] if is_package else None,
+        own = _uncompiled(
+            importlib.util.spec_from_file_location(
+                alias,
+                top_file,
+                submodule_search_locations=[str(top_file.parent)] if is_package else None,
+            )
         )
         assert own is not None and own.loader is not None
         module = importlib.util.module_from_spec(own)

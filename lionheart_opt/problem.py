@@ -208,7 +208,7 @@ class Problem(Space):
             more = self.oracle.accuracy(asked, Fidelity(draws=(done, draws)), self.seed)
             accuracy = more if accuracy is None else accuracy.extend(more)
             done = draws
-            if self.accuracy_limit.decision(accuracy) != "open":
+            if accuracy.diverged or self.accuracy_limit.decision(accuracy) != "open":
                 break
         return self.evaluation(candidate, accuracy)
 
@@ -244,6 +244,8 @@ class Problem(Space):
         if accuracy is not None:
             bounds = self.accuracy_limit.bounds(accuracy)
             violations["drop"] = drop_excess(bounds.high, self.accuracy_limit.max_drop)
+            if accuracy.diverged:
+                violations["diverged"] = 1.0
             drop = bounds.estimate
         return Evaluation(
             candidate=candidate,

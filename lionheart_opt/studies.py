@@ -122,20 +122,27 @@ class Study:
             raise InputError(f"{self.name}: only a study with a study.toml can do this")
         return self._source
 
-    def check(self) -> dict[str, Any]:
-        """Load and resolve everything and price the extreme mappings; no search.
+    def check(self, *, refuse: bool = True) -> dict[str, Any]:
+        """Say everything that would stop a run, in seconds: price the extremes and rehearse a run.
+
+        A few examples are classified, trained on, programmed and drifted to every time, by the code that
+        a run uses. Nothing is written.
+
+        Args:
+            refuse: Raise an error if something would stop a run; False returns it among the rest.
 
         Returns:
-            The plan, as `lionheart-opt check --json` prints it.
+            What `lionheart-opt check --json` prints: the plan, `problems`, `notes`, `checked`.
 
         Raises:
-            InputError: Something would stop a run.
+            InputError: Something would stop a run. All of it is said, a line each.
         """
-        from lionheart_opt.results.report import plan
+        from lionheart_opt.results.check import check
 
-        _ = self._source.oracle
-        self._source.check_strategies()
-        return plan(self.file)
+        checked = check(self._source)
+        if refuse:
+            checked.wrong.refuse()
+        return checked.to_json()
 
     def run(
         self,

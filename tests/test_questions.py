@@ -156,3 +156,11 @@ def test_a_table_without_them_can_be_read(tmp_path):
         assert (table.n_examples, table.proxies, table.questions) == (None, {}, ())
         with pytest.raises(InputError, match="no proxies of sensitivity"):
             table.consult(Proxies(units=("fc0",)), seed=0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_answers_are_finite(value):
+    with pytest.raises(InputError, match="answer: macs of unit 'fc': got"):
+        Answer(values={"macs": {"conv": 1.0, "fc": value}}, oracle_s=1.0)
+    with pytest.raises(InputError, match="answer: oracle_s: got"):
+        Answer(values={}, oracle_s=value)

@@ -10,6 +10,7 @@ from rich.table import Table
 from lionheart_opt.cli.tables import budget, new_table, say
 from lionheart_opt.results.wording import (
     console,
+    diverged,
     in_points,
     percent,
     points,
@@ -53,6 +54,9 @@ def _searches(out: Console, data: dict[str, Any]) -> None:
         "Oracle: seconds spent on measuring accuracy. Draws: programming draws until the limit was "
         "decided. Repeated: share of the proposals that the record had answered already; they are free."
     )
+    for row in data["strategies"]:
+        if row["diverged"]:
+            caption += f" {row['strategy']}: {diverged(row['diverged'])}."
     if data["budgets_differ"]:
         caption += " The budgets differ: what follows is not a comparison at equal cost."
     say(out, table, caption)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lionheart_opt.errors import digital_line
 from lionheart_opt.results import report
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lionheart_opt.results.sensitivity import Profile
 from lionheart_opt.results.wording import (
     console,
+    diverged,
     in_points,
     percent,
     points,
@@ -101,10 +103,27 @@ def print_installed(found: dict[str, list[dict[str, str]]]) -> None:
         say(out, table)
 
 
-def print_plan(plan: dict[str, Any]) -> None:
-    """The plan of `check`."""
+def print_check(checked: dict[str, Any]) -> None:
+    """The plan of `check`, where it could be made, and what was checked; not what is wrong."""
     out = console()
-    out.print(Text.assemble((plan["study"], "bold"), ": ", plan["question"]))
+    if "units" in checked:
+        print_plan(checked)
+    if checked["code"]:
+        out.print(f"Code of the study, which was run: {', '.join(checked['code'])}")
+    out.print(f"Checked in {seconds(checked['seconds'])}: {'; '.join(checked['checked'])}.")
+    for text in checked["not_checked"]:
+        out.print(f"Not checked: {text}")
+    for text in checked["notes"]:
+        out.print(f"Note: {text}")
+    if checked["digital"]:
+        out.print(f"To keep on the host what cannot be analog: {digital_line(checked['digital'])}")
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """A study resolved: its limits, units, prices and searches."""
+    out = console()
+    question = f": {plan['question']}" if plan["question"] else ""
+    out.print(Text.assemble((plan["study"], "bold"), question))
     out.print(
         f"{plan['model']} on {plan['system']}: {plan['macs']:,} multiply-accumulates (MACs), "
         f"{plan['weights']:,} weights, {plan['mappings']:,} mappings. "
@@ -135,7 +154,9 @@ def print_plan(plan: dict[str, Any]) -> None:
             percent(row["analog_mac_ratio"]),
         )
     say(out, prices, "Gains are over all-digital. Analog MACs: share of all MACs.")
-    searches = new_table(f"Searches, kept in {plan['storage']}", "strategy", "seeds", "budget")
+    searches = new_table(
+        f"Searches, kept in {plan['storage'] or 'memory'}", "strategy", "seeds", "budget"
+    )
     groups: dict[tuple[str, str], list[int]] = {}
     for search in plan["searches"]:
         key = search["strategy"], budget(search["budget"]) or "until the strategy ends"
@@ -222,6 +243,9 @@ def print_show(results: Sequence[SearchResult]) -> None:
         "Draws: programming draws until the limit was decided, median over trials. Oracle: seconds "
         "spent on measuring accuracy.",
     )
+    for result in results:
+        if numbers := result.diverged:
+            out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")
 
 
 def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import torch
 from aihwkit.nn import AnalogLinear
+from aihwkit.simulator.parameters.enums import WeightClipType
 from torch import nn
 from torch.nn import functional as F
 
@@ -41,6 +44,7 @@ class AihwkitMatrix(nn.Module):
             self.layer = self.layer.to(weight.device)
         for tile in self.tiles:
             _without_tiny_scales(tile)
+            _without_clipping_by_spread(tile)
         if ranges is not None:
             for tile, (value, batches) in zip(self.tiles, ranges.tolist(), strict=True):
                 tile.set_input_range(value)
@@ -165,6 +169,15 @@ def _after_step(tile: Any) -> None:
     """Clip and re-map; unlike aihwkit, without dividing by zero for a column whose weights are all 0."""
     tile.post_update_step()
     _without_tiny_scales(tile)
+
+
+def _without_clipping_by_spread(tile: Any) -> None:
+    """Do not clip a tile of a single weight by the spread of its weights, which is not a number."""
+    clip = tile.rpu_config.clip
+    if clip.type == WeightClipType.LAYER_GAUSSIAN and tile.tile.weight.numel() == 1:
+        kind = WeightClipType.FIXED_VALUE if clip.fixed_value > 0 else WeightClipType.NONE
+        tile.rpu_config = copy(tile.rpu_config)
+        tile.rpu_config.clip = replace(clip, type=kind)
 
 
 def _without_tiny_scales(tile: Any) -> None:

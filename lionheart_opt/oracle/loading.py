@@ -9,13 +9,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from lionheart_opt.datasets.splits import Splits
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import CannotBeAnalog, InputError
 from lionheart_opt.models.plain import plain_network
-from lionheart_opt.oracle.rpu import rpu_config
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
-from lionheart_opt.toml_errors import first_problem
+from lionheart_opt.toml_errors import all_problems
 from lionheart_opt.tracing.matrices import Matrix
 
 
@@ -28,9 +27,7 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
     try:
         chosen = OracleSettings.model_validate(settings)
     except ValidationError as error:
-        raise first_problem(error, context.where, OracleSettings, settings) from error
-    rpu_config(chosen.rpu_config, context.where)
-    context.check_times(chosen.times_s)
+        raise all_problems(error, context.where, OracleSettings, settings) from error
     if isinstance(context.model, ModelTable):
         is_trained = context.model.weights is not None
     else:
@@ -83,10 +80,8 @@ def load_network(context: OracleContext, seed: int) -> nn.Module:
             refused[unit.name] = str(error)
     refused = {name: reason for name, reason in refused.items() if name not in context.digital}
     if refused:
-        names = ", ".join(f'"{name}"' for name in refused)
-        raise InputError(
-            f"{context.origin}: {'; '.join(refused.values())}; as a remedy: digital = [{names}]"
-        )
+        reasons = "; ".join(dict.fromkeys(refused.values()))
+        raise CannotBeAnalog(list(refused), reasons, context.origin)
     if isinstance(source, ModelTable) and source.weights is not None:
         model.load_state_dict(load_weights(context.folder / source.weights, model))
     return model

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lionheart_opt.datasets.splits import Examples, Splits
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
 from lionheart_opt.oracle.passes import Passes
@@ -115,10 +115,20 @@ def check_network(network: nn.Module, splits: Splits) -> None:
     It must take them, have enough outputs for the labels, and return the same if called again.
 
     Raises:
-        InputError: The network does not fit the data, or one of them is not finite.
+        InputError: The network does not fit the data, or one of them is not finite. All of it is said.
     """
-    check_weights(network)
-    check_examples(splits)
+    wrong = Collected()
+    with wrong.collect():
+        check_weights(network)
+    with wrong.collect():
+        check_examples(splits)
+    with wrong.collect():
+        _check_classes(network, splits)
+    wrong.refuse()
+
+
+def _check_classes(network: nn.Module, splits: Splits) -> None:
+    """Refuse a network that does not give a score for each class, or not the same scores again."""
     image = splits.train[:1].images
     try:
         copy = deepcopy(network).cpu().eval()

@@ -210,7 +210,20 @@ def load_weights(path: Path, model: nn.Module) -> Weights:
         raise InputError(f"{path}: {error.strerror or error}") from error
     weights = content.get("state_dict", content)
     check_fit(model, weights, str(path))
-    return {name: tensor.detach().cpu() for name, tensor in weights.items()}
+    expected = model.state_dict()
+    other = {
+        str(tensor.dtype)
+        for name, tensor in weights.items()
+        if tensor.is_floating_point() and tensor.dtype != expected[name].dtype
+    }
+    if other:
+        warnings.warn(
+            f"{path}: weights of {', '.join(sorted(other))}; they are computed in float32",
+            stacklevel=2,
+        )
+    return {
+        name: tensor.detach().cpu().to(expected[name].dtype) for name, tensor in weights.items()
+    }
 
 
 def check_fit(model: nn.Module, weights: Any, where: str) -> None:

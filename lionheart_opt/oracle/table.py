@@ -46,7 +46,7 @@ class AccuracyTable:
 
     Raises:
         ValueError: Shapes do not fit together, a row is there twice, an accuracy is outside of [0, 1] or
-            a number of seconds is not finite.
+            a time or a number of seconds is not finite or is negative.
     """
 
     units: tuple[str, ...]
@@ -80,8 +80,9 @@ class AccuracyTable:
         if not np.all((shares >= 0) & (shares <= 1)):
             raise ValueError("accuracy table: an accuracy is outside of [0, 1]")
         seconds = np.concatenate([self.training_s, self.draw_s])
-        if not np.all(np.isfinite([*seconds, self.proxies_s, self.shared_s])):
-            raise ValueError("accuracy table: NaN or infinite seconds")
+        numbers = np.concatenate([seconds, self.times_s, [self.proxies_s, self.shared_s]])
+        if not np.all((numbers >= 0) & (numbers < np.inf)):
+            raise ValueError("accuracy table: NaN or infinite seconds, or negative ones")
         if len(self._rows) != n_rows:
             raise ValueError("accuracy table: a mapping is there twice with the same training")
 

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from lionheart_opt.accuracy import DIVERGED
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.analog_network import INPUT_RANGES
 from lionheart_opt.oracle.engine import Engine
@@ -119,7 +120,7 @@ def train(
         epoch, loss = len(done.losses), done.losses[-1]
         if not isfinite(loss) or not _finite(done.weights):
             kept = "the best epoch before" if state.losses else "the start"
-            note = f"training diverged in epoch {epoch}; weights of {kept} are used"
+            note = f"{DIVERGED} in epoch {epoch}; weights of {kept} are used"
             state = replace(state, training_s=done.training_s)
             break
         better = loss < min(state.losses, default=inf)

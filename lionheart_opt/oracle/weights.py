@@ -61,6 +61,7 @@ class CandidateWeights:
         splits: The data.
         settings: How to train.
         store: Where trained weights are kept.
+        digital: Names of units that are never analog; one-shot training keeps them digital, too.
         report: Called with a line after every epoch of training.
     """
 
@@ -70,6 +71,7 @@ class CandidateWeights:
     splits: Splits
     settings: OracleSettings
     store: WeightStore
+    digital: tuple[str, ...] = ()
     report: Callable[[str], None] = _ignore
     _shared: dict[int, tuple[str, Trained]] = field(default_factory=dict, init=False, repr=False)
     _checked: set[str] = field(default_factory=set, init=False, repr=False)
@@ -175,7 +177,11 @@ class CandidateWeights:
 
     def _shared_job(self, seed: int) -> tuple[Job, str]:
         """One-shot training, and the key of its weights."""
-        groups = tuple(map(self.workload.paths_of, self.workload.crossbar_units))
+        groups = tuple(
+            self.workload.paths_of(unit)
+            for unit in self.workload.crossbar_units
+            if unit.name not in self.digital
+        )
         everything = tuple(path for group in groups for path in group)
         epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")
         job = self._job(self.pretrained.weights, everything, epochs, seed, "one-shot training")

@@ -299,6 +299,7 @@ def _search_row(
         "trials": float(np.median([row["trials"] for row in rows])),
         "oracle_seconds": float(np.median([row["oracle_seconds"] for row in rows])),
         "draws": median_draws(runs),
+        "diverged": sum(len(row["diverged"]) for row in rows),
         "repeats": float(np.median(repeats)) if repeats else None,
         "drop": median("drop"),
         "drop_above_best": above

@@ -18,8 +18,11 @@ def thresholds(limit: AccuracyLimit) -> tuple[float, ...]:
 
 
 def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
-    """The limit's statistic (mean or quantile) at its worst time; None if nothing was measured."""
-    if evaluation.accuracy is None:
+    """The limit's statistic (mean or quantile) at its worst time; None if nothing was measured.
+
+    What is measured after a diverged training does not count.
+    """
+    if evaluation.accuracy is None or evaluation.accuracy.diverged:
         return None
     return problem.accuracy_limit.bounds(evaluation.accuracy).estimate
 

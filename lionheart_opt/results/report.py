@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
 
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
+    from lionheart_opt.study.script import StudyScript
 
 
 def show_row(result: SearchResult) -> dict[str, Any]:
@@ -27,7 +29,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
 
     `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
     the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. What is not
-    known is None.
+    known is None. `diverged` has the numbers of the trials whose training diverged.
     """
     best = result.best
     row: dict[str, Any] = {
@@ -44,6 +46,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     }
     numbers = ("drop", "drop_high", "test_drop", "latency_s", "energy_j", "speedup", "energy_gain")
     row |= dict.fromkeys((*numbers, "analog_mac_ratio"))
+    row["diverged"] = result.diverged
     if best is None:
         return row
     speedup, energy_gain = gains(result.problem, best.cost)
@@ -125,9 +128,13 @@ def short(space: Space, mapping: Mapping) -> str:
     return " ".join(f"{unit}={mapping[unit]}" if name_targets else unit for unit in moved)
 
 
-def plan(file: StudyFile) -> dict[str, Any]:
-    """What `check` prints: the study resolved, the extreme mappings priced, the searches listed."""
-    problem = file.problem
+def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
+    """What `check` prints: the study resolved, the extreme mappings priced, the searches listed.
+
+    Args:
+        source: The study.
+        problem: Its problem.
+    """
     extremes = []
     for name, mapping in (("all-digital", problem.all_digital), ("all-analog", problem.all_analog)):
         cost = problem.cost(mapping)
@@ -144,11 +151,13 @@ def plan(file: StudyFile) -> dict[str, Any]:
                 "violations": problem.cost_violations(cost),
             }
         )
+    limit = problem.accuracy_limit
+    limits: dict[CostObjective, float | None] = dict.fromkeys(COST_OBJECTIVES)
     return {
-        "study": file.name,
-        "question": file.table.question,
-        "system": file.system.name,
-        "model": file.table.model.name,
+        "study": source.name,
+        "question": source.question_text,
+        "system": problem.system.name,
+        "model": source.model_name,
         "macs": problem.workload.macs,
         "weights": problem.workload.weight_count,
         "mappings": prod(len(problem.choices[unit.name]) for unit in problem.units),
@@ -161,15 +170,23 @@ def plan(file: StudyFile) -> dict[str, Any]:
             for unit in problem.workload.units
         ],
         "extremes": extremes,
-        "limits": file.table.limits.model_dump(mode="json"),
+        "limits": {
+            "max_drop": limit.max_drop,
+            "time_s": limit.times_s[0] if len(limit.times_s) == 1 else list(limit.times_s),
+            "quantile": limit.quantile,
+            "confidence": limit.confidence,
+            "draws": list(limit.draws),
+            **limits,
+            **problem.cost_limits,
+        },
         "objectives": list(problem.objectives),
-        "storage": file.table.storage,
+        "storage": source.storage_url,
         "searches": [
             {
                 "strategy": plan.label,
                 "seed": plan.seed,
                 "budget": asdict(plan.budget),
             }
-            for plan in file.plans()
+            for plan in source.plans()
         ],
     }

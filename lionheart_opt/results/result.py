@@ -35,6 +35,7 @@ COLUMNS = {
     "drop_high": "float64",
     "feasible": "bool",
     "best": "bool",
+    "diverged": "bool",
     "oracle_s": "float64",
 }
 
@@ -178,8 +179,20 @@ class SearchResult:
 
     @cached_property
     def measured(self) -> list[Evaluation]:
-        """The evaluations with an accuracy: all but those that broke a cost limit."""
-        return [evaluation for evaluation in self.evaluations if evaluation.accuracy is not None]
+        """The evaluations with an accuracy of their own.
+
+        These are all but those that broke a cost limit or whose training diverged.
+        """
+        return [evaluation for evaluation in self.evaluations if evaluation.measured]
+
+    @property
+    def diverged(self) -> list[int]:
+        """Numbers of the trials whose training diverged. They are never feasible."""
+        return [
+            number
+            for number, evaluation in zip(self.numbers, self.evaluations, strict=True)
+            if evaluation.accuracy is not None and evaluation.accuracy.diverged
+        ]
 
     @cached_property
     def bounds(self) -> list[Bounds]:
@@ -187,7 +200,7 @@ class SearchResult:
         limit = self.problem.accuracy_limit
         return [
             limit.bounds(evaluation.accuracy)
-            for evaluation in self.evaluations
+            for evaluation in self.measured
             if evaluation.accuracy is not None
         ]
 
@@ -233,18 +246,19 @@ class SearchResult:
         Columns: `trial` (number in the record, from 0), `mapping`, `latency_s`, `energy_j`,
         `interval_s` (time per inference), `speedup` and `energy_gain` over all-digital,
         `analog_mac_ratio`, `drop` (the limit's statistic at its worst time) and its upper confidence
-        bound `drop_high` (NaN where a broken cost limit spared the oracle), `feasible`, `best` (True for
-        the best trial; for none where nothing beats all-digital), `oracle_s`.
+        bound `drop_high` (NaN where a broken cost limit spared the oracle, or the training diverged),
+        `feasible`, `best` (True for the best trial; for none where nothing beats all-digital),
+        `diverged` (whether the training did), `oracle_s`.
 
         Energies may be as small as 1e-11 J, which pandas' own `to_json` rounds to 0.
         """
         import pandas
 
-        bounds = iter(self.bounds)
+        bounds, diverged = iter(self.bounds), set(self.diverged)
         rows = []
         for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
             cost = evaluation.cost
-            bound = None if evaluation.accuracy is None else next(bounds)
+            bound = next(bounds) if evaluation.measured else None
             speedup, energy_gain = gains(self.problem, cost)
             rows.append(
                 (
@@ -260,6 +274,7 @@ class SearchResult:
                     np.nan if bound is None else bound.high,
                     evaluation.feasible,
                     evaluation is self.best,
+                    number in diverged,
                     evaluation.oracle_s,
                 )
             )

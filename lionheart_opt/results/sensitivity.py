@@ -220,7 +220,7 @@ def read_profile(record: Record, training: Training) -> Profile:
     accuracies = {
         evaluation.mapping: evaluation.accuracy
         for evaluation in evaluations
-        if evaluation.accuracy is not None
+        if evaluation.accuracy is not None and evaluation.measured
     }
     drops = {mapping: accuracy.drops_at(time_s) for mapping, accuracy in accuracies.items()}
     sensitivities = []

@@ -70,6 +70,14 @@ def in_points(drop: float) -> str:
     return f"{number} point{'' if number == '1' else 's'}"
 
 
+def diverged(count: int) -> str:
+    """What is said of trials whose training diverged."""
+    which = "1 trial, which is" if count == 1 else f"{count} trials, which are"
+    return (
+        f"training diverged in {which} never feasible; try a smaller learning_rate in [oracle.hat]"
+    )
+
+
 def times(gain: float | None) -> str:
     """A gain: 2.5 -> `2.50x`."""
     return "-" if gain is None else f"{gain:.2f}x"

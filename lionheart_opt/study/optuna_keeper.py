@@ -88,9 +88,8 @@ class OptunaKeeper:
             InputError: The record was made for another specification. The message says what differs.
         """
         # a journal would grow with every attempt to create what exists
-        existing = OptunaKeeper.existing(name, storage, specification)
+        existing = OptunaKeeper.existing(name, storage, specification, contents or {})
         if existing is not None:
-            _check_contents(existing.study, contents or {})
             check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
             return existing
         with _quiet():
@@ -113,16 +112,25 @@ class OptunaKeeper:
 
     @staticmethod
     def existing(
-        name: str, storage: optuna.storages.BaseStorage, specification: dict[str, Any]
+        name: str,
+        storage: optuna.storages.BaseStorage,
+        specification: dict[str, Any],
+        contents: dict[str, Any] | None = None,
     ) -> OptunaKeeper | None:
-        """As `open`, but None where there is no such study; it writes nothing."""
+        """As `open`, but None where there is no such study; it writes nothing.
+
+        Contents are compared only where they are given.
+        """
         try:
             study = optuna.load_study(study_name=name, storage=storage, sampler=_unused_sampler())
         except KeyError:
             return None
         if SPECIFICATION not in study.user_attrs:  # killed before its first line was written
             return None
-        return OptunaKeeper(_same_question(study, specification))
+        keeper = OptunaKeeper(_same_question(study, specification))
+        if contents is not None:
+            _check_contents(study, contents)
+        return keeper
 
     def warn_of_other_sources(self, sources: dict[str, Sources]) -> None:
         """Warn where plug-ins have changed since the record was made."""

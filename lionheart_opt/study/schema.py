@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PlainSerializer, model_validator
@@ -107,9 +109,28 @@ class StudyTable(Table):
     units: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     """Groups of units that move together: name -> units."""
     digital: tuple[str, ...] = Field(default=(), strict=False)
-    """Units that stay on the host, whatever a strategy would like."""
+    """Units that stay on the host, whatever a strategy would like: names, or patterns (`layer1.*`)."""
     oracle: dict[str, Any] = Field(default_factory=dict)
     """`kind` (`hat` by default) and the settings of that oracle."""
     limits: LimitsTable
     budget: BudgetTable = BudgetTable(trials=100)
     run: tuple[RunTable, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_finite(cls, data: Any) -> Any:
+        """TOML knows `nan` and `inf`; no setting is one, arguments of plug-ins included."""
+        for path, number in _numbers(data):
+            if not isfinite(number):
+                raise ValueError(f"{path}: got {number}; must be a finite number")
+        return data
+
+
+def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every floating-point number in plain data, and where it is."""
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, each in inner:
+            yield from _numbers(each, f"{path}.{key}" if path else str(key))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +31,11 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
     Raises:
         InputError: The scheme is not known, or the database cannot be opened.
     """
-    import optuna
     from optuna.storages import GrpcStorageProxy, JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
-    from sqlalchemy.exc import SQLAlchemyError
 
     scheme, rest = _parts(url)
-    try:
+    with opening(url):
         if scheme == "sqlite":
             path = _file(rest, folder)
             patience = {"connect_args": {"timeout": SQLITE_PATIENCE_S}}
@@ -47,10 +48,25 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
             host, _, port = rest.partition(":")
             return GrpcStorageProxy(host=host, port=int(port or 13000))
         return _database(url)
+
+
+@contextmanager
+def opening(url: str) -> Iterator[None]:
+    """Turn what libraries raise where a storage cannot be opened into one line.
+
+    Raises:
+        InputError: The storage cannot be opened.
+    """
+    import optuna
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
     except InputError:  # it is a ValueError, too
         raise
     except (
         SQLAlchemyError,
+        sqlite3.Error,
         OSError,
         ImportError,
         ValueError,
@@ -61,16 +77,19 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         raise InputError(f"storage: cannot open {url!r}: {reason}") from error
 
 
-def storage_exists(url: str, folder: Path | None = None) -> bool:
-    """Whether there may be records there: False for a file that does not exist."""
-    file = file_of(url, folder)
-    return file is None or file.is_file()
-
-
 def file_of(url: str, folder: Path | None = None) -> Path | None:
     """The file of a storage; None for a database server."""
     scheme, rest = _parts(url)
     return _file(rest, folder) if scheme in ("sqlite", "journal") else None
+
+
+def scheme_of(url: str) -> str:
+    """What comes before `://` in the URL of a storage.
+
+    Raises:
+        InputError: It is no URL.
+    """
+    return _parts(url)[0]
 
 
 def _parts(url: str) -> tuple[str, str]:

@@ -48,9 +48,10 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
 
     Layers are named after the module that runs them. The only operation of a module has the module's
     path; others have the path and their kind (`stage1.0.add`). Repeated names get `_2`, `_3`. Every
-    weight matrix of a convolution or product is a unit. Its name is the path of the module that runs it,
-    or, where a function is called with a bare parameter, that of the parameter (`attention.in_proj`). The
-    layer's `module` is then the path of the parameter, as no module could be exchanged for an analog one.
+    weight matrix is a unit, whatever multiplies with it, and tied weights are one. Its name is the path of
+    the module that runs it first, or, where a function is called with a bare parameter, that of the
+    parameter (`attention.in_proj`). A product with a matrix that a unit has the other way round is left
+    to the host, which then has a copy of the weights.
 
     Args:
         model: The network. It is not changed: a copy runs, in evaluation mode.

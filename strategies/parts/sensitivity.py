@@ -34,8 +34,8 @@ def log_loss(drop: float, baseline: float) -> float:
 
 
 def observed_loss(problem: Problem, evaluation: Evaluation) -> float | None:
-    """Log loss of an evaluation at the limit's worst time; None where the oracle was not asked."""
-    if evaluation.accuracy is None:
+    """Log loss of an evaluation at the limit's worst time; None where there is none of its own."""
+    if evaluation.accuracy is None or not evaluation.measured:
         return None
     drop = problem.accuracy_limit.bounds(evaluation.accuracy).estimate
     return log_loss(drop, evaluation.accuracy.baseline)

@@ -236,16 +236,16 @@ def test_bad_input_is_one_clear_line_and_changes_nothing(case, tmp_path):
 
 
 def test_what_no_tile_can_hold_is_said_and_can_be_kept_on_the_host(tmp_path):
-    text = STUDY.replace("own_plugins:network", "own_plugins:Attends")
-    code, _, err = call("check", make_study(tmp_path / "bare", text))
-    assert code == 2 and "attention.in_proj" in err and "digital = [" in err
-    units = ["attention.in_proj", "attention.out_proj"]
+    text = STUDY.replace("own_plugins:network", "unfit_plugins:Odd")
+    units = ["odd_a", "odd_b"]
+    code, _, err = call("check", make_study(tmp_path / "odd", text))
+    assert code == 2 and f"digital = {json.dumps(units)}" in err
     pinned = text.replace("[model]", f"digital = {json.dumps(units)}\n[model]", 1)
     pinned = pinned.replace("trials = 3", "trials = 1").replace("max_drop = 0.9", "max_drop = 1.0")
     folder = make_study(tmp_path / "pinned", pinned)
     assert call("run", folder, "--only", "mac_greedy")[0] == 0
     [row] = rows("show", folder)
-    assert row["mapping"]["attention.in_proj"] == "core" and row["trials"] == 1
+    assert row["mapping"]["odd_a"] == "core" and row["trials"] == 1
 
 
 def test_a_study_changed_since_its_record_is_refused(recorded, tmp_path):

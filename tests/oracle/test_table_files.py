@@ -113,3 +113,14 @@ def test_a_table_with_a_mapping_twice_is_refused(file: Path) -> None:
             training_s=np.tile(table.training_s, 2),
             draw_s=np.tile(table.draw_s, 2),
         )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+@pytest.mark.parametrize("name", ["times_s", "training_s", "draw_s", "proxies_s", "shared_s"])
+def test_times_and_seconds_in_files_are_finite(file: Path, name: str, value: float) -> None:
+    with np.load(file) as arrays:
+        content = dict(arrays)
+    content[name] = np.full_like(content[name], value, dtype=float)
+    np.savez(file, **content)
+    with pytest.raises(InputError, match=r"table\.npz: .*NaN or infinite seconds, or negative"):
+        AccuracyTable.load(file)

@@ -145,3 +145,28 @@ def test_every_time_of_the_limit_must_be_measured(tmp_path: Path) -> None:
     context.check_times((1.0, 60.0, 3600.0))
     with pytest.raises(InputError, match=r"time_s: got 60; must be .* times_s: 1, 3600$"):
         context.check_times((1.0, 3600.0))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        ("limits.max_drop", {"limits": {"max_drop": None}}),
+        ("limits.time_s.1", {"limits": {"max_drop": 0.1, "time_s": [1.0, None]}}),
+        ("budget.oracle_s", {"budget": {"oracle_s": None}}),
+        ("oracle.hat.learning_rate", {"oracle": {"hat": {"learning_rate": None}}}),
+        ("run.0.arguments.x", {"run": [{"strategy": "random", "arguments": {"x": None}}]}),
+        ("model.arguments.x", {"model": {"name": "mlp", "arguments": {"x": None}}}),
+        ("data.arguments.x.0", {"data": {"name": "digits", "arguments": {"x": [None]}}}),
+    ],
+)
+def test_numbers_are_finite(path: str, table: dict[str, Any], value: float):
+    def filled(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: filled(inner) for key, inner in part.items()}
+        if isinstance(part, list):
+            return [filled(inner) for inner in part]
+        return value if part is None else part
+
+    with pytest.raises(ValidationError, match=f"{path}: got {value}; must be a finite number"):
+        StudyTable.model_validate({**LEAST, **filled(table)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -100,7 +100,8 @@ class FastMatrix(nn.Module):
         elif clip.type == WeightClipType.LAYER_GAUSSIAN:
             for _, _, rows, columns in self.tiling.blocks():
                 tile = self.weight[rows, columns]
-                bound = float(tile.std() * clip.sigma)
+                # a single weight has no spread to be clipped by
+                bound = float(tile.std() * clip.sigma) if tile.numel() > 1 else inf
                 if clip.fixed_value > 0:
                     bound = min(bound, clip.fixed_value)
                 tile.clamp_(-bound, bound)

@@ -144,6 +144,24 @@ def test_the_adc_rounds_to_the_same_levels(path: str, bits: int) -> None:
     assert difference.max() <= 1.01 * level
 
 
+@pytest.mark.parametrize("fixed_value", [-1.0, 0.9])
+@pytest.mark.parametrize("remap", [WeightRemapType.NONE, WeightRemapType.CHANNELWISE_SYMMETRIC])
+def test_a_single_weight_is_not_clipped_by_a_spread_that_it_does_not_have(
+    fixed_value: float, remap: WeightRemapType
+) -> None:
+    config = silent(lionheart())
+    config.clip.type, config.clip.fixed_value = WeightClipType.LAYER_GAUSSIAN, fixed_value
+    config.remap.type = remap
+    layer = nn.Linear(1, 1)
+    with torch.no_grad():
+        layer.weight.fill_(0.5)
+    largest = 0.45 if fixed_value > 0 else 0.5  # in units of the tile, it is 1
+    for network in both(layer, config):
+        network.train()
+        network.after_step()
+        assert float(network.weights()["0.weight"]) == pytest.approx(largest, rel=1e-6)
+
+
 @pytest.mark.parametrize("clip", [WeightClipType.FIXED_VALUE, WeightClipType.LAYER_GAUSSIAN])
 @pytest.mark.parametrize(
     "remap",
