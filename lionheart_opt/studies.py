@@ -20,6 +20,8 @@ from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
 from lionheart_opt.study.search import Ending, Search, SearchPlan, Watcher
+from lionheart_opt.text import shown
+from lionheart_opt.text_files import reported
 
 if TYPE_CHECKING:
     import pandas
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 #: Labels of runs that the representation of a study names.
 MOST_NAMED = 8
+#: Processes that one machine is asked for at most.
+MOST_WORKERS = 1024
 
 
 class Study:
@@ -74,7 +78,9 @@ class Study:
         if isinstance(searches, dict):
             labelled = list(searches.items())
         else:
-            labelled = [(label_of(strategy), strategy) for strategy in searches]
+            labelled = [
+                (label_of(strategy), strategy) for strategy in _listed(searches, "searches")
+            ]
         plans = [
             SearchPlan(
                 label=label,
@@ -84,7 +90,7 @@ class Study:
                 budget=usual_budget(trials, oracle_s),
             )
             for label, strategy in labelled
-            for seed in seeds
+            for seed in _listed(seeds, "seeds")
         ]
         return Study(StudyScript(name, problem, plans, storage))
 
@@ -164,9 +170,14 @@ class Study:
         from lionheart_opt.study.executors import Workers
 
         source = self._source
-        plans = source.plans((only,) if isinstance(only, str) else only)
-        if not isinstance(workers, Integral) or workers < 1:
-            raise InputError(f"workers: got {workers!r}; must be a whole number from 1 on")
+        for name, flag in (("checks", checks), ("progress", progress)):
+            if flag is not None and not isinstance(flag, bool):
+                raise InputError(f"{name}: got {shown(flag)}; must be True or False")
+        plans = source.plans((only,) if isinstance(only, str) else _listed(only, "only"))
+        if not _is_whole(workers) or not 1 <= workers <= MOST_WORKERS:
+            raise InputError(
+                f"workers: got {shown(workers)}; must be a whole number from 1 to {MOST_WORKERS}"
+            )
         with source.beside():
             oracle = source.oracle
             source.check_strategies()
@@ -289,7 +300,8 @@ class Study:
         with self.file.beside():
             table, left_out = tabulate(self.file)
         path = self.file.folder / "table.npz" if out is None else Path(out)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         table.save(path)
         rows, draws = table.samples.shape[:2]
         return {"file": str(path), "rows": rows, "left_out": left_out, "draws": draws}
@@ -315,6 +327,18 @@ class Study:
         folder = None if out is None else Path(out)
         with self.file.beside():
             return export_trial(self.file, self.recorded_results(), only, trial, folder)
+
+
+def _listed(values: Any, where: str) -> list[Any]:
+    """The values of an argument that takes several."""
+    try:
+        return list(values)
+    except TypeError:
+        raise InputError(f"{where}: got {shown(values)}; must be a list") from None
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def compare_studies(studies: Sequence[Study]) -> Comparison:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lionheart_opt.text import printable
+
 if TYPE_CHECKING:
     from lionheart_opt.studies import Study
 
@@ -35,7 +37,7 @@ def resumable(verb: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt {verb}", err=True)
+        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt {printable(verb)}", err=True)
         raise typer.Exit(130) from None
 
 
@@ -50,4 +52,4 @@ def say_written(paths: list[Path], as_json: bool = False) -> None:
         print_json([str(path) for path in paths])
         return
     for path in paths:
-        typer.echo(f"wrote {path}", err=True)
+        typer.echo(f"wrote {printable(str(path))}", err=True)

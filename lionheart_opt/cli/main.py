@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from lionheart_opt.cli.inputs import (
     say_written,
 )
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.text import never_fail, one_line, printable
 
 if TYPE_CHECKING:
     from lionheart_opt.studies import Study
@@ -205,7 +207,7 @@ def table(
         print_json(made)
     else:
         typer.echo(
-            f"{made['file']}: {made['rows']:,} mappings, {made['draws']} draws each; "
+            f"{printable(made['file'])}: {made['rows']:,} mappings, {made['draws']} draws each; "
             f"{made['left_out']:,} left out"
         )
 
@@ -215,10 +217,17 @@ def main() -> None:
     # Threads that spin while they wait make small networks crawl where the cores are shared with
     # anything else; OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        never_fail(stream)
     try:
         app()
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise  # it is about no file
+        typer.echo(f"error: {one_line(f'{error.filename}: {error.strerror}')}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("\nStopped.", err=True)

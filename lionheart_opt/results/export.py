@@ -12,6 +12,8 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.storage import shown_url
+from lionheart_opt.text_files import reported, write_text
 
 
 def export_trial(
@@ -42,15 +44,17 @@ def export_trial(
         raise unknown("search", search, searches, f"{file.path}: --only")
     evaluation = searches[search].evaluation(trial)
     folder = out or file.folder / "export" / f"{search.replace('/', '-')}-trial{trial}"
-    folder.mkdir(parents=True, exist_ok=True)
+    with reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     mapping, report = folder / "mapping.json", folder / "report.json"
-    mapping.write_text(json.dumps(evaluation.mapping.to_json(), indent=2) + "\n")
-    report.write_text(json.dumps(_report(file, search, trial, evaluation), indent=2) + "\n")
+    write_text(mapping, json.dumps(evaluation.mapping.to_json(), indent=2) + "\n")
+    write_text(report, json.dumps(_report(file, search, trial, evaluation), indent=2) + "\n")
     written = [mapping, report]
     oracle, problem = file.oracle, file.problem
     if isinstance(oracle, KeepsWeights) and evaluation.accuracy is not None:
         weights = folder / "weights.pt"
-        oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, weights)
+        with reported(weights):
+            oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, weights)
         written.append(weights)
     return written
 
@@ -72,7 +76,10 @@ def _report(file: StudyFile, search: str, trial: int, evaluation: Evaluation) ->
         "analog_mac_ratio": problem.analog_mac_ratio(evaluation.mapping),
         "tiles": evaluation.cost.tiles,
         "oracle_seconds": evaluation.oracle_s,
-        "specification": file.table.model_dump(mode="json"),
+        "specification": {
+            **file.table.model_dump(mode="json"),
+            "storage": shown_url(file.table.storage),
+        },
     }
     if evaluation.accuracy is not None:
         bounds = problem.accuracy_limit.bounds(evaluation.accuracy)

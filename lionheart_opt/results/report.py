@@ -14,6 +14,7 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
+from lionheart_opt.study.storage import shown_url
 
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
@@ -170,7 +171,7 @@ def plan(file: StudyFile) -> dict[str, Any]:
         "extremes": extremes,
         "limits": file.table.limits.model_dump(mode="json"),
         "objectives": list(problem.objectives),
-        "storage": file.table.storage,
+        "storage": shown_url(file.table.storage),
         "searches": [
             {
                 "strategy": plan.label,

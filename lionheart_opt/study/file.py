@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -30,6 +29,8 @@ from lionheart_opt.study.search import Budget, Search, SearchPlan
 from lionheart_opt.study.specification import identity
 from lionheart_opt.study.storage import open_storage, storage_exists
 from lionheart_opt.system import System
+from lionheart_opt.text import printable
+from lionheart_opt.text_files import parse_toml, read_text, reported
 from lionheart_opt.toml_errors import first_problem
 from lionheart_opt.workload import Workload
 
@@ -64,13 +65,9 @@ class StudyFile:
             InputError: There is no such file, or it is not TOML; a key is unknown, missing, or of the
                 wrong type.
         """
-        file = path / STUDY_FILE if path.is_dir() else path
-        try:
-            data = tomllib.loads(file.read_text())
-        except OSError as error:
-            raise InputError(f"{file}: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: not valid TOML: {error}") from error
+        with reported(path):  # its name may be too long
+            file = path / STUDY_FILE if path.is_dir() else path
+        data = parse_toml(read_text(file), str(file))
         try:
             table = StudyTable.model_validate(data)
         except ValidationError as error:
@@ -100,7 +97,7 @@ class StudyFile:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.path.resolve().parent.name
+        return printable(self.path.resolve().parent.name)
 
     def beside(self) -> AbstractContextManager[None]:
         """While this context is open, `module:attr` may name a module beside the study."""
@@ -241,7 +238,7 @@ class StudyFile:
         ]
         names = {plan.label for plan in plans} | {plan.name for plan in plans}
         for name in only:
-            if name not in names:
+            if not isinstance(name, str) or name not in names:
                 raise unknown("run", name, names, str(self.path))
         return [plan for plan in plans if not only or plan.label in only or plan.name in only]
 
@@ -300,6 +297,15 @@ class StudyFile:
         """The study's storage, opened; created where it does not exist."""
         return open_storage(self.table.storage, self.folder)
 
+    @cached_property
+    def _records_storage(self) -> optuna.storages.BaseStorage:
+        """The storage, opened such that reading creates nothing in it."""
+        return open_storage(self.table.storage, self.folder, reads_only=True)
+
+    def _opened(self) -> optuna.storages.BaseStorage:
+        """The storage to read from: the one that is written to, once there is one."""
+        return self.storage if "storage" in vars(self) else self._records_storage
+
     @property
     def has_records(self) -> bool:
         """Whether there may be records: False before the first run."""
@@ -331,7 +337,7 @@ class StudyFile:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
         for plan in self.plans():
-            keeper = OptunaKeeper.existing(plan.name, self.storage, self.specification(plan))
+            keeper = OptunaKeeper.existing(plan.name, self._opened(), self.specification(plan))
             if keeper is not None:
                 yield plan, Record(self.problem, keeper)
 
@@ -341,4 +347,4 @@ class StudyFile:
             return []
         from lionheart_opt.study.optuna_keeper import studies_of
 
-        return studies_of(self.storage, self.oracle_specification, self.contents)
+        return studies_of(self._opened(), self.oracle_specification, self.contents)

@@ -23,6 +23,7 @@ from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import claimed
 from lionheart_opt.study.record import Trial, plain_attributes
 from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
+from lionheart_opt.study.storage import reading
 
 #: User attributes of the Optuna study.
 CONTENTS = "contents"
@@ -82,9 +83,10 @@ class OptunaKeeper:
         # a journal would grow with every attempt to create what exists
         existing = OptunaKeeper.existing(name, storage, specification)
         if existing is not None:
-            _check_contents(existing.study, contents or {})
+            with reading(f"study {name!r}: its record cannot be read"):
+                _check_contents(existing.study, contents or {})
             return existing
-        with _quiet():
+        with _quiet(), writing(name):
             study = optuna.create_study(
                 storage=storage,
                 study_name=name,
@@ -92,13 +94,13 @@ class OptunaKeeper:
                 sampler=_unused_sampler(),
                 load_if_exists=True,
             )
-        with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names(list(problem.objectives))
-        study.set_user_attr(RECORD_FORMAT, FORMAT)
-        study.set_user_attr(VERSIONS, versions())
-        study.set_user_attr(CONTENTS, contents or {})
-        study.set_user_attr(SPECIFICATION, specification)
+            with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(problem.objectives))
+            study.set_user_attr(RECORD_FORMAT, FORMAT)
+            study.set_user_attr(VERSIONS, versions())
+            study.set_user_attr(CONTENTS, contents or {})
+            study.set_user_attr(SPECIFICATION, specification)
         return OptunaKeeper(study)
 
     @staticmethod
@@ -106,13 +108,14 @@ class OptunaKeeper:
         name: str, storage: optuna.storages.BaseStorage, specification: dict[str, Any]
     ) -> OptunaKeeper | None:
         """As `open`, but None where there is no such study; it writes nothing."""
-        try:
+        with reading(f"study {name!r}: its record cannot be read"):
+            if name not in optuna.get_all_study_names(storage):
+                return None
             study = optuna.load_study(study_name=name, storage=storage, sampler=_unused_sampler())
-        except KeyError:
-            return None
-        if SPECIFICATION not in study.user_attrs:  # killed before its first line was written
-            return None
-        return OptunaKeeper(_same_question(study, specification))
+            attributes = study.user_attrs
+            if SPECIFICATION not in attributes:  # killed before its first line was written
+                return None
+            return OptunaKeeper(_same_question(study, specification))
 
     @property
     def name(self) -> str:
@@ -127,13 +130,13 @@ class OptunaKeeper:
         """As `Keeper.trials`. Trials that never finished are left out.
 
         Raises:
-            InputError: The problem's cost model gives other costs than those recorded.
+            InputError: The record is damaged, or the problem's cost model gives other costs than those
+                recorded.
         """
-        finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return [
-            Trial(trial.number, self._evaluation(problem, trial))
-            for trial in sorted(finished, key=lambda trial: trial.number)
-        ]
+        with self._reading():
+            finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            finished = sorted(finished, key=lambda trial: trial.number)
+        return [Trial(trial.number, self._evaluation(problem, trial)) for trial in finished]
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
         """As `Keeper.add`."""
@@ -147,69 +150,84 @@ class OptunaKeeper:
         )
         assert trial.datetime_complete is not None
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.oracle_s)
-        if self._next_number is None:
-            self._next_number = len(self.study.get_trials(deepcopy=False))
-        self.study.add_trial(trial)
+        with self._writing():
+            if self._next_number is None:
+                self._next_number = len(self.study.get_trials(deepcopy=False))
+            self.study.add_trial(trial)
         self._next_number += 1
         return self._next_number - 1
 
     def answer(self, question: Question) -> Answer | None:
         """As `Keeper.answer`."""
-        return recorded_answer(self.study, question)
+        with self._reading():
+            return recorded_answer(self.study, question)
 
     def add_answer(self, question: Question, answer: Answer) -> None:
         """As `Keeper.add_answer`."""
         said = {"question": question.what, "asked": vars(question), "answer": vars(answer)}
-        self.study.set_user_attr(ANSWERS + question.digest, said)
+        self._set(ANSWERS + question.digest, said)
 
     @property
     def answers_s(self) -> float:
         """As `Keeper.answers_s`."""
-        return fsum(
-            _answer(said).oracle_s
-            for name, said in self.study.user_attrs.items()
-            if name.startswith(ANSWERS)
-        )
+        with self._reading():
+            return fsum(
+                _answer(said).oracle_s
+                for name, said in self.study.user_attrs.items()
+                if name.startswith(ANSWERS)
+            )
 
     @property
     def proposals(self) -> int | None:
         """As `Keeper.proposals`."""
-        count: int | None = self.study.user_attrs.get(PROPOSALS)
-        return count
+        with self._reading():
+            count = self.study.user_attrs.get(PROPOSALS)
+            return None if count is None else int(count)
 
     def set_proposals(self, count: int) -> None:
         """As `Keeper.set_proposals`."""
-        self.study.set_user_attr(PROPOSALS, count)
+        self._set(PROPOSALS, count)
 
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""
-        return {
-            name.removeprefix(CHECKS): {
-                check: Accuracy.from_json(data) for check, data in checks.items()
+        with self._reading():
+            return {
+                name.removeprefix(CHECKS): {
+                    check: Accuracy.from_json(data) for check, data in checks.items()
+                }
+                for name, checks in self.study.user_attrs.items()
+                if name.startswith(CHECKS)
             }
-            for name, checks in self.study.user_attrs.items()
-            if name.startswith(CHECKS)
-        }
 
     def add_checks(self, digest: str, checks: dict[str, Accuracy]) -> None:
         """As `Keeper.add_checks`."""
         plain = {name: accuracy.to_json() for name, accuracy in checks.items()}
-        self.study.set_user_attr(CHECKS + digest, plain)
+        self._set(CHECKS + digest, plain)
+
+    def _set(self, name: str, value: Any) -> None:
+        with self._writing():
+            self.study.set_user_attr(name, value)
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(f"study {self.name!r}: its record cannot be read")
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self.name)
 
     def _evaluation(self, problem: Problem, trial: FrozenTrial) -> Evaluation:
-        candidate = Candidate.from_json(trial.user_attrs["lineage"])
-        accuracy = None
-        if "accuracy" in trial.user_attrs:
-            accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
+        with self._reading():
+            candidate = Candidate.from_json(trial.user_attrs["lineage"])
+            accuracy = None
+            if "accuracy" in trial.user_attrs:
+                accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
+            recorded = {name: float(trial.user_attrs[name]) for name in ("latency_s", "energy_j")}
+            objectives = zip(problem.objectives, map(float, trial.values), strict=True)
+            recorded |= {str(name): value for name, value in objectives}
         evaluation = problem.evaluation(candidate, accuracy)
         now = {
             **evaluation.objectives,
             "latency_s": evaluation.cost.latency_s,
             "energy_j": evaluation.cost.energy_j,
-        }
-        recorded = {
-            **{name: trial.user_attrs[name] for name in ("latency_s", "energy_j")},
-            **dict(zip(evaluation.objectives, trial.values, strict=True)),
         }
         if any(not isclose(now[name], value, rel_tol=1e-9) for name, value in recorded.items()):
             lines = "; ".join(differences(recorded, {name: now[name] for name in recorded}))
@@ -218,6 +236,11 @@ class OptunaKeeper:
                 "has changed since the record was made; use its version or start a new study"
             )
         return evaluation
+
+
+def writing(name: str) -> AbstractContextManager[None]:
+    """Turn what a storage raises that cannot be written, such as a full disk, into bad input."""
+    return reading(f"study {name!r}: its record cannot be written")
 
 
 def studies_of(
@@ -233,6 +256,13 @@ def studies_of(
         contents: What their contents must agree with, in all that they say.
     """
     part, contents = json.loads(json.dumps([part, contents]))
+    with reading("storage: its records cannot be read"):
+        return _studies_of(storage, part, contents)
+
+
+def _studies_of(
+    storage: optuna.storages.BaseStorage, part: dict[str, Any], contents: dict[str, Any]
+) -> list[optuna.Study]:
     return [
         optuna.load_study(study_name=summary.study_name, storage=storage, sampler=_unused_sampler())
         for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
@@ -260,6 +290,11 @@ def recorded_accuracies(
         study: The Optuna study of a record.
         training: Used where neither the candidate nor the study's specification says one.
     """
+    with reading(f"study {study.study_name!r}: its record cannot be read"):
+        yield from list(_recorded(study, training))
+
+
+def _recorded(study: optuna.Study, training: Training) -> Iterator[tuple[Candidate, Accuracy]]:
     usual = study.user_attrs[SPECIFICATION].get("training", training)
     is_old = (
         CONTENTS not in study.user_attrs
@@ -275,12 +310,23 @@ def recorded_accuracies(
 def recorded_answer(study: optuna.Study, question: Question) -> Answer | None:
     """The answer that a study recorded; None if the question was not asked."""
     said = study.user_attrs.get(ANSWERS + question.digest)
-    return None if said is None else _answer(said)
+    if said is None:
+        return None
+    answer = _answer(said)
+    asked = vars(question)
+    for name, values in answer.values.items():
+        if missing := set(asked.get("units", asked.get("prices", ()))) - set(values):
+            raise ValueError(f"{name} has no value for {', '.join(sorted(missing))}")
+    return answer
 
 
 def _answer(said: dict[str, Any]) -> Answer:
     plain = said.get("answer", said)  # format 1 has the fields of question and answer side by side
-    return Answer(values=plain["values"], oracle_s=plain["oracle_s"])
+    values = {
+        str(name): {str(unit): float(value) for unit, value in units.items()}
+        for name, units in plain["values"].items()
+    }
+    return Answer(values=values, oracle_s=float(plain["oracle_s"]))
 
 
 @contextmanager
