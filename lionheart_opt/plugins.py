@@ -90,7 +90,8 @@ def attribute(reference: str, where: str = "") -> Any:
         ) from error
     for part in path.split("."):
         if not hasattr(value, part):
-            raise unknown("attribute", part, dir(value), f"{prefix}{module_name}")
+            public = [name for name in dir(value) if not name.startswith("_")]
+            raise unknown("attribute", part, public, f"{prefix}{module_name}")
         value = getattr(value, part)
     return value
 

@@ -385,13 +385,11 @@ def _layer_from_json(item: dict[str, Any]) -> Layer:
     fields["input_shapes"] = tuple(tuple(shape) for shape in fields["input_shapes"])
     fields["mvm"] = () if fields["mvm"] is None else Mvm(**fields["mvm"])
     layer = Layer(**{**fields, "mvm": fields["mvm"] or None})
-    for key in set(fields) - {"name", "kind", "module", "inputs"}:
-        for number in _numbers(fields[key]):
-            if type(number) is not int or number < 0:
-                raise InputError(
-                    f"layer {shown(layer.name)}: {key}: got {shown(number)}; "
-                    "must be a whole number, 0 or more"
-                )
+    sizes = set(fields) - {"name", "kind", "module", "inputs"}
+    for key, number in ((name, each) for name in sizes for each in _numbers(fields[name])):
+        if type(number) is not int or number < 0:
+            said = f"layer {shown(layer.name)}: {key}: got {shown(number)}"
+            raise InputError(f"{said}; must be a whole number, 0 or more")
     return layer
 
 

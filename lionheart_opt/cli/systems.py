@@ -11,7 +11,7 @@ from lionheart_opt import plugins
 from lionheart_opt.cli.inputs import AsJson, print_json, say_written
 from lionheart_opt.cli.installed import Listed, installed
 from lionheart_opt.errors import InputError
-from lionheart_opt.text_files import parse_json, read_text
+from lionheart_opt.text_files import parse_json, read_text, reported
 
 if TYPE_CHECKING:
     from lionheart_opt.mapping import Mapping
@@ -96,8 +96,11 @@ def _mapping(space: Space, name: str) -> Mapping:
     from lionheart_opt.api import named_mapping
 
     path = Path(name)
-    if path.suffix != ".json" and not path.is_file():
-        return named_mapping(space, name, "--mapping")
+    with reported(path):
+        if not path.exists():
+            if path.suffix == ".json":
+                raise InputError(f"--mapping: {path}: no such file")
+            return named_mapping(space, name, "--mapping")
     data = parse_json(read_text(path), str(path))
     if not isinstance(data, dict) or not all(isinstance(each, str) for each in data.values()):
         raise InputError(f"{path}: must be a JSON object unit -> target, both names")

@@ -24,6 +24,7 @@ from lionheart_opt.study.claim import claimed
 from lionheart_opt.study.record import Trial, plain_attributes
 from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
 from lionheart_opt.study.storage import reading
+from lionheart_opt.text import one_line
 
 #: User attributes of the Optuna study.
 CONTENTS = "contents"
@@ -34,6 +35,8 @@ PROPOSALS = "proposals"
 #: Prefix of the user attributes with answers beside accuracy; the question's digest follows. Records of
 #: format 1 have the same.
 ANSWERS = "knowledge/"
+#: Characters that messages say of what differs between a record and what is asked.
+MOST_SAID = 110
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
 
@@ -366,7 +369,7 @@ def _check_contents(study: optuna.Study, contents: dict[str, Any]) -> None:
     if recorded is not None and (differs := differences(recorded, now)):
         raise InputError(
             f"study {study.study_name!r} was recorded with another network, data or hardware: "
-            f"{'; '.join(differs)}. Change them back, or give the run another label or the study another "
+            f"{one_line('; '.join(differs), MOST_SAID)}. Change them back, or give the run another label or the study another "
             "storage. The record was not changed"
         )
 
@@ -382,7 +385,8 @@ def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna
     now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
     if differs := differences(recorded, now):
         raise InputError(
-            f"study {study.study_name!r} was recorded with other settings: {'; '.join(differs)}. "
+            f"study {study.study_name!r} was recorded with other settings: "
+            f"{one_line('; '.join(differs), MOST_SAID)}. "
             f"{remedy(differs)}. The record was not changed"
         )
     return study

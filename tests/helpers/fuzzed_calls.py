@@ -113,9 +113,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 }
 
 
-def wrong_calls(name: str) -> Iterator[tuple[str, Any, Callable[[], Any]]]:
-    """The name of an argument, a value for it, and the call with that value; every argument and value."""
+def wrong_calls(name: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Where a wrong value is given, and the call with it: every argument with every value."""
     function, right = CALLS[name]
     for argument in right:
-        for value in WRONG:
-            yield argument, value, partial(function, **{**right, argument: value})
+        for number, value in enumerate(WRONG):
+            yield f"{argument}, value {number}", partial(function, **{**right, argument: value})
