@@ -174,10 +174,10 @@ class Study:
             if flag is not None and not isinstance(flag, bool):
                 raise InputError(f"{name}: got {shown(flag)}; must be True or False")
         plans = source.plans((only,) if isinstance(only, str) else _listed(only, "only"))
-        if not _is_whole(workers) or not 1 <= workers <= MOST_WORKERS:
-            raise InputError(
-                f"workers: got {shown(workers)}; must be a whole number from 1 to {MOST_WORKERS}"
-            )
+        is_whole = isinstance(workers, Integral) and type(workers) is not bool
+        if not is_whole or not 1 <= workers <= MOST_WORKERS:
+            allowed = f"must be a whole number from 1 to {MOST_WORKERS}"
+            raise InputError(f"workers: got {shown(workers)}; {allowed}")
         with source.beside():
             oracle = source.oracle
             source.check_strategies()
@@ -335,10 +335,6 @@ def _listed(values: Any, where: str) -> list[Any]:
         return list(values)
     except TypeError:
         raise InputError(f"{where}: got {shown(values)}; must be a list") from None
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def compare_studies(studies: Sequence[Study]) -> Comparison:

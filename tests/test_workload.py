@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lionheart_opt import InputError, Layer, Mvm, Unit, Workload
+from lionheart_opt.text import shown
 from lionheart_opt.workload import INPUT
 
 
@@ -280,7 +281,7 @@ def test_any_workload_survives_json(workload: Workload) -> None:
 def test_any_grouping_keeps_layers_and_membership(workload: Workload, data: st.DataObject) -> None:
     units = [unit.name for unit in workload.units]
     members = data.draw(st.lists(st.sampled_from(units), unique=True) if units else st.just([]))
-    grouped = workload.grouped({"\0group": members} if members else {})
+    grouped = workload.grouped({"group: new": members} if members else {})
     assert grouped.layers == workload.layers and set(grouped.unit_of) == set(workload.unit_of)
     assert sum(map(grouped.unit_macs, grouped.units)) == sum(
         map(workload.unit_macs, workload.units)

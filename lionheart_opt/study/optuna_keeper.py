@@ -369,8 +369,8 @@ def _check_contents(study: optuna.Study, contents: dict[str, Any]) -> None:
     if recorded is not None and (differs := differences(recorded, now)):
         raise InputError(
             f"study {study.study_name!r} was recorded with another network, data or hardware: "
-            f"{one_line('; '.join(differs), MOST_SAID)}. Change them back, or give the run another label or the study another "
-            "storage. The record was not changed"
+            f"{one_line('; '.join(differs), MOST_SAID)}. Change them back, or give the run another label "
+            "or the study another storage. The record was not changed"
         )
 
 

@@ -44,7 +44,7 @@ def test_a_storage_that_fails_at_once_is_an_error():
         raise StorageInternalError("no such table")
 
     with (
-        pytest.raises(InputError, match="cannot be written: .*no such table"),
+        pytest.raises(InputError, match=r"cannot be written: .*no such table"),
         claim.heartbeat(beat),
     ):
         pass
