@@ -88,7 +88,7 @@ def _damage(data: Any, container: Any, key: Any, rng: Random, donors: list[Any])
         case 6 | 8 | 9 | 10:  # of nearly the same kind, so that more than the type is tested
             container[key] = _near(value, rng)
         case 7:
-            for _ in range(rng.choice((2, 30, 120))):
+            for _ in range(rng.choice((2, 20, 60))):
                 value = [value]
             container[key] = value
         case _:
