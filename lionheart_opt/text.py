@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 import re
+from contextlib import suppress
 from typing import TextIO
 
 #: Characters of the longest message, and of the longest value in one.
@@ -33,9 +34,14 @@ def never_fail(stream: TextIO) -> None:
 
 
 def printable(text: str) -> str:
-    r"""The text with escapes such as `\x1b` and `\n` for what controls a terminal or cannot be seen."""
+    r"""The text with escapes such as `\x1b` and `\n` for what controls a terminal or cannot be seen.
+
+    Letters of a path that the locale does not know are shown all the same.
+    """
     if text.isprintable():
         return text
+    with suppress(UnicodeError):  # a path in a locale without Unicode
+        text = text.encode("utf-8", "surrogateescape").decode()
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in text

@@ -15,6 +15,7 @@ from lionheart_opt.text import LONGEST, never_fail, one_line, printable, shown
         ("a\nb\tc\r", "a\\nb\\tc\\r"),
         ("\u202eevil\u2066", "\\u202eevil\\u2066"),
         ("\ud800", "\\ud800"),
+        ("é漢\n".encode().decode("ascii", "surrogateescape"), "é漢\\n"),
         ("\x00\x9b", "\\x00\\x9b"),
         ("", ""),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,13 +38,15 @@ def resumable(verb: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt {printable(verb)}", err=True)
+        print(
+            f"\nStopped; nothing is lost. Resume: lionheart-opt {printable(verb)}", file=sys.stderr
+        )
         raise typer.Exit(130) from None
 
 
 def print_json(data: Any) -> None:
     """Write plain data to standard output."""
-    typer.echo(json.dumps(data, indent=2))
+    print(json.dumps(data, indent=2))
 
 
 def say_written(paths: list[Path], as_json: bool = False) -> None:
@@ -52,4 +55,4 @@ def say_written(paths: list[Path], as_json: bool = False) -> None:
         print_json([str(path) for path in paths])
         return
     for path in paths:
-        typer.echo(f"wrote {printable(str(path))}", err=True)
+        print(f"wrote {printable(str(path))}", file=sys.stderr)

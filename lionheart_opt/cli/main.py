@@ -206,7 +206,7 @@ def table(
     if as_json:
         print_json(made)
     else:
-        typer.echo(
+        print(
             f"{printable(made['file'])}: {made['rows']:,} mappings, {made['draws']} draws each; "
             f"{made['left_out']:,} left out"
         )
@@ -222,15 +222,15 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise  # it is about no file
-        typer.echo(f"error: {one_line(f'{error.filename}: {error.strerror}')}", err=True)
+        print(f"error: {one_line(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        typer.echo("\nStopped.", err=True)
+        print("\nStopped.", file=sys.stderr)
         sys.exit(130)
 
 
