@@ -185,3 +185,68 @@ def test_passwords_are_shown_nowhere(tmp_path, url, shown):
     code, out, err = call("run", folder)
     assert code == 2 and err.count("\n") == 1, err
     assert shown in err and not any(secret in out + err for secret in secrets)
+
+
+# --- what is no file, or cannot be written --------------------------------------------------------------
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def of_others(path: Path) -> None:
+    path.write_bytes(b"\x80\x00 not what belongs here" * 3)
+
+
+@pytest.mark.parametrize(
+    "kind", [Path.mkdir, pipe, device, of_others], ids=lambda kind: kind.__name__
+)
+@pytest.mark.parametrize(
+    "name", ["study.toml", "table.npz", "study.db", "own.toml", "mapping.json"]
+)
+def test_what_is_no_such_file_is_one_line(name, kind, tmp_path):
+    folder = make(tmp_path / "study")
+    (folder / name).unlink(missing_ok=True)
+    kind(folder / name)
+    arguments = {
+        "own.toml": ("cost", "--model", "mlp", "--system", folder / name),
+        "mapping.json": (
+            *("cost", "--model", "mlp", "--system", "lionheart"),
+            *("--mapping", folder / name),
+        ),
+        "study.db": ("show", folder),
+    }.get(name, ("check", folder))
+    code, out, err = call(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1) and name in err, err
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"),
+    [
+        ("plot", ["--out"]),
+        ("table", ["--out"]),
+        ("export", ["--trial", 0, "--only", "[/x]/seed0", "--out"]),
+    ],
+)
+def test_what_cannot_be_written_is_one_line(verb, options, tmp_path):
+    folder = make(tmp_path / "study", "journal:///k.log")
+    assert call("run", folder, "--only", "[/x]")[0] == 0
+    (tmp_path / "file").touch()
+    places = [tmp_path / "file" / "x", "/proc/nothing/x", tmp_path / ("x" * 300)]
+    for place in places:
+        code, _, err = call(verb, folder, *options, place)
+        assert code == 2 and err.count("\n") == 1 and err[:-1].isprintable(), err
+
+
+@pytest.mark.parametrize(
+    "storage", ["sqlite:////proc/k.db", "journal:////proc/k.log", "sqlite:///file/k"]
+)
+def test_a_storage_that_cannot_be_written_is_one_line(storage, tmp_path):
+    folder = make(tmp_path / "study", storage)
+    (folder / "file").touch()
+    code, _, err = call("run", folder)
+    assert code == 2 and err.count("\n") == 1 and "storage: " in err

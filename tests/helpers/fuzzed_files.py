@@ -22,7 +22,7 @@ from fuzzing import Kind
 from mutations import EXTREMES, as_json, as_toml, changed, damaged, places
 
 import lionheart_opt as lo
-from lionheart_opt import datasets, models, plugins
+from lionheart_opt import datasets, models, plugins, tracing
 from lionheart_opt.cli.systems import _mapping
 from lionheart_opt.datasets import files
 from lionheart_opt.oracle.store import Trained, WeightStore, load_weights
@@ -68,7 +68,7 @@ def damaged_toml(source: Path, others: tuple[Path, ...] | list[Path], rng: Rando
 def damage_study(folder: Path, rng: Random) -> None:
     if not (folder / "table.npz").exists():
         shutil.copy(OLD / "journal/table.npz", folder)
-    source = STUDIES[0] if rng.random() < 0.8 else STUDIES[1]
+    source = STUDIES[0] if rng.random() < 0.9 else STUDIES[1]
     (folder / "study.toml").write_bytes(damaged_toml(source, STUDIES, rng))
 
 
@@ -325,12 +325,10 @@ FILES = (
 
 
 @contextmanager
-def traced_once() -> Iterator[None]:
-    """Trace each network once while the block runs: most damage is not about the network."""
-    from lionheart_opt import tracing
-
+def looked_up_once() -> Iterator[None]:
+    """Trace each network and look up entry points once: the damage is not about them."""
+    trace, registered = tracing.trace_model, plugins._registered
     workloads: dict[str, Workload] = {}
-    trace = tracing.trace_model
 
     def traced(name: str, shape: Any = None, **arguments: Any) -> Workload:
         key = repr((name, shape, arguments))
@@ -338,8 +336,8 @@ def traced_once() -> Iterator[None]:
             workloads[key] = trace(name, shape, **arguments)
         return workloads[key]
 
-    tracing.trace_model = traced
+    tracing.trace_model, plugins._registered = traced, cache(registered)
     try:
         yield
     finally:
-        tracing.trace_model = trace
+        tracing.trace_model, plugins._registered = trace, registered

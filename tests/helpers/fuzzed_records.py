@@ -126,9 +126,8 @@ def _changed_value(value: Any, rng: Random) -> Any:
 
 
 def read_records(folder: Path) -> None:
-    study = lo.load(folder)
-    study.to_frame()
-    [repr(result) for result in study.results()]
+    for result in lo.load(folder).results():
+        repr(result), result.to_frame(), result.checks
 
 
 def resume(folder: Path) -> None:
