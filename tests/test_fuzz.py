@@ -39,7 +39,7 @@ def check(kind, folder, count: int, seed: int) -> None:
 
 @pytest.mark.parametrize("kind", (*FILES, *RECORDS), ids=lambda kind: kind.name)
 def test_damaged_files_are_read_or_refused(kind, tmp_path):
-    check(kind, tmp_path, 40, seed=1)
+    check(kind, tmp_path, kind.few, seed=1)
 
 
 @pytest.mark.slow

@@ -116,7 +116,11 @@ def price_workload(folder: Path) -> None:
 
 def damage_mapping(folder: Path, rng: Random) -> None:
     mapping = Space(workload=digits(), system=plugins.load_system("lionheart")).all_analog
-    (folder / "mapping.json").write_bytes(damaged_json(mapping.to_json(), rng))
+    data = mapping.to_json()
+    if rng.random() < 0.4:  # few mappings are left by other damage
+        data = {unit: rng.choice(("cpu", "tile")) for unit in rng.sample(list(data), 5)}
+    content = damaged_json(data, rng) if rng.random() < 0.8 else as_json(data).encode()
+    (folder / "mapping.json").write_bytes(content)
 
 
 def price_mapping(folder: Path) -> None:
@@ -259,7 +263,10 @@ def damage_artifact(folder: Path, rng: Random) -> None:
     for name, content in artifact().items():
         (folder / name).write_bytes(content)
     name = rng.choice(list(artifact()))
-    (folder / name).write_bytes(damaged(artifact()[name], rng))
+    if rng.random() < 0.3:  # an older version wrote no checksums
+        (folder / "key.pt.sha256").unlink()
+    if rng.random() < 0.8 and (folder / name).exists():
+        (folder / name).write_bytes(damaged(artifact()[name], rng))
 
 
 def read_artifact(folder: Path) -> None:
@@ -318,7 +325,7 @@ FILES = (
     Kind(name="mapping", damage=damage_mapping, read=price_mapping),
     Kind(name="table", damage=damage_table, read=ask_table),
     Kind(name="weights", damage=damage_weights, read=read_weights),
-    Kind(name="artifact", damage=damage_artifact, read=read_artifact),
+    Kind(name="artifact", damage=damage_artifact, read=read_artifact, writes=True),
     Kind(name="idx", damage=damage_mnist, read=load_mnist),
     Kind(name="cifar", damage=damage_cifar, read=load_cifar),
 )

@@ -29,12 +29,14 @@ class Kind:
         damage: Writes a damaged file into a folder.
         read: Reads it as the product does, up to numbers.
         writes: Whether reading may write into the folder.
+        few: How many files the fast tests read.
     """
 
     name: str
     damage: Callable[[Path, Random], None]
     read: Callable[[Path], object]
     writes: bool = False
+    few: int = 40
 
 
 @dataclass
