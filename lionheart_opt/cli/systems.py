@@ -97,10 +97,11 @@ def _mapping(space: Space, name: str) -> Mapping:
 
     path = Path(name)
     with reported(path):
-        if not path.exists():
-            if path.suffix == ".json":
-                raise InputError(f"--mapping: {path}: no such file")
+        is_there = path.exists()
+        if path.suffix != ".json" and (not is_there or path.is_dir()):
             return named_mapping(space, name, "--mapping")
+        if not is_there:
+            raise InputError(f"--mapping: {path}: no such file")
     data = parse_json(read_text(path), str(path))
     if not isinstance(data, dict) or not all(isinstance(each, str) for each in data.values()):
         raise InputError(f"{path}: must be a JSON object unit -> target, both names")
