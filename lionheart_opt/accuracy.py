@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -151,9 +151,13 @@ class Accuracy:
     @staticmethod
     def from_json(data: dict[str, Any]) -> Accuracy:
         """The accuracy of `to_json`'s data."""
-        times_s = tuple(data["times_s"])
+        times_s = tuple(map(float, data["times_s"]))
         samples = np.array(data["samples"], dtype=float).reshape(-1, len(times_s))
-        return Accuracy(**{**data, "samples": samples, "times_s": times_s})
+        numbers = ("baseline", "training_s", "evaluation_s", "shared_s")
+        given = {name: float(data[name]) for name in numbers if name in data}
+        if not all(map(isfinite, given.values())):
+            raise ValueError(f"NaN or infinite numbers: {given}")
+        return Accuracy(**{**data, **given, "samples": samples, "times_s": times_s})
 
 
 class AccuracyOracle(Protocol):

@@ -85,7 +85,7 @@ def find_module(name: str) -> ModuleType:
         ModuleNotFoundError: There is none.
         InputError: It is part of a folder whose name an installed package has.
     """
-    if not all(name.split(".")):
+    if not all(part and len(part) < 200 for part in name.split(".")) or set(name) & {"/", "\\"}:
         raise ModuleNotFoundError(f"no module {name!r}", name=name)
     folder = _beside.get()
     if folder is not None and (file := file_beside(folder, name)) is not None:

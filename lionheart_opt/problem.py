@@ -20,6 +20,7 @@ from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.space import Space
+from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload
 
 Objective = CostObjective | Literal["drop"]
@@ -103,19 +104,21 @@ class Problem(Space):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.objectives:
-            if name not in OBJECTIVES:
-                raise unknown("objective", str(name), OBJECTIVES)
+            if not isinstance(name, str) or name not in OBJECTIVES:
+                raise unknown("objective", name, OBJECTIVES)
         if not self.objectives:
             raise InputError(f"objectives: at least one of {', '.join(OBJECTIVES)} is needed")
-        if self.training not in TRAININGS:
-            raise unknown("training", str(self.training), TRAININGS)
-        if not isinstance(self.seed, Integral):
-            raise InputError(f"seed: got {self.seed!r}; must be a whole number")
+        if not isinstance(self.training, str) or self.training not in TRAININGS:
+            raise unknown("training", self.training, TRAININGS)
+        if not isinstance(self.seed, Integral) or isinstance(self.seed, bool):
+            raise InputError(f"seed: got {shown(self.seed)}; must be a whole number")
         for name, limit in self.cost_limits.items():
             if name not in COST_OBJECTIVES:
-                raise unknown("cost limit", str(name), COST_OBJECTIVES)
+                raise unknown("cost limit", name, COST_OBJECTIVES)
             if not isinstance(limit, Real) or not 0.0 < limit < inf:
-                raise InputError(f"cost limit {name}: got {limit!r}; must be a positive number")
+                raise InputError(
+                    f"cost limit {name}: got {shown(limit)}; must be a positive number"
+                )
 
     def __repr__(self) -> str:
         limit = self.accuracy_limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lionheart_opt.results.wording import json_text
+from lionheart_opt.text import printable
 
 if TYPE_CHECKING:
     from lionheart_opt.studies import Study
@@ -36,7 +38,9 @@ def resumable(verb: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt {verb}", err=True)
+        print(
+            f"\nStopped; nothing is lost. Resume: lionheart-opt {printable(verb)}", file=sys.stderr
+        )
         raise typer.Exit(130) from None
 
 
@@ -54,7 +58,7 @@ def without_export_warnings() -> Iterator[None]:
 
 def print_json(data: Any) -> None:
     """Write plain data to standard output."""
-    typer.echo(json_text(data))
+    print(json_text(data))
 
 
 def say_written(paths: list[Path], as_json: bool = False) -> None:
@@ -63,4 +67,4 @@ def say_written(paths: list[Path], as_json: bool = False) -> None:
         print_json([str(path) for path in paths])
         return
     for path in paths:
-        typer.echo(f"wrote {path}", err=True)
+        print(f"wrote {printable(str(path))}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
@@ -21,6 +22,7 @@ from lionheart_opt.cli.inputs import (
     without_export_warnings,
 )
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.text import never_fail, one_line, printable
 
 if TYPE_CHECKING:
     from lionheart_opt.studies import Study
@@ -233,8 +235,8 @@ def table(
     if as_json:
         print_json(made)
     else:
-        typer.echo(
-            f"{made['file']}: {made['rows']:,} mappings, {made['draws']} draws each; "
+        print(
+            f"{printable(made['file'])}: {made['rows']:,} mappings, {made['draws']} draws each; "
             f"{made['left_out']:,} left out"
         )
 
@@ -244,15 +246,22 @@ def main() -> None:
     # Threads that spin while they wait make small networks crawl where the cores are shared with
     # anything else; OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_: f"warning: {one_line(str(message))}\n"
+    for stream in (sys.stdout, sys.stderr):
+        never_fail(stream)
     try:
         app()
     except InputError as error:
         for line in str(error).splitlines():
-            typer.echo(f"error: {line}", err=True)
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise  # it is about no file
+        print(f"error: {one_line(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        typer.echo("\nStopped.", err=True)
+        print("\nStopped.", file=sys.stderr)
         sys.exit(130)
 
 

@@ -86,8 +86,8 @@ def check_same_question(files: Sequence[StudyFile]) -> None:
         between = names([first, other])
         if lines := differences(a, b, names=(between[0], between[1])):
             raise InputError(
-                f"{first.path} and {other.path} answer different questions, so that their results "
-                f"cannot be compared: {'; '.join(lines)}"
+                f"{between[0]} and {between[1]} answer different questions, and cannot be compared: "
+                f"{'; '.join(lines)}"
             )
 
 

@@ -14,6 +14,8 @@ from lionheart_opt.results.metrics import gains, is_option, saves
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.wording import json_text
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.storage import shown_url
+from lionheart_opt.text_files import reported, write_text
 
 
 class ExportWarning(UserWarning):
@@ -59,18 +61,20 @@ def export_trial(
         evaluation = result.evaluation(trial)
     name = "all-digital" if trial is None else f"trial{trial}"
     folder = out or file.folder / "export" / f"{search.replace('/', '-')}-{name}"
-    folder.mkdir(parents=True, exist_ok=True)
+    with reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     mapping, report = folder / "mapping.json", folder / "report.json"
-    mapping.write_text(json_text(evaluation.mapping.to_json()) + "\n")
+    write_text(mapping, json_text(evaluation.mapping.to_json()) + "\n")
     concern = concern_of(result, trial, evaluation)
-    report.write_text(json_text(_report(file, search, trial, evaluation, concern)) + "\n")
+    write_text(report, json_text(_report(file, search, trial, evaluation, concern)) + "\n")
     if concern:
         warnings.warn(concern, ExportWarning, stacklevel=3)
     written = [mapping, report]
     oracle, problem = file.oracle, file.problem
     if isinstance(oracle, KeepsWeights) and evaluation.accuracy is not None:
         weights = folder / "weights.pt"
-        oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, weights)
+        with reported(weights):
+            oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, weights)
         written.append(weights)
     return written
 
@@ -110,7 +114,10 @@ def _report(
         "analog_mac_ratio": problem.analog_mac_ratio(evaluation.mapping),
         "tiles": evaluation.cost.tiles,
         "oracle_seconds": evaluation.oracle_s,
-        "specification": file.table.model_dump(mode="json"),
+        "specification": {
+            **file.table.model_dump(mode="json"),
+            "storage": shown_url(file.table.storage),
+        },
     }
     if evaluation.accuracy is not None:
         bounds = problem.accuracy_limit.bounds(evaluation.accuracy)

@@ -143,3 +143,21 @@ class Live:
 
 def _unheard(text: str) -> None:
     """Shows nothing."""
+
+
+class Silent:
+    """Shows no progress."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def start(self, search: Search) -> Watcher:  # noqa: ARG002
+        """As `Live.start`."""
+        return lambda _: None
+
+    def ended(self, how: Ending) -> None:  # noqa: ARG002
+        """As `Live.ended`."""
+        return

@@ -15,6 +15,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
+from lionheart_opt.study.storage import shown_url
 
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
@@ -180,7 +181,7 @@ def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
             **problem.cost_limits,
         },
         "objectives": list(problem.objectives),
-        "storage": source.storage_url,
+        "storage": None if source.storage_url is None else shown_url(source.storage_url),
         "searches": [
             {
                 "strategy": plan.label,

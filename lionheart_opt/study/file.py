@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -38,6 +37,8 @@ from lionheart_opt.study.sources import Sources, named_sources, plugin_sources
 from lionheart_opt.study.specification import identity
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.system import System
+from lionheart_opt.text import printable
+from lionheart_opt.text_files import parse_toml, read_text, reported
 from lionheart_opt.toml_errors import all_problems
 from lionheart_opt.workload import Workload
 
@@ -68,13 +69,9 @@ class StudyFile:
             InputError: There is no such file, or it is not TOML; a key is unknown, missing, or of the
                 wrong type.
         """
-        file = path / STUDY_FILE if path.is_dir() else path
-        try:
-            data = tomllib.loads(file.read_text())
-        except OSError as error:
-            raise InputError(f"{file}: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: not valid TOML: {error}") from error
+        with reported(path):  # its name may be too long
+            file = path / STUDY_FILE if path.is_dir() else path
+        data = parse_toml(read_text(file), str(file))
         try:
             table = StudyTable.model_validate(data)
         except ValidationError as error:
@@ -104,7 +101,7 @@ class StudyFile:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.path.resolve().parent.name
+        return printable(self.path.resolve().parent.name)
 
     @property
     def question_text(self) -> str:
@@ -287,7 +284,7 @@ class StudyFile:
         ]
         names = {plan.label for plan in plans} | {plan.name for plan in plans}
         for name in only:
-            if name not in names:
+            if not isinstance(name, str) or name not in names:
                 raise unknown("run", name, names, str(self.path))
         return [plan for plan in plans if not only or plan.label in only or plan.name in only]
 
@@ -395,6 +392,6 @@ class StudyFile:
         storage = self.storage_to_read()
         if storage is None:
             return []
-        from lionheart_opt.study.optuna_keeper import studies_of
+        from lionheart_opt.study.recorded_answers import studies_of
 
         return studies_of(storage, self.oracle_specification, self.contents, self.oracle_sources)

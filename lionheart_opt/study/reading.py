@@ -15,8 +15,9 @@ from lionheart_opt.study.storage import (
     SQLITE_PATIENCE_S,
     file_of,
     open_storage,
-    opening,
+    reading,
     scheme_of,
+    shown_url,
 )
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ def storage_to_read(url: str, folder: Path | None = None) -> optuna.storages.Bas
         return None
     if scheme in ("journal", "redis", "rediss", "grpc"):
         return open_storage(url, folder)
-    with opening(url):
+    with reading(f"storage: cannot open {shown_url(url)!r}", url):
         if file is None:
             return _database(url)
         mode = "ro"
         if not _can_be_read_alone(file):
             file, mode = _copied(file), "rw"
-        return _database(f"sqlite:///{file}", creator=lambda: _connect(file, mode))
+        return _database("sqlite:///file", creator=lambda: _connect(file, mode))
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:

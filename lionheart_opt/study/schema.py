@@ -6,13 +6,22 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainSerializer,
+    model_validator,
+)
 
 from lionheart_opt.cost import CostObjective
-from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Training
 from lionheart_opt.oracle_context import DataTable, ModelTable, Table
 from lionheart_opt.problem import Objective
+from lionheart_opt.text import shown
 
 #: One number or a list of them; a single one is written as a number again.
 Times = Annotated[
@@ -21,6 +30,16 @@ Times = Annotated[
     BeforeValidator(lambda value: value if isinstance(value, (list, tuple)) else (value,)),
     PlainSerializer(lambda times_s: times_s[0] if len(times_s) == 1 else list(times_s)),
 ]
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError(f"got {shown(name)}; must have no control characters")
+    return name
+
+
+#: What tables, plots and messages call something.
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 
 
 class LimitsTable(Table):
@@ -33,7 +52,9 @@ class LimitsTable(Table):
     quantile: float | None = None
     """Share of the programmed chips that must keep it (0.9); without it, the mean must."""
     confidence: float = 0.95
-    draws: tuple[int, ...] = Field(default=(5, 10, 20), strict=False)
+    draws: tuple[Annotated[int, Field(gt=0, le=MOST_DRAWS)], ...] = Field(
+        default=(5, 10, 20), strict=False
+    )
     """Numbers of programming draws at which to decide; the last is the maximum."""
     latency_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     energy_j: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -77,10 +98,10 @@ class RunTable(Table):
     """`[[run]]`: one strategy, once for each seed."""
 
     strategy: str
-    label: str | None = None
+    label: Name | None = None
     """What tables and plots call it; the strategy's name by default."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1, strict=False)
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1, strict=False)
     budget: BudgetTable | None = None
     """Instead of the study's."""
 
@@ -100,13 +121,13 @@ class StudyTable(Table):
     objectives: tuple[Objective, ...] = Field(default=("latency_s",), min_length=1, strict=False)
     training: Training = "full"
     """How weights are obtained where a strategy does not say."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Of the oracle: the same programming draws for all strategies."""
     storage: str = "sqlite:///study.db"
     """Any Optuna storage; relative files lie beside the study file."""
     model: ModelTable
     data: DataTable | None = None
-    units: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
+    units: dict[Name, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     """Groups of units that move together: name -> units."""
     digital: tuple[str, ...] = Field(default=(), strict=False)
     """Units that stay on the host, whatever a strategy would like: names, or patterns (`layer1.*`)."""

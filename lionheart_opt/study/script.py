@@ -20,6 +20,7 @@ from lionheart_opt.study.search import Budget, Search, SearchPlan
 from lionheart_opt.study.sources import Sources, object_sources, plugin_sources
 from lionheart_opt.study.specification import problem_specification
 from lionheart_opt.study.storage import file_of, open_storage
+from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
     import optuna
@@ -50,6 +51,8 @@ class StudyScript:
                 f"problem: got an object of type {type(problem).__name__}; "
                 "make one with lo.problem(...)"
             )
+        if not isinstance(name, str):
+            raise InputError(f"name: got {shown(name)}; must be a text")
         if not plans:
             raise InputError(f"{name}: at least one search is needed")
         names = [plan.name for plan in plans]
@@ -100,7 +103,7 @@ class StudyScript:
         """As `StudyFile.plans`."""
         names = {plan.label for plan in self._plans} | {plan.name for plan in self._plans}
         for name in only:
-            if name not in names:
+            if not isinstance(name, str) or name not in names:
                 raise unknown("search", name, names, self.name)
         return [plan for plan in self._plans if not only or plan.label in only or plan.name in only]
 

@@ -21,6 +21,7 @@ from lionheart_opt.strategy import Proposals, Strategy
 from lionheart_opt.study.executors import Answers, Workers, in_process
 from lionheart_opt.study.record import Record, Trial
 from lionheart_opt.study.specification import identity, plain, reference
+from lionheart_opt.text import shown
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000
@@ -49,12 +50,15 @@ class Budget:
     oracle_s: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("trials", "oracle_s"):
+            if isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}: got {getattr(self, name)}; must be a number")
         if self.trials is not None and not (isinstance(self.trials, Integral) and self.trials >= 0):
-            raise InputError(f"trials: got {self.trials!r}; must be a whole number from 0 on")
+            raise InputError(f"trials: got {shown(self.trials)}; must be a whole number from 0 on")
         if self.oracle_s is not None and not (
             isinstance(self.oracle_s, Real) and self.oracle_s >= 0
         ):
-            raise InputError(f"oracle_s: got {self.oracle_s!r}; must be seconds from 0 on")
+            raise InputError(f"oracle_s: got {shown(self.oracle_s)}; must be seconds from 0 on")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,22 +90,25 @@ class SearchPlan:
             raise InputError(f"strategy: got the class {name}; give an instance: {name}()")
         if not isinstance(strategy, str) and not callable(getattr(strategy, "search", None)):
             raise InputError(
-                f"strategy: got {strategy!r:.100}; must be a name, or an object with a method `search`"
+                f"strategy: got {shown(strategy)}; must be a name, or an object with a method `search`"
             )
-        if not isinstance(self.label, str):
-            raise InputError(f"label: got {self.label!r}; must be a text")
+        if not isinstance(self.label, str) or not self.label or not self.label.isprintable():
+            raise InputError(
+                f"label: got {shown(self.label)}; must be a text without control characters"
+            )
         if not isinstance(self.arguments, dict):
             raise InputError(
-                f"{self.label}: arguments: got {self.arguments!r}; must be a dictionary"
+                f"{self.label}: arguments: got {shown(self.arguments)}; must be a dictionary"
             )
         if self.arguments and not isinstance(strategy, str):
             raise InputError(
                 f"{self.label}: arguments: {', '.join(self.arguments)} given beside a strategy that is "
                 "an object; they are for strategies that are named"
             )
-        if not isinstance(self.seed, Integral) or self.seed < 0:
+        is_whole = isinstance(self.seed, Integral) and not isinstance(self.seed, bool)
+        if not is_whole or not 0 <= self.seed < 2**63:
             raise InputError(
-                f"{self.label}: seed: got {self.seed!r}; must be a whole number from 0 on"
+                f"{self.label}: seed: got {shown(self.seed)}; must be a whole number from 0 on"
             )
 
     @property
@@ -164,7 +171,7 @@ class _BudgetSpent(Exception):
     """Ends a search whose strategy asks for more."""
 
 
-class ReplayDiverged(RuntimeError):
+class ReplayDiverged(InputError):
     """The strategy, run again, proposed something else than what the record holds."""
 
 

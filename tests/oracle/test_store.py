@@ -114,7 +114,7 @@ def test_an_artifact_appears_whole_or_not_at_all(
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(InputError, match="no space"):
         store.put("key", Trained(weights={"w": torch.zeros(3)}))
     kept = store.get("key")
     assert kept is not None and kept.note == "old" and kept.losses == (1.0,)

@@ -82,7 +82,7 @@ def test_what_is_not_in_the_table_is_an_error_that_says_so(file: Path) -> None:
         ({}, "file: got None; must be a path"),
         ({"file": 3}, "file: got 3; must be a path"),
         ({"file": "table.npz", "seed": 1}, "unknown key 'seed'"),
-        ({"file": "missing.npz"}, "not an accuracy table"),
+        ({"file": "missing.npz"}, "No such file"),
         ({"file": "garbage.npz"}, "not an accuracy table"),
         ({"file": "empty.npz"}, "not an accuracy table"),
     ],

@@ -33,7 +33,7 @@ def test_a_server_has_no_file():
     [
         ("k.db", "storage: got 'k.db'; must be a URL such as sqlite:///study.db"),
         ("", "storage: got ''"),
-        (3, "storage: got '3'"),
+        (3, "storage: got 3"),
         ("nosuch://x", "storage: cannot open 'nosuch://x'"),
         ("sqlite:////no/such/folder/k.db", "storage: folder /no/such/folder does not exist"),
         ("journal:///no/such/k.log", "storage: folder no/such does not exist"),
