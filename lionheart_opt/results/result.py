@@ -34,8 +34,8 @@ COLUMNS = {
     "drop": "float64",
     "drop_high": "float64",
     "feasible": "bool",
-    "diverged": "bool",
     "oracle_s": "float64",
+    "diverged": "bool",
 }
 
 
@@ -205,7 +205,7 @@ class SearchResult:
         `interval_s` (time per inference), `speedup` and `energy_gain` over all-digital,
         `analog_mac_ratio`, `drop` (the limit's statistic at its worst time) and its upper confidence
         bound `drop_high` (NaN where a broken cost limit spared the oracle, or the training diverged),
-        `feasible`, `diverged` (whether the training did), `oracle_s`.
+        `feasible`, `oracle_s`, `diverged` (whether the training did).
         """
         import pandas
 
@@ -228,8 +228,8 @@ class SearchResult:
                     np.nan if bound is None else bound.estimate,
                     np.nan if bound is None else bound.high,
                     evaluation.feasible,
-                    number in diverged,
                     evaluation.oracle_s,
+                    number in diverged,
                 )
             )
         return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
