@@ -276,6 +276,13 @@ def _check_records(source: StudyFile | StudyScript, problem: Problem, checked: C
     for search in source.plans():
         with checked.step(f"the record of {search.name}"):
             specification = source.specification(search)
-            keeper = OptunaKeeper.existing(search.name, storage, specification, contents)
-            if keeper is not None:
-                Record(problem, keeper)
+            keeper = OptunaKeeper.existing(search.name, storage, specification)
+            if keeper is None:
+                continue
+            Record(problem, keeper)
+            try:
+                OptunaKeeper.existing(search.name, storage, specification, contents)
+            except InputError as error:
+                if keeper.has_contents:
+                    raise
+                checked.notes.append(str(error))  # an old record, which is there to be read

@@ -35,8 +35,8 @@ COLUMNS = {
     "drop_high": "float64",
     "feasible": "bool",
     "best": "bool",
-    "diverged": "bool",
     "oracle_s": "float64",
+    "diverged": "bool",
 }
 
 
@@ -248,7 +248,7 @@ class SearchResult:
         `analog_mac_ratio`, `drop` (the limit's statistic at its worst time) and its upper confidence
         bound `drop_high` (NaN where a broken cost limit spared the oracle, or the training diverged),
         `feasible`, `best` (True for the best trial; for none where nothing beats all-digital),
-        `diverged` (whether the training did), `oracle_s`.
+        `oracle_s`, `diverged` (whether the training did).
 
         Energies may be as small as 1e-11 J, which pandas' own `to_json` rounds to 0.
         """
@@ -274,8 +274,8 @@ class SearchResult:
                     np.nan if bound is None else bound.high,
                     evaluation.feasible,
                     evaluation is self.best,
-                    number in diverged,
                     evaluation.oracle_s,
+                    number in diverged,
                 )
             )
         return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)

@@ -151,6 +151,11 @@ class OptunaKeeper:
         """Name of the Optuna study."""
         return self.study.study_name
 
+    @property
+    def has_contents(self) -> bool:
+        """Whether it says what it was recorded with; records of older versions do not."""
+        return CONTENTS in self.study.user_attrs
+
     def claimed(self) -> AbstractContextManager[None]:
         """As `Keeper.claimed`."""
         return claimed(self.study)

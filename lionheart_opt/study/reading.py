@@ -5,13 +5,17 @@ from __future__ import annotations
 import atexit
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.study.storage import (
+    CREATION_PAUSE_S,
+    CREATION_TRIES,
     SQLITE_PATIENCE_S,
     file_of,
     open_storage,
@@ -22,9 +26,12 @@ from lionheart_opt.study.storage import (
 
 if TYPE_CHECKING:
     import optuna
+    from sqlalchemy import Engine
 
 #: What SQLite puts beside a database that is written to; a reader may need it.
 BESIDE = ("-journal", "-wal")
+#: Tables of Optuna that say which version made the others; Optuna writes them last.
+VERSIONS = ("version_info", "alembic_version")
 
 
 def storage_to_read(url: str, folder: Path | None = None) -> optuna.storages.BaseStorage | None:
@@ -95,6 +102,13 @@ def _copied(file: Path) -> Path:
     return Path(folder.name) / file.name
 
 
+def _has_rows(engine: Engine, table: str) -> bool:
+    from sqlalchemy import text
+
+    with engine.connect() as connection:
+        return connection.execute(text(f"select 1 from {table} limit 1")).first() is not None
+
+
 def _database(
     url: str, creator: Callable[[], Any] | None = None
 ) -> optuna.storages.BaseStorage | None:
@@ -104,14 +118,20 @@ def _database(
 
     options: dict[str, Any] = {} if creator is None else {"creator": creator}
     engine = create_engine(url, **options)
-    tables = inspect(engine).get_table_names()
-    engine.dispose()
-    if "studies" not in tables:
-        return None
-    if not {"version_info", "alembic_version"} <= set(tables):
-        raise RuntimeError(
-            "its table 'studies' is not one of Optuna's, or of a very old version; if it is: optuna "
-            "storage upgrade"
-        )
+    try:
+        for _ in range(CREATION_TRIES):
+            tables = set(inspect(engine).get_table_names())
+            if "studies" not in tables:
+                return None
+            if tables >= set(VERSIONS) and all(map(partial(_has_rows, engine), VERSIONS)):
+                break
+            time.sleep(CREATION_PAUSE_S)  # another process may be creating the tables
+        else:
+            raise RuntimeError(
+                "its table 'studies' is not one of Optuna's, or of a very old version; if it is: "
+                "optuna storage upgrade"
+            )
+    finally:
+        engine.dispose()
     storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
     return get_storage(storage)

@@ -118,6 +118,7 @@ TYPES = {
     "mapping": "object",
     "feasible": "bool",
     "best": "bool",
+    "diverged": "bool",
     **dict.fromkeys(
         (
             *("latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
@@ -135,7 +136,7 @@ def test_frames_hold_what_the_evaluations_hold(problem):
     frame = result.to_frame()
     assert list(frame.columns) == [
         *("trial", "mapping", "latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
-        *("analog_mac_ratio", "drop", "drop_high", "feasible", "best", "oracle_s"),
+        *("analog_mac_ratio", "drop", "drop_high", "feasible", "best", "oracle_s", "diverged"),
     ]
     assert frame.dtypes.astype(str).to_dict() == TYPES
     digital = limited.cost(limited.all_digital)

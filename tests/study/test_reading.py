@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import optuna
@@ -94,6 +95,19 @@ def test_what_is_no_storage_is_one_line(case, tmp_path):
     with pytest.raises(InputError, match=r"storage: cannot open .*study\.db") as error:
         storage_to_read(f"sqlite:///{path}")
     assert "\n" not in str(error.value) and contents(tmp_path) == before
+
+
+def test_a_database_that_another_process_is_creating_is_waited_for(tmp_path):
+    """Optuna creates its tables first and says their version last."""
+    path, url = tmp_path / "study.db", f"sqlite:///{tmp_path / 'study.db'}"
+    recorded(url)
+    notes(path, "create table kept as select * from alembic_version", "delete from alembic_version")
+    statement = "insert into alembic_version select * from kept"
+    later = threading.Timer(0.5, notes, (path, statement))
+    later.start()
+    storage = storage_to_read(url)
+    later.join()
+    assert storage is not None and optuna.get_all_study_names(storage) == ["a"]
 
 
 INTERRUPTED = """
