@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -332,9 +333,12 @@ FILES = (
 
 
 @contextmanager
-def looked_up_once() -> Iterator[None]:
-    """Trace each network and look up entry points once: the damage is not about them."""
-    trace, registered = tracing.trace_model, plugins._registered
+def harmless() -> Iterator[None]:
+    """While the block runs, damaged names import nothing but this package.
+
+    Networks are traced, and entry points looked up, once: the damage is not about them.
+    """
+    trace, registered, find = tracing.trace_model, plugins._registered, plugins.find_module
     workloads: dict[str, Workload] = {}
 
     def traced(name: str, shape: Any = None, **arguments: Any) -> Workload:
@@ -343,8 +347,15 @@ def looked_up_once() -> Iterator[None]:
             workloads[key] = trace(name, shape, **arguments)
         return workloads[key]
 
+    def found(name: str) -> ModuleType:
+        if name.partition(".")[0] != "lionheart_opt":
+            raise ModuleNotFoundError(f"no module {name!r}", name=name)
+        return find(name)
+
     tracing.trace_model, plugins._registered = traced, cache(registered)
+    plugins.find_module = found
     try:
         yield
     finally:
         tracing.trace_model, plugins._registered = trace, registered
+        plugins.find_module = find
