@@ -149,3 +149,28 @@ def test_looks_without_a_bound_leave_all_of_the_error() -> None:
 def test_a_limit_below_zero_is_refused() -> None:
     with pytest.raises(InputError, match=r"max_drop: got -0\.01"):
         replace(LIMIT, max_drop=-0.01)
+
+
+def test_the_shorter_of_two_accuracies_decides_how_many_draws_are_paired() -> None:
+    first, second = accuracy([0.01, 0.02]), accuracy([0.03, 0.01, 0.9])
+    assert paired(first, second, 60.0).estimate == pytest.approx((-0.02 + 0.01) / 2)
+    assert paired(second, first, 60.0).estimate == pytest.approx((0.02 - 0.01) / 2)
+
+
+def test_the_smallest_of_few_draws_can_bound_a_low_quantile() -> None:
+    """1 - 0.99^5 = 0.049: hardly ever is one of five draws below the hundredth."""
+    bounds = replace(LIMIT, quantile=0.01, draws=(5,)).bounds(
+        accuracy([0.05, 0.02, 0.04, 0.03, 0.06])
+    )
+    assert bounds.high == pytest.approx(0.02)
+
+
+def test_an_error_of_exactly_what_is_allowed_is_allowed() -> None:
+    """Both of two draws are below the median with a probability of a quarter."""
+    limit = replace(LIMIT, quantile=0.5, confidence=0.75, draws=(2,))
+    assert limit.bounds(accuracy([0.02, 0.04])).high == pytest.approx(0.04)
+
+
+def test_limits_look_at_5_10_and_20_draws_at_95_percent_of_the_mean() -> None:
+    limit = AccuracyLimit(max_drop=0.01, time_s=1.0)
+    assert (limit.draws, limit.confidence, limit.quantile) == ((5, 10, 20), 0.95, None)
