@@ -40,6 +40,8 @@ PRELOADED = (
     "matplotlib.pyplot loky cloudpickle tomllib sqlalchemy scipy.sparse"
 ).split()
 MEMORY_BYTES = 12 * 2**30
+#: Tests that take longer are left out; most of them start processes, which run the unchanged code.
+LONGEST_S = 2.0
 
 _COST = ["tests/cost_models/test_by_hand.py", "tests/cost_models/test_reuse.py"]
 _STRATEGY = ["tests/strategies/test_every_strategy.py"]
@@ -53,7 +55,7 @@ MORE_TESTS = {
         "tests/study/test_search.py",
         "tests/study/test_optuna_keeper.py",
     ],
-    "lionheart_opt/study/search.py": ["tests/test_studies.py"],
+    "lionheart_opt/study/search.py": ["tests/study/test_record.py"],
     "lionheart_opt/problem.py": ["tests/test_synthetic.py"],
 }
 MODULES = (
@@ -109,6 +111,7 @@ class FastestFirst:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: self.known.get(item.nodeid, 0.0))
+        items[:] = [item for item in items if self.known.get(item.nodeid, 0.0) <= LONGEST_S]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.measured[report.nodeid] = self.measured.get(report.nodeid, 0.0) + report.duration
