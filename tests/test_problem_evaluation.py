@@ -111,6 +111,9 @@ def test_a_mapping_that_does_not_fit_is_not_evaluated() -> None:
     for assignments in ({"fc0": "cpu"}, {**dict(problem.all_digital.assignments), "fc1": "npu"}):
         with pytest.raises(InputError, match=r"fc1|npu"):
             problem.evaluate(problem.pretrained(Mapping.of(assignments)))
+    pinned = replace(problem, digital=("fc0",))  # the cost model would price it all the same
+    with pytest.raises(InputError, match="cannot run unit 'fc0'"):
+        pinned.evaluate(problem.pretrained(problem.all_analog))
     assert not oracle.asked
 
 

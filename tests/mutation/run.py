@@ -18,6 +18,7 @@ import importlib
 import json
 import os
 import random
+import re
 import resource
 import signal
 import sys
@@ -102,16 +103,25 @@ def digest(*paths: Path) -> str:
 
 
 class FastestFirst:
-    """Runs the tests that take least first. Without known durations it measures and keeps them."""
+    """Runs the tests that take least first. Without known durations it measures and keeps them.
 
-    def __init__(self, file: Path) -> None:
+    Of tests of all plug-ins it leaves those of the module's own.
+    """
+
+    def __init__(self, file: Path, module: str) -> None:
         self.file = file
+        self.own = re.compile(rf"\[{Path(module).stem}[-\]]")
         self.known: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
         self.measured: dict[str, float] = {}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: self.known.get(item.nodeid, 0.0))
-        items[:] = [item for item in items if self.known.get(item.nodeid, 0.0) <= LONGEST_S]
+        items[:] = [
+            item
+            for item in items
+            if self.known.get(item.nodeid, 0.0) <= LONGEST_S
+            and ("test_every_" not in item.nodeid or self.own.search(item.nodeid))
+        ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.measured[report.nodeid] = self.measured.get(report.nodeid, 0.0) + report.duration
@@ -149,7 +159,7 @@ def run_tests(module: str, code: CodeType | None, limit_s: float) -> str:
 def _pytest(module: str, code: CodeType | None) -> int:
     from hypothesis import Phase, settings
 
-    order = FastestFirst(RESULTS / f"{import_name(module)}.durations")
+    order = FastestFirst(RESULTS / f"{import_name(module)}.durations", module)
     if code is not None:
         name, original = import_name(module), SourceFileLoader.get_code
 
@@ -180,8 +190,8 @@ def mutate(module: str, sample: int | None, *, only_list: bool) -> None:
     unknown = known_equivalent - {mutant.name for mutant in all_mutants}
     mutants = [mutant for mutant in all_mutants if mutant.name not in known_equivalent]
     if sample is not None and sample < len(mutants):
-        mutants = random.Random(0).sample(mutants, sample)
-        mutants.sort(key=lambda mutant: mutant.line)
+        random.Random(0).shuffle(mutants)  # a larger sample contains a smaller one
+        mutants = sorted(mutants[:sample], key=lambda mutant: mutant.line)
     file = RESULTS / f"{import_name(module)}.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     state = {"source": digest(path), "tests": digest(*(ROOT / test for test in tests_of(module)))}
