@@ -44,7 +44,11 @@ MEMORY_BYTES = 12 * 2**30
 #: Tests that take longer are left out; most of them start processes, which run the unchanged code.
 LONGEST_S = 2.0
 
-_COST = ["tests/cost_models/test_by_hand.py", "tests/cost_models/test_reuse.py"]
+_COST = [
+    "tests/cost_models/test_ranges.py",
+    "tests/cost_models/test_by_hand.py",
+    "tests/cost_models/test_reuse.py",
+]
 _STRATEGY = ["tests/strategies/test_every_strategy.py"]
 #: Module -> its tests beside the file that mirrors it.
 MORE_TESTS = {
