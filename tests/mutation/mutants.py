@@ -229,5 +229,5 @@ def _calls(node: ast.Call) -> Iterator[ast.AST]:
             elif not is_function:
                 yield function.value
     for k, keyword in enumerate(node.keywords):
-        if keyword.arg not in (None, "strict"):  # which only finds mistakes in the code itself
+        if keyword.arg not in (None, "strict"):
             yield ast.Call(function, node.args, [*node.keywords[:k], *node.keywords[k + 1 :]])

@@ -109,6 +109,17 @@ def test_workers_get_what_the_budget_allows_and_nothing_else() -> None:
     assert recorded(search) == [A, B, C, D]
 
 
+@pytest.mark.parametrize("budget", [{"trials": 1}, {"trials": 0}, {"oracle_s": EACH_S}])
+def test_workers_get_nothing_once_the_budget_is_spent(budget: dict[str, float]) -> None:
+    """Also where it is less than what an earlier run has spent."""
+    first = search_of([A, B], record=None)
+    first.run()
+    workers = Noting()
+    search = search_of([A, B], [C, D, E], record=first.record, **budget)
+    assert search.run(workers=workers) == "budget"  # type: ignore[arg-type]
+    assert not any(workers.given) and len(search.record) == 2
+
+
 # --- repeats -------------------------------------------------------------------------------------
 
 
