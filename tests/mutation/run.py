@@ -49,7 +49,7 @@ _COST = [
     "tests/cost_models/test_by_hand.py",
     "tests/cost_models/test_reuse.py",
 ]
-_STRATEGY = ["tests/strategies/test_every_strategy.py"]
+_STRATEGY = ["tests/strategies/test_defaults.py", "tests/strategies/test_every_strategy.py"]
 #: Module -> its tests beside the file that mirrors it.
 MORE_TESTS = {
     "strategies/parts/": ["tests/strategies"],
