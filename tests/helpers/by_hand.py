@@ -45,14 +45,20 @@ class PriceList:
 
 @dataclass(frozen=True)
 class DropList:
-    """Drops of units on targets, which add up; 100 s of training, 1 s for each draw."""
+    """Drops of units on targets, which add up; 100 s of training, 1 s for each draw.
+
+    Without training, drops are `untrained` times as large.
+    """
 
     drops: Prices
+    untrained: float = 1.0
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         first, last = fidelity.draws
         mapping = candidate.mapping
         drop = sum(self.drops.get(unit, {}).get(mapping[unit], 0.0) for unit in mapping)
+        if candidate.trained_by == "none":
+            drop *= self.untrained
         return Accuracy(
             samples=np.full((last - first, 1), 0.9 - drop),
             times_s=(1.0,),
@@ -67,6 +73,7 @@ def problem_of(
     drops: Prices,
     *,
     max_drop: float = 0.1,
+    untrained: float = 1.0,
     macs: Sequence[int] | None = None,
     objectives: Sequence[Objective] = ("latency_s",),
     cost_limits: dict[CostObjective, float] | None = None,
@@ -87,7 +94,7 @@ def problem_of(
         workload=replace(workload, layers=layers),
         system=system,
         cost_model=PriceList(prices),
-        oracle=DropList(drops),
+        oracle=DropList(drops, untrained),
         objectives=tuple(objectives),
         accuracy_limit=AccuracyLimit(max_drop=max_drop, time_s=1.0, draws=(2,)),
         cost_limits=cost_limits or {},

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from by_hand import path, problem_of
 from made_up_costs import WakingUp
 from strategy_runs import after_profile
 
@@ -51,3 +52,36 @@ def test_local_search_ends_where_no_cheaper_neighbour_holds(
         )
         if (len(differs) == 1 or swapped) and price(problem, mapping) < price(problem, end.mapping):
             assert not problem.evaluate(problem.pretrained(mapping)).feasible
+
+
+PRICES = {
+    "fc0": {"cpu": 10.0, "tile": 4.0},
+    "fc1": {"cpu": 10.0, "tile": 8.0},
+    "fc2": {"cpu": 10.0, "tile": 5.0},
+}
+DROPS = {"fc0": {"tile": 0.06}, "fc1": {"tile": 0.01}, "fc2": {"tile": 0.04}}
+
+
+def test_local_search_by_hand() -> None:
+    """Least loss for the saving first: 0.0056, 0.0091 and 0.0115 a second for fc1, fc2 and fc0.
+
+    All three lose too much together. Of the swaps, fc0 in the place of fc1 loses exactly 0.1.
+    """
+    problem = problem_of(PRICES, DROPS)
+    evaluations = after_profile(problem, drive(LocalSearch(), problem))
+    steps = [["fc1"], ["fc1", "fc2"], ["fc0", "fc1", "fc2"], ["fc0", "fc2"]]
+    expected = path(problem, [dict.fromkeys(units, "tile") for units in steps])
+    assert [evaluation.mapping for evaluation in evaluations] == expected
+
+
+def test_local_search_tries_no_mapping_twice_and_none_that_saves_nothing() -> None:
+    """fc0 and fc1 each hold alone but not together; fc2 costs the same on both."""
+    prices = {**PRICES, "fc2": {"cpu": 5.0, "tile": 5.0}}
+    drops = {"fc0": {"tile": 0.09}, "fc1": {"tile": 0.02}}
+    problem = problem_of(prices, drops)
+    evaluations = after_profile(problem, drive(LocalSearch(), problem))
+    steps = [["fc1"], ["fc0"], ["fc0", "fc1"]]
+    expected = path(problem, [dict.fromkeys(units, "tile") for units in steps])
+    mappings = [evaluation.mapping for evaluation in evaluations]
+    assert mappings[0] == expected[0] and len(set(mappings)) == len(mappings)
+    assert set(expected) == set(mappings)
