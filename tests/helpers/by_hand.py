@@ -47,18 +47,18 @@ class PriceList:
 class DropList:
     """Drops of units on targets, which add up; 100 s of training, 1 s for each draw.
 
-    Without training, drops are `untrained` times as large.
+    Without training, drops are `untrained` times as large, with shared weights `shared` times.
     """
 
     drops: Prices
     untrained: float = 1.0
+    shared: float = 1.0
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         first, last = fidelity.draws
         mapping = candidate.mapping
         drop = sum(self.drops.get(unit, {}).get(mapping[unit], 0.0) for unit in mapping)
-        if candidate.trained_by == "none":
-            drop *= self.untrained
+        drop *= {"none": self.untrained, "one_shot": self.shared}.get(candidate.trained_by, 1.0)
         return Accuracy(
             samples=np.full((last - first, 1), 0.9 - drop),
             times_s=(1.0,),
@@ -74,6 +74,7 @@ def problem_of(
     *,
     max_drop: float = 0.1,
     untrained: float = 1.0,
+    shared: float = 1.0,
     macs: Sequence[int] | None = None,
     objectives: Sequence[Objective] = ("latency_s",),
     cost_limits: dict[CostObjective, float] | None = None,
@@ -94,7 +95,7 @@ def problem_of(
         workload=replace(workload, layers=layers),
         system=system,
         cost_model=PriceList(prices),
-        oracle=DropList(drops, untrained),
+        oracle=DropList(drops, untrained, shared),
         objectives=tuple(objectives),
         accuracy_limit=AccuracyLimit(max_drop=max_drop, time_s=1.0, draws=(2,)),
         cost_limits=cost_limits or {},

@@ -60,3 +60,23 @@ def test_odimo_refuses_what_makes_no_sense() -> None:
         Odimo([-1.0])
     with pytest.raises(InputError, match="the study's oracle has no learned shares"):
         drive(Odimo(), replace(tiny_problem(), answers=None))
+    with pytest.raises(InputError, match=r"strengths: got \[\]; must be one or more"):
+        Odimo([])
+    with pytest.raises(InputError, match=r"strengths: got \[1.0, -0.1\]"):
+        Odimo([1.0, -0.1])
+    assert Odimo([0.0]).strengths == [0.0]
+
+
+def test_a_share_of_a_half_stays_digital() -> None:
+    def answer(of: Question) -> Answer:
+        values = {"share": dict(zip(UNITS, [0.5, 0.5001, 0.4999, 1.0, 0.0], strict=True))}
+        return Answer(values=values, oracle_s=1.0)
+
+    problem = replace(fronted(), answers=answer)
+    [evaluation] = drive(Odimo([1.0]), problem)
+    assert evaluation.mapping.units_on("tile") == ("fc1", "fc3")
+
+
+def test_odimo_asks_nothing_where_nothing_can_be_analog() -> None:
+    problem = replace(fronted(), digital=UNITS, answers=None)
+    assert drive(Odimo(), problem) == []
