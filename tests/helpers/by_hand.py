@@ -27,7 +27,7 @@ class PriceList:
         layers = []
         for layer in workload.layers:
             target = mapping[layer.name] if layer.name in self.prices else "cpu"
-            seconds = self.prices.get(layer.name, {}).get(target, 0.0)
+            seconds = self.prices[layer.name][target] if layer.name in self.prices else 0.0
             components = {"all": (seconds, 10 * seconds)}
             if not layers:
                 components["fixed"] = (1.0, 0.0)
@@ -79,8 +79,9 @@ def problem_of(
     objectives: Sequence[Objective] = ("latency_s",),
     cost_limits: dict[CostObjective, float] | None = None,
 ) -> Problem:
-    """Units `fc0`, `fc1`, ..., each on the targets that have a price for it.
+    """Units `fc0`, `fc1`, ..., each on the host and on the targets that have a price.
 
+    A unit without a price for `tile` cannot be analog; all can run on digital targets.
     MACs fall from unit to unit unless they are given.
     """
     targets = list(dict.fromkeys(target for of_unit in prices.values() for target in of_unit))

@@ -124,7 +124,7 @@ class FastestFirst:
             item
             for item in items
             if self.known.get(item.nodeid, 0.0) <= LONGEST_S
-            and ("test_every_" not in item.nodeid or self.own.search(item.nodeid))
+            and ("TestRegistered" not in item.nodeid or self.own.search(item.nodeid))
         ]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -5,6 +5,7 @@ import pytest
 from by_hand import problem_of
 from strategy_runs import additive, after_profile, best
 
+from lionheart_opt.cost import CostObjective
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.problem import Objective, Problem
@@ -133,6 +134,22 @@ def test_a_profile_may_overestimate_by_a_factor_of_128(
     prices = {"fc0": PRICES["fc0"]}
     problem = problem_of(prices, {"fc0": {"tile": drop * 1e-9}}, max_drop=0.001, untrained=1e9)
     assert proposed(problem) == units
+
+
+def test_where_nothing_holds_yet_the_least_loss_is_proposed_if_none_is_predicted_to_hold() -> None:
+    """All-digital breaks the limit of 26 s. What keeps it comes in the order of its loss."""
+    limits: dict[CostObjective, float] = {"latency_s": 26.0}
+    problem = problem_of(PRICES, DROPS, max_drop=0.02, cost_limits=limits)
+    assert proposed(problem) == [
+        ("fc2",),
+        ("fc0",),
+        ("fc1", "fc2"),
+        ("fc0", "fc1"),
+        ("fc0", "fc2"),
+        ("fc0", "fc1", "fc2"),
+    ]
+    possible = problem_of(PRICES, DROPS, max_drop=0.1, cost_limits=limits)
+    assert proposed(possible) == [("fc0", "fc2")], "predicted to hold, so the cheapest comes first"
 
 
 def test_several_objectives_are_solved_for_in_turn() -> None:
