@@ -44,23 +44,20 @@ MEMORY_BYTES = 12 * 2**30
 #: Tests that take longer are left out; most of them start processes, which run the unchanged code.
 LONGEST_S = 2.0
 
-_COST = [
-    "tests/cost_models/test_ranges.py",
-    "tests/cost_models/test_by_hand.py",
-    "tests/cost_models/test_reuse.py",
-]
-_STRATEGY = ["tests/strategies/test_defaults.py", "tests/strategies/test_every_strategy.py"]
-#: Module -> its tests beside the file that mirrors it.
+_COST = [f"tests/cost_models/test_{name}.py" for name in ("ranges", "by_hand", "reuse")]
+_STRATEGY = [f"tests/strategies/test_{name}.py" for name in ("defaults", "every_strategy")]
+#: Start of a module's name -> its tests beside the files that mirror it.
 MORE_TESTS = {
-    "strategies/parts/": ["tests/strategies"],
-    "strategies/": _STRATEGY,
-    "cost_models/parts/": ["tests/cost_models"],
-    "cost_models/": _COST,
-    "lionheart_opt/study/record.py": [
-        "tests/study/test_search.py",
-        "tests/study/test_optuna_keeper.py",
+    "strategies/parts/": [
+        f"tests/strategies/test_{name}.py"
+        for name in ("defaults", "greedy", "knapsack", "quadratic")
     ],
-    "lionheart_opt/study/search.py": ["tests/study/test_record.py"],
+    "strategies/": _STRATEGY,
+    "cost_models/parts/": [*_COST, "tests/cost_models/test_alpine.py"],
+    "cost_models/": _COST,
+    "lionheart_opt/study/": [
+        f"tests/study/test_{name}.py" for name in ("record", "search", "optuna_keeper")
+    ],
     "lionheart_opt/problem.py": ["tests/test_synthetic.py"],
 }
 MODULES = (
