@@ -113,6 +113,27 @@ def test_two_means_of_points_that_lie_on_lines_or_each_other() -> None:
         assert within(points, two_means(points)) <= least + 1e-9, rows
 
 
+@pytest.mark.parametrize("n", [2, 3, 9])
+@pytest.mark.parametrize("on_grid", [False, True])
+def test_two_means_of_points_anywhere(n: int, on_grid: bool) -> None:
+    """Squared distances between clusters, which are largest where those within are least."""
+    rng = np.random.default_rng(0)
+    splits = (np.arange(2 ** (n - 1))[1:, None] >> np.arange(n) & 1).astype(float)
+
+    def between(points: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        sums, size = chosen @ (points - points.mean(axis=0)), chosen.sum(axis=1)
+        return (sums**2).sum(axis=1) * (1 / size + 1 / (n - size))
+
+    for _ in range(100):
+        points = rng.integers(0, 4, (n, 2)).astype(float) if on_grid else rng.normal(size=(n, 2))
+        points += 5.0  # where they lie does not matter
+        clusters = two_means(points)
+        if clusters.all():
+            assert (points == points[0]).all(), "only points that do not differ are one cluster"
+            continue
+        assert between(points, clusters[None].astype(float)) >= between(points, splits).max() - 1e-9
+
+
 def test_points_that_do_not_differ_are_one_cluster() -> None:
     assert two_means(np.full((4, 2), 3.0)).tolist() == [True] * 4
     assert two_means(np.zeros((1, 2))).tolist() == [True]
