@@ -134,6 +134,8 @@ def _is_left_alone(node: ast.AST) -> bool:
         return True  # a docstring, or the dots of a protocol
     if isinstance(node, ast.Assign) and _is_alias(node.value):
         return True  # a name for a type
+    if isinstance(node, ast.keyword) and node.arg == "strict":
+        return True  # it only finds mistakes in the code itself
     return isinstance(
         node,
         ast.Raise | ast.Assert | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.expr_context,

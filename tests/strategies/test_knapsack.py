@@ -1,17 +1,22 @@
 """Knapsack: exact where losses add up, and corrected by what was measured."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
-from by_hand import problem_of
+from by_hand import PriceList, problem_of
 from strategy_runs import additive, after_profile, best
 
-from lionheart_opt.cost import CostObjective
+from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS
-from lionheart_opt.problem import Objective, Problem
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Objective, Prices, Problem
 from lionheart_opt.strategies.knapsack import Knapsack
+from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import brute_force, drive, tiny_problem
+from lionheart_opt.workload import Workload
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -150,6 +155,31 @@ def test_where_nothing_holds_yet_the_least_loss_is_proposed_if_none_is_predicted
     ]
     possible = problem_of(PRICES, DROPS, max_drop=0.1, cost_limits=limits)
     assert proposed(possible) == [("fc0", "fc2")], "predicted to hold, so the cheapest comes first"
+
+
+@dataclass(frozen=True)
+class WaitingTogether(PriceList):
+    """Two analog units or more wait for each other, 3 s in all: no sum over units."""
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        cost = super().cost(workload, mapping)
+        waiting_s = 3.0 if len(mapping.units_on("tile")) > 1 else 0.0
+        first, *others = cost.layers
+        first = replace(first, components={**first.components, "wait": (waiting_s, 0.0)})
+        return replace(cost, layers=(first, *others))
+
+
+def test_what_breaks_a_limit_only_in_reality_is_not_evaluated() -> None:
+    """fc0 and fc2 take 20 s by the sum and 23 s; all three take 21 s, keep the limit and lose too much.
+
+    The two other pairs take more than 22 s by the sum already.
+    """
+    problem = problem_of(PRICES, DROPS, max_drop=0.1, cost_limits={"latency_s": 22.0})
+    costs = Additive.of(replace(problem, cost_model=WaitingTogether(PRICES), prices=Prices()))
+    assert not costs.exact
+    problem = costs.problem
+    assert problem.cost(problem.analog(["fc0", "fc2"])).latency_s == 23.0
+    assert ("fc0", "fc2") not in proposed(problem)
 
 
 def test_several_objectives_are_solved_for_in_turn() -> None:

@@ -104,6 +104,18 @@ def test_units_swap_targets_only_if_both_can() -> None:
         problem.check(mapping)
 
 
+def test_a_unit_that_cannot_be_analog_takes_no_tile_in_a_swap() -> None:
+    """Here `fc0` is analog when `fc1` moves, and the limit is kept by both."""
+    prices = {
+        "fc0": {"cpu": 10.0, "tile": 4.0, "npu": 9.0},
+        "fc1": {"cpu": 10.0, "npu": 8.0},
+    }
+    mappings = proposed(problem_of(prices, {"fc0": {"tile": 0.01}}))
+    problem = problem_of(prices, {})
+    steps = [{"fc0": "npu"}, {"fc0": "npu", "fc1": "npu"}, {"fc0": "tile", "fc1": "npu"}]
+    assert mappings == path(problem, steps)
+
+
 def proposed(problem: Problem) -> list[Mapping]:
     """What is asked for after the profile, repeats included."""
     asked, _ = run_inner(problem, LocalSearch().search(problem, np.random.default_rng(0)))

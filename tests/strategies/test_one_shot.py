@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from by_hand import problem_of
+from strategy_runs import run_inner
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
@@ -12,7 +13,9 @@ from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import every_mapping
 from lionheart_opt.strategies.one_shot import OneShot, Start
+from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.parts.sensitivity import log_loss
+from lionheart_opt.strategy import Proposals
 from lionheart_opt.synthetic import SyntheticOracle, synthetic_problem, synthetic_workload
 from lionheart_opt.testing import drive, tiny_problem
 from lionheart_opt.workload import Workload
@@ -180,12 +183,13 @@ FRONT = ("fc0 fc1 fc2", "fc0 fc2", "fc0 fc1", "fc1 fc2", "fc2", "fc1", "")
 
 
 def trained_on(problem: Problem, **settings: object) -> list[str]:
-    """Analog units of the mappings that are trained alone, in order."""
-    evaluations = drive(OneShot(**settings), problem)  # type: ignore[arg-type]
+    """Analog units of the mappings that are trained alone, in order, repeats included."""
+    search = OneShot(**settings).search(problem, np.random.default_rng(0))  # type: ignore[arg-type]
+    asked, _ = run_inner(problem, search)
     return [
-        " ".join(evaluation.mapping.units_on("tile"))
-        for evaluation in evaluations
-        if evaluation.candidate.training is None
+        " ".join(candidate.mapping.units_on("tile"))
+        for candidate in asked
+        if candidate.training is None
     ]
 
 
@@ -205,6 +209,30 @@ def test_the_search_begins_at_the_cheapest_that_holds_with_shared_weights(
 ) -> None:
     problem = problem_of(PRICES, DROPS, max_drop=max_drop, shared=shared)
     assert trained_on(problem) == list(trained)
+
+
+def test_where_nothing_holds_the_least_loss_is_trained() -> None:
+    """Four mappings take at most 24 s; fc1 and fc2 lose least of them, and too much."""
+    problem = problem_of(PRICES, DROPS, max_drop=0.02, cost_limits={"latency_s": 24.0})
+    assert trained_on(problem) == ["fc1 fc2"]
+
+
+def test_without_a_strategy_large_spaces_are_evolved_for_cost_and_drop_without_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Problem] = []
+
+    def search(strategy: Optuna, problem: Problem, rng: np.random.Generator) -> Proposals:
+        asked.append(problem)
+        assert strategy.sampler == "NSGAIISampler"
+        yield [problem.pretrained(problem.all_analog)]
+
+    monkeypatch.setattr(Optuna, "search", search)
+    problem = problem_of(PRICES, DROPS, objectives=("energy_j", "latency_s"))
+    drive(OneShot(probes=7), problem)
+    [inner] = asked
+    assert inner.objectives == ("energy_j", "drop") and inner.training == "one_shot"
+    assert inner.accuracy_limit == replace(problem.accuracy_limit, max_drop=1.0)
 
 
 @pytest.mark.parametrize(
