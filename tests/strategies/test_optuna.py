@@ -98,6 +98,7 @@ def test_a_batch_is_proposed_before_its_first_answer() -> None:
     ("settings", "message"),
     [
         ({"sampler": "TPESamplr"}, "unknown sampler 'TPESamplr' .*'TPESampler'"),
+        ({"sampler": "nsgaii"}, "unknown sampler 'nsgaii'"),
         ({"sampler": "CmaEsSampler"}, "does not model categorical parameters"),
         ({"sampler": "PartialFixedSampler"}, "takes no seed"),
         ({"arguments": {"n_startup": 3}}, "TPESampler: unknown argument 'n_startup'"),
