@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_costs import with_tiles
 from strategy_runs import additive, after_profile, best, fronted, measured
 
 from lionheart_opt.errors import InputError
@@ -13,7 +14,7 @@ from lionheart_opt.space import every_mapping
 from lionheart_opt.strategies import quadratic
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.loss_model import LossModel
-from lionheart_opt.strategies.parts.pricing import price
+from lionheart_opt.strategies.parts.pricing import excess, price
 from lionheart_opt.strategies.quadratic import Quadratic, _Optimiser
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import brute_force, drive, tiny_problem
@@ -192,3 +193,46 @@ def test_every_draw_has_a_threshold_of_its_own_where_the_drop_is_an_objective(
     asked.clear()
     drive(Quadratic(), tiny_problem(max_drop=0.1))
     assert set(asked) == {0.1}
+
+
+@pytest.mark.parametrize("max_loss", [9.0, 0.2])
+@pytest.mark.parametrize("tiles", [None, 6])
+def test_annealing_finds_what_enumeration_finds(
+    tiles: int | None, max_loss: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """4,096 mappings of 12 units, with and without limits on the loss and on the crossbars."""
+    problem = synthetic_problem(n_units=12, seed=1)
+    if tiles is not None:
+        problem = with_tiles(problem, tiles)
+    losses = np.random.default_rng(0).lognormal(sigma=0.5, size=12) * 0.05
+    pairs = np.triu(np.full((12, 12), 0.002), 1)
+    found = []
+    for most in (2**16, 0):
+        monkeypatch.setattr(quadratic, "EXHAUSTIVE", most)
+        best = best_of(problem, losses.tolist(), pairs, max_loss)
+        assert best is not None and not excess(problem, best)
+        on = np.array([best[unit.name] == "tile" for unit in problem.units])
+        assert losses @ on + on @ pairs @ on <= max_loss + 1e-6
+        found.append(price(problem, best))
+    assert found[0] <= found[1] <= 1.03 * found[0]
+
+
+def test_pairs_of_moves_are_part_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = []
+    real = _Optimiser.__init__
+
+    def spy(optimiser: _Optimiser, costs: Additive, model: LossModel) -> None:
+        models.append(model)
+        real(optimiser, costs, model)
+
+    monkeypatch.setattr(_Optimiser, "__init__", spy)
+    drive(Quadratic(patience=1), tiny_problem())
+    [model] = models
+    _, pairs = model.sample(np.random.default_rng(0))
+    assert np.count_nonzero(pairs) == 10, "all pairs of five units"
+
+
+def test_any_gain_may_do() -> None:
+    assert Quadratic(min_gain=0.0, patience=1).min_gain == 0.0
+    with pytest.raises(InputError, match=r"min_gain: got -0\.1"):
+        Quadratic(min_gain=-0.1)
