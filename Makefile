@@ -5,7 +5,7 @@ VENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: setup help test test-slow lint demo benchmarks clean
+.PHONY: setup help test test-slow mutation lint demo benchmarks clean
 
 setup: $(STAMP)
 
@@ -14,6 +14,7 @@ help:
 	@echo "make lint        check format, style and types"
 	@echo "make test        lint, then the fast tests"
 	@echo "make test-slow   the tests that take minutes"
+	@echo "make mutation    change the code a little, again and again, and list what no test notices (hours)"
 	@echo "make demo        run, compare and plot studies/quickstart"
 	@echo "make benchmarks  run everything in benchmarks/"
 	@echo "make clean       remove environments and build products"
@@ -38,6 +39,10 @@ test: lint
 
 test-slow: setup
 	$(BIN)/pytest -q -m "slow and not network"
+
+# Goes on where it was stopped. MODULES=lionheart_opt/limits.py tries one module.
+mutation: setup
+	nice $(BIN)/python tests/mutation/run.py --sample 150 $(MODULES)
 
 demo: setup
 	$(BIN)/lionheart-opt run studies/quickstart

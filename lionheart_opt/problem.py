@@ -99,7 +99,7 @@ class Problem(Space):
     training: Training = "full"
     seed: int = 0
     answers: Callable[[Question], Answer] | None = None
-    prices: Prices = field(default_factory=Prices, repr=False)
+    prices: Prices = field(default_factory=Prices)
 
     def __post_init__(self) -> None:
         super().__post_init__()

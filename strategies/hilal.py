@@ -112,7 +112,8 @@ def two_means(points: np.ndarray) -> np.ndarray:
         ahead = along @ others.T  # shape (n_lines, n_points), like all arrays that follow
         aside = along[:, ::-1] * (-1.0, 1.0) @ others.T
         left, on_line = aside > ROUNDING, np.abs(aside) <= ROUNDING
-        for turned in (ahead <= ROUNDING, ahead < -ROUNDING, ahead >= -ROUNDING, ahead > ROUNDING):
+        # those behind the point alone are divided off at another point of the line
+        for turned in (ahead <= ROUNDING, ahead >= -ROUNDING, ahead > ROUNDING):
             inside = left | (on_line & turned)
             size = inside.sum(axis=1).clip(1, n - 1)
             between = ((inside @ points) ** 2).sum(axis=1) * (1 / size + 1 / (n - size))

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputErrors
-from lionheart_opt.space import Space, analog_units, matching_units, neighbours
+from lionheart_opt.space import (
+    Space,
+    analog_moves,
+    analog_units,
+    by_macs_descending,
+    matching_units,
+    neighbours,
+)
 from lionheart_opt.synthetic import (
     convolutional_workload,
     synthetic_problem,
@@ -133,3 +140,23 @@ def test_patterns_that_match_nothing_are_all_named_with_the_nearest_units() -> N
     first, second, third = map(str, error.value.errors)
     assert first.startswith("digital: unknown unit 'conv9*' (did you mean 'conv")
     assert second.startswith("digital: unknown unit 'Fc'") and "got 3" in third
+
+
+def test_most_macs_come_first_and_of_equal_ones_the_earlier() -> None:
+    workload = synthetic_workload([100, 400, 100, 400, 200])
+    macs = [workload.unit_macs(unit) for unit in workload.units]
+    assert macs[0] == macs[2] and macs[1] == macs[3], "the workload has ties"
+    order = [unit.name for unit in by_macs_descending(workload, workload.units)]
+    assert order == ["fc1", "fc3", "fc4", "fc0", "fc2"]
+    some = [unit.name for unit in by_macs_descending(workload, workload.units[1:3])]
+    assert some == ["fc1", "fc2"]
+
+
+def test_moves_come_unit_by_unit_in_the_order_of_the_system() -> None:
+    problem = replace(tiny_problem(targets=FOUR), digital=("fc1", "fc3", "fc4"))
+    assert analog_moves(problem) == [
+        ("fc0", "tile"),
+        ("fc0", "sram"),
+        ("fc2", "tile"),
+        ("fc2", "sram"),
+    ]

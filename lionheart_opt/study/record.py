@@ -165,14 +165,11 @@ class Record:
     def __init__(self, problem: Problem, keeper: Keeper | None = None) -> None:
         self.problem = problem
         self.keeper: Keeper = keeper or InMemory()
-        self._trials: list[Trial] = []
-        self._known: dict[str, Evaluation] = {}
-        self._each_s = self._shared_s = self._answers_s = 0.0
         self._read()
 
     def _read(self) -> None:
-        self._trials.clear()
-        self._known.clear()
+        self._trials: list[Trial] = []
+        self._known: dict[str, Evaluation] = {}
         self._each_s = self._shared_s = 0.0
         self._answers_s = self.keeper.answers_s
         for trial in self.keeper.trials(self.problem):

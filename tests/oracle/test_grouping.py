@@ -101,3 +101,71 @@ def test_other_draws_and_seeds_are_asked_alone(tmp_path: Path, measured: list[in
     oracle.accuracy(asked[0], Fidelity(draws=DRAWS), 4)
     oracle.test_accuracy(asked[0], Fidelity(draws=DRAWS), 3)
     assert measured == [1, 1, 1]
+
+
+def test_an_answer_measured_in_advance_is_for_its_seed_and_draws_only(
+    tmp_path: Path, measured: list[int]
+) -> None:
+    """The second of a group, asked for with another seed, is another question."""
+    asked = candidates("none")
+    fidelity = Fidelity(draws=DRAWS)
+    alone = small_oracle(tmp_path)
+    expected = [
+        alone.accuracy(asked[1], fidelity, 4).samples,
+        alone.accuracy(asked[1], Fidelity(draws=(2, 4)), 3).samples,
+        alone.test_accuracy(asked[1], fidelity, 3).samples,
+        alone.accuracy(asked[1], fidelity, 3).samples,
+    ]
+    for other in expected[:3]:
+        assert not np.array_equal(other, expected[3])
+    oracle = small_oracle(tmp_path)
+    oracle.expect(asked, DRAWS, 3)
+    oracle.accuracy(asked[0], fidelity, 3)
+    measured.clear()
+    answered = [
+        oracle.accuracy(asked[1], fidelity, 4).samples,
+        oracle.accuracy(asked[1], Fidelity(draws=(2, 4)), 3).samples,
+        oracle.test_accuracy(asked[1], fidelity, 3).samples,
+    ]
+    np.testing.assert_array_equal(answered, expected[:3])
+    assert measured == [1, 1, 1]
+
+
+# --- what is kept, without an oracle -----------------------------------------------------------------
+
+
+def test_a_group_is_charged_equal_shares_and_answered_once() -> None:
+    asked = candidates("none")
+    grouping = together.Grouping()
+    grouping.expect(asked, DRAWS, 3)
+    group = grouping.group(asked[1], DRAWS, 3)
+    assert group == [asked[1], asked[0], *asked[2:]], "the one that is asked for comes first"
+    samples = np.arange(5.0)[:, None, None]
+    grouping.keep("question", group, samples, 10.0)
+    assert grouping.take("other question", asked[0]) is None
+    assert grouping.take("question", asked[0]) == (samples[1], 2.0)
+    assert grouping.take("question", asked[0]) is None
+    assert grouping.take("question", asked[2]) == (samples[2], 2.0)
+
+
+def test_what_is_answered_or_measured_is_in_no_further_group() -> None:
+    asked = candidates("none")
+    grouping = together.Grouping()
+    grouping.expect(asked, DRAWS, 3)
+    grouping.keep("question", asked[:2], np.zeros((2, 2, 1)), 1.0)
+    grouping.take("question", asked[0])
+    assert grouping.group(asked[2], DRAWS, 3) == asked[2:], "one is answered, one is measured"
+    assert grouping.group(asked[0], DRAWS, 3) == [asked[0]], "no longer expected"
+    for draws, seed in (((0, 3), 3), (DRAWS, 4)):
+        assert grouping.group(asked[2], draws, seed) == [asked[2]]
+
+
+def test_what_is_expected_anew_replaces_what_was() -> None:
+    asked = candidates("none")
+    grouping = together.Grouping()
+    grouping.expect(asked, DRAWS, 3)
+    grouping.keep("question", asked, np.zeros((5, 2, 1)), 1.0)
+    grouping.expect(asked[3:], DRAWS, 3)
+    assert grouping.take("question", asked[4]) is None
+    assert grouping.group(asked[4], DRAWS, 3) == [asked[4], asked[3]]
+    assert grouping.group(asked[0], DRAWS, 3) == [asked[0]]

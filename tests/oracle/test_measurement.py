@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from oracle_setup import NAMES, made_up_examples, small_network, small_oracle, small_splits
+from oracle_setup import NAMES, ideal, made_up_examples, small_network, small_oracle, small_splits
 from torch import nn
 
 from lionheart_opt.errors import InputError
@@ -95,3 +95,28 @@ def test_draws_are_the_same_whichever_are_measured() -> None:
     np.testing.assert_array_equal(samples(range(2, 4), (1.0, 86400.0)), whole[:, 2:])
     np.testing.assert_array_equal(samples(range(4), (86400.0,)), whole[:, :, 1:])
     assert not np.array_equal(samples(range(4), (1.0, 86400.0), seed=2), whole)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 29, 30, 100])
+def test_ideal_hardware_is_right_as_often_as_the_network(batch_size: int) -> None:
+    """Over all examples, those of a last batch that is smaller included, and in every draw."""
+    network = trained_a_little()
+    expected = score(network, EXAMPLES, 30)
+    assert 0.3 < expected < 1.0
+    conditions = Conditions(times_s=(1.0,), draws=range(2), seed=1, batch_size=batch_size)
+    config = ideal()
+    measured = measure(engine("fast"), network, [("conv2",)], config, EXAMPLES, conditions)
+    assert measured.tolist() == [[[expected], [expected]]]
+    assert score(network, EXAMPLES, batch_size) == expected
+
+
+def trained_a_little() -> nn.Module:
+    network = small_network()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+    examples = made_up_examples(200, 1)
+    for _ in range(30):
+        loss = nn.functional.cross_entropy(network(examples.images), examples.labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval()

@@ -65,6 +65,32 @@ def test_each_threshold_has_randomness_of_its_own() -> None:
     assert len(first) == 5
 
 
+@dataclass(frozen=True)
+class Notes:
+    """Notes the question of each run."""
+
+    asked: list[tuple[float, tuple[str, ...]]]
+
+    def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
+        self.asked.append((problem.accuracy_limit.max_drop, problem.objectives))
+        yield [problem.pretrained(problem.all_analog)]
+
+
+def test_each_threshold_asks_without_the_drop_largest_threshold_first() -> None:
+    """The problem's own threshold is one of them, those above it are left out."""
+    for thresholds in ([0.05, 0.5, 0.2], [0.2, 0.3, 0.05, 0.2]):
+        asked: list[tuple[float, tuple[str, ...]]] = []
+        drive(EachThreshold(f"{__name__}:Notes", {"asked": asked}, thresholds), fronted(0.3))
+        assert asked == [(threshold, ("latency_s",)) for threshold in (0.3, 0.2, 0.05)]
+
+
+@pytest.mark.parametrize("thresholds", [[0.1, 0.0], [0.0, 0.1], [1.1], [0.5, 1.001], [-0.1]])
+def test_thresholds_are_all_above_0_and_at_most_1(thresholds: list[float]) -> None:
+    with pytest.raises(InputError, match=r"must be in \(0, 1\]"):
+        EachThreshold(thresholds=thresholds)
+    assert EachThreshold(thresholds=[1.0, 1e-6]).thresholds == [1.0, 1e-6]
+
+
 def test_each_threshold_hands_arguments_on() -> None:
     strategy = EachThreshold("greedy", {"order": "sensitivity"}, [0.05])
     assert drive(strategy, fronted())[0].candidate.training == "none"

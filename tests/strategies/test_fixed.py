@@ -3,7 +3,7 @@
 import pytest
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.strategies.fixed import Fixed
+from lionheart_opt.strategies.fixed import Fixed, named
 from lionheart_opt.testing import drive, tiny_problem
 
 
@@ -27,6 +27,8 @@ def test_fixed_refuses_what_does_not_exist() -> None:
         InputError, match=r"unknown mapping 'all-analogue' \(did you mean 'all-analog'"
     ):
         Fixed("all-analogue")
+    with pytest.raises(InputError, match="unknown mapping 'all-analogue'"):
+        named(tiny_problem(), "all-analogue")
     with pytest.raises(InputError, match="unknown unit 'fc9'"):
         drive(Fixed({"fc9": "tile"}), tiny_problem())
     with pytest.raises(InputError, match="unknown target 'tiles'"):

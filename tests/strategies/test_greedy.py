@@ -1,9 +1,14 @@
 """Greedy searches: their orders, directions and when they stop."""
 
+import numpy as np
 import pytest
-from strategy_runs import after_profile, measured
+from by_hand import path, problem_of
+from strategy_runs import after_profile, measured, run_inner
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Objective
 from lionheart_opt.space import by_macs_descending
 from lionheart_opt.strategies.greedy import Greedy
 from lionheart_opt.strategies.mac_greedy import MacGreedy
@@ -77,3 +82,78 @@ def test_backward_greedy_stops_as_soon_as_the_limits_hold() -> None:
 def test_bad_settings_are_refused(settings: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Greedy(**settings)
+
+
+# --- by hand -------------------------------------------------------------------------------------
+
+PRICES = {
+    "fc0": {"cpu": 10.0, "tile": 4.0, "npu": 6.0},
+    "fc1": {"cpu": 10.0, "tile": 10.0, "npu": 12.0},  # nothing to save
+    "fc2": {"cpu": 10.0, "tile": 5.0, "npu": 3.0},
+    "fc3": {"cpu": 9.0, "npu": 8.0},  # never analog
+}
+DROPS = {"fc0": {"tile": 0.2}, "fc1": {"tile": 0.01}, "fc2": {"tile": 0.05}}
+
+
+def mappings(evaluations: list[Evaluation]) -> list[Mapping]:
+    return [evaluation.mapping for evaluation in evaluations]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_forward_greedy_by_hand(progressive: bool) -> None:
+    """The tile is cheapest for `fc0` but loses too much; `fc2` stays where it is cheapest."""
+    problem = problem_of(PRICES, DROPS)
+    evaluations = drive(Greedy(order="macs", progressive=progressive), problem)
+    steps = [
+        {"fc0": "tile"},
+        {"fc0": "npu"},
+        {"fc0": "npu", "fc2": "npu"},
+        {"fc0": "npu", "fc2": "npu", "fc3": "npu"},
+    ]
+    assert mappings(evaluations) == path(problem, steps)
+    candidates = [evaluation.candidate for evaluation in evaluations]
+    start = problem.pretrained(problem.all_digital)
+    parents = [start, start, candidates[1], candidates[2]] if progressive else [None] * 4
+    assert [candidate.parent for candidate in candidates] == parents
+
+
+@pytest.mark.parametrize("order", ["sensitivity", "saving_per_sensitivity"])
+def test_units_that_are_never_analog_come_last(order: str) -> None:
+    """Losses 0.01, 0.05 and 0.2 (fc1, fc2, fc0); savings 0, 5 and 6 s: most for its loss saves fc2."""
+    problem = problem_of(PRICES, DROPS, macs=[10, 20, 30, 900])
+    asked, _ = run_inner(problem, Greedy(order=order).search(problem, np.random.default_rng(0)))
+    steps = [{"fc2": "npu"}, {"fc2": "npu", "fc0": "tile"}, {"fc2": "npu", "fc0": "npu"}]
+    steps.append({**steps[-1], "fc3": "npu"})
+    assert [candidate.mapping for candidate in asked[3:]] == path(problem, steps), "each once"
+
+
+BACKWARD = [
+    {"fc0": "tile", "fc1": "tile", "fc2": "tile"},  # `fc3` is on the host
+    {"fc0": "tile", "fc1": "tile", "fc2": "tile", "fc3": "npu"},
+    {"fc0": "tile", "fc1": "tile", "fc2": "npu", "fc3": "npu"},
+    {"fc0": "tile", "fc1": "cpu", "fc2": "npu", "fc3": "npu"},
+    {"fc0": "npu", "fc1": "cpu", "fc2": "npu", "fc3": "npu"},
+]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize(
+    ("max_drop", "objectives", "steps"),
+    [
+        (0.1, ("latency_s",), 5),
+        (0.2, ("latency_s",), 4),  # exactly what `fc0` loses
+        (0.26, ("latency_s",), 1),
+        (0.26, ("latency_s", "drop"), 5),
+    ],
+)
+def test_backward_greedy_by_hand(
+    progressive: bool, max_drop: float, objectives: tuple[Objective, ...], steps: int
+) -> None:
+    """Least MACs first, each to its cheapest digital target, until the limit holds."""
+    problem = problem_of(PRICES, DROPS, max_drop=max_drop, objectives=objectives)
+    strategy = Greedy(order="macs", start="all-analog", progressive=progressive)
+    evaluations = drive(strategy, problem)
+    assert mappings(evaluations) == path(problem, BACKWARD[:steps])
+    candidates = [evaluation.candidate for evaluation in evaluations]
+    parents = [None, *candidates[:-1]] if progressive else [None] * steps
+    assert [candidate.parent for candidate in candidates] == parents

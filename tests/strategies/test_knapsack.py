@@ -1,14 +1,22 @@
 """Knapsack: exact where losses add up, and corrected by what was measured."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
-from strategy_runs import additive, best
+from by_hand import PriceList, problem_of
+from strategy_runs import additive, after_profile, best
 
+from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Objective, Prices, Problem
 from lionheart_opt.strategies.knapsack import Knapsack
+from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import brute_force, drive, tiny_problem
+from lionheart_opt.workload import Workload
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -75,3 +83,125 @@ def test_knapsack_solves_for_every_threshold_where_the_drop_is_an_objective() ->
 def test_bad_settings_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Knapsack(**settings)
+
+
+# --- by hand -------------------------------------------------------------------------------------
+
+PRICES = {
+    "fc0": {"cpu": 10.0, "tile": 4.0},
+    "fc1": {"cpu": 10.0, "tile": 8.0},
+    "fc2": {"cpu": 10.0, "tile": 5.0},
+}
+DROPS = {"fc0": {"tile": 0.06}, "fc1": {"tile": 0.01}, "fc2": {"tile": 0.04}}
+
+
+def proposed(problem: Problem, **settings: object) -> list[tuple[str, ...]]:
+    """Analog units of each proposal after the profile."""
+    evaluations = after_profile(problem, drive(Knapsack(**settings), problem))  # type: ignore[arg-type]
+    return [evaluation.mapping.units_on("tile") for evaluation in evaluations]
+
+
+@pytest.mark.parametrize(
+    ("max_drop", "units"),
+    [
+        (0.11, ("fc0", "fc1", "fc2")),
+        (0.1, ("fc0", "fc2")),  # exactly
+        (0.06, ("fc1", "fc2")),  # saves more than `fc0`, which loses as much as is allowed
+        (0.05, ("fc1", "fc2")),
+        (0.01, ("fc1",)),
+    ],
+)
+def test_the_best_mapping_is_the_only_proposal_where_the_profile_is_right(
+    max_drop: float, units: tuple[str, ...]
+) -> None:
+    problem = problem_of(PRICES, DROPS, max_drop=max_drop)
+    (first, *others) = proposed(problem)
+    assert first == units
+    assert all(len(other) == 3 or "fc0" in other for other in others), "only what is cheaper"
+
+
+@pytest.mark.parametrize(("min_gain", "units"), [(0.18, [("fc0",)]), (0.19, [])])
+def test_a_gain_that_is_too_small_is_not_asked_for(
+    min_gain: float, units: list[tuple[str, ...]]
+) -> None:
+    """The only unit saves 2 s of 11 s: 18.2 %."""
+    problem = problem_of({"fc0": PRICES["fc1"]}, {"fc0": {"tile": 0.01}})
+    assert proposed(problem, min_gain=min_gain) == units
+
+
+@pytest.mark.parametrize(("loss", "units"), [(63.0, [("fc0",)]), (127.0, [("fc0",)]), (129.0, [])])
+def test_a_profile_may_overestimate_by_a_factor_of_128(
+    loss: float, units: list[tuple[str, ...]]
+) -> None:
+    """Log losses without training, relative to the accepted one; trained, nothing is lost."""
+    accepted = -np.log(1 - 0.001 / 0.9)
+    drop = 0.9 * (1 - np.exp(-loss * accepted))
+    prices = {"fc0": PRICES["fc0"]}
+    problem = problem_of(prices, {"fc0": {"tile": drop * 1e-9}}, max_drop=0.001, untrained=1e9)
+    assert proposed(problem) == units
+
+
+def test_where_nothing_holds_yet_the_least_loss_is_proposed_if_none_is_predicted_to_hold() -> None:
+    """All-digital breaks the limit of 26 s. What keeps it comes in the order of its loss."""
+    limits: dict[CostObjective, float] = {"latency_s": 26.0}
+    problem = problem_of(PRICES, DROPS, max_drop=0.02, cost_limits=limits)
+    assert proposed(problem) == [
+        ("fc2",),
+        ("fc0",),
+        ("fc1", "fc2"),
+        ("fc0", "fc1"),
+        ("fc0", "fc2"),
+        ("fc0", "fc1", "fc2"),
+    ]
+    possible = problem_of(PRICES, DROPS, max_drop=0.1, cost_limits=limits)
+    assert proposed(possible) == [("fc0", "fc2")], "predicted to hold, so the cheapest comes first"
+
+
+@dataclass(frozen=True)
+class WaitingTogether(PriceList):
+    """Two analog units or more wait for each other, 3 s in all: no sum over units."""
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        cost = super().cost(workload, mapping)
+        waiting_s = 3.0 if len(mapping.units_on("tile")) > 1 else 0.0
+        first, *others = cost.layers
+        first = replace(first, components={**first.components, "wait": (waiting_s, 0.0)})
+        return replace(cost, layers=(first, *others))
+
+
+def test_what_breaks_a_limit_only_in_reality_is_not_evaluated() -> None:
+    """fc0 and fc2 take 20 s by the sum and 23 s; all three take 21 s, keep the limit and lose too much.
+
+    The two other pairs take more than 22 s by the sum already.
+    """
+    problem = problem_of(PRICES, DROPS, max_drop=0.1, cost_limits={"latency_s": 22.0})
+    costs = Additive.of(replace(problem, cost_model=WaitingTogether(PRICES), prices=Prices()))
+    assert not costs.exact
+    problem = costs.problem
+    assert problem.cost(problem.analog(["fc0", "fc2"])).latency_s == 23.0
+    assert ("fc0", "fc2") not in proposed(problem)
+
+
+def test_several_objectives_are_solved_for_in_turn() -> None:
+    """Where energy is ten times the latency, the second objective has nothing to add."""
+    objectives: tuple[Objective, ...] = ("energy_j", "latency_s")
+    problem = problem_of(PRICES, DROPS, max_drop=0.1, objectives=objectives)
+    assert proposed(problem)[0] == ("fc0", "fc2")
+
+
+def test_smaller_thresholds_are_solved_for_only_where_the_drop_is_an_objective() -> None:
+    """Largest first; those above the limit are left out."""
+    thresholds = (0.015, 0.5, 0.06)
+    front = problem_of(PRICES, DROPS, max_drop=0.1, objectives=("latency_s", "drop"))
+    assert proposed(front, thresholds=thresholds) == [("fc0", "fc2"), ("fc1", "fc2"), ("fc1",)]
+    single = problem_of(PRICES, DROPS, max_drop=0.1)
+    assert proposed(single, thresholds=thresholds) == [("fc0", "fc2")]
+
+
+@pytest.mark.parametrize("thresholds", [[0.1, 0.0], [0.1, 1.01], [-0.1]])
+def test_all_thresholds_must_be_possible(thresholds: list[float]) -> None:
+    with pytest.raises(InputError, match=r"thresholds: got .*; must be in \(0, 1\]"):
+        Knapsack(thresholds=thresholds)
+    with pytest.raises(InputError, match="min_gain: got 1"):
+        Knapsack(min_gain=1)
+    assert Knapsack(thresholds=[1.0], min_gain=1e-9).thresholds == [1.0]

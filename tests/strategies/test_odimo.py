@@ -17,7 +17,7 @@ UNITS = ("fc0", "fc1", "fc2", "fc3", "fc4")
 
 
 @pytest.mark.parametrize("objective", ["latency_s", "energy_j"])
-@pytest.mark.parametrize("digital", [(), ("fc2",)])
+@pytest.mark.parametrize("digital", [(), *((unit,) for unit in UNITS), ("fc0", "fc1", "fc3")])
 def test_odimo_hands_the_cost_of_every_mapping_to_the_oracle(
     objective: str, digital: tuple[str, ...]
 ) -> None:
@@ -25,7 +25,7 @@ def test_odimo_hands_the_cost_of_every_mapping_to_the_oracle(
     problem = replace(tiny_problem(), objectives=("drop", objective), digital=digital)
     asked = question(problem, 0.5)
     assert asked.strength == 0.5
-    assert asked.pairs, "the units share no data flow"
+    assert asked.pairs or len(digital) > 1, "the units share no data flow"
     offsets = []
     for mapping in every_mapping(problem):
         analog = {unit: int(mapping[unit] == "tile") for unit in mapping}
@@ -60,3 +60,23 @@ def test_odimo_refuses_what_makes_no_sense() -> None:
         Odimo([-1.0])
     with pytest.raises(InputError, match="the study's oracle has no learned shares"):
         drive(Odimo(), replace(tiny_problem(), answers=None))
+    with pytest.raises(InputError, match=r"strengths: got \[\]; must be one or more"):
+        Odimo([])
+    with pytest.raises(InputError, match=r"strengths: got \[1.0, -0.1\]"):
+        Odimo([1.0, -0.1])
+    assert Odimo([0.0]).strengths == [0.0]
+
+
+def test_a_share_of_a_half_stays_digital() -> None:
+    def answer(of: Question) -> Answer:
+        values = {"share": dict(zip(UNITS, [0.5, 0.5001, 0.4999, 1.0, 0.0], strict=True))}
+        return Answer(values=values, oracle_s=1.0)
+
+    problem = replace(fronted(), answers=answer)
+    [evaluation] = drive(Odimo([1.0]), problem)
+    assert evaluation.mapping.units_on("tile") == ("fc1", "fc3")
+
+
+def test_odimo_asks_nothing_where_nothing_can_be_analog() -> None:
+    problem = replace(fronted(), digital=UNITS, answers=None)
+    assert drive(Odimo(), problem) == []

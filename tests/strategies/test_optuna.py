@@ -1,11 +1,15 @@
 """Optuna's samplers as strategies: seeded, never repeated, never changed silently."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.optuna import REFUSED, Optuna
 from lionheart_opt.testing import digests, drive, tiny_problem
 
@@ -94,6 +98,7 @@ def test_a_batch_is_proposed_before_its_first_answer() -> None:
     ("settings", "message"),
     [
         ({"sampler": "TPESamplr"}, "unknown sampler 'TPESamplr' .*'TPESampler'"),
+        ({"sampler": "nsgaii"}, "unknown sampler 'nsgaii'"),
         ({"sampler": "CmaEsSampler"}, "does not model categorical parameters"),
         ({"sampler": "PartialFixedSampler"}, "takes no seed"),
         ({"arguments": {"n_startup": 3}}, "TPESampler: unknown argument 'n_startup'"),
@@ -118,3 +123,113 @@ def test_optuna_can_start_from_a_profile() -> None:
     assert evaluations[5].mapping == problem.all_analog
     sizes = [len(evaluation.mapping.units_on("tile")) for evaluation in evaluations[6:8]]
     assert sizes == [1, 3]  # the third, of all five units, is all-analog again
+
+
+# --- what the sampler's own study is told --------------------------------------------------------
+
+
+class Stuck(optuna.samplers.RandomSampler):
+    """Proposes the same mapping again and again."""
+
+    def sample_independent(self, study, trial, name, distribution):  # type: ignore[no-untyped-def]
+        return distribution.choices[0]
+
+
+@pytest.fixture
+def studies(monkeypatch: pytest.MonkeyPatch) -> list[optuna.Study]:
+    """The studies that are made, with a sampler that is stuck at all-digital."""
+    made: list[optuna.Study] = []
+    real = optuna.create_study
+
+    def spy(**settings: Any) -> optuna.Study:
+        made.append(real(**settings))
+        return made[-1]
+
+    monkeypatch.setattr(optuna, "create_study", spy)
+    monkeypatch.setattr(Optuna, "_build", lambda self, seed: Stuck(seed=seed))
+    return made
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_after_so_many_repeats_in_a_row_a_random_new_mapping_is_taken(
+    tries: int, studies: list[optuna.Study]
+) -> None:
+    """Of 32 mappings the first is proposed; for each of the others the sampler repeats it first."""
+    problem = tiny_problem()
+    evaluations = drive(Optuna(tries=tries), problem)
+    assert len({evaluation.mapping for evaluation in evaluations}) == len(evaluations) == 32
+    [study] = studies
+    assert len(study.trials) == 1 + 31 * (tries + 1)
+    repeated = study.trials[1 : 1 + tries]
+    assert {trial.state for trial in repeated} == {optuna.trial.TrialState.COMPLETE}
+    first = evaluations[0]
+    assert all(trial.values == list(first.objectives.values()) for trial in repeated)
+
+
+def test_repeats_of_what_is_not_answered_yet_have_failed(studies: list[optuna.Study]) -> None:
+    search = Optuna(batch=2, tries=2).search(tiny_problem(), np.random.default_rng(0))
+    assert len(next(search)) == 2
+    states = [trial.state.name for trial in studies[0].trials]
+    assert states == ["RUNNING", "FAIL", "FAIL", "RUNNING"]
+    search.close()
+
+
+def test_limits_are_constraints_of_every_trial(studies: list[optuna.Study]) -> None:
+    """Where a broken cost limit spared the oracle, the drop counts as the worst there is."""
+    latency_s = 0.8 * tiny_problem().digital_cost.latency_s
+    problem = tiny_problem(
+        latency_limit_s=latency_s, max_drop=0.3, objectives=("latency_s", "drop")
+    )
+    evaluations = drive(Optuna(batch=5, tries=1), problem, trials=15)
+    assert {evaluation.accuracy is None for evaluation in evaluations} == {True, False}
+    told = {
+        tuple(trial.params.values()): trial
+        for trial in studies[0].trials
+        if trial.state == optuna.trial.TrialState.COMPLETE
+    }
+    for evaluation in evaluations[:10]:  # the last batch is not told when the budget ends
+        trial = told[tuple(evaluation.mapping[name] for name in trial_names(problem))]
+        assert trial.values == list(evaluation.objectives.values())
+        expected = {"drop": 0.7, **evaluation.violations}
+        assert trial.constraints == pytest.approx(expected)
+        assert ("drop" in evaluation.violations) == (evaluation.accuracy is not None)
+
+
+def trial_names(problem: Problem) -> list[str]:
+    return [unit.name for unit in problem.units]
+
+
+def test_batches_end_with_the_space() -> None:
+    problem = replace(tiny_problem(), digital=("fc0", "fc1"))
+    search = Optuna("RandomSampler", batch=3).search(problem, np.random.default_rng(0))
+    sizes, batch = [], next(search)
+    with pytest.raises(StopIteration):
+        while True:
+            sizes.append(len(batch))
+            batch = search.send([problem.evaluate(candidate) for candidate in batch])
+    assert sizes == [3, 3, 2]
+
+
+def test_optunas_messages_are_silenced_for_the_study_only(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        next(Optuna().search(tiny_problem(), np.random.default_rng(0)))
+        assert optuna.logging.get_verbosity() == optuna.logging.INFO
+        assert "A new study created" not in capfd.readouterr().err
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def test_tpe_is_multivariate_unless_it_is_told_otherwise() -> None:
+    assert Optuna()._build(0)._multivariate is True  # type: ignore[attr-defined]
+    assert Optuna(arguments={"multivariate": False})._build(0)._multivariate is False  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["nested", "batch", "tries"])
+def test_numbers_are_at_least_1(name: str) -> None:
+    assert getattr(Optuna(**{name: 1}), name) == 1  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"optuna: {name}: got 0; must be at least 1"):
+        Optuna(**{name: 0})  # type: ignore[arg-type]

@@ -153,6 +153,14 @@ def test_a_record_in_memory_can_start_with_evaluations():
     assert record.add(problem.evaluate(some(problem, 5)[4])).number == 4
 
 
+def test_a_record_is_in_memory_unless_it_is_told_where():
+    problem = tiny_problem()
+    record = Record(problem)
+    record.add(problem.evaluate(some(problem, 1)[0]))
+    assert isinstance(record.keeper, InMemory) and len(record) == 1
+    assert (record.answers_s, len(Record(problem))) == (0.0, 0)
+
+
 def test_what_a_trial_says_beside_its_values():
     problem = replace(tiny_problem(), oracle=tabulated(tiny_problem()), seed=3)
     evaluation = problem.evaluate(problem.pretrained(problem.all_analog))

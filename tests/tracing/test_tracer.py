@@ -202,6 +202,39 @@ def test_operands_in_order_and_each_view_once() -> None:
     assert workload.macs == 6 * 3 * 2
 
 
+NORMS: dict[str, nn.Module] = {
+    "batch_norm": nn.BatchNorm2d(4),
+    "group_norm": nn.GroupNorm(2, 4),
+    "instance_norm": nn.InstanceNorm2d(4),
+    "layer_norm": nn.LayerNorm([4, 6, 6]),
+    "rms_norm": nn.RMSNorm([4, 6, 6]),
+    "local_response_norm": nn.LocalResponseNorm(3),
+}
+
+
+@pytest.mark.parametrize("kind", NORMS)
+def test_what_a_norm_reads_and_what_reads_a_norm(kind: str) -> None:
+    """Used twice; its results are read by a convolution, by itself and by an addition."""
+
+    def forward(self: Any, x: Tensor) -> Tensor:
+        first = self.norm(self.conv(x))
+        second = self.norm(first)
+        return self.last(second) + first
+
+    convolutions = {name: nn.Conv2d(4, 4, 1) for name in ("conv", "last")}
+    network = Lambda(forward, norm=NORMS[kind], **convolutions)
+    workload = trace(network, torch.randn(1, 4, 6, 6), "norms")
+    assert flow(workload) == [
+        ("conv", (INPUT,)),
+        ("norm", ("conv",)),
+        ("norm_2", ("norm",)),
+        ("last", ("norm_2",)),
+        ("add", ("last", "norm")),
+    ]
+    assert kinds(workload)[1:3] == [kind, kind]
+    check_consistency(workload)
+
+
 # --- properties ----------------------------------------------------------------------------------
 
 

@@ -42,6 +42,54 @@ class TestOperations:
     def test_counts(self, layer: Layer, expected: Operations) -> None:
         assert operations(layer, "mine") == expected
 
+    @pytest.mark.parametrize(
+        ("kinds", "simple", "transcendental"),
+        [
+            ("relu relu6 add mul where cat copy pad embedding im2col upsample_nearest2d", 1, 0),
+            ("addcmul lerp hardswish hardsigmoid batch_norm", 2, 0),
+            ("upsample_bilinear2d", 8, 0),  # four products and their sums
+            ("sigmoid tanh exp log rsqrt div pow erf softplus elu", 1, 1),
+            ("silu gelu mish", 3, 1),
+            ("softmax log_softmax", 4, 1),
+            ("layer_norm group_norm instance_norm", 6, 0),
+            ("rms_norm", 4, 0),
+            ("local_response_norm", 8, 2),
+        ],
+    )
+    def test_operations_of_an_element(self, kinds: str, simple: int, transcendental: int) -> None:
+        expected = Operations(simple=simple * 144, transcendental=transcendental * 144)
+        for kind in kinds.split():
+            assert operations(operator("x", kind), "mine") == expected, kind
+
+    @pytest.mark.parametrize("axes", [1, 2, 3])
+    def test_kinds_of_every_number_of_axes(self, axes: int) -> None:
+        for name, field in (
+            ("conv", "convolution_macs"),
+            ("conv_transpose", "convolution_macs"),
+            ("depthwise_conv", "sparse_macs"),
+            ("grouped_conv_transpose", "sparse_macs"),
+        ):
+            layer = operator("x", f"{name}{axes}d", macs=7)
+            assert operations(layer, "mine") == Operations(**{field: 7})
+        for name in ("max_pool", "avg_pool"):
+            layer = operator("x", f"{name}{axes}d", kernel=(2,) * axes)
+            assert operations(layer, "mine") == Operations(simple=144 * 2**axes)
+
+    def test_reductions_read_everything(self) -> None:
+        for kind in ("sum", "amax", "argmin", "cumsum", "linalg_vector_norm"):
+            layer = operator("x", kind, output_shape=(1, 4))
+            assert operations(layer, "mine") == Operations(simple=144), kind
+        for kind in ("var", "std", "var_mean"):
+            layer = operator("x", kind, output_shape=(1, 4))
+            assert operations(layer, "mine") == Operations(simple=3 * 144), kind
+
+    @pytest.mark.parametrize("kind", ["conv1d", "conv_transpose2d", "depthwise_conv2d", "linear"])
+    def test_norms_are_folded_into_layers_with_weights(self, kind: str) -> None:
+        chain = (operator("first", kind), operator("norm", "batch_norm", "first"))
+        assert folded_norms(network(*chain)) == {"norm"}
+        other = (operator("first", kind), operator("norm", "layer_norm", "first"))
+        assert folded_norms(network(*other)) == frozenset()
+
     def test_an_operator_that_is_not_known_is_refused(self) -> None:
         with pytest.raises(
             InputError, match=r"mine: layer 'x': unknown operator 'rellu' \(did you"

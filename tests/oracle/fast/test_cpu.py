@@ -104,3 +104,18 @@ def test_levels_have_inverses_in_single_precision() -> None:
     assert levels.output_inverse == np.float32(1) / np.float32(0.3)
     assert levels.input_step.dtype == levels.output_step.dtype == np.float32
     assert CpuProducts(random_linear(1, 1)[0]).levels.input_inverse == 0
+
+
+def test_only_tiles_that_clip_are_repeated_at_half_the_scale() -> None:
+    """Two tiles below each other. Repeated at another scale, the outputs round to other levels."""
+    changes = {"output_bound": 2.0, "output_step": 0.25, "retry_limit": 1e6}
+    products, numbers = random_linear(5, 40, tiling(5, 40, 0, 20), **changes)
+    weight, x = numbers["weight"].clone(), inputs()
+    weight[:, :20] *= 1.5 / (x[:, :20] @ weight[:, :20].T).abs().max()  # within the bound
+    weight[:, 20:] *= 3.0 / (x[:, 20:] @ weight[:, 20:].T).abs().max()  # clips once
+    quiet, loud = x[:, :20] @ weight[:, :20].T, x[:, 20:] @ weight[:, 20:].T
+    expected = (quiet / 0.25).round() * 0.25 + (loud / 2 / 0.25).round() * 0.25 * 2
+    y = CpuProducts(products)(x, weight, torch.ones(2, 5), torch.zeros(5), NOISE)
+    torch.testing.assert_close(y, expected)
+    halved = (quiet / 2 / 0.25).round() * 0.25 * 2
+    assert not torch.allclose(halved, (quiet / 0.25).round() * 0.25), "it makes a difference"

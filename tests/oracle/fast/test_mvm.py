@@ -92,3 +92,16 @@ def test_rounding_passes_gradients_and_clipping_stops_them() -> None:
     is_inside = ((x.detach() / 0.5).round() * 0.5).abs() <= 1
     assert is_inside.any() and not is_inside.all()
     torch.testing.assert_close(x.grad, torch.where(is_inside, weight.sum(0), 0.0))
+
+
+def test_only_tiles_that_clip_are_repeated_at_half_the_scale() -> None:
+    """Two tiles below each other. Repeated at another scale, the outputs round to other levels."""
+    products, numbers = random_linear(
+        5, 40, tiling(5, 40, 0, 20), output_bound=2.0, output_step=0.25, retry_limit=1e6
+    )
+    weight, x = numbers["weight"].clone(), inputs()
+    weight[:, :20] *= 1.5 / (x[:, :20] @ weight[:, :20].T).abs().max()  # within the bound
+    weight[:, 20:] *= 3.0 / (x[:, 20:] @ weight[:, 20:].T).abs().max()  # clips once
+    quiet, loud = x[:, :20] @ weight[:, :20].T, x[:, 20:] @ weight[:, 20:].T
+    expected = (quiet / 0.25).round() * 0.25 + (loud / 2 / 0.25).round() * 0.25 * 2
+    torch.testing.assert_close(products(x, weight, torch.ones(2, 5), None), expected)

@@ -117,3 +117,21 @@ def test_the_integer_programme_of_a_space_with_one_mapping() -> None:
     problem = replace(tiny_problem(), digital=tuple(u.name for u in tiny_problem().units))
     programme = IntegerProgramme(Additive.of(problem))
     assert programme.cheapest(0, np.zeros((5, 2)), 0.0, np.inf) == problem.all_digital
+
+
+def test_the_cost_that_no_mapping_changes_counts() -> None:
+    """0.1 s and 0.2 J for layers that belong to no unit, against the bound and the cost limits."""
+    problem = tiny_problem()
+    latency_s = problem.cost(problem.all_analog).latency_s
+    costs = replace(Additive.of(problem), fixed=np.array([0.1]))
+    programme = IntegerProgramme(costs)
+    free = np.zeros((5, 2))
+    assert programme.cheapest(0, free, 0.0, 0.1 + 1.001 * latency_s) == problem.all_analog
+    assert programme.cheapest(0, free, 0.0, 0.1 + 0.999 * latency_s) is None
+
+    energy_j = problem.cost(problem.all_analog).energy_j
+    for share, mapping in ((1.001, problem.all_analog), (0.999, None)):
+        limited = replace(problem, cost_limits={"energy_j": 0.2 + share * energy_j})
+        costs = replace(Additive.of(limited), fixed=np.array([0.1, 0.2]))
+        assert IntegerProgramme(costs).cheapest(0, free, 0.0, np.inf) == mapping
+        assert IntegerProgramme(costs).least_loss(free) == mapping

@@ -1,0 +1,139 @@
+"""What a training does after every step, and the seconds that it is charged for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count, pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from aihwkit.simulator.parameters.enums import WeightRemapType
+from oracle_setup import NAMES, made_up_examples, small_network
+
+from lionheart_opt.oracle import training
+from lionheart_opt.oracle.engine import AnalogNetwork, engine
+from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.settings import EngineName, HatRecipe
+from lionheart_opt.oracle.store import WeightStore
+from lionheart_opt.oracle.training import EpochDone, Job, train
+
+ENGINES: tuple[EngineName, ...] = ("fast", "aihwkit")
+
+
+def job(**changes: object) -> Job:
+    """Three steps an epoch: the last example is alone and left out."""
+    default = Job(
+        model=small_network(),
+        start=small_network().state_dict(),
+        modules=NAMES,
+        rpu_config=lionheart(),
+        recipe=HatRecipe(learning_rate=0.05, momentum=0.8, batch_size=33),
+        epochs=2,
+        examples=made_up_examples(100, 1),
+        seed=3,
+        device=torch.device("cpu"),
+        what="test",
+    )
+    return replace(default, **changes)  # type: ignore[arg-type]
+
+
+def test_every_step_is_followed_by_clipping_and_mapping_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    biases: list[torch.Tensor] = []
+    real = AnalogNetwork.after_step
+
+    def spy(analog: AnalogNetwork) -> None:
+        biases.append(analog.weights()["linear.bias"])
+        real(analog)
+
+    monkeypatch.setattr(AnalogNetwork, "after_step", spy)
+    train(job(), engine("fast"), WeightStore.folder(tmp_path), "key")
+    assert len(biases) == 2 * 3
+    steps = [small_network().linear.bias.detach(), *biases]
+    for before, after in pairwise(steps):
+        assert not torch.equal(before, after), "called once after each step, not twice or before it"
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_trained_weights_are_those_that_tiles_can_hold(tmp_path: Path, name: EngineName) -> None:
+    """Clipped at 0.3 of what a column's largest weight was at the start, in every layer."""
+    config = lionheart()
+    config.clip.fixed_value = 0.3
+    config.remap.type = WeightRemapType.NONE
+    config.mapping.learn_out_scaling = False
+    asked = job(rpu_config=config, epochs=1)
+    trained = train(asked, engine(name), WeightStore.folder(tmp_path), "key")
+    for module in NAMES:
+        start = asked.start[f"{module}.weight"].flatten(1).abs().amax(1)
+        largest = trained.weights[f"{module}.weight"].flatten(1).abs().amax(1)
+        assert (largest <= 0.3 * start + 1e-6).all() and (largest > 0.29 * start).any()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_step_maps_the_weights_again(name: EngineName) -> None:
+    """Halved weights fill the tile again, so that three times as large ones clip at the half."""
+    config = lionheart()
+    config.mapping.learn_out_scaling = False
+    network = small_network()
+    analog = engine(name).analog(network, NAMES, config).train()
+    for factor in (0.5, 3.0):
+        with torch.no_grad():
+            for parameter in analog.parameters():
+                if parameter.dim() > 1:
+                    parameter.mul_(factor)
+        analog.after_step()
+    for module in NAMES:
+        start = network.get_submodule(module).weight.detach().flatten(1).abs().amax(1)
+        largest = analog.weights()[f"{module}.weight"].flatten(1).abs().amax(1)
+        torch.testing.assert_close(largest, 0.5 * start)
+
+
+class Clock:
+    """Every look at it takes a second."""
+
+    def __init__(self) -> None:
+        self.ticks = count()
+
+    def __call__(self) -> float:
+        return float(next(self.ticks))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "perf_counter", Clock())
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_seconds_of_all_epochs_count(tmp_path: Path) -> None:
+    reports: list[EpochDone] = []
+    asked = job(epochs=4, modules=())
+    trained = train(asked, engine("fast"), WeightStore.folder(tmp_path), "key", reports.append)
+    assert trained.training_s == 4.0
+    assert [(now.epoch, now.epochs, now.left_s) for now in reports] == [
+        (1, 4, 3.0),
+        (2, 4, 2.0),
+        (3, 4, 1.0),
+        (4, 4, 0.0),
+    ]
+    assert [now.loss for now in reports] == list(trained.losses)
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_seconds_before_an_interruption_count(tmp_path: Path) -> None:
+    def interrupt(now: EpochDone) -> None:
+        if now.epoch == 3:
+            raise KeyboardInterrupt
+
+    asked, store = job(epochs=4, modules=()), WeightStore.folder(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train(asked, engine("fast"), store, "key", interrupt)
+    assert train(asked, engine("fast"), store, "key").training_s == 4.0
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_seconds_of_an_epoch_that_diverges_count(tmp_path: Path) -> None:
+    wild = job(recipe=HatRecipe(learning_rate=1e30), modules=(), epochs=4)
+    trained = train(wild, engine("fast"), WeightStore.folder(tmp_path), "key")
+    assert "diverged" in trained.note and trained.training_s == 1.0 + len(trained.losses)
