@@ -126,8 +126,8 @@ def remedy(differs: Sequence[str]) -> str:
     if not any(line.startswith("oracle.weights:") for line in differs):
         return usual
     return (
-        "The weights of the network differ: load trained ones, or seed initial ones before it is built "
-        "(torch.manual_seed)"
+        "The weights of the network differ: load trained ones, or seed initial ones (torch.manual_seed), "
+        "or give the run another label"
     )
 
 
