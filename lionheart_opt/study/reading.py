@@ -23,6 +23,7 @@ from lionheart_opt.study.storage import (
     scheme_of,
     shown_url,
 )
+from lionheart_opt.text_files import check_file
 
 if TYPE_CHECKING:
     import optuna
@@ -52,13 +53,14 @@ def storage_to_read(url: str, folder: Path | None = None) -> optuna.storages.Bas
             has made its tables.
     """
     file, scheme = file_of(url, folder), scheme_of(url)
-    if file is not None and not file.is_file():
+    if file is not None and not file.exists():
         return None
     if scheme in ("journal", "redis", "rediss", "grpc"):
         return open_storage(url, folder)
     with reading(f"storage: cannot open {shown_url(url)!r}", url):
         if file is None:
             return _database(url)
+        check_file(file)
         mode = "ro"
         if not _can_be_read_alone(file):
             file, mode = _copied(file), "rw"

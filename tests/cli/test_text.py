@@ -179,12 +179,11 @@ def test_every_output_survives_an_ascii_terminal(arguments):
 def test_passwords_are_shown_nowhere(tmp_path, url, shown):
     folder = make(tmp_path / "study", url)
     secrets = {"se?c%ret", "a@b", "secret"}
-    code, out, err = call("check", folder)
-    assert code == 0 and not any(secret in out + err for secret in secrets), err
-    assert shown in out.replace("\n", "")
-    code, out, err = call("run", folder)
-    assert code == 2 and err.count("\n") == 1, err
-    assert shown in err and not any(secret in out + err for secret in secrets)
+    for verb in ("check", "run"):
+        code, out, err = call(verb, folder)
+        assert code == 2 and err.count("\n") == 1, err
+        assert shown in err and not any(secret in out + err for secret in secrets)
+        assert verb == "run" or shown in out.replace("\n", "")
 
 
 # --- what is no file, or cannot be written --------------------------------------------------------------
@@ -220,8 +219,8 @@ def test_what_is_no_such_file_is_one_line(name, kind, tmp_path):
         ),
         "study.db": ("show", folder),
     }.get(name, ("check", folder))
-    code, out, err = call(*arguments)
-    assert (code, out, err.count("\n")) == (2, "", 1) and name in err, err
+    code, _, err = call(*arguments)
+    assert (code, err.count("\n")) == (2, 1) and name in err, err
 
 
 @pytest.mark.parametrize(
