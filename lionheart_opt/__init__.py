@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lionheart_opt import plots as plot
     from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
-    from lionheart_opt.api import cost, load, problem, search, trace
+    from lionheart_opt.api import check, cost, load, problem, search, trace
     from lionheart_opt.cost import Cost, CostModel, LayerCost
     from lionheart_opt.datasets.arrays import from_arrays as dataset
     from lionheart_opt.errors import InputError
@@ -58,6 +58,7 @@ _NAMES = {
     "Target": "system:Target",
     "Unit": "workload:Unit",
     "Workload": "workload:Workload",
+    "check": "api:check",
     "cost": "api:cost",
     "dataset": "datasets.arrays:from_arrays",
     "load": "api:load",
@@ -90,6 +91,7 @@ __all__ = [
     "Target",
     "Unit",
     "Workload",
+    "check",
     "cost",
     "dataset",
     "load",

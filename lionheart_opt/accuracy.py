@@ -9,6 +9,7 @@ where an oracle has it:
 - `ChecksFinally`: it can measure a chosen mapping on other data and draws than it was chosen by.
 - `Enumerates`: it can list the mappings that it answers for free.
 - `KeepsWeights`: it hands out trained weights.
+- `Rehearses`: it can be tried in seconds, so that `check` finds what would stop a run.
 - `ReportsTraining`: it says how far a training is.
 - `SaysProvenance`: it says where its data come from.
 - `HasIdentity`: it says what decides its answers, so that a record is tied to that.
@@ -17,9 +18,9 @@ where an oracle has it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, isfinite, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -31,6 +32,10 @@ from lionheart_opt.questions import Answer, Question
 
 if TYPE_CHECKING:
     from lionheart_opt.oracle_context import OracleContext
+
+
+#: How the note of samples begins whose training diverged.
+DIVERGED = "training diverged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +67,15 @@ class Accuracy:
         evaluation_s: Seconds that programming and inference took.
         shared_s: Seconds of a training that serves all mappings (`one_shot`). A search is charged
             with it once, however many of its candidates use it.
-        note: What the user must know about these samples (training diverged, ...).
+        note: What the user must know about these samples; it begins with `DIVERGED` where their
+            training diverged.
         n_examples: Number of examples behind each sample, which is a multiple of 1 / n_examples; None
             where samples are exact (all-digital, made up).
 
     Raises:
         ValueError: Shapes do not fit together.
-        InputError: A sample or the baseline is not in [0, 1].
+        InputError: A sample or the baseline is not in [0, 1], or a time or a number of seconds is not
+            finite or is negative.
     """
 
     samples: np.ndarray
@@ -89,6 +96,11 @@ class Accuracy:
         if not np.all((shares >= 0.0) & (shares <= 1.0)):  # NaN is in no range
             worst = shares[~((shares >= 0.0) & (shares <= 1.0))][0]
             raise InputError(f"accuracies must be from 0 to 1, samples and baseline; got {worst:g}")
+        seconds = {name: getattr(self, name) for name in ("training_s", "evaluation_s", "shared_s")}
+        seconds |= {f"times_s[{number}]": time_s for number, time_s in enumerate(self.times_s)}
+        for name, value in seconds.items():
+            if not 0.0 <= value < inf:
+                raise InputError(f"accuracy: {name}: got {value}; must be finite and not negative")
 
     def __repr__(self) -> str:
         drops = ", ".join(
@@ -99,6 +111,11 @@ class Accuracy:
             f"Accuracy({len(self.samples)} draws, baseline {100 * self.baseline:.2f} %, "
             f"mean drop in points: {drops})"
         )
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the training diverged: the samples are those of the weights before."""
+        return self.note.startswith(DIVERGED)
 
     @property
     def rounding(self) -> float:
@@ -134,9 +151,13 @@ class Accuracy:
     @staticmethod
     def from_json(data: dict[str, Any]) -> Accuracy:
         """The accuracy of `to_json`'s data."""
-        times_s = tuple(data["times_s"])
+        times_s = tuple(map(float, data["times_s"]))
         samples = np.array(data["samples"], dtype=float).reshape(-1, len(times_s))
-        return Accuracy(**{**data, "samples": samples, "times_s": times_s})
+        numbers = ("baseline", "training_s", "evaluation_s", "shared_s")
+        given = {name: float(data[name]) for name in numbers if name in data}
+        if not all(map(isfinite, given.values())):
+            raise ValueError(f"NaN or infinite numbers: {given}")
+        return Accuracy(**{**data, **given, "samples": samples, "times_s": times_s})
 
 
 class AccuracyOracle(Protocol):
@@ -146,7 +167,9 @@ class AccuracyOracle(Protocol):
     """
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """Samples for the draws `fidelity.draws`; all-digital gives the baseline exactly.
+        """Samples for the draws `fidelity.draws`.
+
+        All-digital on a host that computes in floating point gives the baseline exactly.
 
         Args:
             candidate: A resolved candidate: every training of its lineage is said
@@ -228,6 +251,16 @@ class Enumerates(Protocol):
 
 
 @runtime_checkable
+class KnowsTrainings(Protocol):
+    """An oracle that can answer some trainings only."""
+
+    @property
+    def trainings(self) -> Collection[Training]:
+        """The trainings that it can answer; one may be there several times."""
+        ...
+
+
+@runtime_checkable
 class KeepsWeights(Protocol):
     """An oracle that can hand out the weights that it trained."""
 
@@ -235,6 +268,19 @@ class KeepsWeights(Protocol):
         """Write the candidate's trained, undrifted weights as a state dict of the float network.
 
         The candidate is resolved, as in `AccuracyOracle.accuracy`.
+        """
+        ...
+
+
+@runtime_checkable
+class Rehearses(Protocol):
+    """An oracle that can be tried in seconds."""
+
+    def small_copy(self) -> AccuracyOracle:
+        """The same oracle with few examples and trainings of a step or two, for one draw.
+
+        It runs the code of the oracle itself, at all times, and keeps nothing: what it cannot do, the
+        oracle cannot do. Its accuracies mean nothing.
         """
         ...
 

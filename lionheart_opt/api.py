@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral, Number, Real
 from pathlib import Path
-from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt import plugins
 from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.durations import seconds_of
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.oracle_context import ModelTable, OracleContext
 from lionheart_opt.own_modules import beside
@@ -26,6 +25,7 @@ from lionheart_opt.study.question import USUAL_ORACLE, build_oracle, build_probl
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
 from lionheart_opt.study.search import SearchPlan
 from lionheart_opt.system import System
+from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def load(path: str | Path) -> Study:
     Raises:
         InputError: There is no such file, or a key is unknown, missing, or of the wrong type.
     """
-    return Study(StudyFile.load(Path(path)))
+    return Study(StudyFile.load(_path(path, "path")))
 
 
 def problem(
@@ -88,7 +88,7 @@ def problem(
         training: How weights are obtained where a strategy does not say: `none`, `one_shot`, `short` or
             `full` (hardware-aware training).
         draws: Numbers of programming draws at which the limit is decided; the last is the maximum.
-        digital: Names of units that stay on the host.
+        digital: Names of units that stay on the host, or patterns such as `layer1.*`.
         units: Groups of units that move together: name -> units.
         quantile: Share of the programmed chips that must keep the limit; None asks it of the mean.
         confidence: Confidence of the decision.
@@ -105,25 +105,22 @@ def problem(
     Raises:
         InputError: An argument cannot be used; the message says which, and what is allowed.
     """
-    if not isinstance(max_drop, Real) or not 0.0 <= max_drop <= 1.0:
-        raise InputError(f"max_drop: got {max_drop!r}; must be a fraction from 0 to 1")
+    fraction = _fraction(max_drop, "max_drop")
     times_s = tuple(seconds_of(each) for each in _several(time, "time"))
-    if not isinstance(confidence, Real) or not isinstance(quantile, (Real, NoneType)):
-        raise InputError(
-            f"confidence, quantile: got {confidence!r}, {quantile!r}; must be fractions from 0 to 1"
-        )
     looks = _several(draws, "draws")
-    if not all(isinstance(look, Integral) for look in looks):
-        raise InputError(f"draws: got {draws!r}; must be whole numbers")
+    if not all(isinstance(look, Integral) and 0 < int(look) <= MOST_DRAWS for look in looks):
+        raise InputError(
+            f"draws: got {shown(draws)}; must be whole numbers from 1 to {MOST_DRAWS:,}"
+        )
     limit = AccuracyLimit(
-        max_drop=float(max_drop),
+        max_drop=fraction,
         time_s=times_s,
-        quantile=None if quantile is None else float(quantile),
-        confidence=float(confidence),
+        quantile=None if quantile is None else _fraction(quantile, "quantile"),
+        confidence=_fraction(confidence, "confidence"),
         draws=tuple(int(look) for look in looks),
     )
     machine = _system(system)
-    if dataset is not None and not hasattr(dataset, "train"):
+    if dataset is not None and not hasattr(getattr(dataset, "train", None), "images"):
         raise InputError(
             f"dataset: got {_kind(dataset)}; make one with "
             "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
@@ -139,18 +136,20 @@ def problem(
     if not isinstance(model, str):
         model = _plain(_network(model))
     workload = _workload(model, dataset)
-    if units:
+    if units is not None:
         groups = _table(units, "units").items()
-        workload = workload.grouped({name: list(members) for name, members in groups})
+        workload = workload.grouped(
+            {_name(name, "units"): _names(members, f"units {name!r}") for name, members in groups}
+        )
     context = OracleContext(
         workload=workload,
         system=machine,
         model=ModelTable(name=model) if isinstance(model, str) else model,
         data=dataset,
-        digital=_several(digital, "digital"),
+        digital=_names(digital, "digital"),
         times_s=times_s,
         folder=Path.cwd(),
-        artifacts=None if artifacts is None else Path(artifacts),
+        artifacts=None if artifacts is None else _path(artifacts, "artifacts"),
         origin="problem",
     )
     with beside(Path.cwd()):
@@ -202,7 +201,7 @@ def search(
         InputError: An argument cannot be used, or the record was made with other settings.
     """
     plan = SearchPlan(
-        label=label or label_of(strategy),
+        label=label_of(strategy) if label is None else label,
         strategy=strategy,
         arguments={} if arguments is None else arguments,
         seed=seed,
@@ -211,6 +210,25 @@ def search(
     single = Study(StudyScript("search", problem, [plan], storage))
     [result] = single.run(workers=workers, progress=progress, checks=False)
     return result
+
+
+def check(problem: Problem) -> dict[str, Any]:
+    """Say everything that would stop a search, in seconds; see `Study.check`.
+
+    Example:
+        >>> lo.check(problem)["notes"]
+
+    Raises:
+        InputError: Something would stop a search. All of it is said, a line each.
+    """
+    plan = SearchPlan(
+        label="check",
+        strategy="fixed",
+        arguments={"mapping": "all-digital"},
+        seed=0,
+        budget=usual_budget(1, None),
+    )
+    return Study(StudyScript("problem", problem, [plan], None)).check()
 
 
 def trace(model: nn.Module | str, example: Any = None, *, name: str | None = None) -> Workload:
@@ -228,6 +246,8 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
     """
     from lionheart_opt import models, tracing
 
+    if name is not None:
+        name = _name(name, "name")
     is_shape = isinstance(example, (tuple, list)) and all(isinstance(n, int) for n in example)
     shape = tuple(example) if is_shape and example else None
     with beside(Path.cwd()):
@@ -332,6 +352,28 @@ def _system(system: str | Path | System) -> System:
     return plugins.load_system(str(system), "system")
 
 
+def _path(value: str | Path, where: str) -> Path:
+    if not isinstance(value, (str, Path)):
+        raise InputError(f"{where}: got {shown(value)}; must be a path")
+    return Path(value)
+
+
+def _fraction(value: float, where: str) -> float:
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 <= value <= 1.0:
+        raise InputError(f"{where}: got {shown(value)}; must be a fraction from 0 to 1")
+    return float(value)
+
+
+def _name(value: str, where: str) -> str:
+    if not isinstance(value, str):
+        raise InputError(f"{where}: got {shown(value)}; must be a name")
+    return value
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    return tuple(_name(name, where) for name in _several(value, where))
+
+
 def _several(value: Any, where: str) -> tuple[Any, ...]:
     """A tuple of what may be given as one value or as a sequence."""
     if isinstance(value, (str, Number)):
@@ -339,12 +381,12 @@ def _several(value: Any, where: str) -> tuple[Any, ...]:
     try:
         return tuple(value)
     except TypeError:
-        raise InputError(f"{where}: got {value!r}; must be one value or a list") from None
+        raise InputError(f"{where}: got {shown(value)}; must be one value or a list") from None
 
 
 def _table(value: dict[Any, Any] | None, where: str) -> dict[Any, Any]:
     if value is not None and not isinstance(value, dict):
-        raise InputError(f"{where}: got {value!r}; must be a dictionary")
+        raise InputError(f"{where}: got {shown(value)}; must be a dictionary")
     return value or {}
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from numbers import Real
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.text import shown
 
 #: Unit -> seconds; a month is 30 days, a year 365.
 UNITS_S = {
@@ -41,10 +42,11 @@ def seconds_of(duration: float | str) -> float:
             with suppress(ValueError):  # 1.2.3
                 seconds = float(match[1]) * UNITS_S[unit or "s"]
     elif isinstance(duration, Real) and not isinstance(duration, bool):
-        seconds = float(duration)
+        with suppress(OverflowError):
+            seconds = float(duration)
     if not 0.0 <= seconds < math.inf:
         raise InputError(
-            f"time: got {duration!r}; must be seconds, or a number with one of "
+            f"time: got {shown(duration)}; must be seconds, or a number with one of "
             f"{', '.join(name for name in UNITS_S if len(name) > 1)}"
         )
     return seconds

@@ -47,6 +47,11 @@ class Evaluation:
         return all(violation <= 0 for violation in self.violations.values())
 
     @property
+    def measured(self) -> bool:
+        """Whether it has an accuracy of its own: it was measured, and its training did not diverge."""
+        return self.accuracy is not None and not self.accuracy.diverged
+
+    @property
     def mapping(self) -> Mapping:
         """The candidate's mapping."""
         return self.candidate.mapping

@@ -17,6 +17,8 @@ from lionheart_opt.errors import InputError
 LIONHEART_THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
 #: Decimals to which drops are compared: shares of examples differ from decimals by rounding only.
 _DECIMALS = 12
+#: Programming draws that a limit may ask for.
+MOST_DRAWS = 1_000_000
 #: Skewness of draws, of either sign, that the bounds of a mean allow for.
 SKEWNESS = 1.0
 

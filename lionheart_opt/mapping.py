@@ -219,6 +219,8 @@ class Candidate:
         """The candidate of `to_json`'s data."""
         candidate: Candidate | None = None
         for step in data:
+            if step["training"] not in (None, *TRAININGS):
+                raise unknown("training", str(step["training"]), TRAININGS)
             before = candidate.mapping.to_json() if candidate else {}
             candidate = Candidate(
                 Mapping.of({**before, **step["moved"]}), candidate, step["training"]

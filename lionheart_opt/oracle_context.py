@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.system import System
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Table(BaseModel):
     """A table of a study file: known keys only, no conversion of types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ModelTable(Table):
@@ -30,7 +30,7 @@ class ModelTable(Table):
     """A name of `lionheart-opt list models`, or `package.module:factory`."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of the factory."""
-    input_shape: tuple[int, ...] | None = Field(default=None, strict=False)
+    input_shape: tuple[PositiveInt, ...] | None = Field(default=None, min_length=1, strict=False)
     """Without the batch, channels first; the zoo knows its own, and data sets give theirs."""
     weights: str | None = None
     """A state dict saved by `torch.save`, instead of pretraining."""
@@ -46,7 +46,7 @@ class DataTable(Table):
     """Where the files are; $LIONHEART_OPT_DATA or ./data by default."""
     validation_fraction: float = Field(default=0.1, gt=0, lt=1)
     """Share of the training set that the search is judged on; never trained on."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Seed of the split."""
 
 

@@ -1,4 +1,8 @@
-"""Python modules that lie beside a study: found by path, so that they never shadow installed ones."""
+"""Python modules that lie beside a study: found by path, so that they never shadow installed ones.
+
+Only what a study names is run, and what that imports. Nothing is written beside the study, not even
+compiled modules.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
@@ -22,6 +27,20 @@ _beside: ContextVar[Path | None] = ContextVar("beside", default=None)
 _folders: dict[Path, dict[str, ModuleType]] = {}
 #: Top-level module that this file found -> its folder.
 _served: dict[str, Path] = {}
+#: Modules that import on behalf of others: they bring back objects whose classes lie beside a study.
+_CARRIERS = (
+    "cloudpickle",
+    "concurrent",
+    "copyreg",
+    "distributed",
+    "joblib",
+    "loky",
+    "multiprocessing",
+    "pickle",
+    "torch.serialization",
+    "lionheart_opt.own_modules",
+    "lionheart_opt.study.executors",
+)
 
 
 @contextmanager
@@ -35,6 +54,7 @@ def beside(folder: Path) -> Iterator[None]:
     _folders.setdefault(folder, {})
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)  # last: what is installed comes first
+        sys.meta_path.insert(0, _FINDER_OF_PARTS)
     before = _beside.get()
     token = _beside.set(folder)
     _switch_to(folder)
@@ -65,15 +85,15 @@ def find_module(name: str) -> ModuleType:
         ModuleNotFoundError: There is none.
         InputError: It is part of a folder whose name an installed package has.
     """
-    if not all(name.split(".")):
+    if not all(part and len(part) < 200 for part in name.split(".")) or set(name) & {"/", "\\"}:
         raise ModuleNotFoundError(f"no module {name!r}", name=name)
     folder = _beside.get()
-    if folder is not None and (file := _file(folder, name)) is not None:
+    if folder is not None and (file := file_beside(folder, name)) is not None:
         return _load(name, file, folder)
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        file = _file(Path.cwd(), name)
+        file = file_beside(Path.cwd(), name)
         if file is None or error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
         with beside(Path.cwd()):
@@ -103,10 +123,12 @@ class _Beside(MetaPathFinder):
     ) -> ModuleSpec | None:
         if path is not None:  # part of a package, which knows its own folder
             return None
-        current = _beside.get()
+        current, importer = _beside.get(), _importer()
         # a function of such a module may import when its study is not current any more
         for folder in list(_folders) if current is None else [current]:
-            spec = PathFinder.find_spec(fullname, [str(folder)], target)
+            if importer is not None and folder not in importer.parents:
+                continue
+            spec = _uncompiled(PathFinder.find_spec(fullname, [str(folder)], target))
             if spec is None:
                 continue
             # a folder without __init__.py is a package only if it holds modules
@@ -116,11 +138,56 @@ class _Beside(MetaPathFinder):
         return None
 
 
-_FINDER = _Beside()
+class _Parts(MetaPathFinder):
+    """Finds the parts of packages beside studies, as Python does, but does not keep them compiled."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if path is None or fullname.partition(".")[0] not in _served:
+            return None
+        return _uncompiled(PathFinder.find_spec(fullname, path, target))
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    """The file of a module or package in a folder."""
+_FINDER, _FINDER_OF_PARTS = _Beside(), _Parts()
+
+
+class _Loader(SourceFileLoader):
+    """Loads a module, and writes nothing beside it."""
+
+    def set_data(self, path: str, data: Any, *, _mode: int = 0o666) -> None:
+        """Write no compiled module."""
+
+
+def _uncompiled(spec: ModuleSpec | None) -> ModuleSpec | None:
+    """The same module, loaded without a compiled copy beside it."""
+    if spec is not None and type(spec.loader) is SourceFileLoader:
+        spec.loader = _Loader(spec.loader.name, spec.loader.path)
+    return spec
+
+
+def _importer() -> Path | None:
+    """The file whose code imports something now; None if it does so on behalf of others.
+
+    Installed packages try to import others that may be missing; a file beside a study that happens to
+    have such a name is none of their business.
+    """
+    frame = sys._getframe(2)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", ""))
+        if name.partition(".")[0] not in ("importlib", "_frozen_importlib"):
+            if any(f"{name}.".startswith(f"{carrier}.") for carrier in _CARRIERS):
+                return None
+            return Path(frame.f_code.co_filename).resolve()
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def file_beside(folder: Path, name: str) -> Path | None:
+    """The file of a module or package in a folder; None where there is none."""
     path = folder.joinpath(*name.split("."))
     for file in (path.with_name(path.name + ".py"), path / "__init__.py"):
         if file.is_file():
@@ -132,21 +199,23 @@ def _load(name: str, file: Path, folder: Path) -> ModuleType:
     top, _, rest = name.partition(".")
     spec = importlib.util.find_spec(top)
     origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None
-    if origin == _file(folder, top):
+    if origin == file_beside(folder, top):
         return import_module(name)
     # the name belongs to an installed module
     alias = f"{top}@{digest(str(folder))}"
-    top_file = _file(folder, top)
+    top_file = file_beside(folder, top)
     if top_file is None:  # a folder without __init__.py under a name that is taken
         raise InputError(
             f"module {name!r}: another package is called {top!r}; rename {file.parent}"
         )
     if alias not in sys.modules:
         is_package = top_file.name == "__init__.py"
-        own = importlib.util.spec_from_file_location(
-            alias,
-            top_file,
-            submodule_search_locations=[str(top_file.parent)] if is_package else None,
+        own = _uncompiled(
+            importlib.util.spec_from_file_location(
+                alias,
+                top_file,
+                submodule_search_locations=[str(top_file.parent)] if is_package else None,
+            )
         )
         assert own is not None and own.loader is not None
         module = importlib.util.module_from_spec(own)

@@ -16,6 +16,7 @@ from lionheart_opt.cost import CostModel
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.own_modules import find_module
 from lionheart_opt.system import System
+from lionheart_opt.text import shown
 
 Kind = Literal["strategies", "cost_models", "oracles", "systems", "validations"]
 
@@ -84,10 +85,13 @@ def attribute(reference: str, where: str = "") -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name + ".").startswith(error.name + "."):
             raise  # the module exists, something that it imports does not
-        raise InputError(f"{prefix}no module {module_name!r} (in {reference!r})") from error
+        raise InputError(
+            f"{prefix}no module {shown(module_name)} (in {shown(reference)})"
+        ) from error
     for part in path.split("."):
         if not hasattr(value, part):
-            raise unknown("attribute", part, dir(value), f"{prefix}{module_name}")
+            public = [name for name in dir(value) if not name.startswith("_")]
+            raise unknown("attribute", part, public, f"{prefix}{module_name}")
         value = getattr(value, part)
     return value
 
@@ -122,12 +126,21 @@ def call(factory: Any, arguments: dict[str, Any], where: str) -> Any:
         signature.bind(**arguments)
     except TypeError as error:
         raise InputError(f"{where}: {error}") from error
-    _check_types(factory, arguments, where)
+    check_types(factory, arguments, where)
     return factory(**arguments)
 
 
-def _check_types(factory: Any, arguments: dict[str, Any], where: str) -> None:
-    """Refuse plain data (what a study file can hold) that the annotations do not allow."""
+def check_types(factory: Any, arguments: dict[str, Any], where: str) -> None:
+    """Refuse plain data (what a study file can hold) that the annotations do not allow.
+
+    Args:
+        factory: A function or class.
+        arguments: Keyword arguments for it.
+        where: What error messages call the place that names it.
+
+    Raises:
+        InputError: An argument has another type than the annotations say.
+    """
     try:
         hints = get_type_hints(factory if is_dataclass(factory) else _signed(factory))
     except (NameError, TypeError):  # imported for type checkers only; a partial or other object
@@ -143,7 +156,9 @@ def _check_types(factory: Any, arguments: dict[str, Any], where: str) -> None:
             problem = error.errors()[0]
             path = ".".join(map(str, (key, *problem["loc"])))
             message = problem["msg"].replace("Input should be", "must be")
-            raise InputError(f"{where}: {path}: got {problem['input']!r}; {message}") from error
+            raise InputError(
+                f"{where}: {path}: got {shown(problem['input'])}; {message}"
+            ) from error
         except PydanticSchemaGenerationError:
             continue
 
@@ -185,7 +200,7 @@ def load_system(name: str, where: str = "", folder: Path | None = None) -> Syste
     if name not in names:
         raise unknown("system", name, names, where)
     file = resources.files(names[name]) / f"{name}.toml"
-    return System.from_toml(file.read_text(), name, f"{names[name]}/{name}.toml")
+    return System.from_toml(file.read_text(encoding="utf-8"), name, f"{names[name]}/{name}.toml")
 
 
 def cost_model(system: System) -> CostModel:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from html import escape
 from math import inf
 from numbers import Integral, Real
 from typing import Any, Literal
+
+import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, consult
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective
@@ -18,6 +20,7 @@ from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.space import Space
+from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload
 
 Objective = CostObjective | Literal["drop"]
@@ -101,19 +104,21 @@ class Problem(Space):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.objectives:
-            if name not in OBJECTIVES:
-                raise unknown("objective", str(name), OBJECTIVES)
+            if not isinstance(name, str) or name not in OBJECTIVES:
+                raise unknown("objective", name, OBJECTIVES)
         if not self.objectives:
             raise InputError(f"objectives: at least one of {', '.join(OBJECTIVES)} is needed")
-        if self.training not in TRAININGS:
-            raise unknown("training", str(self.training), TRAININGS)
-        if not isinstance(self.seed, Integral):
-            raise InputError(f"seed: got {self.seed!r}; must be a whole number")
+        if not isinstance(self.training, str) or self.training not in TRAININGS:
+            raise unknown("training", self.training, TRAININGS)
+        if not isinstance(self.seed, Integral) or isinstance(self.seed, bool):
+            raise InputError(f"seed: got {shown(self.seed)}; must be a whole number")
         for name, limit in self.cost_limits.items():
             if name not in COST_OBJECTIVES:
-                raise unknown("cost limit", str(name), COST_OBJECTIVES)
+                raise unknown("cost limit", name, COST_OBJECTIVES)
             if not isinstance(limit, Real) or not 0.0 < limit < inf:
-                raise InputError(f"cost limit {name}: got {limit!r}; must be a positive number")
+                raise InputError(
+                    f"cost limit {name}: got {shown(limit)}; must be a positive number"
+                )
 
     def __repr__(self) -> str:
         limit = self.accuracy_limit
@@ -144,6 +149,32 @@ class Problem(Space):
     def digital_cost(self) -> Cost:
         """Cost of all-digital: what speed-ups are measured against."""
         return self.cost(self.all_digital)
+
+    @property
+    def is_digital_exact(self) -> bool:
+        """Whether all-digital is the floating-point network itself, so that its drop is 0."""
+        return self.system.target(self.system.host).numerics == "fp32"
+
+    def exact_digital(self, baseline: Accuracy | None) -> Evaluation:
+        """The evaluation of all-digital on a host that computes in floating point.
+
+        Args:
+            baseline: Any accuracy of the same network, which gives baseline and times; None where
+                nothing has been measured.
+        """
+        candidate = self.pretrained(self.all_digital)
+        if baseline is not None:
+            shape = (self.accuracy_limit.draws[-1], len(baseline.times_s))
+            samples = np.full(shape, baseline.baseline)
+            return self.evaluation(
+                candidate,
+                Accuracy(samples=samples, times_s=baseline.times_s, baseline=baseline.baseline),
+            )
+        evaluation = self.evaluation(candidate, None)
+        objectives = {
+            name: 0.0 if name == "drop" else value for name, value in evaluation.objectives.items()
+        }
+        return replace(evaluation, objectives=objectives)
 
     def cost_violations(self, cost: Cost) -> dict[str, float]:
         """Relative excess over each cost limit, and crossbars beyond each target's capacity."""
@@ -180,7 +211,7 @@ class Problem(Space):
             more = self.oracle.accuracy(asked, Fidelity(draws=(done, draws)), self.seed)
             accuracy = more if accuracy is None else accuracy.extend(more)
             done = draws
-            if self.accuracy_limit.decision(accuracy) != "open":
+            if accuracy.diverged or self.accuracy_limit.decision(accuracy) != "open":
                 break
         return self.evaluation(candidate, accuracy)
 
@@ -216,6 +247,8 @@ class Problem(Space):
         if accuracy is not None:
             bounds = self.accuracy_limit.bounds(accuracy)
             violations["drop"] = drop_excess(bounds.high, self.accuracy_limit.max_drop)
+            if accuracy.diverged:
+                violations["diverged"] = 1.0
             drop = bounds.estimate
         return Evaluation(
             candidate=candidate,

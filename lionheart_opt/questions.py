@@ -7,9 +7,11 @@ its record, where a resumed search reads it.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import inf, isfinite
 from typing import ClassVar
 
 from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +76,25 @@ class Answer:
         values: Name of a quantity -> unit -> value.
         oracle_s: Oracle seconds that the answer took when it was computed, even if it is read from a
             record.
+
+    Raises:
+        InputError: A value is NaN or infinite.
     """
 
     values: dict[str, dict[str, float]]
     oracle_s: float
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.oracle_s < inf:
+            raise InputError(
+                f"answer: oracle_s: got {self.oracle_s}; must be finite and not negative"
+            )
+        for name, values in self.values.items():
+            for unit, value in values.items():
+                if not isfinite(value):
+                    raise InputError(
+                        f"answer: {name} of unit {unit!r}: got {value}; must be finite"
+                    )
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} of {len(units)} units" for name, units in self.values.items())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import product
 from math import prod
 
 import numpy as np
 
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.errors import Collected, InputError, unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Unit, Workload
@@ -23,10 +24,11 @@ class Space:
     Args:
         workload: What must run.
         system: What it can run on.
-        digital: Names of units that stay on the host.
+        digital: Names of units that stay on the host, or patterns such as `layer1.*`; see
+            `matching_units`.
 
     Raises:
-        InputError: A unit of `digital` does not exist.
+        InputError: An entry of `digital` matches no unit.
     """
 
     workload: Workload
@@ -34,8 +36,8 @@ class Space:
     digital: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for unit in self.digital:
-            self.workload.unit(unit)
+        units = matching_units(self.workload, self.digital, "digital")
+        object.__setattr__(self, "digital", units)
 
     def __repr__(self) -> str:
         return (
@@ -62,6 +64,12 @@ class Space:
     def all_digital(self) -> Mapping:
         """Every unit on the host."""
         return Mapping.of(dict.fromkeys(self.choices, self.system.host))
+
+    @cached_property
+    def forced(self) -> tuple[str, ...]:
+        """Names of the units that the host cannot run: with any, all-digital is no mapping."""
+        host = self.system.host
+        return tuple(unit for unit, targets in self.choices.items() if host not in targets)
 
     @cached_property
     def all_analog(self) -> Mapping:
@@ -122,6 +130,37 @@ class Space:
             if mapping[unit.name] in self.system.analog_targets
         )
         return analog / self.workload.macs
+
+
+def matching_units(workload: Workload, patterns: Iterable[str], where: str) -> tuple[str, ...]:
+    """Names of the units that the patterns match, each once, in the order of the patterns.
+
+    A pattern is the name of a unit, or has `*`, `?` or `[...]` as file names do (`fnmatch`). Letters
+    count as they are written.
+
+    Args:
+        workload: Has the units.
+        patterns: Names and patterns.
+        where: What error messages call the patterns.
+
+    Raises:
+        InputError: A pattern matches no unit; all such patterns are named.
+    """
+    names = [unit.name for unit in workload.units]
+    matching: dict[str, None] = {}
+    wrong = Collected()
+    for pattern in patterns:
+        with wrong.collect():
+            if not isinstance(pattern, str):
+                raise InputError(f"{where}: got {pattern!r}; must be the name of a unit")
+            matches = [name for name in names if name == pattern] or [
+                name for name in names if fnmatchcase(name, pattern)
+            ]
+            if not matches:
+                raise unknown("unit", pattern, names, where)
+            matching |= dict.fromkeys(matches)
+    wrong.refuse()
+    return tuple(matching)
 
 
 def by_macs_descending(workload: Workload, units: Sequence[Unit]) -> list[Unit]:

@@ -19,18 +19,22 @@ from lionheart_opt.results.result import COLUMNS, SearchResult
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
-from lionheart_opt.study.search import Ending, Search, SearchPlan, Watcher
+from lionheart_opt.study.search import SearchPlan
+from lionheart_opt.text import shown
+from lionheart_opt.text_files import reported
 
 if TYPE_CHECKING:
     import pandas
 
     from lionheart_opt.mapping import Training
     from lionheart_opt.results.comparison import Comparison
-    from lionheart_opt.results.live import Live
+    from lionheart_opt.results.live import Live, Silent
     from lionheart_opt.results.sensitivity import Profile
 
 #: Labels of runs that the representation of a study names.
 MOST_NAMED = 8
+#: Processes that one machine is asked for at most.
+MOST_WORKERS = 1024
 
 
 class Study:
@@ -74,7 +78,9 @@ class Study:
         if isinstance(searches, dict):
             labelled = list(searches.items())
         else:
-            labelled = [(label_of(strategy), strategy) for strategy in searches]
+            labelled = [
+                (label_of(strategy), strategy) for strategy in _listed(searches, "searches")
+            ]
         plans = [
             SearchPlan(
                 label=label,
@@ -84,7 +90,7 @@ class Study:
                 budget=usual_budget(trials, oracle_s),
             )
             for label, strategy in labelled
-            for seed in seeds
+            for seed in _listed(seeds, "seeds")
         ]
         return Study(StudyScript(name, problem, plans, storage))
 
@@ -122,20 +128,27 @@ class Study:
             raise InputError(f"{self.name}: only a study with a study.toml can do this")
         return self._source
 
-    def check(self) -> dict[str, Any]:
-        """Load and resolve everything and price the extreme mappings; no search.
+    def check(self, *, refuse: bool = True) -> dict[str, Any]:
+        """Say everything that would stop a run, in seconds: price the extremes and rehearse a run.
+
+        A few examples are classified, trained on, programmed and drifted to every time, by the code that
+        a run uses. Nothing is written.
+
+        Args:
+            refuse: Raise an error if something would stop a run; False returns it among the rest.
 
         Returns:
-            The plan, as `lionheart-opt check --json` prints it.
+            What `lionheart-opt check --json` prints: the plan, `problems`, `notes`, `checked`.
 
         Raises:
-            InputError: Something would stop a run.
+            InputError: Something would stop a run. All of it is said, a line each.
         """
-        from lionheart_opt.results.report import plan
+        from lionheart_opt.results.check import check
 
-        _ = self._source.oracle
-        self._source.check_strategies()
-        return plan(self.file)
+        checked = check(self._source)
+        if refuse:
+            checked.wrong.refuse()
+        return checked.to_json()
 
     def run(
         self,
@@ -164,9 +177,14 @@ class Study:
         from lionheart_opt.study.executors import Workers
 
         source = self._source
-        plans = source.plans((only,) if isinstance(only, str) else only)
-        if not isinstance(workers, Integral) or workers < 1:
-            raise InputError(f"workers: got {workers!r}; must be a whole number from 1 on")
+        for name, flag in (("checks", checks), ("progress", progress)):
+            if flag is not None and not isinstance(flag, bool):
+                raise InputError(f"{name}: got {shown(flag)}; must be True or False")
+        plans = source.plans((only,) if isinstance(only, str) else _listed(only, "only"))
+        is_whole = isinstance(workers, Integral) and type(workers) is not bool
+        if not is_whole or not 1 <= workers <= MOST_WORKERS:
+            allowed = f"must be a whole number from 1 to {MOST_WORKERS}"
+            raise InputError(f"workers: got {shown(workers)}; {allowed}")
         with source.beside():
             oracle = source.oracle
             source.check_strategies()
@@ -289,32 +307,44 @@ class Study:
         with self.file.beside():
             table, left_out = tabulate(self.file)
         path = self.file.folder / "table.npz" if out is None else Path(out)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         table.save(path)
         rows, draws = table.samples.shape[:2]
         return {"file": str(path), "rows": rows, "left_out": left_out, "draws": draws}
 
     def export(
-        self, trial: int, only: str | None = None, out: str | Path | None = None
+        self, trial: int | None = None, only: str | None = None, out: str | Path | None = None
     ) -> list[Path]:
         """Write one trial's mapping (JSON), trained weights (state dict) and report.
 
+        A warning says so if the trial is not feasible, or costs no less than all-digital.
+
         Args:
-            trial: Number of the trial in its search.
-            only: The search, as `LABEL/seedN`; needed if there are several.
+            trial: Number of the trial in its search, from 0; None for the best mapping.
+            only: The search, as `LABEL/seedN`. None is the only one, or the one with the best mapping.
             out: Folder; inside the study's by default.
 
         Returns:
             The files that were written.
 
         Raises:
-            InputError: Nothing is recorded yet, or there is no such search or trial.
+            InputError: Nothing is recorded yet, there is no such search or trial, a trial is given
+                without the search although there are several, or nothing is feasible.
         """
         from lionheart_opt.results.export import export_trial
 
         folder = None if out is None else Path(out)
         with self.file.beside():
             return export_trial(self.file, self.recorded_results(), only, trial, folder)
+
+
+def _listed(values: Any, where: str) -> list[Any]:
+    """The values of an argument that takes several."""
+    try:
+        return list(values)
+    except TypeError:
+        raise InputError(f"{where}: got {shown(values)}; must be a list") from None
 
 
 def compare_studies(studies: Sequence[Study]) -> Comparison:
@@ -350,29 +380,11 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-class _Silent:
-    """Shows no progress."""
-
-    def __enter__(self) -> _Silent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def start(self, search: Search) -> Watcher:  # noqa: ARG002
-        return lambda _: None
-
-    def ended(self, how: Ending) -> None:  # noqa: ARG002
-        return
-
-
-def _live(oracle: AccuracyOracle, progress: bool | None) -> Live | _Silent:
+def _live(oracle: AccuracyOracle, progress: bool | None) -> Live | Silent:
     """What shows the progress of searches."""
     if progress is None:
         in_notebook = "ipykernel" in sys.modules and "JPY_PARENT_PID" in os.environ
         progress = sys.stderr.isatty() or in_notebook
-    if not progress:
-        return _Silent()
-    from lionheart_opt.results.live import Live
+    from lionheart_opt.results.live import Live, Silent
 
-    return Live(oracle)
+    return Live(oracle) if progress else Silent()

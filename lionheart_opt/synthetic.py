@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -20,38 +21,33 @@ from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Mvm, Shape, Unit, Workload
 
 _SOURCE = "made up"
+
+
+def _target(
+    name: str, numerics: Literal["analog", "int8", "fp32"], mac_s: float, mac_j: float
+) -> Target:
+    """A target with seconds and joules for each MAC; only the host runs more than linear layers."""
+    return Target(
+        name=name,
+        numerics=numerics,
+        kinds=("*",) if name == "cpu" else ("linear",),
+        source=_SOURCE,
+        parameters={"mac_s": mac_s, "mac_j": mac_j},
+    )
+
+
 _TARGETS = {
-    "cpu": Target(
-        name="cpu",
-        numerics="fp32",
-        kinds=("*",),
-        source=_SOURCE,
-        parameters={"mac_s": 1e-9, "mac_j": 1e-11},
-    ),
-    "tile": Target(
-        name="tile",
-        numerics="analog",
-        kinds=("linear",),
-        source=_SOURCE,
-        parameters={"mac_s": 5e-11, "mac_j": 1e-12},
-    ),
-    "sram": Target(
-        name="sram",
-        numerics="analog",
-        kinds=("linear",),
-        source=_SOURCE,
-        parameters={"mac_s": 2e-10, "mac_j": 1.5e-12},
-    ),
-    "npu": Target(
-        name="npu",
-        numerics="int8",
-        kinds=("linear",),
-        source=_SOURCE,
-        parameters={"mac_s": 4e-10, "mac_j": 2e-12},
-    ),
+    target.name: target
+    for target in (
+        _target("cpu", "fp32", 1e-9, 1e-11),
+        _target("tile", "analog", 5e-11, 1e-12),
+        _target("sram", "analog", 2e-10, 1.5e-12),
+        _target("slow", "analog", 4e-9, 4e-11),
+        _target("npu", "int8", 4e-10, 2e-12),
+    )
 }
 #: Accuracy that a unit loses on each analog target, relative to the tile.
-_LOSSES = {"tile": 1.0, "sram": 0.3}
+_LOSSES = {"tile": 1.0, "sram": 0.3, "slow": 0.1}
 #: Time and energy of one activation that moves to another target.
 _CROSSING_S = 2e-8
 _CROSSING_J = 2e-10
@@ -164,7 +160,10 @@ def convolutional_workload(channels: Sequence[int] = (16, 24, 40), side: int = 8
 
 
 def synthetic_system(targets: Sequence[str] = ("cpu", "tile")) -> System:
-    """A host `cpu` with any of: an analog `tile`, a slower, more accurate `sram`, an int8 `npu`."""
+    """A host `cpu` with any of: an analog `tile`, a slower, more accurate `sram`, `slow`, an int8 `npu`.
+
+    `slow` is analog, too, but takes more time and energy than the host: it is worse than doing nothing.
+    """
     return System(
         name="synthetic",
         family="synthetic",
@@ -352,7 +351,7 @@ def synthetic_problem(
     Args:
         n_units: Number of units, all of which can move.
         seed: Seed of the random generator; equal seeds give equal problems.
-        targets: Names of targets: `cpu`, and some of `tile`, `sram` and `npu`.
+        targets: Names of targets: `cpu`, and some of `tile`, `sram`, `slow` and `npu`.
         objectives: Objectives of the problem.
         max_drop: Largest drop of its accuracy limit.
         cost_limits: Cost limits of the problem.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -11,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.text import shown
+from lionheart_opt.text_files import parse_toml, read_text
 from lionheart_opt.toml_errors import first_problem
 from lionheart_opt.workload import Layer, Unit, Workload
 
@@ -135,6 +136,9 @@ class System(BaseModel):
     @model_validator(mode="after")
     def _names_exist(self) -> System:
         names = [target.name for target in self.targets]
+        for name in (self.name, *names):
+            if not name.isprintable():
+                raise ValueError(f"got {shown(name)}; a name must have no control characters")
         if self.host not in names:
             raise unknown("target", self.host, names, "host")
         if self.target(self.host).numerics == "analog":
@@ -243,15 +247,20 @@ class System(BaseModel):
         Raises:
             InputError: The text is not TOML, or a key is missing, unknown, or of the wrong type.
         """
-        try:
-            data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{where}: not valid TOML: {error}") from error
+        data = parse_toml(text, where)
+        for key in ("name", "origin"):  # they come from the file's place
+            if key in data:
+                allowed = set(System.model_fields) - {"name", "origin"}
+                raise unknown("key", key, allowed, where)
         targets = data.get("targets")
         if not isinstance(targets, dict) or not targets:
             raise InputError(f"{where}: needs at least one table [targets.NAME]")
-        data["targets"] = tuple({"name": key, **table} for key, table in targets.items())
-        data["links"] = tuple(data.get("links", ()))
+        for key, table in targets.items():
+            if not isinstance(table, dict):
+                raise InputError(f"{where}: targets.{key}: got {shown(table)}; must be a table")
+        data["targets"] = tuple({**table, "name": key} for key, table in targets.items())
+        if isinstance(data.get("links"), list):
+            data["links"] = tuple(data["links"])
         given = {"name": name, "origin": where, **data}
         try:
             return System.model_validate(given)
@@ -265,8 +274,4 @@ class System(BaseModel):
         Raises:
             InputError: The file cannot be read or does not describe a system.
         """
-        try:
-            text = path.read_text()
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}") from error
-        return System.from_toml(text, path.stem, str(path))
+        return System.from_toml(read_text(path), path.stem, str(path))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.errors import Collected, InputError, InputErrors, unknown
+from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -33,7 +34,25 @@ def first_problem(
         model: What the content was validated as.
         given: The content.
     """
+    return next(_problems(error, where, model, given))
+
+
+def all_problems(
+    error: ValidationError, where: str, model: type[BaseModel], given: dict[str, Any]
+) -> InputError:
+    """As `first_problem`, but with a line for each key that is wrong."""
+    wrong = Collected()
+    for problem in _problems(error, where, model, given):
+        wrong.add(problem)
+    return wrong.errors[0] if len(wrong.errors) == 1 else InputErrors(wrong.errors)
+
+
+def _problems(
+    error: ValidationError, where: str, model: type[BaseModel], given: dict[str, Any]
+) -> Iterator[InputError]:
+    """A line for each key that is wrong, unknown and misspelt ones first."""
     problems = error.errors()
+    misspelt: set[str] = set()
     for problem in problems:
         *path, name = problem["loc"] or ("",)
         allowed = _keys(model, path)
@@ -41,16 +60,33 @@ def first_problem(
         if problem["type"] == "extra_forbidden" and name not in allowed:
             names, _ = _walk(given, path)
             table = f"{where}: [{'.'.join(names)}]" if names else where
-            return unknown("key", str(name), allowed, table)
+            misspelt.add(".".join([*names, str(name)]))
+            yield unknown("key", str(name), allowed, table)
     others = [problem for problem in problems if problem["type"] != "extra_forbidden"] or problems
     missing = [problem["loc"] for problem in others if problem["type"] == "missing"]
+    stands_for: set[Path] = set()
     for key in missing:
         if near := _misspelt(key, model, given):
-            hint = f"is {near!r} a misspelling of it?"
-            return InputError(f"{where}: key {_missing(key, given)!r} is missing ({hint})")
-    if others[0]["loc"] in missing:
-        return InputError(f"{where}: key {_missing(others[0]['loc'], given)!r} is missing")
-    return InputError(f"{where}: {_wrong_value(others, given)}")
+            stands_for.add(key)
+            if ".".join([*_walk(given, key[:-1])[0], near]) not in misspelt:
+                hint = f"is {near!r} a misspelling of it?"
+                yield InputError(f"{where}: key {_missing(key, given)!r} is missing ({hint})")
+    said: set[str] = set()
+    for number, problem in enumerate(others):
+        key = problem["loc"]
+        if key in stands_for or (problem["type"] == "extra_forbidden" and misspelt):
+            continue
+        # a list whose entries are wrong is also said to be too short
+        if any(len(each["loc"]) > len(key) and each["loc"][: len(key)] == key for each in others):
+            continue
+        if key in missing:
+            text = f"key {_missing(key, given)!r} is missing"
+        else:
+            text = _wrong_value(others[number:], given)
+        name = ".".join(_walk(given, key)[0]) if key not in missing else text
+        if name not in said:
+            said.add(name)
+            yield InputError(f"{where}: {text}")
 
 
 def _missing(path: Path, given: dict[str, Any]) -> str:
@@ -81,7 +117,7 @@ def _wrong_value(problems: list[ErrorDetails], given: dict[str, Any]) -> str:
         if _walk(given, each["loc"])[0] == names and each["msg"].startswith(_ADVICE)
     )
     message = f"must be {' or '.join(advice)}" if advice else problem["msg"]
-    return f"{key or '(top level)'}: got {problem['input']!r}; {message}"
+    return f"{key or '(top level)'}: got {shown(problem['input'])}; {message}"
 
 
 def _walk(given: Any, path: Path) -> tuple[list[str], Any]:

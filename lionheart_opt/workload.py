@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.text import shown
+from lionheart_opt.text_files import parse_json, read_text, write_text
 
 if TYPE_CHECKING:
     import pandas
@@ -22,8 +24,7 @@ Shape = tuple[int, ...]
 #: Name that stands for the network's input in `Layer.inputs`.
 INPUT = "input"
 
-#: Layers of a unit that its `repr` names.
-_SHOWN = 3
+_SHOWN = 3  # layers of a unit that its `repr` names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +68,10 @@ class Layer:
             otherwise the path of the calling module and the operation (`stage1.0.add`).
         kind: `conv1d`, `conv2d`, `grouped_conv2d`, `depthwise_conv2d`, `linear`, `matmul`, `add`,
             `batch_norm`, `relu`, `softmax`, `max_pool2d`, ... as `lionheart_opt.tracing` lists them.
-        module: Path of the module that ran it (empty for the top level). Where a function multiplies by
-            a bare parameter, the path of the parameter, with the rows taken
-            (`attention.in_proj_weight[0:8]`).
+        module: Path of the module that ran it (empty for the top level). For a layer of a unit, the
+            path of the weight matrix: that of the module whose `weight` it is (`conv1`), otherwise
+            that of the parameter, with the rows taken (`attention.in_proj_weight[0:8]`) and `.T`
+            where the parameter has a row for each input (`attention.c_proj.weight.T`).
         inputs: Names of the layers whose results it reads, in the order of its arguments; `input` is
             the network's input. Views (reshape, transpose, slice) are seen through.
         input_shapes: One shape for each of `inputs`, batch of 1 included.
@@ -133,7 +135,7 @@ class Unit:
 
     Args:
         name: Unique name.
-        layers: Names of the layers of the workload that use its weights. A module that is called twice
+        layers: Names of the layers of the workload that use its weights. A matrix that is used twice
             has two.
     """
 
@@ -170,6 +172,12 @@ class Workload:
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]
+        texts = [t for x in self.layers for t in (x.name, x.kind, x.module, *x.inputs)]
+        for text in (self.name, *texts, *(unit.name for unit in self.units)):
+            if not isinstance(text, str) or not text.isprintable():
+                raise InputError(
+                    f"workload: got {shown(text)}; must be a text, without line breaks"
+                )
         if len(set(names)) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise InputError(f"workload {self.name!r}: layer names used twice: {', '.join(twice)}")
@@ -231,8 +239,8 @@ class Workload:
         """The unit's layers in execution order."""
         return tuple(self._layer_by_name[name] for name in unit.layers)
 
-    def modules_of(self, unit: Unit) -> tuple[str, ...]:
-        """Paths of the torch modules whose weights the unit holds, each once."""
+    def paths_of(self, unit: Unit) -> tuple[str, ...]:
+        """Paths of the unit's weight matrices (see `Layer.module`), each once."""
         return tuple(dict.fromkeys(layer.module for layer in self.layers_of(unit)))
 
     def matrices_of(self, unit: Unit) -> tuple[Layer, ...]:
@@ -347,17 +355,14 @@ class Workload:
         """
         try:
             layers = tuple(_layer_from_json(item) for item in data["layers"])
-            units = tuple(
-                Unit(name=item["name"], layers=tuple(item["layers"])) for item in data["units"]
-            )
-            name = data["name"]
+            units = tuple(Unit(name=u["name"], layers=tuple(u["layers"])) for u in data["units"])
+            return Workload(name=data["name"], layers=layers, units=units)
         except (KeyError, TypeError) as error:
-            raise InputError(f"not a workload: {error!r}") from error
-        return Workload(name=name, layers=layers, units=units)
+            raise InputError(f"not a workload: {shown(error)}") from error
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
-        path.write_text(json.dumps(self.to_json(), indent=1) + "\n")
+        write_text(path, json.dumps(self.to_json(), indent=1) + "\n")
 
     @staticmethod
     def load(path: Path) -> Workload:
@@ -366,30 +371,30 @@ class Workload:
         Raises:
             InputError: The file cannot be read or does not describe a workload.
         """
+        data = parse_json(read_text(path), str(path))
         try:
-            return Workload.from_json(json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
+            return Workload.from_json(data)
+        except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
 
 def _layer_from_json(item: dict[str, Any]) -> Layer:
-    fields = dict(item)
+    fields = {**item}
     for key in ("inputs", "output_shape", "kernel", "stride", "padding"):
         fields[key] = tuple(fields[key])
     fields["input_shapes"] = tuple(tuple(shape) for shape in fields["input_shapes"])
-    fields["mvm"] = Mvm(**fields["mvm"]) if fields["mvm"] is not None else None
-    layer = Layer(**fields)
-    numbers: dict[str, tuple[Any, ...]] = {
-        name: (getattr(layer, name),)
-        for name in ("macs", "weight_count", "bias_count", "groups", "element_bytes")
-    }
-    numbers |= {name: getattr(layer, name) for name in ("kernel", "stride", "padding")}
-    numbers |= {"output_shape": layer.output_shape, "input_shapes": sum(layer.input_shapes, ())}
-    numbers["mvm"] = (layer.mvm.rows, layer.mvm.columns, layer.mvm.count) if layer.mvm else ()
-    for name, values in numbers.items():
-        for value in values:
-            if type(value) is not int or value < 0:
-                raise InputError(
-                    f"layer {layer.name!r}: {name}: got {value!r}; must be a whole number, 0 or more"
-                )
+    fields["mvm"] = () if fields["mvm"] is None else Mvm(**fields["mvm"])
+    layer = Layer(**{**fields, "mvm": fields["mvm"] or None})
+    sizes = set(fields) - {"name", "kind", "module", "inputs"}
+    for key, number in ((name, each) for name in sizes for each in _numbers(fields[name])):
+        if type(number) is not int or number < 0:
+            what = f"layer {shown(layer.name)}: {key}"
+            raise InputError(f"{what}: got {shown(number)}; must be a whole number, 0 or more")
     return layer
+
+
+def _numbers(value: Any) -> list[Any]:
+    """The numbers in a field of a layer: one, those of shapes, or those of a crossbar's view."""
+    if isinstance(value, Mvm):
+        value = (value.rows, value.columns, value.count)
+    return [n for each in value for n in _numbers(each)] if isinstance(value, tuple) else [value]

@@ -32,7 +32,7 @@ class OneAtATime:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """A batch with each (unit, analog target), then one with the pairs; `rng` is not used."""
-        yield from measure_moves(problem, self.training)
+        yield from measure_moves(problem, self.training, "training")
         if self.pairs and (pairs := neighbours(problem, analog_units(problem))):
             yield [
                 trained(problem, problem.pretrained(problem.analog(pair)), self.training)

@@ -12,6 +12,7 @@ import numpy as np
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping, Training
+from lionheart_opt.plugins import check_types
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategies.fixed import check_name, named
@@ -128,7 +129,10 @@ class Optuna:
         for attempt in range(self.tries + 1):
             if attempt == self.tries:
                 study.enqueue_trial(_parameters(problem, random_unseen(problem, rng, proposed)))
-            trial = study.ask(dict(space))
+            try:
+                trial = study.ask(dict(space))
+            except Exception as error:  # samplers check few of their arguments when they are made
+                raise InputError(f"optuna: {self.sampler}: cannot propose: {error!r}") from error
             mapping = problem.mapping(trial.params)
             if mapping not in proposed:
                 return trial, mapping
@@ -157,6 +161,7 @@ class Optuna:
         for key in self.arguments:
             if key not in allowed:
                 raise unknown("argument", key, allowed, f"optuna: {self.sampler}")
+        check_types(factory, self.arguments, f"optuna: {self.sampler}")
         defaults = {"multivariate": True} if self.sampler == "TPESampler" else {}
         try:
             sampler: optuna.samplers.BaseSampler = factory(

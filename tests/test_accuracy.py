@@ -46,6 +46,19 @@ def test_samples_that_make_no_sense_are_refused(samples, message):
         Accuracy(samples=samples, times_s=(1.0, 60.0), baseline=0.9)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+@pytest.mark.parametrize("name", ["training_s", "evaluation_s", "shared_s", "times_s"])
+def test_times_and_seconds_are_finite(name, value):
+    field = {name: (1.0, value) if name == "times_s" else value}
+    with pytest.raises(InputError, match=f"accuracy: {name}.*must be finite and not negative"):
+        accuracy([[0.5, 0.4]], **field)
+
+
+def test_a_diverged_training_is_told_by_its_note():
+    assert accuracy([[0.5, 0.4]], note="training diverged in epoch 3; ...").diverged
+    assert not accuracy([[0.5, 0.4]]).diverged
+
+
 def test_rounding_is_that_of_a_uniform_error():
     """Steps of 1/100: a uniform error of that width has the standard deviation 1 / (100 sqrt(12))."""
     assert accuracy([[0.5, 0.5]], n_examples=100).rounding == pytest.approx(0.01 / np.sqrt(12))

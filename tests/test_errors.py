@@ -1,8 +1,18 @@
 """The error of bad input: one line that names the nearest and all allowed names."""
 
+import pickle
+import tomllib
+
 import pytest
 
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.errors import (
+    CannotBeAnalog,
+    Collected,
+    InputError,
+    InputErrors,
+    digital_line,
+    unknown,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,3 +43,45 @@ def test_at_most_three_near_names_are_proposed():
 
 def test_bad_input_is_a_value_error():
     assert issubclass(InputError, ValueError)
+
+
+def test_errors_are_collected_and_raised_together():
+    wrong = Collected()
+    wrong.refuse()  # nothing to refuse
+    with wrong.collect():
+        raise InputError("one")
+    with pytest.raises(InputError, match=r"^one$"):
+        wrong.refuse()
+    with wrong.collect():
+        raise InputErrors([InputError("two"), InputError("three")])
+    with wrong.collect():
+        pass
+    with pytest.raises(InputErrors) as error:
+        wrong.refuse()
+    assert str(error.value) == "one\ntwo\nthree" and len(error.value.errors) == 3
+
+
+def test_other_errors_are_not_collected():
+    with pytest.raises(KeyError), Collected().collect():
+        raise KeyError
+
+
+def test_units_that_cannot_be_analog_come_with_a_line_to_paste():
+    error = CannotBeAnalog(["head", "x.weight[0:8]"], "they are odd", "study.toml")
+    assert str(error) == (
+        "study.toml: units 'head', 'x.weight[0:8]' cannot be analog: they are odd; to keep them on "
+        'the host: digital = ["head", "x.weight[0:8]"]'
+    )
+    assert "unit 'a' cannot be analog: odd; to keep it on" in str(CannotBeAnalog(["a"], "odd"))
+    names = ['"quoted"', "back\\slash", "für"]
+    assert tomllib.loads(digital_line(names)) == {"digital": names}
+
+
+@pytest.mark.parametrize(
+    "error", [CannotBeAnalog(["a"], "odd", "here"), InputErrors([InputError("x"), InputError("y")])]
+)
+def test_errors_travel_between_processes(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error) and str(again) == str(error)
+    assert getattr(again, "units", ()) == getattr(error, "units", ())
+    assert [*map(str, getattr(again, "errors", ()))] == [*map(str, getattr(error, "errors", ()))]

@@ -87,7 +87,9 @@ def test_a_study_with_modules_of_its_own_runs(tmp_path, workers):
     code, _, err = call("run", folder, "--workers", workers)
     assert code == 0, err
     [row] = rows("show", folder)
-    assert row["trials"] == 2 and row["drop"] == pytest.approx(0.05 + 0.001, abs=1e-3)
+    assert row["trials"] == 2
+    drops = lo.load(folder).to_frame()["drop"]
+    assert drops.to_list() == pytest.approx([0.05 + 0.001] * 2, abs=1e-3)
     assert {path.name for path in folder.iterdir()} >= {"study.log", "mine.py"}
 
 
@@ -97,6 +99,64 @@ def test_a_file_beside_a_study_shadows_nothing(tmp_path, taken):
     (folder / f"{taken}.py").write_text("raise RuntimeError('this file is not asked for')\n")
     code, _, err = call("run", folder)
     assert code == 0, err
+
+
+def test_a_file_that_an_installed_package_looks_for_is_not_run(tmp_path):
+    """Packages try to import others, which may be missing; a study's file of that name is not meant."""
+    code = """
+def look():
+    import of_the_study
+    return of_the_study
+"""
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "package_that_looks.py").write_text(code)
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "of_the_study.py").write_text("RUN = True\n")
+    (folder / "named.py").write_text("import of_the_study\n")
+    sys.path.append(str(tmp_path / "installed"))
+    try:
+        import package_that_looks
+
+        with beside(folder):
+            with pytest.raises(ModuleNotFoundError):
+                package_that_looks.look()
+            assert find_module("named").of_the_study.RUN
+    finally:
+        sys.path.pop()
+        sys.modules.pop("package_that_looks", None)
+
+
+def test_entry_points_that_a_study_does_not_name_are_not_loaded(tmp_path, monkeypatch):
+    """Installed plug-ins are listed by their metadata; only the one that is named is imported."""
+    info = tmp_path / "site" / "stray-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stray\nVersion: 1.0\n")
+    groups = ("strategies", "cost_models", "oracles")
+    points = [f"[lionheart_opt.{group}]\nstray = stray_plugin:Thing\n" for group in groups]
+    (info / "entry_points.txt").write_text("\n".join(points))
+    (tmp_path / "site" / "stray_plugin.py").write_text("raise RuntimeError('nobody named it')\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert "stray" in plugins.available("strategies")
+    folder = own_study(tmp_path / "study")
+    for verb in ("check", "run", "show", "compare"):
+        code, _, err = call(verb, folder)
+        assert code == 0, err
+    assert "stray_plugin" not in sys.modules
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "show"])
+def test_nothing_is_compiled_beside_a_study(tmp_path, monkeypatch, verb):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    folder = own_study(tmp_path / "study")
+    package = folder / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "part.py").write_text("WIDTH = 6\n")
+    (folder / "helper.py").write_text("from package.part import WIDTH\n")
+    call(verb, folder)
+    assert not list(folder.rglob("__pycache__"))
 
 
 @pytest.mark.parametrize("taken", ["torch", "json", "numpy", "data", "strategies"])

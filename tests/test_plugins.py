@@ -200,3 +200,31 @@ def test_the_cost_model_is_that_of_the_family():
     odd = plugins.load_system("imc-cluster").model_copy(update={"family": "imc_clustr"})
     with pytest.raises(InputError, match="system 'imc-cluster': unknown cost model 'imc_clustr'"):
         plugins.cost_model(odd)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ":a",
+        "..:x",
+        "a:",
+        "a.b:",
+        "json:",
+        "json:.",
+        ":",
+        "a/b:c",
+        "x" * 5000 + ":y",
+        "a b:c",
+        "json:\x1b",
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_one_short_line(name):
+    with pytest.raises(InputError) as error:
+        plugins.attribute(name, "study.toml: system")
+    assert len(str(error.value)) <= 300 and str(error.value).isprintable()
+
+
+def test_the_attributes_that_are_proposed_are_public():
+    with pytest.raises(InputError, match=r"allowed: JSONDecodeError, JSONDecoder") as error:
+        plugins.attribute("json:loadz")
+    assert "__" not in str(error.value) and "did you mean 'load'" in str(error.value)

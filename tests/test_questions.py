@@ -32,12 +32,12 @@ def test_the_record_answers_a_resumed_search(tmp_path):
     first = counted(tmp_path / "s", ASKING.replace("trials = 12", "trials = 1"))
     [plan] = first.plans()
     assert first.search(plan).run() == "budget"
-    assert asked(tmp_path / "s") == ["proxies", "full 4"]
+    assert asked(tmp_path / "s") == ["full ", "proxies", "full 4"], "all-digital first"
     again = counted(tmp_path / "s", ASKING)
     [plan] = again.plans()
     assert again.search(plan).run() == "finished"
     assert asked(tmp_path / "s").count("proxies") == 1
-    assert set(asked(tmp_path / "s")[2:]) == {"full 0 2 4"}
+    assert set(asked(tmp_path / "s")[3:]) == {"full 0 2 4"}
 
 
 def test_its_seconds_are_charged_to_the_search(tmp_path):
@@ -156,3 +156,11 @@ def test_a_table_without_them_can_be_read(tmp_path):
         assert (table.n_examples, table.proxies, table.questions) == (None, {}, ())
         with pytest.raises(InputError, match="no proxies of sensitivity"):
             table.consult(Proxies(units=("fc0",)), seed=0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_answers_are_finite(value):
+    with pytest.raises(InputError, match="answer: macs of unit 'fc': got"):
+        Answer(values={"macs": {"conv": 1.0, "fc": value}}, oracle_s=1.0)
+    with pytest.raises(InputError, match="answer: oracle_s: got"):
+        Answer(values={}, oracle_s=value)

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lionheart_opt import plugins
-from lionheart_opt.space import Space, analog_moves, analog_units, by_macs_descending, neighbours
+from lionheart_opt.errors import InputErrors
+from lionheart_opt.space import (
+    Space,
+    analog_moves,
+    analog_units,
+    by_macs_descending,
+    matching_units,
+    neighbours,
+)
 from lionheart_opt.synthetic import (
     convolutional_workload,
     synthetic_problem,
@@ -90,6 +98,48 @@ def test_the_mapping_with_given_units_analog() -> None:
     assert replace(problem, digital=("fc3",)).analog(["fc3"]) == problem.all_digital
     with pytest.raises(ValueError, match="unknown unit 'fc9'"):
         problem.analog(["fc9"])
+
+
+def test_patterns_keep_units_on_the_host() -> None:
+    """`conv*` is conv1 and conv2; each unit counts once, in the order of the patterns."""
+    workload = convolutional_workload()
+    names = [unit.name for unit in workload.units]
+    assert names == ["conv1", "conv2", "shortcut", "fc"]
+    cases = {
+        ("fc",): ("fc",),
+        ("conv*",): ("conv1", "conv2"),
+        ("fc", "conv?", "conv1"): ("fc", "conv1", "conv2"),
+        ("conv[2-9]",): ("conv2",),
+        ("*",): tuple(names),
+        (): (),
+    }
+    for patterns, units in cases.items():
+        assert matching_units(workload, patterns, "digital") == units
+    space = Space(
+        workload=workload, system=plugins.load_system("lionheart"), digital=("c*", "shortcut")
+    )
+    assert space.digital == ("conv1", "conv2", "shortcut")
+    assert [unit.name for unit in space.units] == ["fc"]
+
+
+def test_a_name_that_looks_like_a_pattern_is_taken_as_it_is() -> None:
+    workload = convolutional_workload()
+    layers = [layer for layer in workload.layers if layer.name in ("conv1", "conv2")]
+    units = tuple(
+        replace(workload.unit(layer.name), name=name)
+        for layer, name in zip(layers, ("w[0:8]", "w0"), strict=True)
+    )
+    workload = replace(workload, units=units)
+    assert matching_units(workload, ["w[0:8]"], "digital") == ("w[0:8]",)
+    assert matching_units(workload, ["w[0-8]"], "digital") == ("w0",)
+
+
+def test_patterns_that_match_nothing_are_all_named_with_the_nearest_units() -> None:
+    with pytest.raises(InputErrors) as error:
+        matching_units(convolutional_workload(), ["conv9*", "fc", "Fc", 3], "digital")  # type: ignore[list-item]
+    first, second, third = map(str, error.value.errors)
+    assert first.startswith("digital: unknown unit 'conv9*' (did you mean 'conv")
+    assert second.startswith("digital: unknown unit 'Fc'") and "got 3" in third
 
 
 def test_most_macs_come_first_and_of_equal_ones_the_earlier() -> None:

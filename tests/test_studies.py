@@ -101,7 +101,7 @@ def test_the_budget_is_100_trials_unless_seconds_are_given(problem):
 @pytest.mark.parametrize("workers", [0, -1, 1.5, "2"])
 def test_a_bad_number_of_workers_is_refused_before_anything_runs(problem, workers):
     study = lo.Study.of(problem, "random", trials=1)
-    with pytest.raises(lo.InputError, match=r"workers: got .*; must be a whole number from 1 on"):
+    with pytest.raises(lo.InputError, match=r"workers: got .*; must be a whole number from 1 to"):
         study.run(workers=workers)
     assert study.results() == []
 

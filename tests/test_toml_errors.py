@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import InputError, InputErrors
+from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.schema import StudyTable
 from lionheart_opt.system import System
 from lionheart_opt.toml_errors import first_problem
@@ -154,3 +155,37 @@ def test_what_a_validator_says_is_kept() -> None:
     assert str(first_problem(error.value, "x.toml", System, given)) == (
         "x.toml: host: unknown target 'gpu' (did you mean 'cpu'?); allowed: cpu"
     )
+
+
+def test_every_wrong_key_has_a_line_of_its_own(tmp_path):
+    """Unknown keys first; what a misspelt key stands for is not said to be missing, too."""
+    text = """
+sytem = "lionheart"
+seed = "one"
+[model]
+name = 3
+[limits]
+max_drop = 7.0
+confidenz = 0.9
+[[run]]
+strategy = "random"
+seeds = ["a", "b"]
+"""
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(InputErrors) as error:
+        StudyFile.load(tmp_path)
+    said = [str(each).removeprefix(f"{tmp_path / 'study.toml'}: ") for each in error.value.errors]
+    starts = (
+        "unknown key 'sytem' (did you mean 'system'",
+        "[limits]: unknown key 'confidenz' (did you mean 'confidence'",
+        "key 'question' is missing",
+        "seed: got 'one'",
+        "model.name: got 3",
+        "limits.max_drop: got 7.0",
+        "run.0.seeds.0: got 'a'",
+        "run.0.seeds.1: got 'b'",
+    )
+    assert len(said) == len(starts)
+    for start in starts:
+        assert sum(line.startswith(start) for line in said) == 1, start
+    assert all("unknown key" in line for line in said[:2])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lionheart_opt import InputError, Layer, Mvm, Unit, Workload
+from lionheart_opt.text import shown
 from lionheart_opt.workload import INPUT
 
 
@@ -79,7 +80,7 @@ def test_only_units_of_matrix_products_are_for_crossbars() -> None:
 def test_parts_by_name() -> None:
     workload = small()
     assert workload.unit_of == {"a": "a", "a_2": "a", "b": "b", "c": "c"}
-    assert workload.modules_of(workload.unit("a")) == ("a",)
+    assert workload.paths_of(workload.unit("a")) == ("a",)
     with pytest.raises(InputError, match=r"unknown layer 'rely'.*did you mean 'relu'"):
         workload.layer("rely")
     with pytest.raises(InputError, match=r"unknown unit 'relu'.*allowed: a, b, c"):
@@ -152,7 +153,7 @@ def test_grouping_moves_units_together() -> None:
         ("ends", ("a", "a_2", "c")),
         ("b", ("b",)),
     ]
-    assert grouped.modules_of(grouped.unit("ends")) == ("a", "c")
+    assert grouped.paths_of(grouped.unit("ends")) == ("a", "c")
     assert (grouped.macs, grouped.weight_count) == (small().macs, small().weight_count)
     assert grouped.digest != small().digest
     assert small().grouped({}) == small()
@@ -217,10 +218,28 @@ def test_files_that_are_no_workload(text: str, tmp_path: Path) -> None:
         Workload.load(tmp_path / "none.json")
 
 
-names = st.lists(
-    st.text(min_size=1, max_size=8).filter(lambda s: s != INPUT), unique=True, max_size=6
-)
+texts = st.text(max_size=8).filter(str.isprintable)
+names = st.lists(texts.filter(lambda s: s not in ("", INPUT)), unique=True, max_size=6)
 sizes = st.integers(0, 2**40)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "\u202ea", 3, None, ["x"], "\ud800"])
+@pytest.mark.parametrize("place", ["name", "layer", "kind", "module", "input", "unit"])
+def test_names_are_texts_that_can_be_shown(name: Any, place: str) -> None:
+    said = {"name": "w", "layer": "a", "kind": "linear", "module": "a", "input": INPUT, "unit": "u"}
+    said[place] = name
+    with pytest.raises(InputError) as error:
+        layer = Layer(
+            name=said["layer"],
+            kind=said["kind"],
+            module=said["module"],
+            inputs=(said["input"],),
+            input_shapes=((1,),),
+            output_shape=(1,),
+        )
+        units = (Unit(name=said["unit"], layers=(said["layer"],)),)
+        Workload(name=said["name"], layers=(layer,), units=units)
+    assert str(error.value).isprintable() and shown(name) in str(error.value)
 
 
 @st.composite
@@ -237,7 +256,7 @@ def workloads(draw: st.DrawFn) -> Workload:
             Layer(
                 name=name,
                 kind=draw(st.sampled_from(["conv2d", "linear", "add"])),
-                module=draw(st.text(max_size=4)),
+                module=draw(texts),
                 inputs=inputs,
                 input_shapes=(shape,) * len(inputs),
                 output_shape=shape,
@@ -249,7 +268,7 @@ def workloads(draw: st.DrawFn) -> Workload:
         )
     in_units = [layer.name for layer in layers if draw(st.booleans())]
     units = tuple(Unit(name=name, layers=(name,)) for name in in_units)
-    return Workload(name=draw(st.text(max_size=5)), layers=tuple(layers), units=units)
+    return Workload(name=draw(texts), layers=tuple(layers), units=units)
 
 
 @given(workloads())
@@ -262,7 +281,7 @@ def test_any_workload_survives_json(workload: Workload) -> None:
 def test_any_grouping_keeps_layers_and_membership(workload: Workload, data: st.DataObject) -> None:
     units = [unit.name for unit in workload.units]
     members = data.draw(st.lists(st.sampled_from(units), unique=True) if units else st.just([]))
-    grouped = workload.grouped({"\0group": members} if members else {})
+    grouped = workload.grouped({"group: new": members} if members else {})
     assert grouped.layers == workload.layers and set(grouped.unit_of) == set(workload.unit_of)
     assert sum(map(grouped.unit_macs, grouped.units)) == sum(
         map(workload.unit_macs, workload.units)

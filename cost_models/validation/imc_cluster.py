@@ -68,7 +68,7 @@ class Row:
 
 def rows() -> list[Row]:
     """The 63 rows in execution order."""
-    text = (resources.files(__package__) / "imc_cluster.csv").read_text()
+    text = (resources.files(__package__) / "imc_cluster.csv").read_text(encoding="utf-8")
     table: list[Row] = []
     for line in csv.DictReader(text.splitlines()):
         layer = _layer(line, [row.layer for row in table])

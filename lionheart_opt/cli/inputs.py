@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from lionheart_opt.results.wording import json_text
+from lionheart_opt.text import printable
 
 if TYPE_CHECKING:
     from lionheart_opt.studies import Study
@@ -35,13 +38,27 @@ def resumable(verb: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo(f"\nStopped; nothing is lost. Resume: lionheart-opt {verb}", err=True)
+        print(
+            f"\nStopped; nothing is lost. Resume: lionheart-opt {printable(verb)}", file=sys.stderr
+        )
         raise typer.Exit(130) from None
+
+
+@contextmanager
+def without_export_warnings() -> Iterator[None]:
+    """Leave to the caller what an export says of a trial; other warnings are shown as ever."""
+    import warnings
+
+    from lionheart_opt.results.export import ExportWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExportWarning)
+        yield
 
 
 def print_json(data: Any) -> None:
     """Write plain data to standard output."""
-    typer.echo(json.dumps(data, indent=2))
+    print(json_text(data))
 
 
 def say_written(paths: list[Path], as_json: bool = False) -> None:
@@ -50,4 +67,4 @@ def say_written(paths: list[Path], as_json: bool = False) -> None:
         print_json([str(path) for path in paths])
         return
     for path in paths:
-        typer.echo(f"wrote {path}", err=True)
+        print(f"wrote {printable(str(path))}", file=sys.stderr)

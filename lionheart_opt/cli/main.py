@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +19,10 @@ from lionheart_opt.cli.inputs import (
     print_json,
     resumable,
     say_written,
+    without_export_warnings,
 )
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.text import never_fail, one_line, printable
 
 if TYPE_CHECKING:
     from lionheart_opt.studies import Study
@@ -37,17 +41,24 @@ app.command()(systems.validate)
 
 @app.command()
 def check(study: StudyPath, as_json: AsJson = False) -> None:
-    """Load and resolve everything, price all-digital and all-analog, print the plan; no search.
+    """Say everything that would stop a run: price the extremes and rehearse a run, in seconds.
+
+    A few examples are classified, trained on, programmed and drifted to every time, by the code that a
+    run uses. Nothing is written. A study is code: its own modules, and those that it names, are run.
 
     Example: `lionheart-opt check studies/quickstart`
     """
     from lionheart_opt.cli import tables
 
-    plan = load_study(study).check()
+    checked = load_study(study).check(refuse=False)
     if as_json:
-        print_json(plan)
+        print_json(checked)
     else:
-        tables.print_plan(plan)
+        tables.print_check(checked)
+    for problem in checked["problems"]:
+        typer.echo(f"error: {problem}", err=True)
+    if checked["problems"]:
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -170,9 +181,16 @@ def plot(
 @app.command()
 def export(
     study: StudyPath,
-    trial: Annotated[int, typer.Option(help="Number of the trial in its search, from 0.")],
+    trial: Annotated[
+        int | None, typer.Option(help="Number of the trial in its search, from 0.")
+    ] = None,
+    best: Annotated[
+        bool,
+        typer.Option("--best", help="The best mapping of the search, or of all searches."),
+    ] = False,
     only: Annotated[
-        str | None, typer.Option(help="The search, as `LABEL/seedN`; needed if there are several.")
+        str | None,
+        typer.Option(help="The search, as `LABEL/seedN`; needed for a trial if there are several."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder; STUDY/export/SEARCH-trialN by default.")
@@ -181,9 +199,22 @@ def export(
 ) -> None:
     """Write one trial's mapping (JSON), trained weights (state dict) and report.
 
-    Example: `lionheart-opt export studies/quickstart --only mac_greedy/seed0 --trial 3`
+    Example: `lionheart-opt export studies/quickstart --best`
+
+    `--only mac_greedy/seed0 --trial 3` takes trial 3 of that search.
     """
-    say_written(load_study(study).export(trial, only, out), as_json)
+    import json
+
+    if best == (trial is not None):
+        raise InputError("export: give either --trial N or --best")
+    with without_export_warnings():
+        files = load_study(study).export(trial, only, out)
+    report = json.loads(files[1].read_text())
+    name = "all-digital" if report["trial"] is None else f"trial {report['trial']}"
+    typer.echo(f"exported {name} of {report['search']}", err=True)
+    if report["warning"]:
+        typer.echo(f"warning: {report['warning']}", err=True)
+    say_written(files, as_json)
 
 
 @app.command()
@@ -204,8 +235,8 @@ def table(
     if as_json:
         print_json(made)
     else:
-        typer.echo(
-            f"{made['file']}: {made['rows']:,} mappings, {made['draws']} draws each; "
+        print(
+            f"{printable(made['file'])}: {made['rows']:,} mappings, {made['draws']} draws each; "
             f"{made['left_out']:,} left out"
         )
 
@@ -215,13 +246,22 @@ def main() -> None:
     # Threads that spin while they wait make small networks crawl where the cores are shared with
     # anything else; OpenMP reads this when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    warnings.formatwarning = lambda message, *_: f"warning: {one_line(str(message))}\n"
+    for stream in (sys.stdout, sys.stderr):
+        never_fail(stream)
     try:
         app()
     except InputError as error:
-        typer.echo(f"error: {error}", err=True)
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise  # it is about no file
+        print(f"error: {one_line(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        typer.echo("\nStopped.", err=True)
+        print("\nStopped.", file=sys.stderr)
         sys.exit(130)
 
 

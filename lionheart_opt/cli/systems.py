@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from lionheart_opt import plugins
 from lionheart_opt.cli.inputs import AsJson, print_json, say_written
 from lionheart_opt.cli.installed import Listed, installed
 from lionheart_opt.errors import InputError
+from lionheart_opt.text_files import parse_json, read_text, reported
 
 if TYPE_CHECKING:
     from lionheart_opt.mapping import Mapping
@@ -96,17 +96,17 @@ def _mapping(space: Space, name: str) -> Mapping:
     from lionheart_opt.api import named_mapping
 
     path = Path(name)
-    if not path.is_file():
-        if path.suffix == ".json":
+    with reported(path):
+        is_there = path.exists()
+        if path.suffix != ".json" and (not is_there or path.is_dir()):
+            return named_mapping(space, name, "--mapping")
+        if not is_there:
             raise InputError(f"--mapping: {path}: no such file")
-        return named_mapping(space, name, "--mapping")
+    data = parse_json(read_text(path), str(path))
+    if not isinstance(data, dict) or not all(isinstance(each, str) for each in data.values()):
+        raise InputError(f"{path}: must be a JSON object unit -> target, both names")
     try:
-        data = json.loads(path.read_text())
-        assignments = {str(unit): str(target) for unit, target in data.items()}
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"{path}: must be a JSON object unit -> target: {error}") from error
-    try:
-        return named_mapping(space, assignments)
+        return named_mapping(space, data)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lionheart_opt.errors import digital_line
 from lionheart_opt.results import report
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from lionheart_opt.results.sensitivity import Profile
 from lionheart_opt.results.wording import (
     console,
+    diverged,
     in_points,
     percent,
     points,
@@ -101,10 +103,27 @@ def print_installed(found: dict[str, list[dict[str, str]]]) -> None:
         say(out, table)
 
 
-def print_plan(plan: dict[str, Any]) -> None:
-    """The plan of `check`."""
+def print_check(checked: dict[str, Any]) -> None:
+    """The plan of `check`, where it could be made, and what was checked; not what is wrong."""
     out = console()
-    out.print(Text.assemble((plan["study"], "bold"), ": ", plan["question"]))
+    if "units" in checked:
+        print_plan(checked)
+    if checked["code"]:
+        out.print(f"Code of the study, which was run: {', '.join(checked['code'])}")
+    out.print(f"Checked in {seconds(checked['seconds'])}: {'; '.join(checked['checked'])}.")
+    for text in checked["not_checked"]:
+        out.print(f"Not checked: {text}")
+    for text in checked["notes"]:
+        out.print(f"Note: {text}")
+    if checked["digital"]:
+        out.print(f"To keep on the host what cannot be analog: {digital_line(checked['digital'])}")
+
+
+def print_plan(plan: dict[str, Any]) -> None:
+    """A study resolved: its limits, units, prices and searches."""
+    out = console()
+    question = f": {plan['question']}" if plan["question"] else ""
+    out.print(Text.assemble((plan["study"], "bold"), question))
     out.print(
         f"{plan['model']} on {plan['system']}: {plan['macs']:,} multiply-accumulates (MACs), "
         f"{plan['weights']:,} weights, {plan['mappings']:,} mappings. "
@@ -135,7 +154,9 @@ def print_plan(plan: dict[str, Any]) -> None:
             percent(row["analog_mac_ratio"]),
         )
     say(out, prices, "Gains are over all-digital. Analog MACs: share of all MACs.")
-    searches = new_table(f"Searches, kept in {plan['storage']}", "strategy", "seeds", "budget")
+    searches = new_table(
+        f"Searches, kept in {plan['storage'] or 'memory'}", "strategy", "seeds", "budget"
+    )
     groups: dict[tuple[str, str], list[int]] = {}
     for search in plan["searches"]:
         key = search["strategy"], budget(search["budget"]) or "until the strategy ends"
@@ -222,10 +243,13 @@ def print_show(results: Sequence[SearchResult]) -> None:
         "Draws: programming draws until the limit was decided, median over trials. Oracle: seconds "
         "spent on measuring accuracy.",
     )
+    for result in results:
+        if numbers := result.diverged:
+            out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")
 
 
 def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
-    checks = [report.check_drops(result) for result in results]
+    checks = [result.best_checks for result in results]
     names = list(dict.fromkeys(name for drops in checks for name in drops))
     table = new_table(
         "Best mapping of each search",
@@ -235,7 +259,7 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
     for result in results:
         row = report.show_row(result)
         table.add_row(
-            result.label if result.best else f"{result.label}: nothing feasible",
+            f"{result.label}: {row['outcome']}" if row["outcome"] else result.label,
             str(row["seed"]),
             "-" if row["trial"] is None else str(row["trial"]),
             points(row["drop"]),
@@ -246,8 +270,11 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
         )
     caption = (
         "Drop: in accuracy, in percentage points; at most: its upper confidence bound. Gains are over "
-        "all-digital. Analog MACs: share of all multiply-accumulates."
+        "all-digital. Analog MACs: share of all multiply-accumulates. Trials count from 0."
     )
+    baseline = next((result.baseline for result in results if result.baseline is not None), None)
+    if baseline is not None:
+        caption += f" The floating-point network: {100 * baseline:.2f} % on validation data."
     say(out, table, caption)
     if names:
         again = new_table("The same mappings measured once more: drop", "strategy", ">seed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from lionheart_opt.datasets import Dataset
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
+from lionheart_opt.text import shown
 
 #: Inputs and class numbers, each a tensor or an array.
 Pair = tuple[Any, Any]
@@ -41,14 +43,20 @@ def from_arrays(
     Raises:
         InputError: Shapes or types do not fit, an input is not finite, or a class number is negative.
     """
+    if not isinstance(name, str):
+        raise InputError(f"name: got {shown(name)}; must be a text")
     parts = {"train": train, "test": test}
     if validation is not None:
         parts["validation"] = validation
     examples = {part: _examples(pair, f"data set {name!r}: {part}") for part, pair in parts.items()}
-    if not 0.0 < validation_fraction < 1.0:
+    if not isinstance(validation_fraction, Real) or not 0.0 < validation_fraction < 1.0:
         raise InputError(
-            f"data set {name!r}: validation_fraction: got {validation_fraction}; "
+            f"data set {name!r}: validation_fraction: got {shown(validation_fraction)}; "
             "must be between 0 and 1"
+        )
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise InputError(
+            f"data set {name!r}: seed: got {shown(seed)}; must be a whole number from 0 on"
         )
     return Dataset(
         name=name,

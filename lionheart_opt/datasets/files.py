@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.text_files import check_file
 
 IDX_IMAGES = ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte")
 IDX_LABELS = ("train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte")
@@ -105,6 +106,7 @@ def read(path: Path) -> bytes:
     Raises:
         InputError: The file cannot be read.
     """
+    check_file(path)
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:

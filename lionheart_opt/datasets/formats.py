@@ -12,6 +12,7 @@ import numpy as np
 
 from lionheart_opt.datasets.files import read
 from lionheart_opt.errors import InputError
+from lionheart_opt.text import shown
 
 #: What pickled NumPy arrays refer to, under the names of old and new versions of NumPy.
 _ALLOWED = {
@@ -74,13 +75,23 @@ def read_cifar(path: Path) -> tuple[np.ndarray, np.ndarray]:
             key.decode() if isinstance(key, bytes) else key: value
             for key, value in dict(batch).items()
         }
-        images = np.asarray(content["data"], dtype=np.uint8).reshape(-1, 3, 32, 32)
-        labels = np.asarray(content.get("labels", content.get("fine_labels")), dtype=np.int64)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a batch of CIFAR images: {error!r}") from error
+        images = _integers(content["data"], 255).astype(np.uint8).reshape(-1, 3, 32, 32)
+        labels = _integers(content.get("labels", content.get("fine_labels")), 2**31)
+    except Exception as error:  # its values may be of any type and size
+        raise InputError(f"{path}: not a batch of CIFAR images: {shown(error)}") from error
     if labels.shape != (len(images),):
         raise InputError(f"{path}: {len(images)} images, but labels of shape {labels.shape}")
     return images, labels
+
+
+def _integers(values: Any, largest: int) -> np.ndarray:
+    """An int64 array of whole numbers from 0 to `largest`."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" or (
+        array.size and not 0 <= array.min() <= array.max() <= largest
+    ):
+        raise ValueError(f"values that are not whole numbers from 0 to {largest}")
+    return array.astype(np.int64)
 
 
 class _ArrayUnpickler(pickle.Unpickler):

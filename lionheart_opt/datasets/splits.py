@@ -20,10 +20,10 @@ class Examples:
     Args:
         images: Inputs of the network, shape (n_examples, ...): (n_examples, channels, height, width)
             float32 for images.
-        labels: Numbers of classes, int64 of shape (n_examples,).
+        labels: Numbers of classes, shape (n_examples,). Whole numbers of any type become int64.
 
     Raises:
-        InputError: There are no examples, or inputs and labels do not fit.
+        InputError: There are no examples, inputs and labels do not fit, or labels are no whole numbers.
     """
 
     images: torch.Tensor
@@ -36,6 +36,13 @@ class Examples:
             )
         if len(self.images) == 0:
             raise InputError("a data set without examples")
+        if self.labels.dtype != torch.int64:
+            kind = self.labels.dtype
+            if kind.is_floating_point or kind.is_complex or kind == torch.bool:
+                raise InputError(
+                    f"labels of type {kind}; must be class numbers: labels.to(torch.int64)"
+                )
+            object.__setattr__(self, "labels", self.labels.to(torch.int64))
 
     def __len__(self) -> int:
         return len(self.labels)

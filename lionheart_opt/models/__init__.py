@@ -97,14 +97,29 @@ def build(name: str, **arguments: Any) -> nn.Module:
     """
     from torch import nn
 
+    from lionheart_opt.models.memory import limited_memory
     from lionheart_opt.models.plain import plain_network
 
     where = f"model {name!r}"
     factory = plugins.attribute(name if ":" in name else _zoo(name).factory, "model")
-    model = plugins.call(factory, arguments, where)
+    with limited_memory(where):
+        if ":" in name:
+            model = plugins.call(factory, arguments, where)
+        else:
+            model = _from_zoo(factory, arguments, where)
     if not isinstance(model, nn.Module):
         raise InputError(f"{where}: got a {type(model).__name__}; must be a torch.nn.Module")
     return plain_network(model)
+
+
+def _from_zoo(factory: Any, arguments: dict[str, Any], where: str) -> Any:
+    """A network of the zoo, whose factories check little: what they cannot build is bad input."""
+    try:
+        return plugins.call(factory, arguments, where)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{where}: cannot be built: {error}") from error
 
 
 def input_shape(name: str) -> tuple[int, ...]:

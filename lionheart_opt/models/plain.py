@@ -1,4 +1,4 @@
-"""Networks as they are traced, trained and measured: without wrappers, in single precision."""
+"""Networks as they are traced, trained and measured: without wrappers, with plain weights."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from copy import deepcopy
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from lionheart_opt.errors import InputError
 
 
 def plain_network(model: nn.Module) -> nn.Module:
     """The network without the wrappers of `torch.compile` and of data parallelism, in float32.
 
-    A warning says so where weights of another precision are converted.
+    Weights that are parametrised (weight norm, spectral norm, `torch.nn.utils.parametrize`) become plain
+    ones with the values that they have in evaluation. A warning says so where weights change their
+    precision or lose their parametrisation.
 
     Args:
         model: The network, left untouched. It is returned itself if there is nothing to change.
+
+    Raises:
+        InputError: Two parameters share memory without being the same parameter. A copy of the network
+            would not have them tied.
     """
+    _check_memory(model)
     network = _unwrapped(model)
     if any(_unwrapped(module) is not module for module in network.modules()):
         network = deepcopy(network)
@@ -32,7 +44,79 @@ def plain_network(model: nn.Module) -> nn.Module:
             stacklevel=2,
         )
         network = deepcopy(network).float()
+    return _folded(network)
+
+
+def _check_memory(model: nn.Module) -> None:
+    spans: dict[int, list[tuple[int, int, str]]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.is_meta or parameter.numel() == 0:
+            continue
+        shape = zip(parameter.shape, parameter.stride(), strict=True)
+        first = int(parameter.storage_offset())
+        last = first + sum((size - 1) * int(step) for size, step in shape)
+        others = spans.setdefault(parameter.untyped_storage().data_ptr(), [])
+        for start, stop, other in others:
+            if first <= stop and start <= last:
+                raise InputError(
+                    f"parameters {other!r} and {name!r} share memory, which copies of the network do not "
+                    "keep; assign one parameter to both, or use it in forward"
+                )
+        others.append((first, last, name))
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    """The network with plain weights in the place of parametrised ones."""
+    parametrised = [path for path, module in network.named_modules() if _parametrised(module)]
+    if not parametrised:
+        return network
+    warnings.warn(
+        f"the weights of {', '.join(parametrised)} are parametrised; plain weights with the values that "
+        "they have now take their place",
+        stacklevel=3,
+    )
+    for path in parametrised:
+        module = network.get_submodule(path)
+        for hook in _old_hooks(module):  # torch copies no tensor that is the result of a function
+            setattr(module, hook.name, getattr(module, hook.name).detach())
+    network = deepcopy(network)
+    for path in parametrised:
+        module = network.get_submodule(path)
+        training = module.training
+        module.eval()
+        _fold(module)
+        for hook in _old_hooks(module):
+            if isinstance(hook, WeightNorm):
+                nn.utils.remove_weight_norm(module, hook.name)
+            else:
+                nn.utils.remove_spectral_norm(module, hook.name)
+        module.train(training)
     return network
+
+
+def _fold(module: nn.Module) -> None:
+    """Replace the parametrisations of a module.
+
+    torch's `remove_parametrizations` changes the class of the module, which copies share.
+    """
+    if not parametrize.is_parametrized(module):
+        return
+    assert isinstance(module.parametrizations, nn.ModuleDict)
+    values = {name: getattr(module, name).detach().clone() for name in module.parametrizations}
+    del module._modules["parametrizations"]
+    module.__class__ = type(module).__bases__[0]
+    for name, value in values.items():
+        module.register_parameter(name, nn.Parameter(value))
+
+
+def _parametrised(module: nn.Module) -> bool:
+    return parametrize.is_parametrized(module) or bool(_old_hooks(module))
+
+
+def _old_hooks(module: nn.Module) -> list[WeightNorm | SpectralNorm]:
+    """What computes weights in the older of torch's two ways."""
+    hooks = module._forward_pre_hooks.values()
+    return [hook for hook in hooks if isinstance(hook, WeightNorm | SpectralNorm)]
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:

@@ -1,115 +1,94 @@
-"""The reference engine: aihwkit's own analog layers on its torch tiles."""
+"""The reference engine: aihwkit's own torch tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from copy import copy
+from dataclasses import replace
+from typing import Any
 
 import torch
-from aihwkit.nn import AnalogConv2d, AnalogLinear
+from aihwkit.nn import AnalogLinear
+from aihwkit.simulator.parameters.enums import WeightClipType
 from torch import nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.engine import INPUT_RANGES, SMALLEST, AnalogNetwork, with_analog_layers
+from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.seeds import derive, seeded, sow
+from lionheart_opt.oracle.tiny import SMALLEST
+from lionheart_opt.oracle.window import Window
 
 
-class AnalogModule(nn.Module):
-    """An aihwkit layer in the place of an `nn.Linear`, `nn.Conv1d` or `nn.Conv2d`.
+class AihwkitMatrix(nn.Module):
+    """A weight matrix on the tiles of aihwkit's `AnalogLinear`; see `AnalogMatrix`.
 
-    It adds what aihwkit's two-dimensional layer on torch tiles lacks (one dimension, paddings other
-    than zeros) and, for one-shot training, the ideal forward pass.
+    Feature maps are unfolded, as in aihwkit's own convolutions.
 
     Args:
-        module: The floating-point module.
+        weight: The weights, shape (n_outputs, n_inputs).
+        ranges: Input ranges to start from; see `INPUT_RANGES`.
         rpu_config: An aihwkit `TorchInferenceRPUConfig`.
     """
 
-    def __init__(self, module: nn.Module, rpu_config: Any) -> None:
+    def __init__(self, weight: torch.Tensor, ranges: torch.Tensor | None, rpu_config: Any) -> None:
         super().__init__()
         self.ideal = False
         self.uses = 0
-        self._original = [module]  # in a list: its parameters are not this module's
         self._seed = 0  # of the last drift
         self._converters: int | None = None  # seed of their noise in the next pass
-        self.one_dimensional = isinstance(module, nn.Conv1d)
-        self.padding: list[int] = []  # as torch pads: last dimension first, both sides
         # what aihwkit draws here (initial weights, spread of output noise) is the same every time
         with seeded(0, torch.device("cpu")):
-            self.layer = self._layer(module, rpu_config)
+            self.layer = AnalogLinear(weight.shape[1], weight.shape[0], False, rpu_config)
+            self.layer.set_weights(weight)
+            self.layer = self.layer.to(weight.device)
         for tile in self.tiles:
             _without_tiny_scales(tile)
-        ranges = getattr(module, INPUT_RANGES, None)
+            _without_clipping_by_spread(tile)
         if ranges is not None:
             for tile, (value, batches) in zip(self.tiles, ranges.tolist(), strict=True):
                 tile.set_input_range(value)
                 tile.input_range_update_idx.data.fill_(batches)
 
-    def _layer(self, module: nn.Module, rpu_config: Any) -> Any:
-        if isinstance(module, nn.Linear):
-            return AnalogLinear.from_digital(module, rpu_config)
-        convolution = cast("nn.Conv1d | nn.Conv2d", module)
-        self.padding = list(convolution._reversed_padding_repeated_twice)
-        self.mode = convolution.padding_mode.replace("zeros", "constant")
-        row = (1,) if self.one_dimensional else ()
-        layer = AnalogConv2d(
-            convolution.in_channels,
-            convolution.out_channels,
-            (*row, *convolution.kernel_size),
-            stride=(*row, *convolution.stride),
-            dilation=(*row, *convolution.dilation),
-            bias=convolution.bias is not None,
-            rpu_config=rpu_config,
-        )
-        layer.set_weights(convolution.weight, convolution.bias)
-        return layer.to(convolution.weight.device)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The analog forward pass, or the floating-point one if `ideal` (see `AnalogLayer`)."""
-        self.uses += 1
-        if self.ideal and not self.training:
-            return cast(torch.Tensor, self._original[0](x))
-        if self.ideal:
-            return cast(torch.Tensor, functional_call(self._original[0], self._parameters_now(), x))
+    def forward(
+        self, x: torch.Tensor, bias: torch.Tensor | None, window: Window | None
+    ) -> torch.Tensor:
+        """The analog product; see `AnalogMatrix`."""
         tiny = (x.detach().abs() < SMALLEST) & (x.detach() != 0)
         if bool(tiny.any()):
             x = x - torch.where(tiny, x.detach(), 0.0)  # gradients pass through
         if self._converters is not None and not self.training:
             sow(self._converters, x.device)
             self._converters = None
-        if self.padding:
-            x = F.pad(x, self.padding, mode=self.mode)
-        if self.one_dimensional:
-            return cast(torch.Tensor, self.layer(x.unsqueeze(-2)).squeeze(-2))
-        return cast(torch.Tensor, self.layer(x))
+        if window is None:
+            y: torch.Tensor = self.layer(x)
+            return y if bias is None else y + bias
+        x = window.pad(x)
+        rows = F.unfold(x, window.kernel, dilation=window.dilation, stride=window.stride)
+        y = self.layer(rows.transpose(1, 2))
+        y = (y if bias is None else y + bias).transpose(1, 2)
+        return y.reshape(*y.shape[:2], *window.output_size(x.shape[2], x.shape[3]))
 
     @property
     def tiles(self) -> list[Any]:
         """The aihwkit tiles, input splits first."""
         return list(self.layer.analog_tiles())
 
-    def _parameters_now(self) -> dict[str, torch.Tensor]:
-        """Weight and bias as differentiable functions of tile weights and digital scales."""
-        array = getattr(self.layer.analog_module, "array", None)
-        grid = array if array is not None else [[self.layer.analog_module]]
-        weight = torch.cat([torch.cat([_scaled(tile) for tile in row]) for row in grid], dim=1)
-        parameters = {"weight": weight.view_as(cast(torch.Tensor, self._original[0].weight))}
-        if self.layer.analog_module.bias is not None:
-            parameters["bias"] = self.layer.analog_module.bias
-        return parameters
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Trained weight, bias and input ranges, whatever is programmed at the moment."""
+    def value(self) -> torch.Tensor:
+        """The trained weights as a differentiable function of those on the tiles and digital scales."""
         with self._trained_weights():
-            tensors = self._parameters_now()
+            array = getattr(self.layer.analog_module, "array", None)
+            grid = array if array is not None else [[self.layer.analog_module]]
+            return torch.cat([torch.cat([_scaled(tile) for tile in row]) for row in grid], dim=1)
+
+    def input_ranges(self) -> torch.Tensor | None:
+        """See `INPUT_RANGES`."""
         ranges = [
             torch.cat([tile.input_range, tile.input_range_update_idx])
             for tile in self.tiles
             if tile.input_range is not None
         ]
-        return tensors | ({INPUT_RANGES: torch.stack(ranges)} if ranges else {})
+        return torch.stack(ranges) if ranges else None
 
     @contextmanager
     def _trained_weights(self) -> Iterator[None]:
@@ -121,6 +100,13 @@ class AnalogModule(nn.Module):
         yield
         for tile, weights in zip(programmed, now, strict=True):
             tile.tile.set_weights(weights)
+
+    def freeze(self) -> None:
+        """Let training leave the weights as they are."""
+        for tile in self.tiles:
+            tile.tile.weight.requires_grad_(False)
+            if tile.out_scaling_alpha is not None:
+                tile.out_scaling_alpha.requires_grad_(False)
 
     def restore(self) -> None:
         """Put the trained weights back on the tiles and forget what was programmed.
@@ -159,15 +145,15 @@ class AnalogModule(nn.Module):
 
 
 class AihwkitEngine:
-    """`Engine` on aihwkit's `AnalogLinear` and `AnalogConv2d`; `TorchInferenceRPUConfig` only."""
+    """`Engine` on aihwkit's `AnalogLinear`; `TorchInferenceRPUConfig` only."""
 
-    def analog(self, model: nn.Module, modules: Sequence[str], rpu_config: Any) -> AnalogNetwork:
+    def analog(self, model: nn.Module, matrices: Sequence[str], rpu_config: Any) -> AnalogNetwork:
         """See `Engine.analog`."""
-        return with_analog_layers(model, modules, lambda _, module: self.layer(module, rpu_config))
-
-    def layer(self, module: nn.Module, rpu_config: Any) -> AnalogModule:
-        """The analog layer that takes the place of a module."""
-        return AnalogModule(module, rpu_config)
+        return AnalogNetwork(
+            model,
+            matrices,
+            lambda _, weight, ranges: AihwkitMatrix(weight, ranges, rpu_config),
+        )
 
 
 def _scaled(tile: Any) -> torch.Tensor:
@@ -183,6 +169,15 @@ def _after_step(tile: Any) -> None:
     """Clip and re-map; unlike aihwkit, without dividing by zero for a column whose weights are all 0."""
     tile.post_update_step()
     _without_tiny_scales(tile)
+
+
+def _without_clipping_by_spread(tile: Any) -> None:
+    """Do not clip a tile of a single weight by the spread of its weights, which is not a number."""
+    clip = tile.rpu_config.clip
+    if clip.type == WeightClipType.LAYER_GAUSSIAN and tile.tile.weight.numel() == 1:
+        kind = WeightClipType.FIXED_VALUE if clip.fixed_value > 0 else WeightClipType.NONE
+        tile.rpu_config = copy(tile.rpu_config)
+        tile.rpu_config.clip = replace(clip, type=kind)
 
 
 def _without_tiny_scales(tile: Any) -> None:

@@ -16,15 +16,17 @@ from torch import nn
 from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.digest import digest
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
+from lionheart_opt.oracle.hardware import check_hardware
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
 from lionheart_opt.oracle.measurement import Conditions, check_network, measure, score
 from lionheart_opt.oracle.proxies import sensitivity_proxies
-from lionheart_opt.oracle.rpu import rpu_digest
+from lionheart_opt.oracle.rehearsal import few_examples, short_trainings
+from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
@@ -60,6 +62,7 @@ class HatOracle:
         splits: The data.
         settings: How to train and measure.
         store: Where trained weights are kept.
+        digital: Names of units that are never analog.
 
     Attributes:
         weights: What trains the weights of candidates.
@@ -74,6 +77,7 @@ class HatOracle:
     splits: Splits
     settings: OracleSettings
     store: WeightStore
+    digital: tuple[str, ...] = ()
     weights: CandidateWeights = field(init=False, repr=False)
     _grouping: Grouping = field(default_factory=Grouping, init=False, repr=False)
     _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
@@ -88,6 +92,7 @@ class HatOracle:
             splits=self.splits,
             settings=self.settings,
             store=self.store,
+            digital=self.digital,
         )
 
     @classmethod
@@ -101,29 +106,54 @@ class HatOracle:
         Raises:
             InputError: A setting, the data or the weights cannot be used.
         """
-        chosen = load_settings(context, settings)
+        loaded: dict[str, Any] = {}
+        wrong = Collected()
+        with wrong.collect():
+            loaded["settings"] = load_settings(context, settings)
+        chosen = loaded.get("settings")
+        if chosen:
+            with wrong.collect():
+                context.check_times(chosen.times_s)
+            with wrong.collect():
+                check_hardware(rpu_config(chosen.rpu_config, context.where), chosen, context)
+        seed = chosen.pretrain.seed if chosen and chosen.pretrain else 0
+        with wrong.collect():
+            loaded["model"] = load_network(context, seed)
+        with wrong.collect():
+            loaded["splits"] = load_splits(context)
+        if {"model", "splits"} <= loaded.keys():
+            with wrong.collect():
+                check_network(loaded["model"], loaded["splits"])
+        wrong.refuse()
         oracle = cls(
             workload=context.workload,
             analog_targets=context.system.analog_targets,
-            model=load_network(context, chosen.pretrain.seed if chosen.pretrain else 0),
-            splits=load_splits(context),
-            settings=chosen,
             store=WeightStore.folder(context.artifacts)
             if context.artifacts
             else WeightStore.temporary(),
+            digital=context.digital,
+            **loaded,
         )
-        _ = (
-            oracle.weights.rpu_config
-        )  # it may be a function beside the study, found only from there
+        # it may be a function beside the study, found only from there
+        _ = oracle.weights.rpu_config
         return oracle
+
+    def small_copy(self) -> HatOracle:
+        """See `Rehearses.small_copy`."""
+        return replace(
+            self,
+            splits=few_examples(self.splits),
+            settings=short_trainings(self.settings),
+            store=WeightStore.temporary(),
+        )
 
     def watch(self, report: Callable[[str], None]) -> None:
         """Have `report` called with a line after every epoch of training, and before every proxy."""
         self.weights.report = report
 
-    def modules(self, mapping: Mapping) -> tuple[str, ...]:
-        """See `CandidateWeights.modules`."""
-        return self.weights.modules(mapping)
+    def matrices(self, mapping: Mapping) -> tuple[str, ...]:
+        """See `CandidateWeights.matrices`."""
+        return self.weights.matrices(mapping)
 
     @property
     def pretrained(self) -> Trained:
@@ -189,6 +219,7 @@ class HatOracle:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
         settings = self.settings.model_dump(mode="json", exclude={"device"})
         return {
+            "digital": list(self.digital) or None,  # as in records that do not say it
             "format": FORMAT,
             "settings": settings,
             "network": digest(network_text(self.model)),
@@ -226,7 +257,7 @@ class HatOracle:
             seed: Seed of the choice of training examples and of random vectors.
         """
         network = self._network(self.pretrained)
-        paths = {name: self.workload.modules_of(self.workload.unit(name)) for name in units}
+        paths = {name: self.workload.paths_of(self.workload.unit(name)) for name in units}
         return sensitivity_proxies(
             network, paths, self.splits.train, seed=seed, report=self.weights.report
         )
@@ -237,7 +268,7 @@ class HatOracle:
         """Accuracy on a part of the data, measured on the engine of that name."""
         training = candidate.trained_by
         baseline = self.baseline(part)
-        if not self.modules(candidate.mapping):
+        if not self.matrices(candidate.mapping):
             first, last = fidelity.draws
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
@@ -250,7 +281,7 @@ class HatOracle:
             group = [candidate]
             if (name, part) == (self.settings.engine, "validation") and self._is_shared(training):
                 group = self._grouping.group(candidate, fidelity.draws, seed)
-                group = [member for member in group if self.modules(member.mapping)]
+                group = [member for member in group if self.matrices(member.mapping)]
             started = perf_counter()
             measured = self._measure(group, trained, question)
             self._grouping.keep(question, group, measured, perf_counter() - started)
@@ -279,7 +310,7 @@ class HatOracle:
         return measure(
             engine(name),
             self._network(trained),
-            [self.modules(candidate.mapping) for candidate in group],
+            [self.matrices(candidate.mapping) for candidate in group],
             self.weights.rpu_config,
             self._examples(part),
             Conditions(

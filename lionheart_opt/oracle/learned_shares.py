@@ -9,10 +9,9 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.engine import AnalogNetwork, Engine
+from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.oracle.training import EpochDone, Job, batches, with_weights
@@ -34,18 +33,18 @@ def learn_shares(
 ) -> Answer:
     """Train weights and shares together for all epochs of the job, once for each key.
 
-    A module returns `share` times the result of its analog forward pass plus `1 - share` times the
-    result of its floating-point one, with the same weights. Shares start at one half. The loss is the
+    A product with a unit's weights is `share` times the analog result plus `1 - share` times the
+    floating-point one, with the same weights. Shares start at one half. The loss is the
     cross entropy plus `question.strength` times the expected cost of independently placed units.
     Training is resumed after an epoch, as that of `train` is. A training that diverges ends with the
     shares of the epoch before, and a warning says so.
 
     Args:
-        job: The training; its modules are those of all units.
-        engine: What simulates the modules.
+        job: The training; its matrices are those of all units.
+        engine: What simulates the matrices.
         store: Where the answer is kept.
         key: Digest of job and question.
-        units: Unit -> paths of its modules, for the units of `question.prices`.
+        units: Unit -> paths of its matrices, for the units of `question.prices`.
         question: Prices, and how much they count.
         progress: Called after every epoch.
     """
@@ -92,11 +91,8 @@ def _epoch(
     """The state after one more epoch, and the epoch's mean loss, cost included."""
     started = perf_counter()
     network = with_weights(job.model, state["weights"]).to(job.device)
-    analog = engine.analog(network, job.modules, job.rpu_config).train()
+    analog = engine.analog(network, job.matrices, job.rpu_config).train()
     logits = state["logits"].clone().to(job.device).requires_grad_()
-    for number, paths in enumerate(units.values()):
-        for path in paths:
-            _mix(analog, path, logits, number)
     of_weights = torch.optim.SGD(
         analog.parameters(),
         lr=job.recipe.learning_rate,
@@ -111,11 +107,14 @@ def _epoch(
     with seeded(derive(job.seed, "training noise", state["epoch"]), job.device):
         for batch in batches(job, state["epoch"]):
             of_weights.param_groups[0]["lr"] = batch.learning_rate
-            cost = expected_cost(question, torch.sigmoid(logits))
+            shares = torch.sigmoid(logits)
+            for share, paths in zip(shares, units.values(), strict=True):
+                analog.shares |= dict.fromkeys(paths, share)
+            cost = expected_cost(question, shares)
             loss = F.cross_entropy(analog(batch.images), batch.labels) + question.strength * cost
             for optimizer in optimizers:
                 optimizer.zero_grad()
-            torch.autograd.backward(loss)
+            analog.backward(loss)
             for optimizer in optimizers:
                 optimizer.step()
             analog.after_step()
@@ -129,26 +128,6 @@ def _epoch(
         "training_s": state["training_s"] + perf_counter() - started,
     }
     return done, total / seen
-
-
-def _mix(analog: AnalogNetwork, path: str, logits: torch.Tensor, number: int) -> None:
-    """Let an analog module return the mean of its two forward passes, weighted by its unit's share.
-
-    Args:
-        analog: The network.
-        path: Path of the module.
-        logits: Logits of the shares of all units.
-        number: Number of the module's unit among them.
-    """
-
-    def mixed(module: nn.Module, inputs: tuple[torch.Tensor, ...], result: torch.Tensor) -> Any:
-        analog.set_ideal((path,))
-        digital = module.forward(*inputs)  # the hook is not called again
-        analog.set_ideal(())
-        share = torch.sigmoid(logits[number])
-        return share * result + (1 - share) * digital
-
-    analog.analog[path].register_forward_hook(mixed)
 
 
 def expected_cost(question: LearnedShares, shares: torch.Tensor) -> torch.Tensor:

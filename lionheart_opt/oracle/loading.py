@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from torch import nn
 
 from lionheart_opt.datasets.splits import Splits
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import CannotBeAnalog, InputError
 from lionheart_opt.models.plain import plain_network
-from lionheart_opt.oracle.rpu import rpu_config
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
-from lionheart_opt.toml_errors import first_problem
+from lionheart_opt.toml_errors import all_problems
+from lionheart_opt.tracing.matrices import Matrix
 
 
 def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:
@@ -27,9 +27,7 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
     try:
         chosen = OracleSettings.model_validate(settings)
     except ValidationError as error:
-        raise first_problem(error, context.where, OracleSettings, settings) from error
-    rpu_config(chosen.rpu_config, context.where)
-    context.check_times(chosen.times_s)
+        raise all_problems(error, context.where, OracleSettings, settings) from error
     if isinstance(context.model, ModelTable):
         is_trained = context.model.weights is not None
     else:
@@ -73,14 +71,17 @@ def load_network(context: OracleContext, seed: int) -> nn.Module:
         model = models.build_seeded(source.name, source.arguments, seed)
     else:
         model = plain_network(deepcopy(source))
+    refused = {}
     for unit in context.workload.crossbar_units:
-        for path in set(context.workload.modules_of(unit)) - set(dict(model.named_modules())):
-            if unit.name not in context.digital:
-                raise InputError(
-                    f"{context.origin}: unit {unit.name!r} holds the bare parameter {path!r}, "
-                    "which no analog layer can replace; keep it on the host: "
-                    f'digital = ["{unit.name}"]'
-                )
+        try:
+            for path in context.workload.paths_of(unit):
+                Matrix.named(model, path)
+        except InputError as error:
+            refused[unit.name] = str(error)
+    refused = {name: reason for name, reason in refused.items() if name not in context.digital}
+    if refused:
+        reasons = "; ".join(dict.fromkeys(refused.values()))
+        raise CannotBeAnalog(list(refused), reasons, context.origin)
     if isinstance(source, ModelTable) and source.weights is not None:
         model.load_state_dict(load_weights(context.folder / source.weights, model))
     return model

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from lionheart_opt.datasets.splits import Examples, Splits
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
 from lionheart_opt.oracle.passes import Passes
@@ -51,32 +51,32 @@ def measure(
     """Accuracy of independently programmed copies of a network, at several times after programming.
 
     Every draw programs all analog layers anew from the trained weights; the states at all times come
-    from that one programming. A layer's random numbers depend only on the seed, the module and the
+    from that one programming. A layer's random numbers depend only on the seed, the matrix and the
     number of the draw; those of read noise also on the time, those of converter noise also on the
     time and the examples. So draw k is the same whichever draws are measured, and the same for a
-    module in every mapping. Measuring mappings together gives the results of measuring each alone,
+    matrix in every mapping. Measuring mappings together gives the results of measuring each alone,
     and computes what they have in common once (see `Passes`).
 
     Args:
-        engine: What simulates the analog modules.
+        engine: What simulates the analog matrices.
         network: The floating-point network with the trained weights, left untouched.
-        mappings: For each mapping, the paths of its analog modules.
-        rpu_config: RPU configuration of the analog modules.
+        mappings: For each mapping, the paths of its analog matrices.
+        rpu_config: RPU configuration of the analog matrices.
         examples: What to classify.
         conditions: Times, draws, seed and batch size.
-        uses: How often each analog module runs in one inference; None does not check it.
+        uses: How often each analog matrix is used in one inference, if that is known.
 
     Returns:
         Shape (n_mappings, n_draws, n_times), in [0, 1].
 
     Raises:
-        InputError: Scores of classes are NaN or infinite, or an analog module runs more or less often
+        InputError: Scores of classes are NaN or infinite, or an analog matrix is used more or less often
             than `uses` says.
     """
     draws, times_s, batch_size = conditions.draws, conditions.times_s, conditions.batch_size
     device = next(network.parameters()).device
-    modules = tuple(dict.fromkeys(path for paths in mappings for path in paths))
-    analog = engine.analog(network, modules, rpu_config).eval()
+    matrices = tuple(dict.fromkeys(path for paths in mappings for path in paths))
+    analog = engine.analog(network, matrices, rpu_config).eval()
     batches = [
         (first, examples[first : first + batch_size])
         for first in range(0, len(examples), batch_size)
@@ -85,7 +85,7 @@ def measure(
     right = np.zeros((len(mappings), len(draws), len(times_s)), int)
 
     def seeds(what: str, *which: int | float) -> dict[str, int]:
-        return {path: derive(conditions.seed, what, path, *which) for path in modules}
+        return {path: derive(conditions.seed, what, path, *which) for path in matrices}
 
     def where(paths: Collection[str], draw: int, time_s: float) -> str:
         return f"draw {draw}, {time_s:g} s after programming, analog {', '.join(paths)}"
@@ -115,10 +115,20 @@ def check_network(network: nn.Module, splits: Splits) -> None:
     It must take them, have enough outputs for the labels, and return the same if called again.
 
     Raises:
-        InputError: The network does not fit the data, or one of them is not finite.
+        InputError: The network does not fit the data, or one of them is not finite. All of it is said.
     """
-    check_weights(network)
-    check_examples(splits)
+    wrong = Collected()
+    with wrong.collect():
+        check_weights(network)
+    with wrong.collect():
+        check_examples(splits)
+    with wrong.collect():
+        _check_classes(network, splits)
+    wrong.refuse()
+
+
+def _check_classes(network: nn.Module, splits: Splits) -> None:
+    """Refuse a network that does not give a score for each class, or not the same scores again."""
     image = splits.train[:1].images
     try:
         copy = deepcopy(network).cpu().eval()

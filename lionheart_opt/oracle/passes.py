@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 from torch.fx import Node, Tracer
 from torch.fx.node import map_arg
 
-from lionheart_opt.oracle.engine import AnalogNetwork
+from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.purity import (
     PURE,
     Kept,
@@ -32,26 +32,26 @@ _TRIED = 4
 
 
 class Passes:
-    """A network in which every pass chooses the layers that are analog.
+    """A network in which every pass chooses the matrices that are analog.
 
-    The result of an operation depends on the batch and on which of the layers before it are analog.
+    The result of an operation depends on the batch and on which of the matrices before it are analog.
     An operation is computed only if one of these has changed since the last pass. Mappings in the
-    order of `ordered` have the longest beginnings in common, and digital layers before the first
-    analog one are computed once for all draws.
+    order of `ordered` have the longest beginnings in common, and what comes before the first
+    analog matrix are computed once for all draws.
 
     This needs the network's graph (torch.fx). A network is run as a whole if it cannot be traced, if it
-    uses a layer twice, or if an operation writes to a result that another one may still need or
+    uses a matrix twice, or if an operation writes to a result that another one may still need or
     remembers something between passes. Before a result is reused, it is checked that nothing has
     written to it.
 
     Args:
         analog: The network, in evaluation mode. Nothing else may use it in the meantime.
-        mappings: For each mapping that will be run, the paths of its analog modules.
+        mappings: For each mapping that will be run, the paths of its analog matrices.
         images: A batch to try the graph with.
-        uses: How often each analog module runs in one inference; None does not check it.
+        uses: How often each analog matrix is used in one inference, if that is known.
 
     Raises:
-        InputError: An analog module runs more or less often; also in passes.
+        InputError: An analog matrix is used more or less often; also in passes.
     """
 
     def __init__(
@@ -64,21 +64,7 @@ class Passes:
         self._analog = analog
         self._mappings = [frozenset(paths) for paths in mappings]
         self._used = frozenset().union(*self._mappings)
-        self._nodes = _nodes(analog.network, self._used)
-        self._bits: dict[str, int] = {}
-        self._reach: dict[Node, int] = {}  # bits of the analog layers that a result depends on
-        for node in self._nodes:
-            reach = 0
-            for before in node.all_input_nodes:
-                reach |= self._reach[before]
-            if node.op == "call_module" and node.target in self._used:
-                reach |= self._bits.setdefault(str(node.target), 1 << len(self._bits))
-            self._reach[node] = reach
-        self._moving = [
-            node
-            for node in self._nodes
-            if self._reach[node] or node.op in {"placeholder", "output"}
-        ]
+        self._uses = uses
         self._images, self._first = images, 0
         self._overwriting = [
             module
@@ -86,12 +72,44 @@ class Passes:
             if type(module).__module__.startswith("torch.") and vars(module).get("inplace") is True
         ]
         self._forget()
+        self._nodes = _nodes(analog.network)
+        self._moving: list[Node] = []
+        self._paths: dict[Node, list[str]] = {}  # analog matrices that an operation multiplies with
+        self._bits: dict[str, int] = {}
+        self._reach: dict[Node, int] = {}  # bits of the analog matrices that a result depends on
         if self._nodes:
             self._try(images[:_TRIED])
-        self._uses = uses
-        if self._nodes and uses is not None:
-            targets = Counter(node.target for node in self._nodes if node.op == "call_module")
-            check_uses({path: targets[path] for path in self._used}, uses, 1)
+        if self._nodes:
+            check_uses({path: int(path in self._bits) for path in self._used}, uses, 1)
+
+    def _find_reach(self, images: torch.Tensor) -> None:
+        """Run the operations once to learn which matrices they multiply with, and what depends on them.
+
+        Raises:
+            WrittenError: See `_step`. Also where a matrix is used twice, because its noise differs then.
+        """
+        layers = self._analog.analog
+        self.begin(images, 0)
+        self._analog.rewind(0, len(images))
+        self._analog.stepwise = True
+        for node in self._nodes:
+            before = {path: layers[path].uses for path in self._used}
+            self._results[node] = 0, Kept.of(self._run(node))
+            self._paths[node] = [path for path in self._used if layers[path].uses > before[path]]
+        if any(layers[path].uses > 1 for path in self._used):
+            raise WrittenError
+        for node in self._nodes:
+            reach = 0
+            for source in node.all_input_nodes:
+                reach |= self._reach[source]
+            for path in self._paths[node]:
+                reach |= self._bits.setdefault(path, 1 << len(self._bits))
+            self._reach[node] = reach
+        self._moving = [
+            node
+            for node in self._nodes
+            if self._reach[node] or node.op in {"placeholder", "output"}
+        ]
 
     def _forget(self) -> None:
         """Drop all results."""
@@ -130,16 +148,15 @@ class Passes:
                 self._give_up()
                 self._analog.rewind(self._first, len(self._images))
         output = self._analog(self._images.clone())
-        if self._uses is not None:
-            counts = {path: self._analog.analog[path].uses for path in mapping}
-            check_uses(counts, self._uses, len(self._images))
+        counts = {path: self._analog.analog[path].uses for path in mapping}
+        check_uses(counts, self._uses, len(self._images))
         return output
 
     def _step(self, now: int) -> Any:
         """The output, from those operations whose results are not there yet.
 
         Args:
-            now: Bits of the layers that are analog.
+            now: Bits of the matrices that are analog.
 
         Raises:
             WrittenError: An operation writes to what others need, or remembers something.
@@ -165,10 +182,10 @@ class Passes:
             return self._images.clone()
         if node.op == "output":
             return arguments[0]
-        if node.op == "call_method":
-            return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
         operation: Any = node.target
-        if node.op == "call_function":
+        if node.op == "call_method":
+            operation = getattr(type(arguments[0]), str(node.target))
+        elif node.op == "call_function":
             operation = PURE.get(operation, operation)
         else:
             operation = self._analog.network
@@ -176,9 +193,15 @@ class Passes:
                 operation = getattr(operation, name)
             if node.op == "get_attr":
                 return operation
-        if is_in_doubt(operation):
-            return run_in_doubt(operation, arguments, keywords)
-        return operation(*arguments, **keywords)
+        doubtful = is_in_doubt(operation)
+        with self._analog.products if doubtful or self._multiplies(node) else nullcontext():
+            if doubtful:
+                return run_in_doubt(operation, arguments, keywords)
+            return operation(*arguments, **keywords)
+
+    def _multiplies(self, node: Node) -> bool:
+        """Whether an operation multiplies with analog matrices, as far as is known."""
+        return not self._reach or bool(self._paths[node])
 
     def _keep(self) -> None:
         """Keep the results that no mapping changes and that other operations need."""
@@ -198,7 +221,7 @@ class Passes:
         """Run whole networks from now on, unless the operations give the digital network's output.
 
         Two batches take turns, as they do for several draws, and in a batch every part of the network
-        behind an analog layer is computed again, as it is for several mappings.
+        behind an analog matrix is computed again, as it is for several mappings.
         """
         self._analog.set_ideal(self._used)
         batches = images, images.flip(-1)
@@ -206,6 +229,8 @@ class Passes:
         for module in self._overwriting:  # if the network needs that, the outputs differ
             vars(module)["inplace"] = False
         try:
+            self._find_reach(images)
+            self._analog.stepwise = False
             for _ in range(2):
                 for first, batch in enumerate(batches):
                     self.begin(batch, first)
@@ -217,6 +242,7 @@ class Passes:
                             raise WrittenError
         except Exception:  # see _nodes
             self._give_up()
+        self._analog.stepwise = False
         self._forget()
 
     def _give_up(self) -> None:
@@ -228,21 +254,17 @@ class Passes:
 
 
 class _LeafTracer(Tracer):
-    """Treats modules without children, and analog ones, as single operations."""
+    """Treats modules without children as single operations."""
 
-    def __init__(self, analog: Collection[str]) -> None:
-        super().__init__()
-        self._leaves = set(analog)
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002
         """See `Tracer.is_leaf_module`."""
-        return module_qualified_name in self._leaves or not any(True for _ in m.children())
+        return not any(True for _ in m.children())
 
 
-def _nodes(network: nn.Module, analog: Collection[str]) -> list[Node]:
+def _nodes(network: nn.Module) -> list[Node]:
     """The network's operations in execution order; empty if they cannot be run one by one."""
     try:
-        graph = _LeafTracer(analog).trace(network)
+        graph = _LeafTracer().trace(network)
     except Exception:  # tracing runs the user's code, which may raise anything
         return []
     nodes = list(graph.nodes)

@@ -12,8 +12,10 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lionheart_opt.datasets.splits import Examples
+from lionheart_opt.oracle import products
 from lionheart_opt.oracle.seeds import derive
-from lionheart_opt.oracle.uses import unfused
+from lionheart_opt.oracle.uses import Watch, unfused
+from lionheart_opt.tracing.matrices import Matrix
 
 #: Product of a symmetric matrix and a vector, both in double precision on the CPU.
 Product = Callable[[Tensor], Tensor]
@@ -43,7 +45,7 @@ def sensitivity_proxies(
 
     Args:
         network: Floating-point network, left untouched.
-        units: Unit -> paths of its modules with weights.
+        units: Unit -> paths of its weight matrices.
         examples: Training data, of which `EXAMPLES` are used.
         seed: Seed of the choice of examples and of all random vectors.
         report: Called with a line before each unit.
@@ -75,12 +77,16 @@ def sensitivity_proxies(
     }
     for number, (unit, paths) in enumerate(units.items(), start=1):
         report(f"proxies: {unit} ({number} of {len(units)})")
-        weights = [network.get_parameter(f"{path}.weight") for path in paths]
+        matrices = [Matrix.named(network, path) for path in paths]
+        weights = [network.get_parameter(m.parameter).detach()[m.rows] for m in matrices]
         size = sum(weight.numel() for weight in weights)
-        product = hessian_product(network, weights, sample)
+        product = hessian_product(network, matrices, sample)
         generator = torch.Generator().manual_seed(derive(seed, "proxy vectors", unit))
-        proxies["max_neuron_norm"][unit] = max(map(max_neuron_norm, weights))
-        proxies["max_weight"][unit] = max(float(weight.detach().abs().max()) for weight in weights)
+        proxies["max_neuron_norm"][unit] = max(
+            max_neuron_norm(weight.t() if matrix.transposed else weight)
+            for matrix, weight in zip(matrices, weights, strict=True)
+        )
+        proxies["max_weight"][unit] = max(float(weight.abs().max()) for weight in weights)
         proxies["hessian_trace"][unit] = trace(product, size, generator)
         proxies["hessian_max_eigenvalue"][unit] = max_eigenvalue(product, size, generator)
     return proxies
@@ -90,7 +96,7 @@ def max_neuron_norm(weight: Tensor) -> float:
     """Largest Euclidean norm of a row of the weight matrix.
 
     Args:
-        weight: Weights of an `nn.Linear` or a convolution, shape (n_outputs, ...).
+        weight: Shape (n_outputs, ...).
     """
     return float(weight.detach().flatten(1).norm(dim=1).max())
 
@@ -98,38 +104,33 @@ def max_neuron_norm(weight: Tensor) -> float:
 def max_activations(
     network: nn.Module, units: dict[str, tuple[str, ...]], examples: Examples
 ) -> dict[str, float]:
-    """Unit -> largest magnitude of the inputs of its modules."""
+    """Unit -> largest magnitude of what its weights are multiplied with."""
     largest = dict.fromkeys(units, 0.0)
 
-    def watch(unit: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            largest[unit] = max(largest[unit], float(inputs[0].abs().max()))
+    def see(path: str, product: products.Product) -> None:
+        magnitude = float(product.x.abs().max())
+        for unit in (unit for unit, paths in units.items() if path in paths):
+            largest[unit] = max(largest[unit], magnitude)
 
-        return hook
+    watched = list(dict.fromkeys(path for paths in units.values() for path in paths))
 
-    hooks = [
-        network.get_submodule(path).register_forward_pre_hook(watch(unit))
-        for unit, paths in units.items()
-        for path in paths
-    ]
-    with torch.no_grad():
+    with torch.no_grad(), Watch(network, watched, see):
         network(examples.images.to(next(network.parameters()).device, copy=True))
-    for hook in hooks:
-        hook.remove()
     return largest
 
 
-def hessian_product(network: nn.Module, weights: Sequence[Tensor], examples: Examples) -> Product:
-    """Product with the Hessian of the mean cross entropy with respect to some of the weights.
+def hessian_product(network: nn.Module, matrices: Sequence[Matrix], examples: Examples) -> Product:
+    """Product with the Hessian of the mean cross entropy with respect to some weight matrices.
 
     The product is exact and computed by differentiating twice (Pearlmutter, Neural Computation 1994).
     The Hessian itself is never formed.
 
     Args:
         network: Network in evaluation mode; gradients of all its other parameters are switched off.
-        weights: Parameters of the network, in the order in which vectors concatenate them.
+        matrices: The matrices, in the order in which vectors concatenate them.
         examples: Examples on which the loss is computed.
     """
+    weights = [network.get_parameter(matrix.parameter) for matrix in matrices]
     network.requires_grad_(False)
     for weight in weights:
         weight.requires_grad_(True)
@@ -137,16 +138,18 @@ def hessian_product(network: nn.Module, weights: Sequence[Tensor], examples: Exa
     with sdpa_kernel(SDPBackend.MATH):  # the only implementation with second derivatives
         images = examples.images.to(device, copy=True)  # the network may overwrite them
         loss = F.cross_entropy(network(images), examples.labels.to(device))
-        slopes = torch.autograd.grad(loss, weights, create_graph=True)
-    sizes = [weight.numel() for weight in weights]
+        whole = torch.autograd.grad(loss, weights, create_graph=True)
+    slopes = [slope[matrix.rows] for slope, matrix in zip(whole, matrices, strict=True)]
+    sizes = [slope.numel() for slope in slopes]
 
     def product(vector: Tensor) -> Tensor:
         pieces = torch.split(vector.to(weights[0]), sizes)
-        parts = [piece.view_as(weight) for piece, weight in zip(pieces, weights, strict=True)]
+        parts = [piece.view_as(slope) for piece, slope in zip(pieces, slopes, strict=True)]
         curved = torch.autograd.grad(
             slopes, weights, parts, retain_graph=True, materialize_grads=True
         )
-        return torch.cat([part.flatten() for part in curved]).cpu().double()
+        rows = [part[matrix.rows] for part, matrix in zip(curved, matrices, strict=True)]
+        return torch.cat([part.flatten() for part in rows]).cpu().double()
 
     return product
 

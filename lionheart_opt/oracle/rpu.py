@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, cast
 
 import torch
@@ -78,16 +80,30 @@ def _problem(config: object) -> str:
         return f"a {type(config).__name__}, not an aihwkit TorchInferenceRPUConfig"
     if isinstance(config, QuantizedTorchInferenceRPUConfig):
         return "quantised peripheries are not supported"
+    for path in _not_numbers(_plain(config)):
+        return f"{path}: got nan; must be a number"
     scaled = config.mapping.weight_scaling_omega > 0 or config.remap.type != WeightRemapType.NONE
     if config.mapping.learn_out_scaling and not scaled:
         # weights, scales included, are mapped anew from their floating-point values
         return "learn_out_scaling needs weight_scaling_omega > 0 or a remap"
     try:
         with torch.random.fork_rng(devices=[]):  # the layer draws initial weights
-            AnalogLinear(2, 2, rpu_config=config)
+            layer = AnalogLinear(2, 2, rpu_config=config)
+            with suppress(AssertionError, RuntimeError):  # some tiles cannot be as small as this
+                layer(torch.zeros(1, 2))  # refuses what tiles do not simulate, such as IR drop
     except ConfigError as error:
         return str(error)
     return ""
+
+
+def _not_numbers(plain: Any, path: str = "") -> Iterator[str]:
+    """Where plain settings are NaN, which tiles would take for no noise, or no bound."""
+    if plain == "nan" or (isinstance(plain, float) and isnan(plain)):
+        yield path
+    elif isinstance(plain, dict | list):
+        inner = plain.items() if isinstance(plain, dict) else enumerate(plain)
+        for key, value in inner:
+            yield from _not_numbers(value, f"{path}.{key}" if path else str(key))
 
 
 def rpu_digest(config: TorchInferenceRPUConfig) -> str:

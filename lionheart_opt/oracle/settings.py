@@ -25,7 +25,7 @@ class Recipe(BaseModel):
     The weights of the epoch with the smallest training loss are kept. Validation data are not used.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     learning_rate: PositiveFloat
     """Learning rate at the start."""
@@ -72,10 +72,10 @@ class HatRecipe(Recipe):
 class OracleSettings(BaseModel):
     """How weights are trained and accuracy is measured."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     engine: EngineName = "fast"
-    """What simulates analog layers."""
+    """What simulates analog matrices."""
     rpu_config: str = "lionheart"
     """Name of a built-in RPU configuration, or `package.module:factory` with a factory that returns a
     `TorchInferenceRPUConfig`."""

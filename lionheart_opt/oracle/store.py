@@ -16,7 +16,6 @@ import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -27,6 +26,8 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from torch import nn
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.text import shown
+from lionheart_opt.text_files import check_file, reported
 
 Weights = dict[str, torch.Tensor]
 
@@ -56,6 +57,10 @@ class _Folder(FileSystemArtifactStore):  # type: ignore[misc, unused-ignore]
         self._folder = path
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
+        with reported(self._folder):
+            self._write(artifact_id, content_body)
+
+    def _write(self, artifact_id: str, content_body: BinaryIO) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         part = self._folder / f"{artifact_id}.{uuid4().hex}.part"
         try:
@@ -100,7 +105,7 @@ class WeightStore:
             return None
         try:
             return Trained(**{**content, "losses": tuple(content["losses"])})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, InputError) as error:
             _warn(f"{key}.pt", f"no trained weights: {error}")
             return None
 
@@ -181,7 +186,7 @@ def _is_whole(content: bytes) -> bool:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError):
+    except Exception:  # a damaged archive may raise anything
         return False
 
 
@@ -204,13 +209,25 @@ def load_weights(path: Path, model: nn.Module) -> Weights:
     Raises:
         InputError: The file cannot be read, is not a checkpoint or does not fit the network.
     """
-    try:
+    check_file(path)
+    with reported(path):
         content = _load(path, str(path))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
     weights = content.get("state_dict", content)
     check_fit(model, weights, str(path))
-    return {name: tensor.detach().cpu() for name, tensor in weights.items()}
+    expected = model.state_dict()
+    other = {
+        str(tensor.dtype)
+        for name, tensor in weights.items()
+        if tensor.is_floating_point() and tensor.dtype != expected[name].dtype
+    }
+    if other:
+        warnings.warn(
+            f"{path}: weights of {', '.join(sorted(other))}; they are computed in float32",
+            stacklevel=2,
+        )
+    return {
+        name: tensor.detach().cpu().to(expected[name].dtype) for name, tensor in weights.items()
+    }
 
 
 def check_fit(model: nn.Module, weights: Any, where: str) -> None:
@@ -233,16 +250,24 @@ def check_fit(model: nn.Module, weights: Any, where: str) -> None:
                 f"{where}: does not fit the network: {name!r} is {shape}, "
                 f"needed {tuple(tensor.shape)}"
             )
+        if weight.device.type == "meta" or weight.layout != torch.strided:
+            raise InputError(
+                f"{where}: {name!r} has no values, or is sparse; must be a dense tensor"
+            )
+        if weight.is_complex() != tensor.is_complex():
+            raise InputError(f"{where}: {name!r} is {weight.dtype}; needed {tensor.dtype}")
     for name in weights:
         if name not in expected:
-            raise InputError(f"{where}: does not fit the network: unknown tensor {name!r}")
+            raise InputError(f"{where}: does not fit the network: unknown tensor {shown(name)}")
 
 
 def _load(file: Path | BinaryIO, where: str) -> dict[str, Any]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle may raise anything
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(f"{where}: not a checkpoint of tensors: {reason}") from error
     if not isinstance(content, dict):
         raise InputError(f"{where}: holds a {type(content).__name__}, not a state dict")

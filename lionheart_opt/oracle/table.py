@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -16,6 +15,8 @@ from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity, cannot_an
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.questions import Answer, Proxies, Question
+from lionheart_opt.text import shown
+from lionheart_opt.text_files import check_file, reported
 
 if TYPE_CHECKING:
     from lionheart_opt.oracle_context import OracleContext
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 class AccuracyTable:
     """Accuracy samples of many mappings, one row for each (training, mapping). It is itself an oracle.
 
-    A table does not record where a training started. It answers a candidate by its mapping and its
-    training alone, whatever the parent.
+    It does not record where a training started: mapping and training alone decide the answer.
 
     Args:
         units: Names of the units, shape (n_units,).
@@ -46,7 +46,7 @@ class AccuracyTable:
 
     Raises:
         ValueError: Shapes do not fit together, a row is there twice, an accuracy is outside of [0, 1] or
-            a number of seconds is not finite.
+            a time or a number of seconds is not finite or is negative.
     """
 
     units: tuple[str, ...]
@@ -66,6 +66,8 @@ class AccuracyTable:
 
     def __post_init__(self) -> None:
         n_rows = len(self.trainings)
+        if self.samples.ndim != 3 or not self.samples.shape[1]:
+            raise ValueError(f"accuracy table: samples has shape {self.samples.shape}, not 3 axes")
         shapes = {
             "assignments": (self.assignments.shape, (n_rows, len(self.units))),
             "samples": (self.samples.shape[::2], (n_rows, len(self.times_s))),
@@ -76,12 +78,20 @@ class AccuracyTable:
         for name, (shape, expected) in shapes.items():
             if shape != expected:
                 raise ValueError(f"accuracy table: {name} has shape {shape}, expected {expected}")
+        for name, names in (("units", self.units), ("targets", self.targets)):
+            if len(set(names)) != len(names):
+                raise ValueError(f"accuracy table: {name} has a name twice")
+        if not np.isin(self.assignments, np.arange(len(self.targets))).all():
+            raise ValueError("accuracy table: assignments has a number that no target has")
         shares = np.append(self.samples, self.baseline)
         if not np.all((shares >= 0) & (shares <= 1)):
             raise ValueError("accuracy table: an accuracy is outside of [0, 1]")
-        seconds = np.concatenate([self.training_s, self.draw_s])
-        if not np.all(np.isfinite([*seconds, self.proxies_s, self.shared_s])):
-            raise ValueError("accuracy table: NaN or infinite seconds")
+        others = [*self.times_s, self.proxies_s, self.shared_s]
+        numbers = np.concatenate([self.training_s, self.draw_s, others])
+        if not np.all((numbers >= 0) & (numbers < np.inf)):
+            raise ValueError("accuracy table: NaN or infinite seconds, or negative ones")
+        if not all(np.isfinite(values).all() for values in self.proxies.values()):
+            raise ValueError("accuracy table: a proxy is NaN or infinite")
         if len(self._rows) != n_rows:
             raise ValueError("accuracy table: a mapping is there twice with the same training")
 
@@ -183,7 +193,11 @@ class AccuracyTable:
             if mapping[unit] not in self.targets:
                 raise unknown("target", mapping[unit], self.targets, "accuracy table")
         if training not in self.trainings:
-            raise unknown("training", training, set(self.trainings), "accuracy table")
+            raise InputError(
+                f"accuracy table: it has no row with training {training!r}, only with "
+                f"{' or '.join(map(repr, sorted(set(self.trainings))))}; ask for one of those in the "
+                "study's `training` and in the strategy's arguments"
+            )
         row = self._rows.get((training, tuple(self.targets.index(mapping[u]) for u in self.units)))
         if row is None:
             raise InputError(
@@ -254,7 +268,7 @@ class AccuracyTable:
             "proxies_s": np.array(self.proxies_s),
             "shared_s": np.array(self.shared_s),
         }
-        with path.open("wb") as file:
+        with reported(path), path.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     @staticmethod
@@ -264,30 +278,57 @@ class AccuracyTable:
         Raises:
             InputError: The file cannot be read or is not such a table.
         """
+        check_file(path)
         try:
             with np.load(path, allow_pickle=False) as file:
-                trainings = tuple(str(name) for name in file["trainings"])
+                trainings = tuple(_names(file, "trainings"))
                 for name in set(trainings) - set(TRAININGS):
                     raise unknown("training", name, TRAININGS)
-                names = map(str, file.get("proxy_names", ()))  # older files have none
+                # older files have no proxies, and none of the numbers with a default
+                names = _names(file, "proxy_names") if "proxy_names" in file else []
+                proxies = _array(file, "proxies", "f", 2) if names else np.empty((0, 0))
                 return AccuracyTable(
-                    units=tuple(map(str, file["units"])),
-                    targets=tuple(map(str, file["targets"])),
-                    times_s=tuple(map(float, file["times_s"])),
-                    baseline=float(file["baseline"]),
+                    units=tuple(_names(file, "units")),
+                    targets=tuple(_names(file, "targets")),
+                    times_s=tuple(_array(file, "times_s", "fiu", 1).astype(float).tolist()),
+                    baseline=_number(file, "baseline"),
                     trainings=trainings,  # type: ignore[arg-type]  # checked above
-                    assignments=file["assignments"],
-                    samples=file["samples"],
-                    training_s=file["training_s"],
-                    draw_s=file["draw_s"],
-                    provenance=str(file["provenance"]),
-                    n_examples=int(file.get("n_examples", 0)) or None,
-                    proxies=dict(zip(names, file.get("proxies", ()), strict=True)),
-                    proxies_s=float(file.get("proxies_s", 0.0)),
-                    shared_s=float(file.get("shared_s", 0.0)),
+                    assignments=_array(file, "assignments", "iu", 2),
+                    samples=_array(file, "samples", "f", 3),
+                    training_s=_array(file, "training_s", "f", 1),
+                    draw_s=_array(file, "draw_s", "f", 1),
+                    provenance=str(_array(file, "provenance", "U", 0)),
+                    n_examples=int(_number(file, "n_examples", 0)) or None,
+                    proxies=dict(zip(names, proxies, strict=True)),
+                    proxies_s=_number(file, "proxies_s", 0.0),
+                    shared_s=_number(file, "shared_s", 0.0),
                 )
-        except (OSError, EOFError, BadZipFile, KeyError, ValueError) as error:
-            raise InputError(f"{path}: not an accuracy table: {error}") from error
+        except Exception as error:  # a damaged archive may raise anything
+            raise InputError(f"{path}: not an accuracy table: {error or type(error)}") from error
+
+
+def _array(file: Any, name: str, kinds: str, n_axes: int) -> np.ndarray:
+    """An array of a file, of one of NumPy's kinds of types, with so many axes."""
+    array: np.ndarray = file[name]
+    if array.dtype.kind not in kinds or array.ndim != n_axes:
+        raise ValueError(f"{name} is of type {array.dtype} with {array.ndim} axes")
+    return array
+
+
+def _names(file: Any, name: str) -> list[str]:
+    """A list of names."""
+    names: list[str] = _array(file, name, "U", 1).tolist()
+    return names
+
+
+def _number(file: Any, name: str, default: float | None = None) -> float:
+    """A finite number, from 0 on."""
+    if default is not None and name not in file:
+        return default
+    number = float(_array(file, name, "fiu", 0))
+    if not 0.0 <= number < np.inf:
+        raise ValueError(f"{name} is {number}")
+    return number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,9 +385,10 @@ class TableOracle:
         for key in settings:
             if key != "file":
                 raise unknown("key", key, ["file"], context.where)
-        if not isinstance(settings.get("file"), str):
-            raise InputError(f"{context.where} file: got {settings.get('file')!r}; must be a path")
-        oracle = cls(file=context.folder / settings["file"])
+        file = settings.get("file")
+        if not isinstance(file, str):
+            raise InputError(f"{context.where} file: got {shown(file)}; must be a path")
+        oracle = cls(file=context.folder / file)
         context.check_times(oracle.table.times_s)
         units = {unit.name for unit in context.workload.units}
         if units != set(oracle.table.units):

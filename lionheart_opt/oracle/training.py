@@ -15,8 +15,10 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from lionheart_opt.accuracy import DIVERGED
 from lionheart_opt.datasets.splits import Examples
-from lionheart_opt.oracle.engine import INPUT_RANGES, Engine
+from lionheart_opt.oracle.analog_network import INPUT_RANGES
+from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import Recipe
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore
@@ -48,21 +50,21 @@ class Job:
     Args:
         model: Floating-point network whose architecture is trained; left untouched.
         start: Weights to start from.
-        modules: Paths of the analog modules; empty to train the floating-point network.
-        rpu_config: RPU configuration of the analog modules.
+        matrices: Paths of the analog matrices; empty to train the floating-point network.
+        rpu_config: RPU configuration of the analog matrices.
         recipe: The hyper-parameters.
         epochs: Largest number of epochs; replaces the recipe's.
         examples: The training data.
         seed: Seed of everything that is drawn.
         device: Where to compute.
         what: Name of the training in progress reports.
-        groups: Groups of modules that are digital in some batches, drawn anew for each batch
-            (one-shot training). All other modules are always analog.
+        groups: Groups of matrices that are digital in some batches, drawn anew for each batch
+            (one-shot training). All other matrices are always analog.
     """
 
     model: nn.Module
     start: Weights
-    modules: Sequence[str]
+    matrices: Sequence[str]
     rpu_config: Any
     recipe: Recipe
     epochs: int
@@ -99,7 +101,7 @@ def train(
 
     Args:
         job: What to train.
-        engine: What simulates its analog modules.
+        engine: What simulates its analog matrices.
         store: Where the result is kept.
         key: Digest of the job.
         progress: Called after every epoch.
@@ -118,7 +120,7 @@ def train(
         epoch, loss = len(done.losses), done.losses[-1]
         if not isfinite(loss) or not _finite(done.weights):
             kept = "the best epoch before" if state.losses else "the start"
-            note = f"training diverged in epoch {epoch}; weights of {kept} are used"
+            note = f"{DIVERGED} in epoch {epoch}; weights of {kept} are used"
             state = replace(state, training_s=done.training_s)
             break
         better = loss < min(state.losses, default=inf)
@@ -142,13 +144,13 @@ def _finite(weights: Weights) -> bool:
 
 
 def with_weights(model: nn.Module, weights: Weights) -> nn.Module:
-    """A copy of the network with these weights; input ranges among them become buffers."""
+    """A copy of the network with these weights; it carries the input ranges among them for engines."""
     network = deepcopy(model)
-    for name, tensor in weights.items():
-        path, _, key = name.rpartition(".")
-        if key == INPUT_RANGES:
-            network.get_submodule(path).register_buffer(INPUT_RANGES, tensor.clone())
-    network.load_state_dict(weights)
+    is_range = {name: name.rpartition(".")[2] == INPUT_RANGES for name in weights}
+    ranges = {name.rpartition(".")[0]: weights[name] for name in weights if is_range[name]}
+    if ranges:
+        vars(network)[INPUT_RANGES] = ranges
+    network.load_state_dict({name: weights[name] for name in weights if not is_range[name]})
     return network
 
 
@@ -162,9 +164,9 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
     started = perf_counter()
     epoch, recipe = len(state.losses), job.recipe
     network = with_weights(job.model, state.weights).to(job.device)
-    if not job.modules:  # analog layers choose their own layout
+    if not job.matrices:  # analog matrices choose their own layout
         _channels_last(network)
-    analog = engine.analog(network, job.modules, job.rpu_config).train()
+    analog = engine.analog(network, job.matrices, job.rpu_config).train()
     optimizer = torch.optim.SGD(
         analog.parameters(),
         lr=recipe.learning_rate,
@@ -181,7 +183,7 @@ def _epoch(job: Job, engine: Engine, state: _State) -> _State:
                 analog.set_ideal(batch.digital)
             loss = F.cross_entropy(analog(batch.images), batch.labels)
             optimizer.zero_grad()
-            torch.autograd.backward(loss)
+            analog.backward(loss)
             optimizer.step()
             analog.after_step()
             total += loss.detach() * len(batch.labels)
@@ -211,7 +213,7 @@ class Batch:
         learning_rate: Learning rate of this step.
         images: Augmented images, shape (n, ...), on the job's device.
         labels: Labels, shape (n,), on the job's device.
-        digital: Paths of the modules that are digital in this step (one-shot training).
+        digital: Paths of the matrices that are digital in this step (one-shot training).
     """
 
     learning_rate: float
@@ -252,12 +254,12 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
     All other weights stay the same, bit for bit.
 
     Args:
-        job: The start, modules, examples, seed and recipe to use.
-        engine: What simulates the analog modules.
+        job: The start, matrices, examples, seed and recipe to use.
+        engine: What simulates the analog matrices.
         batches: Number of batches to average over.
     """
     network = with_weights(job.model, job.start).to(job.device)
-    analog = engine.analog(network, job.modules, job.rpu_config).train()
+    analog = engine.analog(network, job.matrices, job.rpu_config).train()
     for module in analog.modules():
         if isinstance(module, _BatchNorm):
             module.reset_running_stats()

@@ -1,34 +1,68 @@
-"""How often analog modules run: never past their forward method, and as often as the trace says."""
+"""How often weights are used: as often as the trace says, by products that tiles can compute."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.products import Product, WeightProducts
+from lionheart_opt.tracing.matrices import Matrix
 from lionheart_opt.workload import Workload
 
-#: Path of a module -> how often it runs in one inference.
+#: Path of a weight matrix -> number of products with it in one inference.
 Uses = dict[str, int]
 
 
 def traced_uses(workload: Workload) -> Uses:
-    """How often a workload uses the weights of each module, functions that take them included."""
-    paths = (
-        re.sub(r"\.weight(\[.*\])?$", "", layer.module) for layer in workload.layers if layer.mvm
-    )
-    return dict(Counter(paths))
+    """How often a workload uses each weight matrix of its units."""
+    units = workload.unit_of
+    return dict(Counter(layer.module for layer in workload.layers if layer.name in units))
+
+
+class Watch(WeightProducts):
+    """Inside its context, products with some of a network's weight matrices are seen.
+
+    Args:
+        network: The network.
+        paths: Paths of the matrices.
+        see: Called with the path and the product.
+
+    Raises:
+        InputError: The network has no such matrix.
+    """
+
+    def __init__(
+        self, network: nn.Module, paths: Sequence[str], see: Callable[[str, Product], None]
+    ) -> None:
+        super().__init__()
+        self._matrices = {path: Matrix.named(network, path) for path in paths}
+        self._see = see
+        names = dict.fromkeys(matrix.parameter for matrix in self._matrices.values())
+        self.watch((name, network.get_parameter(name)) for name in names)
+
+    def product(self, product: Product, matrix: Matrix) -> Tensor | None:
+        """Show the product to `see`; torch computes it."""
+        for path, watched in self._matrices.items():
+            same = (matrix.parameter, matrix.transposed) == (watched.parameter, watched.transposed)
+            if same and matrix.overlaps(watched):
+                self._see(path, product)
+        return None
+
+    def steps(self, parameters: Iterable[str]) -> bool:  # noqa: ARG002
+        """All recurrent layers are computed step by step."""
+        return True
 
 
 @contextmanager
 def unfused() -> Iterator[None]:
     """Keep torch from the fused kernel of `nn.TransformerEncoderLayer` and `nn.MultiheadAttention`.
 
-    In evaluation it reads the weights of their modules, whose forward methods are never called.
+    In evaluation it hides the products with their weights.
     """
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -38,22 +72,55 @@ def unfused() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-def check_uses(counts: Uses, expected: Uses, n_examples: int) -> None:
-    """Refuse a pass in which an analog module ran more or less often than the trace says.
+@torch.no_grad()
+@unfused()
+def counted_uses(network: nn.Module, paths: Sequence[str], images: Tensor) -> Uses:
+    """How often a network in evaluation mode multiplies with each of its matrices in one pass.
 
     Args:
-        counts: How often each analog module ran.
-        expected: How often each runs in one inference.
+        network: The network.
+        paths: Paths of the matrices.
+        images: What it is called with.
+
+    Raises:
+        InputError: The network has no such matrix.
+    """
+    counts = Counter(dict.fromkeys(paths, 0))
+    with Watch(network, paths, lambda path, _: counts.update([path])):
+        network(images.clone())
+    return dict(counts)
+
+
+def check_uses(counts: Uses, expected: Uses | None, n_examples: int) -> None:
+    """Refuse a pass in which an analog matrix was used more or less often than the trace says.
+
+    Args:
+        counts: How often each analog matrix was used.
+        expected: How often each is used in one inference; None only asks for a use at all.
         n_examples: Number of examples in the pass; a network may take them one by one.
 
     Raises:
-        InputError: A module ran another number of times.
+        InputError: Matrices were used another number of times.
     """
-    for path, count in counts.items():
-        uses = expected.get(path, 0)
-        if count not in (uses, uses * n_examples):
-            raise InputError(
-                f"module {path!r} ran {count} times in a pass, but {uses} times when the network was "
-                "traced: its weights are used outside of it, or the network's way depends on its "
-                "input; keep it on the host"
-            )
+    wrong = {
+        path: count
+        for path, count in counts.items()
+        if not _as_expected(count, expected.get(path, 0) if expected else None, n_examples)
+    }
+    if wrong:
+        path, count = next(iter(wrong.items()))
+        others = [repr(other) for other in wrong if other != path]
+        more = f" (likewise {', '.join(others)})" if others else ""
+        traced = "some" if expected is None else expected.get(path, 0)
+        raise InputError(
+            f"the weights of {path!r} are in {count} products of a pass that tiles can compute, but in "
+            f"{traced} when the network was traced{more}: they are computed in every pass, used by a "
+            "function that tiles do not know, or the network's way depends on its input; "
+            "keep the unit on the host"
+        )
+
+
+def _as_expected(count: int, expected: int | None, n_examples: int) -> bool:
+    if expected is None:
+        return count > 0
+    return count in (expected, expected * n_examples)

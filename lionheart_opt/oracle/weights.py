@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from time import perf_counter
@@ -18,10 +19,11 @@ from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.oracle.engine import Engine, engine
 from lionheart_opt.oracle.learned_shares import learn_shares
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
-from lionheart_opt.oracle.seeds import derive
+from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore, network_text, weights_digest
 from lionheart_opt.oracle.training import EpochDone, Job, reestimate_batch_norm, train
+from lionheart_opt.oracle.uses import check_uses, counted_uses, traced_uses
 from lionheart_opt.questions import Answer, LearnedShares
 from lionheart_opt.workload import Workload
 
@@ -59,6 +61,7 @@ class CandidateWeights:
         splits: The data.
         settings: How to train.
         store: Where trained weights are kept.
+        digital: Names of units that are never analog; one-shot training keeps them digital, too.
         report: Called with a line after every epoch of training.
     """
 
@@ -68,19 +71,21 @@ class CandidateWeights:
     splits: Splits
     settings: OracleSettings
     store: WeightStore
+    digital: tuple[str, ...] = ()
     report: Callable[[str], None] = _ignore
     _shared: dict[int, tuple[str, Trained]] = field(default_factory=dict, init=False, repr=False)
+    _checked: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "report": _ignore}  # another process shows progress by itself
 
-    def modules(self, mapping: Mapping) -> tuple[str, ...]:
-        """Paths of the modules that are analog in a mapping, in execution order."""
+    def matrices(self, mapping: Mapping) -> tuple[str, ...]:
+        """Paths of the weight matrices that are analog in a mapping, in execution order."""
         paths = [
             path
             for unit in self.workload.units
             if mapping[unit.name] in self.analog_targets
-            for path in self.workload.modules_of(unit)
+            for path in self.workload.paths_of(unit)
         ]
         return tuple(dict.fromkeys(paths))
 
@@ -116,21 +121,36 @@ class CandidateWeights:
 
     def keyed(self, candidate: Candidate | None, seed: int) -> tuple[str, Trained]:
         """As `trained`, with a key that identifies the weights; pretrained weights for None."""
-        modules = self.modules(candidate.mapping) if candidate else ()
-        if candidate is None or not modules:
+        matrices = self.matrices(candidate.mapping) if candidate else ()
+        if candidate is None or not matrices:
             return "pretrained", self.pretrained
+        self._check_uses(matrices)
         training = candidate.trained_by
         if training == "one_shot":
-            return self._one_shot(modules, seed)
+            return self._one_shot(matrices, seed)
         key, start = self.keyed(candidate.parent, seed)
         if training == "none":
             return key, replace(start, training_s=0.0)
         recipe = self.settings.hat
         epochs = recipe.short_epochs if training == "short" else recipe.epochs
         seed = derive(seed, "hat", self._trainings(candidate.parent))
-        job = self._job(start.weights, modules, epochs, seed, "training")
+        job = self._job(start.weights, matrices, epochs, seed, "training")
         key = self._key(job, start=key)
         return key, self._train(job, key)
+
+    def _check_uses(self, paths: tuple[str, ...]) -> None:
+        """Refuse matrices that the network does not use as its trace says, before they are trained.
+
+        Raises:
+            InputError: There are such matrices.
+        """
+        new = [path for path in paths if path not in self._checked]
+        if new:
+            images = self.splits.validation.images[:1]
+            network = deepcopy(self.model).cpu().eval()
+            with seeded(0, torch.device("cpu")):
+                check_uses(counted_uses(network, new, images), traced_uses(self.workload), 1)
+            self._checked.update(new)
 
     def _trainings(self, candidate: Candidate | None) -> int:
         """Number of trainings behind a candidate's weights, pretraining left out.
@@ -138,7 +158,7 @@ class CandidateWeights:
         The seed of the next training depends on it, so that parent and child see other batches and
         noise, and siblings the same.
         """
-        if candidate is None or not self.modules(candidate.mapping):
+        if candidate is None or not self.matrices(candidate.mapping):
             return 0
         if candidate.training == "one_shot":
             return 1
@@ -157,11 +177,10 @@ class CandidateWeights:
 
     def _shared_job(self, seed: int) -> tuple[Job, str]:
         """One-shot training, and the key of its weights."""
-        modules = dict(self.model.named_modules())
         groups = tuple(
-            paths
-            for paths in map(self.workload.modules_of, self.workload.crossbar_units)
-            if all(path in modules for path in paths)  # no bare parameters
+            self.workload.paths_of(unit)
+            for unit in self.workload.crossbar_units
+            if unit.name not in self.digital
         )
         everything = tuple(path for group in groups for path in group)
         epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")
@@ -169,14 +188,14 @@ class CandidateWeights:
         job = replace(job, groups=groups)
         return job, self._key(job, start="pretrained")
 
-    def _one_shot(self, modules: tuple[str, ...], seed: int) -> tuple[str, Trained]:
+    def _one_shot(self, matrices: tuple[str, ...], seed: int) -> tuple[str, Trained]:
         """The shared weights, with the mapping's own batch-norm statistics if the recipe asks for it."""
         key, shared = self._shared_weights(seed)
         shared = replace(shared, training_s=0.0)
         batches = self.settings.hat.one_shot_norm_batches
         if batches == 0:
             return key, shared
-        job = replace(self._shared_job(seed)[0], start=shared.weights, modules=modules, groups=())
+        job = replace(self._shared_job(seed)[0], start=shared.weights, matrices=matrices, groups=())
         key = digest([self._key(job, start=key), batches])
         trained = self.store.get(key)
         if trained is None:
@@ -199,7 +218,7 @@ class CandidateWeights:
                 "recipe": job.recipe.model_dump(exclude=ignored, exclude_none=True),
                 "epochs": job.epochs,
                 "start": start,
-                "modules": job.modules,
+                "modules": job.matrices,
                 "groups": job.groups,
                 "seed": job.seed,
             }
@@ -215,12 +234,10 @@ class CandidateWeights:
             question: Prices of units, and how much they count.
             seed: Seed of training.
         """
-        units = {
-            name: self.workload.modules_of(self.workload.unit(name)) for name in question.prices
-        }
-        modules = tuple(dict.fromkeys(path for paths in units.values() for path in paths))
+        units = {name: self.workload.paths_of(self.workload.unit(name)) for name in question.prices}
+        matrices = tuple(dict.fromkeys(path for paths in units.values() for path in paths))
         epochs, seed = self.settings.hat.epochs, derive(seed, "shares")
-        job = self._job(self.pretrained.weights, modules, epochs, seed, "learning shares")
+        job = self._job(self.pretrained.weights, matrices, epochs, seed, "learning shares")
         key = digest([self._key(job, start="pretrained"), question.digest])
         return learn_shares(job, self._engine, self.store, key, units, question, self._progress)
 
@@ -229,12 +246,12 @@ class CandidateWeights:
         self.report(f"{text}, {now.left_s:.0f} s left")
 
     def _job(
-        self, start: Weights, modules: tuple[str, ...], epochs: int, seed: int, what: str
+        self, start: Weights, matrices: tuple[str, ...], epochs: int, seed: int, what: str
     ) -> Job:
         return Job(
             model=self.model,
             start=start,
-            modules=modules,
+            matrices=matrices,
             rpu_config=self.rpu_config,
             recipe=self.settings.hat,
             epochs=epochs,

@@ -22,6 +22,7 @@ from lionheart_opt.plots.style import (
     paper_style,
     say,
 )
+from lionheart_opt.results.best import outcome_of
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.wording import in_points
 
@@ -57,10 +58,10 @@ class DriftInfo:
 
 
 def drift_info(results: Sequence[SearchResult]) -> list[DriftInfo]:
-    """The incumbent of each strategy's first seed that has one which was measured."""
+    """The best mapping of each strategy's first seed that beats all-digital, which does not drift."""
     infos: dict[str, DriftInfo] = {}
     for result in results:
-        accuracy = result.best.accuracy if result.best else None
+        accuracy = result.best.accuracy if result.best and result.beats_all_digital else None
         if accuracy is None or result.label in infos:
             continue
         times_s = np.array(sorted(time_s for time_s in accuracy.times_s if time_s > 0))
@@ -108,7 +109,10 @@ def drift(source: Source) -> Figure:
             _time_axis(axes, times_s)
         else:
             axes.set_xticks([])
-            say(axes, "no incumbent was measured" if not infos else "measured at time zero only")
+            nothing = "no incumbent was measured"
+            if any(result.best is not None for result in results):
+                nothing = outcome_of(results) or nothing
+            say(axes, nothing if not infos else "measured at time zero only")
     legend_above(figure, _handles(infos, len(panels) == 1, limit.max_drop))
     return figure
 

@@ -66,7 +66,7 @@ def mappings_info(results: Sequence[SearchResult]) -> MappingsInfo:
         [targets.index(evaluation.mapping[unit]) for unit in units] for _, evaluation in incumbents
     ]
     labels = [
-        f"{as_text(result.label, 30)}, seed {result.seed}: {gains(problem, evaluation.cost)[0]:.2f}×"
+        f"{as_text(result.label, 30)}, seed {result.seed}: {_worth(result, evaluation)}"
         for result, evaluation in incumbents
     ]
     grid = np.array(rows, dtype=int).reshape(len(rows), len(units))
@@ -75,7 +75,9 @@ def mappings_info(results: Sequence[SearchResult]) -> MappingsInfo:
 
 @paper_style()
 def mappings(source: Source) -> Figure:
-    """Which target runs each unit in each search's incumbent, with its speed-up over all-digital.
+    """Which target runs each unit in each search's best mapping, with its speed-up over all-digital.
+
+    Where nothing beats all-digital, its row says so.
 
     If there are more than 20 incumbents, each strategy shows the best of its seeds.
 
@@ -117,6 +119,12 @@ def mappings(source: Source) -> Figure:
         ],
     )
     return figure
+
+
+def _worth(result: SearchResult, evaluation: Evaluation) -> str:
+    if not result.beats_all_digital:
+        return result.outcome
+    return f"{gains(result.problem, evaluation.cost)[0]:.2f}×"
 
 
 def _objectives(evaluation: Evaluation) -> tuple[float, ...]:

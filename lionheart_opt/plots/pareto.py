@@ -23,6 +23,7 @@ from lionheart_opt.plots.style import (
     paper_style,
     say,
 )
+from lionheart_opt.results.best import outcome_of
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.wording import in_points
 
@@ -119,8 +120,12 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
         axes.axhline(100 * limit.max_drop, color="black", linestyle="--", linewidth=0.8)
         if top is not None:
             axes.set_ylim(top=1.04 * top)
+        mine = [result for result in results if result.label in shown]
         if not any(len(infos[label].gain) for label in shown):
             say(axes, "nothing was measured")
+        elif not any(result.beats_all_digital for result in mine):
+            foot = {"transform": axes.transAxes, "ha": "center", "va": "bottom"}
+            axes.text(0.5, 0.02, outcome_of(mine), color=GREY, fontsize=6, **foot)
     colours = [look(k) for k in range(len(labels))] if len(panels) == 1 else []
     handles = [
         Line2D([], [], color=colour, marker=marker, linewidth=1.2, label=as_text(label))

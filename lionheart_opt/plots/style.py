@@ -12,6 +12,9 @@ import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
+from lionheart_opt.text import printable
+from lionheart_opt.text_files import reported
+
 #: Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -157,7 +160,7 @@ def as_text(label: str, longest: int = 40) -> str:
         label: Any text.
         longest: Number of letters beyond which an ellipsis replaces the middle.
     """
-    label = " ".join(label.split())
+    label = printable(" ".join(label.split()))
     if len(label) > longest:
         head = (longest - 1) // 2
         label = f"{label[:head]}…{label[len(label) - (longest - 1 - head) :]}"
@@ -212,9 +215,10 @@ def duration(time_s: float) -> str:
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `folder/name.pdf` and `folder/name.png`, and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
-    figure.savefig(paths[0], metadata={"CreationDate": None})
-    figure.set_layout_engine("none")  # laid out already; many panels take seconds
-    figure.savefig(paths[1])
+    with reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(paths[0], metadata={"CreationDate": None})
+        figure.set_layout_engine("none")  # laid out already; many panels take seconds
+        figure.savefig(paths[1])
     return paths

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,16 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, Enumerates
 from lionheart_opt.errors import InputError
-from lionheart_opt.evaluation import incumbent
 from lionheart_opt.limits import Bounds, drop_excess, paired
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
+from lionheart_opt.results.best import best_of, outcome_of
 from lionheart_opt.results.history import final_hypervolume
 from lionheart_opt.results.metrics import gains, thresholds
-from lionheart_opt.results.report import check_drops, median_draws, show_row
+from lionheart_opt.results.report import median_draws, show_row
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.verdict import accuracy_bounds
+from lionheart_opt.results.wording import sentence
 from lionheart_opt.space import every_mapping, size
 from lionheart_opt.study.specification import differences
 
@@ -53,7 +55,13 @@ def ground_truth(problem: Problem, oracle: object) -> SearchResult | None:
     if len(recorded) < size(problem) or not recorded.issuperset(every_mapping(problem)):
         return None
     evaluations = [problem.evaluate(Candidate(mapping)) for mapping in every_mapping(problem)]
-    return SearchResult(label=TRUTH, seed=problem.seed, problem=problem, evaluations=evaluations)
+    return SearchResult(
+        label=TRUTH,
+        seed=problem.seed,
+        problem=problem,
+        evaluations=evaluations,
+        digital=evaluations[0],
+    )
 
 
 def names(files: Sequence[StudyFile]) -> list[str]:
@@ -78,8 +86,8 @@ def check_same_question(files: Sequence[StudyFile]) -> None:
         between = names([first, other])
         if lines := differences(a, b, names=(between[0], between[1])):
             raise InputError(
-                f"{first.path} and {other.path} answer different questions, so that their results "
-                f"cannot be compared: {'; '.join(lines)}"
+                f"{between[0]} and {between[1]} answer different questions, and cannot be compared: "
+                f"{'; '.join(lines)}"
             )
 
 
@@ -113,13 +121,16 @@ class Comparison:
     def to_frame(self) -> pandas.DataFrame:
         """One row a strategy: medians over seeds, and the best gains at each threshold.
 
-        Columns: `strategy`, `seeds`, `seeds_feasible`, `trials`, `oracle_s`, `draws`, `repeats`, `drop`,
-        `speedup`, `energy_gain`, `analog_mac_ratio`, `hypervolume`, `hypervolume_share` (of the ground
-        truth), and `speedup_at_X` for each largest drop X.
+        Columns: `strategy`, `seeds`, `seeds_feasible`, `seeds_beating_all_digital`, `trials`, `oracle_s`,
+        `draws`, `repeats`, `drop`, `speedup`, `energy_gain`, `analog_mac_ratio`, `hypervolume`,
+        `hypervolume_share` (of the ground truth), and `speedup_at_X` for each largest drop X.
         """
         import pandas
 
-        counts = ("strategy", "seeds", "seeds_feasible", "trials", "draws", "repeats")
+        counts = (
+            *("strategy", "seeds", "seeds_feasible", "seeds_beating_all_digital"),
+            *("trials", "draws", "repeats"),
+        )
         best = ("drop", "speedup", "energy_gain", "analog_mac_ratio")
         rows = []
         for row in self.data["strategies"]:
@@ -139,21 +150,26 @@ class Comparison:
             )
         frame = pandas.DataFrame(rows)
         # where no strategy has a value, there are only Nones
-        return frame.astype({key: float for key in frame.columns if key not in counts[:3]})
+        return frame.astype({key: float for key in frame.columns if key not in counts[:4]})
 
     def __repr__(self) -> str:
         rows = self.data["strategies"]
         best = max(rows, key=lambda row: row["hypervolume"]["median"])
+        outcome = self.data["outcome"]
         return (
             f"Comparison({len(rows)} strategies, drop at most {self.data['max_drop']:g}; largest median "
-            f"hypervolume: {best['strategy']}, {best['hypervolume']['median']:.3g})"
+            f"hypervolume: {best['strategy']}, {best['hypervolume']['median']:.3g}"
+            f"{'; ' * bool(outcome)}{outcome})"
         )
 
     def __str__(self) -> str:
-        return self.to_frame().to_string(index=False)
+        table = self.to_frame().to_string(index=False)
+        outcome = self.data["outcome"]
+        return f"{table}\n{sentence(outcome)}" if outcome else table
 
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html(index=False)
+        table, outcome = self.to_frame().to_html(index=False), self.data["outcome"]
+        return f"<p>{escape(sentence(outcome))}</p>{table}" if outcome else table
 
 
 def compare(results: Sequence[SearchResult], truth: SearchResult | None = None) -> Comparison:
@@ -181,6 +197,7 @@ def comparison(runs: Sequence[SearchResult], truth: SearchResult | None = None) 
     budgets = {run.budget for run in runs}
     return {
         "max_drop": limit.max_drop,
+        "outcome": outcome_of(runs),
         "budgets_differ": len(budgets) > 1,
         "random": chance,
         "ground_truth": truth and _truth_row(truth),
@@ -236,8 +253,7 @@ def drop_above_best(
         runs: Searches of the strategy.
         everyone: Searches of all strategies.
     """
-    mine = incumbent([evaluation for run in runs for evaluation in run.evaluations])
-    best = incumbent([evaluation for run in everyone for evaluation in run.evaluations])
+    mine, best = best_of(runs), best_of(everyone)
     if mine is None or best is None or mine.mapping == best.mapping:
         return None
     if mine.accuracy is None or best.accuracy is None:
@@ -267,20 +283,23 @@ def _search_row(
     rows = [show_row(run) for run in runs]
     feasible = [row for row in rows if row["feasible"]]
     repeats = [run.repeats for run in runs if run.repeats is not None]
-    drops = [check_drops(run) for run in runs]
+    drops = [run.best_checks for run in runs]
     above = drop_above_best(runs, everyone)
 
     def median(key: str) -> float | None:
-        return float(np.median([row[key] for row in feasible])) if feasible else None
+        values = [row[key] for row in feasible if row[key] is not None]
+        return float(np.median(values)) if values else None
 
     return {
         "strategy": label,
         "seeds": len(runs),
         "seeds_feasible": len(feasible),
+        "seeds_beating_all_digital": sum(row["beats_all_digital"] for row in rows),
         "budget": {"trials": runs[0].budget.trials, "oracle_s": runs[0].budget.oracle_s},
         "trials": float(np.median([row["trials"] for row in rows])),
         "oracle_seconds": float(np.median([row["oracle_seconds"] for row in rows])),
         "draws": median_draws(runs),
+        "diverged": sum(len(row["diverged"]) for row in rows),
         "repeats": float(np.median(repeats)) if repeats else None,
         "drop": median("drop"),
         "drop_above_best": above

@@ -2,60 +2,101 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from lionheart_opt.accuracy import KeepsWeights
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.results.metrics import gains
+from lionheart_opt.results.best import best_search
+from lionheart_opt.results.metrics import gains, is_option, saves
 from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.wording import json_text
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.storage import shown_url
+from lionheart_opt.text_files import reported, write_text
+
+
+class ExportWarning(UserWarning):
+    """What is exported breaks a limit, or costs more than all-digital."""
 
 
 def export_trial(
     file: StudyFile,
     results: Sequence[SearchResult],
     search: str | None,
-    trial: int,
+    trial: int | None,
     out: Path | None,
 ) -> list[Path]:
     """Write `mapping.json`, `report.json` and, where the oracle keeps them, `weights.pt`.
 
+    A warning says what is wrong with the mapping; it stands in the report, too.
+
     Args:
         file: The study.
         results: What its searches found.
-        search: `LABEL/seedN`; may be None where there is one search only.
-        trial: Number of the trial.
+        search: `LABEL/seedN`; None where there is one search only, or for the best one of all.
+        trial: Number of the trial; None for the best mapping, which is all-digital where nothing beats
+            that.
         out: Folder; inside the study by default.
 
     Raises:
-        InputError: There is no such search or trial, or the trial has no result.
+        InputError: There is no such search or trial, the trial has no result, or nothing is feasible.
     """
     searches = {result.name: result for result in results}
-    if search is None and len(searches) == 1:
-        search = next(iter(searches))
+    if search is None and (len(searches) == 1 or trial is None):
+        search = best_search(results).name
     if search is None:
         raise InputError(f"{file.path}: --only is missing; one of: {', '.join(searches)}")
     if search not in searches:
         raise unknown("search", search, searches, f"{file.path}: --only")
-    evaluation = searches[search].evaluation(trial)
-    folder = out or file.folder / "export" / f"{search.replace('/', '-')}-trial{trial}"
-    folder.mkdir(parents=True, exist_ok=True)
+    result = searches[search]
+    if trial is None:
+        trial, best = result.best_trial, result.best
+        if best is None:
+            raise InputError(f"{file.path}: {search}: {result.outcome}; give --trial to export one")
+        evaluation = best
+    else:
+        evaluation = result.evaluation(trial)
+    name = "all-digital" if trial is None else f"trial{trial}"
+    folder = out or file.folder / "export" / f"{search.replace('/', '-')}-{name}"
+    with reported(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     mapping, report = folder / "mapping.json", folder / "report.json"
-    mapping.write_text(json.dumps(evaluation.mapping.to_json(), indent=2) + "\n")
-    report.write_text(json.dumps(_report(file, search, trial, evaluation), indent=2) + "\n")
+    write_text(mapping, json_text(evaluation.mapping.to_json()) + "\n")
+    concern = concern_of(result, trial, evaluation)
+    write_text(report, json_text(_report(file, search, trial, evaluation, concern)) + "\n")
+    if concern:
+        warnings.warn(concern, ExportWarning, stacklevel=3)
     written = [mapping, report]
     oracle, problem = file.oracle, file.problem
     if isinstance(oracle, KeepsWeights) and evaluation.accuracy is not None:
         weights = folder / "weights.pt"
-        oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, weights)
+        with reported(weights):
+            oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, weights)
         written.append(weights)
     return written
 
 
-def _report(file: StudyFile, search: str, trial: int, evaluation: Evaluation) -> dict[str, object]:
+def concern_of(result: SearchResult, trial: int | None, evaluation: Evaluation) -> str:
+    """What speaks against using an evaluation of a search; empty if nothing does."""
+    problem = result.problem
+    name = f"{result.name}: {'all-digital' if trial is None else f'trial {trial}'}"
+    broken = [limit for limit, excess in evaluation.violations.items() if not excess <= 0]
+    best = "" if result.best_trial is None else f"; the best is trial {result.best_trial}"
+    if broken:
+        return f"{name} is not feasible: it breaks {', '.join(broken)}{best}"
+    if evaluation.mapping == problem.all_digital:
+        return "" if result.beats_all_digital else f"{name}: nothing beats it"
+    if is_option(problem) and not saves(problem, evaluation.cost):
+        return f"{name} costs no less than all-digital{best}"
+    return ""
+
+
+def _report(
+    file: StudyFile, search: str, trial: int | None, evaluation: Evaluation, concern: str
+) -> dict[str, object]:
     problem = file.problem
     speedup, energy_gain = gains(problem, evaluation.cost)
     report: dict[str, object] = {
@@ -63,6 +104,7 @@ def _report(file: StudyFile, search: str, trial: int, evaluation: Evaluation) ->
         "question": file.table.question,
         "search": search,
         "trial": trial,
+        "warning": concern,
         "feasible": evaluation.feasible,
         "violations": evaluation.violations,
         "latency_s": evaluation.cost.latency_s,
@@ -72,7 +114,10 @@ def _report(file: StudyFile, search: str, trial: int, evaluation: Evaluation) ->
         "analog_mac_ratio": problem.analog_mac_ratio(evaluation.mapping),
         "tiles": evaluation.cost.tiles,
         "oracle_seconds": evaluation.oracle_s,
-        "specification": file.table.model_dump(mode="json"),
+        "specification": {
+            **file.table.model_dump(mode="json"),
+            "storage": shown_url(file.table.storage),
+        },
     }
     if evaluation.accuracy is not None:
         bounds = problem.accuracy_limit.bounds(evaluation.accuracy)

@@ -33,7 +33,7 @@ def history(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
     volumes = [0.0]
     for evaluation in result.evaluations:
         volume = volumes[-1]
-        if evaluation.accuracy is not None:
+        if evaluation.measured:
             point = np.clip(next(points), 0.0, None)
             if not (front <= point).all(axis=1).any():  # else nothing new is dominated
                 front = np.vstack([front[~(point <= front).all(axis=1)], point])

@@ -116,8 +116,12 @@ class Live:
             return
         evaluation = trial.evaluation
         speedup, _ = gains(problem, evaluation.cost)
+        accuracy = evaluation.accuracy
+        drop = f"drop {points(drop_of(problem, evaluation))} points"
+        if accuracy is not None and accuracy.diverged:
+            drop = accuracy.note
         self._console.print(
-            f"{self._name} trial {trial.number}: drop {points(drop_of(problem, evaluation))} points, "
+            f"{self._name} trial {trial.number}: {drop}, "
             f"{times(speedup)}, {'feasible' if evaluation.feasible else 'not feasible'}: "
             f"{short(problem, evaluation.mapping)}",
             markup=False,
@@ -139,3 +143,21 @@ class Live:
 
 def _unheard(text: str) -> None:
     """Shows nothing."""
+
+
+class Silent:
+    """Shows no progress."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def start(self, search: Search) -> Watcher:  # noqa: ARG002
+        """As `Live.start`."""
+        return lambda _: None
+
+    def ended(self, how: Ending) -> None:  # noqa: ARG002
+        """As `Live.ended`."""
+        return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from lionheart_opt.cost import Cost
-from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.evaluation import Evaluation, incumbent
 from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit
 from lionheart_opt.problem import Problem
 
@@ -16,8 +18,11 @@ def thresholds(limit: AccuracyLimit) -> tuple[float, ...]:
 
 
 def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
-    """The limit's statistic (mean or quantile) at its worst time; None if nothing was measured."""
-    if evaluation.accuracy is None:
+    """The limit's statistic (mean or quantile) at its worst time; None if nothing was measured.
+
+    What is measured after a diverged training does not count.
+    """
+    if evaluation.accuracy is None or evaluation.accuracy.diverged:
         return None
     return problem.accuracy_limit.bounds(evaluation.accuracy).estimate
 
@@ -29,6 +34,54 @@ def gains(problem: Problem, cost: Cost) -> tuple[float, float]:
         digital.time_per_inference_s / cost.time_per_inference_s,
         digital.energy_j / cost.energy_j,
     )
+
+
+#: A cost counts as less than another only if the difference is more than rounding.
+_ROUNDING = 1e-9
+
+
+def saves(problem: Problem, cost: Cost) -> bool:
+    """Whether a mapping costs less than all-digital.
+
+    What counts is the first cost objective, then the next; the latency and then the energy where the drop
+    is the only objective.
+    """
+    names = [name for name in problem.objectives if name != "drop"]
+    for name in names or ("latency_s", "energy_j"):
+        less = problem.digital_cost.value(name) - cost.value(name)
+        if abs(less) > _ROUNDING * problem.digital_cost.value(name):
+            return less > 0
+    return False
+
+
+def recommended(
+    problem: Problem, evaluations: Sequence[Evaluation], digital: Evaluation | None
+) -> Evaluation | None:
+    """The incumbent; never one that costs as much as all-digital where that keeps the limits.
+
+    Args:
+        problem: What the evaluations answer.
+        evaluations: Of a search, or of several.
+        digital: The evaluation of all-digital; None where it is not known.
+
+    Returns:
+        One of the evaluations, or else `digital`; None if nothing is feasible.
+    """
+    if digital is None and not is_option(problem):
+        return incumbent(evaluations)
+    if digital is not None and not digital.feasible:
+        return incumbent(evaluations)
+    better = [
+        evaluation
+        for evaluation in evaluations
+        if saves(problem, evaluation.cost) or evaluation.mapping == problem.all_digital
+    ]
+    return incumbent(better if digital is None else [*better, digital])
+
+
+def is_option(problem: Problem) -> bool:
+    """Whether every unit can run on the host, and all-digital keeps the cost limits."""
+    return not problem.forced and not problem.breaks_cost_limits(problem.all_digital)
 
 
 def hypervolume(pairs: np.ndarray, largest_drop: float) -> float:

@@ -9,36 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
+from lionheart_opt.study.storage import shown_url
 
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
-
-
-def check_drops(run: SearchResult) -> dict[str, float]:
-    """Name of each final check -> drop of the incumbent, as `drop_of`; empty without one."""
-    limit = run.problem.accuracy_limit
-    checks = run.checks.get(run.best.candidate.digest, {}) if run.best else {}
-    return {name: limit.bounds(accuracy).estimate for name, accuracy in checks.items()}
+    from lionheart_opt.study.script import StudyScript
 
 
 def show_row(result: SearchResult) -> dict[str, Any]:
-    """One search as `show --json` prints it: its incumbent and what it spent.
+    """One search as `show --json` prints it: its best mapping and what it spent.
+
+    `trial` is the number of the best trial, from 0. It is None where nothing beats all-digital, which is
+    then the mapping, unless it was proposed, too. `outcome` says in words what is to be said about that.
 
     `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
     the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. What is not
-    known is None.
+    known is None. `diverged` has the numbers of the trials whose training diverged.
     """
     best = result.best
-    baselines = [
-        evaluation.accuracy.baseline
-        for evaluation in result.evaluations
-        if evaluation.accuracy is not None
-    ]
     row: dict[str, Any] = {
         "strategy": result.label,
         "seed": result.seed,
@@ -46,21 +40,24 @@ def show_row(result: SearchResult) -> dict[str, Any]:
         "trials": len(result.evaluations),
         "oracle_seconds": result.oracle_s,
         "feasible": best is not None,
+        "beats_all_digital": result.beats_all_digital,
+        "outcome": result.outcome,
         "mapping": None,
-        "baseline": baselines[0] if baselines else None,
+        "baseline": result.baseline,
     }
     numbers = ("drop", "drop_high", "test_drop", "latency_s", "energy_j", "speedup", "energy_gain")
     row |= dict.fromkeys((*numbers, "analog_mac_ratio"))
+    row["diverged"] = result.diverged
     if best is None:
         return row
     speedup, energy_gain = gains(result.problem, best.cost)
-    if best.accuracy is not None:
-        bounds = result.problem.accuracy_limit.bounds(best.accuracy)
+    bounds = result.best_bounds
+    if bounds is not None:
         row |= {"drop": bounds.estimate, "drop_high": bounds.high}
     return {
         **row,
         "mapping": best.mapping.to_json(),
-        "test_drop": check_drops(result).get("test"),
+        "test_drop": result.best_checks.get("test"),
         "latency_s": best.cost.latency_s,
         "energy_j": best.cost.energy_j,
         "speedup": speedup,
@@ -132,9 +129,13 @@ def short(space: Space, mapping: Mapping) -> str:
     return " ".join(f"{unit}={mapping[unit]}" if name_targets else unit for unit in moved)
 
 
-def plan(file: StudyFile) -> dict[str, Any]:
-    """What `check` prints: the study resolved, the extreme mappings priced, the searches listed."""
-    problem = file.problem
+def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
+    """What `check` prints: the study resolved, the extreme mappings priced, the searches listed.
+
+    Args:
+        source: The study.
+        problem: Its problem.
+    """
     extremes = []
     for name, mapping in (("all-digital", problem.all_digital), ("all-analog", problem.all_analog)):
         cost = problem.cost(mapping)
@@ -151,11 +152,13 @@ def plan(file: StudyFile) -> dict[str, Any]:
                 "violations": problem.cost_violations(cost),
             }
         )
+    limit = problem.accuracy_limit
+    limits: dict[CostObjective, float | None] = dict.fromkeys(COST_OBJECTIVES)
     return {
-        "study": file.name,
-        "question": file.table.question,
-        "system": file.system.name,
-        "model": file.table.model.name,
+        "study": source.name,
+        "question": source.question_text,
+        "system": problem.system.name,
+        "model": source.model_name,
         "macs": problem.workload.macs,
         "weights": problem.workload.weight_count,
         "mappings": prod(len(problem.choices[unit.name]) for unit in problem.units),
@@ -168,15 +171,23 @@ def plan(file: StudyFile) -> dict[str, Any]:
             for unit in problem.workload.units
         ],
         "extremes": extremes,
-        "limits": file.table.limits.model_dump(mode="json"),
+        "limits": {
+            "max_drop": limit.max_drop,
+            "time_s": limit.times_s[0] if len(limit.times_s) == 1 else list(limit.times_s),
+            "quantile": limit.quantile,
+            "confidence": limit.confidence,
+            "draws": list(limit.draws),
+            **limits,
+            **problem.cost_limits,
+        },
         "objectives": list(problem.objectives),
-        "storage": file.table.storage,
+        "storage": None if source.storage_url is None else shown_url(source.storage_url),
         "searches": [
             {
                 "strategy": plan.label,
                 "seed": plan.seed,
                 "budget": asdict(plan.budget),
             }
-            for plan in file.plans()
+            for plan in source.plans()
         ],
     }

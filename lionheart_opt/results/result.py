@@ -11,10 +11,10 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
-from lionheart_opt.evaluation import Evaluation, front, incumbent, oracle_seconds
+from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import Bounds, drop_excess
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.metrics import gains
+from lionheart_opt.results.metrics import gains, is_option, recommended
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, SearchPlan
 
@@ -34,7 +34,9 @@ COLUMNS = {
     "drop": "float64",
     "drop_high": "float64",
     "feasible": "bool",
+    "best": "bool",
     "oracle_s": "float64",
+    "diverged": "bool",
 }
 
 
@@ -53,6 +55,8 @@ class SearchResult:
         proposals: Proposals answered, repeats included; None where nobody counted.
         answers_s: Oracle seconds of answers beside accuracies; they count as spent before the first
             trial.
+        digital: The evaluation of all-digital, with which every search compares its trials; None where a
+            unit cannot run on the host, or where it was not measured.
         checks: Digest of a finalist -> name of the check (`test`, ...) -> samples; see
             `lionheart_opt.results.verdict`.
     """
@@ -66,6 +70,7 @@ class SearchResult:
     budget: Budget = field(default_factory=Budget)
     proposals: int | None = None
     answers_s: float = 0.0
+    digital: Evaluation | None = None
     checks: dict[str, dict[str, Accuracy]] = field(default_factory=dict)
 
     @staticmethod
@@ -82,6 +87,7 @@ class SearchResult:
             budget=plan.budget,
             proposals=record.keeper.proposals,
             answers_s=record.answers_s,
+            digital=record.digital,
             checks=record.keeper.checks(),
         )
 
@@ -117,20 +123,52 @@ class SearchResult:
 
     @cached_property
     def best(self) -> Evaluation | None:
-        """The incumbent: feasible, and best in the first objective. None if nothing is feasible."""
-        return incumbent(self.evaluations)
+        """Of all-digital and the trials, the feasible one that is best in the first objective.
+
+        A trial that costs no less than all-digital is never it, unless all-digital breaks a limit. None
+        if nothing is feasible.
+        """
+        return recommended(self.problem, self.evaluations, self.digital)
 
     @property
     def best_trial(self) -> int | None:
-        """Number of the incumbent's trial."""
+        """Number of the best trial; None where nothing is feasible, or nothing beats all-digital."""
         for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
             if evaluation is self.best:
                 return number
         return None
 
+    @property
+    def beats_all_digital(self) -> bool:
+        """Whether the search found a mapping that is better than all-digital, which needs no search.
+
+        True, too, for any feasible mapping where all-digital is not feasible.
+        """
+        return self.best is not None and self.best.mapping != self.problem.all_digital
+
+    @cached_property
+    def baseline(self) -> float | None:
+        """Accuracy of the floating-point network; None if nothing was measured."""
+        accuracies = (evaluation.accuracy for evaluation in self.measured)
+        return next((accuracy.baseline for accuracy in accuracies if accuracy), None)
+
+    @property
+    def best_bounds(self) -> Bounds | None:
+        """The drop of the best mapping with its confidence bounds; None if it was not measured."""
+        if self.best is None or self.best.accuracy is None:
+            return None
+        return self.problem.accuracy_limit.bounds(self.best.accuracy)
+
+    @property
+    def best_checks(self) -> dict[str, float]:
+        """Name of each final check (`test`, ...) -> drop of the best mapping; empty without any."""
+        limit = self.problem.accuracy_limit
+        checks = self.checks.get(self.best.candidate.digest, {}) if self.best else {}
+        return {name: limit.bounds(accuracy).estimate for name, accuracy in checks.items()}
+
     def front(self) -> list[Evaluation]:
-        """Feasible evaluations that no other feasible one dominates, by the first objective."""
-        return front(self.evaluations)
+        """What no other feasible mapping dominates, all-digital included, by the first objective."""
+        return front([*self.evaluations, *([self.digital] if self.digital else [])])
 
     @property
     def repeats(self) -> float | None:
@@ -141,8 +179,20 @@ class SearchResult:
 
     @cached_property
     def measured(self) -> list[Evaluation]:
-        """The evaluations with an accuracy: all but those that broke a cost limit."""
-        return [evaluation for evaluation in self.evaluations if evaluation.accuracy is not None]
+        """The evaluations with an accuracy of their own.
+
+        These are all but those that broke a cost limit or whose training diverged.
+        """
+        return [evaluation for evaluation in self.evaluations if evaluation.measured]
+
+    @property
+    def diverged(self) -> list[int]:
+        """Numbers of the trials whose training diverged. They are never feasible."""
+        return [
+            number
+            for number, evaluation in zip(self.numbers, self.evaluations, strict=True)
+            if evaluation.accuracy is not None and evaluation.accuracy.diverged
+        ]
 
     @cached_property
     def bounds(self) -> list[Bounds]:
@@ -150,7 +200,7 @@ class SearchResult:
         limit = self.problem.accuracy_limit
         return [
             limit.bounds(evaluation.accuracy)
-            for evaluation in self.evaluations
+            for evaluation in self.measured
             if evaluation.accuracy is not None
         ]
 
@@ -178,12 +228,17 @@ class SearchResult:
         ]
 
     def fastest_at(self, max_drop: float) -> Evaluation | None:
-        """The fastest of `feasible_at`; of equal ones that of the least energy."""
-        return min(
+        """The fastest of `feasible_at`; of equal ones that of the least energy.
+
+        None if there is none, or if all-digital keeps the limits and is faster.
+        """
+        fastest = min(
             self.feasible_at(max_drop),
             key=lambda evaluation: (evaluation.cost.time_per_inference_s, evaluation.cost.energy_j),
             default=None,
         )
+        slower = fastest is not None and gains(self.problem, fastest.cost)[0] < 1.0
+        return None if slower and is_option(self.problem) else fastest
 
     def to_frame(self) -> pandas.DataFrame:
         """One row an evaluation, in the order in which they were proposed.
@@ -191,15 +246,19 @@ class SearchResult:
         Columns: `trial` (number in the record, from 0), `mapping`, `latency_s`, `energy_j`,
         `interval_s` (time per inference), `speedup` and `energy_gain` over all-digital,
         `analog_mac_ratio`, `drop` (the limit's statistic at its worst time) and its upper confidence
-        bound `drop_high` (NaN where a broken cost limit spared the oracle), `feasible`, `oracle_s`.
+        bound `drop_high` (NaN where a broken cost limit spared the oracle, or the training diverged),
+        `feasible`, `best` (True for the best trial; for none where nothing beats all-digital),
+        `oracle_s`, `diverged` (whether the training did).
+
+        Energies may be as small as 1e-11 J, which pandas' own `to_json` rounds to 0.
         """
         import pandas
 
-        bounds = iter(self.bounds)
+        bounds, diverged = iter(self.bounds), set(self.diverged)
         rows = []
         for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
             cost = evaluation.cost
-            bound = None if evaluation.accuracy is None else next(bounds)
+            bound = next(bounds) if evaluation.measured else None
             speedup, energy_gain = gains(self.problem, cost)
             rows.append(
                 (
@@ -214,14 +273,17 @@ class SearchResult:
                     np.nan if bound is None else bound.estimate,
                     np.nan if bound is None else bound.high,
                     evaluation.feasible,
+                    evaluation is self.best,
                     evaluation.oracle_s,
+                    number in diverged,
                 )
             )
         return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
     def __repr__(self) -> str:
-        outcome = "nothing feasible"
-        if self.best is not None:
+        outcome = self.outcome
+        if self.beats_all_digital:
+            assert self.best is not None
             speedup, energy_gain = gains(self.problem, self.best.cost)
             outcome = (
                 f"best: trial {self.best_trial}, speed-up {speedup:.2f}x, "
@@ -231,6 +293,25 @@ class SearchResult:
             f"SearchResult({self.label!r}, seed {self.seed}: {len(self)} trials, "
             f"{self.oracle_s:.3g} oracle seconds; {outcome})"
         )
+
+    @property
+    def outcome(self) -> str:
+        """What must be said of the best mapping; empty for a trial that beats all-digital."""
+        problem, digital = self.problem, self.digital
+        if self.best is not None and not self.beats_all_digital:
+            return "nothing beats all-digital"
+        if problem.forced:
+            digital_is = f"all-digital is no option: {problem.forced[0]} cannot run on the host"
+        elif digital is not None and not digital.feasible:
+            broken = [name for name, excess in digital.violations.items() if not excess <= 0]
+            digital_is = f"all-digital breaks {', '.join(broken)}"
+        elif self.best is not None:
+            return ""
+        elif any(evaluation.feasible for evaluation in self.evaluations):
+            return "nothing costs less than all-digital"
+        else:
+            digital_is = "all-digital has not been measured yet"
+        return digital_is if self.best is not None else f"nothing feasible; {digital_is}"
 
     def _repr_html_(self) -> str:
         from html import escape

@@ -196,13 +196,15 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
     if training == "none":  # nothing is trained, so that the meaning of a training does not matter
         contents = {key: value for key, value in contents.items() if key != "format"}
     name = f"profile/{training}"
-    keeper = OptunaKeeper.open(problem, name, file.storage, specification, contents)
+    sources = {"oracle": file.oracle_sources}
+    keeper = OptunaKeeper.open(problem, name, file.storage, specification, contents, sources)
     arguments = {"training": training, "pairs": pairs}
     strategy = plugins.build("strategies", "one_at_a_time", arguments)
     trials = len(analog_moves(problem))
     if pairs:
         trials += len(neighbours(problem, analog_units(problem)))
-    return Search(Record(problem, keeper), strategy, seed=0, budget=Budget(trials=trials))
+    budget = Budget(trials=trials)
+    return Search(Record(problem, keeper), strategy, seed=0, budget=budget, recommends=False)
 
 
 def read_profile(record: Record, training: Training) -> Profile:
@@ -218,7 +220,7 @@ def read_profile(record: Record, training: Training) -> Profile:
     accuracies = {
         evaluation.mapping: evaluation.accuracy
         for evaluation in evaluations
-        if evaluation.accuracy is not None
+        if evaluation.accuracy is not None and evaluation.measured
     }
     drops = {mapping: accuracy.drops_at(time_s) for mapping, accuracy in accuracies.items()}
     sensitivities = []

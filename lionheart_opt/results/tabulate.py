@@ -92,8 +92,10 @@ def _measured(file: StudyFile) -> dict[Candidate, Accuracy]:
             ):
                 candidate = replace(candidate, parent=None)  # nothing was trained for it
             before = measured.get(candidate)
-            if accuracy is not None and (
-                before is None or len(before.samples) < len(accuracy.samples)
+            if (
+                accuracy is not None
+                and evaluation.measured
+                and (before is None or len(before.samples) < len(accuracy.samples))
             ):
                 measured[candidate] = accuracy
     return measured

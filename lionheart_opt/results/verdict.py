@@ -21,6 +21,8 @@ CONFIDENCE = 0.95
 def finalists(result: SearchResult) -> list[Evaluation]:
     """The incumbent and, where the objectives ask for a whole front, the fastest at each threshold."""
     chosen = [result.best]
+    if result.best_trial is None and result.problem.is_digital_exact:
+        chosen = []  # all-digital, whose drop is 0 on any data
     if "drop" in result.problem.objectives:
         limit = result.problem.accuracy_limit
         chosen += [result.fastest_at(max_drop) for max_drop in thresholds(limit)]
@@ -47,7 +49,11 @@ def check_finalists(record: Record, oracle: object) -> None:
         return
     problem, checked = record.problem, record.keeper.checks()
     result = SearchResult(
-        label=record.name, seed=0, problem=problem, evaluations=record.evaluations()
+        label=record.name,
+        seed=0,
+        problem=problem,
+        evaluations=record.evaluations(),
+        digital=record.digital,
     )
     for evaluation in finalists(result):
         digest = evaluation.candidate.digest

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import codecs
-import io
+import json
 import sys
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from lionheart_opt.text import never_fail, printable
 
 #: Width of tables where the output is no terminal (a file, a pipe).
 PIPE_WIDTH = 120
 
 
-#: What a terminal shows that knows ASCII only.
-_ASCII = {"µ": "u", "×": "x", "→": ">", "–": "-", "’": "'", "…": "~"}
+class _PlainConsole(Console):
+    """Passes no control characters of texts to the terminal; those of rich itself are its own."""
 
-
-def _as_ascii(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    letters = error.object[error.start : error.end]
-    return "".join(_ASCII.get(letter, "?") for letter in letters), error.end
-
-
-codecs.register_error("lionheart_opt.ascii", _as_ascii)
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                lines = map(printable, segment.text.split("\n"))
+                yield Segment("\n".join(lines), segment.style)
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that shows text as it is, without markup, on any terminal."""
-    stream = sys.stderr if stderr else sys.stdout
-    if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
-        stream.reconfigure(errors="lionheart_opt.ascii")
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    """A console that shows text as it is, without markup or control characters, on any terminal."""
+    never_fail(sys.stderr if stderr else sys.stdout)
+    made = _PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal:
         made.width = PIPE_WIDTH
     return made
@@ -67,6 +70,14 @@ def in_points(drop: float) -> str:
     return f"{number} point{'' if number == '1' else 's'}"
 
 
+def diverged(count: int) -> str:
+    """What is said of trials whose training diverged."""
+    which = "1 trial, which is" if count == 1 else f"{count} trials, which are"
+    return (
+        f"training diverged in {which} never feasible; try a smaller learning_rate in [oracle.hat]"
+    )
+
+
 def times(gain: float | None) -> str:
     """A gain: 2.5 -> `2.50x`."""
     return "-" if gain is None else f"{gain:.2f}x"
@@ -75,3 +86,21 @@ def times(gain: float | None) -> str:
 def percent(ratio: float | None) -> str:
     """A share: 0.123 -> `12.3 %`."""
     return "-" if ratio is None else f"{100 * ratio:.1f} %"
+
+
+def sentence(words: str) -> str:
+    """Words as a sentence: `all is well` becomes `All is well.`, for example."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def json_text(data: Any) -> str:
+    """Plain data as JSON with every digit; NaN and infinity, which JSON does not know, are null."""
+    return json.dumps(_finite(data), indent=2, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not isfinite(data) else data

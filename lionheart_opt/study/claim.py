@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 import optuna
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.study.storage import reading
 
 _log = logging.getLogger(__name__)
 
@@ -30,15 +31,16 @@ def claimed(study: optuna.Study) -> Iterator[None]:
     Raises:
         InputError: Another living process runs the search.
     """
-    holder = study.user_attrs.get(DRIVER)
     me = {"host": socket.gethostname(), "pid": os.getpid()}
-    if holder is not None and (holder["host"], holder["pid"]) != (me["host"], me["pid"]):
-        fresh = time.time() - holder["beat"] < DEAD_AFTER_S
-        if fresh and (holder["host"] != me["host"] or is_alive(holder["pid"])):
-            raise InputError(
-                f"study {study.study_name!r} is being run by process {holder['pid']} on "
-                f"{holder['host']}; wait for it, or stop it first"
-            )
+    with reading(f"study {study.study_name!r}: its record cannot be read"):
+        holder = study.user_attrs.get(DRIVER)
+        if holder is not None and (holder["host"], holder["pid"]) != (me["host"], me["pid"]):
+            fresh = time.time() - holder["beat"] < DEAD_AFTER_S
+            if fresh and (holder["host"] != me["host"] or is_alive(holder["pid"])):
+                raise InputError(
+                    f"study {study.study_name!r} is being run by process {holder['pid']} on "
+                    f"{holder['host']}; wait for it, or stop it first"
+                )
     try:
         with heartbeat(lambda: study.set_user_attr(DRIVER, {**me, "beat": time.time()})):
             yield
@@ -65,7 +67,8 @@ def heartbeat(beat: Callable[[], None]) -> Iterator[None]:
             except Exception as error:  # whatever the storage raises
                 _log.warning("heartbeat failed, will be tried again: %s", error)
 
-    beat()
+    with reading("the record cannot be written"):
+        beat()
     thread = threading.Thread(target=keep_beating, daemon=True)
     thread.start()
     try:

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from lionheart_opt import plugins
-from lionheart_opt.accuracy import AccuracyOracle, cannot_answer, questions_of
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.accuracy import AccuracyOracle
+from lionheart_opt.errors import Collected, InputError, unknown
 from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.own_modules import beside
 from lionheart_opt.problem import Problem
-from lionheart_opt.questions import Answer, Question
+from lionheart_opt.space import matching_units
 from lionheart_opt.strategy import Strategy
-from lionheart_opt.study.question import build_oracle, build_problem, is_table, oracle_class
+from lionheart_opt.study.openings import Opening, openings
+from lionheart_opt.study.question import (
+    USUAL_ORACLE,
+    build_oracle,
+    build_problem,
+    is_table,
+    oracle_class,
+)
+from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.schema import RunTable, StudyTable
 from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.sources import Sources, named_sources, plugin_sources
 from lionheart_opt.study.specification import identity
-from lionheart_opt.study.storage import open_storage, storage_exists
+from lionheart_opt.study.storage import open_storage
 from lionheart_opt.system import System
-from lionheart_opt.toml_errors import first_problem
+from lionheart_opt.text import printable
+from lionheart_opt.text_files import parse_toml, read_text, reported
+from lionheart_opt.toml_errors import all_problems
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -38,10 +47,6 @@ if TYPE_CHECKING:
 
 #: The study of a folder.
 STUDY_FILE = "study.toml"
-
-
-class _Asked(Exception):
-    """A strategy that is being checked has asked a question that the oracle can answer."""
 
 
 @dataclass(frozen=True)
@@ -64,17 +69,13 @@ class StudyFile:
             InputError: There is no such file, or it is not TOML; a key is unknown, missing, or of the
                 wrong type.
         """
-        file = path / STUDY_FILE if path.is_dir() else path
-        try:
-            data = tomllib.loads(file.read_text())
-        except OSError as error:
-            raise InputError(f"{file}: {error.strerror or error}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: not valid TOML: {error}") from error
+        with reported(path):  # its name may be too long
+            file = path / STUDY_FILE if path.is_dir() else path
+        data = parse_toml(read_text(file), str(file))
         try:
             table = StudyTable.model_validate(data)
         except ValidationError as error:
-            raise first_problem(error, str(file), StudyTable, data) from error
+            raise all_problems(error, str(file), StudyTable, data) from error
         labels = [run.name for run in table.run]
         for label in labels:
             if labels.count(label) > 1:
@@ -100,7 +101,17 @@ class StudyFile:
     @property
     def name(self) -> str:
         """The folder's name."""
-        return self.path.resolve().parent.name
+        return printable(self.path.resolve().parent.name)
+
+    @property
+    def question_text(self) -> str:
+        """What the study is to find out."""
+        return self.table.question
+
+    @property
+    def model_name(self) -> str:
+        """What the study calls its network."""
+        return self.table.model.name
 
     def beside(self) -> AbstractContextManager[None]:
         """While this context is open, `module:attr` may name a module beside the study."""
@@ -137,12 +148,20 @@ class StudyFile:
     @cached_property
     def context(self) -> OracleContext:
         """What the oracle is built from."""
+        return self.context_with(self.matching(self.table.digital))
+
+    def matching(self, patterns: Sequence[str]) -> tuple[str, ...]:
+        """Names of the units that patterns of `digital` match; see `matching_units`."""
+        return matching_units(self.workload, patterns, f"{self.path}: digital")
+
+    def context_with(self, digital: tuple[str, ...]) -> OracleContext:
+        """What the oracle is built from, with these units kept on the host."""
         return OracleContext(
             workload=self.workload,
             system=self.system,
             model=self.table.model,
             data=self.table.data,
-            digital=self.table.digital,
+            digital=digital,
             times_s=self.table.limits.time_s,
             folder=self.folder,
             artifacts=self.folder / "artifacts",
@@ -164,20 +183,24 @@ class StudyFile:
     @cached_property
     def problem(self) -> Problem:
         """The question that every search of the study answers."""
-        table = self.table
         oracle: AccuracyOracle = (
             self.oracle
             if self.is_on_a_table
             else RecordedOracle(
                 lambda: self.oracle,
                 self._studies_of_the_oracle,
-                training=table.training,
-                seed=table.seed,
+                training=self.table.training,
+                seed=self.table.seed,
             )
         )
+        return self.problem_with(self.context, oracle)
+
+    def problem_with(self, context: OracleContext, oracle: AccuracyOracle) -> Problem:
+        """The question, with this oracle."""
+        table = self.table
         with self.beside():
             return build_problem(
-                self.context,
+                context,
                 oracle,
                 accuracy_limit=table.limits.accuracy_limit,
                 objectives=table.objectives,
@@ -204,6 +227,26 @@ class StudyFile:
         """What the names in the study file stand for: identity of the oracle, which is built for it."""
         with self.beside():
             return identity(self.oracle)
+
+    @cached_property
+    def oracle_sources(self) -> Sources:
+        """Sources of the plug-ins that decide what the oracle answers."""
+        kind = str(self.table.oracle.get("kind", USUAL_ORACLE))
+        return {
+            **named_sources(self._plain({"model", "data", "oracle"}), self.folder),
+            **plugin_sources("oracles", kind, self.folder),
+        }
+
+    def sources(self, plan: SearchPlan) -> dict[str, Sources]:
+        """Sources of the plug-ins that decide the results of one search; a record is tied to them."""
+        return {
+            "oracle": self.oracle_sources,
+            "cost model": plugin_sources("cost_models", self.system.family, self.folder),
+            "strategy": {
+                **named_sources(plan.arguments, self.folder),
+                **plugin_sources("strategies", plan.strategy_name, self.folder),
+            },
+        }
 
     def specification(self, plan: SearchPlan) -> dict[str, Any]:
         """Everything that decides the results of one search; a record is tied to it."""
@@ -241,7 +284,7 @@ class StudyFile:
         ]
         names = {plan.label for plan in plans} | {plan.name for plan in plans}
         for name in only:
-            if name not in names:
+            if not isinstance(name, str) or name not in names:
                 raise unknown("run", name, names, str(self.path))
         return [plan for plan in plans if not only or plan.label in only or plan.name in only]
 
@@ -265,45 +308,47 @@ class StudyFile:
                     raise
                 raise InputError(f"{where}: {error}") from error
 
+    def openings(
+        self, problem: Problem, oracle: AccuracyOracle | None, wrong: Collected
+    ) -> list[Opening]:
+        """How each run begins; see `openings`."""
+        with self.beside():
+            return openings(
+                problem,
+                oracle,
+                self.plans(),
+                self.strategy,
+                lambda plan: f"{self.path}: run {plan.label!r}",
+                wrong,
+            )
+
     def check_strategies(self) -> None:
         """Build every strategy and take its first proposals, so that a mistake shows at once.
-
-        A strategy that asks the oracle first is followed up to its question, which is not answered here.
 
         Raises:
             InputError: An argument does not exist, or does not fit the problem or the oracle.
         """
-        problem = replace(self.problem, answers=self._asked)
-        first_of_each_run = {plan.label: plan for plan in reversed(self.plans())}
-        for label, plan in reversed(first_of_each_run.items()):
-            with self.beside():
-                proposals = self.strategy(plan).search(problem, np.random.default_rng(plan.seed))
-                try:
-                    for candidate in next(proposals, []):
-                        self.problem.check(candidate.mapping)
-                except _Asked:
-                    continue
-                except InputError as error:
-                    raise InputError(f"{self.path}: run {label!r}: {error}") from error
-                finally:
-                    proposals.close()
-
-    def _asked(self, question: Question) -> Answer:
-        if type(question) not in questions_of(self.oracle):
-            raise cannot_answer(question)
-        raise _Asked
+        wrong = Collected()
+        self.openings(self.problem, self.oracle, wrong)
+        wrong.refuse()
 
     # --- records ----------------------------------------------------------------------------------
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:
         """The study's storage, opened; created where it does not exist."""
-        return open_storage(self.table.storage, self.folder)
+        return open_storage(self.storage_url, self.folder)
 
     @property
-    def has_records(self) -> bool:
-        """Whether there may be records: False before the first run."""
-        return storage_exists(self.table.storage, self.folder)
+    def storage_url(self) -> str:
+        """URL of the storage."""
+        return self.table.storage
+
+    def storage_to_read(self) -> optuna.storages.BaseStorage | None:
+        """The storage, opened for reading only unless it is open; None where it has no records."""
+        if "storage" in vars(self):
+            return self.storage
+        return storage_to_read(self.storage_url, self.folder)
 
     def search(self, plan: SearchPlan) -> Search:
         """A search, its record opened or created.
@@ -314,31 +359,39 @@ class StudyFile:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
         keeper = OptunaKeeper.open(
-            self.problem, plan.name, self.storage, self.specification(plan), self.contents
+            self.problem,
+            plan.name,
+            self.storage,
+            self.specification(plan),
+            self.contents,
+            self.sources(plan),
         )
         return Search(
             Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
         )
 
     def records(self) -> Iterator[tuple[SearchPlan, Record]]:
-        """The searches that have a record; it creates nothing.
+        """The searches that have a record; it creates and writes nothing.
 
         Raises:
             InputError: A record was made with other settings.
         """
-        if not self.has_records:
+        storage = self.storage_to_read()
+        if storage is None:
             return
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
         for plan in self.plans():
-            keeper = OptunaKeeper.existing(plan.name, self.storage, self.specification(plan))
+            keeper = OptunaKeeper.existing(plan.name, storage, self.specification(plan))
             if keeper is not None:
+                keeper.warn_of_other_sources(self.sources(plan))
                 yield plan, Record(self.problem, keeper)
 
     def _studies_of_the_oracle(self) -> list[optuna.Study]:
         """Searches and profiles of the storage that asked this oracle."""
-        if not self.has_records:
+        storage = self.storage_to_read()
+        if storage is None:
             return []
-        from lionheart_opt.study.optuna_keeper import studies_of
+        from lionheart_opt.study.recorded_answers import studies_of
 
-        return studies_of(self.storage, self.oracle_specification, self.contents)
+        return studies_of(storage, self.oracle_specification, self.contents, self.oracle_sources)

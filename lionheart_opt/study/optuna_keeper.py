@@ -17,22 +17,31 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import claimed
 from lionheart_opt.study.record import Trial, plain_attributes
+from lionheart_opt.study.sources import Sources, check_sources, source_changes
 from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
+from lionheart_opt.study.storage import reading
+from lionheart_opt.text import one_line
 
 #: User attributes of the Optuna study.
 CONTENTS = "contents"
 SPECIFICATION, VERSIONS, RECORD_FORMAT = "specification", "versions", "format"
+#: User attribute with the sources of own plug-ins: of the oracle, the cost model and the strategy.
+SOURCES = "sources"
 #: User attribute that counts the proposals answered, repeats included, until the last new one: a
 #: strategy that has run dry repeats itself for ever.
 PROPOSALS = "proposals"
 #: Prefix of the user attributes with answers beside accuracy; the question's digest follows. Records of
 #: format 1 have the same.
 ANSWERS = "knowledge/"
+#: User attribute with what was measured of all-digital beside the trials.
+DIGITAL = "all-digital"
+#: Characters that messages say of what differs between a record and what is asked.
+MOST_SAID = 110
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
 
@@ -63,6 +72,7 @@ class OptunaKeeper:
         storage: optuna.storages.BaseStorage,
         specification: dict[str, Any],
         contents: dict[str, Any] | None = None,
+        sources: dict[str, Sources] | None = None,
     ) -> OptunaKeeper:
         """Create the study, or open the existing one if it answers the same question.
 
@@ -75,49 +85,76 @@ class OptunaKeeper:
             contents: What the names in the specification stand for: identity of the oracle, with digests
                 of weights, data and hardware. Kept and compared likewise, but not on reading, for which
                 neither network nor data are needed.
+            sources: Sources of the plug-ins that are not our own: `oracle`, `cost model`, `strategy`.
+                Kept and compared likewise; on reading, a warning says what differs.
 
         Raises:
             InputError: The record was made for another specification. The message says what differs.
         """
         # a journal would grow with every attempt to create what exists
-        existing = OptunaKeeper.existing(name, storage, specification)
+        existing = OptunaKeeper.existing(name, storage, specification, contents or {})
         if existing is not None:
-            _check_contents(existing.study, contents or {})
+            with reading(f"study {name!r}: its record cannot be read"):
+                check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
             return existing
-        with _quiet():
+        with _quiet(), writing(name):
             study = optuna.create_study(
                 storage=storage,
                 study_name=name,
                 directions=["minimize"] * len(problem.objectives),
-                sampler=_unused_sampler(),
+                sampler=unused_sampler(),
                 load_if_exists=True,
             )
-        with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names(list(problem.objectives))
-        study.set_user_attr(RECORD_FORMAT, FORMAT)
-        study.set_user_attr(VERSIONS, versions())
-        study.set_user_attr(CONTENTS, contents or {})
-        study.set_user_attr(SPECIFICATION, specification)
+            with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names(list(problem.objectives))
+            study.set_user_attr(RECORD_FORMAT, FORMAT)
+            study.set_user_attr(VERSIONS, versions())
+            study.set_user_attr(CONTENTS, contents or {})
+            study.set_user_attr(SOURCES, sources or {})
+            study.set_user_attr(SPECIFICATION, specification)
         return OptunaKeeper(study)
 
     @staticmethod
     def existing(
-        name: str, storage: optuna.storages.BaseStorage, specification: dict[str, Any]
+        name: str,
+        storage: optuna.storages.BaseStorage,
+        specification: dict[str, Any],
+        contents: dict[str, Any] | None = None,
     ) -> OptunaKeeper | None:
-        """As `open`, but None where there is no such study; it writes nothing."""
-        try:
-            study = optuna.load_study(study_name=name, storage=storage, sampler=_unused_sampler())
-        except KeyError:
-            return None
-        if SPECIFICATION not in study.user_attrs:  # killed before its first line was written
-            return None
-        return OptunaKeeper(_same_question(study, specification))
+        """As `open`, but None where there is no such study; it writes nothing.
+
+        Contents are compared only where they are given.
+        """
+        with reading(f"study {name!r}: its record cannot be read"):
+            if name not in optuna.get_all_study_names(storage):
+                return None
+            study = optuna.load_study(study_name=name, storage=storage, sampler=unused_sampler())
+            attributes = study.user_attrs
+            if SPECIFICATION not in attributes:  # killed before its first line was written
+                return None
+            keeper = OptunaKeeper(_same_question(study, specification))
+            if contents is not None:
+                _check_contents(study, contents)
+            return keeper
+
+    def warn_of_other_sources(self, sources: dict[str, Sources]) -> None:
+        """Warn where plug-ins have changed since the record was made."""
+        recorded = self.study.user_attrs.get(SOURCES)
+        if recorded is not None and (changes := source_changes(recorded, sources)):
+            warnings.warn(
+                f"study {self.name!r}: since it was recorded, {', '.join(changes)}", stacklevel=2
+            )
 
     @property
     def name(self) -> str:
         """Name of the Optuna study."""
         return self.study.study_name
+
+    @property
+    def has_contents(self) -> bool:
+        """Whether it says what it was recorded with; records of older versions do not."""
+        return CONTENTS in self.study.user_attrs
 
     def claimed(self) -> AbstractContextManager[None]:
         """As `Keeper.claimed`."""
@@ -127,13 +164,13 @@ class OptunaKeeper:
         """As `Keeper.trials`. Trials that never finished are left out.
 
         Raises:
-            InputError: The problem's cost model gives other costs than those recorded.
+            InputError: The record is damaged, or the problem's cost model gives other costs than those
+                recorded.
         """
-        finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return [
-            Trial(trial.number, self._evaluation(problem, trial))
-            for trial in sorted(finished, key=lambda trial: trial.number)
-        ]
+        with self._reading():
+            finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            finished = sorted(finished, key=lambda trial: trial.number)
+        return [Trial(trial.number, self._evaluation(problem, trial)) for trial in finished]
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
         """As `Keeper.add`."""
@@ -147,69 +184,94 @@ class OptunaKeeper:
         )
         assert trial.datetime_complete is not None
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.oracle_s)
-        if self._next_number is None:
-            self._next_number = len(self.study.get_trials(deepcopy=False))
-        self.study.add_trial(trial)
+        with self._writing():
+            if self._next_number is None:
+                self._next_number = len(self.study.get_trials(deepcopy=False))
+            self.study.add_trial(trial)
         self._next_number += 1
         return self._next_number - 1
 
     def answer(self, question: Question) -> Answer | None:
         """As `Keeper.answer`."""
-        return recorded_answer(self.study, question)
+        with self._reading():
+            return recorded_answer(self.study, question)
 
     def add_answer(self, question: Question, answer: Answer) -> None:
         """As `Keeper.add_answer`."""
         said = {"question": question.what, "asked": vars(question), "answer": vars(answer)}
-        self.study.set_user_attr(ANSWERS + question.digest, said)
+        self._set(ANSWERS + question.digest, said)
 
     @property
     def answers_s(self) -> float:
         """As `Keeper.answers_s`."""
-        return fsum(
-            _answer(said).oracle_s
-            for name, said in self.study.user_attrs.items()
-            if name.startswith(ANSWERS)
-        )
+        with self._reading():
+            return fsum(
+                _answer(said).oracle_s
+                for name, said in self.study.user_attrs.items()
+                if name.startswith(ANSWERS)
+            )
 
     @property
     def proposals(self) -> int | None:
         """As `Keeper.proposals`."""
-        count: int | None = self.study.user_attrs.get(PROPOSALS)
-        return count
+        with self._reading():
+            count = self.study.user_attrs.get(PROPOSALS)
+            return None if count is None else int(count)
 
     def set_proposals(self, count: int) -> None:
         """As `Keeper.set_proposals`."""
-        self.study.set_user_attr(PROPOSALS, count)
+        self._set(PROPOSALS, count)
+
+    def digital(self) -> Accuracy | None:
+        """As `Keeper.digital`."""
+        data = self.study.user_attrs.get(DIGITAL)
+        return None if data is None else Accuracy.from_json(data["accuracy"])
+
+    def set_digital(self, candidate: Candidate, accuracy: Accuracy) -> None:
+        """As `Keeper.set_digital`."""
+        said = {"lineage": candidate.to_json(), "accuracy": accuracy.to_json()}
+        self.study.set_user_attr(DIGITAL, said)
 
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""
-        return {
-            name.removeprefix(CHECKS): {
-                check: Accuracy.from_json(data) for check, data in checks.items()
+        with self._reading():
+            return {
+                name.removeprefix(CHECKS): {
+                    check: Accuracy.from_json(data) for check, data in checks.items()
+                }
+                for name, checks in self.study.user_attrs.items()
+                if name.startswith(CHECKS)
             }
-            for name, checks in self.study.user_attrs.items()
-            if name.startswith(CHECKS)
-        }
 
     def add_checks(self, digest: str, checks: dict[str, Accuracy]) -> None:
         """As `Keeper.add_checks`."""
         plain = {name: accuracy.to_json() for name, accuracy in checks.items()}
-        self.study.set_user_attr(CHECKS + digest, plain)
+        self._set(CHECKS + digest, plain)
+
+    def _set(self, name: str, value: Any) -> None:
+        with self._writing():
+            self.study.set_user_attr(name, value)
+
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(f"study {self.name!r}: its record cannot be read")
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self.name)
 
     def _evaluation(self, problem: Problem, trial: FrozenTrial) -> Evaluation:
-        candidate = Candidate.from_json(trial.user_attrs["lineage"])
-        accuracy = None
-        if "accuracy" in trial.user_attrs:
-            accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
+        with self._reading():
+            candidate = Candidate.from_json(trial.user_attrs["lineage"])
+            accuracy = None
+            if "accuracy" in trial.user_attrs:
+                accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
+            recorded = {name: float(trial.user_attrs[name]) for name in ("latency_s", "energy_j")}
+            objectives = zip(problem.objectives, map(float, trial.values), strict=True)
+            recorded |= {str(name): value for name, value in objectives}
         evaluation = problem.evaluation(candidate, accuracy)
         now = {
             **evaluation.objectives,
             "latency_s": evaluation.cost.latency_s,
             "energy_j": evaluation.cost.energy_j,
-        }
-        recorded = {
-            **{name: trial.user_attrs[name] for name in ("latency_s", "energy_j")},
-            **dict(zip(evaluation.objectives, trial.values, strict=True)),
         }
         if any(not isclose(now[name], value, rel_tol=1e-9) for name, value in recorded.items()):
             lines = "; ".join(differences(recorded, {name: now[name] for name in recorded}))
@@ -220,67 +282,32 @@ class OptunaKeeper:
         return evaluation
 
 
-def studies_of(
-    storage: optuna.storages.BaseStorage, part: dict[str, Any], contents: dict[str, Any]
-) -> list[optuna.Study]:
-    """Optuna studies of a storage that asked the same oracle.
-
-    Records of a newer format are left out: this version may misread them.
-
-    Args:
-        storage: Any Optuna storage.
-        part: What their specifications must agree with, in all that it says.
-        contents: What their contents must agree with, in all that they say.
-    """
-    part, contents = json.loads(json.dumps([part, contents]))
-    return [
-        optuna.load_study(study_name=summary.study_name, storage=storage, sampler=_unused_sampler())
-        for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)
-        if summary.user_attrs.get(RECORD_FORMAT, 1) <= FORMAT
-        and _agree(summary.user_attrs.get(CONTENTS, {}), contents)
-        and not differences(
-            part,
-            {
-                key: value
-                for key, value in summary.user_attrs.get(SPECIFICATION, {}).items()
-                if key in part
-            },
-        )
-    ]
-
-
-def recorded_accuracies(
-    study: optuna.Study, training: Training
-) -> Iterator[tuple[Candidate, Accuracy]]:
-    """Resolved candidates and their recorded accuracies.
-
-    Of records that were made before the meaning of a training changed, only those without a training.
-
-    Args:
-        study: The Optuna study of a record.
-        training: Used where neither the candidate nor the study's specification says one.
-    """
-    usual = study.user_attrs[SPECIFICATION].get("training", training)
-    is_old = (
-        CONTENTS not in study.user_attrs
-    )  # its trainings mean something else, see `_check_contents`
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        if "accuracy" in trial.user_attrs:
-            candidate = Candidate.from_json(trial.user_attrs["lineage"]).resolved(usual)
-            if is_old and any(each.training != "none" for each in candidate.lineage):
-                continue
-            yield candidate, Accuracy.from_json(trial.user_attrs["accuracy"])
+def writing(name: str) -> AbstractContextManager[None]:
+    """Turn what a storage raises that cannot be written, such as a full disk, into bad input."""
+    return reading(f"study {name!r}: its record cannot be written")
 
 
 def recorded_answer(study: optuna.Study, question: Question) -> Answer | None:
     """The answer that a study recorded; None if the question was not asked."""
     said = study.user_attrs.get(ANSWERS + question.digest)
-    return None if said is None else _answer(said)
+    if said is None:
+        return None
+    answer = _answer(said)
+    asked = vars(question)
+    for name, values in answer.values.items():
+        if missing := set(asked.get("units", asked.get("prices", ()))) - set(values):
+            raise ValueError(f"{name} has no value for {', '.join(sorted(missing))}")
+    return answer
 
 
 def _answer(said: dict[str, Any]) -> Answer:
+    """The answer to a question beside accuracy, from its user attribute."""
     plain = said.get("answer", said)  # format 1 has the fields of question and answer side by side
-    return Answer(values=plain["values"], oracle_s=plain["oracle_s"])
+    values = {
+        str(name): {str(unit): float(value) for unit, value in units.items()}
+        for name, units in plain["values"].items()
+    }
+    return Answer(values=values, oracle_s=float(plain["oracle_s"]))
 
 
 @contextmanager
@@ -294,13 +321,9 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(verbosity)
 
 
-def _unused_sampler() -> optuna.samplers.BaseSampler:
+def unused_sampler() -> optuna.samplers.BaseSampler:
     """Strategies propose everything; Optuna would otherwise set up a default one."""
     return optuna.samplers.RandomSampler(seed=0)
-
-
-def _agree(recorded: dict[str, Any], now: dict[str, Any]) -> bool:
-    return not differences(recorded, {key: value for key, value in now.items() if key in recorded})
 
 
 def _check_contents(study: optuna.Study, contents: dict[str, Any]) -> None:
@@ -320,8 +343,8 @@ def _check_contents(study: optuna.Study, contents: dict[str, Any]) -> None:
     if recorded is not None and (differs := differences(recorded, now)):
         raise InputError(
             f"study {study.study_name!r} was recorded with another network, data or hardware: "
-            f"{'; '.join(differs)}. Change them back, or give the run another label or the study another "
-            "storage. The record was not changed"
+            f"{one_line('; '.join(differs), MOST_SAID)}. Change them back, or give the run another label "
+            "or the study another storage. The record was not changed"
         )
 
 
@@ -336,7 +359,8 @@ def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna
     now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
     if differs := differences(recorded, now):
         raise InputError(
-            f"study {study.study_name!r} was recorded with other settings: {'; '.join(differs)}. "
+            f"study {study.study_name!r} was recorded with other settings: "
+            f"{one_line('; '.join(differs), MOST_SAID)}. "
             f"{remedy(differs)}. The record was not changed"
         )
     return study

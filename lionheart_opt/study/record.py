@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 
@@ -73,6 +74,14 @@ class Keeper(Protocol):
         """Keep the number of proposals."""
         ...
 
+    def digital(self) -> Accuracy | None:
+        """What was measured of all-digital beside the trials; None if nothing was."""
+        ...
+
+    def set_digital(self, candidate: Candidate, accuracy: Accuracy) -> None:
+        """Keep what was measured of all-digital; `candidate` says with which training."""
+        ...
+
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """Digest of a finalist -> name of a final check -> samples."""
         ...
@@ -90,6 +99,7 @@ class InMemory:
         self._trials = [Trial(number, each) for number, each in enumerate(evaluations)]
         self._answers: dict[str, Answer] = {}
         self._checks: dict[str, dict[str, Accuracy]] = {}
+        self._digital: Accuracy | None = None
         self.proposals: int | None = None
 
     def __repr__(self) -> str:
@@ -124,6 +134,14 @@ class InMemory:
     def set_proposals(self, count: int) -> None:
         """As `Keeper.set_proposals`."""
         self.proposals = count
+
+    def digital(self) -> Accuracy | None:
+        """As `Keeper.digital`."""
+        return self._digital
+
+    def set_digital(self, candidate: Candidate, accuracy: Accuracy) -> None:  # noqa: ARG002
+        """As `Keeper.set_digital`."""
+        self._digital = accuracy
 
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""
@@ -219,6 +237,25 @@ class Record:
             self.keeper.add_answer(question, answer)
             self._answers_s += answer.oracle_s
         return answer
+
+    @property
+    def digital(self) -> Evaluation | None:
+        """All-digital, the candidate of every search that costs no trial.
+
+        None where a unit cannot run on the host, or where the host does not compute in floating point
+        and nobody has measured what that loses.
+        """
+        problem = self.problem
+        if problem.forced:
+            return None
+        measured = self.keeper.digital()
+        trials = [evaluation for evaluation in self._known.values() if evaluation.accuracy]
+        if measured is None:
+            if problem.is_digital_exact or problem.breaks_cost_limits(problem.all_digital):
+                return problem.exact_digital(trials[0].accuracy if trials else None)
+            same = (trial for trial in trials if trial.mapping == problem.all_digital)
+            return next(same, None)
+        return problem.evaluation(problem.pretrained(problem.all_digital), measured)
 
     @property
     def answers_s(self) -> float:

@@ -70,7 +70,7 @@ class RecordedOracle:
         """Resolved candidate -> recorded accuracy with the most draws."""
         recorded: dict[Candidate, Accuracy] = {}
         if self._studies:
-            from lionheart_opt.study.optuna_keeper import recorded_accuracies
+            from lionheart_opt.study.recorded_answers import recorded_accuracies
 
             for study in self._studies:
                 for candidate, accuracy in recorded_accuracies(study, self._training):

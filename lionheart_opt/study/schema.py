@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import isfinite
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PlainSerializer,
+    model_validator,
+)
 
 from lionheart_opt.cost import CostObjective
-from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Training
 from lionheart_opt.oracle_context import DataTable, ModelTable, Table
 from lionheart_opt.problem import Objective
+from lionheart_opt.text import shown
 
 #: One number or a list of them; a single one is written as a number again.
 Times = Annotated[
@@ -19,6 +30,16 @@ Times = Annotated[
     BeforeValidator(lambda value: value if isinstance(value, (list, tuple)) else (value,)),
     PlainSerializer(lambda times_s: times_s[0] if len(times_s) == 1 else list(times_s)),
 ]
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError(f"got {shown(name)}; must have no control characters")
+    return name
+
+
+#: What tables, plots and messages call something.
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 
 
 class LimitsTable(Table):
@@ -31,7 +52,9 @@ class LimitsTable(Table):
     quantile: float | None = None
     """Share of the programmed chips that must keep it (0.9); without it, the mean must."""
     confidence: float = 0.95
-    draws: tuple[int, ...] = Field(default=(5, 10, 20), strict=False)
+    draws: tuple[Annotated[int, Field(gt=0, le=MOST_DRAWS)], ...] = Field(
+        default=(5, 10, 20), strict=False
+    )
     """Numbers of programming draws at which to decide; the last is the maximum."""
     latency_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     energy_j: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -75,10 +98,10 @@ class RunTable(Table):
     """`[[run]]`: one strategy, once for each seed."""
 
     strategy: str
-    label: str | None = None
+    label: Name | None = None
     """What tables and plots call it; the strategy's name by default."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1, strict=False)
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(0,), min_length=1, strict=False)
     budget: BudgetTable | None = None
     """Instead of the study's."""
 
@@ -98,18 +121,37 @@ class StudyTable(Table):
     objectives: tuple[Objective, ...] = Field(default=("latency_s",), min_length=1, strict=False)
     training: Training = "full"
     """How weights are obtained where a strategy does not say."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Of the oracle: the same programming draws for all strategies."""
     storage: str = "sqlite:///study.db"
     """Any Optuna storage; relative files lie beside the study file."""
     model: ModelTable
     data: DataTable | None = None
-    units: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
+    units: dict[Name, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     """Groups of units that move together: name -> units."""
     digital: tuple[str, ...] = Field(default=(), strict=False)
-    """Units that stay on the host, whatever a strategy would like."""
+    """Units that stay on the host, whatever a strategy would like: names, or patterns (`layer1.*`)."""
     oracle: dict[str, Any] = Field(default_factory=dict)
     """`kind` (`hat` by default) and the settings of that oracle."""
     limits: LimitsTable
     budget: BudgetTable = BudgetTable(trials=100)
     run: tuple[RunTable, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_finite(cls, data: Any) -> Any:
+        """TOML knows `nan` and `inf`; no setting is one, arguments of plug-ins included."""
+        for path, number in _numbers(data):
+            if not isfinite(number):
+                raise ValueError(f"{path}: got {number}; must be a finite number")
+        return data
+
+
+def _numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every floating-point number in plain data, and where it is."""
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, dict | list):
+        inner = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, each in inner:
+            yield from _numbers(each, f"{path}.{key}" if path else str(key))

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.accuracy import AccuracyOracle, Enumerates, StoresWeights
-from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.errors import Collected, InputError, unknown
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.openings import Opening, openings
+from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import InMemory, Record
 from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.sources import Sources, object_sources, plugin_sources
 from lionheart_opt.study.specification import problem_specification
-from lionheart_opt.study.storage import file_of, open_storage, storage_exists
+from lionheart_opt.study.storage import file_of, open_storage
+from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
     import optuna
@@ -47,6 +51,8 @@ class StudyScript:
                 f"problem: got an object of type {type(problem).__name__}; "
                 "make one with lo.problem(...)"
             )
+        if not isinstance(name, str):
+            raise InputError(f"name: got {shown(name)}; must be a text")
         if not plans:
             raise InputError(f"{name}: at least one search is needed")
         names = [plan.name for plan in plans]
@@ -58,7 +64,7 @@ class StudyScript:
         self.name = name
         self.problem = _stored(problem, storage)
         self._plans = list(plans)
-        self._url = storage
+        self.storage_url = storage
         self._records: dict[str, Record] = {}
 
     def __repr__(self) -> str:
@@ -68,6 +74,16 @@ class StudyScript:
     def folder(self) -> Path:
         """The working folder."""
         return Path.cwd()
+
+    @property
+    def question_text(self) -> str:
+        """A study in Python has none."""
+        return ""
+
+    @property
+    def model_name(self) -> str:
+        """Name of the network."""
+        return self.problem.workload.name
 
     def beside(self) -> AbstractContextManager[None]:
         """Nothing lies beside it that could not be imported anyway."""
@@ -87,16 +103,16 @@ class StudyScript:
         """As `StudyFile.plans`."""
         names = {plan.label for plan in self._plans} | {plan.name for plan in self._plans}
         for name in only:
-            if name not in names:
+            if not isinstance(name, str) or name not in names:
                 raise unknown("search", name, names, self.name)
         return [plan for plan in self._plans if not only or plan.label in only or plan.name in only]
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:
         """The storage, opened."""
-        if self._url is None:
+        if self.storage_url is None:
             raise InputError(f"{self.name}: it has no storage")
-        return open_storage(self._url)
+        return open_storage(self.storage_url)
 
     @cached_property
     def question(self) -> dict[str, Any]:
@@ -107,10 +123,43 @@ class StudyScript:
         """Everything that decides the results of one search."""
         return {**self.question, "strategy": plan.specification}
 
+    def sources(self, plan: SearchPlan) -> dict[str, Sources]:
+        """As `StudyFile.sources`, also for objects whose classes come from modules."""
+        oracle = self.problem.oracle
+        layers_of = getattr(getattr(oracle, "model", None), "modules", None)
+        layers = list(layers_of()) if callable(layers_of) else []
+        named = isinstance(plan.strategy, str)
+        return {
+            "oracle": object_sources([oracle, *layers]),
+            "cost model": object_sources([self.problem.cost_model]),
+            "strategy": plugin_sources("strategies", plan.strategy_name, self.folder)
+            if named
+            else object_sources([plan.strategy]),
+        }
+
+    def _place(self, plan: SearchPlan) -> str:
+        return f"{self.name}: {plan.label!r}"
+
+    def openings(
+        self, problem: Problem, oracle: AccuracyOracle | None, wrong: Collected
+    ) -> list[Opening]:
+        """How each run begins; see `openings`."""
+        return openings(
+            problem,
+            oracle,
+            self._plans,
+            lambda plan: plan.build(self._place(plan)),
+            self._place,
+            wrong,
+        )
+
     def check_strategies(self) -> None:
         """Build every strategy, so that a mistake shows at once."""
+        wrong = Collected()
         for plan in self._plans:
-            plan.build(f"{self.name}: {plan.label!r}")
+            with wrong.collect():
+                plan.build(self._place(plan))
+        wrong.refuse()
 
     def search(self, plan: SearchPlan) -> Search:
         """A search, its record opened or created.
@@ -118,37 +167,48 @@ class StudyScript:
         Raises:
             InputError: The record was made with other settings.
         """
-        strategy = plan.build(f"{self.name}: {plan.label!r}")
+        strategy = plan.build(self._place(plan))
         if plan.name not in self._records:
             self._records[plan.name] = self._open(plan)
         return Search(self._records[plan.name], strategy, seed=plan.seed, budget=plan.budget)
 
     def _open(self, plan: SearchPlan) -> Record:
-        if self._url is None:
+        if self.storage_url is None:
             return Record(self.problem, InMemory(plan.name))
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
         return Record(
             self.problem,
-            OptunaKeeper.open(self.problem, plan.name, self.storage, self.specification(plan)),
+            OptunaKeeper.open(
+                self.problem,
+                plan.name,
+                self.storage,
+                self.specification(plan),
+                sources=self.sources(plan),
+            ),
         )
 
     def records(self) -> Iterator[tuple[SearchPlan, Record]]:
-        """The searches that have a record; it creates nothing."""
+        """The searches that have a record; it creates and writes nothing."""
+        storage = self.storage_to_read()
         for plan in self._plans:
             record = self._records.get(plan.name)
-            if record is None:  # an empty record is false
-                record = self._existing(plan)
+            if record is None and storage is not None:  # an empty record is false
+                record = self._existing(plan, storage)
             if record is not None:
                 yield plan, record
 
-    def _existing(self, plan: SearchPlan) -> Record | None:
-        if self._url is None or not storage_exists(self._url):
-            return None
+    def _existing(self, plan: SearchPlan, storage: optuna.storages.BaseStorage) -> Record | None:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
-        keeper = OptunaKeeper.existing(plan.name, self.storage, self.specification(plan))
+        keeper = OptunaKeeper.existing(plan.name, storage, self.specification(plan))
         return None if keeper is None else Record(self.problem, keeper)
+
+    def storage_to_read(self) -> optuna.storages.BaseStorage | None:
+        """As that of `StudyFile`."""
+        if "storage" in vars(self):
+            return self.storage
+        return None if self.storage_url is None else storage_to_read(self.storage_url)
 
 
 def label_of(strategy: str | Strategy) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lionheart_opt import plugins
+from lionheart_opt.accuracy import Enumerates
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
@@ -20,6 +21,7 @@ from lionheart_opt.strategy import Proposals, Strategy
 from lionheart_opt.study.executors import Answers, Workers, in_process
 from lionheart_opt.study.record import Record, Trial
 from lionheart_opt.study.specification import identity, plain, reference
+from lionheart_opt.text import shown
 
 #: A strategy that proposes this many batches in a row without anything new has ended.
 MAX_REPEATS = 1000
@@ -32,6 +34,8 @@ Ending = Literal["finished", "budget", "repeats"]
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """When a search stops: whichever comes first; None is no limit.
+
+    All-digital, which every search compares its trials with, is not charged.
 
     Args:
         trials: Evaluations paid for (repeats are free).
@@ -46,12 +50,15 @@ class Budget:
     oracle_s: float | None = None
 
     def __post_init__(self) -> None:
+        for name in ("trials", "oracle_s"):
+            if isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}: got {getattr(self, name)}; must be a number")
         if self.trials is not None and not (isinstance(self.trials, Integral) and self.trials >= 0):
-            raise InputError(f"trials: got {self.trials!r}; must be a whole number from 0 on")
+            raise InputError(f"trials: got {shown(self.trials)}; must be a whole number from 0 on")
         if self.oracle_s is not None and not (
             isinstance(self.oracle_s, Real) and self.oracle_s >= 0
         ):
-            raise InputError(f"oracle_s: got {self.oracle_s!r}; must be seconds from 0 on")
+            raise InputError(f"oracle_s: got {shown(self.oracle_s)}; must be seconds from 0 on")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,22 +90,25 @@ class SearchPlan:
             raise InputError(f"strategy: got the class {name}; give an instance: {name}()")
         if not isinstance(strategy, str) and not callable(getattr(strategy, "search", None)):
             raise InputError(
-                f"strategy: got {strategy!r:.100}; must be a name, or an object with a method `search`"
+                f"strategy: got {shown(strategy)}; must be a name, or an object with a method `search`"
             )
-        if not isinstance(self.label, str):
-            raise InputError(f"label: got {self.label!r}; must be a text")
+        if not isinstance(self.label, str) or not self.label or not self.label.isprintable():
+            raise InputError(
+                f"label: got {shown(self.label)}; must be a text without control characters"
+            )
         if not isinstance(self.arguments, dict):
             raise InputError(
-                f"{self.label}: arguments: got {self.arguments!r}; must be a dictionary"
+                f"{self.label}: arguments: got {shown(self.arguments)}; must be a dictionary"
             )
         if self.arguments and not isinstance(strategy, str):
             raise InputError(
                 f"{self.label}: arguments: {', '.join(self.arguments)} given beside a strategy that is "
                 "an object; they are for strategies that are named"
             )
-        if not isinstance(self.seed, Integral) or self.seed < 0:
+        is_whole = isinstance(self.seed, Integral) and not isinstance(self.seed, bool)
+        if not is_whole or not 0 <= self.seed < 2**63:
             raise InputError(
-                f"{self.label}: seed: got {self.seed!r}; must be a whole number from 0 on"
+                f"{self.label}: seed: got {shown(self.seed)}; must be a whole number from 0 on"
             )
 
     @property
@@ -161,7 +171,7 @@ class _BudgetSpent(Exception):
     """Ends a search whose strategy asks for more."""
 
 
-class ReplayDiverged(RuntimeError):
+class ReplayDiverged(InputError):
     """The strategy, run again, proposed something else than what the record holds."""
 
 
@@ -176,16 +186,25 @@ class Search:
         strategy: What proposes candidates.
         seed: Seed of the strategy's random generator.
         budget: When to stop.
+        recommends: Whether a mapping is looked for, so that all-digital is measured, too, where it
+            must be.
     """
 
     def __init__(
-        self, record: Record, strategy: Strategy, seed: int = 0, budget: Budget | None = None
+        self,
+        record: Record,
+        strategy: Strategy,
+        seed: int = 0,
+        budget: Budget | None = None,
+        *,
+        recommends: bool = True,
     ) -> None:
         self.record = record
         self.problem: Problem = record.problem
         self.strategy = strategy
         self.seed = seed
         self.budget = budget or Budget()
+        self.recommends = recommends
 
     def __repr__(self) -> str:
         return (
@@ -212,8 +231,34 @@ class Search:
         with self.record.claimed():
             rng = np.random.default_rng(self.seed)
             problem = replace(self.problem, answers=self._ask)
+            if self.recommends:
+                self._measure_all_digital(workers)
             with closing(self.strategy.search(problem, rng)) as proposals:
                 return self._drive(proposals, watch, workers)
+
+    def _measure_all_digital(self, workers: Workers | None) -> None:
+        """Measure all-digital once, where the host does not compute in floating point.
+
+        It is a candidate of every search, but no trial: the strategy does not see it, and it is not
+        charged to the budget.
+        """
+        problem = self.problem
+        if problem.forced or problem.is_digital_exact or self.record.keeper.digital() is not None:
+            return
+        if problem.breaks_cost_limits(problem.all_digital):
+            return
+        if not len(self.record) and self.spent():  # nothing may be spent at all
+            return
+        candidate = problem.pretrained(problem.all_digital)
+        with closing(self._answers([candidate], workers)) as answers:
+            try:
+                measured = next(answers).accuracy
+            except InputError:
+                if isinstance(problem.oracle, Enumerates):  # a table that lacks it
+                    return
+                raise
+        assert measured is not None, "it keeps the cost limits"
+        self.record.keeper.set_digital(candidate, measured)
 
     def _drive(self, proposals: Proposals, watch: Watcher, workers: Workers | None) -> Ending:
         proposed: set[str] = set()

@@ -126,8 +126,8 @@ def remedy(differs: Sequence[str]) -> str:
     if not any(line.startswith("oracle.weights:") for line in differs):
         return usual
     return (
-        "The weights of the network differ: load trained weights, or seed initial ones before the "
-        f"network is built (torch.manual_seed), so that every run has the same. Otherwise: {usual}"
+        "The weights of the network differ: load trained ones, or seed initial ones (torch.manual_seed), "
+        "or give the run another label"
     )
 
 

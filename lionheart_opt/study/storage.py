@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.text import shown
+from lionheart_opt.text_files import check_file, reported
 
 if TYPE_CHECKING:
     import optuna
@@ -17,54 +25,70 @@ SQLITE_PATIENCE_S = 60.0
 CREATION_TRIES, CREATION_PAUSE_S = 20, 0.1
 
 
+#: A password in a URL: between the user's name and the host, or among the options.
+_SECRET = re.compile(r"://[^:@/]*:(.*)@|password=([^&]*)")
+
+
 def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseStorage:
     """The Optuna storage of a URL.
 
     Args:
         url: `sqlite:///FILE`, `postgresql://...`, `mysql://...` (any SQLAlchemy URL);
             `journal:///FILE`; `redis://HOST:PORT/DB`; `grpc://HOST:PORT` (Optuna's storage proxy).
+            The name of a file is taken letter by letter: `?`, `#` and `%` mean nothing in it.
         folder: What relative file names are relative to; the working folder by default.
 
     Raises:
         InputError: The scheme is not known, or the database cannot be opened.
     """
-    import optuna
     from optuna.storages import GrpcStorageProxy, JournalStorage
     from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
-    from sqlalchemy.exc import SQLAlchemyError
 
     scheme, rest = _parts(url)
-    try:
+    file = _file(rest, folder) if scheme in ("sqlite", "journal") else None
+    with reading(f"storage: cannot open {shown_url(url)!r}", url):
+        if file is not None and file.exists():
+            _check_file(file, url)
         if scheme == "sqlite":
-            path = _file(rest, folder)
-            patience = {"connect_args": {"timeout": SQLITE_PATIENCE_S}}
-            return _database(f"sqlite:///{path}", engine_kwargs=patience)
+            return _sqlite(_file(rest, folder))
         if scheme == "journal":
-            return JournalStorage(JournalFileBackend(str(_file(rest, folder))))
+            return JournalStorage(JournalFileBackend(str(file)))
         if scheme in ("redis", "rediss"):
             return JournalStorage(JournalRedisBackend(url))
         if scheme == "grpc":
             host, _, port = rest.partition(":")
             return GrpcStorageProxy(host=host, port=int(port or 13000))
         return _database(url)
-    except InputError:  # it is a ValueError, too
+
+
+@contextmanager
+def reading(what: str, url: str = "") -> Iterator[None]:
+    """Turn whatever a damaged storage, or one out of reach, raises into bad input.
+
+    Args:
+        what: What cannot be done if the block fails.
+        url: URL of the storage; a password in it is not shown.
+
+    Raises:
+        InputError: The block raised anything; bad input stays as it is.
+    """
+    try:
+        yield
+    except InputError:
         raise
-    except (
-        SQLAlchemyError,
-        OSError,
-        ImportError,
-        ValueError,
-        RuntimeError,
-        optuna.exceptions.OptunaError,
-    ) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"storage: cannot open {url!r}: {reason}") from error
+    except Exception as error:  # libraries check little of what they read
+        kind, said = type(error).__name__, str(error).strip().partition("\n")[0]
+        for secret in filter(None, chain.from_iterable(_SECRET.findall(url))):
+            said = said.replace(secret, "***")
+        is_plain = isinstance(error, (OSError, ImportError, RuntimeError)) and said
+        raise InputError(f"{what}: {said if is_plain else f'{kind}: {said}'}") from error
 
 
-def storage_exists(url: str, folder: Path | None = None) -> bool:
-    """Whether there may be records there: False for a file that does not exist."""
-    file = file_of(url, folder)
-    return file is None or file.is_file()
+def shown_url(url: str) -> str:
+    """The URL of a storage as messages and tables show it: without passwords."""
+    for secret in filter(None, chain.from_iterable(_SECRET.findall(url))):
+        url = url.replace(secret, "***")
+    return url
 
 
 def file_of(url: str, folder: Path | None = None) -> Path | None:
@@ -73,20 +97,47 @@ def file_of(url: str, folder: Path | None = None) -> Path | None:
     return _file(rest, folder) if scheme in ("sqlite", "journal") else None
 
 
+def scheme_of(url: str) -> str:
+    """What comes before `://` in the URL of a storage.
+
+    Raises:
+        InputError: It is no URL.
+    """
+    return _parts(url)[0]
+
+
 def _parts(url: str) -> tuple[str, str]:
     """What comes before and after `://`."""
     scheme, separator, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
     if not separator:
-        raise InputError(f"storage: got {str(url)!r}; must be a URL such as sqlite:///study.db")
+        raise InputError(f"storage: got {shown(url)}; must be a URL such as sqlite:///study.db")
     return scheme, rest
 
 
 def _file(rest: str, folder: Path | None) -> Path:
     """The file of `scheme:///relative` or `scheme:////absolute`."""
     path = (folder or Path()) / rest.removeprefix("/")
-    if not path.parent.is_dir():
-        raise InputError(f"storage: folder {path.parent} does not exist")
+    with reported(path):  # a name may be too long
+        if not path.parent.is_dir():
+            raise InputError(f"storage: folder {path.parent} does not exist")
+        path.exists()
     return path
+
+
+def _check_file(path: Path, url: str) -> None:
+    try:
+        check_file(path)
+    except InputError as error:
+        raise InputError(f"storage: cannot open {url!r}: {error}") from error
+
+
+def _sqlite(path: Path) -> optuna.storages.BaseStorage:
+    """The storage in a file. SQLite gets its path: a URL would read `?`, `#` and `%` as its own signs."""
+    place = f"{path.resolve().as_uri()}?mode=rwc"
+    connect = partial(
+        sqlite3.connect, place, uri=True, timeout=SQLITE_PATIENCE_S, check_same_thread=False
+    )
+    return _database("sqlite:///file", engine_kwargs={"creator": connect})
 
 
 def _database(url: str, **options: Any) -> optuna.storages.BaseStorage:

@@ -15,6 +15,7 @@ from lionheart_opt.accuracy import (
     Enumerates,
     Fidelity,
     HasIdentity,
+    Rehearses,
     consult,
     questions_of,
 )
@@ -124,6 +125,17 @@ class OracleContract:
         assert mappings
         for mapping in mappings[:10]:
             assert self.ask(problem, mapping, 0, 1).samples.shape[0] == 1
+
+    def test_a_small_copy_answers_at_the_same_times(self, problem: Problem) -> None:
+        """`Rehearses`: one draw of every training, at the times of the oracle."""
+        if not isinstance(problem.oracle, Rehearses):
+            pytest.skip("the oracle cannot be tried in seconds")
+        times_s = self.ask(problem, problem.all_digital, 0, 1).times_s
+        small = problem.oracle.small_copy()
+        for mapping in (problem.all_digital, problem.all_analog):
+            candidate = Candidate(mapping, training=self.training)
+            answer = small.accuracy(candidate, Fidelity(draws=(0, 1)), self.seed)
+            assert answer.times_s == times_s and len(answer.samples) == 1
 
     def test_identity_is_plain_data(self, problem: Problem) -> None:
         """`HasIdentity`: it can be kept in a record, and is the same twice."""

@@ -14,7 +14,11 @@ import pytest
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
+from lionheart_opt.results.metrics import saves
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.record import Record
+from lionheart_opt.study.search import Budget, Search, SearchPlan
 from lionheart_opt.testing.problems import brute_force, digests, drive, tiny_problem
 
 #: Problems that every strategy must cope with.
@@ -25,6 +29,7 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "four targets": {"targets": ("cpu", "tile", "sram", "npu")},
     "nothing analog": {"targets": ("cpu", "npu")},
     "only all-digital holds": {"max_drop": 0.0},
+    "analog is worse than nothing": {"targets": ("cpu", "slow"), "max_drop": 1.0},
     "nothing holds": {"latency_limit_s": 1e-12},
 }
 
@@ -96,6 +101,23 @@ class StrategyContract:
             except StopIteration:
                 continue
             search.close()
+
+    def test_never_recommends_what_is_worse_than_nothing(
+        self, strategy: Strategy, problem: Problem
+    ) -> None:
+        """Whatever it proposes, its search never ends with a mapping that costs more than all-digital."""
+        record = Record(problem)
+        Search(record, strategy, budget=Budget(trials=self.trials)).run()
+        plan = SearchPlan(
+            label="", strategy=strategy, arguments={}, seed=0, budget=Budget(trials=self.trials)
+        )
+        result = SearchResult.read(record, plan)
+        if problem.breaks_cost_limits(problem.all_digital):
+            return
+        assert result.best is not None
+        assert result.best.mapping == problem.all_digital or saves(problem, result.best.cost)
+        if problem.system.analog_targets == ("slow",):
+            assert result.outcome == "nothing beats all-digital"
 
     def test_never_beats_brute_force(self, strategy: Strategy) -> None:
         """Without a limit it ends, no better than the best there is; an exact one finds that."""

@@ -37,6 +37,8 @@ from torch.utils._pytree import tree_map_only
 
 from lionheart_opt import models
 from lionheart_opt.errors import InputError
+from lionheart_opt.models.memory import limited_memory
+from lionheart_opt.text import shown
 from lionheart_opt.tracing.tracer import Exits, Tracer, tensors_of
 from lionheart_opt.workload import Workload
 
@@ -48,9 +50,10 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
 
     Layers are named after the module that runs them. The only operation of a module has the module's
     path; others have the path and their kind (`stage1.0.add`). Repeated names get `_2`, `_3`. Every
-    weight matrix of a convolution or product is a unit. Its name is the path of the module that runs it,
-    or, where a function is called with a bare parameter, that of the parameter (`attention.in_proj`). The
-    layer's `module` is then the path of the parameter, as no module could be exchanged for an analog one.
+    weight matrix is a unit, whatever multiplies with it, and tied weights are one. Its name is the path
+    of the module that runs it first, or, where a function is called with a bare parameter, that of the
+    parameter (`attention.in_proj`). A product with a matrix that a unit has the other way round is left
+    to the host, which then has a copy of the weights.
 
     Args:
         model: The network. It is not changed: a copy runs, in evaluation mode.
@@ -104,12 +107,19 @@ def trace_model(
     shape = models.input_shape(name) if input_shape is None else input_shape
     # for the networks of the zoo shapes are enough, which take neither time nor memory
     with torch.device("cpu" if ":" in name else "meta"):
-        return trace(models.build_seeded(name, arguments), torch.zeros(1, *shape), name)
+        return trace(models.build_seeded(name, arguments), example_of(shape), name)
 
 
 def example_of(shape: tuple[int, ...]) -> Tensor:
-    """A float32 example of a network's input: zeros of this shape, with a batch of 1 before it."""
-    return torch.zeros(1, *shape)
+    """A float32 example of a network's input: zeros of this shape, with a batch of 1 before it.
+
+    Raises:
+        InputError: A size is not positive, or there are so many elements that they fill the memory.
+    """
+    if not all(type(size) is int and size > 0 for size in shape):
+        raise InputError(f"shape of the input: got {shown(shape)}; must be positive whole numbers")
+    with limited_memory(f"an input of shape {shown(shape)}"):
+        return torch.zeros(1, *shape)
 
 
 def _run(

@@ -73,12 +73,14 @@ class Description:
         kind: Kind of the layer, as the package's docstring lists them.
         weight: Name of the tensor that may become a unit; empty where there is none.
         bias: Name of the tensor that counts as bias.
+        outputs_first: Whether the weight has a row for each output; otherwise a row for each input.
         fields: Fields of `Layer` other than names, shapes and counts.
     """
 
     kind: str
     weight: str = ""
     bias: str = "bias"
+    outputs_first: bool = True
     fields: dict[str, Any] = field(default_factory=dict)
 
     def count(self, tensor: str) -> Literal["weight_count", "bias_count"] | None:
@@ -135,7 +137,7 @@ def _convolution(operator: Operator) -> Description:
     }
     if "weight" not in operator.constants:  # a filter that the network computes is no unit
         return Description(kind=kind, weight="", fields=fields)
-    if kind in ("conv1d", "conv2d"):
+    if kind in ("conv1d", "conv2d", "conv3d"):
         count = prod(operator.output_shape) // weight[0]
         fields["mvm"] = Mvm(rows=prod(weight[1:]), columns=weight[0], count=count)
     return Description(kind=kind, weight="weight", fields=fields)
@@ -155,7 +157,13 @@ def _product(operator: Operator, name: str) -> Description:
     rows = operator.shapes[left][-1]  # the inner dimension
     columns = prod(shape) // rows
     mvm = Mvm(rows=rows, columns=columns, count=macs // (rows * columns))
-    return Description(kind="linear", weight=weight, bias=added, fields={"macs": macs, "mvm": mvm})
+    return Description(
+        kind="linear",
+        weight=weight,
+        bias=added,
+        outputs_first=weight == left or name == "linear",
+        fields={"macs": macs, "mvm": mvm},
+    )
 
 
 def _pool(operator: Operator, kind: str, n_axes: int) -> Description:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -18,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.tracing.dataflow import DataFlow, storage
+from lionheart_opt.tracing.matrices import Use, as_matrix, as_units, part_of
 from lionheart_opt.tracing.operators import Operator, describe, is_whole
 from lionheart_opt.workload import INPUT, Layer, Shape, Unit, Workload
 
@@ -58,7 +60,7 @@ class _Record:
         inputs: Number of each record that it reads, with the shape of what is read.
         output_shape: Shape of its result.
         fields: Other fields of the layer.
-        unit: Owner of the weight and name of the layer, where it belongs to a unit.
+        use: What it uses of the weights, where that is a matrix.
     """
 
     call: _Call
@@ -66,7 +68,7 @@ class _Record:
     inputs: tuple[tuple[int, Shape], ...]
     output_shape: Shape
     fields: dict[str, Any]
-    unit: tuple[str, str] | None = None
+    use: Use | None = None
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -79,7 +81,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         model: The network; it gets hooks that tell which module is running.
         inputs: Tensors that the model is called with.
         name: Name of the workload.
-        used: Owners of weights whose products are layers even where no input reaches them.
+        used: Weights whose products are layers even where no input reaches them.
     """
 
     def __init__(
@@ -95,10 +97,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._n_calls = 0
         for tensor in inputs:
             self.flow.write(tensor, _INPUT)
-        self._parameters = {
-            storage(parameter): (path, parameter)
-            for path, parameter in reversed(list(model.named_parameters()))
-        }
+        self._parameters: dict[StorageWeakRef, list[tuple[str, Tensor]]] = {}
+        for path, parameter in model.named_parameters():
+            self._parameters.setdefault(storage(parameter), []).append((path, parameter))
         for path, module in model.named_modules():
             module.register_forward_pre_hook(lambda module, _, path=path: self._enter(path, module))
             module.register_forward_hook(lambda _module, _args, result: self._leave(result))
@@ -175,9 +176,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 output_shape=tuple(output.shape),
             )
         )
-        unit = self._unit(operands[description.weight]) if description.weight else None
-        if not is_reached and not (unit and self._is_counted(unit[0])):
-            self._left_out.update(unit[:1] if unit else ())
+        use = None
+        if description.weight:
+            use = self._use(operands[description.weight], description.outputs_first)
+        if not is_reached and not (use and self._is_counted(use.key)):
+            self._left_out.update((use.key,) if use else ())
             return
         counts = {"weight_count": 0, "bias_count": 0}
         for key in constants:
@@ -191,41 +194,43 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 inputs=self.flow.reads(chain.from_iterable(read.values())),
                 output_shape=tuple(output.shape),
                 fields=counts | description.fields | {"element_bytes": output.element_size()},
-                unit=unit,
+                use=use,
             )
         )
         for tensor in (*written, *results):
             self.flow.write(tensor, len(self.records) - 1)
 
-    def _is_counted(self, owner: str) -> bool:
-        """Whether a product with the owner's weight is a layer although no input reaches it."""
-        return isinstance(self._calls[-1].module, _WEIGHTED) or owner in self._used
+    def _is_counted(self, key: str) -> bool:
+        """Whether a product with these weights is a layer although no input reaches it."""
+        return isinstance(self._calls[-1].module, _WEIGHTED) or key in self._used
 
     @property
     def used(self) -> frozenset[str]:
-        """Owners of weights that multiply both activations and, in products left out, constants.
+        """Weights that multiply both activations and, in products left out, constants.
 
         The loop of a recurrent network is an example: its first step multiplies a state of zeros.
         """
-        owners = {record.unit[0] for record in self.records if record.unit}
-        return self._used | (owners & self._left_out)
+        keys = {record.use.key for record in self.records if record.use}
+        return self._used | (keys & self._left_out)
 
-    def _unit(self, weight: Tensor) -> tuple[str, str] | None:
-        """Owner of a weight and name of the layer; None if the weight is not a parameter."""
+    def _use(self, weight: Tensor, outputs_first: bool) -> Use | None:
+        """What the running product uses of the weights; None if that is not a matrix of the network."""
         call = self._calls[-1]
         own = call.module._parameters.get("weight")
-        if own is not None and storage(own) == storage(weight):
-            return call.path, call.path
-        if storage(weight) not in self._parameters:
+        is_own = own is not None and storage(own) == storage(weight)
+        parameters = self._parameters.get(storage(weight))
+        if parameters is None:
             # computed from parameters, by weight norm for example: the module is a unit all the same
-            return (call.path, call.path) if isinstance(call.module, nn.Linear | _ConvNd) else None
-        path, parameter = self._parameters[storage(weight)]
-        name = re.sub(r"[._]?weight$", "", path)
-        if weight.numel() < parameter.numel():  # some of its rows
-            row = parameter.stride(0)
-            start = weight.storage_offset() // row
-            path = f"{path}[{start}:{start + weight.numel() // row}]"
-        return path, name
+            is_module = isinstance(call.module, nn.Linear | _ConvNd)
+            return Use(path=call.path, stem=call.path) if is_module else None
+        operand = as_matrix(weight, outputs_first)
+        for name, parameter in parameters:
+            matrix = part_of(operand, parameter, name)
+            if matrix is not None:
+                stem = call.path if is_own else re.sub(r"[._]?weight$", "", name)
+                path = call.path if is_own and matrix.is_whole and not matrix.transposed else ""
+                return Use(path=path or matrix.path, stem=stem, matrix=matrix)
+        return None
 
     def workload(self) -> Workload:
         """The workload of all records, with names."""
@@ -234,10 +239,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         times = Counter([INPUT])
         layers: list[Layer] = []
         units: dict[str, list[str]] = {}
-        for number, record in enumerate(self.records):
+        uses = as_units([record.use for record in self.records])
+        for number, (record, use) in enumerate(zip(self.records, uses, strict=True)):
             call = record.call
             is_only = per_call[call.number] == 1 and not any(call.module.children())
-            module, stem = record.unit or (call.path, call.path if is_only else "")
+            stem = use.stem if use else call.path if is_only else ""
             stem = stem or f"{call.path}.{record.kind}".lstrip(".")
             name = stem
             while name in times:
@@ -245,17 +251,17 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 name = f"{stem}_{times[stem]}"
             times[name] = 1
             names[number] = name
-            if record.unit:
-                units.setdefault(module, []).append(name)
+            if use:
+                units.setdefault(use.path, []).append(name)
             layers.append(
                 Layer(
                     name=name,
                     kind=record.kind,
-                    module=module,
+                    module=use.path if use else call.path,
                     inputs=tuple(names[producer] for producer, _ in record.inputs),
                     input_shapes=tuple(shape for _, shape in record.inputs),
                     output_shape=record.output_shape,
-                    **record.fields,
+                    **_fields(record, use),
                 )
             )
         return Workload(
@@ -263,6 +269,19 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             layers=tuple(layers),
             units=tuple(Unit(name=members[0], layers=tuple(members)) for members in units.values()),
         )
+
+
+def _fields(record: _Record, use: Use | None) -> dict[str, Any]:
+    """Fields of the layer: a crossbar reads its whole matrix, also where a product needs some rows."""
+    fields = record.fields
+    if use is None:
+        return fields | {"mvm": None}
+    mvm = fields.get("mvm")
+    if mvm is None or use.matrix is None or use.matrix.transposed:
+        return fields
+    columns = use.matrix.last - use.matrix.first
+    weight_count = fields["weight_count"] // mvm.columns * columns
+    return fields | {"mvm": replace(mvm, columns=columns), "weight_count": weight_count}
 
 
 class Exits(TorchFunctionMode):

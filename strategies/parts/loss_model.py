@@ -64,7 +64,7 @@ class LossModel:
 
     def learn(self, evaluation: Evaluation) -> None:
         """Take an evaluation with the problem's training into account."""
-        if evaluation.accuracy is None:
+        if evaluation.accuracy is None or not evaluation.measured:
             self._unanswered.append(evaluation.mapping)
             return
         bounds = self._problem.accuracy_limit.bounds(evaluation.accuracy)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from math import log
 
 import numpy as np
 
+from lionheart_opt.accuracy import KnowsTrainings
+from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
@@ -31,8 +34,8 @@ def log_loss(drop: float, baseline: float) -> float:
 
 
 def observed_loss(problem: Problem, evaluation: Evaluation) -> float | None:
-    """Log loss of an evaluation at the limit's worst time; None where the oracle was not asked."""
-    if evaluation.accuracy is None:
+    """Log loss of an evaluation at the limit's worst time; None where there is none of its own."""
+    if evaluation.accuracy is None or not evaluation.measured:
         return None
     drop = problem.accuracy_limit.bounds(evaluation.accuracy).estimate
     return log_loss(drop, evaluation.accuracy.baseline)
@@ -94,7 +97,28 @@ def trained(problem: Problem, candidate: Candidate, training: Training | None) -
     return candidate.with_training(training)
 
 
-def measure_moves(problem: Problem, training: Training) -> Measuring:
+def check_training(problem: Problem, training: Training, setting: str) -> None:
+    """Refuse a training that the oracle cannot answer, such as one that a table has no row of.
+
+    Args:
+        problem: Has the oracle.
+        training: The training.
+        setting: What the strategy calls the setting that asks for it.
+
+    Raises:
+        InputError: The message names the trainings that the oracle can answer.
+    """
+    oracle = problem.oracle
+    if isinstance(oracle, KnowsTrainings) and training not in oracle.trainings:
+        allowed = sorted(set(oracle.trainings))
+        raise InputError(
+            f"{setting}: got {training!r}; the accuracy table of the study has only rows with training "
+            f"{' or '.join(map(repr, allowed))}: set {setting} = {json.dumps(allowed[0])} in the "
+            "strategy's arguments"
+        )
+
+
+def measure_moves(problem: Problem, training: Training, setting: str = "profile") -> Measuring:
     """Measure every analog move alone, in one batch.
 
     Moves to digital targets lose nothing. A move that breaks a cost limit is not measured, because the
@@ -103,7 +127,12 @@ def measure_moves(problem: Problem, training: Training) -> Measuring:
     Args:
         problem: The problem whose moves are measured.
         training: Training of the weights that they are measured with.
+        setting: What the strategy calls the setting that gives the training.
+
+    Raises:
+        InputError: The oracle cannot answer the training.
     """
+    check_training(problem, training, setting)
     moves = analog_moves(problem)
     mappings = [problem.all_digital.move(*move) for move in moves]
     candidates = [trained(problem, problem.pretrained(mapping), training) for mapping in mappings]

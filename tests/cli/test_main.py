@@ -140,6 +140,26 @@ def test_export_asks_which_search_and_what_trial(recorded, tmp_path):
     assert code == 2 and "nothing recorded yet; start with: lionheart-opt run" in err
 
 
+def test_export_best_says_which_and_warns_of_what_is_infeasible(recorded, tmp_path):
+    code, _, err = call("export", recorded, "--best", "--only", "own/seed0", "--out", tmp_path)
+    assert code == 0 and "exported " in err and " of own/seed0\n" in err
+    report = json.loads((tmp_path / "report.json").read_text())
+    [own] = [row for row in rows("show", recorded) if row["strategy"] == "own"]
+    assert report["trial"] == own["trial"] and report["speedup"] == own["speedup"]
+    for options in ((), ("--best", "--trial", 0)):
+        code, _, err = call("export", recorded, *options)
+        assert code == 2 and err == "error: export: give either --trial N or --best\n"
+    strict = tmp_path / "strict"
+    text = STUDY.replace("max_drop = 0.9", "max_drop = 0.0").replace("trials = 3", "trials = 1")
+    assert call("run", make_study(strict, text), "--no-checks")[0] == 0
+    for row in rows("show", strict):
+        if row["trial"] is None:
+            name = f"{row['strategy']}/seed{row['seed']}"
+            assert row["outcome"] == "nothing beats all-digital" and row["speedup"] == 1.0
+            code, _, err = call("export", strict, "--only", name, "--trial", 0)
+            assert code == 0 and f"warning: {name}: trial 0 is not feasible: it breaks drop" in err
+
+
 def test_optunas_tools_open_the_record(recorded):
     import optuna
 
@@ -216,16 +236,16 @@ def test_bad_input_is_one_clear_line_and_changes_nothing(case, tmp_path):
 
 
 def test_what_no_tile_can_hold_is_said_and_can_be_kept_on_the_host(tmp_path):
-    text = STUDY.replace("own_plugins:network", "own_plugins:Attends")
-    code, _, err = call("check", make_study(tmp_path / "bare", text))
-    assert code == 2 and "attention.in_proj" in err and "digital = [" in err
-    units = ["attention.in_proj", "attention.out_proj"]
+    text = STUDY.replace("own_plugins:network", "unfit_plugins:Odd")
+    units = ["odd_a", "odd_b"]
+    code, _, err = call("check", make_study(tmp_path / "odd", text))
+    assert code == 2 and f"digital = {json.dumps(units)}" in err
     pinned = text.replace("[model]", f"digital = {json.dumps(units)}\n[model]", 1)
     pinned = pinned.replace("trials = 3", "trials = 1").replace("max_drop = 0.9", "max_drop = 1.0")
     folder = make_study(tmp_path / "pinned", pinned)
     assert call("run", folder, "--only", "mac_greedy")[0] == 0
     [row] = rows("show", folder)
-    assert row["mapping"]["attention.in_proj"] == "core" and row["trials"] == 1
+    assert row["mapping"]["odd_a"] == "core" and row["trials"] == 1
 
 
 def test_a_study_changed_since_its_record_is_refused(recorded, tmp_path):

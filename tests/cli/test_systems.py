@@ -87,7 +87,9 @@ def test_a_mapping_file_that_is_no_object_is_refused(tmp_path, text):
     arguments = ("cost", "--model", "resnet8", "--system", "lionheart", "--mapping", path)
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
-    assert f"{path}: must be a JSON object unit -> target: " in err
+    assert (
+        f"{path}: must be a JSON object unit -> target" in err or f"{path}: not valid JSON" in err
+    )
     assert len(err.strip().splitlines()) == 1
 
 
@@ -114,3 +116,10 @@ def test_sizes_of_the_input_are_positive_numbers(text):
     code, _, err = call("cost", "--model", "resnet8", "--system", "lionheart", "--input", text)
     assert code == 2
     assert f"--input: got {text!r}; must be positive sizes such as 3x32x32" in err
+
+
+def test_a_folder_named_like_a_mapping_is_no_mapping_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "all-digital").mkdir()
+    arguments = ("cost", "--model", "mlp", "--system", "lionheart", "--mapping", "all-digital")
+    assert call(*arguments)[0] == 0

@@ -21,6 +21,7 @@ from lionheart_opt.oracle.fast.engine import FastEngine
 from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.tiles import Converters, Tiling
 from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.window import Window
 
 REFERENCE, FAST = AihwkitEngine(), FastEngine()
 PATH = "0"  # of the layer in `nn.Sequential(layer)`
@@ -153,3 +154,8 @@ def random_linear(
     n_ranges = len(tiles.inputs)
     numbers = {"weight": draw(n_outputs, n_inputs), "gain": draw(n_ranges, n_outputs)}
     return products, {**numbers, "bias": draw(n_outputs)}
+
+
+def window_of(layer: nn.Conv1d | nn.Conv2d) -> Window:
+    """How a convolution walks over its input."""
+    return Window.of(layer.weight.shape, layer.stride, layer.padding, layer.dilation)

@@ -22,6 +22,7 @@ from lionheart_opt.models import build_seeded
 from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.store import WeightStore
+from lionheart_opt.workload import Mvm
 
 ASKED = candidate(*NAMES).with_training("short")
 DRAWS = Fidelity(draws=(0, 2))
@@ -117,18 +118,16 @@ def volumes_oracle(folder: Path, name: str) -> HatOracle:
 
 
 @pytest.mark.parametrize("name", ["fast", "aihwkit"])
-def test_convolutions_over_volumes_stay_digital(tmp_path: Path, name: str) -> None:
+def test_convolutions_over_volumes(tmp_path: Path, name: str) -> None:
     oracle = volumes_oracle(tmp_path, name)
-    assert [unit.name for unit in oracle.workload.crossbar_units] == ["flat", "fc"]
-    analog = Mapping.of({"conv": "cpu", "flat": "tile", "fc": "tile"})
-    for training in ("none", "short", "one_shot"):
-        asked = Candidate(analog, training=training)  # type: ignore[arg-type]
-        assert oracle.accuracy(asked, DRAWS, 0).samples.shape == (2, 2)
-    assert set(oracle.proxies(["flat", "fc"], 0)["hessian_trace"]) == {"flat", "fc"}
-    with pytest.raises(InputError, match=r"'conv' \(Conv3d\) cannot be analog"):
-        oracle.accuracy(
-            Candidate(analog.move("conv", "tile"), training="none"), Fidelity(draws=(0, 1)), 0
-        )
+    assert [unit.name for unit in oracle.workload.crossbar_units] == ["conv", "flat", "fc"]
+    assert oracle.workload.layer("conv").mvm == Mvm(rows=27, columns=3, count=4 * 6 * 6)
+    for target in ("cpu", "tile"):
+        mapping = Mapping.of({"conv": target, "flat": "tile", "fc": "tile"})
+        for training in ("none", "short", "one_shot"):
+            asked = Candidate(mapping, training=training)  # type: ignore[arg-type]
+            assert oracle.accuracy(asked, DRAWS, 0).samples.shape == (2, 2)
+    assert set(oracle.proxies(["conv", "fc"], 0)["hessian_trace"]) == {"conv", "fc"}
 
 
 def branching() -> nn.Module:
@@ -156,3 +155,53 @@ def test_networks_are_built_from_seeds() -> None:
     first, again, other = (build_seeded(name, {}, seed).state_dict() for seed in (0, 0, 1))
     assert torch.equal(first["first.weight"], again["first.weight"])
     assert not torch.equal(first["first.weight"], other["first.weight"])
+
+
+def parametrised() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 3, 2)),
+        nn.Flatten(),
+        nn.utils.parametrizations.spectral_norm(nn.Linear(27, 5)),
+        nn.utils.parametrizations.orthogonal(nn.Linear(5, 4)),
+    )
+
+
+def old_hooks() -> nn.Module:
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return nn.Sequential(
+            nn.utils.weight_norm(nn.Conv2d(2, 3, 2)),
+            nn.Flatten(),
+            nn.utils.spectral_norm(nn.Linear(27, 4)),
+        )
+
+
+@pytest.mark.parametrize("factory", [parametrised, old_hooks])
+def test_parametrised_weights_become_plain_ones(factory: Callable[[], nn.Module]) -> None:
+    network, x = factory().eval(), torch.randn(3, 2, 4, 4)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.warns(UserWarning, match="the weights of 0, 2.* are parametrised"):
+        plain = plain_network(network)
+    torch.testing.assert_close(plain(x), network(x))
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    names = {name for name, _ in plain.named_parameters()}
+    assert {"0.weight", "2.weight"} <= names and not any("original" in name for name in names)
+    with pytest.warns(UserWarning, match="parametrised"):
+        workload = lo.trace(network, (2, 4, 4))
+    assert "0" in workload.paths_of(workload.units[0])
+
+
+def test_parameters_on_one_memory_are_refused() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    network[1].weight = nn.Parameter(network[0].weight.t())
+    with pytest.raises(InputError, match=r"'0\.weight' and '1\.weight' share memory"):
+        plain_network(network)
+    network[1].weight = network[0].weight  # one parameter
+    assert plain_network(network) is network
+    flat = nn.Parameter(torch.randn(8, 4))
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    for number, layer in enumerate(network):
+        layer.weight = nn.Parameter(flat.detach()[4 * number : 4 * number + 4])
+    assert plain_network(network) is network  # neighbours in one memory

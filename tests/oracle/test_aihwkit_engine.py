@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from oracle_setup import NAMES, small_network
 from torch import nn
 
-from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine, AnalogNetwork
+from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.training import with_weights
 

@@ -27,7 +27,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Training
 from lionheart_opt.oracle import measurement, training, weights
-from lionheart_opt.oracle.engine import AnalogNetwork
+from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import weights_digest

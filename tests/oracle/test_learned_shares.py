@@ -48,7 +48,7 @@ def job() -> Job:
     return Job(
         model=model,
         start=model.state_dict(),
-        modules=("harmful", "harmless"),
+        matrices=("harmful", "harmless"),
         rpu_config=config,
         recipe=HatRecipe(learning_rate=0.05, batch_size=16),
         epochs=3,

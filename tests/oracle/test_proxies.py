@@ -18,6 +18,7 @@ from lionheart_opt.oracle.proxies import (
     trace,
 )
 from lionheart_opt.questions import Proxies
+from lionheart_opt.tracing.matrices import Matrix
 
 
 def generator() -> torch.Generator:
@@ -58,7 +59,7 @@ UNITS = {"first": ("0",), "last": ("2",), "both": ("0", "2")}
 def test_the_product_is_with_the_exact_hessian(unit, network, examples):
     names = [f"{path}.weight" for path in UNITS[unit]]
     exact = whole_hessian(network, names, examples)
-    product = hessian_product(network, [network.get_parameter(n) for n in names], examples)
+    product = hessian_product(network, [Matrix.named(network, p) for p in UNITS[unit]], examples)
     hessian = torch.stack([product(column) for column in torch.eye(len(exact)).double()])
     torch.testing.assert_close(hessian, exact)
 
@@ -141,7 +142,7 @@ def test_attention_can_be_differentiated_twice(examples):
         torch.manual_seed(0)
         network = Attention().eval()
     exact = whole_hessian(network, ["query.weight"], examples)
-    product = hessian_product(network, [network.query.weight], examples)
+    product = hessian_product(network, [Matrix.named(network, "query")], examples)
     hessian = torch.stack([product(column) for column in torch.eye(4).double()])
     torch.testing.assert_close(hessian, exact)
 

@@ -30,6 +30,7 @@ def test_configurations_by_name() -> None:
         ("oracle_setup:analog_bias", "[Bb]ias"),
         ("oracle_setup:lost_scales", "learn_out_scaling"),
         ("no_such_module:config", "no module"),
+        ("unfit_plugins:wires_that_resist", "IR drop not supported"),
     ],
 )
 def test_unusable_configurations_are_refused(name: str, message: str) -> None:
@@ -45,6 +46,22 @@ def test_quantised_peripheries_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(rpu_config.__globals__["BUILT_IN"], "quantised", quantised)
     with pytest.raises(InputError, match="quantised peripheries"):
         rpu_config("quantised")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        *(("forward", name) for name in ("out_noise", "inp_res", "out_bound")),
+        *(("modifier", "std_dev"), ("clip", "fixed_value"), ("mapping", "weight_scaling_omega")),
+        ("noise_model", "read_noise_scale"),
+    ],
+)
+def test_settings_are_numbers(part: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = lionheart()
+    setattr(getattr(config, part), name, float("nan"))
+    monkeypatch.setitem(rpu_config.__globals__["BUILT_IN"], "unknown", lambda: config)
+    with pytest.raises(InputError, match=rf"^{part}\.{name}: got nan|: {part}\.{name}: got nan"):
+        rpu_config("unknown")
 
 
 CHANGES: list[Callable[[Any], None]] = [

@@ -73,6 +73,24 @@ def test_a_user_checkpoint_must_fit(tmp_path: Path) -> None:
             load_weights(path, network)
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16, torch.float16])
+def test_a_checkpoint_of_another_precision_is_converted_and_that_is_said_once(
+    tmp_path: Path, kind: torch.dtype
+) -> None:
+    network, path = small_network(), tmp_path / "w.pt"
+    state = {
+        name: tensor.to(kind) if tensor.is_floating_point() else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    torch.save(state, path)
+    with pytest.warns(UserWarning, match=f"w.pt: weights of {kind}; .* float32") as said:
+        loaded = load_weights(path, network)
+    assert len(said) == 1
+    for name, tensor in network.state_dict().items():
+        assert loaded[name].dtype == tensor.dtype
+        torch.testing.assert_close(loaded[name], state[name].to(tensor.dtype), rtol=0, atol=0)
+
+
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     with pytest.raises(InputError, match="No such file"):
@@ -96,7 +114,7 @@ def test_an_artifact_appears_whole_or_not_at_all(
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(InputError, match="no space"):
         store.put("key", Trained(weights={"w": torch.zeros(3)}))
     kept = store.get("key")
     assert kept is not None and kept.note == "old" and kept.losses == (1.0,)

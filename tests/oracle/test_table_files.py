@@ -67,7 +67,7 @@ def test_what_is_not_in_the_table_is_an_error_that_says_so(file: Path) -> None:
     assert half.accuracy(digital, fidelity, 0).baseline == whole.baseline
     with pytest.raises(InputError, match=r"no row with training 'none' for {'fc0': 'tile'"):
         half.accuracy(Candidate(problem.all_analog, training="none"), fidelity, 0)
-    with pytest.raises(InputError, match=r"unknown training 'full'.*allowed: none"):
+    with pytest.raises(InputError, match="no row with training 'full', only with 'none'; ask for"):
         half.accuracy(digital.with_training("full"), fidelity, 0)
     with pytest.raises(InputError, match="draws up to 99 were asked for; it has 8"):
         half.accuracy(digital, Fidelity(draws=(0, 99)), 0)
@@ -82,7 +82,7 @@ def test_what_is_not_in_the_table_is_an_error_that_says_so(file: Path) -> None:
         ({}, "file: got None; must be a path"),
         ({"file": 3}, "file: got 3; must be a path"),
         ({"file": "table.npz", "seed": 1}, "unknown key 'seed'"),
-        ({"file": "missing.npz"}, "not an accuracy table"),
+        ({"file": "missing.npz"}, "No such file"),
         ({"file": "garbage.npz"}, "not an accuracy table"),
         ({"file": "empty.npz"}, "not an accuracy table"),
     ],
@@ -113,3 +113,16 @@ def test_a_table_with_a_mapping_twice_is_refused(file: Path) -> None:
             training_s=np.tile(table.training_s, 2),
             draw_s=np.tile(table.draw_s, 2),
         )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0])
+@pytest.mark.parametrize("name", ["times_s", "training_s", "draw_s", "proxies_s", "shared_s"])
+def test_times_and_seconds_in_files_are_finite(file: Path, name: str, value: float) -> None:
+    with np.load(file) as arrays:
+        content = dict(arrays)
+    content[name] = np.full_like(content[name], value, dtype=float)
+    np.savez(file, **content)
+    with pytest.raises(
+        InputError, match=rf"table\.npz: .*(NaN or infinite seconds, or negative|{name} is )"
+    ):
+        AccuracyTable.load(file)

@@ -20,7 +20,7 @@ from torch import nn
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
-from lionheart_opt.oracle.engine import AnalogNetwork
+from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import HatRecipe
@@ -42,7 +42,7 @@ def job(**changes: object) -> Job:
     default = Job(
         model=small_network(),
         start=small_network().state_dict(),
-        modules=NAMES,
+        matrices=NAMES,
         rpu_config=lionheart(),
         recipe=recipe,
         epochs=4,
@@ -73,11 +73,11 @@ def test_training_is_decided_by_its_job(tmp_path: Path) -> None:
     assert len(first.losses) == 4 and first.training_s > 0
 
 
-@pytest.mark.parametrize("modules", [(), NAMES])
+@pytest.mark.parametrize("matrices", [(), NAMES])
 def test_interrupted_training_goes_on_where_it_was(
-    tmp_path: Path, modules: tuple[str, ...]
+    tmp_path: Path, matrices: tuple[str, ...]
 ) -> None:
-    whole = train(job(modules=modules), ENGINE, WeightStore.folder(tmp_path / "a"), "key")
+    whole = train(job(matrices=matrices), ENGINE, WeightStore.folder(tmp_path / "a"), "key")
     store = WeightStore.folder(tmp_path / "b")
     seen: list[int] = []
 
@@ -87,8 +87,10 @@ def test_interrupted_training_goes_on_where_it_was(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(job(modules=modules), ENGINE, store, "key", interrupt)
-    resumed = train(job(modules=modules), ENGINE, store, "key", lambda now: seen.append(now.epoch))
+        train(job(matrices=matrices), ENGINE, store, "key", interrupt)
+    resumed = train(
+        job(matrices=matrices), ENGINE, store, "key", lambda now: seen.append(now.epoch)
+    )
     assert seen == [1, 2, 3, 4]
     assert same(whole, resumed)
     files = sorted(file.name for file in (tmp_path / "b").iterdir())
@@ -219,21 +221,21 @@ def test_divergence_is_caught_and_told(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_real_divergence_leaves_finite_weights(tmp_path: Path) -> None:
-    wild = job(recipe=HatRecipe(learning_rate=1e30), modules=())
+    wild = job(recipe=HatRecipe(learning_rate=1e30), matrices=())
     trained = train(wild, ENGINE, WeightStore.folder(tmp_path), "key")
     assert "diverged" in trained.note
     assert all(torch.isfinite(weights).all() for weights in trained.weights.values())
 
 
 def test_a_last_batch_of_one_example_does_not_break_batch_norm(tmp_path: Path) -> None:
-    odd = job(examples=made_up_examples(34, 1), epochs=1, modules=())
+    odd = job(examples=made_up_examples(34, 1), epochs=1, matrices=())
     assert train(odd, ENGINE, WeightStore.folder(tmp_path), "key").note == ""
 
 
 def test_digital_training_is_plain_gradient_descent(tmp_path: Path) -> None:
     """Momentum over epochs, cosine over steps, another order in every epoch, dropout on."""
     recipe = HatRecipe(learning_rate=0.05, momentum=0.8, weight_decay=0.01, batch_size=25)
-    asked = job(recipe=recipe, modules=(), epochs=3)
+    asked = job(recipe=recipe, matrices=(), epochs=3)
     trained = train(asked, ENGINE, WeightStore.folder(tmp_path), "key")
     network, steps = small_network().train(), 12
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.8, weight_decay=0.01)
@@ -267,12 +269,12 @@ def test_any_floating_point_network_can_be_trained(tmp_path: Path) -> None:
     images = torch.rand(12, 1, 6, 6)
     volumes(images)
     examples = Examples(images=images, labels=torch.arange(12) % 3)
-    change = {"model": volumes, "start": volumes.state_dict(), "modules": (), "examples": examples}
+    change = {"model": volumes, "start": volumes.state_dict(), "matrices": (), "examples": examples}
     assert train(job(**change), ENGINE, WeightStore.folder(tmp_path), "key").losses
 
 
 def test_all_weights_are_trained_digital_ones_too(tmp_path: Path) -> None:
-    part = job(modules=("conv2",), epochs=1)
+    part = job(matrices=("conv2",), epochs=1)
     trained = train(part, ENGINE, WeightStore.folder(tmp_path), "key")
     for name, weights in part.start.items():
         assert not torch.equal(trained.weights[name], weights), name
@@ -284,7 +286,7 @@ def test_one_shot_sees_every_kind_of_mapping(
 ) -> None:
     drawn: list[frozenset[str]] = []
     monkeypatch.setattr(
-        AnalogNetwork, "set_ideal", lambda analog, modules: drawn.append(frozenset(modules))
+        AnalogNetwork, "set_ideal", lambda analog, paths: drawn.append(frozenset(paths))
     )
     recipe = HatRecipe(batch_size=4)
     groups = (("conv1",), ("conv2", "linear"))
@@ -298,7 +300,7 @@ def test_one_shot_sees_every_kind_of_mapping(
 def test_batch_norm_is_estimated_for_the_mapping_and_nothing_else_changes() -> None:
     start = small_network().state_dict()
     plain = job(recipe=job().recipe.model_copy(update={"augmentation": "none"}))
-    digital = reestimate_batch_norm(replace(plain, modules=()), ENGINE, batches=3)
+    digital = reestimate_batch_norm(replace(plain, matrices=()), ENGINE, batches=3)
     network = small_network().train()
     network.norm.momentum = None
     data = torch.Generator().manual_seed(derive(3, "batch norm data"))

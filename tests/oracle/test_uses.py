@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.oracle import weights
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.proxies import sensitivity_proxies
@@ -50,12 +52,24 @@ class Bypassed(nn.Module):
         return self.fc(h)
 
 
-class Decoder(Bypassed):
-    """A layer, and its weights once more."""
+class Scripted(Bypassed):
+    """Multiplies inside of compiled code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = torch.jit.script(multiply)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        h = torch.relu(self.enc(x))
-        return self.fc(F.linear(h, self.enc.weight.t()).mean(1))
+        return self.fc(self.run(x, self.enc.weight).mean(1))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Scripted:
+        copy = Scripted()
+        copy.load_state_dict(self.state_dict())
+        return copy.train(self.training)
+
+
+def multiply(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return F.linear(x, weight)
 
 
 class OneByOne(Bypassed):
@@ -149,14 +163,25 @@ def test_the_trace_and_the_passes_agree(tmp_path: Path) -> None:
     assert ask(oracle, "enc", "fc").shape == (3, 2)
 
 
+class Masked(Bypassed):
+    """Computes a weight in every pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mask", torch.ones(8, 8).tril())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(F.linear(x, self.enc.weight * self.mask).mean(1))
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (Decoder, "'enc' ran 1 times in a pass, but 2 times"),
-        (Sometimes, "'enc' ran 0 times in a pass, but 1 times"),
+        (Sometimes, "'enc' are in 0 products of a pass"),
+        (Scripted, "'enc' are in 0 products of a pass that tiles can compute, but in 1 when"),
     ],
 )
-def test_weights_that_are_used_outside_of_their_module_are_refused(
+def test_what_tiles_cannot_compute_is_refused(
     tmp_path: Path, kind: type[nn.Module], message: str
 ) -> None:
     oracle = oracle_of(kind().eval(), tmp_path)
@@ -165,9 +190,19 @@ def test_weights_that_are_used_outside_of_their_module_are_refused(
     assert ask(oracle, "fc").shape == (3, 2)
 
 
-def test_a_layer_that_never_runs_cannot_be_analog(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no module 'enc\.weight'"):
-        ask(oracle_of(Bypassed().eval(), tmp_path), "enc", "fc")
+def test_it_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "train", lambda *_: pytest.fail("trained"))
+    oracle = oracle_of(Scripted().eval(), tmp_path)
+    targets = {unit.name: "tile" for unit in oracle.workload.units}
+    with pytest.raises(InputError, match="keep the unit on the host"):
+        oracle.accuracy(Candidate(Mapping.of(targets), training="short"), Fidelity(draws=(0, 1)), 0)
+
+
+def test_a_weight_that_is_computed_in_every_pass_is_no_unit(tmp_path: Path) -> None:
+    oracle = oracle_of(Masked().eval(), tmp_path)
+    assert [unit.name for unit in oracle.workload.units] == ["fc"]
 
 
 def test_proxies_see_every_module() -> None:

@@ -51,9 +51,9 @@ def weights(folder: Path) -> CandidateWeights:
 
 
 def test_modules_are_those_on_analog_targets_in_execution_order(weights: CandidateWeights) -> None:
-    assert weights.modules(mapping("linear", "conv1")) == ("conv1", "linear")
-    assert weights.modules(mapping()) == ()
-    assert replace(weights, analog_targets=("cpu",)).modules(mapping("conv2")) == (
+    assert weights.matrices(mapping("linear", "conv1")) == ("conv1", "linear")
+    assert weights.matrices(mapping()) == ()
+    assert replace(weights, analog_targets=("cpu",)).matrices(mapping("conv2")) == (
         "conv1",
         "linear",
     )

@@ -1,12 +1,15 @@
 """Style, sizes, legends, labels and files of figures."""
 
+from pathlib import Path
+
 import matplotlib
 import pytest
-from figure_checks import ODD_LABELS, check_figure
+from figure_checks import ODD_LABELS, check_figure, shown_text
 from made_up_runs import answer, made_up_problem, search
 from matplotlib.figure import Figure
 
 from lionheart_opt import plots
+from lionheart_opt.errors import InputError
 from lionheart_opt.plots import style
 
 
@@ -92,3 +95,27 @@ def test_files_are_pdf_and_png(tmp_path):
     assert [path.name for path in paths] == ["name.pdf", "name.png"]
     assert [path.read_bytes()[:4] for path in paths] == [b"%PDF", b"\x89PNG"]
     assert isinstance(figure, Figure)
+
+
+@pytest.mark.parametrize(
+    "label", ["[/x]", "$\\frac{$", "$x$", "\\$a$b$", "_hidden", "a_{b}^c", "<b>", "é漢", "%s{0}"]
+)
+def test_a_label_is_shown_letter_by_letter(label):
+    from matplotlib.lines import Line2D
+
+    figure, _ = style.new_figure(1, 1, style.COLUMN, 2.0)
+    style.legend_above(figure, [Line2D([], [], label=style.as_text(label))])
+    figure.draw_without_rendering()
+    assert label in shown_text(figure)
+
+
+def test_control_characters_are_escaped_in_labels():
+    assert style.as_text("a\x1b[1m\u202eb") == "a\\x1b[1m\\u202eb"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    figure, _ = style.new_figure(1, 1, 2.0, 2.0)
+    for folder in (tmp_path / "file", tmp_path / "file" / "new", Path("/proc/new")):
+        with pytest.raises(InputError, match=r"file|/proc/new"):
+            style.save(figure, folder, "name")

@@ -188,7 +188,8 @@ def test_the_frame_of_a_comparison_is_numbers():
     frame = compare([nothing]).to_frame()
     kinds = frame.dtypes.astype(str).to_dict()
     assert kinds.pop("strategy") == "str"
-    assert {kinds.pop("seeds"), kinds.pop("seeds_feasible")} == {"int64"}
+    counts = ("seeds", "seeds_feasible", "seeds_beating_all_digital")
+    assert {kinds.pop(count) for count in counts} == {"int64"}
     assert set(kinds.values()) == {"float64"} and "speedup_at_0.1" in kinds
     assert frame[["drop", "speedup", "repeats", "hypervolume_share"]].isna().all(axis=None)
     with pytest.raises(InputError, match="no results"):

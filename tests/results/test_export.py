@@ -9,7 +9,8 @@ import pytest
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
-from lionheart_opt.results.export import export_trial
+from lionheart_opt.results.best import best_search
+from lionheart_opt.results.export import ExportWarning, export_trial
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.study.file import StudyFile
 
@@ -94,3 +95,41 @@ def test_weights_are_those_of_the_resolved_candidate(file, results, tmp_path):
     assert weights == tmp_path / "weights.pt"
     trained_by = file.problem.resolved(results[1].evaluation(0).candidate).trained_by
     assert read(weights) == [trained_by, file.table.seed]
+
+
+def test_the_best_of_all_searches_is_exported_and_named(file, results, tmp_path):
+    best = best_search(results)
+    _, report = export_trial(file, results, None, None, tmp_path / "out")
+    assert best.best_trial is not None
+    assert (read(report)["search"], read(report)["trial"]) == (best.name, best.best_trial)
+    assert read(report)["warning"] == "" and read(report)["feasible"]
+    assert read(tmp_path / "out" / "mapping.json") == best.best.mapping.to_json()
+    other = next(result for result in results if result is not best)
+    _, report = export_trial(file, results, other.name, None, tmp_path / "other")
+    assert (read(report)["search"], read(report)["trial"]) == (other.name, other.best_trial)
+
+
+def test_what_is_not_feasible_never_goes_without_saying_so(file, results, tmp_path):
+    result = results[0]
+    good, bad = result.evaluations[0], replace(result.evaluations[1], violations={"drop": 0.1})
+    cut = replace(result, evaluations=[good, bad], trials=[4, 7])
+    message = f"{cut.name}: trial 7 is not feasible: it breaks drop"
+    with pytest.warns(ExportWarning, match=message):
+        _, report = export_trial(file, [cut], None, 7, tmp_path / "bad")
+    data = read(report)
+    assert data["warning"].startswith(message) and data["feasible"] is False
+
+
+def test_the_best_is_all_digital_where_nothing_beats_it(file, results, tmp_path):
+    problem = results[0].problem
+    bad = replace(results[0].evaluations[0], violations={"drop": 0.1})
+    digital = problem.evaluate(problem.pretrained(problem.all_digital))
+    nothing = replace(results[0], evaluations=[bad], trials=[0], digital=digital)
+    with pytest.warns(ExportWarning, match="all-digital: nothing beats it"):
+        mapping, report = export_trial(file, [nothing], None, None, None)
+    assert mapping.parent.name == f"{nothing.name.replace('/', '-')}-all-digital"
+    assert read(mapping) == problem.all_digital.to_json()
+    assert read(report)["trial"] is None and read(report)["speedup"] == 1.0
+    broken = replace(digital, violations={"drop": 0.1})
+    with pytest.raises(InputError, match="nothing feasible; all-digital breaks drop; give --trial"):
+        export_trial(file, [replace(nothing, digital=broken)], None, None, tmp_path)

@@ -117,6 +117,8 @@ TYPES = {
     "trial": "int64",
     "mapping": "object",
     "feasible": "bool",
+    "best": "bool",
+    "diverged": "bool",
     **dict.fromkeys(
         (
             *("latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
@@ -134,7 +136,7 @@ def test_frames_hold_what_the_evaluations_hold(problem):
     frame = result.to_frame()
     assert list(frame.columns) == [
         *("trial", "mapping", "latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
-        *("analog_mac_ratio", "drop", "drop_high", "feasible", "oracle_s"),
+        *("analog_mac_ratio", "drop", "drop_high", "feasible", "best", "oracle_s", "diverged"),
     ]
     assert frame.dtypes.astype(str).to_dict() == TYPES
     digital = limited.cost(limited.all_digital)
@@ -152,6 +154,7 @@ def test_frames_hold_what_the_evaluations_hold(problem):
         macs = {unit.name: limited.workload.unit_macs(unit) for unit in limited.workload.units}
         analog = sum(macs[unit] for unit in mapping.units_on("tile"))
         assert row.analog_mac_ratio == pytest.approx(analog / limited.workload.macs)
+        assert row.best == (evaluation is result.best)
         assert row.feasible == all(excess <= 0 for excess in evaluation.violations.values())
         if evaluation.accuracy is None:
             unpriced += 1

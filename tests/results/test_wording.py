@@ -1,6 +1,7 @@
 """Quantities as people write them; text on terminals that know ASCII only."""
 
 import io
+import json
 import sys
 
 import pytest
@@ -76,3 +77,10 @@ def test_ascii_has_words_for_what_it_lacks(monkeypatch):
 def test_only_what_cannot_be_encoded_is_replaced():
     with pytest.raises(UnicodeDecodeError):
         b"\xff".decode("ascii", errors="lionheart_opt.ascii")
+
+
+def test_json_keeps_small_quantities_and_knows_no_nan():
+    data = {"energy_j": 1.2345678901234567e-11, "drop": float("nan"), "high": [float("inf"), 1]}
+    text = wording.json_text(data)
+    assert json.loads(text) == {"energy_j": 1.2345678901234567e-11, "drop": None, "high": [None, 1]}
+    assert "NaN" not in text and "Infinity" not in text

@@ -11,13 +11,9 @@ import pytest
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.random import Random
-from lionheart_opt.study.optuna_keeper import (
-    OptunaKeeper,
-    recorded_accuracies,
-    recorded_answer,
-    studies_of,
-)
+from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import Record
+from lionheart_opt.study.recorded_answers import studies_of
 from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.study.specification import FORMAT
 from lionheart_opt.testing import tiny_problem
@@ -98,27 +94,6 @@ def test_a_newer_format_is_refused_and_copied_by_nobody(storage):
     ):
         OptunaKeeper.existing("s", storage, SAID)
     assert studies_of(storage, {"seed": 0}, {}) == []
-
-
-def test_studies_of_the_same_oracle_are_found(storage):
-    for name in ("a", "b"):
-        searched(storage, name)
-    optuna.create_study(storage=storage, study_name="somebody else's")
-    names = [study.study_name for study in studies_of(storage, {"oracle": {"a": 1}}, {})]
-    assert names == ["a", "b"]
-    assert studies_of(storage, {"oracle": {"a": 2}}, {}) == []
-
-
-def test_accuracies_of_a_study_are_read_with_their_training(storage):
-    keeper = searched(storage)
-    pairs = list(recorded_accuracies(keeper.study, "short"))
-    assert len(pairs) == 5 and {candidate.training for candidate, _ in pairs} == {"short"}
-    said = {**SAID, "training": "full"}
-    keeper.study.set_user_attr("specification", said)
-    assert {each.training for each, _ in recorded_accuracies(keeper.study, "short")} == {"full"}
-    from lionheart_opt.questions import Proxies
-
-    assert recorded_answer(keeper.study, Proxies(units=("a",))) is None
 
 
 def test_trials_that_never_finished_are_left_out(storage):

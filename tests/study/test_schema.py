@@ -145,3 +145,80 @@ def test_every_time_of_the_limit_must_be_measured(tmp_path: Path) -> None:
     context.check_times((1.0, 60.0, 3600.0))
     with pytest.raises(InputError, match=r"time_s: got 60; must be .* times_s: 1, 3600$"):
         context.check_times((1.0, 3600.0))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        ("limits.max_drop", {"limits": {"max_drop": None}}),
+        ("limits.time_s.1", {"limits": {"max_drop": 0.1, "time_s": [1.0, None]}}),
+        ("budget.oracle_s", {"budget": {"oracle_s": None}}),
+        ("oracle.hat.learning_rate", {"oracle": {"hat": {"learning_rate": None}}}),
+        ("run.0.arguments.x", {"run": [{"strategy": "random", "arguments": {"x": None}}]}),
+        ("model.arguments.x", {"model": {"name": "mlp", "arguments": {"x": None}}}),
+        ("data.arguments.x.0", {"data": {"name": "digits", "arguments": {"x": [None]}}}),
+    ],
+)
+def test_numbers_are_finite(path: str, table: dict[str, Any], value: float):
+    def filled(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: filled(inner) for key, inner in part.items()}
+        if isinstance(part, list):
+            return [filled(inner) for inner in part]
+        return value if part is None else part
+
+    with pytest.raises(ValidationError, match=f"{path}: got {value}; must be a finite number"):
+        StudyTable.model_validate({**LEAST, **filled(table)})
+
+
+TEXT = """
+question = "Which?"
+system = "lionheart"
+model = {name = "digits_cnn"}
+limits = {max_drop = 0.01}
+run = [{strategy = "random"}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('{strategy = "random"}', '{strategy = "random", seeds = [-1]}', "run.0.seeds.0: got -1"),
+        ('{strategy = "random"}', '{strategy = "random", seeds = [true]}', "seeds.0: got True"),
+        (
+            '{strategy = "random"}',
+            '{strategy = "random", seeds = [1180591620717411303424]}',
+            "64 bits",
+        ),
+        ('{strategy = "random"}', '{strategy = "random", seeds = 0}', "run.0.seeds: got 0"),
+        ('{strategy = "random"}', '{strategy = "random", label = ""}', "run.0.label: got ''"),
+        ('{strategy = "random"}', '{strategy = "random", label = "a\\nb"}', "control characters"),
+        ('[{strategy = "random"}]', '{strategy = "random"}', "run: got {'strategy': 'random'}"),
+        ('[{strategy = "random"}]', '[["random"]]', "run.0: got ['random']"),
+        ('[{strategy = "random"}]', "1979-05-27", "run: got the date or time 1979-05-27"),
+        ('{name = "digits_cnn"}', '["digits_cnn"]', "model: got ['digits_cnn']"),
+        ('{name = "digits_cnn"}', "07:32:00", "model: got the date or time 07:32:00"),
+        ('"digits_cnn"', '"digits_cnn", input_shape = [-1]', "model.input_shape.0: got -1"),
+        ('"digits_cnn"', '"digits_cnn", input_shape = []', "model.input_shape: got []"),
+        ('"lionheart"', "[]", "system: got []"),
+        ('"lionheart"', "1979-05-27T07:32:00Z", "system: got the date or time"),
+        ("0.01}", "0.01, draws = [true, 5]}", "limits.draws.0: got True"),
+        (
+            "0.01}",
+            "0.01, draws = [5, 9223372036854775807]}",
+            "limits.draws.1: got 9223372036854775807",
+        ),
+        ("0.01", "true", "limits.max_drop: got True"),
+        ('"Which?"', '"' + "x" * 1_000_000 + '"', "question: a text of 1,000,000 characters"),
+        ('"Which?"', "[" * 40 + "]" * 40, "question: got [[[["),
+        ('question = "Which?"', 'question = "Which?"\nseed = -1', "seed: got -1"),
+    ],
+)
+def test_what_does_not_belong_there_is_one_short_line(tmp_path: Path, old, new, said):
+    assert old in TEXT
+    (tmp_path / "study.toml").write_text(TEXT.replace(old, new))
+    with pytest.raises(InputError) as error:
+        StudyFile.load(tmp_path)
+    assert said in str(error.value) and "study.toml: " in str(error.value)
+    assert len(str(error.value)) <= 300 and str(error.value).isprintable()

@@ -245,7 +245,7 @@ def test_a_bilinear_module_multiplies_every_pair_of_inputs() -> None:
     assert layer.macs == 2 * 5 * 3 * 4, "two pairs of vectors"
     assert (layer.weight_count, layer.bias_count) == (60, 5)
     [unit] = workload.units
-    assert workload.modules_of(unit) == ("module",)
+    assert workload.paths_of(unit) == ("module",)
     assert workload.crossbar_units == ()
 
 

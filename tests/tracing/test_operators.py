@@ -67,13 +67,13 @@ class TestConvolutions:
         assert (description.kind, description.fields["macs"]) == (kind, macs)
         assert ("mvm" in description.fields) == (kind == "conv2d")
 
-    @pytest.mark.parametrize(("axes", "has_mvm"), [(1, True), (3, False)])
-    def test_other_numbers_of_axes(self, axes: int, has_mvm: bool) -> None:
+    @pytest.mark.parametrize("axes", [1, 3])
+    def test_other_numbers_of_axes(self, axes: int) -> None:
         side = (4,) * axes
         description = describe(convolution((2, 3, *(3,) * axes), (1, 3, *side), (1, 2, *side)))
         assert description.kind == f"conv{axes}d"
         assert description.fields["stride"] == (2,) * axes
-        assert ("mvm" in description.fields) == has_mvm
+        assert description.fields["mvm"] == Mvm(rows=3 * 3**axes, columns=2, count=4**axes)
 
 
 class TestProducts:

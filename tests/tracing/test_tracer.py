@@ -65,7 +65,7 @@ def test_other_convolutions(module: nn.Module, shape: tuple[int, ...], kind: str
     layer = layer_of(module, *shape)
     assert layer.kind == kind
     assert layer.macs == counted_macs(module, torch.randn(1, *shape))
-    assert (layer.mvm is not None) == (kind in ("conv1d", "conv2d"))
+    assert (layer.mvm is not None) == (kind in ("conv1d", "conv2d", "conv3d"))
 
 
 @pytest.mark.parametrize("tokens", [(), (7,), (2, 7)])

@@ -48,7 +48,7 @@ def test_a_module_called_twice_is_one_unit_of_two_layers() -> None:
     workload = trace(model, torch.randn(1, 3), "shared")
     [unit] = workload.units
     assert (unit.name, unit.layers) == ("a", ("a", "a_2"))
-    assert workload.modules_of(unit) == ("a",)
+    assert workload.paths_of(unit) == ("a",)
     assert workload.unit_macs(unit) == 18 and workload.weight_count == 9
 
 
@@ -83,7 +83,7 @@ class BareParameters(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = functional.linear(self.projection(x), self.gate_weight)
-        hidden = hidden @ self.gate_weight.t()
+        hidden = hidden @ self.gate_weight.t() @ self.gate_weight
         hidden = (self.mix @ hidden).view(1, 2, 6)
         heads = hidden.view(1, 4, 3).expand(5, -1, -1) @ self.per_head
         return torch.einsum("hij,jk->hik", heads, self.basis)
@@ -92,8 +92,8 @@ class BareParameters(nn.Module):
 def test_weights_that_are_bare_parameters() -> None:
     workload = trace(BareParameters(), torch.randn(1, 5, 4), "bare")
     check_consistency(workload)
-    assert [(unit.name, unit.layers, workload.modules_of(unit)) for unit in workload.units] == [
-        ("projection", ("projection",), ("projection",)),
+    assert [(unit.name, unit.layers, workload.paths_of(unit)) for unit in workload.units] == [
+        ("projection", ("projection",), ("projection.weight.T",)),
         ("gate", ("gate", "gate_2"), ("gate_weight",)),
         ("mix", ("mix",), ("mix",)),
         ("per_head", ("per_head",), ("per_head",)),
@@ -103,7 +103,9 @@ def test_weights_that_are_bare_parameters() -> None:
     assert workload.layer("mix").mvm == Mvm(rows=5, columns=2, count=6), "the weight is on the left"
     per_head = workload.layer("per_head")
     assert (per_head.kind, per_head.mvm, per_head.weight_count) == ("matmul", None, 45)
-    assert workload.layer("linear").weight_count == 9, "a buffer is a weight, but no unit"
+    transposed, buffer = workload.layer("linear"), workload.layer("linear_2")
+    assert (transposed.mvm, transposed.macs) == (None, 5 * 36), "the host has a copy of it"
+    assert buffer.weight_count == 9, "a buffer is a weight, but no unit"
     assert workload.macs == counted_macs(BareParameters(), torch.randn(1, 5, 4))
 
 
@@ -130,7 +132,7 @@ def test_tied_embedding() -> None:
     workload = trace(model, torch.tensor([[1, 5, 2]]), "tied")
     assert kinds(workload) == ["embedding", "linear"]
     [unit] = workload.units
-    assert unit.name == "head" and workload.modules_of(unit) == ("head",)
+    assert unit.name == "head" and workload.paths_of(unit) == ("head",)
     assert workload.layer("embedding").weight_count == 28
 
 
@@ -167,11 +169,11 @@ def test_cross_attention_projects_with_parts_of_one_parameter() -> None:
     model = Lambda(lambda self, x, y: self.attention(x, y, y)[0], attention=attention)
     workload = trace(model, (torch.randn(1, 5, 8), torch.randn(1, 3, 8)), "cross")
     check_consistency(workload)
-    modules = [workload.modules_of(unit) for unit in workload.units]
+    modules = [workload.paths_of(unit) for unit in workload.units]
     assert modules == [
         ("attention.in_proj_weight[0:8]",),
         ("attention.in_proj_weight[8:24]",),
-        ("attention.out_proj.weight",),
+        ("attention.out_proj",),
     ]
     assert workload.weight_count == 4 * 64
 

@@ -1,12 +1,13 @@
-"""The fast engine: aihwkit's analog layers, computed with far fewer passes over memory.
+"""The fast engine: aihwkit's analog matrices, computed with far fewer passes over memory.
 
 From the network down to single instructions. Each file uses only those below it:
 
-    engine.py     `FastEngine`: which modules become fast layers, which are left to aihwkit
-    layers.py     `FastLayer`: what is trained, what is programmed and drifted, its forward pass
+    engine.py     `FastEngine`: which matrices are ours, which are left to aihwkit
+    matrix.py     `FastMatrix`: what is trained, what is programmed and drifted, its products
     physics.py    programming, drift and compensation of a tile, by aihwkit's own classes
     cpu.py        products on the CPU: numba kernels in several threads, differentiable
     threads.py    a layer's rows in several threads
+    compiling.py  one process at a time compiles the kernels
     mvm.py        the same products in plain torch operations, for other devices and without numba
     ranges.py     static and learned input ranges
     layout.py     where weights and inputs lie for the kernels

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from lionheart_opt.oracle.fast.backward import backward
+from lionheart_opt.oracle.fast.compiling import compiled_alone
 from lionheart_opt.oracle.fast.kernels import forward
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
 from lionheart_opt.oracle.fast.mvm import Products
@@ -200,7 +201,8 @@ class CpuProducts:
             return []
 
         n_rows = len(run.outputs) // layer.layout.n_outputs
-        in_threads(piece, n_rows, 1, len(layer.weights))
+        with compiled_alone(forward):
+            in_threads(piece, n_rows, 1, len(layer.weights))
 
     def backward(self, layer: Layer, weight: torch.Tensor, run: Pass, needs_dx: bool) -> Gradients:
         """Gradients of a pass.
@@ -231,7 +233,8 @@ class CpuProducts:
 
         n_rows = len(run.outputs) // layer.layout.n_outputs
         unit = len(layer.layout.starts)  # a piece has whole images, so that they can share `dx`
-        weights, gain, ranges = in_threads(piece, n_rows, unit, len(layer.weights))
+        with compiled_alone(backward):
+            weights, gain, ranges = in_threads(piece, n_rows, unit, len(layer.weights))
         return Gradients(weights=weights, gain=gain, x=dx, ranges=ranges)
 
     def n_rows(self, layer: Layer, x: torch.Tensor) -> int:

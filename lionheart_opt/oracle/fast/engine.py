@@ -1,4 +1,4 @@
-"""The fast engine: aihwkit's analog layers, computed with far fewer passes over memory."""
+"""The fast engine: aihwkit's analog matrices, computed with far fewer passes over memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from aihwkit.simulator.parameters.runtime import RPUDataType
 from aihwkit.simulator.tiles.array import TileModuleArray
 from aihwkit.simulator.tiles.inference_torch import TorchInferenceTile
 from aihwkit.simulator.tiles.torch_tile import TorchSimulatorTile
-from torch import nn
+from torch import Tensor, nn
 
-from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine, AnalogModule
-from lionheart_opt.oracle.engine import AnalogNetwork, with_analog_layers
-from lionheart_opt.oracle.fast.layers import FastLayer
+from lionheart_opt.oracle.aihwkit_engine import AihwkitMatrix
+from lionheart_opt.oracle.analog_network import AnalogNetwork
+from lionheart_opt.oracle.fast.matrix import FastMatrix
 
 _log = logging.getLogger(__name__)
 
@@ -36,38 +36,35 @@ class FastEngine:
     are drawn by aihwkit's own classes in the same order. Output noise is another draw of the same
     distribution.
 
-    In evaluation, output noise depends on the seeds of `drift` and on how many input vectors a layer
+    In evaluation, output noise depends on the seeds of `drift` and on how many input vectors a matrix
     has seen since, but not on the batch size or the number of threads. There are two exceptions:
     where an output clips, bound management repeats the whole batch, as on aihwkit's torch tiles; and
     without numba or on CUDA, equal noise needs equal batches. In training, output noise follows
     torch's global generator.
 
-    Modules whose configuration is not covered become aihwkit's own layers, and the log says so.
+    Matrices whose configuration is not covered are on aihwkit's own tiles, and the log says so.
 
     Attributes:
-        fallen_back: Path of such a module -> what is not covered, for all networks made so far.
+        fallen_back: Path of such a matrix -> what is not covered, for all networks made so far.
     """
 
     def __init__(self) -> None:
         self.fallen_back: dict[str, str] = {}
-        self._reference = AihwkitEngine()
 
-    def analog(self, model: nn.Module, modules: Sequence[str], rpu_config: Any) -> AnalogNetwork:
+    def analog(self, model: nn.Module, matrices: Sequence[str], rpu_config: Any) -> AnalogNetwork:
         """See `Engine.analog`."""
-        return with_analog_layers(
-            model, modules, lambda path, module: self._layer(path, module, rpu_config)
-        )
-
-    def _layer(self, path: str, module: Any, rpu_config: Any) -> FastLayer | AnalogModule:
         reason = not_covered(rpu_config)
-        if not reason and module.weight.dtype != torch.float32:
-            reason = f"weights of {module.weight.dtype}"
-        if not reason:
-            return FastLayer(module, rpu_config)
-        if path not in self.fallen_back:
-            _log.warning("%s runs on aihwkit: the fast engine does not cover %s", path, reason)
-        self.fallen_back[path] = reason
-        return self._reference.layer(module, rpu_config)
+
+        def make(path: str, weight: Tensor, ranges: Tensor | None) -> FastMatrix | AihwkitMatrix:
+            why = reason or (f"weights of {weight.dtype}" if weight.dtype != torch.float32 else "")
+            if not why:
+                return FastMatrix(weight, ranges, rpu_config)
+            if path not in self.fallen_back:
+                _log.warning("%s runs on aihwkit: the fast engine does not cover %s", path, why)
+            self.fallen_back[path] = why
+            return AihwkitMatrix(weight, ranges, rpu_config)
+
+        return AnalogNetwork(model, matrices, make)
 
 
 def not_covered(rpu_config: Any) -> str:

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float32, njit, uint32, uint64
 
-from lionheart_opt.oracle.engine import SMALLEST
 from lionheart_opt.oracle.fast.noise import mix, normal_pair, stream
 from lionheart_opt.oracle.fast.simd import (
     LANES,
@@ -40,6 +39,7 @@ from lionheart_opt.oracle.fast.simd import (
     store,
 )
 from lionheart_opt.oracle.fast.structures import Block, Rows
+from lionheart_opt.oracle.tiny import SMALLEST
 
 #: Rows of a block: a multiple of the six that `product` computes at once.
 ROWS = 24

@@ -9,7 +9,8 @@ import torch
 
 from lionheart_opt.oracle.fast.kernels import PANEL
 from lionheart_opt.oracle.fast.structures import Layout
-from lionheart_opt.oracle.fast.tiles import Tiling, Window
+from lionheart_opt.oracle.fast.tiles import Tiling
+from lionheart_opt.oracle.window import Window
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,10 @@ from typing import Any, cast
 import torch
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.engine import SMALLEST
 from lionheart_opt.oracle.fast.ranges import InputRanges
-from lionheart_opt.oracle.fast.tiles import Converters, Tiling, Window
+from lionheart_opt.oracle.fast.tiles import Converters, Tiling
+from lionheart_opt.oracle.tiny import SMALLEST
+from lionheart_opt.oracle.window import Window
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import torch
 from aihwkit.simulator.tiles.inference_torch import InputRangeForward
 from torch import nn
 
-from lionheart_opt.oracle.fast.tiles import Tiling, Window
+from lionheart_opt.oracle.fast.tiles import Tiling
+from lionheart_opt.oracle.window import Window
 
 
 class InputRanges(nn.Module):

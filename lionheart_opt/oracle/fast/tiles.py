@@ -1,4 +1,4 @@
-"""How a layer is cut into tiles, what surrounds a tile, and how a convolution walks over its input."""
+"""How a matrix is cut into tiles, and what surrounds a tile."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import torch
 from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
-from torch import nn
-from torch.nn import functional as F
 
 
 def _split(size: int, most: int) -> tuple[tuple[int, int], ...]:
@@ -105,80 +102,3 @@ def _step(resolution: float, bound: float) -> float:
     if resolution <= 0:
         return 0.0
     return (1 / resolution if resolution > 1 else resolution) * 2 * bound
-
-
-@dataclass(frozen=True)
-class Window:
-    """How a convolution walks over its input. A one-dimensional convolution has height 1.
-
-    Args:
-        channels: Number of input channels.
-        kernel: Height and width of the kernel.
-        stride: Distance of two outputs, (height, width).
-        dilation: Distance of two elements of the kernel, (height, width).
-        padding: Left, right, top and bottom, as `torch.nn.functional.pad` takes it.
-        padding_mode: Mode of `torch.nn.functional.pad`.
-    """
-
-    channels: int
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    dilation: tuple[int, int]
-    padding: tuple[int, int, int, int]
-    padding_mode: str
-
-    @classmethod
-    def of(cls, module: nn.Conv1d | nn.Conv2d) -> Window:
-        """The window of a convolution."""
-
-        def pair(values: tuple[int, ...], missing: int) -> tuple[int, int]:
-            return (values[0], values[1]) if len(values) == 2 else (missing, values[0])
-
-        padding = list(module._reversed_padding_repeated_twice)
-        left, right, top, bottom = padding if len(padding) == 4 else [*padding, 0, 0]
-        return cls(
-            channels=module.in_channels,
-            kernel=pair(module.kernel_size, 1),
-            stride=pair(module.stride, 1),
-            dilation=pair(module.dilation, 1),
-            padding=(left, right, top, bottom),
-            padding_mode="constant" if module.padding_mode == "zeros" else module.padding_mode,
-        )
-
-    def pad(self, x: torch.Tensor) -> torch.Tensor:
-        """Pad feature maps (n, channels, height, width)."""
-        return F.pad(x, self.padding, mode=self.padding_mode) if any(self.padding) else x
-
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the output for an input of a size that includes the padding."""
-        rows, columns = (
-            (size - d * (k - 1) - 1) // s + 1
-            for size, k, s, d in zip(
-                (height, width), self.kernel, self.stride, self.dilation, strict=True
-            )
-        )
-        return rows, columns
-
-    def slices(self, x: torch.Tensor, columns: tuple[int, int]) -> list[torch.Tensor]:
-        """The inputs of some columns of the weight matrix, for each of their positions in the kernel.
-
-        Args:
-            x: Padded feature maps, shape (n, channels, height, width).
-            columns: The first column, and the one behind the last.
-
-        Returns:
-            Views of `x` of shape (n, some channels, output height, output width).
-        """
-        height, width = self.output_size(x.shape[2], x.shape[3])
-        area = self.kernel[0] * self.kernel[1]
-        views = []
-        for position in range(area):
-            # a column is a channel times the area plus a position
-            channels = slice(*(-(-(column - position) // area) for column in columns))
-            y = position // self.kernel[1] * self.dilation[0]
-            x0 = position % self.kernel[1] * self.dilation[1]
-            rows = slice(y, y + (height - 1) * self.stride[0] + 1, self.stride[0])
-            views.append(
-                x[:, channels, rows, x0 : x0 + (width - 1) * self.stride[1] + 1 : self.stride[1]]
-            )
-        return [view for view in views if view.numel()]

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.fast import layers
+from lionheart_opt.oracle.fast import matrix
 from lionheart_opt.oracle.rpu import lionheart
 
 TIMES_S = (60.0, 86400.0, 3.15e7)
@@ -74,7 +74,7 @@ def test_a_trained_network_has_the_same_accuracy_on_both_engines(
     path: str, reference: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if path == "torch":
-        monkeypatch.setattr(layers, "_numba_works", lambda: False)
+        monkeypatch.setattr(matrix, "_numba_works", lambda: False)
     ours = accuracies(FAST)
     critical = stats.t.isf(5e-4 / len(TIMES_S), df=len(ours) - 1)  # 0.1 % for all times together
     assert abs(z_scores(ours, reference)).max() < critical

@@ -11,7 +11,7 @@ from fast_setup import FAST, outputs, silent
 from oracle_setup import NAMES, made_up_examples, small_network
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.fast import layers
+from lionheart_opt.oracle.fast import matrix
 from lionheart_opt.oracle.rpu import lionheart
 
 CUDA = pytest.param(
@@ -73,8 +73,8 @@ def test_networks_train_and_evaluate_as_with_the_kernels(
 ) -> None:
     with_kernels, losses = trained(configuration(scaling), torch.device("cpu"))
     expected = evaluated(with_kernels, torch.device("cpu"))
-    assert with_kernels.analog["conv1"]._cpu is not None
-    monkeypatch.setattr(layers, "_numba_works", lambda: False)
+    assert with_kernels.analog["conv1"]._kernels
+    monkeypatch.setattr(matrix, "_numba_works", lambda: False)
     analog, losses_without = trained(configuration(scaling), device)
     assert losses_without == pytest.approx(losses, rel=1e-3)
     theirs = with_kernels.weights()
@@ -83,13 +83,13 @@ def test_networks_train_and_evaluate_as_with_the_kernels(
         torch.testing.assert_close(weights, theirs[name], rtol=1e-3, atol=1e-4)
     # the DAC's rounding turns the last bits of the weights into levels
     assert (evaluated(analog, device) - expected).std() < 0.01 * expected.std()
-    assert analog.analog["conv1"]._cpu is None
+    assert not analog.analog["conv1"]._kernels
 
 
 def test_output_noise_follows_the_seeds_and_differs_between_passes(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layers, "_numba_works", lambda: False)
+    monkeypatch.setattr(matrix, "_numba_works", lambda: False)
     images = EXAMPLES.images.to(device)
     analog = FAST.analog(small_network().to(device), NAMES, lionheart())
     first = evaluated(analog, device)
@@ -106,7 +106,7 @@ def test_output_noise_follows_the_seeds_and_differs_between_passes(
 def test_modules_may_be_ideal_in_training(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layers, "_numba_works", lambda: False)
+    monkeypatch.setattr(matrix, "_numba_works", lambda: False)
     network = small_network().to(device).train()
     network.dropout.p = 0.0
     analog = FAST.analog(network, NAMES, lionheart()).train()

@@ -26,10 +26,10 @@ from oracle_setup import NAMES, made_up_examples, small_network
 from torch import nn
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine, AnalogModule
+from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine, AihwkitMatrix
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.fast.engine import FastEngine, not_covered
-from lionheart_opt.oracle.fast.layers import FastLayer
+from lionheart_opt.oracle.fast.matrix import FastMatrix
 from lionheart_opt.oracle.rpu import lionheart
 
 Change = Callable[[TorchInferenceRPUConfig], None]
@@ -78,7 +78,7 @@ def test_what_is_not_covered_runs_on_aihwkit_and_is_reported(
     network = nn.Sequential(nn.Linear(4, 3))
     with caplog.at_level(logging.WARNING, logger="lionheart_opt"):
         analog = simulator.analog(network, [PATH], config)
-    assert isinstance(analog.analog[PATH], AnalogModule)
+    assert isinstance(analog.analog[PATH], AihwkitMatrix)
     assert path in simulator.fallen_back[PATH]
     assert path in caplog.text
 
@@ -135,7 +135,7 @@ def test_digital_modules_are_bit_identical_and_the_network_is_untouched() -> Non
     analog.drift(1.0, {"conv2": 0})
     analog(images)
     assert torch.equal(network.conv1(images), analog.network.conv1(images))
-    assert isinstance(analog.network.conv2, FastLayer)
+    assert isinstance(analog.analog["conv2"], FastMatrix)
     for name, weights in network.state_dict().items():
         assert torch.equal(weights, before[name])
 
@@ -172,4 +172,4 @@ def test_training_starts_from_the_weights_that_were_saved() -> None:
 
 def test_the_reference_stays_the_reference() -> None:
     analog = AihwkitEngine().analog(small_network(), NAMES, lionheart())
-    assert all(isinstance(module, AnalogModule) for module in analog.analog.values())
+    assert all(isinstance(module, AihwkitMatrix) for module in analog.analog.values())

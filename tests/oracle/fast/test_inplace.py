@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lionheart_opt.oracle.engine import EngineName, engine
-from lionheart_opt.oracle.fast import layers
+from lionheart_opt.oracle.fast import matrix
 from lionheart_opt.oracle.rpu import lionheart
 
 KINDS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
@@ -44,7 +44,7 @@ class Overwrites(nn.Module):
 @pytest.fixture(params=["fast", "plain torch", "aihwkit"])
 def tool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> EngineName:
     if request.param == "plain torch":
-        monkeypatch.setattr(layers, "_numba_works", lambda: False)
+        monkeypatch.setattr(matrix, "_numba_works", lambda: False)
     return "aihwkit" if request.param == "aihwkit" else "fast"
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fast_setup import tiling
+from fast_setup import tiling, window_of
 from torch import nn
 from torch.nn import functional as F
 
 from lionheart_opt.oracle.fast.kernels import PANEL
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
-from lionheart_opt.oracle.fast.tiles import Window
 
 SHAPES = [(1, 1, 1, 0, 0), (20, 36, 9, 0, 10), (40, 30, 1, 17, 7), (33, 18, 9, 16, 5)]
 
@@ -62,7 +61,7 @@ def test_panels_hold_each_weight_where_they_say(
 def test_runs_gather_the_inputs_of_every_output(
     convolution: nn.Conv1d | nn.Conv2d, most_inputs: int
 ) -> None:
-    window = Window.of(convolution)
+    window = window_of(convolution)
     n_inputs = convolution.weight[0].numel()
     packing = Packing.of(tiling(7, n_inputs, 0, most_inputs), window.kernel[0] * window.kernel[1])
     x = torch.randn(1, 5, 1 if isinstance(convolution, nn.Conv1d) else 6, 9)
@@ -81,6 +80,6 @@ def test_runs_gather_the_inputs_of_every_output(
 def test_neighbouring_inputs_are_one_run() -> None:
     linear = Packing.of(tiling(3, 50), 1).layout(None, 1, 1)
     assert linear.runs.tolist() == [[0, 50]]
-    window = Window.of(nn.Conv2d(4, 3, 3))
+    window = window_of(nn.Conv2d(4, 3, 3))
     convolution = Packing.of(tiling(3, 36), 9).layout(window, 8, 8)
     assert convolution.runs.tolist() == [[0, 12], [32, 12], [64, 12]]  # one for each kernel row

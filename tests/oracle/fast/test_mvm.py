@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from fast_setup import random_linear, tiling
+from fast_setup import random_linear, tiling, window_of
 from torch import nn
 
 from lionheart_opt.oracle.fast.mvm import Products
-from lionheart_opt.oracle.fast.tiles import Window
 
 
 def inputs() -> torch.Tensor:
@@ -33,7 +32,7 @@ def test_ideal_convolutions_are_torchs(dynamic: bool, most_inputs: int) -> None:
     layer = nn.Conv2d(5, 7, 3, stride=2, padding=1, bias=False)
     linear, _ = random_linear(7, 45, dynamic=dynamic)
     tiles = tiling(7, 45, 0, most_inputs)
-    products = Products(tiles, linear.converters, Window.of(layer), None)
+    products = Products(tiles, linear.converters, window_of(layer), None)
     x = torch.randn(2, 5, 9, 8)
     y = products(x, layer.weight.flatten(1), torch.ones(len(tiles.inputs), 7), None)
     torch.testing.assert_close(y, layer(x), rtol=1e-4, atol=1e-5)

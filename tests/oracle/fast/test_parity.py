@@ -11,7 +11,7 @@ from fast_setup import PATH, both, configurations, layers, outputs, programmed, 
 from hypothesis import HealthCheck, assume, given, settings
 from torch import nn
 
-from lionheart_opt.oracle.fast import layers as fast_layers
+from lionheart_opt.oracle.fast import matrix as fast_matrix
 from lionheart_opt.oracle.rpu import lionheart
 
 FEW = settings(
@@ -26,7 +26,7 @@ FEW = settings(
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How the fast engine computes: numba kernels, or plain torch operations as on other devices."""
     if request.param == "torch":
-        monkeypatch.setattr(fast_layers, "_numba_works", lambda: False)
+        monkeypatch.setattr(fast_matrix, "_numba_works", lambda: False)
     return str(request.param)
 
 
@@ -47,8 +47,6 @@ def reference_gradients(network: Any) -> dict[str, torch.Tensor]:
             [torch.cat([t.out_scaling_alpha.grad for t in r]) for r in grid]
         ),
     }
-    if module.layer.analog_module.bias is not None:
-        gradients["bias"] = module.layer.analog_module.bias.grad
     if isinstance(grid[0][0].input_range, nn.Parameter):
         ranges = [torch.cat([tile.input_range.grad for tile in row]) for row in grid]
         gradients["ranges.values"] = torch.stack(ranges)
@@ -68,6 +66,9 @@ def compare_training(layer: nn.Module, x: torch.Tensor, config: Any) -> None:
         y.backward(slopes)
     assert_close(inputs[1].grad, inputs[0].grad, "input gradients")
     ours = dict(fast.analog[PATH].named_parameters())
+    if layer.bias is not None:
+        biases = [network.network.get_parameter("0.bias").grad for network in (fast, reference)]
+        assert_close(*biases, "gradient of bias")
     gradients = reference_gradients(reference)
     assert {"weight", "out_scaling"} <= set(gradients)
     for name, gradient in gradients.items():
@@ -124,7 +125,7 @@ def test_what_clipped_in_one_batch_changes_nothing_in_the_next(path: str) -> Non
     for part in (*x, *x):
         assert_close(outputs(fast, part), outputs(reference, part))
         if path == "kernels":
-            clipping.append(fast.analog[PATH]._cpu._clipping.copy())
+            clipping.append(next(iter(fast.analog[PATH]._kernels.values()))._clipping.copy())
     if path == "kernels":
         assert clipping[0][0].any() and not clipping[1][0].any() and clipping[1].any()
 
@@ -141,6 +142,24 @@ def test_the_adc_rounds_to_the_same_levels(path: str, bits: int) -> None:
     difference = (outputs(fast, x) - outputs(reference, x)).abs()
     assert (difference > 1e-3 * level).float().mean() < 1e-3  # sums half-way between two levels
     assert difference.max() <= 1.01 * level
+
+
+@pytest.mark.parametrize("fixed_value", [-1.0, 0.9])
+@pytest.mark.parametrize("remap", [WeightRemapType.NONE, WeightRemapType.CHANNELWISE_SYMMETRIC])
+def test_a_single_weight_is_not_clipped_by_a_spread_that_it_does_not_have(
+    fixed_value: float, remap: WeightRemapType
+) -> None:
+    config = silent(lionheart())
+    config.clip.type, config.clip.fixed_value = WeightClipType.LAYER_GAUSSIAN, fixed_value
+    config.remap.type = remap
+    layer = nn.Linear(1, 1)
+    with torch.no_grad():
+        layer.weight.fill_(0.5)
+    largest = 0.45 if fixed_value > 0 else 0.5  # in units of the tile, it is 1
+    for network in both(layer, config):
+        network.train()
+        network.after_step()
+        assert float(network.weights()["0.weight"]) == pytest.approx(largest, rel=1e-6)
 
 
 @pytest.mark.parametrize("clip", [WeightClipType.FIXED_VALUE, WeightClipType.LAYER_GAUSSIAN])

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 import torch
 from aihwkit.simulator.parameters.pre_post import InputRangeParameter
-from fast_setup import tiling
+from fast_setup import tiling, window_of
 from torch import nn
 from torch.nn import functional as F
 
 from lionheart_opt.oracle.fast.ranges import InputRanges
-from lionheart_opt.oracle.fast.tiles import Window
 
 
 def ranges(saved: torch.Tensor | None = None, **changes: Any) -> InputRanges:
@@ -53,7 +52,7 @@ def test_nothing_is_initialised_in_evaluation_or_from_constant_inputs() -> None:
 
 def test_deviations_of_a_convolution_are_those_of_its_input_vectors() -> None:
     layer = nn.Conv2d(3, 6, 2, padding=1)
-    window, settings = Window.of(layer), InputRangeParameter(enable=True, init_from_data=1)
+    window, settings = window_of(layer), InputRangeParameter(enable=True, init_from_data=1)
     made = InputRanges(settings, tiling(6, 12, 0, 7), None).train()
     x = window.pad(torch.randn(4, 3, 5, 5))
     made.initialise(x, window)

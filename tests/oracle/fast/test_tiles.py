@@ -1,4 +1,4 @@
-"""How layers are cut into tiles, what converters do, how convolutions walk over their input."""
+"""How matrices are cut into tiles, and what converters do."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import pytest
 import torch
 from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
 from aihwkit.simulator.parameters.io import IOParameters
-from fast_setup import REFERENCE, tiling
+from fast_setup import tiling
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
-from torch.nn import functional as F
 
-from lionheart_opt.oracle.fast.tiles import Converters, Window
+from lionheart_opt.oracle.aihwkit_engine import AihwkitMatrix
+from lionheart_opt.oracle.fast.tiles import Converters
 from lionheart_opt.oracle.rpu import lionheart
 
 
@@ -36,8 +35,7 @@ def test_tiles_cover_the_matrix_once_and_are_nearly_equal(
 def test_tiles_are_those_of_aihwkit() -> None:
     config = lionheart()
     config.mapping.max_input_size, config.mapping.max_output_size = 30, 20
-    layer = nn.Linear(100, 50)
-    tiles = REFERENCE.layer(layer, config).tiles
+    tiles = AihwkitMatrix(torch.randn(50, 100), None, config).tiles
     blocks = tiling(50, 100, 20, 30).blocks()
     assert len(tiles) == len(blocks) == 4 * 3
     for tile, (_, _, rows, columns) in zip(tiles, blocks, strict=True):
@@ -69,32 +67,3 @@ def test_retries_end_where_aihwkit_ends_them() -> None:
     assert converters.retry_limit == pytest.approx(0.25 / converters.input_step)
     io.max_bm_factor = 1
     assert Converters.of(io).retry_limit == 1.0
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)),
-        nn.Conv2d(4, 6, 3, padding=2, padding_mode="reflect"),
-        nn.Conv1d(4, 6, 3, stride=2, padding=1),
-    ],
-)
-def test_slices_are_the_inputs_of_columns(layer: nn.Conv1d | nn.Conv2d) -> None:
-    window = Window.of(layer)
-    x = torch.randn(2, 4, 1 if isinstance(layer, nn.Conv1d) else 9, 8)
-    padded = window.pad(x)
-    rows = F.unfold(padded, window.kernel, dilation=window.dilation, stride=window.stride)
-    n_columns = rows.shape[1]
-    assert n_columns == layer.weight[0].numel()
-    for columns in ((0, n_columns), (0, 5), (3, n_columns - 1)):
-        views = window.slices(padded, columns)
-        numbers = torch.cat([view.flatten() for view in views]).sort().values
-        expected = rows[:, slice(*columns)].flatten().sort().values
-        assert torch.equal(numbers, expected)
-
-
-def test_output_sizes_are_torchs() -> None:
-    layer = nn.Conv2d(2, 3, (3, 5), stride=(2, 3), padding=(1, 2), dilation=(2, 1))
-    window, x = Window.of(layer), torch.randn(1, 2, 17, 19)
-    padded = window.pad(x)
-    assert window.output_size(*padded.shape[2:]) == tuple(layer(x).shape[2:])

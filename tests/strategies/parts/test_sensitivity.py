@@ -1,12 +1,20 @@
 """Profiles of sensitivity: losses, savings and the orders that follow from them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from strategy_runs import measured
 
+from lionheart_opt import plugins
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate
+from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.problem import Problem
+from lionheart_opt.space import every_mapping
 from lionheart_opt.strategies.parts.pricing import price
 from lionheart_opt.strategies.parts.sensitivity import MoveProfile, log_loss, observed_loss, trained
-from lionheart_opt.testing import tiny_problem
+from lionheart_opt.testing import drive, tiny_problem
 
 
 def profile(**losses: float) -> MoveProfile:
@@ -100,3 +108,37 @@ def test_nested_mappings_grow_by_the_best_ratio() -> None:
     assert sets[0] < sets[1] < sets[2]
     ratio = {unit: profile.savings[unit, t] / profile.losses[unit, t] for unit, t in profile.losses}
     assert sets[0] == {max(ratio, key=lambda unit: ratio[unit])}
+
+
+@pytest.fixture(scope="module")
+def one_shot_only() -> Problem:
+    """A problem on a table with rows of training `one_shot`, and no others."""
+    problem = replace(tiny_problem(), training="one_shot")
+    rows = [Candidate(mapping, training="one_shot") for mapping in every_mapping(problem)]
+    table = AccuracyTable.measure(problem.oracle, rows, 8, problem.seed)
+    return replace(problem, oracle=table, answers=None)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "arguments", "setting"),
+    [
+        ("knapsack", {}, "profile"),
+        ("quadratic", {}, "profile"),
+        ("local_search", {}, "profile"),
+        ("harmonica", {}, "profile"),
+        ("greedy", {"order": "sensitivity"}, "profile"),
+        ("one_at_a_time", {}, "training"),
+    ],
+)
+def test_a_profile_that_the_table_does_not_have_is_refused_with_the_remedy(
+    one_shot_only: Problem, strategy: str, arguments: dict[str, str], setting: str
+) -> None:
+    built = plugins.build("strategies", strategy, arguments)
+    message = (
+        f"{setting}: got 'none'; the accuracy table of the study has only rows with training "
+        f"'one_shot': set {setting} = \"one_shot\" in the strategy's arguments"
+    )
+    with pytest.raises(InputError, match=message):
+        next(built.search(one_shot_only, np.random.default_rng(0)))
+    fixed = plugins.build("strategies", strategy, {**arguments, setting: "one_shot"})
+    assert drive(fixed, one_shot_only, trials=8), "the remedy works"

@@ -1,54 +1,57 @@
-"""An analog layer of the fast engine: its trained and programmed weights, and its forward pass."""
+"""An analog matrix of the fast engine: its trained and programmed weights, and its products."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
-from math import prod
-from typing import TYPE_CHECKING, Any, cast
+from math import inf, prod
+from typing import TYPE_CHECKING, Any
 
 import torch
 from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierType, WeightRemapType
 from torch import nn
-from torch.func import functional_call
 
-from lionheart_opt.oracle.engine import INPUT_RANGES, SMALLEST
 from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.physics import ProgrammedTile
 from lionheart_opt.oracle.fast.ranges import InputRanges
-from lionheart_opt.oracle.fast.tiles import Converters, Tiling, Window
+from lionheart_opt.oracle.fast.tiles import Converters, Tiling
 from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.tiny import SMALLEST
+from lionheart_opt.oracle.window import Window
 
 if TYPE_CHECKING:
     from lionheart_opt.oracle.fast.cpu import CpuProducts, Packed
 
 
-class FastLayer(nn.Module):
-    """An analog `nn.Linear`, `nn.Conv1d` or `nn.Conv2d`.
+class FastMatrix(nn.Module):
+    """An analog weight matrix; see `AnalogMatrix`.
 
     The parameters are those of aihwkit's tiles, so that optimisers treat both alike: weights on the
-    scale of the tiles, learned output scales, digital bias, learned input ranges.
+    scale of the tiles, learned output scales, learned input ranges.
+
+    Args:
+        weight: The weights, shape (n_outputs, n_inputs).
+        ranges: Input ranges to start from; see `INPUT_RANGES`.
+        rpu_config: An aihwkit `TorchInferenceRPUConfig`.
 
     Attributes:
         weight: Trained weights in units of the largest conductance, shape (n_outputs, n_inputs).
         mapping_scales: Digital factors of the tiles' outputs, shape (n_input_ranges, n_outputs).
         out_scaling: Learned factors, shape (n_input_ranges, n_outputs), or (n_input_ranges,
             n_output_ranges) if each tile has a single one; None if they are not learned.
-        bias: Digital bias, shape (n_outputs,), or None.
         ranges: Input ranges, or None.
-        ideal: Compute as the floating-point module does (see `AnalogNetwork.set_ideal`).
-        uses: See `AnalogLayer`.
+        ideal: See `AnalogMatrix`.
+        uses: See `AnalogMatrix`.
     """
 
     mapping_scales: torch.Tensor
 
-    def __init__(self, module: nn.Linear | nn.Conv1d | nn.Conv2d, rpu_config: Any) -> None:
+    def __init__(self, weight: torch.Tensor, ranges: torch.Tensor | None, rpu_config: Any) -> None:
         super().__init__()
         mapping = rpu_config.mapping
-        weight = module.weight.detach().flatten(1).clone()
+        weight = weight.detach().clone(memory_format=torch.contiguous_format)
         self.rpu_config = rpu_config
-        self.two_dimensional = isinstance(module, nn.Conv2d)
         self.tiling = Tiling.of(mapping, *weight.shape)
         n_in, n_out = len(self.tiling.inputs), len(self.tiling.outputs)
         self.weight = nn.Parameter(weight)
@@ -57,36 +60,32 @@ class FastLayer(nn.Module):
         if mapping.learn_out_scaling:
             n_scales = len(weight) if mapping.out_scaling_columnwise else n_out
             self.out_scaling = nn.Parameter(weight.new_ones(n_in, n_scales))
-        self.bias = None if module.bias is None else nn.Parameter(module.bias.detach().clone())
         if mapping.weight_scaling_omega is not None and mapping.weight_scaling_omega > 0:
             self._rescale(mapping.weight_scaling_columnwise, mapping.weight_scaling_omega)
         self.ranges: InputRanges | None = None
         if rpu_config.pre_post.input_range.enable:
-            saved = getattr(module, INPUT_RANGES, None)
-            ranges = InputRanges(rpu_config.pre_post.input_range, self.tiling, saved)
-            self.ranges = ranges.to(weight.device)
-        self.products = Products(
-            self.tiling,
-            Converters.of(rpu_config.forward),
-            None if isinstance(module, nn.Linear) else Window.of(module),
-            self.ranges,
-        )
+            made = InputRanges(rpu_config.pre_post.input_range, self.tiling, ranges)
+            self.ranges = made.to(weight.device)
         self.ideal = False
         self.uses = 0
-        self._original = [module]  # in a list: its parameters are not this layer's
-        self._shape = module.weight.shape
+        self._products: dict[Window | None, Products] = {}
+        self._kernels: dict[Window | None, CpuProducts] = {}
         self._tiles: list[ProgrammedTile] = []
         self._hardware: Hardware | None = None
-        self._cpu: CpuProducts | None = None
 
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Trained weight, bias and input ranges of the floating-point module, differentiably."""
-        tensors = {"weight": (self._weight() * self._spread(self._scales())).view(self._shape)}
-        if self.bias is not None:
-            tensors["bias"] = self.bias
-        if self.ranges is not None:
-            tensors[INPUT_RANGES] = self.ranges.saved()
-        return tensors
+    def value(self) -> torch.Tensor:
+        """The trained weights in floating point, shape (n_outputs, n_inputs), differentiably."""
+        return self._weight() * self._spread(self._scales())
+
+    def input_ranges(self) -> torch.Tensor | None:
+        """See `INPUT_RANGES`."""
+        return None if self.ranges is None else self.ranges.saved()
+
+    def freeze(self) -> None:
+        """Let training leave the weights as they are."""
+        self.weight.requires_grad_(False)
+        if self.out_scaling is not None:
+            self.out_scaling.requires_grad_(False)
 
     def restore(self) -> None:
         """Forget what was programmed, because the weights are about to change."""
@@ -101,7 +100,8 @@ class FastLayer(nn.Module):
         elif clip.type == WeightClipType.LAYER_GAUSSIAN:
             for _, _, rows, columns in self.tiling.blocks():
                 tile = self.weight[rows, columns]
-                bound = float(tile.std() * clip.sigma)
+                # a single weight has no spread to be clipped by
+                bound = float(tile.std() * clip.sigma) if tile.numel() > 1 else inf
                 if clip.fixed_value > 0:
                     bound = min(bound, clip.fixed_value)
                 tile.clamp_(-bound, bound)
@@ -159,7 +159,7 @@ class FastLayer(nn.Module):
         self._read(seed)
 
     def rewind(self, first: int, count: int) -> None:
-        """See `AnalogLayer.rewind`."""
+        """See `AnalogMatrix.rewind`."""
         if self._hardware is not None:
             self._hardware.batch, self._hardware.uses = (first, count), 0
 
@@ -171,69 +171,53 @@ class FastLayer(nn.Module):
             gain[t, rows] *= tile.compensation
         self._hardware = Hardware(weight, gain, seed)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The analog forward pass, or the floating-point module's if `ideal`.
+    def forward(
+        self, x: torch.Tensor, bias: torch.Tensor | None, window: Window | None
+    ) -> torch.Tensor:
+        """The analog product; see `AnalogMatrix`.
 
         Raises:
-            RuntimeError: The layer is in evaluation mode and was not programmed after training.
+            RuntimeError: The matrix is in evaluation mode and was not programmed after training.
         """
-        self.uses += 1
-        if self.ideal and not self.training:
-            return cast(torch.Tensor, self._original[0](x))
-        if self.ideal:
-            tensors = self.tensors()
-            tensors.pop(INPUT_RANGES, None)
-            return cast(torch.Tensor, functional_call(self._original[0], tensors, x))
-        window = self.products.window
-        if window is None:
-            return self._analog(x)
-        image = x.shape[-2:] if self.two_dimensional else (1, x.shape[-1])
-        y = self._analog(x.reshape(-1, window.channels, *image))
-        if not self.two_dimensional:
-            y = y.squeeze(2)
-        return y if x.dim() == y.dim() else y.squeeze(0)
-
-    def _analog(self, x: torch.Tensor) -> torch.Tensor:
-        """Outputs with bias, for vectors or for feature maps (n, channels, height, width)."""
         hardware = None if self.training else self._hardware
         if hardware is not None:
             weight, gain = hardware.weight, hardware.gain
         elif self.training:
             weight, gain = self._modified()
         else:
-            raise RuntimeError("an analog layer in evaluation mode must be programmed first")
-        kernels = self._kernels(x)
+            raise RuntimeError("an analog matrix in evaluation mode must be programmed first")
+        kernels = self._cpu(x, window)
         if kernels is not None:
             packed = None
             if hardware is None:
                 noise = int(torch.randint(2**62, ())), 0
             else:
-                packed = hardware.packed = hardware.packed or kernels.pack(weight, gain)
-                noise = hardware.noise(self._rows(x))
-            return kernels(x, weight, gain, self.bias, noise, packed)
-        y = self.products(x, weight, gain, hardware.generator() if hardware else None)
-        if self.bias is None:
+                if window not in hardware.packed:
+                    hardware.packed[window] = kernels.pack(weight, gain)
+                packed = hardware.packed[window]
+                noise = hardware.noise(_n_rows(x, window))
+            return kernels(x, weight, gain, bias, noise, packed)
+        y = self.products(window)(x, weight, gain, hardware.generator() if hardware else None)
+        if bias is None:
             return y
-        return y + (self.bias if self.products.window is None else self.bias.view(-1, 1, 1))
+        return y + (bias if window is None else bias.view(-1, 1, 1))
 
-    def _rows(self, x: torch.Tensor) -> int:
-        """Number of input vectors that the tiles see."""
-        window = self.products.window
-        if window is None:
-            return x.numel() // x.shape[-1]
-        left, right, top, bottom = window.padding
-        height, width = x.shape[2] + top + bottom, x.shape[3] + left + right
-        return len(x) * prod(window.output_size(height, width))
+    def products(self, window: Window | None) -> Products:
+        """What is fixed about products that walk over their input in that way."""
+        if window not in self._products:
+            converters = Converters.of(self.rpu_config.forward)
+            self._products[window] = Products(self.tiling, converters, window, self.ranges)
+        return self._products[window]
 
-    def _kernels(self, x: torch.Tensor) -> CpuProducts | None:
+    def _cpu(self, x: torch.Tensor, window: Window | None) -> CpuProducts | None:
         """The CPU kernels, if they can compute on this input."""
         if x.device.type != "cpu" or x.dtype != torch.float32 or not _numba_works():
             return None
-        if self._cpu is None:
+        if window not in self._kernels:
             from lionheart_opt.oracle.fast.cpu import CpuProducts
 
-            self._cpu = CpuProducts(self.products)
-        return self._cpu
+            self._kernels[window] = CpuProducts(self.products(window))
+        return self._kernels[window]
 
     def _modified(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Weights with the noise of hardware-aware training, and digital factors."""
@@ -257,7 +241,7 @@ class FastLayer(nn.Module):
 
 @dataclass(eq=False)
 class Hardware:
-    """What a layer computes with in evaluation mode, and where its output noise is.
+    """What a matrix computes with in evaluation mode, and where its output noise is.
 
     Args:
         weight: Weights in units of the largest conductance, shape (n_outputs, n_inputs).
@@ -265,9 +249,9 @@ class Hardware:
         seed: Seed of the output noise.
         rows: Number of input vectors since the noise was seeded.
         batch: Number of the first example and number of examples of the batch that decides the noise
-            of the next pass (see `AnalogLayer.rewind`); None if `rows` decides it.
-        uses: How often the layer has been used since the batch began.
-        packed: Weights and factors for the CPU kernels, once they have been needed.
+            of the next pass (see `AnalogMatrix.rewind`); None if `rows` decides it.
+        uses: How often the matrix has been used since the batch began.
+        packed: Weights and factors for the CPU kernels, for every window that has been needed.
     """
 
     weight: torch.Tensor
@@ -276,7 +260,7 @@ class Hardware:
     rows: int = 0
     batch: tuple[int, int] | None = None
     uses: int = 0
-    packed: Packed | None = None
+    packed: dict[Window | None, Packed] = field(default_factory=dict)
 
     def noise(self, rows: int) -> tuple[int, int]:
         """Key of the next pass's output noise, and number of its first input vector in that noise.
@@ -302,6 +286,15 @@ class Hardware:
     @cached_property
     def _stream(self) -> torch.Generator:
         return torch.Generator(self.weight.device).manual_seed(self.seed)
+
+
+def _n_rows(x: torch.Tensor, window: Window | None) -> int:
+    """Number of input vectors that the tiles see."""
+    if window is None:
+        return x.numel() // x.shape[-1]
+    left, right, top, bottom = window.padding
+    height, width = x.shape[2] + top + bottom, x.shape[3] + left + right
+    return len(x) * prod(window.output_size(height, width))
 
 
 @lru_cache(maxsize=1)

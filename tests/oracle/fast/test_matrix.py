@@ -1,4 +1,4 @@
-"""A layer of the fast engine: scales, weights that come back, the order of its output noise."""
+"""A matrix of the fast engine: scales, weights that come back, the order of its output noise."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import Any
 import pytest
 import torch
 from aihwkit.simulator.parameters.enums import WeightClipType
-from fast_setup import outputs
-from torch import nn
 
-from lionheart_opt.oracle.engine import INPUT_RANGES
-from lionheart_opt.oracle.fast import layers
-from lionheart_opt.oracle.fast.layers import FastLayer, Hardware
+from lionheart_opt.oracle.fast import matrix
+from lionheart_opt.oracle.fast.matrix import FastMatrix, Hardware
 from lionheart_opt.oracle.rpu import lionheart
 
 
@@ -25,12 +22,10 @@ def config(**mapping: Any) -> Any:
 
 
 @pytest.mark.parametrize("columnwise", [True, False])
-@pytest.mark.parametrize("layer", [nn.Linear(50, 13), nn.Conv2d(7, 13, 3), nn.Conv1d(7, 13, 3)])
-def test_weights_come_back_and_fill_the_tiles(layer: Any, columnwise: bool) -> None:
-    made = FastLayer(layer, config(weight_scaling_columnwise=columnwise))
-    tensors = made.tensors()
-    torch.testing.assert_close(tensors["weight"], layer.weight)
-    assert torch.equal(tensors["bias"], layer.bias)
+def test_weights_come_back_and_fill_the_tiles(columnwise: bool) -> None:
+    weight = torch.randn(13, 50)
+    made = FastMatrix(weight, None, config(weight_scaling_columnwise=columnwise))
+    torch.testing.assert_close(made.value(), weight)
     assert len(made.tiling.blocks()) > 1
     for _, _, rows, columns in made.tiling.blocks():
         magnitude = made.weight[rows, columns].abs()
@@ -41,21 +36,21 @@ def test_weights_come_back_and_fill_the_tiles(layer: Any, columnwise: bool) -> N
 def test_input_ranges_are_saved_and_restored() -> None:
     chosen = config()
     chosen.pre_post.input_range.enable = True
-    layer = nn.Linear(50, 13)
-    saved = FastLayer(layer, chosen).tensors()[INPUT_RANGES]
-    assert saved.shape == (3 * 3, 2)
-    layer.register_buffer(INPUT_RANGES, saved + 1)
-    assert torch.equal(FastLayer(layer, chosen).tensors()[INPUT_RANGES], saved + 1)
-    assert INPUT_RANGES not in FastLayer(nn.Linear(50, 13), config()).tensors()
+    weight = torch.randn(13, 50)
+    saved = FastMatrix(weight, None, chosen).input_ranges()
+    assert saved is not None and saved.shape == (3 * 3, 2)
+    again = FastMatrix(weight, saved + 1, chosen).input_ranges()
+    assert again is not None and torch.equal(again, saved + 1)
+    assert FastMatrix(weight, None, config()).input_ranges() is None
 
 
 def test_a_step_clips_and_maps_again() -> None:
-    made = FastLayer(nn.Linear(50, 13), config())
+    made = FastMatrix(torch.randn(13, 50), None, config())
     with torch.no_grad():
         made.weight[0, 0], made.weight[1:3] = 9.0, 0.0
-    before = made.tensors()["weight"].detach().clone()
+    before = made.value().detach().clone()
     made.after_step()
-    after = made.tensors()["weight"].detach()
+    after = made.value().detach()
     assert made.weight.abs().max() <= 1.0 and torch.isfinite(made.weight).all()
     assert abs(float(after[0, 0])) < abs(float(before[0, 0])) / 8  # clipped at 1
     torch.testing.assert_close(after[:, 1:], before[:, 1:])
@@ -69,7 +64,7 @@ def test_gaussian_clipping_is_that_of_each_tile() -> None:
         -1.0,
     )
     chosen.remap.type = type(chosen.remap.type).NONE
-    made = FastLayer(nn.Linear(50, 13), chosen)
+    made = FastMatrix(torch.randn(13, 50), None, chosen)
     deviations = [float(made.weight[r, c].detach().std()) for _, _, r, c in made.tiling.blocks()]
     made.after_step()
     for deviation, (_, _, rows, columns) in zip(deviations, made.tiling.blocks(), strict=True):
@@ -77,34 +72,39 @@ def test_gaussian_clipping_is_that_of_each_tile() -> None:
         assert largest == pytest.approx(deviation, rel=1e-5)
 
 
-def programmed() -> tuple[FastLayer, torch.Tensor]:
+def programmed() -> tuple[FastMatrix, torch.Tensor]:
     torch.manual_seed(0)
-    made = FastLayer(nn.Linear(50, 13), config()).eval()
+    made = FastMatrix(torch.randn(13, 50), None, config()).eval()
     made.program(1)
     made.drift(60.0, 2)
     return made, torch.randn(12, 50)
 
 
+def products(made: FastMatrix, x: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return made(x, None, None)
+
+
 @pytest.mark.parametrize("path", ["kernels", "torch"])
 def test_rewinding_repeats_the_noise_of_a_batch(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if path == "torch":
-        monkeypatch.setattr(layers, "_numba_works", lambda: False)
+        monkeypatch.setattr(matrix, "_numba_works", lambda: False)
     made, x = programmed()
 
     def batch(first: int) -> torch.Tensor:
         made.rewind(first, len(x))
-        return outputs(made, x)
+        return products(made, x)
 
     first, second = batch(0), batch(12)
     assert (first != second).float().mean() > 0.8  # some fall on the same level of the ADC
-    outputs(made, x)  # passes in between do not matter
+    products(made, x)  # passes in between do not matter
     assert torch.equal(batch(0), first) and torch.equal(batch(12), second)
 
 
-def test_a_layer_that_is_used_twice_has_other_noise_the_second_time() -> None:
+def test_a_matrix_that_is_used_twice_has_other_noise_the_second_time() -> None:
     made, x = programmed()
     made.rewind(0, len(x))
-    first, second = outputs(made, x), outputs(made, x)
+    first, second = products(made, x), products(made, x)
     assert (first != second).float().mean() > 0.8  # some fall on the same level of the ADC
 
 
@@ -121,11 +121,4 @@ def test_restoring_forgets_the_hardware() -> None:
     made, x = programmed()
     made.restore()
     with pytest.raises(RuntimeError, match="programmed"):
-        outputs(made, x)
-
-
-def test_an_ideal_layer_is_the_module_itself() -> None:
-    made, x = programmed()
-    made.ideal = True
-    assert torch.equal(outputs(made, x), made._original[0](x))
-    assert set(dict(made.named_parameters())) == {"weight", "out_scaling", "bias"}
+        products(made, x)

@@ -10,9 +10,9 @@ from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagem
 from fast_setup import PATH, both, outputs, programmed, silent
 from torch import nn
 
-from lionheart_opt.oracle.engine import SMALLEST
-from lionheart_opt.oracle.fast import layers
+from lionheart_opt.oracle.fast import matrix
 from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.tiny import SMALLEST
 
 TINY_WEIGHTS = [0.0, 1e-19, 1e-24, 1e-38, 1e-42]
 TINY_INPUTS = [1e-19, 1e-38, 2e-39, 1e-42, 1e-45]
@@ -23,7 +23,7 @@ LAYERS = {"linear": lambda: nn.Linear(6, 4), "conv2d": lambda: nn.Conv2d(6, 4, 1
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """How the fast engine computes."""
     if request.param == "plain torch":
-        monkeypatch.setattr(layers, "_numba_works", lambda: False)
+        monkeypatch.setattr(matrix, "_numba_works", lambda: False)
 
 
 def layer_of(kind: str, channel: float) -> Any:

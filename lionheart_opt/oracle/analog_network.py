@@ -1,0 +1,311 @@
+"""A network some of whose weight matrices are analog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import deepcopy
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.exposed import Exposed, Hidden, Part, Piece
+from lionheart_opt.oracle.products import Product, WeightProducts
+from lionheart_opt.oracle.window import Window
+from lionheart_opt.tracing.matrices import Matrix
+
+#: Last part of the name under which weights hold the input ranges of a matrix, after its path. They
+#: are there where the configuration has static or learned input ranges. Shape (n_tiles, 2), tiles of
+#: the first range of inputs first: the tile's input range, and the number of batches that it was
+#: initialised from.
+INPUT_RANGES = "input_ranges"
+
+
+class AnalogMatrix(Protocol):
+    """A weight matrix on analog tiles. It is an `nn.Module`, too.
+
+    Attributes:
+        ideal: Let the network compute with the matrix in floating point (see `AnalogNetwork.set_ideal`).
+        uses: How often the network has multiplied with the matrix since the last `rewind`.
+    """
+
+    ideal: bool
+    uses: int
+
+    def __call__(self, x: Tensor, bias: Tensor | None, window: Window | None) -> Tensor:
+        """Outputs for vectors, or for feature maps if there is a window.
+
+        Args:
+            x: Vectors (..., n_inputs), or feature maps (n, channels, height, width).
+            bias: What is added digitally, shape (n_outputs,).
+            window: The window of a convolution.
+
+        Returns:
+            Shape (..., n_outputs), or (n, n_outputs, height, width).
+        """
+        ...
+
+    def value(self) -> Tensor:
+        """The trained weights in floating point, shape (n_outputs, n_inputs), differentiably."""
+        ...
+
+    def input_ranges(self) -> Tensor | None:
+        """See `INPUT_RANGES`."""
+        ...
+
+    def freeze(self) -> None:
+        """Let training leave the weights as they are."""
+        ...
+
+    def restore(self) -> None:
+        """Take the programmed weights out again: compute with the trained ones."""
+        ...
+
+    def after_step(self) -> None:
+        """Clip and re-map the weights."""
+        ...
+
+    def program(self, seed: int) -> None:
+        """Program the trained weights afresh."""
+        ...
+
+    def drift(self, time_s: float, seed: int) -> None:
+        """Set the matrix to its state `time_s` after programming."""
+        ...
+
+    def rewind(self, first: int, count: int) -> None:
+        """Let converter noise of the next pass be that of `count` examples from number `first` on."""
+        ...
+
+
+#: Makes the analog matrix of a path from its weights, shape (n_outputs, n_inputs), and the input ranges
+#: that it had before, if any.
+Make = Callable[[str, Tensor, Tensor | None], Any]
+
+
+class AnalogNetwork(nn.Module):
+    """A network some of whose weight matrices are analog. Engines make it; it is used without them.
+
+    In training mode its forward pass is that of hardware-aware training and differentiable. In
+    evaluation mode it must have been programmed and drifted. Putting it into training mode takes the
+    programmed and drifted weights out again, so that training continues from the trained ones.
+
+    The modules of the network stay as they are. Inside the context `products`, products with an analog
+    matrix are computed by its tiles. Everything else sees the trained weights.
+
+    Noise of a forward pass (weight modifier, converters, output) follows torch's global generator,
+    which the caller seeds.
+
+    Args:
+        model: The floating-point network, left untouched.
+        paths: Paths of the matrices that are analog, as in `Layer.module`.
+        make: What makes an analog matrix.
+
+    Attributes:
+        network: The network. A parameter with analog matrices is a plain attribute of its modules.
+        analog: Path -> analog matrix.
+        products: The context in which products are computed by tiles; `forward` enters it.
+        shares: Path -> share of the analog result in training, shape (), from 0 to 1. The rest is the
+            floating-point result. Matrices that are not there have 1.
+        stepwise: Compute all recurrent layers step by step, those without an analog matrix included.
+
+    Raises:
+        InputError: The network has no such matrix, or two of them overlap.
+    """
+
+    def __init__(self, model: nn.Module, paths: Sequence[str], make: Make) -> None:
+        super().__init__()
+        self.network = deepcopy(model)
+        self._ranges: dict[str, Tensor] = vars(self.network).pop(INPUT_RANGES, {})
+        self._names = list(self.network.state_dict())
+        self.analog: dict[str, Any] = {}
+        self.shares: dict[str, Tensor] = {}
+        matrices: dict[str, dict[str, Matrix]] = {}
+        for path in dict.fromkeys(paths):
+            matrix = Matrix.named(self.network, path)
+            weight = self.network.get_parameter(matrix.parameter).detach()[matrix.rows].flatten(1)
+            weight = weight.t() if matrix.transposed else weight
+            self.analog[path] = layer = make(path, weight, self._ranges.get(path))
+            if not self.network.get_parameter(matrix.parameter).requires_grad:
+                layer.freeze()
+            matrices.setdefault(matrix.parameter, {})[path] = matrix
+        self._exposed = {
+            name: Exposed(self.network, name, members, self.analog)
+            for name, members in matrices.items()
+        }
+        self._trained = nn.ModuleList(self.analog.values())
+        digital = (rows for exposed in self._exposed.values() for rows in exposed.digital)
+        self._digital_rows = nn.ParameterList(digital)
+        self.products = _Products(self)
+        self.stepwise = False
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """The network's forward pass."""
+        if self.training:
+            self._show()
+        with self.products:
+            return self.network(*inputs)
+
+    def backward(self, loss: Tensor) -> None:
+        """Compute the gradients of a loss of the last forward pass in training mode.
+
+        Raises:
+            InputError: The network runs layers with analog weights again for it (checkpointing). They
+                would be computed without tiles there.
+        """
+        for exposed in self._exposed.values():
+            exposed.hide()
+        try:
+            torch.autograd.backward(loss)
+        except TypeError as error:
+            if Hidden.__name__ not in str(error):
+                raise
+            raise InputError(
+                "the network runs layers again when gradients are computed (torch.utils.checkpoint), "
+                "which is not possible for weights on tiles; switch checkpointing off"
+            ) from error
+
+    def train(self, mode: bool = True) -> AnalogNetwork:
+        """As `nn.Module.train`; training mode restores the trained weights of every tile."""
+        if mode:
+            for layer in self.analog.values():
+                layer.restore()
+        super().train(mode)
+        self._show()
+        return self
+
+    def _show(self) -> None:
+        """Let the modules of the network see the weights as they are now."""
+        for exposed in self._exposed.values():
+            exposed.show(self.training)
+        self.products.watch((name, exposed.shown) for name, exposed in self._exposed.items())
+
+    def product(self, product: Product, matrix: Matrix) -> Tensor | None:
+        """See `WeightProducts.product`."""
+        exposed = self._exposed[matrix.parameter]
+        if matrix.transposed != exposed.transposed:
+            return None  # the host has a copy of the weights
+        parts = exposed.parts(matrix)
+        for part in parts:
+            if part.piece.layer is not None:
+                part.piece.layer.uses += 1
+        if all(part.piece.is_plain for part in parts):
+            return None
+        if parts[0].is_all:
+            piece = parts[0].piece
+            y: Tensor = piece.layer(product.x, product.bias, product.window)
+            share = self._share(piece)
+            if share is None:
+                return y
+            return share * y + (1 - share) * product.with_bias(product.plain(slice(None)))
+        axis = -1 if product.window is None else 1
+        outputs = [self._outputs(part, product, axis) for part in parts]
+        return product.with_bias(torch.cat(outputs, axis))
+
+    def _outputs(self, part: Part, product: Product, axis: int) -> Tensor:
+        """Outputs of a part of a product, without bias."""
+        if part.piece.is_plain:
+            return product.plain(part.of_product)
+        first, last = part.of_piece.start, part.of_piece.stop
+        y: Tensor = part.piece.layer(product.x, None, product.window)
+        y = y.narrow(axis, first, last - first)
+        share = self._share(part.piece)
+        return y if share is None else share * y + (1 - share) * product.plain(part.of_product)
+
+    def _share(self, piece: Piece) -> Tensor | None:
+        return self.shares.get(piece.path) if self.training else None
+
+    def steps(self, parameters: Iterable[str]) -> bool:
+        """Whether recurrent layers with these parameters have to be computed step by step."""
+        if self.stepwise:
+            return True
+        pieces = [p for name in parameters for p in self._exposed[name].pieces]
+        return not all(piece.is_plain for piece in pieces)
+
+    def set_ideal(self, paths: Collection[str]) -> None:
+        """Let these matrices, and no others, compute as in the floating-point network.
+
+        In training mode they compute with the weights on their tiles, differentiably: one-shot
+        training has other matrices analog in every batch. In evaluation mode they compute with the
+        weights that the engine was given, bit for bit, unless these have been trained since: one
+        network serves many mappings.
+
+        Args:
+            paths: Paths of analog matrices.
+        """
+        for path, layer in self.analog.items():
+            layer.ideal = path in paths
+
+    def after_step(self) -> None:
+        """Clip and re-map weights as the RPU configuration asks; call it after every optimiser step."""
+        for layer in self.analog.values():
+            layer.after_step()
+        for exposed in self._exposed.values():
+            exposed.given = None
+
+    @torch.no_grad()
+    def weights(self) -> dict[str, Tensor]:
+        """State dict of the floating-point network with the trained, undrifted weights.
+
+        It is the format that engines, training and checkpoints exchange; where there are input
+        ranges, it has `INPUT_RANGES`, too.
+        """
+        tensors: dict[str, Tensor] = {}
+        tensors |= dict(self.network.named_parameters(remove_duplicate=False))
+        tensors |= dict(self.network.named_buffers(remove_duplicate=False))
+        for exposed in self._exposed.values():
+            tensors |= exposed.tensors()
+        weights = {name: tensors[name] for name in self._names}
+        ranges = {path: layer.input_ranges() for path, layer in self.analog.items()}
+        for path, tensor in (self._ranges | ranges).items():
+            if tensor is not None:
+                weights[f"{path}.{INPUT_RANGES}" if path else INPUT_RANGES] = tensor
+        return {name: tensor.detach().to("cpu", copy=True) for name, tensor in weights.items()}
+
+    def program(self, seeds: dict[str, int]) -> None:
+        """Program every analog matrix afresh.
+
+        Args:
+            seeds: Path -> seed.
+        """
+        for path, layer in self.analog.items():
+            layer.program(seeds[path])
+
+    def drift(self, time_s: float, seeds: dict[str, int]) -> None:
+        """Set every analog matrix to its state `time_s` after programming, read noise included.
+
+        Args:
+            time_s: Time since programming.
+            seeds: Path -> seed of read and output noise.
+        """
+        for path, layer in self.analog.items():
+            layer.drift(time_s, seeds[path])
+
+    def rewind(self, first: int, count: int) -> None:
+        """Let converter noise of the next pass be that of one batch of the data.
+
+        The noise then depends on the seeds of `drift`, the matrix and the two numbers only, not on
+        what was computed before or on which other matrices are analog.
+
+        Args:
+            first: Number of the batch's first example.
+            count: Number of examples in it.
+        """
+        for layer in self.analog.values():
+            layer.uses = 0
+            layer.rewind(first, count)
+
+
+class _Products(WeightProducts):
+    """Products of an analog network."""
+
+    def __init__(self, network: AnalogNetwork) -> None:
+        super().__init__()
+        self._network = network
+
+    def product(self, product: Product, matrix: Matrix) -> Tensor | None:
+        return self._network.product(product, matrix)
+
+    def steps(self, parameters: Iterable[str]) -> bool:
+        return self._network.steps(parameters)

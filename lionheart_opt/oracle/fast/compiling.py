@@ -1,0 +1,33 @@
+"""Compiles kernels in one process at a time, because numba's cache is not made for several at once."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+#: The file in numba's cache folder that a process locks while it compiles.
+LOCK = "lionheart_opt.lock"
+
+
+@contextmanager
+def compiled_alone(kernel: Any) -> Iterator[None]:
+    """While the block calls a kernel for the first time, other processes wait before they do.
+
+    numba first writes to its cache which file will hold the machine code, and then that file. A process
+    that reads in between may find machine code of other sources, and two that write at once may give two
+    kernels the same file. The first process compiles, and the others read what it has written.
+
+    Args:
+        kernel: A function that numba compiles and keeps in its cache.
+    """
+    with ExitStack() as held:
+        if not getattr(kernel, "signatures", True):  # neither compiled nor read yet
+            with suppress(OSError):  # a folder that cannot be locked; numba then works as ever
+                folder = Path(kernel.stats.cache_path)
+                folder.mkdir(parents=True, exist_ok=True)
+                file = held.enter_context((folder / LOCK).open("a"))
+                fcntl.flock(file, fcntl.LOCK_EX)  # closing the file releases it
+        yield

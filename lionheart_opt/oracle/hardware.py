@@ -1,0 +1,122 @@
+"""Refuses hardware that does not fit the system, the network or the times: what no training can mend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from aihwkit.exceptions import AihwkitException
+
+from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
+from lionheart_opt.oracle.seeds import seeded
+from lionheart_opt.oracle.settings import OracleSettings
+from lionheart_opt.oracle_context import OracleContext
+from lionheart_opt.system import System
+
+
+def check_hardware(rpu_config: Any, settings: OracleSettings, context: OracleContext) -> None:
+    """Refuse an RPU configuration that a study cannot use.
+
+    Args:
+        rpu_config: An aihwkit `TorchInferenceRPUConfig`.
+        settings: The oracle's settings.
+        context: The study.
+
+    Raises:
+        InputError: Its arrays are not those of the system, its noise model does not know a time, or a
+            unit needs what aihwkit cannot compute. All of it is said.
+    """
+    wrong = Collected()
+    where = f"{context.where} rpu_config {settings.rpu_config!r}"
+    with wrong.collect():
+        check_array_sizes(rpu_config, context.system, where)
+    with wrong.collect():
+        check_times(rpu_config, settings.times_s, context.where)
+    with wrong.collect():
+        _check_output_noise(rpu_config, context)
+    wrong.refuse()
+
+
+def check_array_sizes(rpu_config: Any, system: System, where: str) -> None:
+    """Refuse a configuration whose arrays are not as large as those that the system prices.
+
+    Systems without `rows` and `columns` give each array the size of what it holds.
+
+    Args:
+        rpu_config: An aihwkit `TorchInferenceRPUConfig`.
+        system: The system.
+        where: What the message calls the configuration.
+
+    Raises:
+        InputError: The arrays of an analog target are of another size.
+    """
+    mapping = rpu_config.mapping
+    simulated = mapping.max_input_size, mapping.max_output_size
+    for name in system.analog_targets:
+        parameters = system.target(name).parameters
+        if not {"rows", "columns"} <= parameters.keys():
+            continue
+        rows, columns = parameters["rows"], parameters["columns"]
+        if (rows, columns) != simulated:
+            raise InputError(
+                f"{where}: arrays of {simulated[0]}x{simulated[1]}, but those of target {name!r} in "
+                f"{system.where} are {rows}x{columns}; use a configuration with "
+                f"mapping.max_input_size = {rows} and mapping.max_output_size = {columns}"
+            )
+
+
+def check_times(rpu_config: Any, times_s: Sequence[float], where: str) -> None:
+    """Refuse times that the configuration's noise model does not know.
+
+    Args:
+        rpu_config: An aihwkit `TorchInferenceRPUConfig`.
+        times_s: Times since programming.
+        where: What the message calls the oracle's settings.
+
+    Raises:
+        InputError: There are such times; they are named, with those that can be used.
+    """
+    model = rpu_config.noise_model
+    if model is None:
+        return
+    refused: dict[float, str] = {}
+    with torch.no_grad(), seeded(0, torch.device("cpu")):
+        weights = torch.tensor([[0.25, -0.5], [1.0, -1.0]])
+        programmed, parameters = model.apply_programming_noise(weights)
+        for time_s in times_s:
+            try:
+                model.apply_drift_noise(programmed, parameters, time_s)
+            except (AihwkitException, ValueError, KeyError) as error:
+                refused[time_s] = str(error).strip().splitlines()[0]
+    if refused:
+        usable = [time_s for time_s in times_s if time_s not in refused]
+        remedy = f"; of these, it knows: times_s = {usable}" if usable else ""
+        raise InputError(
+            f"{where} times_s: got {', '.join(f'{time_s:g}' for time_s in refused)}; noise model "
+            f"{type(model).__name__}: {next(iter(refused.values()))}{remedy}"
+        )
+
+
+def _check_output_noise(rpu_config: Any, context: OracleContext) -> None:
+    """Refuse a spread of output noise where a layer multiplies more than one vector.
+
+    aihwkit spreads it along the second axis, which is that of the outputs for single vectors only.
+    """
+    if not rpu_config.forward.out_noise_std > 0:
+        return
+    workload = context.workload
+    units = [
+        unit.name
+        for unit in workload.crossbar_units
+        if unit.name not in context.digital
+        and any(
+            layer.kind != "linear" or len(layer.output_shape) > 2
+            for layer in workload.layers_of(unit)
+        )
+    ]
+    if units:
+        reason = (
+            "aihwkit applies forward.out_noise_std to linear layers with one vector an example only"
+        )
+        raise CannotBeAnalog(units, reason, context.origin)

@@ -1,0 +1,221 @@
+"""Weight matrices as rows of parameters: what is the same matrix, wherever and however it is used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from lionheart_opt.errors import InputError, unknown
+
+#: Path of a parameter, rows of it, and whether its first dimension is that of the inputs.
+_PATH = re.compile(r"(?P<parameter>.+?)(\[(?P<first>\d+):(?P<last>\d+)\])?(?P<transposed>\.T)?")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A weight matrix of a network: some rows of a parameter, or all of it.
+
+    Further dimensions of the parameter (channels, kernel) are flattened.
+
+    Args:
+        parameter: Path of the parameter.
+        first: Its first row that belongs to the matrix.
+        last: The row behind the last one.
+        is_whole: Whether these are all of its rows.
+        transposed: Whether the parameter has a row for each input (as HuggingFace's `Conv1D`).
+            Otherwise it has a row for each output (as `nn.Linear`).
+    """
+
+    parameter: str
+    first: int
+    last: int
+    is_whole: bool
+    transposed: bool = False
+
+    @property
+    def path(self) -> str:
+        """Its name in `Layer.module`; `Matrix.named` finds it again.
+
+        It is the path of the module for the whole `weight` of one, otherwise the path of the parameter
+        with the rows taken and `.T` if it is transposed.
+        """
+        if self.is_whole and not self.transposed and is_weight(self.parameter):
+            return self.parameter.rpartition(".")[0]
+        rows = "" if self.is_whole else f"[{self.first}:{self.last}]"
+        return f"{self.parameter}{rows}{'.T' if self.transposed else ''}"
+
+    @property
+    def rows(self) -> slice:
+        """Its rows of the parameter."""
+        return slice(self.first, self.last)
+
+    def holds(self, other: Matrix) -> bool:
+        """Whether all rows of another matrix of the parameter are rows of this one."""
+        return self.first <= other.first and other.last <= self.last
+
+    def overlaps(self, other: Matrix) -> bool:
+        """Whether it has rows in common with another matrix of the parameter."""
+        return self.first < other.last and other.first < self.last
+
+    @classmethod
+    def named(cls, network: nn.Module, path: str) -> Matrix:
+        """The matrix of that path.
+
+        Raises:
+            InputError: The network has no such parameter, or too few rows in it.
+        """
+        parameters = dict(network.named_parameters(remove_duplicate=False))
+        weight = f"{path}.weight" if path else "weight"
+        if weight in parameters and parameters[weight].dim() > 1:
+            module = network.get_submodule(path)
+            if isinstance(module, _ConvNd) and (module.groups > 1 or module.transposed):
+                raise _no_matrix(network, path)
+            return cls(weight, 0, len(parameters[weight]), True)
+        match = _PATH.fullmatch(path)
+        name = match["parameter"] if match else path
+        if not match or name not in parameters or parameters[name].dim() < 2:
+            raise _no_matrix(network, path)
+        n_rows = len(parameters[name])
+        first, last = int(match["first"] or 0), int(match["last"] or n_rows)
+        is_transposed = match["transposed"] is not None
+        if not first < last <= n_rows or (is_transposed and last - first < n_rows):
+            raise InputError(f"{path}: the parameter has {n_rows} rows")
+        return cls(name, first, last, last - first == n_rows, is_transposed)
+
+
+def is_weight(parameter: str) -> bool:
+    """Whether a parameter is the `weight` of its module, which then gives the matrix its name."""
+    return parameter.rpartition(".")[2] == "weight"
+
+
+def part_of(operand: Tensor, parameter: Tensor, name: str) -> Matrix | None:
+    """The matrix that an operand of a product is.
+
+    Args:
+        operand: Shape (n_outputs, n_inputs, ...), a view of the parameter's memory.
+        parameter: The parameter.
+        name: Its path.
+
+    Returns:
+        None if the operand is neither rows of the parameter nor the whole of it transposed.
+    """
+    n_rows = len(parameter)
+    first = _first_row(operand, parameter)
+    if first is not None:
+        last = first + len(operand)
+        return Matrix(name, first, last, last - first == n_rows)
+    if operand.dim() == 2 and _first_row(operand.t(), parameter) == 0:
+        if operand.shape[1] == n_rows:
+            return Matrix(name, 0, n_rows, True, transposed=True)
+    return None
+
+
+def as_matrix(operand: Tensor, outputs_first: bool) -> Tensor:
+    """An operand of a product as a view of shape (n_outputs, n_inputs, ...).
+
+    Args:
+        operand: The operand. A vector is a matrix with one output.
+        outputs_first: Whether it has a row for each output; otherwise a row for each input.
+    """
+    if operand.dim() == 1:
+        return operand.unsqueeze(0)
+    if outputs_first:
+        return operand
+    while operand.dim() > 2 and (len(operand) == 1 or operand.stride(0) == 0):
+        operand = operand[0]
+    return operand.transpose(-1, -2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """A product with weights.
+
+    Args:
+        path: Name of the matrix in `Layer.module`.
+        stem: Name of the layer, without a number.
+        matrix: The matrix; None if it is computed in every pass.
+    """
+
+    path: str
+    stem: str
+    matrix: Matrix | None = None
+
+    @property
+    def key(self) -> str:
+        """What identifies the weights, whoever multiplies with them."""
+        return self.matrix.parameter if self.matrix else f"computed by {self.path}"
+
+
+def as_units(uses: Sequence[Use | None]) -> list[Use | None]:
+    """Each use with the matrix that holds its weights on tiles; None where the host has to run it.
+
+    A parameter has one state on tiles. Uses of some rows join the matrix of a use that has all of them.
+    If rows overlap otherwise, or a parameter is used transposed after it has been used as it is, the host
+    runs the product with a copy of its own.
+    """
+    by_parameter: dict[str, list[Use]] = {}
+    for use in uses:
+        if use and use.matrix:
+            by_parameter.setdefault(use.matrix.parameter, []).append(use)
+    return [use and _on_tiles(use, by_parameter.get(use.key, [use])) for use in uses]
+
+
+def _on_tiles(use: Use, others: Sequence[Use]) -> Use | None:
+    if use.matrix is None:
+        return use
+    is_transposed = others[0].matrix is not None and others[0].matrix.transposed
+    if use.matrix.transposed != is_transposed:
+        return None
+    same = [
+        (other.matrix, other.path)
+        for other in others
+        if other.matrix and other.matrix.transposed == is_transposed
+    ]
+    holders = [pair for pair in same if pair[0].holds(use.matrix)]
+    matrix, path = max(holders, key=lambda pair: pair[0].last - pair[0].first)
+    if any(matrix.overlaps(other) and not matrix.holds(other) for other, _ in same):
+        return None
+    return replace(use, path=path, matrix=matrix)
+
+
+def _first_row(view: Tensor, parameter: Tensor) -> int | None:
+    """The row of the parameter at which a view of consecutive rows begins; None for other views."""
+    if parameter.dim() < 2 or view.dim() < 2 or view.dtype != parameter.dtype:
+        return None
+    shape, steps = _layout(parameter)
+    if view.dim() == 2 < parameter.dim():  # flattened
+        if not parameter[0].is_contiguous():
+            return None
+        shape, steps = (prod(shape),), (1,)
+    inner = _layout(view)
+    if inner[0] != shape or any(
+        ours != theirs
+        for size, ours, theirs in zip(shape, inner[1], steps, strict=True)
+        if size > 1
+    ):
+        return None
+    step, offset = parameter.stride(0), int(view.storage_offset() - parameter.storage_offset())
+    if len(view) > 1 and view.stride(0) != step:
+        return None
+    first, rest = divmod(offset, step) if step else (0, offset)
+    return first if not rest and 0 <= first <= len(parameter) - len(view) else None
+
+
+def _layout(tensor: Tensor) -> tuple[Sequence[int], Sequence[int]]:
+    """Sizes and strides of a row."""
+    return tuple(tensor.shape[1:]), tuple(tensor.stride()[1:])
+
+
+def _no_matrix(network: nn.Module, path: str) -> InputError:
+    modules = dict(network.named_modules(remove_duplicate=False))
+    if path in modules:
+        return InputError(
+            f"module {path!r} ({type(modules[path]).__name__}) has no weight matrix of its own that an "
+            "analog tile could hold; keep it on the host"
+        )
+    return unknown("module", path, [name for name in modules if name], "the network")

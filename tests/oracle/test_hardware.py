@@ -1,0 +1,50 @@
+"""Hardware that does not fit the system, the times or the network is refused before anything trains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aihwkit.inference import ReRamWan2022NoiseModel
+
+from lionheart_opt import plugins
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.hardware import check_array_sizes, check_times
+from lionheart_opt.oracle.rpu import lionheart
+
+
+def arrays(rows: int, columns: int) -> Any:
+    config = lionheart()
+    config.mapping.max_input_size, config.mapping.max_output_size = rows, columns
+    return config
+
+
+@pytest.mark.parametrize(
+    ("system", "rows", "columns"),
+    [("lionheart", 256, 256), ("imc-cluster", 256, 256), ("diana", 1152, 512)],
+)
+def test_arrays_are_those_of_the_system(system: str, rows: int, columns: int) -> None:
+    machine = plugins.load_system(system)
+    check_array_sizes(arrays(rows, columns), machine, "here")
+    for other in (arrays(rows + 1, columns), arrays(rows, columns - 1), arrays(0, columns)):
+        with pytest.raises(InputError, match=f"max_input_size = {rows} and .*= {columns}$"):
+            check_array_sizes(other, machine, "here")
+
+
+def test_arrays_that_a_system_sizes_to_their_layers_may_have_any_size() -> None:
+    for config in (arrays(256, 256), arrays(0, 0)):
+        check_array_sizes(config, plugins.load_system("alpine-high-power"), "here")
+
+
+def test_times_that_a_noise_model_does_not_know_are_all_named() -> None:
+    config = lionheart()
+    check_times(config, (0.0, 1.0, 1e9), "here")
+    config.noise_model = ReRamWan2022NoiseModel()
+    check_times(config, (1.0, 86_400.0), "here")
+    with pytest.raises(InputError) as error:
+        check_times(config, (1.0, 60.0, 3_600.0), "here")
+    text = str(error.value)
+    assert text.startswith("here times_s: got 60, 3600; noise model ReRamWan2022NoiseModel: ")
+    assert text.endswith("of these, it knows: times_s = [1.0]") and "\n" not in text
+    config.noise_model = None
+    check_times(config, (60.0,), "here")

@@ -1,0 +1,137 @@
+"""Assignments against enumeration, also where the solver is wrong or the numbers are badly scaled."""
+
+from itertools import product
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+from scipy.sparse import issparse
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.strategies.parts import assignment as module
+from lionheart_opt.strategies.parts.assignment import Assignment, Limit
+
+
+def assignment(n_units: int, n_targets: int = 2, pairs: list[tuple[int, int]] | None = None):
+    """Every unit on any target, with some pairs."""
+    pairs = pairs or []
+    ends = [(p, a, b) for p in range(len(pairs)) for a, b in product(range(n_targets), repeat=2)]
+    return Assignment(
+        choices=np.array(list(product(range(n_units), range(n_targets)))),
+        pairs=np.array(pairs, dtype=np.intp).reshape(-1, 2),
+        couples=np.array(ends, dtype=np.intp).reshape(-1, 3),
+    )
+
+
+def by_enumeration(
+    asked: Assignment, objective: np.ndarray, limits: list[Limit]
+) -> tuple[float, ...] | None:
+    """The least objective among the assignments that keep every limit."""
+    n_units, n_targets = asked.choices[-1] + 1
+    costs = []
+    for targets in product(range(n_targets), repeat=n_units):
+        chosen = asked._variables(np.array(targets))
+        if asked._keeps(chosen, limits):
+            costs.append(sum(objective[chosen]))
+    return min(costs, default=None)
+
+
+def cost_of(asked: Assignment, objective: np.ndarray, targets: np.ndarray | None) -> float | None:
+    return None if targets is None else sum(objective[asked._variables(targets)])
+
+
+#: Four units: losses of 1e-11 on their second target, and one of 1e6 that nothing may use.
+BADLY_SCALED = assignment(4)
+LOSSES = np.array([0, 1e-11, 0, 1e-11, 0, 2e-11, 0, 1e6])
+COSTS = np.array([1, 0, 1, 0, 1, 0, 1, 0.0])
+
+
+def test_the_solver_alone_breaks_a_badly_scaled_limit() -> None:
+    """Else the next test would show nothing: even with coefficients up to 1, it keeps no 1e-17."""
+    placed = scipy.optimize.LinearConstraint(np.kron(np.eye(4), [1.0, 1.0]), 1.0, 1.0)
+    scaled = scipy.optimize.LinearConstraint(LOSSES[None] / 1e6, -np.inf, 2e-11 / 1e6)
+    result = scipy.optimize.milp(COSTS, integrality=1, bounds=(0, 1), constraints=[placed, scaled])
+    assert result.status == 0
+    assert LOSSES @ np.round(result.x) > 2e-11 * 1.5
+
+
+def test_a_badly_scaled_limit_is_kept() -> None:
+    """2e-11 leaves room for two small losses, or for the larger one alone."""
+    targets = BADLY_SCALED.minimise(COSTS, [(LOSSES, 2e-11)])
+    assert targets is not None and targets.tolist() == [1, 1, 0, 0]
+    assert BADLY_SCALED.minimise(COSTS, [(LOSSES, -1e-11)]) is None
+    assert BADLY_SCALED.minimise(1e-11 * COSTS, [(LOSSES, 4e-11)]).tolist() == [1, 1, 1, 0]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_it_is_exact_at_any_scale(seed: int) -> None:
+    """Losses from 1e-12 to 1e6, costs in joules, pairs, limits that some assignment has exactly."""
+    rng = np.random.default_rng(seed)
+    asked = assignment(5, 3, pairs=[(0, 1), (1, 2), (0, 4)])
+    n = len(asked.choices) + len(asked.couples)
+    objective = 1e-11 * rng.normal(size=n)
+    limits = []
+    for _ in range(2):
+        row = 10.0 ** rng.uniform(-12, 6, size=n) * (rng.random(n) < 0.7)
+        some = asked._variables(rng.integers(3, size=5))
+        limits.append((row, float(sum(row[some]))))
+    expected = by_enumeration(asked, objective, limits)
+    found = cost_of(asked, objective, asked.minimise(objective, limits))
+    # the solver may stop 1e-6 of the largest coefficient before the least
+    assert (found is None) == (expected is None)
+    if expected is not None:
+        assert found == pytest.approx(expected, abs=1e-5 * np.ptp(objective))
+
+
+def _wrong(kind: str) -> Any:
+    """A solver that answers something wrong."""
+
+    def milp(c: np.ndarray, **_: Any) -> SimpleNamespace:
+        everything_second = np.tile([0.0, 1.0], len(c) // 2)
+        if kind == "breaks a limit":
+            return SimpleNamespace(status=0, x=everything_second, fun=float(c @ everything_second))
+        if kind == "wrong objective":
+            first = 1.0 - everything_second
+            return SimpleNamespace(status=0, x=first, fun=float(c @ first) - 0.5)
+        return SimpleNamespace(status=4, x=None, fun=None)
+
+    return milp
+
+
+@pytest.mark.parametrize("kind", ["breaks a limit", "wrong objective", "gives up"])
+def test_a_solver_that_is_wrong_is_not_believed(kind: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "milp", _wrong(kind))
+    asked = assignment(6)
+    rng = np.random.default_rng(0)
+    objective, losses = rng.random(12), rng.random(12)
+    objective[1::2] = 0.0  # what breaks the limit would be the best without it
+    for bound in (1.0, 2.0, 3.0):
+        targets = asked.minimise(objective, [(losses, bound)])
+        expected = by_enumeration(asked, objective, [(losses, bound)])
+        assert cost_of(asked, objective, targets) == pytest.approx(expected)
+
+
+def test_a_point_that_breaks_a_limit_is_cut_off(monkeypatch: Any) -> None:
+    """The solver is asked again, and its next answer is taken: no search of our own is needed."""
+    asked, true = assignment(3), scipy.optimize.milp
+    calls = []
+
+    def wrong_once(c: np.ndarray, **settings: Any) -> Any:
+        calls.append(settings["constraints"])
+        return _wrong("breaks a limit")(c) if len(calls) == 1 else true(c, **settings)
+
+    monkeypatch.setattr(module, "milp", wrong_once)
+    monkeypatch.setattr(Assignment, "_branch_and_bound", None)
+    targets = asked.minimise(np.tile([1.0, 0.0], 3), [(np.tile([0.0, 1.0], 3), 2.0)])
+    assert targets is not None and targets.sum() == 2
+    cut = calls[1][1].A[-1]
+    assert not issparse(cut) and cut.tolist() == [0, 1] * 3 and calls[1][1].ub[-1] == 2
+
+
+def test_what_cannot_be_searched_is_refused(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "milp", _wrong("gives up"))
+    monkeypatch.setattr(module, "MAX_NODES", 10)
+    with pytest.raises(InputError, match="breaks a limit, and there are too many mappings"):
+        assignment(6).minimise(np.tile([1.0, 0.5], 6), [(np.tile([0.0, 1.0], 6), 3.0)])
