@@ -219,7 +219,7 @@ def _tiles(problem: Problem, target: str, allowed: np.ndarray) -> np.ndarray:
     units share crossbars, take turns or are replicated as long as there is room.
     """
     tiles = np.zeros(len(allowed))
-    if problem.system.target(target).tiles is None or not allowed.any():
+    if problem.system.target(target).tiles is None:
         return tiles
     units = [unit.name for unit in problem.workload.units]
     rows = np.flatnonzero(allowed)

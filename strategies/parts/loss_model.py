@@ -130,8 +130,6 @@ class LossModel:
         Matheron's rule turns a draw from the prior into one from the posterior. Without `rng` it turns
         the prior's mean into the posterior's.
         """
-        if not self._observed:
-            return weights
         features = self._features(list(self._observed))
         losses = self._losses()
         margins = np.array([observation.margin for observation in self._observed.values()])

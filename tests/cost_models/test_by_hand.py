@@ -160,6 +160,7 @@ class TestManycore:
             (257, 2 * 2 + 2, 1, 1),
             (16 * 256, 16 * 2 + 2, 15, 15),  # one cluster adds 16 sums, one for each port
             (16 * 256 + 1, 17 * 2 + 2 * 2, 16, 15),  # 16 sums: two clusters, in two levels
+            (32 * 256, 32 * 2 + 2 * 3, 30, 15),  # 31 sums, of which a cluster of each level adds 15
         ],
     )
     def test_sums_of_the_tiles_of_a_matrix(

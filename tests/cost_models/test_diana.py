@@ -222,3 +222,9 @@ class TestLayers:
         workload = replace(workload, layers=tuple(map(odd, workload.layers)))
         with pytest.raises(InputError, match=rf"'add'.*{kind}"):
             MODEL.cost(workload, Space(workload=workload, system=MODEL.system).all_digital)
+
+    @pytest.mark.parametrize("kind", ["bilinear", "conv3d"])
+    def test_products_that_the_formulas_do_not_cover_are_no_moves(self, kind: str) -> None:
+        workload = network(operator("x", kind, macs=1000, kernel=(1, 1, 1)))
+        with pytest.raises(InputError, match=f"no published cost of '{kind}'"):
+            MODEL.cost(workload, Mapping.of({}))

@@ -145,8 +145,14 @@ def _is_left_alone(node: ast.AST) -> bool:
 def _is_alias(value: ast.expr) -> bool:
     names = {"Literal", "Callable", "Generator", "tuple", "dict"}
     if isinstance(value, ast.BinOp):
-        return _is_alias(value.left) or _is_alias(value.right)
+        parts = value.left, value.right
+        is_union = isinstance(value.op, ast.BitOr) and ast.unparse(value.right)[:1].isupper()
+        return any(map(_is_alias, parts)) or (is_union and not any(map(_is_constant, parts)))
     return isinstance(value, ast.Subscript) and ast.unparse(value.value) in names
+
+
+def _is_constant(value: ast.expr) -> bool:
+    return ast.unparse(value).isupper() or isinstance(value, ast.Call | ast.Constant)
 
 
 def _changes(place: Place) -> Iterator[ast.AST]:
@@ -177,7 +183,7 @@ def _changes(place: Place) -> Iterator[ast.AST]:
             yield operand
         case ast.Constant(value=bool(value)):
             yield ast.Constant(not value)
-        case ast.Constant(value=int(value)):
+        case ast.Constant(value=int(value)) if not isinstance(place.parent, ast.UnaryOp):
             yield ast.Constant(value + 1)
         case ast.Constant(value=float(value)):
             yield ast.Constant(2.0 * value if value else 1.0)
@@ -231,5 +237,5 @@ def _calls(node: ast.Call) -> Iterator[ast.AST]:
             elif not is_function:
                 yield function.value
     for k, keyword in enumerate(node.keywords):
-        if keyword.arg not in (None, "strict"):
+        if keyword.arg not in (None, "strict", "dtype"):
             yield ast.Call(function, node.args, [*node.keywords[:k], *node.keywords[k + 1 :]])

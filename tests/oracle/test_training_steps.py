@@ -91,10 +91,10 @@ def test_a_step_maps_the_weights_again(name: EngineName) -> None:
 
 
 class Clock:
-    """Every look at it takes a second."""
+    """Every look at it takes two seconds."""
 
     def __init__(self) -> None:
-        self.ticks = count()
+        self.ticks = count(step=2)
 
     def __call__(self) -> float:
         return float(next(self.ticks))
@@ -110,11 +110,11 @@ def test_the_seconds_of_all_epochs_count(tmp_path: Path) -> None:
     reports: list[EpochDone] = []
     asked = job(epochs=4, matrices=())
     trained = train(asked, engine("fast"), WeightStore.folder(tmp_path), "key", reports.append)
-    assert trained.training_s == 4.0
+    assert trained.training_s == 8.0
     assert [(now.epoch, now.epochs, now.left_s) for now in reports] == [
-        (1, 4, 3.0),
-        (2, 4, 2.0),
-        (3, 4, 1.0),
+        (1, 4, 6.0),
+        (2, 4, 4.0),
+        (3, 4, 2.0),
         (4, 4, 0.0),
     ]
     assert [now.loss for now in reports] == list(trained.losses)
@@ -129,11 +129,11 @@ def test_the_seconds_before_an_interruption_count(tmp_path: Path) -> None:
     asked, store = job(epochs=4, matrices=()), WeightStore.folder(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         train(asked, engine("fast"), store, "key", interrupt)
-    assert train(asked, engine("fast"), store, "key").training_s == 4.0
+    assert train(asked, engine("fast"), store, "key").training_s == 8.0
 
 
 @pytest.mark.usefixtures("clock")
 def test_the_seconds_of_an_epoch_that_diverges_count(tmp_path: Path) -> None:
     wild = job(recipe=HatRecipe(learning_rate=1e30), matrices=(), epochs=4)
     trained = train(wild, engine("fast"), WeightStore.folder(tmp_path), "key")
-    assert "diverged" in trained.note and trained.training_s == 1.0 + len(trained.losses)
+    assert "diverged" in trained.note and trained.training_s == 2.0 + 2.0 * len(trained.losses)

@@ -9,6 +9,7 @@ import pytest
 from lionheart_opt import plugins
 from lionheart_opt.strategies import hilal, knapsack, one_shot, quadratic
 from lionheart_opt.strategies.parts import additive, loss_model
+from lionheart_opt.strategies.parts.annealing import anneal
 
 THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
 DEFAULTS = {
@@ -62,4 +63,5 @@ def test_constants_that_decide_proposals() -> None:
     assert (knapsack.MAX_UNFIT, knapsack.MAX_SLACK) == (100, 64.0)
     assert (one_shot.BLOCK, quadratic.EXHAUSTIVE) == (32, 65_536)
     assert (loss_model.SPREAD, loss_model.INTERACTION, loss_model.FLOOR) == ((0.5, 0.1), 0.5, 0.003)
+    assert anneal.__kwdefaults__ == {"chains": 16, "sweeps": 20}
     assert (hilal.ROUNDING, additive.ROUNDING, additive.NEGLIGIBLE) == (1e-9, 1e-9, 1e-12)

@@ -130,6 +130,14 @@ class TestAlpineLayers:
         assert compute_s(operator("x", "depthwise_conv2d", macs=80)) == pytest.approx(240e-9)
         assert compute_s(operator("x", "sigmoid")) == pytest.approx(144 * 11e-9)
 
+    def test_a_simple_operation_may_take_several_cycles(self) -> None:
+        core = replace(self.core, calibration=replace(self.calibration, simple_cycles=3.0))
+        run = core.digital(operator("x", "batch_norm"), is_cold=False, is_reread=False, where="")
+        assert run.components["compute"][0] == pytest.approx(144 * 2 * 3e-9)
+        on_tiles = core.analog(convolution("conv"), self.tile).components
+        assert on_tiles["queue"][0] == pytest.approx(36 * 36 * 2 * (3e-9 + 1e-9))
+        assert on_tiles["partial sums"][0] == pytest.approx(36 * 4 * 3e-9)
+
     def test_a_convolution_on_tiles(self) -> None:
         """36 rows and 4 columns on tiles of 20 x 3 take two by two of them, for each of 36 pixels."""
         run = self.core.analog(convolution("conv"), self.tile)

@@ -125,3 +125,25 @@ def test_crossbars_come_from_tables_where_there_are_any() -> None:
     assert not excess(problem, problem.all_analog)
     row = costs.encode([problem.all_analog])
     assert costs.keeps_limits(row, costs.values(row)).all()
+
+
+def test_crossbars_without_a_capacity_to_keep_are_not_counted() -> None:
+    problem = replace(tiny_problem(), cost_model=WithoutTables(tiny_problem().cost_model))
+    assert not Additive.of(problem).tiles.any()
+    full = with_tiles(tiny_problem(), 5, WithoutTables, digital=("fc1",))
+    tile = Additive.of(full).targets.index("tile")
+    assert Additive.of(full).tiles[:, tile].tolist() == [1.0, 0.0, 1.0, 1.0, 1.0]
+    nothing = replace(full, digital=("fc0", "fc1", "fc2", "fc3", "fc4"))
+    assert not Additive.of(nothing).tiles.any()
+
+
+def test_a_capacity_that_fractions_meet_but_for_rounding_is_kept() -> None:
+    problem = with_tiles(tiny_problem(), 1)
+    shares = np.zeros((5, 2))
+    costs = Additive.of(problem)
+    shares[:, costs.targets.index("tile")] = np.nextafter(0.2, 1.0), 0.2, 0.2, 0.2, 0.2 + 1e-15
+    rounded = replace(costs, tiles=shares)
+    row = costs.encode([problem.all_analog])
+    assert shares.sum() > 1.0 and rounded.keeps_limits(row, costs.values(row)).all()
+    above = replace(costs, tiles=shares * (1 + 1e-6))
+    assert not above.keeps_limits(row, costs.values(row)).any()

@@ -67,3 +67,17 @@ def test_annealing_keeps_the_best_assignment_that_any_chain_had() -> None:
     state = anneal(energy, np.ones((10, 2), bool), np.random.default_rng(0), sweeps=200)
     assert min(passed) < 0.0
     assert state.tolist() == target.tolist()
+
+
+def test_what_a_chain_begins_with_counts_too() -> None:
+    """Differences far below the temperature: chains leave what they begin with at once."""
+    for seed in range(20):
+        seen: list[float] = []
+
+        def energy(states: np.ndarray, seen: list[float] = seen) -> np.ndarray:
+            energies = 1e-9 * ((7 * states[:, 0]) % 101)
+            seen.extend(energies.tolist())
+            return energies
+
+        state = anneal(energy, np.ones((1, 101), bool), np.random.default_rng(seed), sweeps=2)
+        assert 1e-9 * ((7 * state[0]) % 101) == min(seen)

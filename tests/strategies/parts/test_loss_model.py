@@ -141,3 +141,57 @@ def test_a_model_without_moves_predicts_nothing() -> None:
     assert model.mean().shape == (0,)
     losses, pairs = model.sample(np.random.default_rng(0))
     assert losses.shape == (0,) and pairs.shape == (0, 0)
+
+
+# --- by hand -------------------------------------------------------------------------------------
+
+
+def three_moves(interactions: bool = True) -> tuple[LossModel, Problem]:
+    """Losses of 0.02, 0.04 and 0.06 in the profile, 0.04 on average."""
+    problem = synthetic_problem(n_units=3)
+    moves = [(unit.name, "tile") for unit in problem.units]
+    losses = dict(zip(moves, (0.02, 0.04, 0.06), strict=True))
+    profile = MoveProfile(losses=losses, savings=dict.fromkeys(moves, 1.0), baseline=0.9)
+    return LossModel(problem, profile, interactions), problem
+
+
+def test_a_mapping_has_the_pairs_of_its_moves() -> None:
+    model, problem = three_moves()
+    first, _, last = (unit.name for unit in problem.units)
+    features = model._features([problem.analog([first, last]), problem.all_analog])
+    # moves; pairs (0, 1), (0, 2) and (1, 2)
+    assert features.tolist() == [[1, 0, 1, 0, 1, 0], [1, 1, 1, 1, 1, 1]]
+
+
+def test_before_anything_is_learned_the_spread_is_that_of_the_prior() -> None:
+    """Half of a loss and a tenth of the mean; all pairs together half of the mean."""
+    model, _ = three_moves()
+    mean, spread = model._prior()
+    assert mean.tolist() == pytest.approx([0.02, 0.04, 0.06, 0.0, 0.0, 0.0])
+    of_pairs = 0.5 * 0.04 / np.sqrt(3)
+    assert spread.tolist() == pytest.approx([0.014, 0.024, 0.034, *[of_pairs] * 3], rel=1e-6)
+    rng = np.random.default_rng(0)
+    draws = np.array([model.sample(rng)[0] for _ in range(4000)])
+    assert draws.std(axis=0) == pytest.approx([0.014, 0.024, 0.034], rel=0.05)
+
+
+def test_observations_have_errors_of_their_own() -> None:
+    """Two moves that are each seen alone: what is drawn for one says nothing about the other."""
+    model, problem = three_moves(interactions=False)
+    for unit, loss in zip(problem.units[:2], (0.02, 0.04), strict=True):
+        model.learn(told(problem, problem.analog([unit.name]), loss, spread=0.004))
+    rng = np.random.default_rng(0)
+    draws = np.array([model.sample(rng)[0] for _ in range(4000)])
+    assert abs(np.corrcoef(draws[:, 0], draws[:, 1])[0, 1]) < 5 / np.sqrt(4000)
+
+
+def test_a_margin_leaves_at_most_half_of_the_loss() -> None:
+    """A bound of four times the estimate counts as twice the estimate."""
+    model, problem = three_moves()
+    whole = model.max_loss(0.09)
+    evaluation = told(problem, problem.all_analog, 0.01, spread=0.01)
+    assert evaluation.accuracy is not None
+    bounds = problem.accuracy_limit.bounds(evaluation.accuracy)
+    assert bounds.high > 3 * bounds.estimate
+    model.learn(evaluation)
+    assert model.max_loss(0.09) == pytest.approx(whole / 2)

@@ -96,3 +96,14 @@ def test_closing_the_outer_search_closes_the_inner_one() -> None:
     next(search)
     search.close()
     assert inner.closed
+
+
+def test_an_inner_search_that_is_stopped_is_closed_at_once() -> None:
+    """Not when nobody refers to it any more."""
+    problem = tiny_problem()
+    inner = Inner([[candidate] for candidate in candidates(problem)])
+    search = inner.search()
+    run_inner(problem, nested(problem, search, most=2))
+    assert inner.closed and len(inner.received) == 2
+    with pytest.raises(StopIteration):
+        next(search)
