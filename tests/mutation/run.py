@@ -69,7 +69,7 @@ MODULES = (
         f"lionheart_opt/oracle/{name}.py"
         for name in "weights training passes purity measurement grouping store hat seeds".split()
     ),
-    *(f"lionheart_opt/oracle/fast/{name}.py" for name in ("layers", "ranges", "noise", "mvm")),
+    *(f"lionheart_opt/oracle/fast/{name}.py" for name in ("matrix", "ranges", "noise", "mvm")),
     *(
         str(path.relative_to(ROOT))
         for folder in ("strategies", "strategies/parts", "cost_models", "cost_models/parts")
