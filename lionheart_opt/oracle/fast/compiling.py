@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +18,11 @@ from typing import Any
 LOCK = "lionheart_opt.lock"
 
 
-@contextmanager
-def compiled_alone(kernel: Any) -> Iterator[None]:
+#: Kernels that this process has called, by identity: asking numba takes longer than a small product.
+_called: dict[int, Any] = {}
+
+
+def compiled_alone(kernel: Any) -> AbstractContextManager[None]:
     """While the block calls a kernel for the first time, other processes wait before they do.
 
     numba first writes to its cache which file will hold the machine code, and then that file. A process
@@ -23,6 +32,11 @@ def compiled_alone(kernel: Any) -> Iterator[None]:
     Args:
         kernel: A function that numba compiles and keeps in its cache.
     """
+    return nullcontext() if id(kernel) in _called else _alone(kernel)
+
+
+@contextmanager
+def _alone(kernel: Any) -> Iterator[None]:
     with ExitStack() as held:
         if not getattr(kernel, "signatures", True):  # neither compiled nor read yet
             with suppress(OSError):  # a folder that cannot be locked; numba then works as ever
@@ -31,3 +45,4 @@ def compiled_alone(kernel: Any) -> Iterator[None]:
                 file = held.enter_context((folder / LOCK).open("a"))
                 fcntl.flock(file, fcntl.LOCK_EX)  # closing the file releases it
         yield
+    _called[id(kernel)] = kernel
