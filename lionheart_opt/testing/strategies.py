@@ -109,7 +109,11 @@ class StrategyContract:
         record = Record(problem)
         Search(record, strategy, budget=Budget(trials=self.trials)).run()
         plan = SearchPlan(
-            label="contract", strategy=strategy, arguments={}, seed=0, budget=Budget(trials=self.trials)
+            label="contract",
+            strategy=strategy,
+            arguments={},
+            seed=0,
+            budget=Budget(trials=self.trials),
         )
         result = SearchResult.read(record, plan)
         if problem.breaks_cost_limits(problem.all_digital):
