@@ -179,7 +179,12 @@ class AnalogNetwork(nn.Module):
         """Let the modules of the network see the weights as they are now."""
         for exposed in self._exposed.values():
             exposed.show(self.training)
-        self.products.watch((name, exposed.shown) for name, exposed in self._exposed.items())
+        self.products.watch(
+            (name, tensor)
+            for name, exposed in self._exposed.items()
+            # code of the network's own may have kept the parameter, in a list for example
+            for tensor in (exposed.shown, exposed.parameter)
+        )
 
     def product(self, product: Product, matrix: Matrix) -> Tensor | None:
         """See `WeightProducts.product`."""

@@ -68,6 +68,7 @@ class Exposed:
 
     Attributes:
         transposed: Whether the parameter has a row for each input.
+        parameter: The parameter, which no module has any more.
         given: The weights that were given; None once they have been trained.
         shown: What the modules see.
         pieces: All rows of the parameter, in order.
@@ -89,7 +90,7 @@ class Exposed:
         # torch chooses between equal algorithms by whether a gradient is required
         self.given: Tensor | None = parameter.detach().requires_grad_(parameter.requires_grad)
         self.shown: Tensor = self.given
-        self._parameter = parameter
+        self.parameter = parameter
         #: Name of the parameter -> the module and its attribute.
         self._places = {
             f"{path}.{attribute}" if path else attribute: (module, attribute)
@@ -124,7 +125,7 @@ class Exposed:
             weight = next(digital) if piece.layer is None else piece.layer.value()
             weight = weight.t() if self.transposed else weight
             rows.append(
-                weight.reshape(piece.rows.stop - piece.rows.start, *self._parameter.shape[1:])
+                weight.reshape(piece.rows.stop - piece.rows.start, *self.parameter.shape[1:])
             )
         return rows[0] if len(rows) == 1 else torch.cat(rows)
 
@@ -139,7 +140,7 @@ class Exposed:
         elif self.given is not None:
             self.shown = self.given
         else:
-            self.shown = self.value().detach().requires_grad_(self._parameter.requires_grad)
+            self.shown = self.value().detach().requires_grad_(self.parameter.requires_grad)
         for module, attribute in self._places.values():
             setattr(module, attribute, self.shown)
 

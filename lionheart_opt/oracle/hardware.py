@@ -60,9 +60,9 @@ def check_array_sizes(rpu_config: Any, system: System, where: str) -> None:
         rows, columns = parameters["rows"], parameters["columns"]
         if (rows, columns) != simulated:
             raise InputError(
-                f"{where}: arrays of {simulated[0]}x{simulated[1]}, but those of target {name!r} in "
-                f"{system.where} are {rows}x{columns}; use a configuration with "
-                f"mapping.max_input_size = {rows} and mapping.max_output_size = {columns}"
+                f"{where}: arrays of {simulated[0]}x{simulated[1]}, but target {name!r} of system "
+                f"{system.name!r} has {rows}x{columns}; it needs mapping.max_input_size = {rows}, "
+                f"max_output_size = {columns}"
             )
 
 

@@ -140,8 +140,10 @@ class OptunaKeeper:
 
     def warn_of_other_sources(self, sources: dict[str, Sources]) -> None:
         """Warn where plug-ins have changed since the record was made."""
-        recorded = self.study.user_attrs.get(SOURCES)
-        if recorded is not None and (changes := source_changes(recorded, sources)):
+        with self._reading():
+            recorded = self.study.user_attrs.get(SOURCES)
+            changes = [] if recorded is None else source_changes(recorded, sources)
+        if changes:
             warnings.warn(
                 f"study {self.name!r}: since it was recorded, {', '.join(changes)}", stacklevel=2
             )

@@ -109,7 +109,7 @@ class StrategyContract:
         record = Record(problem)
         Search(record, strategy, budget=Budget(trials=self.trials)).run()
         plan = SearchPlan(
-            label="contract",
+            label="search",
             strategy=strategy,
             arguments={},
             seed=0,

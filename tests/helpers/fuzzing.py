@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 
 import lionheart_opt as lo
+from lionheart_opt.errors import InputErrors
 
 #: Seconds of computing, and of the clock, after which a file counts as hanging. The usual one takes
 #: some milliseconds; on a machine that does other things, the clock tells little.
@@ -98,7 +99,8 @@ def fuzz(kind: Kind, folder: Path, count: int, seed: int = 0) -> Outcome:
                 kind.read(folder)
             outcome.accepted += 1
         except lo.InputError as error:
-            fault = bad_message(str(error))
+            lines = error.errors if isinstance(error, InputErrors) else [error]
+            fault = next(filter(None, (bad_message(str(line)) for line in lines)), "")
             outcome.refused["".join(c for c in str(error) if not c.isdigit())[:60]] += 1
         except (Exception, _TimeIsUp) as error:
             frames = traceback.extract_tb(error.__traceback__)

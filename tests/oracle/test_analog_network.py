@@ -16,6 +16,7 @@ from aihwkit.simulator.parameters.enums import (
     WeightRemapType,
 )
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from weight_uses import networks
 
@@ -244,3 +245,36 @@ def test_frozen_weights_stay_as_they_are(engine_name: Any) -> None:
     torch.testing.assert_close(weights["0.weight"], before["0.weight"])
     assert torch.equal(weights["0.bias"], before["0.bias"])
     assert not torch.allclose(weights["2.weight"], before["2.weight"])
+
+
+class Kept(nn.Module):
+    """Keeps its weight in a list, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 6), nn.Linear(6, 3)
+        self.weights = [self.a.weight]
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(self.a(x))
+        return self.b(torch.tanh(functional.linear(h, self.weights[0])))
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_parameters_that_are_kept_elsewhere_are_on_the_same_tiles(steps: int) -> None:
+    torch.manual_seed(0)
+    network, x = Kept().eval(), torch.randn(4, 6)
+    assert [unit.layers for unit in trace(network, x[:1], "kept").units] == [("a", "a_2"), ("b",)]
+    analog = engine("fast").analog(network, ["a", "b"], flawless()).train()
+    optimizer = torch.optim.SGD(analog.parameters(), lr=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        analog.backward(analog(x).square().mean())
+        optimizer.step()
+        analog.after_step()
+    loaded = Kept().eval()
+    loaded.load_state_dict(analog.weights())
+    torch.testing.assert_close(
+        outputs(programmed(analog), x), outputs(loaded, x), rtol=1e-4, atol=1e-5
+    )
+    assert analog.analog["a"].uses == 2 * (steps + 1)

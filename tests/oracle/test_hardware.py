@@ -27,7 +27,7 @@ def test_arrays_are_those_of_the_system(system: str, rows: int, columns: int) ->
     machine = plugins.load_system(system)
     check_array_sizes(arrays(rows, columns), machine, "here")
     for other in (arrays(rows + 1, columns), arrays(rows, columns - 1), arrays(0, columns)):
-        with pytest.raises(InputError, match=f"max_input_size = {rows} and .*= {columns}$"):
+        with pytest.raises(InputError, match=f"max_input_size = {rows}, .*= {columns}$"):
             check_array_sizes(other, machine, "here")
 
 

@@ -26,7 +26,7 @@ def job(**changes: object) -> Job:
     default = Job(
         model=small_network(),
         start=small_network().state_dict(),
-        modules=NAMES,
+        matrices=NAMES,
         rpu_config=lionheart(),
         recipe=HatRecipe(learning_rate=0.05, momentum=0.8, batch_size=33),
         epochs=2,
@@ -108,7 +108,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("clock")
 def test_the_seconds_of_all_epochs_count(tmp_path: Path) -> None:
     reports: list[EpochDone] = []
-    asked = job(epochs=4, modules=())
+    asked = job(epochs=4, matrices=())
     trained = train(asked, engine("fast"), WeightStore.folder(tmp_path), "key", reports.append)
     assert trained.training_s == 8.0
     assert [(now.epoch, now.epochs, now.left_s) for now in reports] == [
@@ -126,7 +126,7 @@ def test_the_seconds_before_an_interruption_count(tmp_path: Path) -> None:
         if now.epoch == 3:
             raise KeyboardInterrupt
 
-    asked, store = job(epochs=4, modules=()), WeightStore.folder(tmp_path)
+    asked, store = job(epochs=4, matrices=()), WeightStore.folder(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         train(asked, engine("fast"), store, "key", interrupt)
     assert train(asked, engine("fast"), store, "key").training_s == 8.0
@@ -134,6 +134,6 @@ def test_the_seconds_before_an_interruption_count(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_the_seconds_of_an_epoch_that_diverges_count(tmp_path: Path) -> None:
-    wild = job(recipe=HatRecipe(learning_rate=1e30), modules=(), epochs=4)
+    wild = job(recipe=HatRecipe(learning_rate=1e30), matrices=(), epochs=4)
     trained = train(wild, engine("fast"), WeightStore.folder(tmp_path), "key")
     assert "diverged" in trained.note and trained.training_s == 2.0 + 2.0 * len(trained.losses)

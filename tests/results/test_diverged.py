@@ -101,7 +101,8 @@ def test_a_real_one_is_recorded_and_shown_by_every_verb(tmp_path):
     code, _, err = call("run", folder, "--only", "fixed")
     assert code == 0 and "trial 0: training diverged in epoch 1" in err
     [row] = rows("show", folder)
-    assert row["diverged"] == [0] and not row["feasible"] and row["drop"] is None
+    assert row["diverged"] == [0] and row["outcome"] == "nothing beats all-digital"
+    assert row["trial"] is None and row["mapping"] == dict.fromkeys(row["mapping"], "core")
     code, out, _ = call("show", folder)
     assert code == 0 and "training diverged in 1 trial" in " ".join(out.split())
     assert rows("compare", folder)["strategies"][0]["diverged"] == 1
