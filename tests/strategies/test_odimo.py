@@ -35,6 +35,8 @@ def test_odimo_hands_the_cost_of_every_mapping_to_the_oracle(
         cost, whole = (getattr(problem.cost(m), objective) for m in (mapping, problem.all_digital))
         offsets.append(cost / whole - predicted)
     assert set(asked.prices) == set(UNITS) - set(digital)
+    for first, second, *table in asked.pairs:
+        assert {first, second} <= set(asked.prices) and len(table) == 4
     np.testing.assert_allclose(offsets, offsets[0], atol=1e-12)
 
 
