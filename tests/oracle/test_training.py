@@ -232,6 +232,28 @@ def test_a_last_batch_of_one_example_does_not_break_batch_norm(tmp_path: Path) -
     assert train(odd, ENGINE, WeightStore.folder(tmp_path), "key").note == ""
 
 
+def test_a_single_example_is_trained_on(tmp_path: Path) -> None:
+    """It is the whole epoch, and not a last batch that may be left out."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    one = Examples(images=torch.randn(1, 1, 8, 8), labels=torch.tensor([1]))
+    asked = job(model=network, start=network.state_dict(), examples=one, epochs=2, matrices=("1",))
+    trained = train(asked, ENGINE, WeightStore.folder(tmp_path), "key")
+    assert len(trained.losses) == 2 and trained.losses[1] < trained.losses[0]
+    assert not torch.equal(trained.weights["1.weight"], network[1].weight)
+
+
+def test_input_ranges_go_on_from_epoch_to_epoch(tmp_path: Path) -> None:
+    """The first batches initialise them, those of later epochs do not."""
+    config = lionheart()
+    config.pre_post.input_range.enable = True
+    config.pre_post.input_range.init_from_data = 2
+    trained = train(job(rpu_config=config, epochs=2), ENGINE, WeightStore.folder(tmp_path), "key")
+    batches = {name: trained.weights[f"{name}.input_ranges"][:, 1] for name in NAMES}
+    assert all(bool((seen == 2).all()) for seen in batches.values())
+    network = with_weights(small_network(), trained.weights)
+    assert set(vars(network)["input_ranges"]) == set(NAMES)
+
+
 def test_digital_training_is_plain_gradient_descent(tmp_path: Path) -> None:
     """Momentum over epochs, cosine over steps, another order in every epoch, dropout on."""
     recipe = HatRecipe(learning_rate=0.05, momentum=0.8, weight_decay=0.01, batch_size=25)
