@@ -10,7 +10,7 @@ import pytest
 from fuzzed_calls import CALLS, wrong_calls
 from fuzzed_files import FILES, harmless
 from fuzzed_records import RECORDS
-from fuzzing import PATIENCE_S, bad_message, fuzz, time_limit
+from fuzzing import PATIENCE_S, bad_error, fuzz, time_limit
 
 import lionheart_opt as lo
 
@@ -59,7 +59,7 @@ def test_values_of_wrong_types_are_taken_or_refused(name, every, tmp_path, monke
                 warnings.simplefilter("ignore")
                 call()
         except lo.InputError as error:
-            if problem := bad_message(str(error)):
+            if problem := bad_error(error):
                 faults[place] = problem
         except Exception as error:
             faults[place] = f"{type(error).__name__}: {error}"

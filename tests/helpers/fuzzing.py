@@ -99,8 +99,7 @@ def fuzz(kind: Kind, folder: Path, count: int, seed: int = 0) -> Outcome:
                 kind.read(folder)
             outcome.accepted += 1
         except lo.InputError as error:
-            lines = error.errors if isinstance(error, InputErrors) else [error]
-            fault = next(filter(None, (bad_message(str(line)) for line in lines)), "")
+            fault = bad_error(error)
             outcome.refused["".join(c for c in str(error) if not c.isdigit())[:60]] += 1
         except (Exception, _TimeIsUp) as error:
             frames = traceback.extract_tb(error.__traceback__)
@@ -123,8 +122,13 @@ def fuzz(kind: Kind, folder: Path, count: int, seed: int = 0) -> Outcome:
     return outcome
 
 
+def bad_error(error: lo.InputError) -> str:
+    """What is wrong with the message of an error, or with one of several; empty if nothing is."""
+    errors = error.errors if isinstance(error, InputErrors) else [error]
+    return next(filter(None, (bad_message(str(each)) for each in errors)), "")
+
+
 def bad_message(message: str) -> str:
-    """What is wrong with a message; empty if nothing is."""
     if len(message) > LONGEST:
         return f"message of {len(message)} characters: {message[:50]}"
     unprintable = sorted({letter for letter in message if not letter.isprintable()})
