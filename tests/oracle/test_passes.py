@@ -67,6 +67,32 @@ class Twice(InPlace):
         return self.linear(self.relu(self.conv2(x)).amax((2, 3)))
 
 
+class Tied(InPlace):
+    """Two layers have one weight; the first conv changes what the second of them sees only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again = nn.Conv2d(6, 6, 3, padding=1)
+        self.again.weight = self.conv2.weight
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        first = self.conv2(images.expand(-1, 6, -1, -1))
+        second = self.again(self.relu(self.conv1(images)))
+        return self.linear((first + second).amax((2, 3)))
+
+
+class Sequences(nn.Module):
+    """The rows of an image one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 5, batch_first=True)
+        self.linear = nn.Linear(5, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.lstm(images.flatten(1, 2))[0].mean(1))
+
+
 class Tokens(InPlace):
     """A linear layer sees every pixel of an image as an input vector of its own."""
 
@@ -105,13 +131,28 @@ def ask(
 
 
 @pytest.mark.parametrize("name", ["fast", "aihwkit"])
-@pytest.mark.parametrize("kind", [small_network, InPlace, Overwriting, Branching, Twice, Tokens])
+@pytest.mark.parametrize(
+    "kind", [small_network, InPlace, Overwriting, Branching, Twice, Tied, Tokens]
+)
 def test_together_as_alone(kind: type[nn.Module], name: str) -> None:
     network = seeded_network(kind)
     together = ask(network, SUBSETS, name)
     alone = np.concatenate([ask(network, [subset], name) for subset in SUBSETS])
     np.testing.assert_array_equal(together, alone)
     assert together.std() > 0
+
+
+def test_recurrent_layers_together_as_alone() -> None:
+    network = seeded_network(Sequences)
+    mappings = [
+        ("lstm.weight_ih_l0",),
+        ("linear",),
+        ("lstm.weight_hh_l0", "linear"),
+        ("lstm.weight_ih_l0", "lstm.weight_hh_l0"),
+    ]
+    together = ask(network, mappings)
+    alone = np.concatenate([ask(network, [mapping]) for mapping in mappings])
+    np.testing.assert_array_equal(together, alone)
 
 
 def logits(
