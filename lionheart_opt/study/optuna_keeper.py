@@ -226,13 +226,14 @@ class OptunaKeeper:
 
     def digital(self) -> Accuracy | None:
         """As `Keeper.digital`."""
-        data = self.study.user_attrs.get(DIGITAL)
-        return None if data is None else Accuracy.from_json(data["accuracy"])
+        with self._reading():
+            data = self.study.user_attrs.get(DIGITAL)
+            return None if data is None else Accuracy.from_json(data["accuracy"])
 
     def set_digital(self, candidate: Candidate, accuracy: Accuracy) -> None:
         """As `Keeper.set_digital`."""
         said = {"lineage": candidate.to_json(), "accuracy": accuracy.to_json()}
-        self.study.set_user_attr(DIGITAL, said)
+        self._set(DIGITAL, said)
 
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""

@@ -148,3 +148,11 @@ def test_a_record_is_tied_to_the_contents_behind_its_names(storage):
     found = studies_of(storage, {"seed": 0}, contents)
     assert [study.study_name for study in found] == ["tied"]
     assert studies_of(storage, {"seed": 0}, {**contents, "data": "dd"}) == []
+
+
+@pytest.mark.parametrize("damage", ["all-digital", 3, [], {"accuracy": {"times_s": {"a": 1}}}])
+def test_a_damaged_measurement_of_all_digital_is_one_line(storage, damage):
+    keeper = searched(storage)
+    keeper.study.set_user_attr("all-digital", damage)
+    with pytest.raises(InputError, match="study 's': its record cannot be read"):
+        keeper.digital()
