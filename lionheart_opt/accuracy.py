@@ -29,6 +29,7 @@ import numpy as np
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.questions import Answer, Question
+from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
     from lionheart_opt.oracle_context import OracleContext
@@ -101,6 +102,13 @@ class Accuracy:
         for name, value in seconds.items():
             if not 0.0 <= value < inf:
                 raise InputError(f"accuracy: {name}: got {value}; must be finite and not negative")
+        n = self.n_examples
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+            raise InputError(
+                f"accuracy: n_examples: got {shown(n)}; must be a positive whole number"
+            )
+        if not isinstance(self.note, str):
+            raise InputError(f"accuracy: note: got {shown(self.note)}; must be a text")
 
     def __repr__(self) -> str:
         drops = ", ".join(

@@ -141,3 +141,15 @@ def test_the_refusal_names_an_oracle_that_answers():
 
 def test_an_oracle_that_only_measures_accuracy_answers_no_questions():
     assert questions_of(object()) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_examples", n) for n in (0, -3, 2.5, True, "10", [10], np.int64(9))]
+    + [("note", n) for n in (3, None)],
+)
+def test_fields_of_other_types_are_refused(name, value):
+    fields = {"samples": np.ones((1, 1)), "times_s": (1.0,), "baseline": 1.0, name: value}
+    with pytest.raises(InputError, match=f"accuracy: {name}: got"):
+        Accuracy(**fields)
+    Accuracy(**{**fields, "n_examples": 10, "note": ""})
