@@ -19,12 +19,43 @@ from lionheart_opt.oracle.rpu import lionheart
 EXAMPLES = made_up_examples(30, 5)
 
 
+class Pair(nn.Linear):
+    """Returns its scores twice."""
+
+    def __init__(self) -> None:
+        super().__init__(64, 4)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        scores = super().forward(images.flatten(1))
+        return scores, scores
+
+
+class Overwrites(nn.Module):
+    """Works in the memory of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.linear(images.mul_(0.5).flatten(1))
+
+
+def test_a_network_may_overwrite_its_input() -> None:
+    """The examples stay as they are, so that asking again gives the same."""
+    examples = made_up_examples(30, 5)
+    before = examples.images.clone()
+    first = score(Overwrites().eval(), examples, 7)
+    assert torch.equal(examples.images, before) and 0.0 <= first <= 1.0
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
         (nn.Sequential(nn.Flatten(), nn.Linear(63, 4)), r"images of shape \(1, 8, 8\)"),
         (nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), r"returns \(1, 3\).* 4 classes"),
         (nn.Conv2d(1, 4, 3), r"returns \(1, 4, 6, 6\)"),
+        (Pair(), "returns tuple for one image"),
     ],
 )
 def test_a_network_must_fit_the_data(tmp_path: Path, network: nn.Module, message: str) -> None:

@@ -60,16 +60,44 @@ def test_gaussian_clipping_is_that_of_each_tile() -> None:
     chosen = config()
     chosen.clip.type, chosen.clip.sigma, chosen.clip.fixed_value = (
         WeightClipType.LAYER_GAUSSIAN,
-        1.0,
+        1.5,
         -1.0,
     )
     chosen.remap.type = type(chosen.remap.type).NONE
     made = FastMatrix(torch.randn(13, 50), None, chosen)
-    deviations = [float(made.weight[r, c].detach().std()) for _, _, r, c in made.tiling.blocks()]
+    before = made.weight.detach().clone()
+    expected = before.clone()
+    for _, _, rows, columns in made.tiling.blocks():
+        bound = 1.5 * float(before[rows, columns].std())
+        assert (before[rows, columns].abs() > bound).any()
+        expected[rows, columns] = before[rows, columns].clamp(-bound, bound)
     made.after_step()
-    for deviation, (_, _, rows, columns) in zip(deviations, made.tiling.blocks(), strict=True):
-        largest = float(made.weight[rows, columns].abs().max().detach())
-        assert largest == pytest.approx(deviation, rel=1e-5)
+    torch.testing.assert_close(made.weight.detach(), expected)
+
+
+@pytest.mark.parametrize(("learned", "columnwise"), [(False, True), (True, True), (True, False)])
+def test_output_scales_are_learned_if_asked_for(learned: bool, columnwise: bool) -> None:
+    weight = torch.randn(13, 50)
+    made = FastMatrix(
+        weight, None, config(learn_out_scaling=learned, out_scaling_columnwise=columnwise)
+    )
+    if not learned:
+        assert made.out_scaling is None
+        return
+    assert made.out_scaling is not None
+    # a scale for each range of inputs, and for each output or each range of outputs
+    assert made.out_scaling.shape == (3, 13 if columnwise else 3)
+    with torch.no_grad():
+        made.out_scaling.mul_(2.0)
+    torch.testing.assert_close(made.value(), 2.0 * weight)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_frozen_weights_and_scales_need_no_gradient(learned: bool) -> None:
+    made = FastMatrix(torch.randn(13, 50), None, config(learn_out_scaling=learned))
+    assert all(parameter.requires_grad for parameter in made.parameters())
+    made.freeze()
+    assert not any(parameter.requires_grad for parameter in made.parameters())
 
 
 def programmed() -> tuple[FastMatrix, torch.Tensor]:
