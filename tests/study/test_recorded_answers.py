@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import optuna
 import pytest
+from recorded_search import SAID, searched
 
-from lionheart_opt.problem import Problem
-from lionheart_opt.strategies.random import Random
-from lionheart_opt.study.optuna_keeper import OptunaKeeper, recorded_answer
-from lionheart_opt.study.record import Record
+from lionheart_opt.study.optuna_keeper import recorded_answer
 from lionheart_opt.study.recorded_answers import recorded_accuracies, studies_of
-from lionheart_opt.study.search import Budget, Search
-from lionheart_opt.testing import tiny_problem
-
-SAID = {"oracle": {"a": 1}, "seed": 0}
 
 
 @pytest.fixture
 def storage() -> optuna.storages.BaseStorage:
     return optuna.storages.InMemoryStorage()
-
-
-def searched(
-    storage: Any, name: str = "s", trials: int = 5, problem: Problem | None = None
-) -> OptunaKeeper:
-    problem = problem or tiny_problem(objectives=("latency_s", "drop"))
-    keeper = OptunaKeeper.open(problem, name, storage, SAID)
-    Search(Record(problem, keeper), Random(), seed=1, budget=Budget(trials=trials)).run()
-    return keeper
 
 
 def test_studies_of_the_same_oracle_are_found(storage):
