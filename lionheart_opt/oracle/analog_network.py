@@ -158,7 +158,7 @@ class AnalogNetwork(nn.Module):
             exposed.hide()
         try:
             torch.autograd.backward(loss)
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:
             if Hidden.__name__ not in str(error):
                 raise
             raise InputError(

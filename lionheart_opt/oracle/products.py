@@ -76,7 +76,8 @@ class WeightProducts(TorchFunctionMode):
         self._parameters, self._whole = {}, {}
         for path, tensor in parameters:
             self._whole[id(tensor)] = Matrix(path, 0, len(tensor), is_whole=True)
-            self._parameters.setdefault(_address(tensor), []).append((path, tensor))
+            if address := _address(tensor):
+                self._parameters.setdefault(address, []).append((path, tensor))
 
     def product(self, product: Product, matrix: Matrix) -> Tensor | None:
         """What a product with that matrix returns; None lets torch compute it."""
@@ -92,7 +93,7 @@ class WeightProducts(TorchFunctionMode):
         """Call a function of torch, or what takes its place."""
         kwargs = kwargs or {}
         if func in _READERS:
-            for product in _READERS[func](self._is_weight, *args, **kwargs):
+            for product in _products(func, self._is_weight, args, kwargs):
                 matrix = self._matrix(product.weight)
                 if matrix is not None:
                     result = self.product(product, matrix)
@@ -145,6 +146,25 @@ def _address(tensor: Tensor) -> int:
 
 
 _IsWeight = Callable[[Any], bool]
+
+#: Names of the operands of products, in the order in which every function takes them.
+_OPERANDS = "input self mat mat1 batch1 weight other mat2 batch2 vec".split()
+#: Other arguments that the readers of products of matrices know.
+_FACTORS = {"beta", "alpha"}
+
+
+def _products(
+    function: Any, is_weight: _IsWeight, args: Any, kwargs: dict[str, Any]
+) -> list[Product]:
+    """The products of a call whose operands may be weights; none if it is of a kind that is not known."""
+    read = _READERS[function]
+    if read in (_linear, _convolution):
+        return read(is_weight, *args, **kwargs)
+    named = [kwargs[name] for name in _OPERANDS if name in kwargs]
+    rest = {name: value for name, value in kwargs.items() if name not in _OPERANDS}
+    if not rest.keys() <= _FACTORS:  # `out`, for example: the product is left to torch
+        return []
+    return read(is_weight, *args, *named, **rest)
 
 
 def _linear(

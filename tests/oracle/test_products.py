@@ -59,6 +59,12 @@ CALLS: dict[str, Callable[[Tensor], Tensor]] = {
     "einsum with dots": lambda w: torch.einsum("...c,oc->...o", T, w),
     "einsum without an arrow": lambda w: torch.einsum("nc,oc", X, w),
     "einsum of a list": lambda w: torch.einsum("nc,oc->no", [X, w]),
+    "matmul by name": lambda w: torch.matmul(input=X, other=w.t()),
+    "mm by name": lambda w: X.mm(mat2=w.t()),
+    "addmm by name": lambda w: torch.addmm(input=BIAS, mat1=X, mat2=w.t(), beta=2),
+    "baddbmm by name": lambda w: BIAS.baddbmm(batch1=T, batch2=w.t().expand(2, 6, 4), alpha=3),
+    "mv by name": lambda w: torch.mv(w, vec=X[0]),
+    "linear by name": lambda w: F.linear(input=X, weight=w, bias=BIAS),
     "data": lambda w: F.linear(X, w.data),
     "detached": lambda w: F.linear(X, w.detach().view(4, 6)),
 }
@@ -147,6 +153,8 @@ def test_the_transposed_matrix_is_told_apart() -> None:
         lambda w: w + 1,
         lambda _: X @ X.t(),
         lambda w: torch.einsum("nc,oc->co", X, w),  # a product for every input
+        lambda w: torch.matmul(X, w.t(), out=torch.empty(3, 4)),
+        lambda _: torch.matmul(X, other=X.t()),
         lambda w: torch.einsum("nc,oc->n", X, w),  # a sum over outputs
     ],
 )
