@@ -1,7 +1,6 @@
 """Accuracy of a candidate, and the protocol of accuracy oracles: all that a writer of one must read.
 
-An oracle answers `AccuracyOracle.accuracy`. Everything else here is optional; the product uses it
-where an oracle has it:
+An oracle answers `AccuracyOracle.accuracy`. All else is optional, and used where an oracle has it:
 
 - `BuiltFromStudy`: a study file can name the oracle (`[oracle] kind = ...`).
 - `Anticipates`: it answers faster if it knows what will be asked next.
@@ -14,6 +13,7 @@ where an oracle has it:
 - `SaysProvenance`: it says where its data come from.
 - `HasIdentity`: it says what decides its answers, so that a record is tied to that.
 - `StoresWeights`: it can be told where to keep trained weights.
+- `CountsExamples`: it says how many examples a search is judged on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
-from lionheart_opt.questions import Answer, Question
+from lionheart_opt.outcomes import Outcomes, Spread
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
@@ -49,9 +49,12 @@ class Fidelity:
     Args:
         draws: Half-open range of numbers of programming draws. Draw k of a unit is the same in every
             mapping (common random numbers), so ranges can be asked for one after the other.
+        examples: Half-open range of numbers of examples; None is the end of the data. An oracle may
+            go on until its batch is full, and answers with all that it has where that is less.
     """
 
     draws: tuple[int, int]
+    examples: tuple[int, int | None] = (0, None)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -72,6 +75,10 @@ class Accuracy:
             training diverged.
         n_examples: Number of examples behind each sample, which is a multiple of 1 / n_examples; None
             where samples are exact (all-digital, made up).
+        of_examples: Number of examples that the oracle has; None is `n_examples`.
+        batch_size: Number of examples that are measured together: ranges of examples end there.
+        spread: How much losses differ between the examples; None where that is not known.
+        outcomes: Which examples are right in each draw; None where that is not known, or not loaded.
 
     Raises:
         ValueError: Shapes do not fit together.
@@ -87,6 +94,23 @@ class Accuracy:
     shared_s: float = 0.0
     note: str = ""
     n_examples: int | None = None
+    of_examples: int | None = None
+    batch_size: int = 1
+    spread: Spread | None = None
+    outcomes: Outcomes | None = None
+
+    @staticmethod
+    def of(outcomes: Outcomes, *, times_s: tuple[float, ...], **others: Any) -> Accuracy:
+        """The accuracy that outcomes of examples give; `others` are further arguments."""
+        return Accuracy(
+            samples=outcomes.samples,
+            times_s=times_s,
+            baseline=outcomes.baseline_share,
+            n_examples=outcomes.n_examples,
+            spread=outcomes.spread,
+            outcomes=outcomes,
+            **others,
+        )
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 2 or self.samples.shape[1] != len(self.times_s):
@@ -102,11 +126,14 @@ class Accuracy:
         for name, value in seconds.items():
             if not 0.0 <= value < inf:
                 raise InputError(f"accuracy: {name}: got {value}; must be finite and not negative")
-        n = self.n_examples
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-            raise InputError(
-                f"accuracy: n_examples: got {shown(n)}; must be a positive whole number"
-            )
+        for name in ("n_examples", "of_examples", "batch_size"):
+            n = getattr(self, name)
+            if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+                raise InputError(
+                    f"accuracy: {name}: got {shown(n)}; must be a positive whole number"
+                )
+        if self.spread is not None and self.spread.each.shape != self.samples.shape:
+            raise InputError("accuracy: spread: must have a value for every sample")
         if not isinstance(self.note, str):
             raise InputError(f"accuracy: note: got {shown(self.note)}; must be a text")
 
@@ -141,20 +168,70 @@ class Accuracy:
             raise InputError(f"accuracy: asked for at {time_s:g} s; the oracle measured {measured}")
         return self.baseline - self.samples[:, self.times_s.index(time_s)]
 
+    def part(self, fidelity: Fidelity) -> Accuracy | None:
+        """What asking for less gives; None where it cannot be told."""
+        (first, last), (begin, end) = fidelity.draws, fidelity.examples
+        measured = self.n_examples or 1
+        most = self.of_examples or measured
+        stop = most if end is None else min(-(-end // self.batch_size) * self.batch_size, most)
+        if last > len(self.samples) or stop > measured:
+            return None
+        if (first, last, begin, stop) == (0, len(self.samples), 0, measured):
+            return self
+        share = (last - first) * (stop - begin) / (len(self.samples) * measured)
+        seconds, total = share * self.evaluation_s, None if self.n_examples is None else most
+        part = replace(self, evaluation_s=seconds, of_examples=total, spread=None)
+        if self.outcomes is not None:
+            outcomes = self.outcomes.part(slice(first, last), slice(begin, stop))
+            return part.with_outcomes(outcomes)
+        if self.spread is not None or stop - begin < measured:
+            return None
+        return replace(part, samples=self.samples[first:last])
+
+    def with_outcomes(self, outcomes: Outcomes) -> Accuracy:
+        """The same, but for what these outcomes say."""
+        return replace(
+            self,
+            samples=outcomes.samples,
+            baseline=outcomes.baseline_share,
+            n_examples=outcomes.n_examples,
+            spread=outcomes.spread,
+            outcomes=outcomes,
+        )
+
     def extend(self, more: Accuracy) -> Accuracy:
-        """With the draws of `more` appended; training is counted once."""
+        """With the draws of `more`, of the same examples, appended; training is counted once."""
         if (more.times_s, more.baseline) != (self.times_s, self.baseline):
             raise ValueError("accuracies of different times or baselines cannot be joined")
+        outcomes = None
+        if self.outcomes is not None and more.outcomes is not None:
+            outcomes = self.outcomes.with_draws(more.outcomes)
         return replace(
             self,
             samples=np.concatenate([self.samples, more.samples]),
             evaluation_s=self.evaluation_s + more.evaluation_s,
             note=self.note or more.note,
+            spread=None if outcomes is None else outcomes.spread,
+            outcomes=outcomes,
         )
 
+    def widen(self, more: Accuracy) -> Accuracy:
+        """With further examples, of the same draws, where outcomes are known of both."""
+        if self.outcomes is None or more.outcomes is None or more.times_s != self.times_s:
+            raise ValueError("accuracies without outcomes, or of other times, cannot be joined")
+        seconds, note = self.evaluation_s + more.evaluation_s, self.note or more.note
+        wider = self.with_outcomes(self.outcomes.with_examples(more.outcomes))
+        return replace(wider, evaluation_s=seconds, note=note)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `from_json` gives equal samples back."""
-        return {**vars(self), "samples": self.samples.tolist(), "times_s": list(self.times_s)}
+        """Plain data without `outcomes`; `from_json` gives the rest back."""
+        return {
+            **vars(self),
+            "samples": self.samples.tolist(),
+            "times_s": list(self.times_s),
+            "spread": self.spread and self.spread.to_json(),
+            "outcomes": None,
+        }
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Accuracy:
@@ -165,7 +242,9 @@ class Accuracy:
         given = {name: float(data[name]) for name in numbers if name in data}
         if not all(map(isfinite, given.values())):
             raise ValueError(f"NaN or infinite numbers: {given}")
-        return Accuracy(**{**data, **given, "samples": samples, "times_s": times_s})
+        spread = data.get("spread") and Spread.from_json(data["spread"], len(times_s))
+        others = {"samples": samples, "times_s": times_s, "spread": spread}
+        return Accuracy(**{**data, **given, **others})
 
 
 class AccuracyOracle(Protocol):
@@ -210,28 +289,14 @@ class BuiltFromStudy(Protocol):
 class Anticipates(Protocol):
     """An oracle that answers faster if it knows what will be asked next; its answers are the same."""
 
-    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+    def expect(self, candidates: Sequence[Candidate], fidelity: Fidelity, seed: int) -> None:
         """Announce the next candidates, in the order in which they will be asked for.
 
         Args:
             candidates: Resolved candidates. They replace what was expected before.
-            draws: Half-open range of draws that they will be asked for first.
+            fidelity: What they will be asked for first.
             seed: The seed that they will be asked with.
         """
-        ...
-
-
-@runtime_checkable
-class Consultable(Protocol):
-    """An oracle that answers questions beside accuracy."""
-
-    @property
-    def questions(self) -> tuple[type[Question], ...]:
-        """The kinds of questions that it answers."""
-        ...
-
-    def consult(self, question: Question, seed: int) -> Answer:
-        """Answer one of `questions`; up to the seconds a pure function of the arguments."""
         ...
 
 
@@ -242,10 +307,7 @@ class ChecksFinally(Protocol):
     def final_checks(
         self, candidate: Candidate, fidelity: Fidelity, seed: int
     ) -> dict[str, Accuracy]:
-        """Name of the check (`test`: test data and fresh draws) -> its samples.
-
-        The candidate is resolved, as in `AccuracyOracle.accuracy`.
-        """
+        """Name of the check (`test`: test data and fresh draws) -> samples of the resolved candidate."""
         ...
 
 
@@ -273,10 +335,7 @@ class KeepsWeights(Protocol):
     """An oracle that can hand out the weights that it trained."""
 
     def export_weights(self, candidate: Candidate, seed: int, path: Path) -> None:
-        """Write the candidate's trained, undrifted weights as a state dict of the float network.
-
-        The candidate is resolved, as in `AccuracyOracle.accuracy`.
-        """
+        """Write the resolved candidate's trained, undrifted weights as a state dict of the network."""
         ...
 
 
@@ -299,6 +358,16 @@ class ReportsTraining(Protocol):
 
     def watch(self, report: Callable[[str], None]) -> None:
         """Call `report` with one line now and then; it replaces an earlier one."""
+        ...
+
+
+@runtime_checkable
+class CountsExamples(Protocol):
+    """An oracle that says how many examples a search is judged on."""
+
+    @property
+    def n_examples(self) -> int | None:
+        """Number of validation examples; None if its samples are exact."""
         ...
 
 
@@ -329,27 +398,3 @@ class StoresWeights(Protocol):
     def storing_in(self, folder: Path) -> AccuracyOracle:
         """The same oracle, keeping its weights in this folder if it has none of its own yet."""
         ...
-
-
-def questions_of(oracle: object) -> tuple[type[Question], ...]:
-    """The kinds of questions that an oracle answers beside accuracy."""
-    return oracle.questions if isinstance(oracle, Consultable) else ()
-
-
-def consult(oracle: object, question: Question, seed: int) -> Answer:
-    """Put a question to an oracle.
-
-    Raises:
-        InputError: The oracle does not answer such questions.
-    """
-    if not isinstance(oracle, Consultable) or type(question) not in oracle.questions:
-        raise cannot_answer(question)
-    return oracle.consult(question, seed)
-
-
-def cannot_answer(question: Question) -> InputError:
-    """The error of a question that an oracle does not answer."""
-    return InputError(
-        f"the study's oracle has no {question.what}, which the strategy needs; "
-        'an oracle that has: [oracle] kind = "hat"'
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral, Number, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lionheart_opt import plugins
 from lionheart_opt.cost import Cost, CostObjective
@@ -65,6 +65,8 @@ def problem(
     units: dict[str, Sequence[str]] | None = None,
     quantile: float | None = None,
     confidence: float = 0.95,
+    examples: Sequence[int | Literal["all"]] = ("all",),
+    over: Literal["population", "examples"] = "population",
     oracle: dict[str, Any] | None = None,
     cost_limits: dict[CostObjective, float] | None = None,
     seed: int = 0,
@@ -92,6 +94,8 @@ def problem(
         units: Groups of units that move together: name -> units.
         quantile: Share of the programmed chips that must keep the limit; None asks it of the mean.
         confidence: Confidence of the decision.
+        examples: Numbers of validation examples at which the limit is decided; the last is "all".
+        over: `population`: the limit is about what the examples are drawn from; `examples`: about them.
         oracle: Settings of the oracle, as in a study file's `[oracle]`; `kind` names another oracle.
         cost_limits: Largest accepted `latency_s`, `energy_j` or `interval_s`.
         seed: Seed of programming draws and trainings, common to all strategies.
@@ -118,6 +122,8 @@ def problem(
         quantile=None if quantile is None else _fraction(quantile, "quantile"),
         confidence=_fraction(confidence, "confidence"),
         draws=tuple(int(look) for look in looks),
+        examples=_several(examples, "examples"),
+        over=over,
     )
     machine = _system(system)
     if dataset is not None and not hasattr(getattr(dataset, "train", None), "images"):
@@ -134,7 +140,9 @@ def problem(
             )
         settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
     if not isinstance(model, str):
-        model = _plain(_network(model))
+        from lionheart_opt.models.plain import plain_network  # imports torch
+
+        model = plain_network(_network(model))
     workload = _workload(model, dataset)
     if units is not None:
         groups = _table(units, "units").items()
@@ -245,6 +253,7 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
         InputError: The network does not exist, or cannot be traced with the example.
     """
     from lionheart_opt import models, tracing
+    from lionheart_opt.models.plain import plain_network
 
     if name is not None:
         name = _name(name, "name")
@@ -259,7 +268,7 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
         if example is None:
             raise InputError("example: is missing; give what the network is called with")
         inputs = example if shape is None else tracing.example_of(shape)
-        plain = _plain(network)
+        plain = plain_network(network)
         return tracing.trace(plain, inputs, name or type(plain).__name__)
 
 
@@ -323,12 +332,6 @@ def _network(model: nn.Module) -> nn.Module:
     if isinstance(model, type) or not hasattr(model, "named_modules"):
         raise InputError(f"model: got {_kind(model)}; must be a torch.nn.Module or a name")
     return model
-
-
-def _plain(model: nn.Module) -> nn.Module:
-    from lionheart_opt.models.plain import plain_network
-
-    return plain_network(model)
 
 
 def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:

@@ -1,17 +1,24 @@
-"""Is the drop within the threshold? Confidence bounds over programming draws, decided in looks."""
+"""Is the drop within the threshold? Bounds over programming draws and examples, decided in looks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from math import inf, sqrt
+from math import hypot, inf
 from typing import Literal
 
 import numpy as np
-from scipy.special import bdtrc, stdtrit
 
-from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.errors import InputError
+from lionheart_opt.accuracy import Accuracy, Fidelity
+from lionheart_opt.bounds import (
+    Bounds,
+    losses_of,
+    mean_width,
+    rank,
+    tail_at,
+    used_tail,
+)
+from lionheart_opt.errors import InputError, unknown
 
 #: Drops, in fractions of 1, that LionHeart searches a mapping for (IEEE TETC 2025, section IV-B4).
 LIONHEART_THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
@@ -19,8 +26,8 @@ LIONHEART_THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
 _DECIMALS = 12
 #: Programming draws that a limit may ask for.
 MOST_DRAWS = 1_000_000
-#: Skewness of draws, of either sign, that the bounds of a mean allow for.
-SKEWNESS = 1.0
+#: What a limit may be about -> skewness of draws, of either sign, that its bounds of a mean allow for.
+SKEWNESS = {"population": 1.5, "examples": 1.0}
 
 
 def drop_excess(drop: float, max_drop: float) -> float:
@@ -34,38 +41,41 @@ def drop_excess(drop: float, max_drop: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """An estimate with a lower and an upper bound, as fractions of 1."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class AccuracyLimit:
     """The largest accepted drop against the floating-point network, and the confidence it needs.
 
-    What must stay below `max_drop`, at every time, is the mean drop over programmed chips. With a
-    `quantile` it is the drop that this share of the chips stays within.
+    What must stay below `max_drop`, at every time, is the mean drop over programmed chips and over the
+    population that the examples are drawn from. With a `quantile` it is the drop that this share of the
+    chips stays within.
 
     Two decisions can be wrong: `holds` where the true drop is above the threshold, and `broken` where
     it is not. Each is wrong with a probability of at most 1 - `confidence`, over all looks and times
-    together. The trained weights and the examples are taken as given: only the draws are random.
+    together. The trained weights are taken as given: another training may give another drop.
 
-    - Looks share the error in proportion to their draws; what a look cannot use goes to the next.
-      The sum of the shares bounds the error (Bonferroni), however the looks depend on each other.
+    **Chips and examples.** Every chip sees every example, so the loss of an example on a chip varies as
+    in a two-way layout: variance of the mean = chip / C + example / N + rest / (C N), for C chips and N
+    examples (as in multi-reader studies of radiology: Gallas et al., Academic Radiology 16, 2009). The
+    spread of the chips' drops contains chip + rest / N, and that of the examples' mean losses contains
+    example + rest / C. Both together are never too little, and count the rest twice, which is small.
+    Each has a half-width of its own, below; the half-width of the bound is the root of the sum of their
+    squares (method of variance estimates recovery: Zou and Donner, Statistics in Medicine 27, 2008).
+
+    - Chips, mean: Student's t over draws with C - 1 degrees of freedom, widened by the first-order
+      effect of skewness (Hall, The Bootstrap and Edgeworth Expansion, 1992, chapter 2). The skewness is
+      taken to be `SKEWNESS`, because a few draws cannot show their own. More skewed draws exceed the
+      error a little; no bound of a mean is free of assumptions, for one chip in a thousand may fail.
+      Draws that agree only because accuracy is a share of few examples do not count as certain.
+    - Chips, quantile: order statistics, exact for any distribution (David and Nagaraja, Order
+      Statistics, 3rd ed., section 7.1). n draws can show that a share q stays within the threshold
+      only if q^n is at most the error: 29 draws for q = 0.9 at 95 %.
+    - Examples: see `Losses.width`. Losses are paired, example by example. Where an oracle does not say
+      which examples are right, they are taken to disagree as often as the accuracies allow.
+    - Looks share the error: in proportion to their draws, and half of it is for all examples. What a
+      look cannot use goes to the next number of draws. The sum of the shares bounds the error
+      (Bonferroni), however the looks depend on each other.
     - Times: `holds` is wrong only if a time that breaks the limit passes by mistake, so the times do
       not share the error (intersection-union test: Berger, Technometrics 24, 1982). A single time is
       enough for `broken`, so there the times share the error equally.
-    - A quantile is bounded by order statistics: exact for any distribution (David and Nagaraja,
-      Order Statistics, 3rd ed., section 7.1). n draws can show that a share q stays within the
-      threshold only if q^n is at most the error: 29 draws for q = 0.9 at 95 %.
-    - A mean is bounded by Student's t over draws, widened by the first-order effect of skewness
-      (Hall, The Bootstrap and Edgeworth Expansion, 1992, chapter 2). The skewness is taken to be
-      `SKEWNESS`, because a few draws cannot show their own. More skewed draws exceed the error a
-      little; no bound of a mean is free of assumptions, for one chip in a thousand may fail. Draws
-      that agree only because accuracy is a share of few examples do not count as certain.
 
     A limit that is still undecided at the last look is not feasible.
 
@@ -76,6 +86,10 @@ class AccuracyLimit:
             mean.
         confidence: Confidence of the whole decision, in (0.5, 1).
         draws: Growing numbers of draws at which to look; the last one is the maximum.
+        examples: Growing numbers of examples at which to look; `all`, the last one, is every example
+            that the oracle has. An oracle may use some more, to fill its batches.
+        over: What the limit is about: the `population` that the examples are drawn from, or these
+            `examples` themselves, so that only chips are random.
 
     Raises:
         InputError: A value is out of range, or the draws are so few that they could never show that
@@ -87,6 +101,8 @@ class AccuracyLimit:
     quantile: float | None = None
     confidence: float = 0.95
     draws: tuple[int, ...] = (5, 10, 20)
+    examples: tuple[int | Literal["all"], ...] = ("all",)
+    over: Literal["population", "examples"] = "population"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.max_drop <= 1.0:
@@ -105,6 +121,18 @@ class AccuracyLimit:
             raise InputError(f"confidence: got {self.confidence:g}; must be between 0.5 and 1")
         if not self.times_s:
             raise InputError("time_s: got []; at least one time is needed")
+        if self.over not in SKEWNESS:
+            raise unknown("over", self.over, SKEWNESS)
+        numbers = self.examples[:-1]
+        if self.examples[-1:] != ("all",) or not all(
+            isinstance(b, int) and not isinstance(b, bool) and a < b
+            for a, b in zip((0, *numbers), numbers, strict=False)
+            if isinstance(a, int)
+        ):
+            raise InputError(
+                f'examples: got {list(self.examples)}; must be growing numbers, then "all", such as '
+                '[1000, "all"]'
+            )
         if not self._can_hold(self.draws):
             earlier = self.draws[:-1]
             needed = next(n for n in count(self.draws[-1]) if self._can_hold((*earlier, n)))
@@ -132,95 +160,90 @@ class AccuracyLimit:
         the baseline minus 1 below. A number of draws between two looks counts as the later look.
         """
         least, most = accuracy.baseline - 1.0, accuracy.baseline
-        error, n = 1.0 - self.confidence, len(accuracy.samples)
-        above = _tail(self.draws, n, self.quantile, error)
-        mirrored = None if self.quantile is None else 1.0 - self.quantile
-        below = _tail(self.draws, n, mirrored, error / len(self.times_s))
         estimates, lows, highs = [], [], []
         for time_s in self.times_s:
-            drops = accuracy.drops_at(time_s)
-            estimates.append(self.statistic(drops))
-            highs.append(min(_upper(drops, self.quantile, above, accuracy.rounding), most))
-            lows.append(max(-_upper(-drops, mirrored, below, accuracy.rounding), least))
+            estimate = self.statistic(accuracy.drops_at(time_s))
+            estimates.append(estimate)
+            highs.append(min(estimate + hypot(*self._widths(accuracy, time_s, 1)), most))
+            lows.append(max(estimate - hypot(*self._widths(accuracy, time_s, -1)), least))
         return Bounds(estimate=max(estimates), low=max(lows), high=max(highs))
 
     def decision(self, accuracy: Accuracy) -> Literal["holds", "broken", "open"]:
-        """Whether the bounds show that the limit `holds` or is `broken`; `open` needs more draws."""
+        """Whether the bounds show that the limit `holds` or is `broken`; `open` needs another look."""
         bounds = self.bounds(accuracy)
         if drop_excess(bounds.high, self.max_drop) <= 0.0:
             return "holds"
         return "broken" if drop_excess(bounds.low, self.max_drop) > 0.0 else "open"
 
+    @property
+    def first_look(self) -> Fidelity:
+        """What to measure of every candidate."""
+        level = self.examples[0]
+        return Fidelity(
+            draws=(0, self.draws[0]), examples=(0, None if level == "all" else int(level))
+        )
+
+    def next_look(self, accuracy: Accuracy) -> Fidelity | None:
+        """What to measure beside an accuracy that is open: more draws, or more examples.
+
+        That which narrows the bound most, for what it costs. None if the accuracy is decided, or if
+        everything has been measured.
+        """
+        if self.decision(accuracy) != "open":
+            return None
+        draws, used = len(accuracy.samples), accuracy.n_examples
+        more_draws = next((look for look in self.draws if look > draws), None)
+        more_examples = next((size for size in self._sizes(accuracy) if size > (used or inf)), None)
+        if more_examples is not None and more_draws is not None:
+            worst = max(self.times_s, key=lambda t: self.statistic(accuracy.drops_at(t)))
+            chips, examples = self._widths(accuracy, worst, 1)
+            assert used is not None, "it has fewer examples than there are"
+            # squares fall as 1 / n: what is gained, by passes of an example through the network
+            if chips**2 / (more_draws * used) < examples**2 / (more_examples * draws):
+                more_draws = None
+        if more_draws is not None:
+            return Fidelity(draws=(draws, more_draws), examples=(0, used))
+        if more_examples is None:
+            return None
+        return Fidelity(draws=(0, draws), examples=(used or 0, more_examples))
+
+    def _widths(
+        self, accuracy: Accuracy, time_s: float, sign: Literal[1, -1]
+    ) -> tuple[float, float]:
+        """Half-widths over chips and over examples, above the estimate (`sign` 1) or below it (-1)."""
+        quantile, error = self.quantile, 1.0 - self.confidence
+        if sign < 0:
+            quantile = None if quantile is None else 1.0 - quantile
+            error /= len(self.times_s)
+        sizes = self._sizes(accuracy)
+        if len(sizes) > 1:
+            is_last = accuracy.n_examples == sizes[-1]
+            error *= 0.5 if is_last else 0.5 / (len(sizes) - 1)
+        drops = accuracy.drops_at(time_s)
+        tail = tail_at(self.draws, len(drops), quantile, error)
+        draw: int | None = None
+        if quantile is None:
+            chips = mean_width(drops, tail, accuracy.rounding, SKEWNESS[self.over])
+        else:
+            number = rank(len(drops), quantile, tail)
+            draw = int(np.argsort(sign * drops, kind="stable")[min(number, len(drops)) - 1])
+            chips = inf
+            if number <= len(drops):
+                chips = sign * (float(drops[draw]) - self.statistic(drops))
+        losses = losses_of(accuracy, accuracy.times_s.index(time_s), draw)
+        if losses is None or self.over == "examples":
+            return chips, 0.0
+        return chips, (losses if sign > 0 else losses.mirrored()).width(tail)
+
+    def _sizes(self, accuracy: Accuracy) -> list[int]:
+        """The different numbers of examples at which to look, growing; those that the data have."""
+        most = accuracy.of_examples or accuracy.n_examples
+        if most is None:
+            return []
+        numbers = {most if level == "all" else min(int(level), most) for level in self.examples}
+        return sorted(numbers)
+
     def _can_hold(self, draws: tuple[int, ...]) -> bool:
-        tail = _tail(draws, draws[-1], self.quantile, 1.0 - self.confidence)
-        return _used(draws[-1], self.quantile, tail) > 0.0
-
-
-def paired(a: Accuracy, b: Accuracy, time_s: float, confidence: float = 0.95) -> Bounds:
-    """By how much the mean drop of `a` exceeds that of `b`, from the draws that both have.
-
-    Draw k of one oracle and seed programs a unit with the same random numbers in every mapping, so
-    differences draw by draw vary less than the drops (common random numbers). The bounds are those of
-    a mean, two-sided: both hold together with `confidence`.
-
-    Args:
-        a: Accuracy of one mapping.
-        b: Accuracy of another mapping, from the same oracle and seed.
-        time_s: Time after programming, in seconds.
-        confidence: Confidence of the interval.
-
-    Raises:
-        ValueError: The baselines differ, so the two are not about the same network and examples.
-    """
-    if a.baseline != b.baseline:
-        raise ValueError("accuracies of different baselines cannot be paired")
-    n = min(len(a.samples), len(b.samples))
-    differences = a.drops_at(time_s)[:n] - b.drops_at(time_s)[:n]
-    tail, rounding = (1.0 - confidence) / 2.0, float(np.hypot(a.rounding, b.rounding))
-    return Bounds(
-        estimate=float(np.mean(differences)),
-        low=max(-_upper(-differences, None, tail, rounding), -1.0),
-        high=min(_upper(differences, None, tail, rounding), 1.0),
-    )
-
-
-def _tail(draws: tuple[int, ...], n_draws: int, quantile: float | None, error: float) -> float:
-    """Error that a one-sided bound may have at the look at `n_draws`, of the `error` of all looks."""
-    spent = tail = 0.0
-    for look in draws:
-        tail = error * look / draws[-1] - spent
-        if look >= n_draws:
-            break
-        spent += _used(look, quantile, tail)
-    return tail
-
-
-def _used(n_draws: int, quantile: float | None, tail: float) -> float:
-    """The error that an upper bound really uses, at most `tail`; 0 where there is no bound."""
-    if quantile is None:
-        return tail if n_draws > 1 else 0.0
-    return float(bdtrc(_rank(n_draws, quantile, tail) - 1, n_draws, quantile))
-
-
-def _upper(values: np.ndarray, quantile: float | None, tail: float, rounding: float) -> float:
-    """Upper bound of the mean or quantile that `values` are drawn from; infinite for too few draws."""
-    n = len(values)
-    if quantile is None:
-        if n < 2:
-            return np.inf
-        student = float(stdtrit(n - 1, 1.0 - tail))
-        width = student + SKEWNESS * (2.0 * student**2 + 1.0) / (6.0 * sqrt(n))
-        deviation = max(float(np.std(values, ddof=1)), rounding)
-        return float(np.mean(values)) + width * deviation / sqrt(n)
-    rank = _rank(n, quantile, tail)
-    return float(np.sort(values)[rank - 1]) if rank <= n else np.inf
-
-
-def _rank(n: int, quantile: float, tail: float) -> int:
-    """Least r such that the r-th smallest of n draws is below the quantile with a chance of `tail`.
-
-    It is below if at least r draws are, each with a probability of at most `quantile`. Returns n + 1
-    if there is no such r.
-    """
-    ranks = np.arange(1, n + 2)
-    return int(ranks[np.argmax(bdtrc(ranks - 1.0, n, quantile) <= tail)])
+        error = (1.0 - self.confidence) * (0.5 if len(self.examples) > 1 else 1.0)
+        tail = tail_at(draws, draws[-1], self.quantile, error)
+        return used_tail(draws[-1], self.quantile, tail) > 0.0

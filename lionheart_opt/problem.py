@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, consult
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
-from lionheart_opt.questions import Answer, Question
+from lionheart_opt.questions import Answer, Question, consult
 from lionheart_opt.space import Space
 from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload
@@ -205,14 +205,11 @@ class Problem(Space):
         if self.breaks_cost_limits(candidate.mapping):
             return self.evaluation(candidate, None)
         asked = self.resolved(candidate)
-        accuracy: Accuracy | None = None
-        done = 0
-        for draws in self.accuracy_limit.draws:
-            more = self.oracle.accuracy(asked, Fidelity(draws=(done, draws)), self.seed)
-            accuracy = more if accuracy is None else accuracy.extend(more)
-            done = draws
-            if accuracy.diverged or self.accuracy_limit.decision(accuracy) != "open":
-                break
+        limit = self.accuracy_limit
+        accuracy = self.oracle.accuracy(asked, limit.first_look, self.seed)
+        while not accuracy.diverged and (look := limit.next_look(accuracy)) is not None:
+            more = self.oracle.accuracy(asked, look, self.seed)
+            accuracy = accuracy.extend(more) if look.draws[0] else accuracy.widen(more)
         return self.evaluation(candidate, accuracy)
 
     def expect(self, candidates: Sequence[Candidate]) -> None:
@@ -223,7 +220,7 @@ class Problem(Space):
                 for candidate in candidates
                 if not self.breaks_cost_limits(candidate.mapping)
             ]
-            self.oracle.expect(asked, (0, self.accuracy_limit.draws[0]), self.seed)
+            self.oracle.expect(asked, self.accuracy_limit.first_look, self.seed)
 
     def breaks_cost_limits(self, mapping: Mapping) -> bool:
         """Whether the cost alone decides that it is infeasible, so that no oracle time is spent."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import inf, isfinite
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
@@ -99,3 +99,41 @@ class Answer:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} of {len(units)} units" for name, units in self.values.items())
         return f"Answer({sizes}; {self.oracle_s:.3g} oracle seconds)"
+
+
+@runtime_checkable
+class Consultable(Protocol):
+    """An oracle that answers questions beside accuracy."""
+
+    @property
+    def questions(self) -> tuple[type[Question], ...]:
+        """The kinds of questions that it answers."""
+        ...
+
+    def consult(self, question: Question, seed: int) -> Answer:
+        """Answer one of `questions`; up to the seconds a pure function of the arguments."""
+        ...
+
+
+def questions_of(oracle: object) -> tuple[type[Question], ...]:
+    """The kinds of questions that an oracle answers beside accuracy."""
+    return oracle.questions if isinstance(oracle, Consultable) else ()
+
+
+def consult(oracle: object, question: Question, seed: int) -> Answer:
+    """Put a question to an oracle.
+
+    Raises:
+        InputError: The oracle does not answer such questions.
+    """
+    if not isinstance(oracle, Consultable) or type(question) not in oracle.questions:
+        raise cannot_answer(question)
+    return oracle.consult(question, seed)
+
+
+def cannot_answer(question: Question) -> InputError:
+    """The error of a question that an oracle does not answer."""
+    return InputError(
+        f"the study's oracle has no {question.what}, which the strategy needs; "
+        'an oracle that has: [oracle] kind = "hat"'
+    )

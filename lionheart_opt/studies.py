@@ -173,7 +173,7 @@ class Study:
             InputError: A search does not exist, an argument cannot be used, or a record was made with
                 other settings.
         """
-        from lionheart_opt.results.verdict import check_finalists
+        from lionheart_opt.results.finalists import check_finalists
         from lionheart_opt.study.executors import Workers
 
         source = self._source

@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
+from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.cost import Cost, CostObjective, LayerCost
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
+from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question, cannot_answer
 from lionheart_opt.space import every_mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Mvm, Shape, Unit, Workload

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from lionheart_opt.accuracy import (
-    Accuracy,
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.errors import InputError
+from lionheart_opt.questions import (
+    Answer,
     Consultable,
+    LearnedShares,
+    Proxies,
+    Question,
     cannot_answer,
     consult,
     questions_of,
 )
-from lionheart_opt.errors import InputError
-from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
 
 
 def accuracy(rows: list[list[float]], **fields: object) -> Accuracy:

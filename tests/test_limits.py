@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
+from lionheart_opt.bounds import paired
 from lionheart_opt.errors import InputError
-from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit, drop_excess, paired
+from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit, drop_excess
 from lionheart_opt.results.metrics import thresholds
 from lionheart_opt.strategies.each_threshold import EachThreshold
 from lionheart_opt.strategies.knapsack import Knapsack
 from lionheart_opt.synthetic import synthetic_problem
 
-LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20))
+LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20), over="examples")
 Q90 = AccuracyLimit(max_drop=0.05, time_s=60.0, quantile=0.9, draws=(10, 30, 60))
 TIMES_S = (1.0, 60.0, 3600.0)
 

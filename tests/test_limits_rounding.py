@@ -14,7 +14,7 @@ from lionheart_opt.strategies.parts.loss_model import LossModel
 from lionheart_opt.strategies.parts.sensitivity import MoveProfile
 from lionheart_opt.synthetic import synthetic_problem
 
-Q90 = AccuracyLimit(max_drop=0.05, time_s=60.0, quantile=0.9, draws=(29,))
+Q90 = AccuracyLimit(max_drop=0.05, time_s=60.0, quantile=0.9, draws=(29,), over="examples")
 
 
 def of_examples(right: int, before: int, n_examples: int, n_draws: int = 29) -> Accuracy:

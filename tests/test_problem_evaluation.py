@@ -24,15 +24,15 @@ class Told:
 
     oracle: AccuracyOracle
     asked: list[Candidate] = field(default_factory=list)
-    told: list[tuple[list[Candidate], tuple[int, int], int]] = field(default_factory=list)
+    told: list[tuple[list[Candidate], Fidelity, int]] = field(default_factory=list)
     questions: tuple[type[Question], ...] = (Proxies,)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         self.asked.append(candidate)
         return self.oracle.accuracy(candidate, fidelity, seed)
 
-    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
-        self.told.append((list(candidates), draws, seed))
+    def expect(self, candidates: Sequence[Candidate], fidelity: Fidelity, seed: int) -> None:
+        self.told.append((list(candidates), fidelity, seed))
 
     def consult(self, question: Question, seed: int) -> Answer:
         return Answer(values={"seed": {"fc0": float(seed)}}, oracle_s=1.0)
@@ -123,9 +123,9 @@ def test_the_oracle_is_told_what_it_will_be_asked() -> None:
     problem, oracle = told(training="short", seed=7, cost_limits={"energy_j": 0.99 * energy_j})
     moved = [problem.pretrained(problem.analog([name])) for name in ("fc0", "fc2", "fc3")]
     problem.expect([problem.pretrained(problem.all_digital), *reversed(moved)])
-    [(candidates, draws, seed)] = oracle.told
+    [(candidates, fidelity, seed)] = oracle.told
     assert candidates == [each.with_training("short") for each in reversed(moved)]
-    assert draws == (0, problem.accuracy_limit.draws[0]) and seed == 7
+    assert fidelity == Fidelity(draws=(0, problem.accuracy_limit.draws[0])) and seed == 7
 
 
 def test_oracles_that_do_not_anticipate_are_not_told() -> None:

@@ -11,7 +11,8 @@ from counting_oracle import asked
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import oracle_seconds
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.oracle.table import AccuracyTable, TableOracle
+from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.oracle.table_oracle import TableOracle
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, LearnedShares, Proxies
 from lionheart_opt.strategies.odimo import Odimo

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lionheart_opt.errors import digital_line
 from lionheart_opt.results import report
+from lionheart_opt.results.metrics import gains
 
 if TYPE_CHECKING:
     from lionheart_opt.results.result import SearchResult
@@ -280,11 +281,41 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
         again = new_table("The same mappings measured once more: drop", "strategy", ">seed")
         for name in names:
             again.add_column(name, justify="right")
+        is_judged = any(result.verdict for result in results)
+        if is_judged:
+            again.add_column("at most", justify="right")
+            again.add_column("verdict")
         for result, drops in zip(results, checks, strict=True):
             if drops:
                 values = [points(drops.get(name)) for name in names]
-                again.add_row(result.label, str(result.seed), *values)
-        say(out, again)
+                again.add_row(
+                    result.label,
+                    str(result.seed),
+                    *values,
+                    *(_verdict(result) if is_judged else ()),
+                )
+        say(
+            out,
+            again,
+            "At most: upper confidence bound of the drop on test data. Verdict: whether that keeps the "
+            "limit. Safer mappings are tested first; the best one, if they all are verified."
+            if is_judged
+            else "",
+        )
+
+
+def _verdict(result: SearchResult) -> tuple[str, str]:
+    """The bound on test data, and what it shows."""
+    verdict = result.verdict
+    if verdict is None:
+        return "-", "-"
+    bound = points(verdict.bounds.high)
+    if verdict.verified is None:
+        return bound, "not verified"
+    if verdict.verified is result.best:
+        return bound, "verified"
+    gain = times(gains(result.problem, verdict.verified.cost)[0])
+    return bound, f"verified: trial {result.number_of(verdict.verified)}, {gain}"
 
 
 def _mappings(out: Console, results: Sequence[SearchResult]) -> None:

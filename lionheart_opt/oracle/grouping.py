@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.mapping import Candidate
 
 #: Largest number of candidates that are measured together. An interruption loses at most so many.
@@ -20,25 +21,25 @@ class Grouping:
     Measuring candidates together saves time and changes no answer (see `measure`).
 
     Args:
-        draws: Half-open range of draws that will be asked for.
+        fidelity: What will be asked for.
         seed: Seed that will be asked for.
         candidates: The candidates, in the order in which they will be asked for.
     """
 
-    draws: tuple[int, int] = (0, 0)
+    fidelity: Fidelity | None = None
     seed: int = 0
     candidates: dict[Candidate, None] = field(default_factory=dict)
     _answers: dict[Candidate, tuple[Hashable, np.ndarray, float]] = field(default_factory=dict)
 
-    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+    def expect(self, candidates: Sequence[Candidate], fidelity: Fidelity, seed: int) -> None:
         """Replace the candidates that are expected, and forget answers measured in advance."""
-        self.draws, self.seed = draws, seed
+        self.fidelity, self.seed = fidelity, seed
         self.candidates = dict.fromkeys(candidates)
         self._answers = {}
 
-    def group(self, candidate: Candidate, draws: tuple[int, int], seed: int) -> list[Candidate]:
+    def group(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> list[Candidate]:
         """The candidate and other expected ones with the same weights, at most `GROUP` together."""
-        if (draws, seed) != (self.draws, self.seed) or candidate not in self.candidates:
+        if (fidelity, seed) != (self.fidelity, self.seed) or candidate not in self.candidates:
             return [candidate]
         kind = (candidate.training, candidate.parent)
         others = [
@@ -51,24 +52,24 @@ class Grouping:
         return [candidate, *others[: GROUP - 1]]
 
     def keep(
-        self, question: Hashable, group: Sequence[Candidate], samples: np.ndarray, seconds: float
+        self, question: Hashable, group: Sequence[Candidate], right: np.ndarray, seconds: float
     ) -> None:
         """Keep a group's answers until they are asked for.
 
         Args:
             question: The weights and everything else that the answers depend on.
             group: The candidates, from `group`.
-            samples: Their samples, shape (n_candidates, n_draws, n_times).
+            right: What they get right, shape (n_candidates, n_draws, n_times, n_examples).
             seconds: Seconds that they took together; each is charged an equal share.
         """
         share = seconds / len(group)
-        for candidate, answer in zip(group, samples, strict=True):
+        for candidate, answer in zip(group, right, strict=True):
             self._answers[candidate] = question, answer, share
 
     def take(self, question: Hashable, candidate: Candidate) -> tuple[np.ndarray, float] | None:
-        """Remove and return an answer that is kept: its samples and seconds."""
+        """Remove and return an answer that is kept: what is right, and its seconds."""
         if candidate not in self._answers or self._answers[candidate][0] != question:
             return None
-        _, samples, seconds = self._answers.pop(candidate)
+        _, right, seconds = self._answers.pop(candidate)
         self.candidates.pop(candidate, None)
-        return samples, seconds
+        return right, seconds

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lionheart_opt.accuracy import Accuracy, Fidelity, cannot_answer
+from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import Collected, InputError
@@ -23,17 +23,19 @@ from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_hardware
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
-from lionheart_opt.oracle.measurement import Conditions, check_network, measure, score
+from lionheart_opt.oracle.measurement import Conditions, check_network, correct, measure
 from lionheart_opt.oracle.proxies import sensitivity_proxies
 from lionheart_opt.oracle.rehearsal import few_examples, short_trainings
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
+from lionheart_opt.oracle.threads import computing_with
 from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.oracle.uses import traced_uses
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
-from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
+from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question, cannot_answer
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class HatOracle:
     digital: tuple[str, ...] = ()
     weights: CandidateWeights = field(init=False, repr=False)
     _grouping: Grouping = field(default_factory=Grouping, init=False, repr=False)
-    _baselines: dict[Part, float] = field(default_factory=dict, init=False, repr=False)
+    _baselines: dict[Part, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.model = plain_network(self.model)
@@ -158,23 +160,26 @@ class HatOracle:
     @property
     def pretrained(self) -> Trained:
         """See `CandidateWeights.pretrained`."""
-        return self.weights.pretrained
+        with computing_with(self.settings.threads):
+            return self.weights.pretrained
 
     def trained(self, candidate: Candidate, seed: int) -> Trained:
         """See `CandidateWeights.trained`."""
-        return self.weights.trained(candidate, seed)
+        with computing_with(self.settings.threads):
+            return self.weights.trained(candidate, seed)
 
     def shared_training(self, seed: int) -> Trained:
         """See `CandidateWeights.shared_training`."""
-        return self.weights.shared_training(seed)
+        with computing_with(self.settings.threads):
+            return self.weights.shared_training(seed)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Accuracy on the validation set; see `AccuracyOracle.accuracy`."""
         return self._accuracy(candidate, fidelity, seed, self.settings.engine, "validation")
 
-    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+    def expect(self, candidates: Sequence[Candidate], fidelity: Fidelity, seed: int) -> None:
         """See `Anticipates.expect`: candidates with the same weights are measured together."""
-        self._grouping.expect(candidates, draws, seed)
+        self._grouping.expect(candidates, fidelity, seed)
 
     def test_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """Accuracy on the test set, for the final report only.
@@ -229,6 +234,11 @@ class HatOracle:
         }
 
     @property
+    def n_examples(self) -> int:
+        """Number of validation examples that are used."""
+        return len(self._examples("validation"))
+
+    @property
     def provenance(self) -> str:
         """Where the data come from."""
         return self.splits.provenance
@@ -240,14 +250,15 @@ class HatOracle:
 
     def consult(self, question: Question, seed: int) -> Answer:
         """See `Consultable.consult`. Pretraining is not part of the time that the answer takes."""
-        if isinstance(question, LearnedShares):
-            return self.weights.learned_shares(question, seed)
-        if not isinstance(question, Proxies):
-            raise cannot_answer(question)
-        _ = self.pretrained
-        started = perf_counter()
-        values = self.proxies(question.units, seed)
-        return Answer(values=values, oracle_s=perf_counter() - started)
+        with computing_with(self.settings.threads):
+            if isinstance(question, LearnedShares):
+                return self.weights.learned_shares(question, seed)
+            if not isinstance(question, Proxies):
+                raise cannot_answer(question)
+            _ = self.pretrained
+            started = perf_counter()
+            values = self.proxies(question.units, seed)
+            return Answer(values=values, oracle_s=perf_counter() - started)
 
     def proxies(self, units: Sequence[str], seed: int) -> dict[str, dict[str, float]]:
         """Cheap predictors of each unit's sensitivity; see `sensitivity_proxies`.
@@ -266,47 +277,55 @@ class HatOracle:
         self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: Part
     ) -> Accuracy:
         """Accuracy on a part of the data, measured on the engine of that name."""
+        with computing_with(self.settings.threads):
+            return self._measured(candidate, fidelity, seed, name, part)
+
+    def _measured(
+        self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: Part
+    ) -> Accuracy:
         training = candidate.trained_by
-        baseline = self.baseline(part)
         if not self.matrices(candidate.mapping):
+            baseline = self.baseline(part)
             first, last = fidelity.draws
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
         key, trained = self.weights.keyed(candidate, seed)
         is_shared = any(ancestor.training == "one_shot" for ancestor in candidate.lineage)
         shared_s = self.shared_training(seed).training_s if is_shared else 0.0
-        question = (key, name, part, fidelity.draws, seed)
+        question = (key, name, part, fidelity, seed)
         answer = self._grouping.take(question, candidate)
         if answer is None:
             group = [candidate]
             if (name, part) == (self.settings.engine, "validation") and self._is_shared(training):
-                group = self._grouping.group(candidate, fidelity.draws, seed)
+                group = self._grouping.group(candidate, fidelity, seed)
                 group = [member for member in group if self.matrices(member.mapping)]
             started = perf_counter()
             measured = self._measure(group, trained, question)
             self._grouping.keep(question, group, measured, perf_counter() - started)
             answer = self._grouping.take(question, candidate)
             assert answer is not None
-        samples, evaluation_s = answer
-        return Accuracy(
-            samples=samples,
+        right, evaluation_s = answer
+        first = fidelity.examples[0]
+        exact = self._baseline_outcomes(part)
+        return Accuracy.of(
+            Outcomes.of(exact[first : first + right.shape[-1]], right),
             times_s=self.settings.times_s,
-            baseline=baseline,
             training_s=trained.training_s,
             evaluation_s=evaluation_s,
             shared_s=shared_s,
             note=trained.note,
-            n_examples=len(self._examples(part)),
+            of_examples=len(exact),
+            batch_size=self.settings.batch_size,
         )
 
     def _measure(
         self,
         group: Sequence[Candidate],
         trained: Trained,
-        question: tuple[str, EngineName, Part, tuple[int, int], int],
+        question: tuple[str, EngineName, Part, Fidelity, int],
     ) -> np.ndarray:
-        """Samples of candidates that have the same weights, shape (n_candidates, n_draws, n_times)."""
-        _, name, part, draws, seed = question
+        """What candidates get right that have the same weights; see `measure`."""
+        _, name, part, fidelity, seed = question
         return measure(
             engine(name),
             self._network(trained),
@@ -315,9 +334,10 @@ class HatOracle:
             self._examples(part),
             Conditions(
                 times_s=self.settings.times_s,
-                draws=range(*draws),
+                draws=range(*fidelity.draws),
                 seed=derive(seed, part),
                 batch_size=self.settings.batch_size,
+                examples=fidelity.examples,
             ),
             traced_uses(self.workload),
         )
@@ -336,16 +356,20 @@ class HatOracle:
 
         A warning says so if it is no better on the validation data than always the same answer.
         """
+        return float(self._baseline_outcomes(part).mean())
+
+    def _baseline_outcomes(self, part: Part) -> np.ndarray:
+        """Which examples the floating-point network gets right, boolean, shape (n_examples,)."""
         if part not in self._baselines:
             network = self._network(self.pretrained).eval()
             examples, size = self._examples(part), self.settings.batch_size
-            self._baselines[part] = score(network, examples, size)
+            self._baselines[part] = right = correct(network, examples, size)
             most_frequent = int(torch.bincount(examples.labels).max()) / len(examples)
-            if part == "validation" and self._baselines[part] <= most_frequent < 1.0:
+            if part == "validation" and right.mean() <= most_frequent < 1.0:
                 warnings.warn(
-                    f"the network seems untrained: it is right about {self._baselines[part]:.1%} of "
+                    f"the network seems untrained: it is right about {right.mean():.1%} of "
                     f"the validation data, and the most frequent class is {most_frequent:.1%} of them",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
         return self._baselines[part]
 

@@ -29,12 +29,23 @@ class Conditions:
         draws: Numbers of the programming draws.
         seed: Seed of all draws.
         batch_size: Examples in one pass.
+        examples: Half-open range of numbers of examples; None is the end of the data. The first one
+            begins a batch. The last batch is filled, so that batches are the same for any range.
     """
 
     times_s: Sequence[float]
     draws: range
     seed: int
     batch_size: int
+    examples: tuple[int, int | None] = (0, None)
+
+    def numbers(self, n_examples: int) -> range:
+        """Numbers of the examples to measure, of so many."""
+        first, last = self.examples
+        if first % self.batch_size:
+            raise ValueError(f"example {first} does not begin a batch of {self.batch_size}")
+        last = n_examples if last is None else min(last, n_examples)
+        return range(first, min(-(-last // self.batch_size) * self.batch_size, n_examples))
 
 
 @torch.no_grad()
@@ -48,7 +59,7 @@ def measure(
     conditions: Conditions,
     uses: Uses | None = None,
 ) -> np.ndarray:
-    """Accuracy of independently programmed copies of a network, at several times after programming.
+    """What independently programmed copies of a network get right, at several times after programming.
 
     Every draw programs all analog layers anew from the trained weights; the states at all times come
     from that one programming. A layer's random numbers depend only on the seed, the matrix and the
@@ -62,12 +73,12 @@ def measure(
         network: The floating-point network with the trained weights, left untouched.
         mappings: For each mapping, the paths of its analog matrices.
         rpu_config: RPU configuration of the analog matrices.
-        examples: What to classify.
-        conditions: Times, draws, seed and batch size.
+        examples: All that there is to classify.
+        conditions: Which of them, times, draws, seed and batch size.
         uses: How often each analog matrix is used in one inference, if that is known.
 
     Returns:
-        Shape (n_mappings, n_draws, n_times), in [0, 1].
+        Which examples are right, boolean, shape (n_mappings, n_draws, n_times, n_examples).
 
     Raises:
         InputError: Scores of classes are NaN or infinite, or an analog matrix is used more or less often
@@ -77,12 +88,13 @@ def measure(
     device = next(network.parameters()).device
     matrices = tuple(dict.fromkeys(path for paths in mappings for path in paths))
     analog = engine.analog(network, matrices, rpu_config).eval()
+    numbers = conditions.numbers(len(examples))
     batches = [
-        (first, examples[first : first + batch_size])
-        for first in range(0, len(examples), batch_size)
+        (first, examples[first : min(first + batch_size, numbers.stop)])
+        for first in numbers[::batch_size]
     ]
     passes = Passes(analog, mappings, batches[0][1].images.to(device), uses)
-    right = np.zeros((len(mappings), len(draws), len(times_s)), int)
+    right = np.zeros((len(mappings), len(draws), len(times_s), len(numbers)), bool)
 
     def seeds(what: str, *which: int | float) -> dict[str, int]:
         return {path: derive(conditions.seed, what, path, *which) for path in matrices}
@@ -102,9 +114,10 @@ def measure(
                         sow(chance, device)  # for what the network itself draws
                         scores = passes(number).cpu()
                         check_scores(scores, where(mappings[number], draw, time_s))
-                        classes = scores.argmax(1)
-                        right[number, row, column] += int((classes == batch.labels).sum())
-    return right / len(examples)
+                        begin = first - numbers.start
+                        of_batch = right[number, row, column, begin : begin + len(batch)]
+                        of_batch[:] = (scores.argmax(1) == batch.labels).numpy()
+    return right
 
 
 @torch.no_grad()
@@ -158,13 +171,13 @@ def _check_classes(network: nn.Module, splits: Splits) -> None:
 
 @torch.no_grad()
 @unfused()
-def score(network: nn.Module, examples: Examples, batch_size: int) -> float:
-    """Share of the examples that a network in evaluation mode classifies correctly."""
+def correct(network: nn.Module, examples: Examples, batch_size: int) -> np.ndarray:
+    """Which examples a network in evaluation mode gets right, boolean, shape (n_examples,)."""
     device = next(network.parameters()).device
-    right = 0
+    right = np.zeros(len(examples), bool)
     for begin in range(0, len(examples), batch_size):
         batch = examples[begin : begin + batch_size]
         scores: torch.Tensor = network(batch.images.to(device, copy=True))  # it may overwrite them
         check_scores(scores, f"the floating-point network, from example {begin} on")
-        right += int((scores.argmax(1).cpu() == batch.labels).sum())
-    return right / len(examples)
+        right[begin : begin + batch_size] = (scores.argmax(1).cpu() == batch.labels).numpy()
+    return right

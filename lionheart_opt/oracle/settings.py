@@ -90,6 +90,9 @@ class OracleSettings(BaseModel):
     """Number of examples of the validation set to use; None uses all."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; `auto` uses CUDA if it is available."""
+    threads: PositiveInt = 1
+    """Threads that every process computes with. Another number changes the last digits and, near a
+    limit, which mappings win. To use all cores, evaluate in several processes (`--workers`)."""
     verify_on: EngineName | None = None
     """Engine on which final results are measured again."""
     pretrain: PretrainRecipe | None = PretrainRecipe()

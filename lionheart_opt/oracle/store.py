@@ -8,9 +8,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import io
-import os
 import re
-import shutil
 import warnings
 import zipfile
 from contextlib import suppress
@@ -18,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
-from uuid import uuid4
 
 import torch
-from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 from torch import nn
 
+from lionheart_opt.artifacts import ArtifactFolder
 from lionheart_opt.errors import InputError
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import check_file, reported
@@ -49,31 +46,6 @@ class Trained:
     note: str = ""
 
 
-class _Folder(FileSystemArtifactStore):  # type: ignore[misc, unused-ignore]
-    """Optuna's store in a folder. The folder is created when needed; files are written atomically."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._folder = path
-
-    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        with reported(self._folder):
-            self._write(artifact_id, content_body)
-
-    def _write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        part = self._folder / f"{artifact_id}.{uuid4().hex}.part"
-        try:
-            with part.open("wb") as file:
-                shutil.copyfileobj(content_body, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._folder / artifact_id)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-
-
 @dataclass(frozen=True)
 class WeightStore:
     """Weights in an Optuna artifact store.
@@ -89,14 +61,14 @@ class WeightStore:
     @staticmethod
     def folder(path: Path) -> WeightStore:
         """A store in a folder, which is created when something is first written."""
-        return WeightStore(_Folder(path))
+        return WeightStore(ArtifactFolder(path))
 
     @staticmethod
     def temporary() -> WeightStore:
         """A store in a temporary folder, which is removed when the process ends."""
         folder = TemporaryDirectory(prefix="lionheart_opt-")
         atexit.register(folder.cleanup)
-        return WeightStore(_Folder(Path(folder.name)), is_temporary=True)
+        return WeightStore(ArtifactFolder(Path(folder.name)), is_temporary=True)
 
     def get(self, key: str) -> Trained | None:
         """The trained weights with that key; None if there are none."""

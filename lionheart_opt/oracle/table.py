@@ -11,15 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity, cannot_answer
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
-from lionheart_opt.questions import Answer, Proxies, Question
-from lionheart_opt.text import shown
+from lionheart_opt.oracle.table_file import (
+    packed,
+    read_array,
+    read_names,
+    read_number,
+    read_right,
+)
+from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.questions import Answer, Proxies, Question, cannot_answer
 from lionheart_opt.text_files import check_file, reported
 
 if TYPE_CHECKING:
-    from lionheart_opt.oracle_context import OracleContext
+    pass
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +50,8 @@ class AccuracyTable:
         proxies: Name of a proxy -> its value for each unit, shape (n_units,); see `knowledge.Proxies`.
         proxies_s: Seconds that the proxies took.
         shared_s: Seconds of the training that all rows of training `one_shot` share.
+        right: Which examples are right, packed as in `Outcomes.draws`, a row for each; None if unknown.
+        right_at_baseline: The same for the floating-point network.
 
     Raises:
         ValueError: Shapes do not fit together, a row is there twice, an accuracy is outside of [0, 1] or
@@ -63,6 +72,8 @@ class AccuracyTable:
     proxies: dict[str, np.ndarray] = field(default_factory=dict)
     proxies_s: float = 0.0
     shared_s: float = 0.0
+    right: np.ndarray | None = None
+    right_at_baseline: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n_rows = len(self.trainings)
@@ -86,12 +97,15 @@ class AccuracyTable:
         shares = np.append(self.samples, self.baseline)
         if not np.all((shares >= 0) & (shares <= 1)):
             raise ValueError("accuracy table: an accuracy is outside of [0, 1]")
-        others = [*self.times_s, self.proxies_s, self.shared_s]
-        numbers = np.concatenate([self.training_s, self.draw_s, others])
-        if not np.all((numbers >= 0) & (numbers < np.inf)):
+        numbers = [*self.training_s, *self.draw_s, *self.times_s, self.proxies_s, self.shared_s]
+        if not all(0 <= number < np.inf for number in numbers):
             raise ValueError("accuracy table: NaN or infinite seconds, or negative ones")
         if not all(np.isfinite(values).all() for values in self.proxies.values()):
             raise ValueError("accuracy table: a proxy is NaN or infinite")
+        if self.right is not None:
+            bits = self._outcomes(slice(None)).samples.reshape(self.samples.shape)
+            if not np.allclose(bits, self.samples, atol=1e-6):
+                raise ValueError("accuracy table: samples are not the shares that are right")
         if len(self._rows) != n_rows:
             raise ValueError("accuracy table: a mapping is there twice with the same training")
 
@@ -100,29 +114,43 @@ class AccuracyTable:
         keys = zip(self.trainings, map(tuple, self.assignments.tolist()), strict=True)
         return {key: row for row, key in enumerate(keys)}
 
+    def _outcomes(self, rows: int | slice) -> Outcomes:
+        """Which examples are right; the draws of several rows one after the other."""
+        right, n = self.right, self.n_examples
+        if right is None or self.right_at_baseline is None or n is None or right.ndim != 4:
+            raise ValueError("accuracy table: right needs four axes, the baseline and n_examples")
+        draws = right[rows].reshape(-1, *right.shape[2:])
+        return Outcomes(n_examples=n, baseline=self.right_at_baseline, draws=draws)
+
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:  # noqa: ARG002
-        """The recorded draws. `seed` is ignored, because the table was made with one seed.
+        """The recorded draws, whatever the seed: the table was made with one.
 
         Raises:
             InputError: The mapping, the training or the draws are not in the table.
         """
         training = candidate.trained_by
         row = self._row(candidate.mapping, training)
-        first, last = fidelity.draws
+        last = fidelity.draws[1]
         if last > self.samples.shape[1]:
             raise InputError(
                 f"accuracy table: draws up to {last} were asked for; it has {self.samples.shape[1]}"
             )
-        return Accuracy(
-            samples=self.samples[row, first:last].astype(float),
+        simulated = bool(self.draw_s[row] > 0)  # a draw that took no time was not: all-digital
+        answer = Accuracy(
+            samples=self.samples[row].astype(float),
             times_s=self.times_s,
             baseline=self.baseline,
             training_s=float(self.training_s[row]),
-            evaluation_s=float(self.draw_s[row]) * (last - first),
-            # a draw that took no time was not simulated: an all-digital mapping
-            n_examples=self.n_examples if self.draw_s[row] > 0 else None,
-            shared_s=self.shared_s if training == "one_shot" and self.draw_s[row] > 0 else 0.0,
+            evaluation_s=float(self.draw_s[row]) * self.samples.shape[1],
+            n_examples=self.n_examples if simulated else None,
+            shared_s=self.shared_s if training == "one_shot" and simulated else 0.0,
         )
+        if self.right is not None and simulated:
+            answer = answer.with_outcomes(self._outcomes(row))
+        some = replace(fidelity, examples=(0, None)) if self.right is None else fidelity
+        part = answer.part(some)
+        assert part is not None, "the draws are there"
+        return part
 
     @property
     def questions(self) -> tuple[type[Question], ...]:
@@ -159,10 +187,9 @@ class AccuracyTable:
         self, candidate: Candidate, fidelity: Fidelity, seed: int
     ) -> dict[str, Accuracy]:
         """Measure a chosen mapping in the draws after those of `fidelity`, if at least two are left."""
-        used, recorded = fidelity.draws[1], self.samples.shape[1]
-        if recorded < used + 2:
+        fresh = replace(fidelity, draws=(fidelity.draws[1], self.samples.shape[1]))
+        if fresh.draws[1] < fresh.draws[0] + 2:
             return {}
-        fresh = replace(fidelity, draws=(used, recorded))
         return {"fresh draws": self.accuracy(candidate, fresh, seed)}
 
     @cached_property
@@ -221,9 +248,6 @@ class AccuracyTable:
             draws: Number of programming draws.
             seed: Seed for the oracle.
             provenance: How the table is made, and from what.
-
-        Raises:
-            ValueError: A candidate is not resolved.
         """
         units = tuple(candidates[0].mapping)
         targets = tuple(
@@ -234,6 +258,7 @@ class AccuracyTable:
         answers = [oracle.accuracy(candidate, fidelity, seed) for candidate in candidates]
         rows = [[targets.index(asked.mapping[unit]) for unit in units] for asked in candidates]
         counts = [answer.n_examples for answer in answers if answer.n_examples is not None]
+        right, baseline = packed(answers)
         return AccuracyTable(
             units=units,
             targets=targets,
@@ -247,6 +272,8 @@ class AccuracyTable:
             provenance=provenance,
             n_examples=max(counts, default=None),
             shared_s=max(answer.shared_s for answer in answers),
+            right=right,
+            right_at_baseline=baseline,
         )
 
     def save(self, path: Path) -> None:
@@ -268,6 +295,9 @@ class AccuracyTable:
             "proxies_s": np.array(self.proxies_s),
             "shared_s": np.array(self.shared_s),
         }
+        if self.right is not None and self.right_at_baseline is not None:
+            arrays["right_at_baseline"] = self.right_at_baseline
+            arrays["differs"] = self.right ^ self.right_at_baseline  # mostly zeros
         with reported(path), path.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
@@ -281,119 +311,30 @@ class AccuracyTable:
         check_file(path)
         try:
             with np.load(path, allow_pickle=False) as file:
-                trainings = tuple(_names(file, "trainings"))
+                trainings = tuple(read_names(file, "trainings"))
                 for name in set(trainings) - set(TRAININGS):
                     raise unknown("training", name, TRAININGS)
                 # older files have no proxies, and none of the numbers with a default
-                names = _names(file, "proxy_names") if "proxy_names" in file else []
-                proxies = _array(file, "proxies", "f", 2) if names else np.empty((0, 0))
+                names = read_names(file, "proxy_names") if "proxy_names" in file else []
+                proxies = read_array(file, "proxies", "f", 2) if names else np.empty((0, 0))
+                right, baseline = read_right(file)
                 return AccuracyTable(
-                    units=tuple(_names(file, "units")),
-                    targets=tuple(_names(file, "targets")),
-                    times_s=tuple(_array(file, "times_s", "fiu", 1).astype(float).tolist()),
-                    baseline=_number(file, "baseline"),
+                    units=tuple(read_names(file, "units")),
+                    targets=tuple(read_names(file, "targets")),
+                    times_s=tuple(read_array(file, "times_s", "fiu", 1).astype(float).tolist()),
+                    baseline=read_number(file, "baseline"),
                     trainings=trainings,  # type: ignore[arg-type]  # checked above
-                    assignments=_array(file, "assignments", "iu", 2),
-                    samples=_array(file, "samples", "f", 3),
-                    training_s=_array(file, "training_s", "f", 1),
-                    draw_s=_array(file, "draw_s", "f", 1),
-                    provenance=str(_array(file, "provenance", "U", 0)),
-                    n_examples=int(_number(file, "n_examples", 0)) or None,
+                    assignments=read_array(file, "assignments", "iu", 2),
+                    samples=read_array(file, "samples", "f", 3),
+                    training_s=read_array(file, "training_s", "f", 1),
+                    draw_s=read_array(file, "draw_s", "f", 1),
+                    provenance=str(read_array(file, "provenance", "U", 0)),
+                    n_examples=int(read_number(file, "n_examples", 0)) or None,
                     proxies=dict(zip(names, proxies, strict=True)),
-                    proxies_s=_number(file, "proxies_s", 0.0),
-                    shared_s=_number(file, "shared_s", 0.0),
+                    proxies_s=read_number(file, "proxies_s", 0.0),
+                    shared_s=read_number(file, "shared_s", 0.0),
+                    right=right,
+                    right_at_baseline=baseline,
                 )
         except Exception as error:  # a damaged archive may raise anything
             raise InputError(f"{path}: not an accuracy table: {error or type(error)}") from error
-
-
-def _array(file: Any, name: str, kinds: str, n_axes: int) -> np.ndarray:
-    """An array of a file, of one of NumPy's kinds of types, with so many axes."""
-    array: np.ndarray = file[name]
-    if array.dtype.kind not in kinds or array.ndim != n_axes:
-        raise ValueError(f"{name} is of type {array.dtype} with {array.ndim} axes")
-    return array
-
-
-def _names(file: Any, name: str) -> list[str]:
-    """A list of names."""
-    names: list[str] = _array(file, name, "U", 1).tolist()
-    return names
-
-
-def _number(file: Any, name: str, default: float | None = None) -> float:
-    """A finite number, from 0 on."""
-    if default is not None and name not in file:
-        return default
-    number = float(_array(file, name, "fiu", 0))
-    if not 0.0 <= number < np.inf:
-        raise ValueError(f"{name} is {number}")
-    return number
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableOracle:
-    """Answers from the table in a file.
-
-    Args:
-        file: A file written by `AccuracyTable.save`.
-    """
-
-    file: Path
-
-    @cached_property
-    def table(self) -> AccuracyTable:
-        """The table, which is read once."""
-        return AccuracyTable.load(self.file)
-
-    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """As `AccuracyTable.accuracy`."""
-        return self.table.accuracy(candidate, fidelity, seed)
-
-    @property
-    def questions(self) -> tuple[type[Question], ...]:
-        """As `AccuracyTable.questions`."""
-        return self.table.questions
-
-    def consult(self, question: Question, seed: int) -> Answer:
-        """As `AccuracyTable.consult`."""
-        return self.table.consult(question, seed)
-
-    def mappings(self, training: Training) -> list[Mapping]:
-        """As `AccuracyTable.mappings`."""
-        return self.table.mappings(training)
-
-    def final_checks(
-        self, candidate: Candidate, fidelity: Fidelity, seed: int
-    ) -> dict[str, Accuracy]:
-        """As `AccuracyTable.final_checks`."""
-        return self.table.final_checks(candidate, fidelity, seed)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """See `HasIdentity.identity`: digest of the table."""
-        return {"table": self.table.digest}
-
-    @classmethod
-    def from_study(cls, context: OracleContext, settings: dict[str, Any]) -> TableOracle:
-        """The oracle of a study's `[oracle]` table: `kind = "table"`, `file = "..."`.
-
-        Raises:
-            InputError: A setting is missing, unknown or of the wrong type, or the file is not a table
-                of the study's units.
-        """
-        for key in settings:
-            if key != "file":
-                raise unknown("key", key, ["file"], context.where)
-        file = settings.get("file")
-        if not isinstance(file, str):
-            raise InputError(f"{context.where} file: got {shown(file)}; must be a path")
-        oracle = cls(file=context.folder / file)
-        context.check_times(oracle.table.times_s)
-        units = {unit.name for unit in context.workload.units}
-        if units != set(oracle.table.units):
-            raise InputError(
-                f"{oracle.file}: the table is about units {', '.join(oracle.table.units)}; "
-                f"the study has {', '.join(sorted(units))}"
-            )
-        return oracle

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, CountsExamples, Fidelity
+from lionheart_opt.bounds import examples_needed
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.report import plan
+from lionheart_opt.results.wording import in_points
 from lionheart_opt.space import analog_units
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.question import build_oracle
@@ -26,6 +28,8 @@ from lionheart_opt.study.storage import file_of
 if TYPE_CHECKING:
     from lionheart_opt.oracle_context import OracleContext
 
+#: A smaller limit needs as many examples as this one.
+LEAST_DROP = 1e-4
 #: How a study names its own code.
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -105,6 +109,8 @@ def check(source: StudyFile | StudyScript) -> Checked:
                 checked.plan = plan(source, problem)
             with checked.step("whether units fit on their targets"):
                 _look_at_capacity(problem, checked)
+            with checked.step("whether the examples can decide the limit"):
+                _look_at_examples(problem, oracle, checked)
             _check_runs(source, problem, oracle, checked)
         with checked.step("the storage"):
             _check_storage(source)
@@ -214,6 +220,20 @@ def _check_runs(
     checked.notes += rehearsal.notes
     checked.tried += rehearsal.tried
     checked.not_tried += rehearsal.not_tried
+
+
+def _look_at_examples(problem: Problem, oracle: object, checked: Checked) -> None:
+    """Note a limit that so many examples can hardly decide, even for a mapping without any drop."""
+    limit = problem.accuracy_limit
+    count = oracle.n_examples if isinstance(oracle, CountsExamples) else None
+    if count is None or limit.over == "examples":
+        return
+    needed = examples_needed(max(limit.max_drop, LEAST_DROP), limit.confidence)
+    if count < needed:
+        checked.notes.append(
+            f"{count:,} validation examples cannot decide a limit of {in_points(limit.max_drop)}; about "
+            f"{needed:,} can (if 5 % of them are right on one side only, with a chance of 80 %)"
+        )
 
 
 def _look_at_capacity(problem: Problem, checked: Checked) -> None:

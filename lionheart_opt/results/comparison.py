@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, Enumerates
+from lionheart_opt.bounds import Bounds, paired
 from lionheart_opt.errors import InputError
-from lionheart_opt.limits import Bounds, drop_excess, paired
+from lionheart_opt.limits import drop_excess
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.best import best_of, outcome_of
@@ -21,7 +22,7 @@ from lionheart_opt.results.history import final_hypervolume
 from lionheart_opt.results.metrics import gains, thresholds
 from lionheart_opt.results.report import median_draws, show_row
 from lionheart_opt.results.result import SearchResult
-from lionheart_opt.results.verdict import accuracy_bounds
+from lionheart_opt.results.verdict import final_bounds, keeps
 from lionheart_opt.results.wording import sentence
 from lionheart_opt.space import every_mapping, size
 from lionheart_opt.study.specification import differences
@@ -311,6 +312,7 @@ def _search_row(
         "speedup": median("speedup"),
         "energy_gain": median("energy_gain"),
         "analog_mac_ratio": median("analog_mac_ratio"),
+        "seeds_verified": sum(row["verdict"] == "verified" for row in rows),
         "mappings": len({tuple(sorted(row["mapping"].items())) for row in feasible}),
     }
 
@@ -371,12 +373,13 @@ def _checks_row(runs: Sequence[SearchResult], max_drop: float) -> dict[str, Any]
     limit = runs[0].problem.accuracy_limit
     rows: dict[str, Any] = {}
     for name, accuracies in by_check.items():
-        drops = [limit.bounds(accuracy) for accuracy in accuracies]
+        drops = [final_bounds(limit, accuracy) for accuracy in accuracies]
+        within = replace(limit, max_drop=max_drop)
         rows[name] = {
             "seeds": len(accuracies),
             "seeds_within": sum(drop_excess(drop.estimate, max_drop) <= 0 for drop in drops),
+            "seeds_verified": sum(keeps(within, drop) for drop in drops),
             "drop": _envelope(drops),
-            "accuracy": _envelope([accuracy_bounds(accuracy, limit) for accuracy in accuracies]),
         }
     return rows
 

@@ -29,8 +29,10 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     then the mapping, unless it was proposed, too. `outcome` says in words what is to be said about that.
 
     `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
-    the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. What is not
-    known is None. `diverged` has the numbers of the trials whose training diverged.
+    the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. `verdict` says
+    whether that shows that it keeps the limit (`verified`, `not verified`). The test data may verify a
+    safer mapping only: `verified_trial` has its number, `verified_high` the upper bound of its drop.
+    What is not known is None. `diverged` has the numbers of the trials whose training diverged.
     """
     best = result.best
     row: dict[str, Any] = {
@@ -45,8 +47,9 @@ def show_row(result: SearchResult) -> dict[str, Any]:
         "mapping": None,
         "baseline": result.baseline,
     }
-    numbers = ("drop", "drop_high", "test_drop", "latency_s", "energy_j", "speedup", "energy_gain")
-    row |= dict.fromkeys((*numbers, "analog_mac_ratio"))
+    row |= dict.fromkeys(("drop", "drop_high", "test_drop"))
+    row |= dict.fromkeys(("verdict", "verified_trial", "verified_high"))
+    row |= dict.fromkeys(("latency_s", "energy_j", "speedup", "energy_gain", "analog_mac_ratio"))
     row["diverged"] = result.diverged
     if best is None:
         return row
@@ -54,6 +57,12 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     bounds = result.best_bounds
     if bounds is not None:
         row |= {"drop": bounds.estimate, "drop_high": bounds.high}
+    if result.verdict is not None:
+        verified = result.verdict.verified
+        row["verdict"] = "verified" if verified is best else "not verified"
+        if verified is not None:
+            row["verified_trial"] = result.number_of(verified)
+            row["verified_high"] = result.verdict.bounds.high
     return {
         **row,
         "mapping": best.mapping.to_json(),

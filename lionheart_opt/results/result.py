@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.bounds import Bounds
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
-from lionheart_opt.limits import Bounds, drop_excess
+from lionheart_opt.limits import drop_excess
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains, is_option, recommended
+from lionheart_opt.results.verdict import Verdict, verdict_of
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, SearchPlan
 
@@ -35,6 +37,7 @@ COLUMNS = {
     "drop_high": "float64",
     "feasible": "bool",
     "best": "bool",
+    "verdict": "object",
     "oracle_s": "float64",
     "diverged": "bool",
 }
@@ -59,6 +62,7 @@ class SearchResult:
             unit cannot run on the host, or where it was not measured.
         checks: Digest of a finalist -> name of the check (`test`, ...) -> samples; see
             `lionheart_opt.results.verdict`.
+        order: Digests of the mappings that the verdict tests, in this order.
     """
 
     label: str
@@ -72,6 +76,7 @@ class SearchResult:
     answers_s: float = 0.0
     digital: Evaluation | None = None
     checks: dict[str, dict[str, Accuracy]] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
 
     @staticmethod
     def read(record: Record, plan: SearchPlan) -> SearchResult:
@@ -89,6 +94,7 @@ class SearchResult:
             answers_s=record.answers_s,
             digital=record.digital,
             checks=record.keeper.checks(),
+            order=record.keeper.order(),
         )
 
     @property
@@ -133,8 +139,12 @@ class SearchResult:
     @property
     def best_trial(self) -> int | None:
         """Number of the best trial; None where nothing is feasible, or nothing beats all-digital."""
-        for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
-            if evaluation is self.best:
+        return None if self.best is None else self.number_of(self.best)
+
+    def number_of(self, evaluation: Evaluation) -> int | None:
+        """Number of the trial with this evaluation; None if there is none."""
+        for number, each in zip(self.numbers, self.evaluations, strict=True):
+            if each is evaluation:
                 return number
         return None
 
@@ -158,6 +168,13 @@ class SearchResult:
         if self.best is None or self.best.accuracy is None:
             return None
         return self.problem.accuracy_limit.bounds(self.best.accuracy)
+
+    @cached_property
+    def verdict(self) -> Verdict | None:
+        """What the test data say; None where nothing has been tested. See `verdict_of`."""
+        digital = [] if self.digital is None else [self.digital]
+        limit = self.problem.accuracy_limit
+        return verdict_of([*digital, *self.evaluations], self.order, self.checks, limit)
 
     @property
     def best_checks(self) -> dict[str, float]:
@@ -247,8 +264,9 @@ class SearchResult:
         `interval_s` (time per inference), `speedup` and `energy_gain` over all-digital,
         `analog_mac_ratio`, `drop` (the limit's statistic at its worst time) and its upper confidence
         bound `drop_high` (NaN where a broken cost limit spared the oracle, or the training diverged),
-        `feasible`, `best` (True for the best trial; for none where nothing beats all-digital),
-        `oracle_s`, `diverged` (whether the training did).
+        `feasible`, `best` (True for the best trial; for none where nothing beats all-digital), `verdict`
+        (`verified` or `not verified` on test data; empty where it was not tested), `oracle_s`,
+        `diverged` (whether the training did).
 
         Energies may be as small as 1e-11 J, which pandas' own `to_json` rounds to 0.
         """
@@ -274,6 +292,7 @@ class SearchResult:
                     np.nan if bound is None else bound.high,
                     evaluation.feasible,
                     evaluation is self.best,
+                    self.verdict.says(evaluation) if self.verdict else "",
                     evaluation.oracle_s,
                     number in diverged,
                 )

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt import plugins
-from lionheart_opt.accuracy import questions_of
 from lionheart_opt.evaluation import oracle_seconds
 from lionheart_opt.mapping import Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.questions import Proxies
+from lionheart_opt.questions import Proxies, questions_of
 from lionheart_opt.space import analog_moves, analog_units, neighbours
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
@@ -197,7 +196,9 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
         contents = {key: value for key, value in contents.items() if key != "format"}
     name = f"profile/{training}"
     sources = {"oracle": file.oracle_sources}
-    keeper = OptunaKeeper.open(problem, name, file.storage, specification, contents, sources)
+    keeper = OptunaKeeper.open(
+        problem, name, file.storage, specification, contents, sources, file.outcomes
+    )
     arguments = {"training": training, "pairs": pairs}
     strategy = plugins.build("strategies", "one_at_a_time", arguments)
     trials = len(analog_moves(problem))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.accuracy import Accuracy, SaysProvenance, consult, questions_of
+from lionheart_opt.accuracy import Accuracy, SaysProvenance
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
-from lionheart_opt.questions import Proxies
+from lionheart_opt.oracle.table_file import packed
+from lionheart_opt.questions import Proxies, consult, questions_of
+from lionheart_opt.study.recorded_oracle import RecordedOracle
 
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
@@ -54,6 +56,7 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
         answer = consult(file.oracle, Proxies(units=movable), file.table.seed)
         proxies, proxies_s = answer.values, answer.oracle_s
     first = next(iter(rows.values()))
+    right, baseline = packed([_with_outcomes(file, *row) for row in rows.items()])
     table = AccuracyTable(
         units=units,
         targets=targets,
@@ -75,6 +78,8 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
         },
         proxies_s=proxies_s,
         shared_s=max(accuracy.shared_s for accuracy in rows.values()),
+        right=right,
+        right_at_baseline=baseline,
     )
     return table, len(measured) - len(rows)
 
@@ -99,6 +104,14 @@ def _measured(file: StudyFile) -> dict[Candidate, Accuracy]:
             ):
                 measured[candidate] = accuracy
     return measured
+
+
+def _with_outcomes(file: StudyFile, candidate: Candidate, accuracy: Accuracy) -> Accuracy:
+    """The accuracy, and which examples are right, where the records keep that."""
+    oracle = file.problem.oracle
+    if not isinstance(oracle, RecordedOracle):
+        return accuracy
+    return oracle.with_outcomes(candidate, accuracy)
 
 
 def _provenance(file: StudyFile) -> dict[str, Any]:

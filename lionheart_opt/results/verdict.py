@@ -1,84 +1,86 @@
-"""The final report of a search: its finalists on data and draws that they were not chosen by."""
+"""The verdict on a search: what test data that nothing was chosen by say of its mappings."""
 
 from __future__ import annotations
 
-from math import sqrt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy.special import ndtri, stdtrit
-
-from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.bounds import Bounds
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.limits import AccuracyLimit, Bounds
-from lionheart_opt.results.metrics import thresholds
-from lionheart_opt.results.result import SearchResult
-from lionheart_opt.study.record import Record
+from lionheart_opt.limits import AccuracyLimit, drop_excess
 
-#: Confidence of the interval of an accuracy.
-CONFIDENCE = 0.95
+#: The check that a verdict rests on: test data with fresh draws.
+TEST = "test"
 
 
-def finalists(result: SearchResult) -> list[Evaluation]:
-    """The incumbent and, where the objectives ask for a whole front, the fastest at each threshold."""
-    chosen = [result.best]
-    if result.best_trial is None and result.problem.is_digital_exact:
-        chosen = []  # all-digital, whose drop is 0 on any data
-    if "drop" in result.problem.objectives:
-        limit = result.problem.accuracy_limit
-        chosen += [result.fastest_at(max_drop) for max_drop in thresholds(limit)]
-    return list(
-        {
-            evaluation.candidate.digest: evaluation
-            for evaluation in chosen
-            if evaluation is not None
-        }.values()
-    )
-
-
-def check_finalists(record: Record, oracle: object) -> None:
-    """Measure the search's finalists once more and keep the results in the record.
-
-    A mapping that was chosen because it did best has also been lucky; fresh draws and test data take
-    the luck out. Each candidate is measured once. Nothing happens if the oracle has no final checks.
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the test data say of a search.
 
     Args:
-        record: The record of the search.
-        oracle: The oracle of its problem.
+        tested: The mappings that were tested, in this order, with the bounds of their drops.
+        verified: The last one that was shown to keep the limit; None if not even the first was.
     """
-    if not isinstance(oracle, ChecksFinally):
-        return
-    problem, checked = record.problem, record.keeper.checks()
-    result = SearchResult(
-        label=record.name,
-        seed=0,
-        problem=problem,
-        evaluations=record.evaluations(),
-        digital=record.digital,
-    )
-    for evaluation in finalists(result):
-        digest = evaluation.candidate.digest
-        if digest not in checked:
-            candidate = problem.resolved(evaluation.candidate)
-            fidelity = Fidelity(draws=(0, problem.accuracy_limit.draws[-1]))
-            record.keeper.add_checks(digest, oracle.final_checks(candidate, fidelity, problem.seed))
+
+    tested: tuple[tuple[Evaluation, Bounds], ...]
+    verified: Evaluation | None
+
+    @property
+    def bounds(self) -> Bounds:
+        """Bounds of the verified mapping's drop; of the first one's if none is verified."""
+        return next((b for each, b in self.tested if each is self.verified), self.tested[0][1])
+
+    def says(self, evaluation: Evaluation) -> str:
+        """`verified` or `not verified`; empty for a mapping that was not tested."""
+        number = next((k for k, (each, _) in enumerate(self.tested) if each is evaluation), None)
+        if number is None:
+            return ""
+        is_last = number == len(self.tested) - 1
+        return "not verified" if is_last and evaluation is not self.verified else "verified"
 
 
-def accuracy_bounds(accuracy: Accuracy, limit: AccuracyLimit) -> Bounds:
-    """Mean accuracy at the limit's worst time, with a 95 % confidence interval (two-sided).
+def verdict_of(
+    evaluations: Iterable[Evaluation],
+    order: Sequence[str],
+    checks: dict[str, dict[str, Accuracy]],
+    limit: AccuracyLimit,
+) -> Verdict | None:
+    """What the test data say; None where nothing has been tested.
 
-    It covers the programming draws (Student's t) and, where their number is known, the choice of the
-    examples. The two are independent, so their half-widths add in squares. That of the examples is the
-    binomial one of a single pass over them (normal approximation), which no number of draws narrows;
-    what draws average out makes it too wide, if anything. Training again is not covered.
+    Mappings are tested one after the other in an order that the test data did not decide, each with the
+    confidence of the limit, and the first one that is not verified ends it. So the chance that a
+    verified mapping breaks the limit is that of a single test, however many there were (fixed-sequence
+    testing: Maurer, Hothorn and Lehmacher, 1995; Angelopoulos et al., Learn then Test, Annals of Applied
+    Statistics 19, 2025). A search that goes on after its verdict and is judged again looks at the same
+    test data again; the confidence is that of each verdict by itself.
+
+    Args:
+        evaluations: Of the search.
+        order: Digests of the candidates to test.
+        checks: Digest of a candidate -> name of a check -> its samples.
+        limit: The limit.
     """
-    worst = max(limit.times_s, key=lambda time_s: limit.statistic(accuracy.drops_at(time_s)))
-    values = accuracy.baseline - accuracy.drops_at(worst)
-    n, mean = len(values), float(np.mean(values))
-    half = 1.0
-    if n > 1:
-        student = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2.0))
-        half = student * float(np.std(values, ddof=1)) / sqrt(n)
-    if accuracy.n_examples is not None:
-        normal = float(ndtri(0.5 + CONFIDENCE / 2.0))
-        half = float(np.hypot(half, normal * sqrt(mean * (1.0 - mean) / accuracy.n_examples)))
-    return Bounds(estimate=mean, low=max(mean - half, 0.0), high=min(mean + half, 1.0))
+    by_digest = {each.candidate.digest: each for each in evaluations}
+    tested: list[tuple[Evaluation, Bounds]] = []
+    verified = None
+    for digest in order:
+        accuracy = checks.get(digest, {}).get(TEST)
+        if accuracy is None or digest not in by_digest:
+            break
+        bounds = final_bounds(limit, accuracy)
+        tested.append((by_digest[digest], bounds))
+        if not keeps(limit, bounds):
+            break
+        verified = by_digest[digest]
+    return Verdict(tested=tuple(tested), verified=verified) if tested else None
+
+
+def final_bounds(limit: AccuracyLimit, accuracy: Accuracy) -> Bounds:
+    """Bounds of a drop that is looked at once, with all of the error."""
+    return replace(limit, draws=limit.draws[-1:], examples=("all",)).bounds(accuracy)
+
+
+def keeps(limit: AccuracyLimit, bounds: Bounds) -> bool:
+    """Whether bounds show that the limit holds."""
+    return drop_excess(bounds.high, limit.max_drop) <= 0.0

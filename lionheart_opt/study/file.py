@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import AccuracyOracle
-from lionheart_opt.errors import Collected, InputError, unknown
+from lionheart_opt.artifacts import OutcomeStore
+from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.own_modules import beside
 from lionheart_opt.problem import Problem
@@ -32,9 +33,9 @@ from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.schema import RunTable, StudyTable
-from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.search import Budget, Search, SearchPlan, chosen
 from lionheart_opt.study.sources import Sources, named_sources, plugin_sources
-from lionheart_opt.study.specification import identity
+from lionheart_opt.study.specification import identity, recorded_limits
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.system import System
 from lionheart_opt.text import printable
@@ -117,8 +118,6 @@ class StudyFile:
         """While this context is open, `module:attr` may name a module beside the study."""
         return beside(self.folder)
 
-    # --- the problem ------------------------------------------------------------------------------
-
     @cached_property
     def system(self) -> System:
         """The system that the study names."""
@@ -164,7 +163,7 @@ class StudyFile:
             digital=digital,
             times_s=self.table.limits.time_s,
             folder=self.folder,
-            artifacts=self.folder / "artifacts",
+            artifacts=self.artifacts,
             origin=str(self.path),
         )
 
@@ -191,6 +190,7 @@ class StudyFile:
                 self._studies_of_the_oracle,
                 training=self.table.training,
                 seed=self.table.seed,
+                outcomes=self.outcomes,
             )
         )
         return self.problem_with(self.context, oracle)
@@ -209,13 +209,12 @@ class StudyFile:
                 seed=table.seed,
             )
 
-    # --- what decides its results -----------------------------------------------------------------
-
     @cached_property
     def question(self) -> dict[str, Any]:
         """Everything that decides results, but for the strategy; as plain data."""
         kept = {"objectives", "training", "digital", "seed", "model", "data", "oracle", "limits"}
-        return {**self._plain(kept), **self._digests}
+        plain = self._plain(kept)
+        return {**plain, "limits": recorded_limits(plain["limits"]), **self._digests}
 
     @cached_property
     def oracle_specification(self) -> dict[str, Any]:
@@ -260,8 +259,6 @@ class StudyFile:
     def _digests(self) -> dict[str, Any]:
         return {"workload": self.workload.digest, "system": self.system.digest}
 
-    # --- searches ---------------------------------------------------------------------------------
-
     def plans(self, only: Sequence[str] = ()) -> list[SearchPlan]:
         """Every search that the file asks for, or those of the runs in `only`.
 
@@ -282,11 +279,7 @@ class StudyFile:
             for run in self.table.run
             for seed in run.seeds
         ]
-        names = {plan.label for plan in plans} | {plan.name for plan in plans}
-        for name in only:
-            if not isinstance(name, str) or name not in names:
-                raise unknown("run", name, names, str(self.path))
-        return [plan for plan in plans if not only or plan.label in only or plan.name in only]
+        return chosen(plans, only, "run", str(self.path))
 
     def budget(self, run: RunTable) -> Budget:
         """The run's own budget, or the study's."""
@@ -332,7 +325,15 @@ class StudyFile:
         self.openings(self.problem, self.oracle, wrong)
         wrong.refuse()
 
-    # --- records ----------------------------------------------------------------------------------
+    @property
+    def artifacts(self) -> Path:
+        """Folder of trained weights and of outcomes."""
+        return self.folder / "artifacts"
+
+    @property
+    def outcomes(self) -> OutcomeStore:
+        """Where records keep which examples are right."""
+        return OutcomeStore(self.artifacts)
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:
@@ -358,14 +359,8 @@ class StudyFile:
         """
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
-        keeper = OptunaKeeper.open(
-            self.problem,
-            plan.name,
-            self.storage,
-            self.specification(plan),
-            self.contents,
-            self.sources(plan),
-        )
+        said = self.specification(plan), self.contents, self.sources(plan)
+        keeper = OptunaKeeper.open(self.problem, plan.name, self.storage, *said, self.outcomes)
         return Search(
             Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
         )
@@ -382,7 +377,9 @@ class StudyFile:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
         for plan in self.plans():
-            keeper = OptunaKeeper.existing(plan.name, storage, self.specification(plan))
+            keeper = OptunaKeeper.existing(
+                plan.name, storage, self.specification(plan), outcomes=self.outcomes
+            )
             if keeper is not None:
                 keeper.warn_of_other_sources(self.sources(plan))
                 yield plan, Record(self.problem, keeper)

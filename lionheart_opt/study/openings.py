@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lionheart_opt.accuracy import AccuracyOracle, cannot_answer, questions_of
+from lionheart_opt.accuracy import AccuracyOracle
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.questions import Answer, Question
+from lionheart_opt.questions import Answer, Question, cannot_answer, questions_of
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.search import SearchPlan
 

@@ -15,6 +15,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.artifacts import OutcomeStore
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
@@ -38,12 +39,16 @@ PROPOSALS = "proposals"
 #: Prefix of the user attributes with answers beside accuracy; the question's digest follows. Records of
 #: format 1 have the same.
 ANSWERS = "knowledge/"
+#: User attribute of a trial with the name of the artifact that says which examples are right.
+OUTCOMES = "outcomes"
 #: User attribute with what was measured of all-digital beside the trials.
 DIGITAL = "all-digital"
 #: Characters that messages say of what differs between a record and what is asked.
 MOST_SAID = 110
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
+#: User attribute with the order in which finalists are tested.
+ORDER = "final order"
 
 
 class OptunaKeeper:
@@ -56,10 +61,12 @@ class OptunaKeeper:
 
     Args:
         study: The Optuna study.
+        outcomes: Where it keeps which examples are right; None does not keep it.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, outcomes: OutcomeStore | None = None) -> None:
         self.study = study
+        self._outcomes = outcomes
         self._next_number: int | None = None
 
     def __repr__(self) -> str:
@@ -73,6 +80,7 @@ class OptunaKeeper:
         specification: dict[str, Any],
         contents: dict[str, Any] | None = None,
         sources: dict[str, Sources] | None = None,
+        outcomes: OutcomeStore | None = None,
     ) -> OptunaKeeper:
         """Create the study, or open the existing one if it answers the same question.
 
@@ -87,12 +95,13 @@ class OptunaKeeper:
                 neither network nor data are needed.
             sources: Sources of the plug-ins that are not our own: `oracle`, `cost model`, `strategy`.
                 Kept and compared likewise; on reading, a warning says what differs.
+            outcomes: Where it keeps which examples are right.
 
         Raises:
             InputError: The record was made for another specification. The message says what differs.
         """
         # a journal would grow with every attempt to create what exists
-        existing = OptunaKeeper.existing(name, storage, specification, contents or {})
+        existing = OptunaKeeper.existing(name, storage, specification, contents or {}, outcomes)
         if existing is not None:
             with reading(f"study {name!r}: its record cannot be read"):
                 check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
@@ -113,7 +122,7 @@ class OptunaKeeper:
             study.set_user_attr(CONTENTS, contents or {})
             study.set_user_attr(SOURCES, sources or {})
             study.set_user_attr(SPECIFICATION, specification)
-        return OptunaKeeper(study)
+        return OptunaKeeper(study, outcomes)
 
     @staticmethod
     def existing(
@@ -121,6 +130,7 @@ class OptunaKeeper:
         storage: optuna.storages.BaseStorage,
         specification: dict[str, Any],
         contents: dict[str, Any] | None = None,
+        outcomes: OutcomeStore | None = None,
     ) -> OptunaKeeper | None:
         """As `open`, but None where there is no such study; it writes nothing.
 
@@ -133,7 +143,7 @@ class OptunaKeeper:
             attributes = study.user_attrs
             if SPECIFICATION not in attributes:  # killed before its first line was written
                 return None
-            keeper = OptunaKeeper(_same_question(study, specification))
+            keeper = OptunaKeeper(_same_question(study, specification), outcomes)
             if contents is not None:
                 _check_contents(study, contents)
             return keeper
@@ -181,7 +191,7 @@ class OptunaKeeper:
             values=list(evaluation.objectives.values()),
             params={unit: evaluation.mapping[unit] for unit in units},
             distributions={unit: CategoricalDistribution(problem.choices[unit]) for unit in units},
-            user_attrs=plain_attributes(problem, evaluation),
+            user_attrs=plain_attributes(problem, evaluation) | self._kept(evaluation.accuracy),
             constraints=evaluation.violations,
         )
         assert trial.datetime_complete is not None
@@ -233,7 +243,7 @@ class OptunaKeeper:
     def set_digital(self, candidate: Candidate, accuracy: Accuracy) -> None:
         """As `Keeper.set_digital`."""
         said = {"lineage": candidate.to_json(), "accuracy": accuracy.to_json()}
-        self._set(DIGITAL, said)
+        self._set(DIGITAL, said | self._kept(accuracy))
 
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""
@@ -246,10 +256,25 @@ class OptunaKeeper:
                 if name.startswith(CHECKS)
             }
 
+    def order(self) -> tuple[str, ...]:
+        """As `Keeper.order`."""
+        with self._reading():
+            return tuple(map(str, self.study.user_attrs.get(ORDER, ())))
+
+    def set_order(self, digests: tuple[str, ...]) -> None:
+        """As `Keeper.set_order`."""
+        self._set(ORDER, list(digests))
+
     def add_checks(self, digest: str, checks: dict[str, Accuracy]) -> None:
         """As `Keeper.add_checks`."""
         plain = {name: accuracy.to_json() for name, accuracy in checks.items()}
         self._set(CHECKS + digest, plain)
+
+    def _kept(self, accuracy: Accuracy | None) -> dict[str, str]:
+        """User attribute with the name under which outcomes are kept, which it writes."""
+        if self._outcomes is None or accuracy is None or accuracy.outcomes is None:
+            return {}
+        return {OUTCOMES: self._outcomes.put(accuracy.outcomes)}
 
     def _set(self, name: str, value: Any) -> None:
         with self._writing():

@@ -86,6 +86,14 @@ class Keeper(Protocol):
         """Digest of a finalist -> name of a final check -> samples."""
         ...
 
+    def order(self) -> tuple[str, ...]:
+        """Digests of the mappings that the latest verdict tests, in this order."""
+        ...
+
+    def set_order(self, digests: tuple[str, ...]) -> None:
+        """Keep the order, before anything is tested."""
+        ...
+
     def add_checks(self, digest: str, checks: dict[str, Accuracy]) -> None:
         """Keep the final checks of a finalist."""
         ...
@@ -100,6 +108,7 @@ class InMemory:
         self._answers: dict[str, Answer] = {}
         self._checks: dict[str, dict[str, Accuracy]] = {}
         self._digital: Accuracy | None = None
+        self._order: tuple[str, ...] = ()
         self.proposals: int | None = None
 
     def __repr__(self) -> str:
@@ -146,6 +155,14 @@ class InMemory:
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""
         return dict(self._checks)
+
+    def order(self) -> tuple[str, ...]:
+        """As `Keeper.order`."""
+        return self._order
+
+    def set_order(self, digests: tuple[str, ...]) -> None:
+        """As `Keeper.set_order`."""
+        self._order = digests
 
     def add_checks(self, digest: str, checks: dict[str, Accuracy]) -> None:
         """As `Keeper.add_checks`."""

@@ -14,6 +14,7 @@ from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.study.optuna_keeper import (
     CONTENTS,
     DIGITAL,
+    OUTCOMES,
     RECORD_FORMAT,
     SOURCES,
     SPECIFICATION,
@@ -71,8 +72,8 @@ def _studies_of(
 
 def recorded_accuracies(
     study: optuna.Study, training: Training
-) -> Iterator[tuple[Candidate, Accuracy]]:
-    """Resolved candidates and their recorded accuracies.
+) -> Iterator[tuple[Candidate, Accuracy, str | None]]:
+    """Resolved candidates, their recorded accuracies, and the names of artifacts with their outcomes.
 
     Of records that were made before the meaning of a training changed, only those without a training.
 
@@ -84,7 +85,9 @@ def recorded_accuracies(
         yield from list(_recorded(study, training))
 
 
-def _recorded(study: optuna.Study, training: Training) -> Iterator[tuple[Candidate, Accuracy]]:
+def _recorded(
+    study: optuna.Study, training: Training
+) -> Iterator[tuple[Candidate, Accuracy, str | None]]:
     usual = study.user_attrs[SPECIFICATION].get("training", training)
     is_old = (
         CONTENTS not in study.user_attrs
@@ -94,11 +97,12 @@ def _recorded(study: optuna.Study, training: Training) -> Iterator[tuple[Candida
             candidate = Candidate.from_json(trial.user_attrs["lineage"]).resolved(usual)
             if is_old and any(each.training != "none" for each in candidate.lineage):
                 continue
-            yield candidate, Accuracy.from_json(trial.user_attrs["accuracy"])
+            accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
+            yield candidate, accuracy, trial.user_attrs.get(OUTCOMES)
     if DIGITAL in study.user_attrs:
         data = study.user_attrs[DIGITAL]
         candidate = Candidate.from_json(data["lineage"]).resolved(usual)
-        yield candidate, Accuracy.from_json(data["accuracy"])
+        yield candidate, Accuracy.from_json(data["accuracy"]), data.get(OUTCOMES)
 
 
 def _agree(recorded: dict[str, Any], now: dict[str, Any]) -> bool:

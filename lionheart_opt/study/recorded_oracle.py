@@ -7,16 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from lionheart_opt.accuracy import (
-    Accuracy,
-    AccuracyOracle,
-    Anticipates,
-    Fidelity,
-    consult,
-    questions_of,
-)
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity
+from lionheart_opt.artifacts import OutcomeStore
 from lionheart_opt.mapping import Candidate, Training
-from lionheart_opt.questions import Answer, Question
+from lionheart_opt.questions import Answer, Question, consult, questions_of
 
 if TYPE_CHECKING:
     import optuna
@@ -34,6 +28,7 @@ class RecordedOracle:
         studies: Gives the Optuna studies of the searches and profiles that asked the same oracle.
         training: How weights are obtained where neither a candidate nor a record says.
         seed: Seed of the oracle in these studies.
+        outcomes: Where the studies keep which examples are right. What is not there is asked again.
     """
 
     def __init__(
@@ -43,11 +38,14 @@ class RecordedOracle:
         *,
         training: Training,
         seed: int,
+        outcomes: OutcomeStore | None = None,
     ) -> None:
         self._build_oracle = oracle
         self._find_studies = studies
         self._training: Training = training
         self._seed = seed
+        self._outcomes = outcomes
+        self._artifacts: dict[Candidate, str] = {}
         self._asked: dict[Candidate, Accuracy] = {}
 
     def __repr__(self) -> str:
@@ -73,8 +71,9 @@ class RecordedOracle:
             from lionheart_opt.study.recorded_answers import recorded_accuracies
 
             for study in self._studies:
-                for candidate, accuracy in recorded_accuracies(study, self._training):
-                    _keep(recorded, candidate, accuracy)
+                for candidate, accuracy, name in recorded_accuracies(study, self._training):
+                    if _keep(recorded, candidate, accuracy) and name is not None:
+                        self._artifacts[candidate] = name
         return recorded
 
     @property
@@ -96,28 +95,22 @@ class RecordedOracle:
         """As `AccuracyOracle.accuracy`; copied where all draws of `fidelity` are known."""
         if seed != self._seed:
             return self.oracle.accuracy(candidate, fidelity, seed)
-        known = self._known(candidate)
-        first, last = fidelity.draws
-        if known is None or last > len(known.samples):
-            answer = self.oracle.accuracy(candidate, fidelity, seed)
-            if first == 0:
-                _keep(self._asked, candidate, answer)
-            elif known is not None and len(known.samples) == first:
-                _keep(self._asked, candidate, known.extend(answer))
-            return answer
-        share = (last - first) / len(known.samples)
-        samples, evaluation_s = known.samples[first:last], known.evaluation_s * share
-        return replace(known, samples=samples, evaluation_s=evaluation_s)
+        known = self._known(candidate, fidelity)
+        if known is not None:
+            return known
+        answer = self.oracle.accuracy(candidate, fidelity, seed)
+        before = self._asked.get(candidate) or self._recorded.get(candidate)
+        if fidelity.draws[0] == 0 and fidelity.examples[0] == 0:
+            _keep(self._asked, candidate, answer)
+        elif before is not None:
+            self._asked[candidate] = _joined(before, answer, fidelity)
+        return answer
 
-    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+    def expect(self, candidates: Sequence[Candidate], fidelity: Fidelity, seed: int) -> None:
         """As `Anticipates.expect`, for the candidates that no record answers."""
-        unknown = [
-            candidate
-            for candidate in candidates
-            if (known := self._known(candidate)) is None or len(known.samples) < draws[1]
-        ]
+        unknown = [each for each in candidates if self._known(each, fidelity) is None]
         if unknown and isinstance(self.oracle, Anticipates):
-            self.oracle.expect(unknown, draws, seed)
+            self.oracle.expect(unknown, fidelity, seed)
 
     def remember(self, candidate: Candidate, accuracy: Accuracy) -> None:
         """Copy this answer, which another process found, from now on.
@@ -132,8 +125,30 @@ class RecordedOracle:
         """An oracle that copies answers, and raises `NotRecorded` where this one would be asked."""
         return _RecordsOnly(self)
 
-    def _known(self, candidate: Candidate) -> Accuracy | None:
-        return self._asked.get(candidate) or self._recorded.get(candidate)
+    def _known(self, candidate: Candidate, fidelity: Fidelity) -> Accuracy | None:
+        """The recorded answer; None if there is none."""
+        for answers in (self._asked, self._recorded):
+            known = answers.get(candidate)
+            if known is None:
+                continue
+            answer = known.part(fidelity)
+            if answer is None and known.outcomes is None:
+                answers[candidate] = known = self.with_outcomes(candidate, known)
+                answer = known.part(fidelity)
+            if answer is not None:
+                return answer
+        return None
+
+    def with_outcomes(self, candidate: Candidate, recorded: Accuracy) -> Accuracy:
+        """A recorded accuracy, and which examples are right, if that is kept."""
+        _ = self._recorded  # it knows the names
+        name = self._artifacts.get(candidate)
+        if name is None or self._outcomes is None:
+            return recorded
+        outcomes = self._outcomes.get(name)
+        if outcomes is None or outcomes.samples.shape != recorded.samples.shape:
+            return recorded
+        return replace(recorded, outcomes=outcomes)
 
 
 class NotRecorded(Exception):
@@ -144,14 +159,31 @@ class NotRecorded(Exception):
 class _RecordsOnly:
     records: RecordedOracle
 
-    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        known = self.records._known(candidate)
-        if known is None or fidelity.draws[1] > len(known.samples):
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:  # noqa: ARG002
+        answer = self.records._known(candidate, fidelity)
+        if answer is None:
             raise NotRecorded
-        return self.records.accuracy(candidate, fidelity, seed)
+        return answer
 
 
-def _keep(known: dict[Candidate, Accuracy], candidate: Candidate, accuracy: Accuracy) -> None:
+def _joined(before: Accuracy, answer: Accuracy, fidelity: Fidelity) -> Accuracy:
+    """What was known before, and the draws or examples that have been asked for since."""
+    if fidelity.draws[0] == len(before.samples) and before.baseline == answer.baseline:
+        return before.extend(answer)
+    is_wider = fidelity.examples[0] == before.n_examples and before.outcomes is not None
+    if is_wider and len(before.samples) == len(answer.samples):
+        return before.widen(answer)
+    return before
+
+
+def _keep(known: dict[Candidate, Accuracy], candidate: Candidate, accuracy: Accuracy) -> bool:
+    """Keep the accuracy if it says more than what is known; whether it does."""
     before = known.get(candidate)
-    if before is None or len(before.samples) < len(accuracy.samples):
-        known[candidate] = accuracy
+    if before is not None and _size(before) >= _size(accuracy):
+        return False
+    known[candidate] = accuracy
+    return True
+
+
+def _size(accuracy: Accuracy) -> int:
+    return len(accuracy.samples) * (accuracy.n_examples or 1)

@@ -20,11 +20,11 @@ from lionheart_opt.accuracy import (
     Enumerates,
     Fidelity,
     Rehearses,
-    consult,
 )
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
+from lionheart_opt.questions import consult
 from lionheart_opt.space import analog_units
 from lionheart_opt.study.openings import Opening
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isfinite
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -56,6 +56,12 @@ class LimitsTable(Table):
         default=(5, 10, 20), strict=False
     )
     """Numbers of programming draws at which to decide; the last is the maximum."""
+    examples: tuple[Literal["all"] | Annotated[int, Field(gt=0)], ...] = Field(
+        default=("all",), strict=False
+    )
+    """Numbers of validation examples at which to decide; the last is `all`."""
+    over: Literal["population", "examples"] = "population"
+    """What it is about: the population that the examples are drawn from, or the examples themselves."""
     latency_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     energy_j: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     interval_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -84,6 +90,8 @@ class LimitsTable(Table):
             quantile=self.quantile,
             confidence=self.confidence,
             draws=self.draws,
+            examples=self.examples,
+            over=self.over,
         )
 
 

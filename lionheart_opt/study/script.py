@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.accuracy import AccuracyOracle, Enumerates, StoresWeights
-from lionheart_opt.errors import Collected, InputError, unknown
+from lionheart_opt.artifacts import OutcomeStore
+from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.openings import Opening, openings
 from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.search import Budget, Search, SearchPlan, chosen
 from lionheart_opt.study.sources import Sources, object_sources, plugin_sources
 from lionheart_opt.study.specification import problem_specification
 from lionheart_opt.study.storage import file_of, open_storage
@@ -101,11 +102,13 @@ class StudyScript:
 
     def plans(self, only: Sequence[str] = ()) -> list[SearchPlan]:
         """As `StudyFile.plans`."""
-        names = {plan.label for plan in self._plans} | {plan.name for plan in self._plans}
-        for name in only:
-            if not isinstance(name, str) or name not in names:
-                raise unknown("search", name, names, self.name)
-        return [plan for plan in self._plans if not only or plan.label in only or plan.name in only]
+        return chosen(self._plans, only, "search", self.name)
+
+    @property
+    def outcomes(self) -> OutcomeStore | None:
+        """Where records keep which examples are right: beside the file of the storage."""
+        folder = None if self.storage_url is None else artifacts_beside(self.storage_url)
+        return None if folder is None else OutcomeStore(folder)
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:
@@ -185,6 +188,7 @@ class StudyScript:
                 self.storage,
                 self.specification(plan),
                 sources=self.sources(plan),
+                outcomes=self.outcomes,
             ),
         )
 
@@ -201,7 +205,9 @@ class StudyScript:
     def _existing(self, plan: SearchPlan, storage: optuna.storages.BaseStorage) -> Record | None:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
-        keeper = OptunaKeeper.existing(plan.name, storage, self.specification(plan))
+        keeper = OptunaKeeper.existing(
+            plan.name, storage, self.specification(plan), outcomes=self.outcomes
+        )
         return None if keeper is None else Record(self.problem, keeper)
 
     def storage_to_read(self) -> optuna.storages.BaseStorage | None:
@@ -209,6 +215,12 @@ class StudyScript:
         if "storage" in vars(self):
             return self.storage
         return None if self.storage_url is None else storage_to_read(self.storage_url)
+
+
+def artifacts_beside(storage: str) -> Path | None:
+    """The folder of artifacts beside the file of a storage; None where it has no file."""
+    file = file_of(storage)
+    return None if file is None else file.parent / "artifacts"
 
 
 def label_of(strategy: str | Strategy) -> str:
@@ -225,7 +237,7 @@ def usual_budget(trials: int | None, oracle_s: float | None) -> Budget:
 
 def _stored(problem: Problem, storage: str | None) -> Problem:
     """The problem, its trained weights kept beside the file of the storage."""
-    file = None if storage is None else file_of(storage)
-    if file is None or not isinstance(problem.oracle, StoresWeights):
+    folder = None if storage is None else artifacts_beside(storage)
+    if folder is None or not isinstance(problem.oracle, StoresWeights):
         return problem
-    return replace(problem, oracle=problem.oracle.storing_in(file.parent / "artifacts"))
+    return replace(problem, oracle=problem.oracle.storing_in(folder))

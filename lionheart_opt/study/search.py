@@ -12,7 +12,7 @@ import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import Enumerates
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
@@ -143,6 +143,21 @@ class SearchPlan:
             return self.strategy
         strategy: Strategy = plugins.build("strategies", self.strategy, self.arguments, where)
         return strategy
+
+
+def chosen(
+    plans: Sequence[SearchPlan], only: Sequence[str], kind: str, where: str
+) -> list[SearchPlan]:
+    """The searches of these labels or names; all of them if there are none.
+
+    Raises:
+        InputError: There is no such search.
+    """
+    names = {plan.label for plan in plans} | {plan.name for plan in plans}
+    for name in only:
+        if not isinstance(name, str) or name not in names:
+            raise unknown(kind, name, names, where)
+    return [plan for plan in plans if not only or plan.label in only or plan.name in only]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ def problem_specification(problem: Problem) -> dict[str, Any]:
             "workload": problem.workload.digest,
             "system": problem.system.digest,
             "objectives": list(problem.objectives),
-            "limits": {**asdict(problem.accuracy_limit), **problem.cost_limits},
+            "limits": recorded_limits(asdict(problem.accuracy_limit)) | dict(problem.cost_limits),
             "digital": list(problem.digital),
             "training": problem.training,
             "seed": problem.seed,
@@ -40,6 +40,15 @@ def problem_specification(problem: Problem) -> dict[str, Any]:
         }
     )
     return specification
+
+
+def recorded_limits(limits: dict[str, Any]) -> dict[str, Any]:
+    """Limits as a record says them: what did not exist in older records is None if it means the same."""
+    older = {"over": "examples", "examples": ("all",)}
+    return {
+        name: None if name in older and plain(value) == plain(older[name]) else value
+        for name, value in limits.items()
+    }
 
 
 def identity(thing: object) -> dict[str, Any]:
@@ -123,6 +132,11 @@ def versions() -> dict[str, str]:
 def remedy(differs: Sequence[str]) -> str:
     """What to do about differences between a record and what is asked now."""
     usual = "Change them back, or give the run another label or the study another storage"
+    if any(line.startswith("limits.over: recorded None") for line in differs):
+        return (
+            "Its limit was about the given examples only: to go on with that, set "
+            'over = "examples" in [limits]; or give the run another label'
+        )
     if not any(line.startswith("oracle.weights:") for line in differs):
         return usual
     return (

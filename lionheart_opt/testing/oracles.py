@@ -16,12 +16,10 @@ from lionheart_opt.accuracy import (
     Fidelity,
     HasIdentity,
     Rehearses,
-    consult,
-    questions_of,
 )
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.questions import Proxies
+from lionheart_opt.questions import Proxies, consult, questions_of
 from lionheart_opt.testing.problems import sample
 
 
@@ -89,7 +87,7 @@ class OracleContract:
         mappings = sample(problem)[:3]
         alone = [self.ask(problem, mapping, 0, 2) for mapping in mappings]
         announced = [Candidate(mapping, training=self.training) for mapping in mappings]
-        problem.oracle.expect(announced, (0, 2), self.seed)
+        problem.oracle.expect(announced, Fidelity(draws=(0, 2)), self.seed)
         for mapping, answer in zip(mappings, alone, strict=True):
             again = self.ask(problem, mapping, 0, 2)
             np.testing.assert_array_equal(again.samples, answer.samples)

@@ -8,10 +8,10 @@ from functools import cache
 
 import numpy as np
 
-from lionheart_opt.accuracy import consult
 from lionheart_opt.evaluation import Evaluation, oracle_seconds
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Objective, Problem
+from lionheart_opt.questions import consult
 from lionheart_opt.space import Space, every_mapping, random_mapping
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.record import InMemory, Record

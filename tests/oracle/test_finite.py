@@ -25,7 +25,7 @@ from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import EngineName, engine
 from lionheart_opt.oracle.finite import check_weights
-from lionheart_opt.oracle.measurement import Conditions, measure, score
+from lionheart_opt.oracle.measurement import Conditions, correct, measure
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe, PretrainRecipe
 
@@ -102,7 +102,7 @@ def test_scores_are_checked_and_named(tmp_path: Path) -> None:
         network.linear.weight.fill_(1.0)
     bad = Examples(images=images, labels=examples.labels)
     with pytest.raises(InputError, match=r"floating-point network, from example 8 on: .* 3 of 8"):
-        score(network, bad, 8)
+        correct(network, bad, 8)
     conditions = Conditions(times_s=(1.0, 60.0), draws=range(2), seed=0, batch_size=8)
     message = r"draw 0, 1 s after programming, analog conv1, linear: scores of \d of 8 examples"
     for name in ("fast", "aihwkit"):

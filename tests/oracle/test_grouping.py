@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lionheart_opt.oracle.hat import HatOracle
 
 SUBSETS = [("conv1",), ("conv2",), ("conv1", "conv2"), ("linear",), NAMES]
 DRAWS = (0, 2)
+FIDELITY = Fidelity(draws=DRAWS)
 
 
 def candidates(training: Training) -> list[Candidate]:
@@ -52,7 +54,7 @@ def test_expected_candidates_are_measured_in_one_go(
     alone = answers(oracle, asked)
     assert measured == [1] * len(asked)
     measured.clear()
-    oracle.expect(asked, DRAWS, 3)
+    oracle.expect(asked, FIDELITY, 3)
     np.testing.assert_array_equal(answers(oracle, asked), alone)
     assert measured == [len(asked)]
     # what has been answered is not kept: asked again, it is measured again
@@ -65,14 +67,14 @@ def test_groups_are_limited(
 ) -> None:
     monkeypatch.setattr(together, "GROUP", 2)
     oracle, asked = small_oracle(tmp_path), candidates("none")
-    oracle.expect(asked, DRAWS, 3)
+    oracle.expect(asked, FIDELITY, 3)
     answers(oracle, asked)
     assert measured == [2, 2, 1]
 
 
 def test_seconds_are_shared(tmp_path: Path) -> None:
     oracle, asked = small_oracle(tmp_path), candidates("none")
-    oracle.expect(asked, DRAWS, 3)
+    oracle.expect(asked, FIDELITY, 3)
     fidelity = Fidelity(draws=DRAWS)
     seconds = {oracle.accuracy(each, fidelity, 3).evaluation_s for each in asked}
     assert len(seconds) == 1 and min(seconds) > 0
@@ -89,14 +91,14 @@ def test_only_what_has_the_same_weights_is_measured_together(
         Candidate(mapping("conv2"), parent=parent, training="none"),
         Candidate(mapping("linear"), parent=parent, training="none"),
     ]
-    oracle.expect(asked, DRAWS, 3)
+    oracle.expect(asked, FIDELITY, 3)
     answers(oracle, asked)
     assert measured == [1, 1, 1, 2]
 
 
 def test_other_draws_and_seeds_are_asked_alone(tmp_path: Path, measured: list[int]) -> None:
     oracle, asked = small_oracle(tmp_path), candidates("none")
-    oracle.expect(asked, DRAWS, 3)
+    oracle.expect(asked, FIDELITY, 3)
     oracle.accuracy(asked[0], Fidelity(draws=(2, 3)), 3)
     oracle.accuracy(asked[0], Fidelity(draws=DRAWS), 4)
     oracle.test_accuracy(asked[0], Fidelity(draws=DRAWS), 3)
@@ -119,7 +121,7 @@ def test_an_answer_measured_in_advance_is_for_its_seed_and_draws_only(
     for other in expected[:3]:
         assert not np.array_equal(other, expected[3])
     oracle = small_oracle(tmp_path)
-    oracle.expect(asked, DRAWS, 3)
+    oracle.expect(asked, FIDELITY, 3)
     oracle.accuracy(asked[0], fidelity, 3)
     measured.clear()
     answered = [
@@ -137,8 +139,8 @@ def test_an_answer_measured_in_advance_is_for_its_seed_and_draws_only(
 def test_a_group_is_charged_equal_shares_and_answered_once() -> None:
     asked = candidates("none")
     grouping = together.Grouping()
-    grouping.expect(asked, DRAWS, 3)
-    group = grouping.group(asked[1], DRAWS, 3)
+    grouping.expect(asked, FIDELITY, 3)
+    group = grouping.group(asked[1], FIDELITY, 3)
     assert group == [asked[1], asked[0], *asked[2:]], "the one that is asked for comes first"
     samples = np.arange(5.0)[:, None, None]
     grouping.keep("question", group, samples, 10.0)
@@ -151,21 +153,22 @@ def test_a_group_is_charged_equal_shares_and_answered_once() -> None:
 def test_what_is_answered_or_measured_is_in_no_further_group() -> None:
     asked = candidates("none")
     grouping = together.Grouping()
-    grouping.expect(asked, DRAWS, 3)
+    grouping.expect(asked, FIDELITY, 3)
     grouping.keep("question", asked[:2], np.zeros((2, 2, 1)), 1.0)
     grouping.take("question", asked[0])
-    assert grouping.group(asked[2], DRAWS, 3) == asked[2:], "one is answered, one is measured"
-    assert grouping.group(asked[0], DRAWS, 3) == [asked[0]], "no longer expected"
-    for draws, seed in (((0, 3), 3), (DRAWS, 4)):
-        assert grouping.group(asked[2], draws, seed) == [asked[2]]
+    assert grouping.group(asked[2], FIDELITY, 3) == asked[2:], "one is answered, one is measured"
+    assert grouping.group(asked[0], FIDELITY, 3) == [asked[0]], "no longer expected"
+    others = Fidelity(draws=(0, 3)), replace(FIDELITY, examples=(0, 8))
+    for fidelity, seed in (*((other, 3) for other in others), (FIDELITY, 4)):
+        assert grouping.group(asked[2], fidelity, seed) == [asked[2]]
 
 
 def test_what_is_expected_anew_replaces_what_was() -> None:
     asked = candidates("none")
     grouping = together.Grouping()
-    grouping.expect(asked, DRAWS, 3)
+    grouping.expect(asked, FIDELITY, 3)
     grouping.keep("question", asked, np.zeros((5, 2, 1)), 1.0)
-    grouping.expect(asked[3:], DRAWS, 3)
+    grouping.expect(asked[3:], FIDELITY, 3)
     assert grouping.take("question", asked[4]) is None
-    assert grouping.group(asked[4], DRAWS, 3) == [asked[4], asked[3]]
-    assert grouping.group(asked[0], DRAWS, 3) == [asked[0]]
+    assert grouping.group(asked[4], FIDELITY, 3) == [asked[4], asked[3]]
+    assert grouping.group(asked[0], FIDELITY, 3) == [asked[0]]

@@ -11,7 +11,6 @@ import torch
 from oracle_setup import NAMES, small_oracle
 from torch import nn
 
-from lionheart_opt.accuracy import consult
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle import learned_shares
 from lionheart_opt.oracle.engine import engine
@@ -20,7 +19,7 @@ from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import WeightStore
 from lionheart_opt.oracle.training import EpochDone, Job
-from lionheart_opt.questions import Answer, LearnedShares
+from lionheart_opt.questions import Answer, LearnedShares, consult
 
 UNITS = {"harmful": ("harmful",), "harmless": ("harmless",)}
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import Conditions, check_network, measure, score
+from lionheart_opt.oracle.measurement import Conditions, check_network, correct, measure
 from lionheart_opt.oracle.rpu import lionheart
 
 EXAMPLES = made_up_examples(30, 5)
@@ -45,7 +45,7 @@ def test_a_network_may_overwrite_its_input() -> None:
     """The examples stay as they are, so that asking again gives the same."""
     examples = made_up_examples(30, 5)
     before = examples.images.clone()
-    first = score(Overwrites().eval(), examples, 7)
+    first = correct(Overwrites().eval(), examples, 7).mean()
     assert torch.equal(examples.images, before) and 0.0 <= first <= 1.0
 
 
@@ -106,7 +106,7 @@ def test_scores_are_shares_of_all_examples(batch_size: int) -> None:
     counts = torch.bincount(EXAMPLES.labels, minlength=4)
     assert (counts > 0).all()
     for label in range(4):
-        assert score(Always(label), EXAMPLES, batch_size) == int(counts[label]) / 30
+        assert correct(Always(label), EXAMPLES, batch_size).mean() == int(counts[label]) / 30
 
 
 def samples(draws: range, times_s: tuple[float, ...], seed: int = 1) -> np.ndarray:
@@ -116,7 +116,7 @@ def samples(draws: range, times_s: tuple[float, ...], seed: int = 1) -> np.ndarr
         network.linear.weight -= network.linear.weight.mean(1, keepdim=True)
         network.linear.bias.zero_()
     mappings = [NAMES, ("conv2",)]
-    return measure(engine("fast"), network, mappings, lionheart(), EXAMPLES, conditions)
+    return measure(engine("fast"), network, mappings, lionheart(), EXAMPLES, conditions).mean(-1)
 
 
 def test_draws_are_the_same_whichever_are_measured() -> None:
@@ -132,13 +132,13 @@ def test_draws_are_the_same_whichever_are_measured() -> None:
 def test_ideal_hardware_is_right_as_often_as_the_network(batch_size: int) -> None:
     """Over all examples, those of a last batch that is smaller included, and in every draw."""
     network = trained_a_little()
-    expected = score(network, EXAMPLES, 30)
+    expected = correct(network, EXAMPLES, 30).mean()
     assert 0.3 < expected < 1.0
     conditions = Conditions(times_s=(1.0,), draws=range(2), seed=1, batch_size=batch_size)
     config = ideal()
     measured = measure(engine("fast"), network, [("conv2",)], config, EXAMPLES, conditions)
-    assert measured.tolist() == [[[expected], [expected]]]
-    assert score(network, EXAMPLES, batch_size) == expected
+    assert measured.mean(-1).tolist() == [[[expected], [expected]]]
+    assert correct(network, EXAMPLES, batch_size).mean() == expected
 
 
 def trained_a_little() -> nn.Module:
@@ -151,3 +151,22 @@ def trained_a_little() -> nn.Module:
         loss.backward()
         optimizer.step()
     return network.eval()
+
+
+@pytest.mark.parametrize("name", ["fast", "aihwkit"])
+def test_ranges_of_examples_give_what_all_of_them_give(name: str) -> None:
+    """The last batch of a range is filled; the next range goes on there."""
+    network = trained_a_little()
+    conditions = Conditions(times_s=(1.0, 86400.0), draws=range(2), seed=1, batch_size=8)
+
+    def right(*examples: int | None) -> np.ndarray:
+        chosen = replace(conditions, examples=examples)
+        return measure(engine(name), network, [NAMES], lionheart(), EXAMPLES, chosen)
+
+    whole = right(0, None)
+    assert whole.dtype == bool and whole.shape == (1, 2, 2, 30) and 0 < whole.mean() < 1
+    np.testing.assert_array_equal(right(0, 10), whole[..., :16])
+    np.testing.assert_array_equal(right(16, 30), whole[..., 16:])
+    np.testing.assert_array_equal(right(8, 1000), whole[..., 8:])
+    with pytest.raises(ValueError, match="does not begin a batch"):
+        right(10, None)

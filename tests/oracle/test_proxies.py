@@ -7,7 +7,6 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from lionheart_opt.accuracy import consult
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.proxies import (
     hessian_product,
@@ -17,7 +16,7 @@ from lionheart_opt.oracle.proxies import (
     sensitivity_proxies,
     trace,
 )
-from lionheart_opt.questions import Proxies
+from lionheart_opt.questions import Proxies, consult
 from lionheart_opt.tracing.matrices import Matrix
 
 

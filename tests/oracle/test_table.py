@@ -12,7 +12,8 @@ import pytest
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
-from lionheart_opt.oracle.table import AccuracyTable, TableOracle
+from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.oracle.table_oracle import TableOracle
 
 ASSIGNMENTS = np.array([[0, 0], [0, 1], [1, 1], [1, 1]], np.uint8)
 

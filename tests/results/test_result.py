@@ -116,6 +116,7 @@ def problem() -> lo.Problem:
 TYPES = {
     "trial": "int64",
     "mapping": "object",
+    "verdict": "object",
     "feasible": "bool",
     "best": "bool",
     "diverged": "bool",
@@ -136,7 +137,8 @@ def test_frames_hold_what_the_evaluations_hold(problem):
     frame = result.to_frame()
     assert list(frame.columns) == [
         *("trial", "mapping", "latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
-        *("analog_mac_ratio", "drop", "drop_high", "feasible", "best", "oracle_s", "diverged"),
+        *("analog_mac_ratio", "drop", "drop_high", "feasible", "best", "verdict", "oracle_s"),
+        "diverged",
     ]
     assert frame.dtypes.astype(str).to_dict() == TYPES
     digital = limited.cost(limited.all_digital)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.table import TableOracle
+from lionheart_opt.oracle.table_oracle import TableOracle
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.search import Budget

@@ -11,7 +11,7 @@ from front_door import MadeUp
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.oracle.hat import HatOracle
-from lionheart_opt.oracle.table import TableOracle
+from lionheart_opt.oracle.table_oracle import TableOracle
 from lionheart_opt.oracle_context import ModelTable, OracleContext
 from lionheart_opt.study.question import build_oracle, build_problem, is_table, oracle_class
 from lionheart_opt.synthetic import synthetic_problem

@@ -27,10 +27,10 @@ def test_studies_of_the_same_oracle_are_found(storage):
 def test_accuracies_of_a_study_are_read_with_their_training(storage):
     keeper = searched(storage)
     pairs = list(recorded_accuracies(keeper.study, "short"))
-    assert len(pairs) == 5 and {candidate.training for candidate, _ in pairs} == {"short"}
+    assert len(pairs) == 5 and {candidate.training for candidate, _, _ in pairs} == {"short"}
     said = {**SAID, "training": "full"}
     keeper.study.set_user_attr("specification", said)
-    assert {each.training for each, _ in recorded_accuracies(keeper.study, "short")} == {"full"}
+    assert {each.training for each, _, _ in recorded_accuracies(keeper.study, "short")} == {"full"}
     from lionheart_opt.questions import Proxies
 
     assert recorded_answer(keeper.study, Proxies(units=("a",))) is None

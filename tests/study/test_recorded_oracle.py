@@ -109,7 +109,7 @@ class Spy:
             evaluation_s=2.0 * (last - first),
         )
 
-    def expect(self, candidates: Sequence[Candidate], draws: tuple[int, int], seed: int) -> None:
+    def expect(self, candidates: Sequence[Candidate], fidelity: Fidelity, seed: int) -> None:
         self.expected = list(candidates)
 
     def consult(self, question: Question, seed: int) -> Answer:
@@ -181,12 +181,12 @@ def test_only_what_is_not_known_is_expected():
     spy = Spy()
     oracle = recorded(spy)
     oracle.accuracy(CANDIDATES[0], full(0, 2), 0)
-    oracle.expect(CANDIDATES, (0, 2), 0)
+    oracle.expect(CANDIDATES, full(0, 2), 0)
     assert spy.expected == CANDIDATES[1:]
-    oracle.expect(CANDIDATES, (0, 3), 0)
+    oracle.expect(CANDIDATES, full(0, 3), 0)
     assert spy.expected == CANDIDATES
     spy.expected = []
-    oracle.expect(CANDIDATES[:1], (0, 2), 0)
+    oracle.expect(CANDIDATES[:1], full(0, 2), 0)
     assert spy.expected == []
 
 

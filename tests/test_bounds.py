@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.bounds import paired
 from lionheart_opt.errors import InputError
-from lionheart_opt.limits import AccuracyLimit, paired
+from lionheart_opt.limits import AccuracyLimit
 
-LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20))
+LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20), over="examples")
 TIMES_S = (1.0, 60.0, 3600.0)
 DROPS = np.random.default_rng(3).normal(0.03, 0.01, size=20)
 

@@ -9,7 +9,8 @@ import pytest
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.oracle.table import AccuracyTable, TableOracle
+from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.oracle.table_oracle import TableOracle
 from lionheart_opt.problem import Problem
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import tiny_problem

@@ -1,0 +1,62 @@
+"""The number of threads is a setting of the oracle, not of the machine or of the environment."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from oracle_setup import SETTINGS, mapping, small_oracle
+
+from lionheart_opt.accuracy import Fidelity
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate
+from lionheart_opt.oracle import hat
+from lionheart_opt.oracle.threads import computing_with
+from lionheart_opt.questions import Proxies
+
+
+@pytest.fixture(autouse=True)
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_number_is_put_back_whatever_happens() -> None:
+    with pytest.raises(InputError), computing_with(2):
+        assert torch.get_num_threads() == 2
+        raise InputError("stop")
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_oracle_computes_with_its_own_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    seen: list[int] = []
+    real = hat.measure
+
+    def spy(*arguments: Any) -> np.ndarray:
+        seen.append(torch.get_num_threads())
+        return real(*arguments)
+
+    monkeypatch.setattr(hat, "measure", spy)
+    oracle = small_oracle(tmp_path, SETTINGS.model_copy(update={"threads": threads}))
+    losses: list[int] = []
+    oracle.watch(lambda _: losses.append(torch.get_num_threads()))
+    candidate = Candidate(mapping("conv1"), training="short")
+    oracle.accuracy(candidate, Fidelity(draws=(0, 2)), 0)
+    oracle.consult(Proxies(units=tuple(u.name for u in oracle.workload.crossbar_units)), 0)
+    assert set(seen) == set(losses) == {threads} and seen and losses
+    assert torch.get_num_threads() == 3
+
+
+def test_it_is_part_of_what_decides_the_answers(tmp_path: Path) -> None:
+    said = []
+    for threads in (1, 2):
+        settings = SETTINGS.model_copy(update={"threads": threads})
+        said.append(small_oracle(tmp_path, settings).identity["settings"]["threads"])
+    assert said == [1, 2]

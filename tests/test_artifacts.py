@@ -1,0 +1,48 @@
+"""Outcomes are artifacts that are named by their content."""
+
+import numpy as np
+import pytest
+
+from lionheart_opt.artifacts import ArtifactFolder, OutcomeStore
+from lionheart_opt.errors import InputError
+from lionheart_opt.outcomes import Outcomes
+
+OUTCOMES = Outcomes.of(np.ones(9, bool), np.arange(18).reshape(2, 1, 9) % 3 > 0)
+
+
+def test_equal_outcomes_are_stored_once(tmp_path) -> None:
+    store = OutcomeStore(tmp_path / "artifacts")
+    assert not (tmp_path / "artifacts").exists(), "reading needs no folder"
+    name = store.put(OUTCOMES)
+    assert store.put(OUTCOMES) == name and [
+        each.name for each in (tmp_path / "artifacts").iterdir()
+    ] == [name]
+    loaded = store.get(name)
+    assert loaded is not None and loaded.to_bytes() == OUTCOMES.to_bytes()
+    assert store.get("outcomes-none.npz") is None
+
+
+def test_damaged_ones_are_named_and_not_used(tmp_path) -> None:
+    store = OutcomeStore(tmp_path)
+    name = store.put(OUTCOMES)
+    other = Outcomes.of(np.zeros(9, bool), np.zeros((2, 1, 9), bool)).to_bytes()
+    for content in (other, b"", OUTCOMES.to_bytes()[:-1]):
+        (tmp_path / name).write_bytes(content)
+        with pytest.warns(UserWarning, match=f"{name} is damaged"):
+            assert store.get(name) is None
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path) -> None:
+    class Stops:
+        def read(self, size: int = -1) -> bytes:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ArtifactFolder(tmp_path).write("name", Stops())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path) -> None:
+    (tmp_path / "artifacts").write_text("a file")
+    with pytest.raises(InputError, match="artifacts"):
+        OutcomeStore(tmp_path / "artifacts").put(OUTCOMES)
