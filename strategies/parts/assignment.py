@@ -230,9 +230,8 @@ class Assignment:
         """
         table = np.array([costs, *scaled])
         n_units = int(self.choices[-1, 0]) + 1
-        options = [
-            np.flatnonzero((self.choices[:, 0] == unit) & allowed) for unit in range(n_units)
-        ]
+        units = np.where(allowed[: len(self.choices)], self.choices[:, 0], -1)
+        options = [np.flatnonzero(units == unit) for unit in range(n_units)]
         couples = {
             (int(pair), int(first), int(second)): len(self.choices) + number
             for number, (pair, first, second) in enumerate(self.couples)

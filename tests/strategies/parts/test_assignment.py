@@ -1,6 +1,7 @@
 """Assignments against enumeration, also where the solver is wrong or the numbers are badly scaled."""
 
 from itertools import product
+from math import fsum
 from types import SimpleNamespace
 from typing import Any
 
@@ -128,6 +129,92 @@ def test_a_point_that_breaks_a_limit_is_cut_off(monkeypatch: Any) -> None:
     assert targets is not None and targets.sum() == 2
     cut = calls[1][1].A[-1]
     assert not issparse(cut) and cut.tolist() == [0, 1] * 3 and calls[1][1].ub[-1] == 2
+
+
+def ragged(rng: np.random.Generator, pairs: list[tuple[int, int]]) -> Assignment:
+    """Four units, each with some of three targets; the couples of a pair are those that they allow."""
+    options = [np.flatnonzero(rng.random(3) < 0.7) for _ in range(4)]
+    options = [targets if len(targets) else np.array([2]) for targets in options]
+    couples = [
+        (number, *ends)
+        for number, pair in enumerate(pairs)
+        for ends in product(*(options[unit] for unit in pair))
+    ]
+    return Assignment(
+        choices=np.array([(unit, t) for unit, targets in enumerate(options) for t in targets]),
+        pairs=np.array(pairs, dtype=np.intp).reshape(-1, 2),
+        couples=np.array(couples, dtype=np.intp).reshape(-1, 3),
+    )
+
+
+def least_and_assignment(
+    asked: Assignment, objective: np.ndarray, limits: list[Limit]
+) -> tuple[float, list[int]] | None:
+    """The least objective of the assignments that keep every limit, by plain enumeration."""
+    units = [asked.choices[asked.choices[:, 0] == unit] for unit in range(4)]
+    best = None
+    for chosen in product(*units):
+        targets = [int(target) for _, target in chosen]
+        places = [asked.choices.tolist().index([unit, t]) for unit, t in enumerate(targets)]
+        for number, (first, second) in enumerate(asked.pairs):
+            couple = [number, targets[first], targets[second]]
+            places.append(len(asked.choices) + asked.couples.tolist().index(couple))
+        if all(fsum(row[places]) <= bound * (1 + 1e-12) for row, bound in limits):
+            cost = fsum(objective[places])
+            best = min(best or (np.inf, targets), (cost, targets))
+    return best
+
+
+@pytest.mark.parametrize("gives_up", [False, True], ids=["solver", "branch-and-bound"])
+@pytest.mark.parametrize("pairs", [[], [(0, 1)], [(2, 0), (1, 3), (1, 2)]], ids=str)
+def test_each_unit_gets_one_of_its_own_targets(
+    pairs: list[tuple[int, int]], gives_up: bool, monkeypatch: Any
+) -> None:
+    """Units with different targets, pairs in any order, limits that are met exactly or by nothing."""
+    if gives_up:
+        monkeypatch.setattr(module, "milp", _wrong("gives up"))
+    infeasible = 0
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        asked = ragged(rng, pairs)
+        n = len(asked.choices) + len(asked.couples)
+        objective, rows = rng.normal(size=n), rng.random((2, n))
+        free = least_and_assignment(asked, objective, [])
+        assert free is not None
+        assert asked.minimise(objective, []).tolist() == free[1]
+        some = asked._variables(np.array(free[1]))
+        bounds = [float(fsum(row[some])) * rng.choice([0.7, 1.0]) for row in rows]
+        limits = list(zip(rows, bounds, strict=True))
+        expected = least_and_assignment(asked, objective, limits)
+        targets = asked.minimise(objective, limits)
+        infeasible += expected is None
+        assert (targets is None) == (expected is None)
+        if targets is not None and expected is not None:
+            assert targets.tolist() == expected[1]
+    assert 0 < infeasible < 25
+
+
+@pytest.mark.parametrize("gives_up", [False, True], ids=["solver", "branch-and-bound"])
+def test_a_bound_that_rounding_exceeds_is_met(gives_up: bool, monkeypatch: Any) -> None:
+    """0.1 + 0.2 is more than 0.3 in floating point, and -0.1 - 0.2 + 0.3 is not quite 0."""
+    if gives_up:
+        monkeypatch.setattr(module, "milp", _wrong("gives up"))
+    asked = assignment(3)
+    first_is_dear = np.tile([1.0, 0.0], 3)
+    for scale in (1e-12, 1.0, 1e9):
+        for used, bound in (
+            ([0.1, 0.2, 0.0], 0.3),
+            ([0.1, 0.2, -0.3], 0.0),
+            ([-0.1, -0.2, 0], -0.3),
+        ):
+            row = scale * np.array([[0.0, use] for use in used])
+            targets = asked.minimise(first_is_dear, [(row.ravel(), scale * bound)])
+            assert targets is not None and targets.tolist() == [1, 1, 1]
+            held = row + scale * np.array([[10.0, 0.0]] * 3)  # nothing else is possible
+            targets = asked.minimise(-first_is_dear, [(held.ravel(), scale * bound)])
+            assert targets is not None and targets.tolist() == [1, 1, 1]
+            short = scale * (bound - 1e-9)
+            assert asked.minimise(-first_is_dear, [(held.ravel(), short)]) is None
 
 
 def test_what_cannot_be_searched_is_refused(monkeypatch: Any) -> None:
