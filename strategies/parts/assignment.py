@@ -84,7 +84,7 @@ class Assignment:
             )
             if result.status == _INFEASIBLE:
                 return None
-            if result.status != _OPTIMAL or result.x is None:
+            if result.status != _OPTIMAL:
                 break
             targets = self._rounded(result.x)
             chosen = self._variables(targets)

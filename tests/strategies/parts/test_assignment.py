@@ -87,31 +87,48 @@ def test_it_is_exact_at_any_scale(seed: int) -> None:
 
 
 def _wrong(kind: str) -> Any:
-    """A solver that answers something wrong."""
+    """A solver that answers something wrong: everything on the second target, or on the first."""
 
     def milp(c: np.ndarray, **_: Any) -> SimpleNamespace:
-        everything_second = np.tile([0.0, 1.0], len(c) // 2)
-        if kind == "breaks a limit":
-            return SimpleNamespace(status=0, x=everything_second, fun=float(c @ everything_second))
-        if kind == "wrong objective":
-            first = 1.0 - everything_second
-            return SimpleNamespace(status=0, x=first, fun=float(c @ first) - 0.5)
-        return SimpleNamespace(status=4, x=None, fun=None)
+        second = np.arange(len(c)) % 2.0
+        first = 1.0 - second
+        return {
+            "breaks a limit": SimpleNamespace(status=0, x=second, fun=float(c @ second)),
+            "says too little": SimpleNamespace(status=0, x=first, fun=float(c @ first) - 0.1),
+            "says too much": SimpleNamespace(status=0, x=first, fun=float(c @ first) + 0.1),
+            "stops early": SimpleNamespace(status=1, x=first, fun=float(c @ first)),
+            "gives up": SimpleNamespace(status=4, x=None, fun=None),
+        }[kind]
 
     return milp
 
 
-@pytest.mark.parametrize("kind", ["breaks a limit", "wrong objective", "gives up"])
+@pytest.mark.parametrize(
+    "kind", ["breaks a limit", "says too little", "says too much", "stops early", "gives up"]
+)
 def test_a_solver_that_is_wrong_is_not_believed(kind: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "milp", _wrong(kind))
     asked = assignment(6)
     rng = np.random.default_rng(0)
     objective, losses = rng.random(12), rng.random(12)
     objective[1::2] = 0.0  # what breaks the limit would be the best without it
-    for bound in (1.0, 2.0, 3.0):
+    for bound in (1.0, 2.0, 3.0, float(losses[::2].sum())):
         targets = asked.minimise(objective, [(losses, bound)])
         expected = by_enumeration(asked, objective, [(losses, bound)])
         assert cost_of(asked, objective, targets) == pytest.approx(expected)
+
+
+def test_a_solver_that_is_off_by_its_tolerance_is_believed(monkeypatch: Any) -> None:
+    """Each variable may be off by 1e-5, so that the objective is off by that for each of them."""
+
+    def rough(c: np.ndarray, **_: Any) -> SimpleNamespace:
+        x = np.tile([0.9e-5, 1 - 0.9e-5], len(c) // 2)
+        return SimpleNamespace(status=0, x=x, fun=float(c @ x))
+
+    monkeypatch.setattr(module, "milp", rough)
+    monkeypatch.setattr(Assignment, "_branch_and_bound", None)
+    targets = assignment(50).minimise(np.tile([1.0, 0.0], 50), [])
+    assert targets is not None and targets.all()
 
 
 def test_a_point_that_breaks_a_limit_is_cut_off(monkeypatch: Any) -> None:
