@@ -238,11 +238,13 @@ def test_a_bound_that_rounding_exceeds_is_met(gives_up: bool, monkeypatch: Any) 
         monkeypatch.setattr(module, "milp", _wrong("gives up"))
     asked = assignment(3)
     first_is_dear = np.tile([1.0, 0.0], 3)
-    for scale in (1e-12, 1.0, 1e9):
+    for scale in (2.0**-40, 1.0, 2.0**30):
         for used, bound in (
             ([0.1, 0.2, 0.0], 0.3),
             ([0.1, 0.2, -0.3], 0.0),
-            ([-0.1, -0.2, 0], -0.3),
+            ([-0.1, -0.2, 0.0], -0.3),
+            ([-0.3, 0.0, 0.0], -0.1 - 0.2),
+            ([0.1 + 0.2, 0.0, 0.0], 0.3),
         ):
             row = scale * np.array([[0.0, use] for use in used])
             targets = asked.minimise(first_is_dear, [(row.ravel(), scale * bound)])
@@ -252,6 +254,34 @@ def test_a_bound_that_rounding_exceeds_is_met(gives_up: bool, monkeypatch: Any) 
             assert targets is not None and targets.tolist() == [1, 1, 1]
             short = scale * (bound - 1e-9)
             assert asked.minimise(-first_is_dear, [(held.ravel(), short)]) is None
+
+
+def test_a_bound_of_zero_leaves_what_uses_nothing() -> None:
+    targets = BADLY_SCALED.minimise(COSTS, [(LOSSES, 0.0)])
+    assert targets is not None and not targets.any()
+    targets = BADLY_SCALED.minimise(COSTS, [(0.0 * LOSSES, 0.0)])
+    assert targets is not None and targets.all()
+
+
+def test_choices_that_cannot_be_are_ruled_out_beforehand(monkeypatch: Any) -> None:
+    """Else the solver would propose them, one after the other, where others of a row are far larger.
+
+    The first unit has to use all of `second` once `first` leaves it one target only.
+    """
+    calls = []
+
+    def counted(c: np.ndarray, **settings: Any) -> Any:
+        calls.append(settings)
+        return scipy.optimize.milp(c, **settings)
+
+    monkeypatch.setattr(module, "milp", counted)
+    monkeypatch.setattr(Assignment, "_branch_and_bound", None)
+    first, second = np.zeros((2, 40))
+    first[0] = 2.0
+    second[1], second[3::2] = 1.0, 1e-3
+    targets = assignment(20).minimise(np.tile([1.0, 0.0], 20), [(second, 1.0), (first, 1.0)])
+    assert targets is not None and targets.tolist() == [1] + [0] * 19
+    assert len(calls) == 1
 
 
 def test_what_cannot_be_searched_is_refused(monkeypatch: Any) -> None:
