@@ -37,6 +37,7 @@ class Doubled(WeightProducts):
         return self.stepwise
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize(
     "settings",
