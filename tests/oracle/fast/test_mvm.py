@@ -32,9 +32,9 @@ def test_tiles_have_their_own_digital_factors() -> None:
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("most_inputs", [0, 11])
 def test_ideal_convolutions_are_torchs(dynamic: bool, most_inputs: int) -> None:
-    layer = nn.Conv2d(5, 7, 3, stride=2, padding=1, bias=False)
-    linear, _ = random_linear(7, 45, dynamic=dynamic)
-    tiles = tiling(7, 45, 0, most_inputs)
+    layer = nn.Conv2d(5, 7, (3, 2), stride=2, padding=1, bias=False)
+    linear, _ = random_linear(7, 30, dynamic=dynamic)
+    tiles = tiling(7, 30, 0, most_inputs)
     products = Products(tiles, linear.converters, window_of(layer), None)
     x = torch.randn(2, 5, 9, 8)
     y = products(x, layer.weight.flatten(1), torch.ones(len(tiles.inputs), 7), None)
@@ -131,11 +131,11 @@ def test_tiles_clip_at_their_own_ranges() -> None:
 @pytest.mark.parametrize("training", [False, True])
 def test_convolutions_are_products_with_their_input_vectors(training: bool, learning: bool) -> None:
     """In outputs and in gradients, those of learned ranges included."""
-    layer = nn.Conv2d(3, 7, 2, stride=2, padding=1)
-    tiles, window = tiling(7, 12, 0, 5), window_of(layer)
-    linear, numbers = random_linear(7, 12, tiles)
+    layer = nn.Conv2d(3, 7, (3, 2), padding=1)  # windows overlap
+    tiles, window = tiling(7, 18, 0, 5), window_of(layer)
+    linear, numbers = random_linear(7, 18, tiles)
     settings = InputRangeParameter(
-        enable=True, learn_input_range=learning, init_value=1.0, init_from_data=0
+        enable=True, learn_input_range=learning, init_value=1.0, init_from_data=0, decay=0.0
     )
     x = torch.randn(2, 3, 7, 5, generator=torch.Generator().manual_seed(1))
     vectors = F.unfold(window.pad(x), window.kernel, stride=window.stride)
@@ -147,10 +147,10 @@ def test_convolutions_are_products_with_their_input_vectors(training: bool, lear
         y = products(given, weight, numbers["gain"], None)
         y = y if walk is None else y.flatten(2).transpose(1, 2)
         y.square().sum().backward()
-        results.append((y, weight.grad, ranges.values.grad))
+        results.append((y, weight.grad, ranges.values.grad if training else None))
     of_maps, of_vectors = results
     torch.testing.assert_close(of_maps, of_vectors, rtol=1e-4, atol=1e-4)
-    assert (of_maps[2] is not None) is learning
+    assert (of_maps[2] is not None) is (learning and training)
 
 
 def test_without_noise_no_random_numbers_are_drawn() -> None:
@@ -158,3 +158,12 @@ def test_without_noise_no_random_numbers_are_drawn() -> None:
     before = torch.get_rng_state()
     products(inputs(), numbers["weight"], torch.ones(1, 5), None)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_noise_of_a_vector_of_zeros_is_that_of_the_converters() -> None:
+    """As if its largest input were 1; other vectors of the batch are not zero."""
+    products, numbers = random_linear(5, 40, dynamic=True, output_noise=0.5)
+    x = torch.zeros(1000, 40)
+    x[-1] = 9.0
+    y = products(x, numbers["weight"], torch.ones(1, 5), torch.Generator().manual_seed(1))[:-1]
+    assert float(y.std()) == pytest.approx(0.5, rel=0.05)
