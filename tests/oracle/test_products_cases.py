@@ -77,6 +77,8 @@ def test_convolutions_of_one_example_and_of_several(kind: Any, single: bool) -> 
     "call",
     [
         lambda w: X @ w[1],
+        lambda w: X @ w[1:2].t(),
+        lambda w: w[1:2] @ X.t(),
         lambda w: torch.einsum(X, [0, 1], w, [2, 1], [0, 2]),
         lambda w: w.unsqueeze(0) @ T.mT,
         lambda w: w.unsqueeze(0).unsqueeze(0) @ T.mT.unsqueeze(0),
@@ -96,6 +98,8 @@ def test_vectors_and_repeated_matrices(call: Callable[[Tensor], Tensor]) -> None
     "call",
     [
         lambda w: w[1] @ X.t(),  # a vector from the left
+        lambda w: w.expand(2, 4, 6) @ X.t(),  # the same result twice
+        lambda w: torch.einsum("oc->co", w),
         lambda w: torch.einsum("nc,oc,n->no", X, w, X[:, 0]),
         lambda w: F.conv1d(torch.randn(2, 4, 9), w.view(4, 2, 3), groups=2),
         lambda w: w.view(2, 2, 6) @ T.mT,  # another matrix for each example
