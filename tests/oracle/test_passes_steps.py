@@ -44,9 +44,24 @@ class Twice(Chain):
         return self.linear(self.conv2(x).amax((2, 3)))
 
 
+class DigitalTwice(Chain):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images * self.norm(self.digital(images)).mean(1, keepdim=True))
+
+
 class TwoInputs(Chain):
     def forward(self, images: torch.Tensor, scale: torch.Tensor | None = None) -> torch.Tensor:
         return super().forward(images if scale is None else images * scale)
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 5, batch_first=True)
+        self.linear = nn.Linear(5, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.lstm(images.flatten(1, 2))[0].mean(1))
 
 
 def analog_of(network: nn.Module, paths: Collection[str] = NAMES) -> Any:
@@ -131,7 +146,8 @@ def test_neighbours_share_the_longest_beginnings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "one_by_one"), [(Chain, True), (Twice, False), (TwoInputs, False), (Residual, False)]
+    ("kind", "one_by_one"),
+    [(Chain, True), (DigitalTwice, True), (Twice, False), (TwoInputs, False), (Residual, False)],
 )
 def test_a_network_is_run_as_a_whole_where_reuse_could_be_wrong(
     kind: type[nn.Module], one_by_one: bool, ran: Any
@@ -148,6 +164,14 @@ def test_a_network_is_run_as_a_whole_where_reuse_could_be_wrong(
     alone.network.load_state_dict(analog.network.state_dict(), strict=False)
     analog.rewind(0, 4)
     assert torch.equal(analog(IMAGES[:4].clone()), output)
+
+
+def test_a_recurrent_layer_is_one_operation(ran: Any) -> None:
+    paths = ("lstm.weight_ih_l0", "linear")  # one product for all steps
+    passes = Passes(analog_of(Recurrent(), paths), [("linear",), paths], IMAGES)
+    ran.clear()
+    run(passes, [0, 1], [0])
+    assert ran["lstm"] == ran["linear"] == 2
 
 
 def test_batches_are_left_unchanged_and_may_be_changed_later() -> None:
