@@ -116,6 +116,17 @@ def test_what_tiles_cannot_compute_is_left_to_torch(call: Callable[[Tensor], Ten
     assert torch.equal(result, expected) and mode.seen == []
 
 
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
+def test_grouped_convolutions_are_left_to_torch(kind: Any) -> None:
+    """The weights of a group see only their own channels, which no tile does."""
+    layer, x = kind(4, 6, 1, groups=2), torch.randn(1, 4, 3, 3, 3)
+    x = x[(...,) + (0,) * (5 - layer.weight.dim())]
+    mode = Doubled(layer.weight)
+    with mode:
+        result = layer(x)
+    assert torch.equal(result, layer(x)) and mode.seen == []
+
+
 def test_a_product_of_two_weights_is_one_product() -> None:
     """The host computes it if nobody else does."""
     mode = Doubled(W, factor=0.0)
