@@ -73,10 +73,19 @@ def test_convolutions_of_one_example_and_of_several(kind: Any, single: bool) -> 
     assert result.shape == layer(x).shape
 
 
+def test_axes_of_length_one_stay() -> None:
+    layer, x = nn.Conv2d(2, 1, (3, 1)), torch.randn(1, 2, 3, 1)
+    mode = Doubled(layer.weight)
+    with mode:
+        result = layer(x)
+    torch.testing.assert_close(result, 2 * layer(x))
+
+
 @pytest.mark.parametrize(
     "call",
     [
         lambda w: X @ w[1],
+        lambda w: T @ w[1],
         lambda w: X @ w[1:2].t(),
         lambda w: w[1:2] @ X.t(),
         lambda w: torch.einsum(X, [0, 1], w, [2, 1], [0, 2]),
