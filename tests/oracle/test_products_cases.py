@@ -73,6 +73,14 @@ def test_convolutions_of_one_example_and_of_several(kind: Any, single: bool) -> 
     assert result.shape == layer(x).shape
 
 
+def test_a_function_without_settings_is_a_product_too() -> None:
+    weight, x = torch.randn(3, 2, 2, 2), torch.randn(1, 2, 5, 5)
+    mode = Doubled(weight)
+    with mode:
+        result = F.conv2d(x, weight)
+    torch.testing.assert_close(result, 2 * F.conv2d(x, weight))
+
+
 def test_axes_of_length_one_stay() -> None:
     layer, x = nn.Conv2d(2, 1, (3, 1)), torch.randn(1, 2, 3, 1)
     mode = Doubled(layer.weight)
