@@ -40,7 +40,7 @@ class Passes:
     analog matrix are computed once for all draws.
 
     This needs the network's graph (torch.fx). A network is run as a whole if it cannot be traced, if it
-    uses a matrix twice, or if an operation writes to a result that another one may still need or
+    uses an analog matrix twice, or if an operation writes to a result that another one may still need or
     remembers something between passes. Before a result is reused, it is checked that nothing has
     written to it.
 
@@ -268,8 +268,5 @@ def _nodes(network: nn.Module) -> list[Node]:
     except Exception:  # tracing runs the user's code, which may raise anything
         return []
     nodes = list(graph.nodes)
-    modules = [network.get_submodule(str(n.target)) for n in nodes if n.op == "call_module"]
-    layers = [module for module in modules if any(True for _ in module.parameters())]
-    is_plain = all(map(is_pure, nodes)) and len(set(map(id, layers))) == len(layers)
     inputs = sum(node.op == "placeholder" for node in nodes)
-    return nodes if is_plain and inputs == 1 else []
+    return nodes if all(map(is_pure, nodes)) and inputs == 1 else []

@@ -74,7 +74,7 @@ def is_pure(node: Node) -> bool:
     """Whether an operation leaves its inputs unchanged, as far as its name tells."""
     name = getattr(node.target, "__name__", str(node.target))
     is_named_in_place = name.endswith("_") and not name.endswith("__")
-    if node.op == "call_function" and node.target in _IMPURE:
+    if node.target in _IMPURE:
         return False
     if node.op in {"call_function", "call_method"} and is_named_in_place:
         return node.target is operator.is_

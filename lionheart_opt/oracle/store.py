@@ -111,7 +111,7 @@ class WeightStore:
         if checksums is None:
             if not _is_whole(content):
                 raise InputError("it is cut off or changed")
-            with suppress(OSError):  # the folder may be read-only
+            with suppress(OSError, InputError):  # the folder may be read-only
                 self._write_checksums(name, [digest])
         elif digest not in checksums:
             raise InputError("its SHA-256 is another one")

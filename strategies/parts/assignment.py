@@ -84,7 +84,7 @@ class Assignment:
             )
             if result.status == _INFEASIBLE:
                 return None
-            if result.status != _OPTIMAL or result.x is None:
+            if result.status != _OPTIMAL:
                 break
             targets = self._rounded(result.x)
             chosen = self._variables(targets)
@@ -223,16 +223,15 @@ class Assignment:
         """As `minimise`, unit by unit: exact, and slow where there are many units.
 
         Args:
-            costs: The objective beyond the least of each group.
+            costs: The objective beyond the least of each group, infinite where not allowed.
             limits: What must hold.
             scaled: The limits as `_scaled` gives them.
             allowed: Which variables may be 1.
         """
         table = np.array([costs, *scaled])
         n_units = int(self.choices[-1, 0]) + 1
-        options = [
-            np.flatnonzero((self.choices[:, 0] == unit) & allowed) for unit in range(n_units)
-        ]
+        units = np.where(allowed[: len(self.choices)], self.choices[:, 0], -1)
+        options = [np.flatnonzero(units == unit) for unit in range(n_units)]
         couples = {
             (int(pair), int(first), int(second)): len(self.choices) + number
             for number, (pair, first, second) in enumerate(self.couples)
@@ -243,14 +242,15 @@ class Assignment:
         nodes = 0
         targets = np.zeros(n_units, dtype=np.intp)
 
-        def used(unit: int, choice: int) -> np.ndarray | None:
-            """What the choice adds to the objective and to each limit; None if it is not allowed."""
+        def used(unit: int, choice: int) -> np.ndarray:
+            """What the choice adds to the objective, infinite if not allowed, and to each limit."""
             targets[unit] = self.choices[choice, 1]
             chosen = [choice]
             for pair in closed[unit]:
                 first, second = targets[self.pairs[pair]]
                 chosen.append(couples[int(pair), int(first), int(second)])
-            return table[:, chosen].sum(axis=1) if allowed[chosen].all() else None
+            added: np.ndarray = table[:, chosen].sum(axis=1)
+            return added
 
         def visit(unit: int, total: np.ndarray) -> None:
             nonlocal best, best_cost, nodes
@@ -265,8 +265,7 @@ class Assignment:
                 if self._keeps(self._variables(targets), limits):
                     best, best_cost = targets.copy(), float(total[0])
                 return
-            children = [(choice, used(unit, int(choice))) for choice in options[unit]]
-            sums = [(total + more, choice) for choice, more in children if more is not None]
+            sums = [(total + used(unit, int(choice)), choice) for choice in options[unit]]
             for reached, choice in sorted(sums, key=lambda child: float(child[0][0])):
                 if reached[0] < best_cost and (reached[1:] <= 1.0 + 1e-9).all():
                     targets[unit] = self.choices[choice, 1]

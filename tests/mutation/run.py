@@ -59,6 +59,10 @@ MORE_TESTS = {
         f"tests/study/test_{name}.py" for name in ("record", "search", "optuna_keeper")
     ],
     "lionheart_opt/problem.py": ["tests/test_synthetic.py"],
+    "lionheart_opt/oracle/hat.py": [
+        f"tests/oracle/test_{name}.py" for name in ("grouping", "loading", "one_shot", "rehearsal")
+    ],
+    "lionheart_opt/oracle/passes.py": ["tests/oracle/test_purity.py"],
 }
 MODULES = (
     "lionheart_opt/limits.py",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from lionheart_opt.oracle.exposed import Exposed, Piece
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.exposed import Exposed, Hidden, Piece
 from lionheart_opt.tracing.matrices import Matrix
 
 
@@ -91,3 +93,47 @@ def test_a_piece_is_plain_if_it_is_digital_or_ideal() -> None:
     assert not Piece(rows=slice(0, 1), path="p", layer=layer).is_plain
     layer.ideal = True
     assert Piece(rows=slice(0, 1), path="p", layer=layer).is_plain
+
+
+def test_a_module_with_two_names_has_its_weights_under_both() -> None:
+    made = network()
+    made["d"] = made["a"]
+    whole = exposed(made, {"p": slice(0, 6)})
+    assert set(whole.tensors()) == {"a.weight", "b.weight", "d.weight"}
+    whole.hide()
+    assert isinstance(made["b"].weight, Hidden)
+    whole.show(live=False)
+    assert made["d"].weight is made["a"].weight is whole.shown
+
+
+def test_the_order_of_rows_is_not_that_of_names() -> None:
+    parts = exposed(network(), {"a": slice(4, 6), "b": slice(0, 2), "c": slice(2, 4)})
+    assert [piece.path for piece in parts.pieces] == ["b", "c", "a"] and not parts.digital
+    with pytest.raises(InputError, match="'a' and 'b' have weights in common"):
+        exposed(network(), {"a": slice(1, 6), "b": slice(0, 2)})
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_weights_have_the_shape_of_their_parameter(transposed: bool) -> None:
+    """Kernels are flattened on tiles, and tiles have a row for each output."""
+    made = nn.Linear(4, 6) if transposed else nn.Conv2d(2, 6, 3)
+    given = made.weight.detach().clone()
+    on_tiles = given.t() if transposed else given.flatten(1)
+    matrix = Matrix("weight", 0, 6, True, transposed)
+    whole = Exposed(made, "weight", {"": matrix}, {"": Fixed(on_tiles)})
+    assert torch.equal(whole.value(), given) and set(whole.tensors()) == {"weight"}
+    [part] = whole.parts(matrix)
+    assert part.is_all and part.piece.rows == slice(0, 6)
+    assert whole.parts(matrix)[0] is part, "found once"
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_what_is_shown_needs_gradients_as_the_parameter_did(trained: bool) -> None:
+    """torch chooses between algorithms by that."""
+    made = network()
+    made["a"].weight.requires_grad_(False)
+    whole = exposed(made, {"p": slice(0, 6)})
+    if trained:
+        whole.given = None
+    whole.show(live=False)
+    assert not made["a"].weight.requires_grad

@@ -70,6 +70,7 @@ def test_a_study_file_makes_the_oracle(tmp_path: Path) -> None:
         ('device = "cpu"', 'rpu_config = "lionhart"', "did you mean 'lionheart'"),
         ('"digits_cnn" }', '"digits_cnn", weights = "no.pt" }', r"no\.pt: No such file"),
         ('name = "digits",', 'name = "digit",', "digits"),
+        ('system = "lionheart"', 'system = "diana"', "max_input_size = 1152"),
     ],
 )
 def test_wrong_oracle_tables_are_refused(
@@ -79,3 +80,14 @@ def test_wrong_oracle_tables_are_refused(
     (tmp_path / "study.toml").write_text(STUDY.replace(before, after))
     with pytest.raises(InputError, match=message):
         _ = StudyFile.load(tmp_path).oracle
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    """Settings, hardware, weights and data; the network is compared with data only if both are there."""
+    text = STUDY.replace('"digits_cnn" }', '"digits_cnn", weights = "no.pt" }')
+    text = text.replace('name = "digits",', 'name = "digit",').replace("[60, 86400]", "[1]")
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(InputError) as error:
+        _ = StudyFile.load(tmp_path).oracle
+    for part in ("time_s: got 86400", "no.pt: No such file", "'digit'"):
+        assert part in str(error.value)

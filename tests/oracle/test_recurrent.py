@@ -79,9 +79,9 @@ def test_states_that_are_given(kind: Any, arguments: dict[str, Any]) -> None:
 @pytest.mark.parametrize("bias", [True, False])
 def test_cells(kind: Any, bias: bool) -> None:
     torch.manual_seed(0)
-    cell = kind(4, 3, bias=bias)
-    state = torch.randn(2, 3)
-    compare(cell, torch.randn(2, 4), (state, torch.randn(2, 3)) if kind is nn.LSTMCell else state)
+    cell = kind(4, 5, bias=bias)
+    state = torch.randn(2, 5)
+    compare(cell, torch.randn(2, 4), (state, torch.randn(2, 5)) if kind is nn.LSTMCell else state)
 
 
 def test_dropout_between_layers_is_there_in_training_only() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
@@ -14,9 +15,10 @@ from oracle_setup import NAMES, made_up_examples, small_network
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.engine import AnalogNetwork, engine
 from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, HatRecipe
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.oracle.training import EpochDone, Job, train
+from lionheart_opt.oracle.training import EpochDone, Job, crop_flip, train
 
 ENGINES: tuple[EngineName, ...] = ("fast", "aihwkit")
 
@@ -137,3 +139,56 @@ def test_the_seconds_of_an_epoch_that_diverges_count(tmp_path: Path) -> None:
     wild = job(recipe=HatRecipe(learning_rate=1e30), matrices=(), epochs=4)
     trained = train(wild, engine("fast"), WeightStore.folder(tmp_path), "key")
     assert "diverged" in trained.note and trained.training_s == 2.0 + 2.0 * len(trained.losses)
+
+
+def test_wide_images_are_shifted_by_an_eighth_of_their_width() -> None:
+    image = torch.arange(1.0, 16 * 6 + 1).reshape(1, 1, 6, 16)
+    made = crop_flip(image.expand(900, 1, 6, 16), torch.Generator().manual_seed(0))
+    assert made.shape == (900, 1, 6, 16)
+    padded = torch.nn.functional.pad(image, [2] * 4)[0, 0]
+    shifted = [padded[y : y + 6, x : x + 16] for y in range(5) for x in range(5)]
+    possible = [*shifted, *(each.flip(1) for each in shifted)]
+    counts = [sum(torch.equal(each, other) for each in made[:, 0]) for other in possible]
+    assert sum(counts) == 900 and min(counts) > 0
+    assert abs(sum(counts[:25]) - 450) < 60, "half of them are mirrored"
+
+
+def test_one_shot_mappings_reach_from_all_analog_to_all_digital() -> None:
+    """The share of digital groups is drawn first; a twelfth of the shares is 0, and a twelfth is 1."""
+    groups = tuple((f"{number}a", f"{number}b") for number in range(30))
+    generator = torch.Generator().manual_seed(0)
+    sizes = []
+    for _ in range(1200):
+        digital = training._digital_at_random(groups, generator)
+        assert all((f"{n}a" in digital) == (f"{n}b" in digital) for n in range(30))
+        sizes.append(len(digital) // 2)
+    assert 100 < sizes.count(0) < 170 and 100 < sizes.count(30) < 170
+    assert abs(sum(sizes) / len(sizes) - 15) < 1.5
+
+
+def test_every_step_has_its_own_learning_rate_and_examples() -> None:
+    asked = job(groups=(("conv1",), ("conv2",)), recipe=HatRecipe(learning_rate=0.2, batch_size=25))
+    steps = [batch for epoch in range(2) for batch in training.batches(asked, epoch)]
+    half_cosine = [0.1 * (1 + math.cos(math.pi * step / 8)) for step in range(8)]
+    assert [batch.learning_rate for batch in steps] == pytest.approx(half_cosine)
+    for first in (0, 4):
+        images = torch.cat([batch.images for batch in steps[first : first + 4]])
+        assert len(images.flatten(1).unique(dim=0)) == 100, "each example once an epoch"
+    assert all(batch.digital <= {"conv1", "conv2"} for batch in steps)
+    assert not any(batch.digital for batch in training.batches(job(), 0))
+
+
+def test_statistics_are_estimated_from_as_many_batches_as_asked() -> None:
+    """Without dropout: a digital mapping has the same statistics whatever is drawn."""
+    network = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(64), torch.nn.Linear(64, 4)
+    )
+    asked = job(model=network, start=network.state_dict(), matrices=())
+    for batches, expected in ((1, 1), (3, 3), (9, 3)):  # the last example is alone and left out
+        made = training.reestimate_batch_norm(asked, engine("fast"), batches)
+        assert made["2.num_batches_tracked"] == expected
+        if batches == 1:
+            data = torch.Generator().manual_seed(derive(3, "batch norm data"))
+            images = asked.examples.images[torch.randperm(100, generator=data)[:33]]
+            torch.testing.assert_close(made["2.running_mean"], images.flatten(1).mean(0))
+    assert network[2].momentum == 0.1 and network[1].training

@@ -67,6 +67,7 @@ class TestFusion:
 
     def test_not_on_the_input_of_the_network(self) -> None:
         assert fused(self.network(self.operator("clip", "relu", INPUT))) == frozenset()
+        assert fused(network(operator("clip", "relu", INPUT))) == frozenset(), "its only reader"
 
     def test_not_functions_that_compute(self) -> None:
         assert fused(self.network(self.operator("gelu", "gelu", "conv"))) == frozenset()

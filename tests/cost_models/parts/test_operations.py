@@ -96,6 +96,22 @@ class TestOperations:
         ):
             operations(operator("x", "rellu"), "mine")
 
+    @pytest.mark.parametrize(
+        "kind",
+        [
+            "bilinear",
+            "conv2d",
+            "grouped_conv_transpose1d",
+            "avg_pool3d",
+            "argmax",
+            "std",
+            "softmax",
+        ],
+    )
+    def test_of_every_sort_the_nearest_operator_is_named(self, kind: str) -> None:
+        with pytest.raises(InputError, match=f"did you mean '{kind}'"):
+            operations(operator("x", f"{kind}_"), "mine")
+
     def test_norms_are_folded_into_the_only_layer_that_they_read(self) -> None:
         chain = (convolution("conv"), operator("norm", "batch_norm", "conv"))
         assert folded_norms(network(*chain)) == {"norm"}

@@ -44,6 +44,15 @@ class TestPacking:
     def test_counts(self, matrices: list[tuple[int, int]], expected: int) -> None:
         assert crossbars(matrices, ARRAY) == expected
 
+    def test_arrays_that_are_not_square(self) -> None:
+        """Inputs are rows: a matrix is cut at the array's rows and columns."""
+        array = (256, 64)
+        parts = [(256, 64), (256, 36), (44, 64), (44, 36)]
+        assert sorted(cut(300, 100, array)) == sorted(parts)
+        assert sorted(pack(((256, 64), (128, 64), (64, 32)), array)) == [0.625, 1.0]
+        assert crossbars([(64, 256)], array) == 1, "four parts below each other"
+        assert crossbars([(256, 64)] * 2, array) == 2
+
     def test_never_less_than_the_cells_need(self) -> None:
         rng = np.random.default_rng(0)
         for _ in range(20):

@@ -55,6 +55,22 @@ class TestPulpCluster:
         trivial = operator("x", "max_pool2d", kernel=(1, 1), stride=(1, 1))
         assert separable_pool_operations(trivial) == 144
 
+    @pytest.mark.parametrize(
+        ("kernel", "stride", "per_result"),
+        [
+            ((3, 3), (2, 2), 2 * 2 + 2),  # two new rows of two, then two
+            ((3, 3), (1, 1), 2 + 2),
+            ((2, 5), (1, 1), 4 + 1),
+            ((5, 2), (9, 9), 5 + 4),  # never more than all rows
+            ((3, 3), (), 3 * 2 + 2),
+        ],
+    )
+    def test_rows_of_a_pool_are_reduced_once(
+        self, kernel: tuple[int, ...], stride: tuple[int, ...], per_result: int
+    ) -> None:
+        pool = operator("x", "max_pool2d", kernel=kernel, stride=stride, output_shape=(1, 4, 3, 3))
+        assert separable_pool_operations(pool) == 36 * per_result
+
     def test_jobs_of_the_accelerator(self) -> None:
         layer = convolution("conv")
         assert self.ima.tiles(layer, "here") == [(16, 3), (16, 1), (16, 3), (16, 1), (4, 3), (4, 1)]

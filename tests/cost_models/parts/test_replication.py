@@ -26,6 +26,18 @@ class TestReplication:
         )
         assert replicate(stages, 1) == (1, 1), "more than the budget: one copy each"
 
+    def test_intervals_are_as_short_as_the_budget_allows(self) -> None:
+        """Nothing is imposed unless it is said."""
+        stages = [Stage(name="a", work={1e-6: 8}, clusters=2)]
+        assert [replicate(stages, budget) for budget in (2, 4, 7, 8, 15, 16)] == [
+            (1,),
+            (2,),
+            (3,),
+            (4,),
+            (4,),
+            (8,),
+        ]
+
     def test_times_and_copies_of_a_stage(self) -> None:
         stage = Stage(name="a", work={2.0: 5}, clusters=3)
         assert [stage.time_s(copies) for copies in (1, 2, 3, 5)] == [10.0, 6.0, 4.0, 2.0]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from aihwkit.simulator.parameters.pre_post import InputRangeParameter
 from fast_setup import random_linear, tiling, window_of
 from torch import nn
+from torch.nn import functional as F
 
 from lionheart_opt.oracle.fast.mvm import Products
+from lionheart_opt.oracle.fast.ranges import InputRanges
 
 
 def inputs() -> torch.Tensor:
@@ -29,9 +32,9 @@ def test_tiles_have_their_own_digital_factors() -> None:
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("most_inputs", [0, 11])
 def test_ideal_convolutions_are_torchs(dynamic: bool, most_inputs: int) -> None:
-    layer = nn.Conv2d(5, 7, 3, stride=2, padding=1, bias=False)
-    linear, _ = random_linear(7, 45, dynamic=dynamic)
-    tiles = tiling(7, 45, 0, most_inputs)
+    layer = nn.Conv2d(5, 7, (3, 2), stride=2, padding=1, bias=False)
+    linear, _ = random_linear(7, 30, dynamic=dynamic)
+    tiles = tiling(7, 30, 0, most_inputs)
     products = Products(tiles, linear.converters, window_of(layer), None)
     x = torch.randn(2, 5, 9, 8)
     y = products(x, layer.weight.flatten(1), torch.ones(len(tiles.inputs), 7), None)
@@ -105,3 +108,62 @@ def test_only_tiles_that_clip_are_repeated_at_half_the_scale() -> None:
     quiet, loud = x[:, :20] @ weight[:, :20].T, x[:, 20:] @ weight[:, 20:].T
     expected = (quiet / 0.25).round() * 0.25 + (loud / 2 / 0.25).round() * 0.25 * 2
     torch.testing.assert_close(products(x, weight, torch.ones(2, 5), None), expected)
+
+
+def test_tiles_clip_at_their_own_ranges() -> None:
+    """Two by two tiles; the product is scaled back by the range."""
+    tiles = tiling(6, 10, 3, 5)
+    linear, numbers = random_linear(6, 10, tiles)
+    saved = torch.tensor([[0.5, 1.0], [1.0, 1.0], [2.0, 1.0], [4.0, 1.0]])
+    ranges = InputRanges(InputRangeParameter(enable=True), tiles, saved).eval()
+    products = Products(tiles, linear.converters, None, ranges)
+    weight, gain, x = numbers["weight"], numbers["gain"], 3 * inputs()[:, :10]
+    expected = torch.zeros(9, 6)
+    for t, u, rows, columns in tiles.blocks():
+        bound = float(ranges.values[t, u].detach())
+        part = x[:, columns].clamp(-bound, bound) @ weight[rows, columns].T
+        expected[:, rows] += part * gain[t, rows]
+    y = products(x, weight, gain, None)
+    torch.testing.assert_close(y.detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("learning", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_convolutions_are_products_with_their_input_vectors(training: bool, learning: bool) -> None:
+    """In outputs and in gradients, those of learned ranges included."""
+    layer = nn.Conv2d(3, 7, (3, 2), padding=1)  # windows overlap
+    tiles, window = tiling(7, 18, 0, 5), window_of(layer)
+    linear, numbers = random_linear(7, 18, tiles)
+    settings = InputRangeParameter(
+        enable=True, learn_input_range=learning, init_value=1.0, init_from_data=0, decay=0.0
+    )
+    x = torch.randn(2, 3, 7, 5, generator=torch.Generator().manual_seed(1))
+    vectors = F.unfold(window.pad(x), window.kernel, stride=window.stride)
+    results = []
+    for given, walk in ((x, window), (vectors.transpose(1, 2), None)):
+        ranges = InputRanges(settings, tiles, None).train(training)
+        products = Products(tiles, linear.converters, walk, ranges)
+        weight = numbers["weight"].clone().requires_grad_()
+        y = products(given, weight, numbers["gain"], None)
+        y = y if walk is None else y.flatten(2).transpose(1, 2)
+        y.square().sum().backward()
+        results.append((y, weight.grad, ranges.values.grad if training else None))
+    of_maps, of_vectors = results
+    torch.testing.assert_close(of_maps, of_vectors, rtol=1e-4, atol=1e-4)
+    assert (of_maps[2] is not None) is (learning and training)
+
+
+def test_without_noise_no_random_numbers_are_drawn() -> None:
+    products, numbers = random_linear(5, 40)
+    before = torch.get_rng_state()
+    products(inputs(), numbers["weight"], torch.ones(1, 5), None)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_noise_of_a_vector_of_zeros_is_that_of_the_converters() -> None:
+    """As if its largest input were 1; other vectors of the batch are not zero."""
+    products, numbers = random_linear(5, 40, dynamic=True, output_noise=0.5)
+    x = torch.zeros(1000, 40)
+    x[-1] = 9.0
+    y = products(x, numbers["weight"], torch.ones(1, 5), torch.Generator().manual_seed(1))[:-1]
+    assert float(y.std()) == pytest.approx(0.5, rel=0.05)

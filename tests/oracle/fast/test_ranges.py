@@ -89,3 +89,40 @@ def test_gradients_from_sums_are_those_of_aihwkit(relative: bool, decay: float) 
     )
     gradient = made.gradient(sums, torch.full((2, 1), 150.0))
     torch.testing.assert_close(gradient[0, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+def test_gradients_are_scaled_as_asked(scale: float) -> None:
+    made = ranges(learn_input_range=True, gradient_relative=True, gradient_scale=scale)
+    sums = torch.tensor([6.0, 2.0, 3.0, 0.0]).expand(2, 2, 4)
+    gradient = made.gradient(sums, torch.ones(2, 1))
+    assert (gradient == (6 - 2) * 1.5 * scale - 3 / 1.5).all()
+
+
+def test_a_range_has_no_sign_whatever_training_does() -> None:
+    made = ranges(learn_input_range=True, init_from_data=2).train()
+    batch = torch.randn(50, 10)
+    made.initialise(batch, None)
+    with torch.no_grad():
+        made.values.fill_(-30.0)
+    made.initialise(batch, None)
+    for t, columns in enumerate((slice(0, 5), slice(5, 10))):
+        expected = (30.0 - 2.0 * float(batch[:, columns].std())) / 2
+        assert made.values[t].tolist() == pytest.approx([expected] * 2, rel=1e-5)
+    with torch.no_grad():
+        made.values.fill_(-1.5)
+    x, value = made.eval().clip(torch.tensor([-3.0, 0.75, 9.0]), 0, 0)
+    assert (x * value).tolist() == [-1.5, 0.75, 1.5]
+
+
+def test_each_tile_has_a_range_of_its_own() -> None:
+    """Those that have been initialised often enough stay as they are."""
+    made = ranges(torch.tensor([[1.0, 1.0], [2.0, 0.0], [4.0, 2.0], [8.0, 1.0]]), init_from_data=1)
+    for t, u, bound in ((0, 0, 1.0), (0, 1, 2.0), (1, 0, 4.0), (1, 1, 8.0)):
+        x, value = made.clip(torch.tensor([-9.0, 0.5]), t, u)
+        assert x.tolist() == [-1.0, 0.5 / bound] and value.tolist() == [bound]
+    batch = torch.randn(50, 10)
+    made.train().initialise(batch, None)
+    expected = [1.0, 2.0 * float(batch[:, :5].std()), 4.0, 8.0]
+    assert made.values.flatten().tolist() == pytest.approx(expected)
+    assert made.batches.flatten().tolist() == [1, 1, 2, 1]

@@ -7,13 +7,20 @@ import pytest
 from strategy_runs import measured
 
 from lionheart_opt import plugins
+from lionheart_opt.accuracy import DIVERGED
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import every_mapping
 from lionheart_opt.strategies.parts.pricing import price
-from lionheart_opt.strategies.parts.sensitivity import MoveProfile, log_loss, observed_loss, trained
+from lionheart_opt.strategies.parts.sensitivity import (
+    MoveProfile,
+    log_loss,
+    measure_moves,
+    observed_loss,
+    trained,
+)
 from lionheart_opt.testing import drive, tiny_problem
 
 
@@ -58,6 +65,7 @@ def test_the_problems_own_training_stays_unset() -> None:
     problem = tiny_problem()
     candidate = problem.pretrained(problem.all_analog)
     assert trained(problem, candidate, problem.training) is candidate
+    assert trained(problem, candidate, None) is candidate
     assert trained(problem, candidate, "short").training == "short"
 
 
@@ -67,6 +75,18 @@ def test_no_loss_was_observed_where_the_oracle_was_not_asked() -> None:
     problem = tiny_problem()
     digital = problem.evaluate(problem.pretrained(problem.all_digital))
     assert observed_loss(problem, digital) == 0.0
+    analog = problem.evaluate(problem.pretrained(problem.all_analog))
+    assert analog.accuracy is not None and observed_loss(problem, analog) is not None
+    diverged = replace(analog.accuracy, note=f"{DIVERGED} in epoch 1")
+    assert observed_loss(problem, replace(analog, accuracy=diverged)) is None
+
+
+def test_nothing_is_measured_where_nothing_can_be_analog() -> None:
+    problem = replace(tiny_problem(), digital=("*",))
+    measuring = measure_moves(problem, "none")
+    with pytest.raises(StopIteration) as returned:
+        next(measuring)
+    assert returned.value.value == MoveProfile(losses={}, savings={}, baseline=1.0)
 
 
 def test_a_profile_holds_losses_and_savings() -> None:
@@ -91,6 +111,8 @@ def test_a_profile_that_cost_limits_hide_is_flat() -> None:
     latency_s = tiny_problem().digital_cost.latency_s
     problem = tiny_problem(latency_limit_s=0.2 * latency_s)
     assert len(set(measured(problem).losses.values())) == 1
+    [loss] = set(measured(tiny_problem(latency_limit_s=1e-12)).losses.values())
+    assert 0 < loss < np.inf
 
 
 def test_log_loss_is_bounded() -> None:
@@ -106,6 +128,8 @@ def test_nested_mappings_grow_by_the_best_ratio() -> None:
     sets = [set(mapping.units_on("tile")) for mapping in nested]
     assert [len(mapping) for mapping in sets] == [1, 3, 5]
     assert sets[0] < sets[1] < sets[2]
+    sets = [set(mapping.units_on("tile")) for mapping in profile.nested(problem, 4)]
+    assert [len(mapping) for mapping in sets] == [1, 2, 4, 5], "1, 2.3, 3.7 and 5 moves"
     ratio = {unit: profile.savings[unit, t] / profile.losses[unit, t] for unit, t in profile.losses}
     assert sets[0] == {max(ratio, key=lambda unit: ratio[unit])}
 
