@@ -34,13 +34,14 @@ def oracle(tmp_path: Path) -> HatOracle:
 
 
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
-    """The arguments of all measurements from now on, which give samples of 0.5."""
+    """The arguments of all measurements from now on, in which nothing is right."""
     calls: list[tuple[Any, ...]] = []
 
     def constant(*arguments: Any) -> np.ndarray:
         calls.append(arguments)
-        conditions = arguments[5]
-        return np.full((len(arguments[2]), len(conditions.draws), len(conditions.times_s)), 0.5)
+        conditions, n_examples = arguments[5], len(arguments[4])
+        draws, times_s = conditions.draws, conditions.times_s
+        return np.zeros((len(arguments[2]), len(draws), len(times_s), n_examples), bool)
 
     monkeypatch.setattr(hat, "measure", constant)
     return calls
@@ -104,7 +105,7 @@ def test_only_what_a_search_asks_for_is_measured_together(
     oracle = small_oracle(tmp_path, GIVEN.model_copy(update=change))
     calls = measured(monkeypatch)
     expected = [candidate(*names).with_training("none") for names in (("conv1",), (), ("conv2",))]
-    oracle.expect(expected, DRAWS.draws, 0)
+    oracle.expect(expected, DRAWS, 0)
     for each in (expected[0], expected[2]):
         ask(oracle, each, DRAWS, 0)
     assert [len(call[2]) for call in calls] == sizes
@@ -122,7 +123,7 @@ def test_weights_of_a_mapping_of_its_own_are_measured_alone(
     monkeypatch.setattr(HatOracle, "shared_training", lambda *_: oracle.pretrained)
     monkeypatch.setattr(type(oracle.weights), "keyed", lambda *_: ("key", oracle.pretrained))
     asked = [candidate(name).with_training("one_shot") for name in ("conv1", "conv2")]
-    oracle.expect(asked, DRAWS.draws, 0)
+    oracle.expect(asked, DRAWS, 0)
     for each in asked:
         oracle.accuracy(each, DRAWS, 0)
     assert [len(call[2]) for call in calls] == sizes
