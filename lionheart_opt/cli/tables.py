@@ -13,6 +13,7 @@ from rich.text import Text
 
 from lionheart_opt.errors import digital_line
 from lionheart_opt.results import report
+from lionheart_opt.results.chips import trials_with_bad_chips
 from lionheart_opt.results.metrics import gains
 
 if TYPE_CHECKING:
@@ -247,6 +248,13 @@ def print_show(results: Sequence[SearchResult]) -> None:
     for result in results:
         if numbers := result.diverged:
             out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")
+        if said := trials_with_bad_chips(result):
+            number = next(iter(said))
+            out.print(
+                f"{result.name}: a few bad chips in {len(said)} of {len(result)} trials (trial {number}: "
+                f"{said[number]}). A mean hides them: limit a share of the chips, such as quantile = 0.9 "
+                "in [limits]."
+            )
 
 
 def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
