@@ -18,6 +18,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.results.result import COLUMNS, SearchResult
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.schema import MOST_TRAININGS
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
 from lionheart_opt.study.search import SearchPlan
 from lionheart_opt.text import shown
@@ -156,6 +157,7 @@ class Study:
         workers: int = 1,
         *,
         checks: bool = True,
+        trainings: int | None = None,
         progress: bool | None = None,
     ) -> list[SearchResult]:
         """Run or resume the searches, one after the other. An interruption loses nothing.
@@ -164,6 +166,7 @@ class Study:
             only: Labels of runs, or names of searches (`LABEL/seedN`); all by default.
             workers: Number of processes that evaluate candidates side by side.
             checks: Measure the best mappings once more, on test data with fresh draws.
+            trainings: Trainings, each with another seed, that the verdict rests on; None is the study's.
             progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
         Returns:
@@ -181,10 +184,15 @@ class Study:
             if flag is not None and not isinstance(flag, bool):
                 raise InputError(f"{name}: got {shown(flag)}; must be True or False")
         plans = source.plans((only,) if isinstance(only, str) else _listed(only, "only"))
-        is_whole = isinstance(workers, Integral) and type(workers) is not bool
-        if not is_whole or not 1 <= workers <= MOST_WORKERS:
-            allowed = f"must be a whole number from 1 to {MOST_WORKERS}"
-            raise InputError(f"workers: got {shown(workers)}; {allowed}")
+        judged = source.trainings if trainings is None else trainings
+        for name, count, most in (
+            ("workers", workers, MOST_WORKERS),
+            ("trainings", judged, MOST_TRAININGS),
+        ):
+            is_whole = isinstance(count, Integral) and type(count) is not bool
+            if not is_whole or not 1 <= count <= most:
+                allowed = f"must be a whole number from 1 to {most}"
+                raise InputError(f"{name}: got {shown(count)}; {allowed}")
         with source.beside():
             oracle = source.oracle
             source.check_strategies()
@@ -195,7 +203,7 @@ class Study:
                     how = search.run(live.start(search), pool)
                     live.ended(how)
                     if checks:
-                        check_finalists(search.record, oracle)
+                        check_finalists(search.record, oracle, judged)
         names = {plan.name for plan in plans}
         return [result for result in self.results() if result.name in names]
 

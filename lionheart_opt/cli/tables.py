@@ -318,12 +318,13 @@ def _verdict(result: SearchResult) -> tuple[str, str]:
     if verdict is None:
         return "-", "-"
     bound = points(verdict.bounds.high)
+    rests_on = f", {verdict.trainings} trainings" if verdict.trainings > 1 else ""
     if verdict.verified is None:
-        return bound, "not verified"
+        return bound, f"not verified{rests_on}"
     if verdict.verified is result.best:
-        return bound, "verified"
+        return bound, f"verified{rests_on}"
     gain = times(gains(result.problem, verdict.verified.cost)[0])
-    return bound, f"verified: trial {result.number_of(verdict.verified)}, {gain}"
+    return bound, f"verified: trial {result.number_of(verdict.verified)}, {gain}{rests_on}"
 
 
 def _mappings(out: Console, results: Sequence[SearchResult]) -> None:

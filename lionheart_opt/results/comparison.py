@@ -373,7 +373,7 @@ def _checks_row(runs: Sequence[SearchResult], max_drop: float) -> dict[str, Any]
     limit = runs[0].problem.accuracy_limit
     rows: dict[str, Any] = {}
     for name, accuracies in by_check.items():
-        drops = [final_bounds(limit, accuracy) for accuracy in accuracies]
+        drops = [final_bounds(limit, [accuracy]) for accuracy in accuracies]
         within = replace(limit, max_drop=max_drop)
         rows[name] = {
             "seeds": len(accuracies),

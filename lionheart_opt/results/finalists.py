@@ -10,7 +10,7 @@ from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.results.metrics import thresholds
 from lionheart_opt.results.result import SearchResult
-from lionheart_opt.results.verdict import TEST, final_bounds, keeps
+from lionheart_opt.results.verdict import TEST, again, final_bounds, judged_on, keeps
 from lionheart_opt.study.record import Record
 
 #: Mappings that a verdict tests at most.
@@ -58,7 +58,7 @@ def finalists(result: SearchResult) -> list[Evaluation]:
     return _different(chosen)
 
 
-def check_finalists(record: Record, oracle: object) -> None:
+def check_finalists(record: Record, oracle: object, trainings: int = 1) -> None:
     """Measure the search's finalists once more and keep the results in the record.
 
     A mapping that was chosen because it did best has also been lucky; fresh draws and test data take
@@ -68,6 +68,7 @@ def check_finalists(record: Record, oracle: object) -> None:
     Args:
         record: The record of the search.
         oracle: The oracle of its problem.
+        trainings: Trainings, each with another seed, that the verdict rests on.
     """
     if not isinstance(oracle, ChecksFinally):
         return
@@ -80,13 +81,19 @@ def check_finalists(record: Record, oracle: object) -> None:
         digital=record.digital,
     )
 
-    def check(evaluation: Evaluation) -> dict[str, Accuracy]:
+    def check(evaluation: Evaluation, trainings: int = 1) -> dict[str, Accuracy]:
         digest = evaluation.candidate.digest
+        candidate = problem.resolved(evaluation.candidate)
+        fidelity = Fidelity(draws=(0, problem.accuracy_limit.draws[-1]))
         if digest not in checked:
-            candidate = problem.resolved(evaluation.candidate)
-            fidelity = Fidelity(draws=(0, problem.accuracy_limit.draws[-1]))
             checked[digest] = oracle.final_checks(candidate, fidelity, problem.seed)
             record.keeper.add_checks(digest, checked[digest])
+        is_trained = any(each.training != "none" for each in candidate.lineage)
+        for number in range(1, trainings if is_trained and TEST in checked[digest] else 1):
+            if again(number) not in checked[digest]:
+                other = oracle.final_checks(candidate, fidelity, problem.seed + number)
+                checked[digest] |= {again(number): other[TEST]}
+                record.keeper.add_checks(digest, checked[digest])
         return checked[digest]
 
     steps = ladder(result)
@@ -94,10 +101,9 @@ def check_finalists(record: Record, oracle: object) -> None:
     if order and order != record.keeper.order():
         record.keeper.set_order(order)
     for evaluation in steps:
-        samples = check(evaluation).get(TEST)
-        if samples is not None and not keeps(
-            problem.accuracy_limit, final_bounds(problem.accuracy_limit, samples)
-        ):
+        judged = judged_on(check(evaluation, trainings))
+        limit = problem.accuracy_limit
+        if judged and not keeps(limit, final_bounds(limit, judged)):
             break
     for evaluation in finalists(result):
         if evaluation not in steps:

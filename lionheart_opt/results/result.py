@@ -16,7 +16,7 @@ from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import drop_excess
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains, is_option, recommended
-from lionheart_opt.results.verdict import Verdict, verdict_of
+from lionheart_opt.results.verdict import TEST, Verdict, verdict_of
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, SearchPlan
 
@@ -181,7 +181,11 @@ class SearchResult:
         """Name of each final check (`test`, ...) -> drop of the best mapping; empty without any."""
         limit = self.problem.accuracy_limit
         checks = self.checks.get(self.best.candidate.digest, {}) if self.best else {}
-        return {name: limit.bounds(accuracy).estimate for name, accuracy in checks.items()}
+        return {
+            name: limit.bounds(accuracy).estimate
+            for name, accuracy in checks.items()
+            if not name.startswith(f"{TEST}, ")  # after another training
+        }
 
     def front(self) -> list[Evaluation]:
         """What no other feasible mapping dominates, all-digital included, by the first objective."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import hypot
+
+import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.bounds import Bounds
+from lionheart_opt.bounds import Bounds, Losses, losses_of, mean_width
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 
@@ -21,10 +24,12 @@ class Verdict:
     Args:
         tested: The mappings that were tested, in this order, with the bounds of their drops.
         verified: The last one that was shown to keep the limit; None if not even the first was.
+        trainings: Number of trainings that it rests on. With one, the weights are taken as given.
     """
 
     tested: tuple[tuple[Evaluation, Bounds], ...]
     verified: Evaluation | None
+    trainings: int = 1
 
     @property
     def bounds(self) -> Bounds:
@@ -63,22 +68,77 @@ def verdict_of(
     """
     by_digest = {each.candidate.digest: each for each in evaluations}
     tested: list[tuple[Evaluation, Bounds]] = []
+    trainings: list[int] = []
     verified = None
     for digest in order:
-        accuracy = checks.get(digest, {}).get(TEST)
-        if accuracy is None or digest not in by_digest:
+        judged = judged_on(checks.get(digest, {}))
+        if not judged or digest not in by_digest:
             break
-        bounds = final_bounds(limit, accuracy)
+        bounds = final_bounds(limit, judged)
+        trainings.append(len(judged))
         tested.append((by_digest[digest], bounds))
         if not keeps(limit, bounds):
             break
         verified = by_digest[digest]
-    return Verdict(tested=tuple(tested), verified=verified) if tested else None
+    if not tested:
+        return None
+    return Verdict(tested=tuple(tested), verified=verified, trainings=min(trainings))
 
 
-def final_bounds(limit: AccuracyLimit, accuracy: Accuracy) -> Bounds:
-    """Bounds of a drop that is looked at once, with all of the error."""
-    return replace(limit, draws=limit.draws[-1:], examples=("all",)).bounds(accuracy)
+def again(number: int) -> str:
+    """Name of the check on the test data after another training: 1, 2, ..."""
+    return f"{TEST}, training {number + 1}"
+
+
+def judged_on(checks: dict[str, Accuracy]) -> list[Accuracy]:
+    """The checks that a verdict rests on: one for each training."""
+    others = (again(number) for number in range(1, len(checks)))
+    return [checks[name] for name in (TEST, *others) if name in checks]
+
+
+def final_bounds(limit: AccuracyLimit, trainings: Sequence[Accuracy]) -> Bounds:
+    """Bounds of a drop that is looked at once, with all of the error.
+
+    With several trainings the bound of a mean is one over trainings, too: Student's t over their mean
+    drops, in which the chips are contained, instead of that over chips. A quantile must be kept by the
+    worst of the trainings.
+
+    Args:
+        limit: The limit.
+        trainings: Accuracies on the same examples, one for each training of the mapping.
+    """
+    once = replace(limit, draws=limit.draws[-1:], examples=("all",))
+    bounds = [once.bounds(accuracy) for accuracy in trainings]
+    if len(bounds) == 1:
+        return bounds[0]
+    if limit.quantile is not None:
+        return max(bounds, key=lambda each: each.high)
+    return max((_over_trainings(limit, trainings, t) for t in limit.times_s), key=lambda b: b.high)
+
+
+def _over_trainings(limit: AccuracyLimit, trainings: Sequence[Accuracy], time_s: float) -> Bounds:
+    """Bounds of the mean drop over trainings, chips and examples at one time."""
+    error = 1.0 - limit.confidence
+    drops = np.array([each.drops_at(time_s).mean() for each in trainings])
+    width = mean_width(drops, error, trainings[0].rounding)
+    each = [losses_of(accuracy, accuracy.times_s.index(time_s)) for accuracy in trainings]
+    known = [losses for losses in each if losses is not None]
+    examples = [0.0, 0.0]
+    if known and limit.over == "population":
+        # the mean over trainings differs between examples no more than they do on average
+        mean = Losses(
+            n=known[0].n,
+            mean=float(drops.mean()),
+            deviation=float(np.mean([losses.deviation for losses in known])),
+            third=float(np.mean([losses.third for losses in known])),
+        )
+        examples = [mean.width(error), mean.mirrored().width(error)]
+    middle, baseline = float(drops.mean()), trainings[0].baseline
+    return Bounds(
+        estimate=middle,
+        low=max(middle - hypot(width, examples[1]), baseline - 1.0),
+        high=min(middle + hypot(width, examples[0]), baseline),
+    )
 
 
 def keeps(limit: AccuracyLimit, bounds: Bounds) -> bool:

@@ -114,6 +114,11 @@ class StudyFile:
         """What the study calls its network."""
         return self.table.model.name
 
+    @property
+    def trainings(self) -> int:
+        """Trainings that a verdict rests on."""
+        return self.table.verdict.trainings
+
     def beside(self) -> AbstractContextManager[None]:
         """While this context is open, `module:attr` may name a module beside the study."""
         return beside(self.folder)

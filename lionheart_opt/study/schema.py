@@ -23,6 +23,8 @@ from lionheart_opt.oracle_context import DataTable, ModelTable, Table
 from lionheart_opt.problem import Objective
 from lionheart_opt.text import shown
 
+#: Trainings that a verdict may rest on.
+MOST_TRAININGS = 100
 #: One number or a list of them; a single one is written as a number again.
 Times = Annotated[
     tuple[NonNegativeFloat, ...],
@@ -95,6 +97,13 @@ class LimitsTable(Table):
         )
 
 
+class VerdictTable(Table):
+    """`[verdict]`: how the best mappings are judged on the test data."""
+
+    trainings: int = Field(default=1, gt=0, le=MOST_TRAININGS)
+    """Trainings, each with another seed, that a verdict rests on."""
+
+
 class BudgetTable(Table):
     """`[budget]`: for each search; whichever comes first."""
 
@@ -143,6 +152,7 @@ class StudyTable(Table):
     """`kind` (`hat` by default) and the settings of that oracle."""
     limits: LimitsTable
     budget: BudgetTable = BudgetTable(trials=100)
+    verdict: VerdictTable = VerdictTable()
     run: tuple[RunTable, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="before")

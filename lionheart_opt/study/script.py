@@ -86,6 +86,11 @@ class StudyScript:
         """Name of the network."""
         return self.problem.workload.name
 
+    @property
+    def trainings(self) -> int:
+        """Trainings that a verdict rests on, where nobody says."""
+        return 1
+
     def beside(self) -> AbstractContextManager[None]:
         """Nothing lies beside it that could not be imported anyway."""
         return nullcontext()

@@ -107,3 +107,25 @@ def test_the_order_is_kept_before_anything_is_tested_and_a_failure_ends_it():
     assert result.verdict.verified.candidate.digest == order[0]
     check_finalists(record, oracle)
     assert len(oracle.asked) == 2, "no second look at the test data"
+
+
+def test_a_verdict_rests_on_as_many_trainings_as_asked_for():
+    problem = replace(tiny_problem(max_drop=0.2), objectives=("latency_s",))
+    seeds = []
+
+    class Seeded(Checking):
+        def final_checks(self, candidate, fidelity, seed):
+            seeds.append(seed)
+            return {**super().final_checks(candidate, fidelity, seed), "other": None}
+
+    oracle, record = Seeded(problem.oracle), Record(problem)
+    Search(record, Random(), 0, Budget(trials=20)).run()
+    check_finalists(record, oracle, trainings=3)
+    assert seeds[:3] == [0, 1, 2]
+    done = len(seeds)
+    check_finalists(record, oracle, trainings=3)
+    assert len(seeds) == done, "each training is judged once"
+    order, checks = record.keeper.order(), record.keeper.checks()
+    run = search("x", *record.evaluations(), problem=problem, checks=checks, order=order)
+    assert run.verdict is not None and run.verdict.trainings == 3
+    assert list(checks[order[0]]) == ["test", "other", "test, training 2", "test, training 3"]

@@ -7,6 +7,7 @@ import pytest
 from made_up_runs import answer, made_up_problem, search
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.outcomes import Spread
 from lionheart_opt.results.report import show_row
 from lionheart_opt.results.verdict import final_bounds, verdict_of
 
@@ -57,8 +58,8 @@ def test_a_final_bound_looks_once_with_all_of_the_error():
     accuracy = on_test_data(0.05)["test"]
     rough = replace(accuracy, samples=accuracy.samples + 0.01 * np.arange(8)[:, None] / 8)
     limit = PROBLEM.accuracy_limit
-    assert final_bounds(limit, rough).high < limit.bounds(rough).high
-    assert final_bounds(limit, rough) == replace(limit, draws=(8,)).bounds(rough)
+    assert final_bounds(limit, [rough]).high < limit.bounds(rough).high
+    assert final_bounds(limit, [rough]) == replace(limit, draws=(8,)).bounds(rough)
 
 
 def test_rows_and_frames_say_it():
@@ -71,3 +72,27 @@ def test_rows_and_frames_say_it():
     assert (nothing["verdict"], nothing["verified_trial"]) == ("not verified", None)
     column = judged(0.01, 0.02, 0.2).to_frame()["verdict"].tolist()
     assert column == ["verified", "verified", "not verified", ""]
+
+
+def test_several_trainings_are_bounded_over_trainings():
+    """Chips of one training say nothing about another: the spread of the trainings counts."""
+    limit = replace(PROBLEM.accuracy_limit, over="examples")
+    trainings = [on_test_data(drop)["test"] for drop in (0.01, 0.03, 0.05)]
+    bounds = final_bounds(limit, trainings)
+    student = 2.919986  # 2 degrees of freedom
+    width = student + (2 * student**2 + 1) / (6 * np.sqrt(3))
+    assert bounds.estimate == pytest.approx(0.03)
+    assert bounds.high - 0.03 == pytest.approx(width * 0.02 / np.sqrt(3), rel=1e-5)
+    assert 0.03 - bounds.low == pytest.approx(width * 0.02 / np.sqrt(3), rel=1e-5)
+    known = [
+        replace(
+            each, spread=Spread(**dict(zip(("deviation", "third", "each"), moments, strict=True)))
+        )
+        for each in (replace(each, n_examples=1000) for each in trainings)
+        for moments in [(np.array([0.2]), np.zeros(1), np.full((8, 1), 0.3))]
+    ]
+    wider = final_bounds(replace(limit, over="population"), known)
+    examples = np.hypot(0.2, np.sqrt(2 / 1002)) * 1.6463795 / np.sqrt(1000)
+    assert wider.high - 0.03 == pytest.approx(np.hypot(bounds.high - 0.03, examples), rel=1e-3)
+    quantile = replace(limit, quantile=0.5, draws=(8,))
+    assert final_bounds(quantile, trainings).estimate == pytest.approx(0.05), "the worst of them"
