@@ -11,6 +11,7 @@ from torch import nn
 from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.errors import CannotBeAnalog, InputError
 from lionheart_opt.models.plain import plain_network
+from lionheart_opt.oracle.optimisation import check_optimizer
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
@@ -28,6 +29,9 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
         chosen = OracleSettings.model_validate(settings)
     except ValidationError as error:
         raise all_problems(error, context.where, OracleSettings, settings) from error
+    for name, recipe in (("pretrain", chosen.pretrain), ("hat", chosen.hat)):
+        if recipe is not None:
+            check_optimizer(recipe, f"{context.where} {name}")
     if isinstance(context.model, ModelTable):
         is_trained = context.model.weights is not None
     else:

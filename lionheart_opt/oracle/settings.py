@@ -17,28 +17,57 @@ from pydantic import (
 EngineName = Literal["aihwkit", "fast"]
 
 
-class Recipe(BaseModel):
-    """Stochastic gradient descent with momentum on the cross entropy.
+class ParameterRecipe(BaseModel):
+    """Settings of some of the parameters; those of the recipe where it does not say."""
 
-    The learning rate follows a cosine. Training ends when the mean loss of an epoch has not decreased
-    for `patience` epochs in a row (LionHeart sections III and IV-B2), at the latest after `epochs`.
-    The weights of the epoch with the smallest training loss are kept. Validation data are not used.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    learning_rate: PositiveFloat | None = None
+    """Learning rate at the start."""
+    momentum: float | None = Field(default=None, ge=0.0, lt=1.0)
+    weight_decay: NonNegativeFloat | None = None
+
+
+class Recipe(BaseModel):
+    """Gradient descent on the cross entropy.
+
+    Training ends when the mean loss of an epoch has not decreased for `patience` epochs in a row
+    (LionHeart sections III and IV-B2), at the latest after `epochs`. If it ends early, it goes on from
+    the best epoch for `annealing_epochs`, in which the learning rate falls to zero. The weights of the
+    epoch with the smallest training loss are kept. Validation data are not used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     learning_rate: PositiveFloat
-    """Learning rate at the start."""
+    """Learning rate at the start, or after the warm-up."""
     momentum: float = Field(ge=0.0, lt=1.0)
+    """For the optimisers `SGD` and `RMSprop`."""
     weight_decay: NonNegativeFloat = 0.0
+    optimizer: str = "SGD"
+    """Name of a class in `torch.optim`: `SGD`, `Adam`, `AdamW`, ..."""
+    optimizer_arguments: dict[str, bool | int | float | list[float]] = Field(default_factory=dict)
+    """Its further arguments, such as `betas` or `nesterov`."""
+    digital: ParameterRecipe | None = None
+    """Settings of the parameters that are not on tiles, as in LionHeart's code; None has the same."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls to zero, or that it does not."""
+    warm_up: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Share of the training in which the learning rate grows linearly from zero."""
+    clip_norm: PositiveFloat | None = None
+    """Largest norm of the gradients of all parameters together; larger ones are scaled down."""
+    batch_norm: Literal["trained", "frozen"] = "trained"
+    """`frozen` keeps the statistics of batch norm as they are at the start, and normalises with them."""
     batch_size: PositiveInt = 256
     epochs: PositiveInt = 50
-    """Largest number of epochs, after which the learning rate is zero (T_max of the cosine)."""
+    """Largest number of epochs, which the schedule is about (T_max of the cosine)."""
     steps: PositiveInt | None = None
     """Number of batches in an epoch, each epoch with other examples (`num_steps` of LionHeart's code);
     None uses all training data in every epoch."""
     patience: PositiveInt = 5
     """Number of epochs without a smaller training loss after which training ends."""
+    annealing_epochs: NonNegativeInt = 1
+    """Epochs in which the learning rate falls to zero, where training ends early."""
     augmentation: Literal["none", "crop_flip"] = "none"
     """`crop_flip` shifts images by up to an eighth of their side and mirrors half of them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from math import cos, inf, isfinite, pi
+from math import inf, isfinite
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +19,7 @@ from lionheart_opt.accuracy import DIVERGED
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.analog_network import INPUT_RANGES
 from lionheart_opt.oracle.engine import Engine
+from lionheart_opt.oracle.optimisation import make_optimizer, rate_at, set_rate
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import Recipe
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore
@@ -115,8 +116,10 @@ def train(
     if saved is not None:
         state = _State(**{**saved, "losses": tuple(saved["losses"])})
     note = ""
-    while len(state.losses) < job.epochs and not _converged(state.losses, job.recipe.patience):
-        done = _epoch(job, engine, state)
+    while (begin := _left(job, state.losses)) != _DONE:
+        if begin == len(state.losses):  # annealing starts from the best epoch
+            state = replace(state, weights=state.best, optimizer=None)
+        done = _epoch(job, engine, state, begin)
         epoch, loss = len(done.losses), done.losses[-1]
         if not isfinite(loss) or not _finite(done.weights):
             kept = "the best epoch before" if state.losses else "the start"
@@ -154,36 +157,57 @@ def with_weights(model: nn.Module, weights: Weights) -> nn.Module:
     return network
 
 
+#: What `_left` says at the end of a training.
+_DONE = -1
+
+
 def _converged(losses: tuple[float, ...], patience: int) -> bool:
     """Whether none of the last `patience` epochs had a smaller loss than all epochs before."""
     return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
-def _epoch(job: Job, engine: Engine, state: _State) -> _State:
-    """The state after one more epoch."""
+def _left(job: Job, losses: tuple[float, ...]) -> int | None:
+    """The epoch from which on the training anneals; None while it does not, `_DONE` at its end."""
+    for epoch in range(len(losses) + 1):
+        if _converged(losses[:epoch], job.recipe.patience):
+            last = min(epoch + job.recipe.annealing_epochs, job.epochs)
+            return _DONE if len(losses) >= last else epoch
+    return _DONE if len(losses) >= job.epochs else None
+
+
+def _epoch(job: Job, engine: Engine, state: _State, annealing: int | None) -> _State:
+    """The state after one more epoch.
+
+    Args:
+        job: The training.
+        engine: What simulates the analog matrices.
+        state: The state before.
+        annealing: The epoch from which on it anneals, if it does.
+    """
     started = perf_counter()
     epoch, recipe = len(state.losses), job.recipe
     network = with_weights(job.model, state.weights).to(job.device)
     if not job.matrices:  # analog matrices choose their own layout
         _channels_last(network)
     analog = engine.analog(network, job.matrices, job.rpu_config).train()
-    optimizer = torch.optim.SGD(
-        analog.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-    )
+    if recipe.batch_norm == "frozen":
+        for module in analog.modules():
+            if isinstance(module, _BatchNorm):
+                module.eval()
+    optimizer = make_optimizer(recipe, analog)
     if state.optimizer is not None:
         optimizer.load_state_dict(state.optimizer)
     total, seen = torch.zeros((), device=job.device), 0
     with seeded(derive(job.seed, "training noise", epoch), job.device):
-        for batch in batches(job, epoch):
-            optimizer.param_groups[0]["lr"] = batch.learning_rate
+        for batch in batches(job, epoch, annealing):
+            set_rate(optimizer, batch.learning_rate)
             if job.groups:
                 analog.set_ideal(batch.digital)
             loss = F.cross_entropy(analog(batch.images), batch.labels)
             optimizer.zero_grad()
             analog.backward(loss)
+            if recipe.clip_norm is not None:
+                nn.utils.clip_grad_norm_(analog.parameters(), recipe.clip_norm)
             optimizer.step()
             analog.after_step()
             total += loss.detach() * len(batch.labels)
@@ -222,9 +246,22 @@ class Batch:
     digital: set[str]
 
 
-def batches(job: Job, epoch: int) -> Iterator[Batch]:
-    """The steps of an epoch; they are the same for all mappings."""
+def batches(job: Job, epoch: int, annealing: int | None = None) -> Iterator[Batch]:
+    """The steps of an epoch; they are the same for all mappings.
+
+    Args:
+        job: The training.
+        epoch: Number of the epoch.
+        annealing: The epoch from which on the training anneals, if it does.
+    """
     recipe, examples = job.recipe, job.examples
+
+    def rate(done: float) -> float:
+        if annealing is None:
+            return rate_at(recipe, (epoch + done) / job.epochs)
+        share = (epoch - annealing + done) / recipe.annealing_epochs
+        return rate_at(recipe, annealing / job.epochs) * (1.0 - share)
+
     steps = -(-len(examples) // recipe.batch_size)
     steps = min(steps, recipe.steps or steps)
     data = torch.Generator().manual_seed(derive(job.seed, "data", epoch))
@@ -232,9 +269,8 @@ def batches(job: Job, epoch: int) -> Iterator[Batch]:
     for step, numbers in enumerate(torch.split(order, recipe.batch_size)[:steps]):
         if len(numbers) == 1 and steps > 1:
             continue  # batch norm cannot normalise a single example
-        done = (epoch + step / steps) / job.epochs
         yield Batch(
-            learning_rate=recipe.learning_rate * (1 + cos(pi * done)) / 2,
+            learning_rate=rate(step / steps),
             digital=_digital_at_random(job.groups, data) if job.groups else set(),
             images=_images(job, numbers, data),
             labels=examples.labels[numbers].to(job.device),

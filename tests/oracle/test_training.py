@@ -16,10 +16,10 @@ import torch
 from damage import flip_a_bit
 from oracle_setup import NAMES, made_up_examples, small_network
 from torch import nn
+from training_jobs import ENGINE, job, prescribe
 
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle import training
-from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
 from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
@@ -33,25 +33,6 @@ from lionheart_opt.oracle.training import (
     train,
     with_weights,
 )
-
-ENGINE = AihwkitEngine()
-
-
-def job(**changes: object) -> Job:
-    recipe = HatRecipe(learning_rate=0.05, momentum=0.8, batch_size=33, augmentation="crop_flip")
-    default = Job(
-        model=small_network(),
-        start=small_network().state_dict(),
-        matrices=NAMES,
-        rpu_config=lionheart(),
-        recipe=recipe,
-        epochs=4,
-        examples=made_up_examples(100, 1),
-        seed=3,
-        device=torch.device("cpu"),
-        what="test",
-    )
-    return replace(default, **changes)  # type: ignore[arg-type]
 
 
 def same(trained: Trained, other: Trained) -> bool:
@@ -156,17 +137,6 @@ def test_damaged_weights_are_trained_again(tmp_path: Path, name: str) -> None:
 # --- when it ends ---------------------------------------------------------------------------------
 
 
-def prescribe(monkeypatch: pytest.MonkeyPatch, losses: list[float]) -> None:
-    """Epochs that have these losses and leave a weight that names the epoch."""
-
-    def epoch(job: Job, engine: object, state: training._State) -> training._State:
-        number = len(state.losses)
-        weights = {"w": torch.tensor(float(number))}
-        return replace(state, weights=weights, losses=(*state.losses, losses[number]))
-
-    monkeypatch.setattr(training, "_epoch", epoch)
-
-
 @pytest.mark.parametrize(
     ("losses", "epochs", "best"),
     [
@@ -184,7 +154,7 @@ def test_ends_when_the_training_loss_has_stopped_decreasing(
     best: int,
 ) -> None:
     prescribe(monkeypatch, losses)
-    recipe = HatRecipe(patience=2)
+    recipe = HatRecipe(patience=2, annealing_epochs=0)
     trained = train(job(recipe=recipe, epochs=6), ENGINE, WeightStore.folder(tmp_path), "key")
     assert trained.losses == tuple(losses[:epochs])
     assert float(trained.weights["w"]) == best
