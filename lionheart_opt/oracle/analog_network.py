@@ -79,6 +79,19 @@ class AnalogMatrix(Protocol):
         ...
 
 
+class Calibration(Protocol):
+    """Computes the products of a calibrated network in evaluation mode."""
+
+    def __call__(self, product: Product, parts: Sequence[Part]) -> Tensor | None:
+        """What a product with analog matrices returns; None lets torch compute it.
+
+        Args:
+            product: The product.
+            parts: What it uses of analog matrices and digital rows, in the order of its outputs.
+        """
+        ...
+
+
 #: Makes the analog matrix of a path from its weights, shape (n_outputs, n_inputs), and the input ranges
 #: that it had before, if any.
 Make = Callable[[str, Tensor, Tensor | None], Any]
@@ -109,6 +122,8 @@ class AnalogNetwork(nn.Module):
         shares: Path -> share of the analog result in training, shape (), from 0 to 1. The rest is the
             floating-point result. Matrices that are not there have 1.
         stepwise: Compute all recurrent layers step by step, those without an analog matrix included.
+        calibration: What computes products in evaluation mode; None leaves analog outputs as they are.
+            Programming sets it to None.
 
     Raises:
         InputError: The network has no such matrix, or two of them overlap.
@@ -139,6 +154,7 @@ class AnalogNetwork(nn.Module):
         self._digital_rows = nn.ParameterList(digital)
         self.products = _Products(self)
         self.stepwise = False
+        self.calibration: Calibration | None = None
 
     def forward(self, *inputs: Tensor) -> Any:
         """The network's forward pass."""
@@ -195,6 +211,8 @@ class AnalogNetwork(nn.Module):
         for part in parts:
             if part.piece.layer is not None:
                 part.piece.layer.uses += 1
+        if self.calibration is not None and not self.training:
+            return self.calibration(product, parts)
         if all(part.piece.is_plain for part in parts):
             return None
         if parts[0].is_all:
@@ -274,6 +292,7 @@ class AnalogNetwork(nn.Module):
         Args:
             seeds: Path -> seed.
         """
+        self.calibration = None
         for path, layer in self.analog.items():
             layer.program(seeds[path])
 

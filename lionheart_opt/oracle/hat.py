@@ -19,6 +19,7 @@ from lionheart_opt.digest import digest
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.models.plain import plain_network
+from lionheart_opt.oracle.compensation import Compensation, check_compensation, may_be_analog
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_hardware
@@ -85,6 +86,8 @@ class HatOracle:
     def __post_init__(self) -> None:
         self.model = plain_network(self.model)
         check_network(self.model, self.splits)
+        can_be_analog = may_be_analog(self.workload, self.analog_targets, self.digital)
+        check_compensation(self.settings, self.model, self.splits.train, can_be_analog)
         self.weights = CandidateWeights(
             workload=self.workload,
             analog_targets=self.analog_targets,
@@ -124,6 +127,17 @@ class HatOracle:
         if {"model", "splits"} <= loaded.keys():
             with wrong.collect():
                 check_network(loaded["model"], loaded["splits"])
+            if chosen:
+                targets = context.system.analog_targets
+                can_be_analog = may_be_analog(context.workload, targets, context.digital)
+                with wrong.collect():
+                    check_compensation(
+                        chosen,
+                        loaded["model"],
+                        loaded["splits"].train,
+                        can_be_analog,
+                        f"{context.where} ",
+                    )
         wrong.refuse()
         oracle = cls(
             workload=context.workload,
@@ -217,7 +231,12 @@ class HatOracle:
     @property
     def identity(self) -> dict[str, Any]:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
-        settings = self.settings.model_dump(mode="json", exclude={"device"})
+        ignored = {"device"}
+        if (
+            self.settings.compensation == "none"
+        ):  # as records of older versions, which know no other
+            ignored |= {"compensation", "calibration"}
+        settings = self.settings.model_dump(mode="json", exclude=ignored)
         return {
             "digital": list(self.digital) or None,  # as in records that do not say it
             "format": FORMAT,
@@ -320,6 +339,7 @@ class HatOracle:
                 batch_size=self.settings.batch_size,
             ),
             traced_uses(self.workload),
+            Compensation.of(self.settings, self.splits.train),
         )
 
     def _network(self, trained: Trained) -> nn.Module:

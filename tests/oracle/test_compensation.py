@@ -1,0 +1,360 @@
+"""Calibrated chips in a measurement: parity, draws, schedules, reuse, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fast_setup import silent
+from known_chips import KnownChips
+from oracle_setup import (
+    NAMES,
+    SETTINGS,
+    candidate,
+    ideal,
+    made_up_examples,
+    small_network,
+    small_oracle,
+)
+from torch import nn
+
+from lionheart_opt.accuracy import Fidelity
+from lionheart_opt.errors import InputError, InputErrors
+from lionheart_opt.oracle import compensation as module
+from lionheart_opt.oracle.compensation import Calibrator, Compensation, check_compensation
+from lionheart_opt.oracle.engine import engine
+from lionheart_opt.oracle.measurement import Conditions, measure, score
+from lionheart_opt.oracle.passes import Passes
+from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.settings import OracleSettings
+from lionheart_opt.oracle.uses import unfused
+
+TRAIN, EXAMPLES = made_up_examples(300, 1), made_up_examples(60, 2)
+DAY, YEAR = 86400.0, 3.15e7
+
+
+def settings(kind: str = "columns", **calibration: object) -> OracleSettings:
+    calibration = {"examples": 32, **calibration}
+    return OracleSettings.model_validate({"compensation": kind, "calibration": calibration})
+
+
+def compensation(kind: str = "columns", **calibration: object) -> Compensation | None:
+    return Compensation.of(settings(kind, **calibration), TRAIN)
+
+
+def trained_network() -> nn.Module:
+    network = small_network().train()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+    torch.manual_seed(0)
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(network(TRAIN.images), TRAIN.labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval()
+
+
+NETWORK = trained_network()
+
+
+def samples(
+    compensated: Compensation | None,
+    mappings: Any = (NAMES,),
+    times_s: tuple[float, ...] = (YEAR,),
+    draws: range = range(2),
+    name: str = "fast",
+    seed: int = 1,
+    network: nn.Module = NETWORK,
+    config: Any = None,
+) -> np.ndarray:
+    conditions = Conditions(times_s=times_s, draws=draws, seed=seed, batch_size=30)
+    simulator = engine(name) if isinstance(name, str) else name
+    config = config or lionheart()
+    return measure(
+        simulator, network, mappings, config, EXAMPLES, conditions, compensation=compensated
+    )
+
+
+class Chip:
+    """A chip with a calibrator, as `measure` has it."""
+
+    def __init__(
+        self,
+        name: str = "fast",
+        config: Any = None,
+        compensated: Compensation | None = None,
+        mappings: Any = (NAMES,),
+    ) -> None:
+        simulator = KnownChips() if name == "known" else engine(name)
+        self.paths = [path for path in NAMES if any(path in mapping for mapping in mappings)]
+        self.analog = simulator.analog(NETWORK, self.paths, config or silent(lionheart())).eval()
+        self.passes = Passes(self.analog, mappings, EXAMPLES.images)
+        self.drifts: list[float] = []
+        chosen = compensated or compensation()
+        assert chosen is not None
+        self.calibrate = Calibrator(
+            chosen, self.analog, self.passes, mappings, 1, lambda _, time_s: self.drift(time_s)
+        )
+
+    def drift(self, time_s: float) -> None:
+        self.drifts.append(time_s)
+        self.analog.drift(time_s, {path: NAMES.index(path) + int(time_s) for path in self.paths})
+
+    @torch.no_grad()
+    @unfused()
+    def at(self, draw: int, time_s: float) -> Any:
+        """The calibration that is in force at a time, for each mapping."""
+        if self.calibrate._done is None or self.calibrate._done[0] != draw:
+            self.analog.program({path: draw + NAMES.index(path) for path in self.paths})
+        self.drift(time_s)
+        self.calibrate(draw, time_s)
+        return list(self.passes.calibrated)
+
+
+# --- what it is worth -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["columns", "batch_norm"])
+def test_calibration_mends_chips(kind: str) -> None:
+    expected = score(NETWORK, EXAMPLES, 30)
+    before = samples(None, draws=range(6), config=weak()).mean()
+    after = samples(compensation(kind), draws=range(6), config=weak()).mean()
+    assert expected > 0.7
+    assert before < expected - 0.3
+    # layers without batch norm stay as they are
+    assert after > (expected - 0.1 if kind == "columns" else before + 0.15)
+
+
+def weak() -> Any:
+    """Without drift compensation, so that a year takes half of every output."""
+    config = lionheart()
+    config.drift_compensation = None
+    return config
+
+
+def test_known_chips_are_as_right_as_the_network() -> None:
+    expected = score(NETWORK, EXAMPLES, 30)
+    known: Any = KnownChips()
+    exact = compensation(bits=24)
+    assert samples(exact, name=known).tolist() == [[[expected], [expected]]]
+    assert (samples(None, name=known) < expected).all()
+
+
+@pytest.mark.parametrize("fit_to", ["network", "tile"])
+@pytest.mark.parametrize("estimator", ["least_squares", "deviations"])
+def test_on_ideal_tiles_it_is_nearly_the_identity(fit_to: str, estimator: str) -> None:
+    chip = Chip("aihwkit", ideal(), compensation(fit_to=fit_to, estimator=estimator))
+    [calibrated] = chip.at(0, DAY)
+    assert list(calibrated.columns) == list(NAMES)
+    for columns in calibrated.columns.values():
+        torch.testing.assert_close(columns.gain, torch.ones_like(columns.gain), rtol=0, atol=1e-5)
+        assert columns.offset.abs().max() < 1e-5
+
+
+# --- parity ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fit_to", ["network", "tile"])
+@pytest.mark.parametrize("reads", [1, 2])
+def test_both_engines_have_the_same_calibration(fit_to: str, reads: int) -> None:
+    """Equal hardware without noise of converters; gains and offsets differ by rounding only."""
+    chosen = compensation(fit_to=fit_to, reads=reads, bits=24)
+    of_engines = [Chip(name, compensated=chosen).at(0, DAY)[0] for name in ("fast", "aihwkit")]
+    for path in NAMES:
+        ours, theirs = (calibrated.columns[path] for calibrated in of_engines)
+        torch.testing.assert_close(ours.gain, theirs.gain, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(ours.offset, theirs.offset, rtol=1e-3, atol=1e-3)
+        assert (ours.gain - 1).abs().max() > 5e-3  # it is not that there is nothing to do
+
+
+def test_both_engines_have_the_same_batch_norm() -> None:
+    means = []
+    for name in ("fast", "aihwkit"):
+        chip = Chip(name, compensated=compensation("batch_norm"))
+        chip.at(0, DAY)[0].put_on(chip.analog)
+        norm = chip.analog.network.norm
+        means.append(torch.cat([norm.running_mean, norm.running_var]))
+    torch.testing.assert_close(*means, rtol=1e-3, atol=1e-3)
+    given = torch.cat([NETWORK.norm.running_mean, NETWORK.norm.running_var])
+    assert (means[0] - given).abs().max() > 5e-3
+
+
+@pytest.mark.parametrize("name", ["fast", "aihwkit"])
+def test_noise_of_calibration_is_not_that_of_evaluation(name: str) -> None:
+    """The same vectors give other outputs."""
+    analog = engine(name).analog(NETWORK, NAMES, lionheart()).eval()
+    analog.program(dict.fromkeys(NAMES, 1))
+    analog.drift(DAY, dict.fromkeys(NAMES, 2))
+    outputs = []
+    for first in (0, module.FIRST, module.FIRST):
+        analog.rewind(first, len(EXAMPLES))
+        with torch.no_grad():
+            outputs.append(analog(EXAMPLES.images))
+    assert not torch.equal(outputs[0], outputs[1])
+    assert torch.equal(outputs[1], outputs[2])
+
+
+# --- draws, moments and examples --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["columns", "batch_norm"])
+def test_draws_are_the_same_whichever_are_measured(kind: str) -> None:
+    chosen = compensation(kind, estimator="deviations") if kind == "columns" else compensation(kind)
+    times_s = (1.0, YEAR)
+    whole = samples(chosen, (("conv2", "linear"), ("linear",)), times_s, range(4))
+    assert whole.std() > 0
+    np.testing.assert_array_equal(
+        samples(chosen, (("conv2", "linear"), ("linear",)), times_s, range(2, 4)), whole[:, 2:]
+    )
+    np.testing.assert_array_equal(
+        samples(chosen, (("conv2", "linear"), ("linear",)), (YEAR,), range(4)), whole[:, :, 1:]
+    )
+    other = samples(chosen, (("conv2", "linear"), ("linear",)), times_s, range(4), seed=2)
+    assert not np.array_equal(other, whole)
+
+
+def test_examples_are_training_data_and_others_for_each_chip() -> None:
+    chip = Chip()
+    drawn = []
+    for draw in (0, 1, 0):
+        chip.at(draw, DAY)
+        drawn.append(chip.calibrate._images)
+    train = {image.numpy().tobytes() for image in TRAIN.images}
+    for images in drawn:
+        numbers = {image.numpy().tobytes() for image in images}
+        assert len(numbers) == 32 and numbers <= train
+    assert torch.equal(drawn[0], drawn[2]) and not torch.equal(drawn[0], drawn[1])
+
+
+def test_without_a_schedule_each_time_has_its_own_calibration() -> None:
+    chip = Chip("known")
+    gains = [chip.at(0, time_s)[0].columns["conv1"].gain for time_s in (0.0, 100.0, 5000.0)]
+    assert chip.drifts == [0.0, 100.0, 5000.0]
+    ratio = (gains[2] / gains[0]).mean()
+    assert float(ratio) == pytest.approx(5001.0**0.05, rel=0.02)  # of the chip's drift
+
+
+def test_on_a_schedule_the_last_calibration_before_is_in_force() -> None:
+    chip = Chip("known", compensated=compensation(recalibrate_every_s=100.0))
+    [first] = chip.at(0, 99.0)
+    [again] = chip.at(0, 50.0)
+    [second] = chip.at(0, 250.0)
+    [third] = chip.at(0, 300.0)
+    assert first is again
+    assert chip.drifts == [99.0, 0.0, 99.0, 50.0, 250.0, 200.0, 250.0, 300.0]
+    true = 1 / chip.analog.analog["conv1"].programmed
+    for calibrated, moment_s in ((first, 0.0), (second, 200.0), (third, 300.0)):
+        gain = calibrated.columns["conv1"].gain / true
+        expected = torch.full_like(gain, (1 + moment_s) ** 0.05)
+        torch.testing.assert_close(gain, expected, rtol=0.02, atol=0.0)
+
+
+def test_another_chip_is_calibrated_anew() -> None:
+    chip = Chip("known", compensated=compensation(recalibrate_every_s=100.0))
+    assert chip.at(0, 50.0)[0] is not chip.at(1, 50.0)[0]
+
+
+# --- mappings -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fit_to", ["network", "tile"])
+def test_calibrations_of_mappings_together_are_those_of_each_alone(fit_to: str) -> None:
+    mappings = [NAMES, ("conv2", "linear"), ("conv1", "linear"), ("linear",), ("conv1",)]
+    chosen = compensation(fit_to=fit_to)
+    config = lionheart()
+    together = Chip("fast", config, chosen, mappings).at(0, YEAR)
+    for mapping, calibrated in zip(mappings, together, strict=True):
+        assert set(calibrated.columns) == set(mapping)
+        [alone] = Chip("fast", config, chosen, [mapping]).at(0, YEAR)
+        for path in mapping:
+            assert torch.equal(calibrated.columns[path].gain, alone.columns[path].gain)
+            assert torch.equal(calibrated.columns[path].offset, alone.columns[path].offset)
+    whole, without_first = together[0].columns, together[1].columns
+    is_same = torch.equal(whole["linear"].gain, without_first["linear"].gain)
+    assert not is_same  # its inputs are others
+
+
+def test_what_mappings_share_is_calibrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    mappings = [("conv1",), ("conv1", "linear"), ("conv1", "conv2"), NAMES]
+    chip = Chip("known", None, compensation(), mappings)
+    chip.at(0, DAY)
+    reads = {path: chip.analog.analog[path].reads for path in NAMES}
+    assert reads == {"conv1": 1, "conv2": 1, "linear": 2}
+
+
+# --- what is refused ------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_calibrated_is_refused() -> None:
+    few = TRAIN[:20]
+    with pytest.raises(InputError, match=r"^calibration.examples: got 32; there are 20 training"):
+        check_compensation(settings(), NETWORK, few, True)
+    with pytest.raises(InputError, match="no batch norm with running statistics"):
+        check_compensation(settings("batch_norm"), nn.Linear(3, 3), TRAIN, True)
+    with pytest.raises(InputError, match="no unit can be analog"):
+        check_compensation(settings(), NETWORK, TRAIN, False)
+    with pytest.raises(InputErrors) as all_of_it:
+        check_compensation(settings("batch_norm"), nn.Linear(3, 3), few, False, "study: ")
+    assert [line.partition(":")[0] for line in str(all_of_it.value).splitlines()] == ["study"] * 3
+    check_compensation(OracleSettings(), nn.Linear(3, 3), few[:1], False)
+    check_compensation(settings("batch_norm"), NETWORK, TRAIN, True)
+
+
+# --- the oracle -----------------------------------------------------------------------------------------
+
+
+def test_the_oracle_calibrates_on_its_training_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Compensation] = []
+    real = module.Calibrator.__init__
+
+    def spy(self: Any, compensated: Compensation, *rest: Any) -> None:
+        seen.append(compensated)
+        real(self, compensated, *rest)
+
+    monkeypatch.setattr(module.Calibrator, "__init__", spy)
+    chosen = SETTINGS.model_copy(
+        update={"compensation": "columns", "calibration": settings().calibration}
+    )
+    oracle = small_oracle(tmp_path, chosen)
+    tried = candidate(*NAMES).with_training("none")
+    plain = small_oracle(tmp_path).accuracy(tried, Fidelity(draws=(0, 2)), 0)
+    assert not seen
+    calibrated = oracle.accuracy(tried, Fidelity(draws=(0, 2)), 0)
+    assert [each.examples.digest for each in seen] == [oracle.splits.train.digest]
+    assert not np.array_equal(plain.samples, calibrated.samples)
+    assert calibrated.baseline == plain.baseline
+    assert oracle.small_copy().accuracy(tried, Fidelity(draws=(0, 2)), 0).samples.shape == (2, 2)
+
+
+def test_identity_names_the_calibration_only_where_there_is_one(tmp_path: Path) -> None:
+    without = small_oracle(tmp_path).identity["settings"]
+    assert not {"compensation", "calibration"} & without.keys()
+    identities = [
+        small_oracle(tmp_path, chosen).identity["settings"]
+        for chosen in (
+            SETTINGS.model_copy(update={"compensation": "columns"}),
+            SETTINGS.model_copy(update={"compensation": "batch_norm"}),
+            SETTINGS.model_copy(
+                update={"compensation": "columns", "calibration": settings().calibration}
+            ),
+        )
+    ]
+    assert identities[0]["compensation"] == "columns"
+    assert identities[0]["calibration"]["examples"] == 128
+    assert identities[0] != identities[1] != identities[2] != identities[0]
+
+
+def test_too_many_examples_for_the_oracle(tmp_path: Path) -> None:
+    chosen = SETTINGS.model_copy(
+        update={"compensation": "columns", "calibration": settings(examples=301).calibration}
+    )
+    with pytest.raises(InputError, match="got 301; there are 300 training examples"):
+        small_oracle(tmp_path, chosen)
+    with pytest.raises(InputError, match="no unit can be analog"):
+        replace(small_oracle(tmp_path), settings=settings(), digital=NAMES)
