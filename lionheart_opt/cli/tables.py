@@ -13,8 +13,10 @@ from rich.text import Text
 
 from lionheart_opt.errors import digital_line
 from lionheart_opt.results import report
+from lionheart_opt.results.calibration import SHARE
 
 if TYPE_CHECKING:
+    from lionheart_opt.calibration_cost import CalibrationCost
     from lionheart_opt.results.result import SearchResult
     from lionheart_opt.results.sensitivity import Profile
 from lionheart_opt.results.wording import (
@@ -246,6 +248,34 @@ def print_show(results: Sequence[SearchResult]) -> None:
     for result in results:
         if numbers := result.diverged:
             out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")
+
+
+def print_calibrations(
+    results: Sequence[SearchResult], costs: Sequence[CalibrationCost | None]
+) -> None:
+    """What one calibration of each best mapping takes; nothing where chips are not calibrated."""
+    table = new_table(
+        "One calibration of the best mapping",
+        *("strategy", ">seed", ">passes", ">read-outs", ">time", ">energy", ">inferences"),
+    )
+    for result, cost in zip(results, costs, strict=True):
+        if cost is not None:
+            table.add_row(
+                result.label,
+                str(result.seed),
+                str(cost.passes),
+                f"{cost.read_outs:,}",
+                si(cost.latency_s, "s"),
+                si(cost.energy_j, "J"),
+                f"{cost.inferences(SHARE):,}",
+            )
+    if table.row_count:
+        say(
+            console(),
+            table,
+            "Read-outs: numbers that analog columns put out. Inferences: as many between two "
+            f"calibrations keep these within {100 * SHARE:g} % of time and energy.",
+        )
 
 
 def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:

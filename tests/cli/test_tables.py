@@ -8,6 +8,7 @@ from made_up_runs import answer, made_up_problem, search
 
 from lionheart_opt.cli import tables
 from lionheart_opt.results import wording
+from lionheart_opt.results.calibration import calibration_costs
 from lionheart_opt.results.sensitivity import Interaction, Profile, Sensitivity
 
 ODD_LABELS = ("[/x]", "[bold]x[/bold]", ":smile:", "a long label with several words in it " * 2)
@@ -54,6 +55,20 @@ def test_show_has_a_column_for_each_final_check(printed):
     checks = {evaluation.candidate.digest: {"test": answer(problem, 2, 0.035).accuracy}}
     out = printed(tables.print_show, [search("x", evaluation, problem=problem, checks=checks)])
     assert "+2.00" in out and "+3.50" in out and "measured once more" in out
+
+
+def test_what_a_calibration_takes(printed, capsys):
+    problem = made_up_problem()
+    results = [
+        *(search(name, answer(problem, 2, 0.02), problem=problem) for name in ODD_LABELS),
+        search("digital", answer(problem, 0, 0.0), problem=problem),
+    ]
+    costs = calibration_costs(results, {"compensation": "columns"})
+    out = printed(tables.print_calibrations, results, costs)
+    assert "128" in out and "digital" not in out
+    assert f"{costs[0].inferences(0.01):,}" in out and "within 1 % of time" in out
+    tables.print_calibrations(results, calibration_costs(results, {}))
+    assert capsys.readouterr().out == ""
 
 
 def plan(label: str) -> dict:
