@@ -80,14 +80,15 @@ class AnalogMatrix(Protocol):
 
 
 class Calibration(Protocol):
-    """Computes the products of a calibrated network in evaluation mode."""
+    """Computes what a calibrated chip puts out."""
 
-    def __call__(self, product: Product, parts: Sequence[Part]) -> Tensor | None:
-        """What a product with analog matrices returns; None lets torch compute it.
+    def outputs(self, part: Part, product: Product, bias: Tensor | None) -> Tensor:
+        """Outputs of an analog matrix.
 
         Args:
+            part: The outputs of the matrix that a product uses.
             product: The product.
-            parts: What it uses of analog matrices and digital rows, in the order of its outputs.
+            bias: What is added to them digitally; None adds nothing.
         """
         ...
 
@@ -122,8 +123,9 @@ class AnalogNetwork(nn.Module):
         shares: Path -> share of the analog result in training, shape (), from 0 to 1. The rest is the
             floating-point result. Matrices that are not there have 1.
         stepwise: Compute all recurrent layers step by step, those without an analog matrix included.
-        calibration: What computes products in evaluation mode; None leaves analog outputs as they are.
+        calibration: Computes outputs of analog matrices in evaluation mode; None leaves them as they are.
             Programming sets it to None.
+        recorded: Sees each product and what it uses of analog matrices, ideal ones included.
 
     Raises:
         InputError: The network has no such matrix, or two of them overlap.
@@ -155,6 +157,7 @@ class AnalogNetwork(nn.Module):
         self.products = _Products(self)
         self.stepwise = False
         self.calibration: Calibration | None = None
+        self.recorded: Callable[[Product, Sequence[Part]], None] | None = None
 
     def forward(self, *inputs: Tensor) -> Any:
         """The network's forward pass."""
@@ -211,12 +214,14 @@ class AnalogNetwork(nn.Module):
         for part in parts:
             if part.piece.layer is not None:
                 part.piece.layer.uses += 1
-        if self.calibration is not None and not self.training:
-            return self.calibration(product, parts)
+        if self.recorded is not None:
+            self.recorded(product, parts)
         if all(part.piece.is_plain for part in parts):
             return None
         if parts[0].is_all:
             piece = parts[0].piece
+            if self.calibration is not None and not self.training:
+                return self.calibration.outputs(parts[0], product, product.bias)
             y: Tensor = piece.layer(product.x, product.bias, product.window)
             share = self._share(piece)
             if share is None:
@@ -230,6 +235,8 @@ class AnalogNetwork(nn.Module):
         """Outputs of a part of a product, without bias."""
         if part.piece.is_plain:
             return product.plain(part.of_product)
+        if self.calibration is not None and not self.training:
+            return self.calibration.outputs(part, product, None)
         first, last = part.of_piece.start, part.of_piece.stop
         y: Tensor = part.piece.layer(product.x, None, product.window)
         y = y.narrow(axis, first, last - first)

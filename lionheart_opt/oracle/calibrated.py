@@ -22,7 +22,7 @@ Outputs = dict[str, list[Tensor]]
 
 
 class CalibratedColumns:
-    """Products with the columns of analog matrices calibrated; see `AnalogNetwork.calibration`.
+    """A `Calibration` whose gains and offsets are known.
 
     Args:
         columns: Path of an analog matrix -> its columns.
@@ -35,29 +35,15 @@ class CalibratedColumns:
         """Let a network compute with these columns."""
         analog.calibration = self
 
-    def __call__(self, product: Product, parts: Sequence[Part]) -> Tensor | None:
-        """What a product returns; None lets torch compute it."""
-        if all(part.piece.is_plain for part in parts):
-            return None
-        if parts[0].is_all:
-            return self._outputs(parts[0], product, product.bias)
-        outputs = [
-            product.plain(part.of_product)
-            if part.piece.is_plain
-            else self._outputs(part, product, None)
-            for part in parts
-        ]
-        return product.with_bias(torch.cat(outputs, _axis(product)))
-
-    def _outputs(self, part: Part, product: Product, bias: Tensor | None) -> Tensor:
-        """Calibrated outputs of a part of a product, with the bias."""
+    def outputs(self, part: Part, product: Product, bias: Tensor | None) -> Tensor:
+        """See `Calibration.outputs`."""
         y = _read(part, product)
         is_map = product.window is not None
         return self.columns[part.piece.path].apply(y, part.of_piece, bias, is_map)
 
 
 class RecordedOutputs:
-    """Keeps what analog matrices put out in the floating-point network; torch computes all products.
+    """Keeps what analog matrices put out in the floating-point network; see `AnalogNetwork.recorded`.
 
     Attributes:
         outputs: What has been kept, without bias.
@@ -92,7 +78,12 @@ class FittedColumns(CalibratedColumns):
         self._wanted = wanted
         self._moments: dict[str, Moments] = {}
 
-    def _outputs(self, part: Part, product: Product, bias: Tensor | None) -> Tensor:
+    def outputs(self, part: Part, product: Product, bias: Tensor | None) -> Tensor:
+        """As `CalibratedColumns.outputs`, after fitting.
+
+        Raises:
+            InputError: The floating-point network has no such product.
+        """
         path, use, axis = part.piece.path, part.piece.layer.uses - 1, _axis(product)
         reads = [_read(part, product) for _ in range(self._settings.reads)]
         t = self._fitted_to(part, product, use, reads[0])

@@ -29,6 +29,23 @@ def norms_of(network: nn.Module) -> Norms:
     }
 
 
+def check_norms(norms: Norms, where: str = "") -> None:
+    """Refuse to calibrate the batch norms of a network that has none.
+
+    Args:
+        norms: The batch norms.
+        where: What the message begins with.
+
+    Raises:
+        InputError: There are none.
+    """
+    if not norms:
+        raise InputError(
+            f"{where}compensation: got 'batch_norm'; the network has no batch norm with running "
+            "statistics; allowed: 'none', 'columns'"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """Mean and variance of what a batch norm gets, shape (n_channels,).
@@ -134,9 +151,13 @@ class RecordedNorms:
 
     Attributes:
         given: The statistics of the floating-point network.
+
+    Raises:
+        InputError: There are no batch norms.
     """
 
     def __init__(self, norms: Norms) -> None:
+        check_norms(norms)
         self._norms = norms
         self._uses: Uses = {}
         self._tensors = {path: (m.running_mean, m.running_var) for path, m in norms.items()}

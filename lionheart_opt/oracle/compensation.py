@@ -14,74 +14,58 @@ from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.calibrated import CalibratedColumns, FittedColumns, RecordedOutputs
-from lionheart_opt.oracle.calibrated_norms import RecordedNorms, norms_of
+from lionheart_opt.oracle.calibrated_norms import RecordedNorms, check_norms, norms_of
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.seeds import derive, seeded, sow
 from lionheart_opt.oracle.settings import OracleSettings
-from lionheart_opt.workload import Workload
+from lionheart_opt.oracle_context import OracleContext
 
 #: Number of the first calibration example, which identifies converter noise. No data set is so large.
 FIRST = 1 << 32
 
 
-def may_be_analog(
-    workload: Workload, analog_targets: Sequence[str], digital: Collection[str]
-) -> bool:
-    """Whether a mapping can have analog matrices.
-
-    Args:
-        workload: The workload whose units are mapped.
-        analog_targets: Names of the targets whose layers are analog.
-        digital: Names of units that are never analog.
-    """
-    units = [unit for unit in workload.crossbar_units if unit.name not in digital]
-    return bool(analog_targets) and bool(units)
-
-
 def check_compensation(
-    settings: OracleSettings,
-    model: nn.Module,
-    examples: Examples,
-    can_be_analog: bool,
-    where: str = "",
+    settings: OracleSettings, model: nn.Module, examples: Examples, context: OracleContext
 ) -> None:
-    """Refuse a compensation that a network or its data cannot have.
+    """Refuse a compensation that a study cannot have.
 
     Args:
         settings: The oracle's settings.
         model: The network.
         examples: Training data.
-        can_be_analog: Whether a mapping can have analog matrices.
-        where: What messages begin with.
+        context: The study.
 
     Raises:
         InputError: There is nothing to calibrate, or there are too few examples. All of it is said.
     """
-    kind, wanted = settings.compensation, settings.calibration.examples
+    kind = settings.compensation
     if kind == "none":
         return
+    where = f"{context.where} "
     wrong = Collected()
-    if not can_be_analog:
+    units = [u.name for u in context.workload.crossbar_units if u.name not in context.digital]
+    if not units or not context.system.analog_targets:
         wrong.add(
             InputError(
                 f"{where}compensation: got {kind!r}; no unit can be analog, so that there is nothing to "
                 "calibrate; allowed: 'none'"
             )
         )
-    if kind == "batch_norm" and not norms_of(model):
-        wrong.add(
-            InputError(
-                f"{where}compensation: got 'batch_norm'; the network has no batch norm with running "
-                "statistics; allowed: 'none', 'columns'"
-            )
-        )
-    if wanted > len(examples):
-        wrong.add(
-            InputError(
-                f"{where}calibration.examples: got {wanted}; there are {len(examples)} training examples"
-            )
-        )
+    with wrong.collect():
+        if kind == "batch_norm":
+            check_norms(norms_of(model), where)
+    with wrong.collect():
+        _check_examples(settings, examples, where)
     wrong.refuse()
+
+
+def _check_examples(settings: OracleSettings, examples: Examples, where: str = "") -> None:
+    """Refuse more calibration examples than there are training data."""
+    wanted = settings.calibration.examples
+    if wanted > len(examples):
+        raise InputError(
+            f"{where}calibration.examples: got {wanted}; there are {len(examples)} training examples"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +75,16 @@ class Compensation:
     Args:
         settings: The oracle's settings.
         examples: Training data.
+
+    Raises:
+        InputError: There are fewer examples than the settings ask for.
     """
 
     settings: OracleSettings
     examples: Examples
+
+    def __post_init__(self) -> None:
+        _check_examples(self.settings, self.examples)
 
     @classmethod
     def of(cls, settings: OracleSettings, examples: Examples) -> Compensation | None:
@@ -175,12 +165,13 @@ class Calibrator:
             self._norms.given.put_on(self._analog)
             self._norms.record(self._run_network)
         elif self._settings.fit_to == "network":
-            self._outputs = self._analog.calibration = RecordedOutputs()
+            self._outputs = self._analog.recorded = RecordedOutputs()
             self._analog.stepwise = (
                 True  # otherwise torch computes the products of recurrent layers
             )
             self._run_network()
             self._analog.stepwise = False
+            self._analog.recorded = None
 
     def _run_network(self) -> None:
         """Run the examples through the floating-point network."""

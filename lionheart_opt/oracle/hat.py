@@ -19,7 +19,7 @@ from lionheart_opt.digest import digest
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.models.plain import plain_network
-from lionheart_opt.oracle.compensation import Compensation, check_compensation, may_be_analog
+from lionheart_opt.oracle.compensation import Compensation, check_compensation
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_hardware
@@ -86,8 +86,6 @@ class HatOracle:
     def __post_init__(self) -> None:
         self.model = plain_network(self.model)
         check_network(self.model, self.splits)
-        can_be_analog = may_be_analog(self.workload, self.analog_targets, self.digital)
-        check_compensation(self.settings, self.model, self.splits.train, can_be_analog)
         self.weights = CandidateWeights(
             workload=self.workload,
             analog_targets=self.analog_targets,
@@ -128,16 +126,8 @@ class HatOracle:
             with wrong.collect():
                 check_network(loaded["model"], loaded["splits"])
             if chosen:
-                targets = context.system.analog_targets
-                can_be_analog = may_be_analog(context.workload, targets, context.digital)
                 with wrong.collect():
-                    check_compensation(
-                        chosen,
-                        loaded["model"],
-                        loaded["splits"].train,
-                        can_be_analog,
-                        f"{context.where} ",
-                    )
+                    check_compensation(chosen, loaded["model"], loaded["splits"].train, context)
         wrong.refuse()
         oracle = cls(
             workload=context.workload,

@@ -127,11 +127,11 @@ def run(analog: AnalogNetwork, x: torch.Tensor) -> torch.Tensor:
 
 def record(analog: AnalogNetwork, x: torch.Tensor) -> RecordedOutputs:
     analog.set_ideal(analog.analog)
-    analog.calibration, analog.stepwise = RecordedOutputs(), True
+    recorded = RecordedOutputs()
+    analog.recorded, analog.stepwise = recorded, True
     run(analog, x)
     analog.set_ideal(())
-    recorded, analog.calibration, analog.stepwise = analog.calibration, None, False
-    assert isinstance(recorded, RecordedOutputs)
+    analog.recorded, analog.stepwise = None, False
     return recorded
 
 
@@ -194,8 +194,8 @@ def test_layers_are_calibrated_on_calibrated_inputs() -> None:
     recorded = record(analog, x)
 
     class Uncalibrated(FittedColumns):
-        def _outputs(self, part, product, bias):  # type: ignore[no-untyped-def]
-            super()._outputs(part, product, bias)
+        def outputs(self, part, product, bias):  # type: ignore[no-untyped-def]
+            super().outputs(part, product, bias)
             layer = part.piece.layer
             layer.uses -= 1
             y = layer(product.x, bias, product.window)
@@ -230,15 +230,14 @@ def test_ideal_matrices_stay_bit_for_bit_and_need_no_calibration() -> None:
 
 def test_training_and_programming_end_a_calibration() -> None:
     _, analog, x = made(Layers)
-    calibrate(analog, x, "network")
+    fitted = calibrate(analog, x, "network")
+    fitted.columns.clear()  # so that using them fails
     analog.train()
-    inputs: list[torch.Tensor] = []
-    analog.calibration = lambda product, parts: inputs.append(product.x)  # type: ignore[assignment, return-value, func-returns-value]
     run(analog, x)
-    assert not inputs
     analog.eval()
-    run(analog, x)
-    assert inputs
+    with pytest.raises(KeyError):
+        CalibratedColumns({}).put_on(analog)
+        run(analog, x)
     analog.program(dict.fromkeys(Layers.PATHS, 1))
     assert analog.calibration is None
 

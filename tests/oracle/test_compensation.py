@@ -19,6 +19,7 @@ from oracle_setup import (
     made_up_examples,
     small_network,
     small_oracle,
+    small_workload,
 )
 from torch import nn
 
@@ -32,6 +33,8 @@ from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.uses import unfused
+from lionheart_opt.oracle_context import OracleContext
+from lionheart_opt.synthetic import synthetic_problem
 
 TRAIN, EXAMPLES = made_up_examples(300, 1), made_up_examples(60, 2)
 DAY, YEAR = 86400.0, 3.15e7
@@ -289,19 +292,51 @@ def test_what_mappings_share_is_calibrated_once(monkeypatch: pytest.MonkeyPatch)
 # --- what is refused ------------------------------------------------------------------------------------
 
 
+def context(**changes: Any) -> OracleContext:
+    made_up = synthetic_problem(n_units=3)
+    given = OracleContext(
+        workload=small_workload(),
+        system=made_up.system,
+        model=NETWORK,
+        data=None,
+        digital=(),
+        times_s=(1.0,),
+        folder=Path(),
+        artifacts=None,
+        origin="study",
+    )
+    return replace(given, **changes)
+
+
 def test_what_cannot_be_calibrated_is_refused() -> None:
-    few = TRAIN[:20]
-    with pytest.raises(InputError, match=r"^calibration.examples: got 32; there are 20 training"):
-        check_compensation(settings(), NETWORK, few, True)
+    few, plain = TRAIN[:20], nn.Linear(3, 3)
+    message = r"^study: \[oracle\] calibration.examples: got 32; there are 20 training examples"
+    with pytest.raises(InputError, match=message):
+        check_compensation(settings(), NETWORK, few, context())
     with pytest.raises(InputError, match="no batch norm with running statistics"):
-        check_compensation(settings("batch_norm"), nn.Linear(3, 3), TRAIN, True)
+        check_compensation(settings("batch_norm"), plain, TRAIN, context())
     with pytest.raises(InputError, match="no unit can be analog"):
-        check_compensation(settings(), NETWORK, TRAIN, False)
+        check_compensation(settings(), NETWORK, TRAIN, context(digital=NAMES))
+    system = context().system
+    host = [target for target in system.targets if target.name == system.host]
+    digital_only = context(system=system.model_copy(update={"targets": tuple(host)}))
+    with pytest.raises(InputError, match="no unit can be analog"):
+        check_compensation(settings(), NETWORK, TRAIN, digital_only)
     with pytest.raises(InputErrors) as all_of_it:
-        check_compensation(settings("batch_norm"), nn.Linear(3, 3), few, False, "study: ")
+        check_compensation(settings("batch_norm"), plain, few, digital_only)
     assert [line.partition(":")[0] for line in str(all_of_it.value).splitlines()] == ["study"] * 3
-    check_compensation(OracleSettings(), nn.Linear(3, 3), few[:1], False)
-    check_compensation(settings("batch_norm"), NETWORK, TRAIN, True)
+    check_compensation(OracleSettings(), plain, few[:1], digital_only)
+    check_compensation(settings("batch_norm"), NETWORK, TRAIN, context())
+
+
+def test_nothing_is_calibrated_on_fewer_examples_or_without_batch_norm() -> None:
+    """Even where nobody has checked."""
+    with pytest.raises(InputError, match="got 32; there are 20"):
+        Compensation.of(settings(), TRAIN[:20])
+    known: Any = KnownChips()
+    without = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).eval()
+    with pytest.raises(InputError, match="no batch norm with running statistics"):
+        samples(compensation("batch_norm"), (("1",),), network=without, name=known)
 
 
 # --- the oracle -----------------------------------------------------------------------------------------
@@ -348,13 +383,3 @@ def test_identity_names_the_calibration_only_where_there_is_one(tmp_path: Path) 
     assert identities[0]["compensation"] == "columns"
     assert identities[0]["calibration"]["examples"] == 128
     assert identities[0] != identities[1] != identities[2] != identities[0]
-
-
-def test_too_many_examples_for_the_oracle(tmp_path: Path) -> None:
-    chosen = SETTINGS.model_copy(
-        update={"compensation": "columns", "calibration": settings(examples=301).calibration}
-    )
-    with pytest.raises(InputError, match="got 301; there are 300 training examples"):
-        small_oracle(tmp_path, chosen)
-    with pytest.raises(InputError, match="no unit can be analog"):
-        replace(small_oracle(tmp_path), settings=settings(), digital=NAMES)
