@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from lionheart_opt.errors import InputError
@@ -92,7 +91,7 @@ class FittedColumns(CalibratedColumns):
             n_outputs = t.shape[axis] if part.is_all else rows.stop - rows.start
             self._moments[path] = Moments(n_outputs, t.device)
         self._moments[path].add(
-            part.of_piece, torch.stack([_by_column(y, axis) for y in reads]), _by_column(t, axis)
+            part.of_piece, [_by_column(y, axis) for y in reads], _by_column(t, axis)
         )
         self.columns[path] = self._moments[path].columns(self._settings, t.dtype)
         is_map = product.window is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,18 +55,18 @@ class Moments:
         self._yy, self._yt, self._tt = zeros(), zeros(), zeros()  # sums of centred products
         self._noise = zeros()  # sum of variances of the mean over reads
 
-    def add(self, rows: slice, reads: Tensor, t: Tensor) -> None:
+    def add(self, rows: slice, reads: Sequence[Tensor], t: Tensor) -> None:
         """Add outputs (Chan, Golub and LeVeque, The American Statistician 1983).
 
         Args:
             rows: The columns that they are of.
-            reads: Outputs, shape (n_reads, n_columns, n_vectors).
+            reads: Outputs, each of shape (n_columns, n_vectors).
             t: What they are fitted to, shape (n_columns, n_vectors).
         """
         y, count = reads[0], t.shape[1]
         if len(reads) > 1:
-            y = reads.mean(0)
-            self._noise[rows] += reads.var(0).sum(1).double() / len(reads)
+            var, y = torch.var_mean(torch.stack(list(reads)), 0)
+            self._noise[rows] += var.sum(1).double() / len(reads)
         mean_y, mean_t = y.mean(1, keepdim=True), t.mean(1, keepdim=True)
         y, t = y - mean_y, t - mean_t
         before = self._count[rows]
