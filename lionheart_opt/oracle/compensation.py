@@ -108,7 +108,7 @@ class Calibrator:
         passes: Its passes, which are those of calibrated chips from the first call on.
         mappings: For each mapping, the paths of its analog matrices.
         seed: Seed of all draws.
-        drift: Sets the chip of a draw to a time after programming.
+        drift: Sets the chip of a draw to a time after programming, with the read noise of that name.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Calibrator:
         passes: Passes,
         mappings: Sequence[Collection[str]],
         seed: int,
-        drift: Callable[[int, float], None],
+        drift: Callable[[int, float, str], None],
     ) -> None:
         self._examples = compensation.examples
         self._settings = compensation.settings.calibration
@@ -146,12 +146,13 @@ class Calibrator:
         with seeded(noise, self._device):
             if self._done is None or self._done[0] != draw:
                 self._begin(draw)
-            if moment_s != time_s:
-                self._drift(draw, moment_s)
+            is_anew = self._settings.read_noise == "anew"
+            if is_anew or moment_s != time_s:
+                self._drift(draw, moment_s, "drift for calibration" if is_anew else "drift")
             fit = self._fit_columns if self._norms is None else self._fit_norms
             self._passes.calibrated = fit(noise)
-            if moment_s != time_s:
-                self._drift(draw, time_s)
+            if is_anew or moment_s != time_s:
+                self._drift(draw, time_s, "drift")
         self._done = draw, moment_s
 
     def _begin(self, draw: int) -> None:

@@ -99,7 +99,7 @@ def measure(
         passes,
         mappings,
         conditions.seed,
-        lambda draw, time_s: analog.drift(time_s, seeds("drift", draw, time_s)),
+        lambda draw, time_s, what: analog.drift(time_s, seeds(what, draw, time_s)),
     )
     for row, draw in enumerate(draws):
         analog.program(seeds("program", draw))

@@ -83,6 +83,12 @@ class Calibration(BaseModel):
     recalibrate_every_s: PositiveFloat | None = None
     """Seconds between two calibrations, of which the first is right after programming. At each time, the
     last one before is in force. None calibrates at each of `times_s`."""
+    read_noise: Literal["same", "anew"] = "same"
+    """Read noise of devices while a calibration is done that is then measured at the same time. `same`:
+    that of the measurement, which is right for noise that is slow, and is calibrated away, too. `anew`:
+    another draw, which is right for noise that is fast. PCM has 1/f noise, which is between the two, and
+    half of what calibration buys may depend on it. On a schedule, times between two calibrations have
+    other read noise than they anyway."""
     fit_to: Literal["network", "tile"] = "network"
     """What columns are fitted to: `network`, the outputs of the floating-point network, which also makes
     up for errors of the layers before; `tile`, products of the chip's own inputs with the trained

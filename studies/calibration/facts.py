@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     """Mean drop in points, and the half-width of its 95 % interval over draws."""
-    for name in ("study", "once", "columns", "batch_norm"):
+    for name in ("study", "once", "columns", "anew", "batch_norm"):
         for result in lo.load(HERE / f"{name}.toml").results():
             for evaluation in result.evaluations:
                 accuracy = evaluation.accuracy
