@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lionheart_opt import plots as plot
     from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
     from lionheart_opt.api import check, cost, load, problem, search, trace
+    from lionheart_opt.calibration_cost import CalibrationCost, calibration_cost
     from lionheart_opt.cost import Cost, CostModel, LayerCost
     from lionheart_opt.datasets.arrays import from_arrays as dataset
     from lionheart_opt.errors import InputError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "Accuracy": "accuracy:Accuracy",
     "AccuracyOracle": "accuracy:AccuracyOracle",
+    "CalibrationCost": "calibration_cost:CalibrationCost",
     "Candidate": "mapping:Candidate",
     "Cost": "cost:Cost",
     "CostModel": "cost:CostModel",
@@ -58,6 +60,7 @@ _NAMES = {
     "Target": "system:Target",
     "Unit": "workload:Unit",
     "Workload": "workload:Workload",
+    "calibration_cost": "calibration_cost:calibration_cost",
     "check": "api:check",
     "cost": "api:cost",
     "dataset": "datasets.arrays:from_arrays",
@@ -71,6 +74,7 @@ _NAMES = {
 __all__ = [
     "Accuracy",
     "AccuracyOracle",
+    "CalibrationCost",
     "Candidate",
     "Cost",
     "CostModel",
@@ -91,6 +95,7 @@ __all__ = [
     "Target",
     "Unit",
     "Workload",
+    "calibration_cost",
     "check",
     "cost",
     "dataset",
@@ -105,12 +110,12 @@ __all__ = [
 class _FrontDoor(ModuleType):
     """The package itself: `lo.cost` and `lo.problem` stay functions.
 
-    Two modules have the same names. Python binds a module to its package when it is first imported,
+    Three modules have the same names. Python binds a module to its package when it is first imported,
     which would replace the function.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in {"cost", "problem"} and isinstance(value, ModuleType):
+        if name in {"calibration_cost", "cost", "problem"} and isinstance(value, ModuleType):
             return  # `from lionheart_opt.cost import Cost` needs no such binding
         super().__setattr__(name, value)
 

@@ -134,14 +134,21 @@ def show(study: StudyPath, as_json: AsJson = False) -> None:
 
 
 def _show(study: Study, as_json: bool) -> None:
-    from lionheart_opt.cli import tables
+    from lionheart_opt.cli import show_tables
+    from lionheart_opt.results.calibration import calibration_costs, calibration_json
     from lionheart_opt.results.report import show_row
 
     results = study.recorded_results()
+    calibrations = calibration_costs(results, study.file.table.oracle)
     if as_json:
-        print_json([show_row(result) for result in results])
+        rows = [show_row(result) for result in results]
+        for row, cost in zip(rows, calibrations, strict=True):
+            if cost is not None:
+                row["calibration"] = calibration_json(cost)
+        print_json(rows)
     else:
-        tables.print_show(results)
+        show_tables.print_show(results)
+        show_tables.print_calibrations(results, calibrations)
 
 
 @app.command()

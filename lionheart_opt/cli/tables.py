@@ -12,16 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lionheart_opt.errors import digital_line
-from lionheart_opt.results import report
-from lionheart_opt.results.chips import trials_with_bad_chips
-from lionheart_opt.results.metrics import gains
-
-if TYPE_CHECKING:
-    from lionheart_opt.results.result import SearchResult
-    from lionheart_opt.results.sensitivity import Profile
 from lionheart_opt.results.wording import (
     console,
-    diverged,
     in_points,
     percent,
     points,
@@ -29,6 +21,9 @@ from lionheart_opt.results.wording import (
     si,
     times,
 )
+
+if TYPE_CHECKING:
+    from lionheart_opt.results.sensitivity import Profile
 
 
 def _of_chips(quantile: float | None) -> str:
@@ -219,129 +214,6 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
                 f"[{sources.setdefault(row['source'], len(sources) + 1)}]",
             )
         say(out, table, "\n".join(f"[{number}] {source}" for source, number in sources.items()))
-
-
-def print_show(results: Sequence[SearchResult]) -> None:
-    """Incumbents, their mappings, and what each search has spent and been stopped by."""
-    out = console()
-    _incumbents(out, results)
-    _mappings(out, results)
-    searches = new_table(
-        "Searches", "strategy", ">seed", ">trials", ">draws", ">oracle", "limit most often broken"
-    )
-    for result in results:
-        draws = report.median_draws([result])
-        searches.add_row(
-            result.label,
-            str(result.seed),
-            str(len(result.evaluations)),
-            "-" if draws is None else f"{draws:g}",
-            seconds(result.oracle_s),
-            report.binding(result),
-        )
-    say(
-        out,
-        searches,
-        "Draws: programming draws until the limit was decided, median over trials. Oracle: seconds "
-        "spent on measuring accuracy.",
-    )
-    for result in results:
-        if numbers := result.diverged:
-            out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")
-        if said := trials_with_bad_chips(result):
-            number = next(iter(said))
-            out.print(
-                f"{result.name}: a few bad chips in {len(said)} of {len(result)} trials (trial {number}: "
-                f"{said[number]}). A mean hides them: limit a share of the chips, such as quantile = 0.9 "
-                "in [limits]."
-            )
-
-
-def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
-    checks = [result.best_checks for result in results]
-    names = list(dict.fromkeys(name for drops in checks for name in drops))
-    table = new_table(
-        "Best mapping of each search",
-        *("strategy", ">seed", ">trial", ">drop", ">at most"),
-        *(">speed-up", ">energy\ngain", ">analog\nMACs"),
-    )
-    for result in results:
-        row = report.show_row(result)
-        table.add_row(
-            f"{result.label}: {row['outcome']}" if row["outcome"] else result.label,
-            str(row["seed"]),
-            "-" if row["trial"] is None else str(row["trial"]),
-            points(row["drop"]),
-            points(row["drop_high"]),
-            times(row["speedup"]),
-            times(row["energy_gain"]),
-            percent(row["analog_mac_ratio"]),
-        )
-    caption = (
-        "Drop: in accuracy, in percentage points; at most: its upper confidence bound. Gains are over "
-        "all-digital. Analog MACs: share of all multiply-accumulates. Trials count from 0."
-    )
-    baseline = next((result.baseline for result in results if result.baseline is not None), None)
-    if baseline is not None:
-        caption += f" The floating-point network: {100 * baseline:.2f} % on validation data."
-    say(out, table, caption)
-    if names:
-        again = new_table("The same mappings measured once more: drop", "strategy", ">seed")
-        for name in names:
-            again.add_column(name, justify="right")
-        is_judged = any(result.verdict for result in results)
-        if is_judged:
-            again.add_column("at most", justify="right")
-            again.add_column("verdict")
-        for result, drops in zip(results, checks, strict=True):
-            if drops:
-                values = [points(drops.get(name)) for name in names]
-                again.add_row(
-                    result.label,
-                    str(result.seed),
-                    *values,
-                    *(_verdict(result) if is_judged else ()),
-                )
-        say(
-            out,
-            again,
-            "At most: upper confidence bound of the drop on test data. Verdict: whether that keeps the "
-            "limit. Safer mappings are tested first; the best one, if they all are verified."
-            if is_judged
-            else "",
-        )
-
-
-def _verdict(result: SearchResult) -> tuple[str, str]:
-    """The bound on test data, and what it shows."""
-    verdict = result.verdict
-    if verdict is None:
-        return "-", "-"
-    bound = points(verdict.bounds.high)
-    rests_on = f", {verdict.trainings} trainings" if verdict.trainings > 1 else ""
-    if verdict.verified is None:
-        return bound, f"not verified{rests_on}"
-    if verdict.verified is result.best:
-        return bound, f"verified{rests_on}"
-    gain = times(gains(result.problem, verdict.verified.cost)[0])
-    return bound, f"verified: trial {result.number_of(verdict.verified)}, {gain}{rests_on}"
-
-
-def _mappings(out: Console, results: Sequence[SearchResult]) -> None:
-    """Each different incumbent once, with the searches that found it."""
-    found: dict[str, dict[str, list[int]]] = {}
-    for result in results:
-        if result.best is not None:
-            mapping = report.short(result.problem, result.best.mapping)
-            found.setdefault(mapping, {}).setdefault(result.label, []).append(result.seed)
-    if not found:
-        return
-    table = new_table("Units that are not on the host", "mapping", "found by (seeds)")
-    table.columns[0].ratio, table.columns[1].ratio = 3, 2
-    for mapping, labels in found.items():
-        who = "\n".join(f"{label} ({seeds(numbers)})" for label, numbers in labels.items())
-        table.add_row(mapping, who)
-    say(out, table)
 
 
 def print_profile(profile: Profile) -> None:

@@ -79,6 +79,20 @@ class AnalogMatrix(Protocol):
         ...
 
 
+class Calibration(Protocol):
+    """Computes what a calibrated chip puts out."""
+
+    def outputs(self, part: Part, product: Product, bias: Tensor | None) -> Tensor:
+        """Outputs of an analog matrix.
+
+        Args:
+            part: The outputs of the matrix that a product uses.
+            product: The product.
+            bias: What is added to them digitally; None adds nothing.
+        """
+        ...
+
+
 #: Makes the analog matrix of a path from its weights, shape (n_outputs, n_inputs), and the input ranges
 #: that it had before, if any.
 Make = Callable[[str, Tensor, Tensor | None], Any]
@@ -109,6 +123,9 @@ class AnalogNetwork(nn.Module):
         shares: Path -> share of the analog result in training, shape (), from 0 to 1. The rest is the
             floating-point result. Matrices that are not there have 1.
         stepwise: Compute all recurrent layers step by step, those without an analog matrix included.
+        calibration: Computes outputs of analog matrices in evaluation mode; None leaves them as they are.
+            Programming sets it to None.
+        recorded: Sees each product and what it uses of analog matrices, ideal ones included.
 
     Raises:
         InputError: The network has no such matrix, or two of them overlap.
@@ -139,6 +156,8 @@ class AnalogNetwork(nn.Module):
         self._digital_rows = nn.ParameterList(digital)
         self.products = _Products(self)
         self.stepwise = False
+        self.calibration: Calibration | None = None
+        self.recorded: Callable[[Product, Sequence[Part]], None] | None = None
 
     def forward(self, *inputs: Tensor) -> Any:
         """The network's forward pass."""
@@ -195,10 +214,14 @@ class AnalogNetwork(nn.Module):
         for part in parts:
             if part.piece.layer is not None:
                 part.piece.layer.uses += 1
+        if self.recorded is not None:
+            self.recorded(product, parts)
         if all(part.piece.is_plain for part in parts):
             return None
         if parts[0].is_all:
             piece = parts[0].piece
+            if self.calibration is not None and not self.training:
+                return self.calibration.outputs(parts[0], product, product.bias)
             y: Tensor = piece.layer(product.x, product.bias, product.window)
             share = self._share(piece)
             if share is None:
@@ -212,6 +235,8 @@ class AnalogNetwork(nn.Module):
         """Outputs of a part of a product, without bias."""
         if part.piece.is_plain:
             return product.plain(part.of_product)
+        if self.calibration is not None and not self.training:
+            return self.calibration.outputs(part, product, None)
         first, last = part.of_piece.start, part.of_piece.stop
         y: Tensor = part.piece.layer(product.x, None, product.window)
         y = y.narrow(axis, first, last - first)
@@ -274,6 +299,7 @@ class AnalogNetwork(nn.Module):
         Args:
             seeds: Path -> seed.
         """
+        self.calibration = None
         for path, layer in self.analog.items():
             layer.program(seeds[path])
 

@@ -14,6 +14,9 @@ from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.system import System
 
+#: What messages call the times of calibrations.
+_MOMENTS = "calibrations on the schedule of calibration.recalibrate_every_s"
+
 
 def check_hardware(rpu_config: Any, settings: OracleSettings, context: OracleContext) -> None:
     """Refuse an RPU configuration that a study cannot use.
@@ -33,6 +36,9 @@ def check_hardware(rpu_config: Any, settings: OracleSettings, context: OracleCon
         check_array_sizes(rpu_config, context.system, where)
     with wrong.collect():
         check_times(rpu_config, settings.times_s, context.where)
+    with wrong.collect():
+        moments_s = sorted(set(settings.calibration_moments_s) - set(settings.times_s))
+        check_times(rpu_config, moments_s, context.where, _MOMENTS)
     with wrong.collect():
         _check_output_noise(rpu_config, context)
     wrong.refuse()
@@ -66,13 +72,16 @@ def check_array_sizes(rpu_config: Any, system: System, where: str) -> None:
             )
 
 
-def check_times(rpu_config: Any, times_s: Sequence[float], where: str) -> None:
+def check_times(
+    rpu_config: Any, times_s: Sequence[float], where: str, key: str = "times_s"
+) -> None:
     """Refuse times that the configuration's noise model does not know.
 
     Args:
         rpu_config: An aihwkit `TorchInferenceRPUConfig`.
         times_s: Times since programming.
         where: What the message calls the oracle's settings.
+        key: What it calls the times.
 
     Raises:
         InputError: There are such times; they are named, with those that can be used.
@@ -91,9 +100,9 @@ def check_times(rpu_config: Any, times_s: Sequence[float], where: str) -> None:
                 refused[time_s] = str(error).strip().splitlines()[0]
     if refused:
         usable = [time_s for time_s in times_s if time_s not in refused]
-        remedy = f"; of these, it knows: times_s = {usable}" if usable else ""
+        remedy = f"; of these, it knows: {key} = {usable}" if usable and key == "times_s" else ""
         raise InputError(
-            f"{where} times_s: got {', '.join(f'{time_s:g}' for time_s in refused)}; noise model "
+            f"{where} {key}: got {', '.join(f'{time_s:g}' for time_s in refused)}; noise model "
             f"{type(model).__name__}: {next(iter(refused.values()))}{remedy}"
         )
 

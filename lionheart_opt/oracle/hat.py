@@ -19,6 +19,7 @@ from lionheart_opt.digest import digest
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.models.plain import plain_network
+from lionheart_opt.oracle.compensation import Compensation, check_compensation
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_hardware
@@ -126,6 +127,9 @@ class HatOracle:
         if {"model", "splits"} <= loaded.keys():
             with wrong.collect():
                 check_network(loaded["model"], loaded["splits"])
+            if chosen:
+                with wrong.collect():
+                    check_compensation(chosen, loaded["model"], loaded["splits"].train, context)
         wrong.refuse()
         oracle = cls(
             workload=context.workload,
@@ -222,7 +226,12 @@ class HatOracle:
     @property
     def identity(self) -> dict[str, Any]:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
-        settings = self.settings.model_dump(mode="json", exclude={"device"})
+        ignored = {"device"}
+        if (
+            self.settings.compensation == "none"
+        ):  # as records of older versions, which know no other
+            ignored |= {"compensation", "calibration"}
+        settings = self.settings.model_dump(mode="json", exclude=ignored)
         return {
             "digital": list(self.digital) or None,  # as in records that do not say it
             "format": FORMAT,
@@ -340,6 +349,7 @@ class HatOracle:
                 examples=fidelity.examples,
             ),
             traced_uses(self.workload),
+            Compensation.of(self.settings, self.splits.train),
         )
 
     def _network(self, trained: Trained) -> nn.Module:

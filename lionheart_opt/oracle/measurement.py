@@ -13,6 +13,7 @@ from torch import nn
 
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import Collected, InputError
+from lionheart_opt.oracle.compensation import Calibrator, Compensation
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
 from lionheart_opt.oracle.passes import Passes
@@ -58,6 +59,7 @@ def measure(
     examples: Examples,
     conditions: Conditions,
     uses: Uses | None = None,
+    compensation: Compensation | None = None,
 ) -> np.ndarray:
     """What independently programmed copies of a network get right, at several times after programming.
 
@@ -76,6 +78,7 @@ def measure(
         examples: All that there is to classify.
         conditions: Which of them, times, draws, seed and batch size.
         uses: How often each analog matrix is used in one inference, if that is known.
+        compensation: How chips are calibrated; None leaves them as they are.
 
     Returns:
         Which examples are right, boolean, shape (n_mappings, n_draws, n_times, n_examples).
@@ -102,10 +105,20 @@ def measure(
     def where(paths: Collection[str], draw: int, time_s: float) -> str:
         return f"draw {draw}, {time_s:g} s after programming, analog {', '.join(paths)}"
 
+    calibrate = compensation and Calibrator(
+        compensation,
+        analog,
+        passes,
+        mappings,
+        conditions.seed,
+        lambda draw, time_s, what: analog.drift(time_s, seeds(what, draw, time_s)),
+    )
     for row, draw in enumerate(draws):
         analog.program(seeds("program", draw))
         for column, time_s in enumerate(times_s):
             analog.drift(time_s, seeds("drift", draw, time_s))
+            if calibrate:
+                calibrate(draw, time_s)
             with seeded(conditions.seed, device):
                 for first, batch in batches:
                     passes.begin(batch.images.to(device), first)

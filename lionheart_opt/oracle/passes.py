@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -31,6 +31,14 @@ KEPT_BYTES = 1 << 30
 _TRIED = 4
 
 
+class Calibrated(Protocol):
+    """A calibration of a chip."""
+
+    def put_on(self, analog: AnalogNetwork) -> None:
+        """Let the network compute with it."""
+        ...
+
+
 class Passes:
     """A network in which every pass chooses the matrices that are analog.
 
@@ -50,6 +58,10 @@ class Passes:
         images: A batch to try the graph with.
         uses: How often each analog matrix is used in one inference, if that is known.
 
+    Attributes:
+        calibrated: The calibration of the chip for each mapping; empty if it is not calibrated. What an
+            operation does must depend on the matrices before it that are analog only, as its result.
+
     Raises:
         InputError: An analog matrix is used more or less often; also in passes.
     """
@@ -66,6 +78,7 @@ class Passes:
         self._used = frozenset().union(*self._mappings)
         self._uses = uses
         self._images, self._first = images, 0
+        self.calibrated: Sequence[Calibrated] = ()
         self._overwriting = [
             module
             for module in analog.network.modules()
@@ -136,17 +149,37 @@ class Passes:
         self._results = dict(self._kept.get(first, {}))
         self._pending = self._moving if first in self._kept else self._nodes
 
+    def forget(self, first: int) -> None:
+        """Drop what is kept of a batch, because it will be another one under the same number.
+
+        Args:
+            first: Number of its first example.
+        """
+        kept = self._kept.pop(first, {})
+        self._kept_bytes -= sum(result.nbytes for _, result in kept.values())
+
     def __call__(self, number: int) -> Any:
         """The network's output for the batch, under the mapping with that number."""
         mapping = self._mappings[number]
-        self._analog.set_ideal(self._used - mapping)
-        self._analog.rewind(self._first, len(self._images))
         if self._nodes:
+            self._choose(number)
             try:
                 return self._step(sum(self._bits[path] for path in mapping if path in self._bits))
             except WrittenError:
                 self._give_up()
-                self._analog.rewind(self._first, len(self._images))
+        return self.whole(number)
+
+    def _choose(self, number: int) -> None:
+        """Let the network compute under the mapping with that number."""
+        if self.calibrated:
+            self.calibrated[number].put_on(self._analog)
+        self._analog.set_ideal(self._used - self._mappings[number])
+        self._analog.rewind(self._first, len(self._images))
+
+    def whole(self, number: int) -> Any:
+        """As a call, without results of other passes."""
+        self._choose(number)
+        mapping = self._mappings[number]
         output = self._analog(self._images.clone())
         counts = {path: self._analog.analog[path].uses for path in mapping}
         check_uses(counts, self._uses, len(self._images))

@@ -25,10 +25,12 @@ def few_examples(splits: Splits) -> Splits:
 def short_trainings(settings: OracleSettings) -> OracleSettings:
     """The same settings with trainings of one epoch of `STEPS` steps, each of few examples."""
     short = {"epochs": 1, "steps": STEPS}
-    hat, pretrain = settings.hat, settings.pretrain
+    hat, pretrain, calibration = settings.hat, settings.pretrain, settings.calibration
+    examples = min(calibration.examples, STEPS * BATCH_SIZE)
     return settings.model_copy(
         update={
             "batch_size": min(settings.batch_size, BATCH_SIZE),
+            "calibration": calibration.model_copy(update={"examples": examples}),
             "hat": hat.model_copy(
                 update={
                     **short,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, isclose
 from typing import Literal
 
 from pydantic import (
@@ -12,9 +13,12 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
 
 EngineName = Literal["aihwkit", "fast"]
+CompensationName = Literal["none", "columns", "batch_norm"]
+Estimator = Literal["least_squares", "deviations", "errors_in_variables"]
 
 
 class ParameterRecipe(BaseModel):
@@ -98,6 +102,57 @@ class HatRecipe(Recipe):
     and smaller networks)."""
 
 
+class Calibration(BaseModel):
+    """How a programmed chip is calibrated (`[oracle.calibration]`); see `OracleSettings.compensation`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    examples: int = Field(default=128, ge=2)
+    """Number of training examples, drawn anew for each chip. They pass through the chip together."""
+    recalibrate_every_s: PositiveFloat | None = None
+    """Seconds between two calibrations, of which the first is right after programming. At each time, the
+    last one before is in force. None calibrates at each of `times_s`."""
+    read_noise: Literal["same", "anew"] = "same"
+    """Read noise of devices while a calibration is done that is then measured at the same time. `same`:
+    that of the measurement, which is right for noise that is slow, and is calibrated away, too. `anew`:
+    another draw, which is right for noise that is fast. PCM has 1/f noise, which is between the two, and
+    half of what calibration buys may depend on it. On a schedule, times between two calibrations have
+    other read noise than they anyway."""
+    fit_to: Literal["network", "tile"] = "network"
+    """What columns are fitted to: `network`, the outputs of the floating-point network, which also makes
+    up for errors of the layers before; `tile`, products of the chip's own inputs with the trained
+    weights."""
+    estimator: Estimator = "least_squares"
+    """How the gain of a column is estimated from its outputs y and what they are fitted to, t.
+    `least_squares`: cov(y, t) / var(y), the smallest squared error; noise of y makes it smaller.
+    `deviations`: std(t) / std(y). `errors_in_variables`: cov(y, t) / (var(y) - variance of read noise),
+    with the noise from several `reads` of each vector."""
+    reads: PositiveInt = 1
+    """How often each vector is read. Columns are fitted to the mean."""
+    bits: int = Field(default=8, ge=2, le=24)
+    """Bits of gains and offsets, sign included. Those of a matrix share one scale each."""
+
+    @model_validator(mode="after")
+    def _noise_is_known(self) -> Calibration:
+        if self.estimator == "errors_in_variables" and self.reads < 2:
+            raise ValueError(
+                f"reads: got {self.reads}; errors_in_variables needs at least 2, for the read noise"
+            )
+        return self
+
+    def moment_s(self, time_s: float) -> float:
+        """Time since programming of the calibration that is in force at a time."""
+        every_s = self.recalibrate_every_s
+        if every_s is None:
+            return time_s
+        last_s = floor(time_s / every_s * (1 + 1e-12)) * every_s  # 0.3 / 0.1 is less than 3
+        return time_s if isclose(last_s, time_s) else last_s
+
+
+#: Settings that do not concern batch norm.
+_OF_COLUMNS = ("fit_to", "estimator", "reads", "bits")
+
+
 class OracleSettings(BaseModel):
     """How weights are trained and accuracy is measured."""
 
@@ -124,7 +179,31 @@ class OracleSettings(BaseModel):
     limit, which mappings win. To use all cores, evaluate in several processes (`--workers`)."""
     verify_on: EngineName | None = None
     """Engine on which final results are measured again."""
+    compensation: CompensationName = "none"
+    """What is done for a chip after programming and drift, beyond the drift compensation of the RPU
+    configuration. `none`: nothing, as LionHeart. `columns`: gain and offset of each output of an analog
+    matrix are fitted on a few training examples, one layer after the other. `batch_norm`: the statistics
+    of batch norm change as the chip's activations differ from the floating-point network's."""
+    calibration: Calibration = Calibration()
+    """How the chip is calibrated for `compensation`."""
     pretrain: PretrainRecipe | None = PretrainRecipe()
     """How the floating-point network is trained; None uses the network as it is given."""
     hat: HatRecipe = HatRecipe()
     """How a mapping is trained."""
+
+    @model_validator(mode="after")
+    def _calibration_is_used(self) -> OracleSettings:
+        given = self.calibration.model_fields_set
+        if self.compensation == "none" and given:
+            raise ValueError("calibration: it needs compensation = 'columns' or 'batch_norm'")
+        unused = [name for name in _OF_COLUMNS if name in given]
+        if self.compensation == "batch_norm" and unused:
+            raise ValueError(f"calibration.{unused[0]}: it needs compensation = 'columns'")
+        return self
+
+    @property
+    def calibration_moments_s(self) -> tuple[float, ...]:
+        """Times since programming of the calibrations that are in force at `times_s`."""
+        if self.compensation == "none":
+            return ()
+        return tuple(dict.fromkeys(map(self.calibration.moment_s, self.times_s)))

@@ -14,6 +14,28 @@ from own_plugins import network
 from lionheart_opt.cli import main
 from lionheart_opt.results import live
 
+CALIBRATED = """
+question = "What does calibration take?"
+system = "lionheart"
+training = "none"
+model = { name = "digits_cnn" }
+data = { name = "digits" }
+[oracle]
+times_s = [86400.0]
+validation_examples = 20
+pretrain = { epochs = 1 }
+compensation = "columns"
+calibration = { examples = 16 }
+[limits]
+max_drop = 0.9
+draws = [2]
+[budget]
+trials = 1
+[[run]]
+strategy = "fixed"
+arguments = { mapping = "all-analog" }
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
@@ -54,6 +76,17 @@ def test_show_after_run(recorded):
         assert row["feasible"] and set(row["mapping"]) == {"1", "3"}
     code, out, _ = call("show", recorded)
     assert code == 0 and "measured once more" in out
+
+
+def test_a_study_with_calibrated_chips_says_what_a_calibration_takes(tmp_path, recorded):
+    folder = make_study(tmp_path / "calibrated", CALIBRATED)
+    [row] = rows("run", folder, "--no-checks")
+    assert row["feasible"]
+    calibration = row["calibration"]
+    assert calibration["passes"] == 16 and calibration["latency_s"] > 0
+    assert row["latency_s"] == calibration["inference_s"]
+    assert "One calibration of the best mapping" in call("show", folder)[1]
+    assert not any("calibration" in row for row in rows("show", recorded))
 
 
 def test_running_again_changes_nothing(recorded):

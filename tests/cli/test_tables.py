@@ -4,56 +4,16 @@ import io
 import sys
 
 import pytest
-from made_up_runs import answer, made_up_problem, search
+from made_up_runs import ODD_LABELS, answer, made_up_problem, search
 
-from lionheart_opt.cli import tables
-from lionheart_opt.results import wording
+from lionheart_opt.cli import show_tables, tables
 from lionheart_opt.results.sensitivity import Interaction, Profile, Sensitivity
-
-ODD_LABELS = ("[/x]", "[bold]x[/bold]", ":smile:", "a long label with several words in it " * 2)
-
-
-@pytest.fixture
-def printed(capsys, monkeypatch):
-    """What a table prints at 80 columns; no number is cut."""
-    monkeypatch.setattr(wording, "PIPE_WIDTH", 80)
-
-    def read(print_table, *arguments) -> str:
-        print_table(*arguments)
-        out = capsys.readouterr().out
-        assert out and max(map(len, out.splitlines())) <= 80
-        assert "…" not in out
-        return out
-
-    return read
 
 
 def test_seeds_and_budgets_read_like_a_persons():
     assert tables.seeds([5, 0, 2, 1]) == "0-2, 5" and tables.seeds([]) == ""
     assert tables.budget({"trials": 60, "oracle_s": 7200.0}) == "60 trials or 2.0 h of oracle"
     assert tables.budget({"trials": None, "oracle_s": None}) == ""
-
-
-def test_show_says_who_found_what(printed):
-    problem = made_up_problem()
-    results = [
-        *(search(name, answer(problem, 2, 0.02), problem=problem) for name in ODD_LABELS),
-        *(search("twins", answer(problem, 1, 0.01), problem=problem, seed=k) for k in (0, 1, 2)),
-        search("hopeless", answer(problem, 5, 0.5), problem=problem),
-        search("not measured", answer(problem, 5, None), problem=problem),
-    ]
-    out = printed(tables.print_show, results)
-    for words in (*ODD_LABELS[:3], "twins (0-2)", "hopeless: nothing", "drop in 1 of 1", "1.25x"):
-        assert words in out
-    assert out.count("fc0 fc1") == 1, "each mapping once"
-
-
-def test_show_has_a_column_for_each_final_check(printed):
-    problem = made_up_problem()
-    evaluation = answer(problem, 2, 0.02)
-    checks = {evaluation.candidate.digest: {"test": answer(problem, 2, 0.035).accuracy}}
-    out = printed(tables.print_show, [search("x", evaluation, problem=problem, checks=checks)])
-    assert "+2.00" in out and "+3.50" in out and "measured once more" in out
 
 
 def plan(label: str) -> dict:
@@ -161,7 +121,7 @@ def test_a_terminal_that_knows_ascii_only_gets_readable_tables(monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     problem = made_up_problem()
-    tables.print_show([search("µ→é", answer(problem, 2, 0.02), problem=problem)])
+    show_tables.print_show([search("µ→é", answer(problem, 2, 0.02), problem=problem)])
     tables.console().print(tables.si(1.2e-5, "s"))
     stream.flush()
     out = stream.buffer.getvalue().decode("ascii")

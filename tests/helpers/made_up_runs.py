@@ -15,6 +15,9 @@ from lionheart_opt.results.result import SearchResult
 from lionheart_opt.testing import tiny_problem
 from lionheart_opt.workload import Workload
 
+#: Labels that no table may take for markup, or cut.
+ODD_LABELS = ("[/x]", "[bold]x[/bold]", ":smile:", "a long label with several words in it " * 2)
+
 
 @dataclass(frozen=True)
 class Halves:

@@ -48,3 +48,14 @@ def test_times_that_a_noise_model_does_not_know_are_all_named() -> None:
     assert text.endswith("of these, it knows: times_s = [1.0]") and "\n" not in text
     config.noise_model = None
     check_times(config, (60.0,), "here")
+
+
+def test_the_noise_model_must_know_the_moments_of_calibrations() -> None:
+    config = lionheart()
+    config.noise_model = ReRamWan2022NoiseModel()  # it knows one second, and one and two days
+    key = "calibrations on a schedule"
+    check_times(config, (1.0,), "here", key)
+    with pytest.raises(InputError) as refused:
+        check_times(config, (1.0, 60.0), "here", key)
+    assert str(refused.value).startswith("here calibrations on a schedule: got 60; noise model ")
+    assert "times_s =" not in str(refused.value)

@@ -12,10 +12,12 @@ from torch import nn
 
 from lionheart_opt import models
 from lionheart_opt.datasets.splits import Examples
+from lionheart_opt.oracle.compensation import Compensation
 from lionheart_opt.oracle.engine import Engine, engine
 from lionheart_opt.oracle.measurement import Conditions, correct, measure
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.settings import OracleSettings
 
 IMAGES = torch.randn(23, 1, 8, 8, generator=torch.Generator().manual_seed(3))
 EXAMPLES = Examples(images=IMAGES, labels=torch.arange(23) % 4)
@@ -119,6 +121,7 @@ def ask(
     name: str = "fast",
     examples: Examples = EXAMPLES,
     batch_size: int = 8,
+    compensation: Compensation | None = None,
 ) -> np.ndarray:
     return measure(
         engine(name),
@@ -127,6 +130,7 @@ def ask(
         lionheart(),
         examples,
         Conditions(times_s=(1.0, 86400.0), draws=range(2), seed=5, batch_size=batch_size),
+        compensation=compensation,
     ).mean(-1)
 
 
@@ -142,7 +146,32 @@ def test_together_as_alone(kind: type[nn.Module], name: str) -> None:
     assert together.std() > 0
 
 
-def test_recurrent_layers_together_as_alone() -> None:
+@pytest.mark.parametrize(
+    ("kind", "compensation"),
+    [
+        *(
+            (kind, "columns")
+            for kind in (small_network, InPlace, Overwriting, Branching, Twice, Tied)
+        ),
+        (small_network, "batch_norm"),
+    ],
+)
+def test_calibrated_together_as_alone(kind: type[nn.Module], compensation: str) -> None:
+    """The calibration of a layer depends on the matrices before it that are analog, and no others."""
+    table = {"compensation": compensation, "calibration": {"examples": 12}}
+    chosen = Compensation.of(OracleSettings.model_validate(table), EXAMPLES)
+    network = seeded_network(kind)
+    together = ask(network, SUBSETS, compensation=chosen)
+    alone = np.concatenate([ask(network, [subset], compensation=chosen) for subset in SUBSETS])
+    np.testing.assert_array_equal(together, alone)
+    assert not np.array_equal(together, ask(network, SUBSETS))
+
+
+@pytest.mark.parametrize("compensation", ["none", "columns"])
+def test_recurrent_layers_together_as_alone(compensation: str) -> None:
+    calibration = {} if compensation == "none" else {"calibration": {"examples": 12}}
+    table = {"compensation": compensation, **calibration}
+    chosen = Compensation.of(OracleSettings.model_validate(table), EXAMPLES)
     network = seeded_network(Sequences)
     mappings = [
         ("lstm.weight_ih_l0",),
@@ -150,8 +179,8 @@ def test_recurrent_layers_together_as_alone() -> None:
         ("lstm.weight_hh_l0", "linear"),
         ("lstm.weight_ih_l0", "lstm.weight_hh_l0"),
     ]
-    together = ask(network, mappings)
-    alone = np.concatenate([ask(network, [mapping]) for mapping in mappings])
+    together = ask(network, mappings, compensation=chosen)
+    alone = np.concatenate([ask(network, [each], compensation=chosen) for each in mappings])
     np.testing.assert_array_equal(together, alone)
 
 

@@ -137,8 +137,8 @@ def seen(weights: CandidateWeights, monkeypatch: pytest.MonkeyPatch) -> dict[str
     real_batches, real_train = training.batches, training.train
     now: list[str] = []
 
-    def batches(job: training.Job, epoch: int) -> Iterator[training.Batch]:
-        for batch in real_batches(job, epoch):
+    def batches(job: training.Job, epoch: int, annealing: int | None) -> Iterator[training.Batch]:
+        for batch in real_batches(job, epoch, annealing):
             noise = torch.random.get_rng_state()[:64].float()
             first.setdefault(now[-1], torch.cat([batch.images.flatten(), noise]))
             yield batch

@@ -11,7 +11,7 @@ from made_up_runs import answer, made_up_problem, search
 
 import lionheart_opt as lo
 from lionheart_opt.accuracy import Accuracy, Fidelity
-from lionheart_opt.cli import comparison_tables, tables
+from lionheart_opt.cli import comparison_tables, show_tables
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.best import best_of, best_search, outcome_of
@@ -198,7 +198,7 @@ def test_the_best_of_several_searches() -> None:
 def test_show_and_compare_print_it(capsys: pytest.CaptureFixture[str]) -> None:
     problem = tiny_problem(targets=("cpu", "slow"), max_drop=1.0)
     results = [lo.search(problem, Fixed("all-analog"))]
-    tables.print_show(results)
+    show_tables.print_show(results)
     comparison_tables.print_comparison(compare(results).data)
     shown, compared = capsys.readouterr().out.split("What was spent")
     for text in (shown, compared):

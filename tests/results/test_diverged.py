@@ -9,7 +9,7 @@ from made_up_runs import answer, made_up_problem, search
 
 import lionheart_opt as lo
 from lionheart_opt.accuracy import DIVERGED
-from lionheart_opt.cli import comparison_tables, tables
+from lionheart_opt.cli import comparison_tables, show_tables
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.comparison import compare
@@ -59,7 +59,7 @@ def test_it_is_told(result, capsys):
     assert list(frame["diverged"]) == [False, True, True]
     assert frame["diverged"].dtype == bool
     assert np.isnan(frame["drop"][1:]).all() and frame["drop"][0] == pytest.approx(0.02)
-    tables.print_show([result])
+    show_tables.print_show([result])
     out = " ".join(capsys.readouterr().out.split())
     assert "x/seed0: training diverged in 2 trials, which are never feasible" in out
     assert "(trial 3-4)" in out and "learning_rate" in out
@@ -71,7 +71,7 @@ def test_it_is_told(result, capsys):
 
 def test_nothing_is_said_where_nothing_diverged(result, capsys):
     alone = search("x", result.evaluations[0], problem=result.problem)
-    tables.print_show([alone])
+    show_tables.print_show([alone])
     comparison_tables.print_comparison(compare([alone]).to_json())
     assert "diverged" not in capsys.readouterr().out
     assert show_row(alone)["diverged"] == []

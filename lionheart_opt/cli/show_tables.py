@@ -1,0 +1,178 @@
+"""Tables of `show` and `run`: searches, their best mappings, and what test data say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from lionheart_opt.cli.tables import new_table, say, seeds
+from lionheart_opt.results import report
+from lionheart_opt.results.calibration import SHARE
+from lionheart_opt.results.chips import trials_with_bad_chips
+from lionheart_opt.results.metrics import gains
+from lionheart_opt.results.wording import (
+    console,
+    diverged,
+    percent,
+    points,
+    seconds,
+    si,
+    times,
+)
+
+if TYPE_CHECKING:
+    from lionheart_opt.calibration_cost import CalibrationCost
+    from lionheart_opt.results.result import SearchResult
+
+
+def print_show(results: Sequence[SearchResult]) -> None:
+    """Incumbents, their mappings, and what each search has spent and been stopped by."""
+    out = console()
+    _incumbents(out, results)
+    _mappings(out, results)
+    searches = new_table(
+        "Searches", "strategy", ">seed", ">trials", ">draws", ">oracle", "limit most often broken"
+    )
+    for result in results:
+        draws = report.median_draws([result])
+        searches.add_row(
+            result.label,
+            str(result.seed),
+            str(len(result.evaluations)),
+            "-" if draws is None else f"{draws:g}",
+            seconds(result.oracle_s),
+            report.binding(result),
+        )
+    say(
+        out,
+        searches,
+        "Draws: programming draws until the limit was decided, median over trials. Oracle: seconds "
+        "spent on measuring accuracy.",
+    )
+    for result in results:
+        if numbers := result.diverged:
+            out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")
+        if said := trials_with_bad_chips(result):
+            number = next(iter(said))
+            out.print(
+                f"{result.name}: a few bad chips in {len(said)} of {len(result)} trials (trial {number}: "
+                f"{said[number]}). A mean hides them: limit a share of the chips, such as quantile = 0.9 "
+                "in [limits]."
+            )
+
+
+def print_calibrations(
+    results: Sequence[SearchResult], costs: Sequence[CalibrationCost | None]
+) -> None:
+    """What one calibration of each best mapping takes; nothing where chips are not calibrated."""
+    table = new_table(
+        "One calibration of the best mapping",
+        *("strategy", ">seed", ">passes", ">read-outs", ">time", ">energy", ">inferences"),
+    )
+    for result, cost in zip(results, costs, strict=True):
+        if cost is not None:
+            table.add_row(
+                result.label,
+                str(result.seed),
+                str(cost.passes),
+                f"{cost.read_outs:,}",
+                si(cost.latency_s, "s"),
+                si(cost.energy_j, "J"),
+                f"{cost.inferences(SHARE):,}",
+            )
+    if table.row_count:
+        say(
+            console(),
+            table,
+            "Read-outs: numbers that analog columns put out. Inferences: as many between two "
+            f"calibrations keep these within {100 * SHARE:g} % of time and energy.",
+        )
+
+
+def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
+    checks = [result.best_checks for result in results]
+    names = list(dict.fromkeys(name for drops in checks for name in drops))
+    table = new_table(
+        "Best mapping of each search",
+        *("strategy", ">seed", ">trial", ">drop", ">at most"),
+        *(">speed-up", ">energy\ngain", ">analog\nMACs"),
+    )
+    for result in results:
+        row = report.show_row(result)
+        table.add_row(
+            f"{result.label}: {row['outcome']}" if row["outcome"] else result.label,
+            str(row["seed"]),
+            "-" if row["trial"] is None else str(row["trial"]),
+            points(row["drop"]),
+            points(row["drop_high"]),
+            times(row["speedup"]),
+            times(row["energy_gain"]),
+            percent(row["analog_mac_ratio"]),
+        )
+    caption = (
+        "Drop: in accuracy, in percentage points; at most: its upper confidence bound. Gains are over "
+        "all-digital. Analog MACs: share of all multiply-accumulates. Trials count from 0."
+    )
+    baseline = next((result.baseline for result in results if result.baseline is not None), None)
+    if baseline is not None:
+        caption += f" The floating-point network: {100 * baseline:.2f} % on validation data."
+    say(out, table, caption)
+    if names or any(result.verdict for result in results):
+        again = new_table("The same mappings measured once more: drop", "strategy", ">seed")
+        for name in names:
+            again.add_column(name, justify="right")
+        is_judged = any(result.verdict for result in results)
+        if is_judged:
+            again.add_column("at most", justify="right")
+            again.add_column("verdict")
+        for result, drops in zip(results, checks, strict=True):
+            if drops or result.verdict:
+                values = [points(drops.get(name)) for name in names]
+                again.add_row(
+                    result.label,
+                    str(result.seed),
+                    *values,
+                    *(_verdict(result) if is_judged else ()),
+                )
+        say(
+            out,
+            again,
+            "At most: upper confidence bound of the drop on test data. Verdict: whether that keeps the "
+            "limit. Safer mappings are tested first; the best one, if they all are verified."
+            if is_judged
+            else "",
+        )
+
+
+def _verdict(result: SearchResult) -> tuple[str, str]:
+    """The bound on test data, and what it shows."""
+    verdict = result.verdict
+    if verdict is None:
+        return "-", "-"
+    bound = points(verdict.bounds.high)
+    rests_on = f", {verdict.trainings} trainings" if verdict.trainings > 1 else ""
+    if verdict.verified is None:
+        return bound, f"not verified{rests_on}"
+    if verdict.verified is result.best:
+        return bound, f"verified{rests_on}"
+    gain = times(gains(result.problem, verdict.verified.cost)[0])
+    return bound, f"verified: trial {result.number_of(verdict.verified)}, {gain}{rests_on}"
+
+
+def _mappings(out: Console, results: Sequence[SearchResult]) -> None:
+    """Each different incumbent once, with the searches that found it."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for result in results:
+        if result.best is not None:
+            mapping = report.short(result.problem, result.best.mapping)
+            found.setdefault(mapping, {}).setdefault(result.label, []).append(result.seed)
+    if not found:
+        return
+    table = new_table("Units that are not on the host", "mapping", "found by (seeds)")
+    table.columns[0].ratio, table.columns[1].ratio = 3, 2
+    for mapping, labels in found.items():
+        who = "\n".join(f"{label} ({seeds(numbers)})" for label, numbers in labels.items())
+        table.add_row(mapping, who)
+    say(out, table)
