@@ -25,7 +25,7 @@ from lionheart_opt.errors import InputError, InputErrors
 from lionheart_opt.oracle import compensation as module
 from lionheart_opt.oracle.compensation import Calibrator, Compensation, check_compensation
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import Conditions, measure, score
+from lionheart_opt.oracle.measurement import Conditions, correct, measure
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
@@ -77,7 +77,7 @@ def samples(
     config = config or lionheart()
     return measure(
         simulator, network, mappings, config, EXAMPLES, conditions, compensation=compensated
-    )
+    ).mean(-1)
 
 
 class Chip:
@@ -122,7 +122,7 @@ class Chip:
 
 @pytest.mark.parametrize("kind", ["columns", "batch_norm"])
 def test_calibration_mends_chips(kind: str) -> None:
-    expected = score(NETWORK, EXAMPLES, 30)
+    expected = correct(NETWORK, EXAMPLES, 30).mean()
     before = samples(None, draws=range(6), config=weak()).mean()
     after = samples(compensation(kind), draws=range(6), config=weak()).mean()
     assert expected > 0.7
@@ -139,7 +139,7 @@ def weak() -> Any:
 
 
 def test_known_chips_are_as_right_as_the_network() -> None:
-    expected = score(NETWORK, EXAMPLES, 30)
+    expected = correct(NETWORK, EXAMPLES, 30).mean()
     known: Any = KnownChips()
     exact = compensation(bits=24)
     assert samples(exact, name=known).tolist() == [[[expected], [expected]]]
