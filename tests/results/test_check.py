@@ -204,8 +204,8 @@ def test_what_does_not_fit_is_said(tmp_path):
         text.replace("input_shape", "arguments = { hidden = 6000 }\ninput_shape")
     )
     assert problems(folder) == []
-    [note] = lo.load(folder).check()["notes"]
-    assert note == "unit '1' never fits: it needs 2 crossbars on 'ima', which has 1"
+    note = "unit '1' never fits: it needs 2 crossbars on 'ima', which has 1"
+    assert note in lo.load(folder).check()["notes"]
     (folder / "tiny.toml").write_text(system.read_text().replace("tiles = 34", "tiles = 0"))
     [line] = problems(folder)
     assert "no unit fits on an analog target" in line and "on 'ima', which has 0" in line
@@ -239,3 +239,23 @@ def test_a_problem_in_python_is_refused_for_all_reasons_at_once():
 def test_code_is_named_by_module_and_attribute_only(tmp_path):
     file = lo.load(study(tmp_path / "study")).file
     assert named_code(file) == ["own_plugins:LargestOnly", DATA, NETWORK, HARDWARE]
+
+
+def test_too_few_examples_to_decide_a_limit_are_said(tmp_path):
+    """The tiny study has 40 validation examples."""
+    folder = study(tmp_path)
+    text = (folder / "study.toml").read_text()
+    assert "max_drop = 0.9" in text
+
+    def notes(max_drop: float, more: str = "") -> list[str]:
+        changed = text.replace("max_drop = 0.9", f"max_drop = {max_drop}\n{more}")
+        (folder / "study.toml").write_text(changed)
+        assert problems(folder) == []
+        return [note for note in lo.load(folder).check()["notes"] if "examples" in note]
+
+    [note] = notes(0.01)
+    assert note.startswith(
+        "40 validation examples cannot decide a limit of 1 point; about 3,092 can"
+    )
+    assert "never" not in note and notes(0.1) == [] == notes(0.01, 'over = "examples"')
+    assert "cannot decide a limit of 0 points" in notes(0.0)[0]
