@@ -84,7 +84,7 @@ def test_objects_say_in_a_line_what_they_are() -> None:
     cluster = load_system("imc-cluster")
     assert (
         repr(cluster.target("ima"))
-        == "Target('ima': analog, runs conv1d, conv2d, linear, 34 tiles)"
+        == "Target('ima': analog (pcm), runs conv1d, conv2d, linear, 34 tiles)"
     )
     assert str(cluster.target("dw-engine")) == (
         "Target('dw-engine': int8, runs depthwise_conv2d, kernel (3, 3))"

@@ -24,9 +24,9 @@ from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_hardware
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
 from lionheart_opt.oracle.measurement import Conditions, check_network, measure, score
+from lionheart_opt.oracle.numerics import Placed, TargetNumerics
 from lionheart_opt.oracle.proxies import sensitivity_proxies
 from lionheart_opt.oracle.rehearsal import few_examples, short_trainings
-from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
@@ -34,6 +34,7 @@ from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.oracle.uses import traced_uses
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question
+from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ Part = Literal["validation", "test"]
 class HatOracle:
     """Trains a candidate hardware-aware, programs it afresh for every draw, drifts and measures it.
 
-    The accuracy of a mapping without analog layers is the baseline. Draw k programs a layer with the
-    same random numbers in every mapping.
+    The baseline is the floating-point network; it is also the accuracy of a mapping that computes in
+    floating point throughout. Draw k programs a layer with the same random numbers in every mapping.
 
     The oracle remembers the baselines, the candidates that it has been told to expect with answers
     measured in advance, and who watches it. `weights` remembers the trained weights that all
@@ -57,7 +58,7 @@ class HatOracle:
 
     Args:
         workload: The workload whose units are mapped.
-        analog_targets: Names of the targets whose layers are analog.
+        system: The system, whose targets say what they compute with.
         model: The network, trained already or with its initial weights (see `settings.pretrain`).
         splits: The data.
         settings: How to train and measure.
@@ -72,7 +73,7 @@ class HatOracle:
     """
 
     workload: Workload
-    analog_targets: tuple[str, ...]
+    system: System
     model: nn.Module
     splits: Splits
     settings: OracleSettings
@@ -87,7 +88,7 @@ class HatOracle:
         check_network(self.model, self.splits)
         self.weights = CandidateWeights(
             workload=self.workload,
-            analog_targets=self.analog_targets,
+            system=self.system,
             model=self.model,
             splits=self.splits,
             settings=self.settings,
@@ -115,7 +116,8 @@ class HatOracle:
             with wrong.collect():
                 context.check_times(chosen.times_s)
             with wrong.collect():
-                check_hardware(rpu_config(chosen.rpu_config, context.where), chosen, context)
+                numerics = TargetNumerics.of(context.system, chosen, context.where)
+                check_hardware(numerics, chosen, context)
         seed = chosen.pretrain.seed if chosen and chosen.pretrain else 0
         with wrong.collect():
             loaded["model"] = load_network(context, seed)
@@ -127,7 +129,7 @@ class HatOracle:
         wrong.refuse()
         oracle = cls(
             workload=context.workload,
-            analog_targets=context.system.analog_targets,
+            system=context.system,
             store=WeightStore.folder(context.artifacts)
             if context.artifacts
             else WeightStore.temporary(),
@@ -135,7 +137,7 @@ class HatOracle:
             **loaded,
         )
         # it may be a function beside the study, found only from there
-        _ = oracle.weights.rpu_config
+        _ = oracle.weights.numerics
         return oracle
 
     def small_copy(self) -> HatOracle:
@@ -218,6 +220,7 @@ class HatOracle:
     def identity(self) -> dict[str, Any]:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
         settings = self.settings.model_dump(mode="json", exclude={"device"})
+        settings["rpu_config"] = self.weights.numerics.name
         return {
             "digital": list(self.digital) or None,  # as in records that do not say it
             "format": FORMAT,
@@ -225,7 +228,7 @@ class HatOracle:
             "network": digest(network_text(self.model)),
             "weights": weights_digest(self.model.state_dict()),
             "data": self.splits.digest,
-            "rpu_config": rpu_digest(self.weights.rpu_config),
+            **self.weights.numerics.identity,
         }
 
     @property
@@ -268,7 +271,7 @@ class HatOracle:
         """Accuracy on a part of the data, measured on the engine of that name."""
         training = candidate.trained_by
         baseline = self.baseline(part)
-        if not self.matrices(candidate.mapping):
+        if self.weights.is_exact(candidate.mapping):
             first, last = fidelity.draws
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
             return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
@@ -280,8 +283,9 @@ class HatOracle:
         if answer is None:
             group = [candidate]
             if (name, part) == (self.settings.engine, "validation") and self._is_shared(training):
-                group = self._grouping.group(candidate, fidelity.draws, seed)
-                group = [member for member in group if self.matrices(member.mapping)]
+                group = self._served_by_one_network(
+                    self._grouping.group(candidate, fidelity.draws, seed)
+                )
             started = perf_counter()
             measured = self._measure(group, trained, question)
             self._grouping.keep(question, group, measured, perf_counter() - started)
@@ -307,20 +311,39 @@ class HatOracle:
     ) -> np.ndarray:
         """Samples of candidates that have the same weights, shape (n_candidates, n_draws, n_times)."""
         _, name, part, draws, seed = question
-        return measure(
+        numerics, times_s = self.weights.numerics, self.settings.times_s
+        places = [self.weights.placed(candidate.mapping) for candidate in group]
+        configs = {path: c for placed in places for path, c in numerics.configs(placed).items()}
+        shape = len(group), draws[1] - draws[0], len(times_s)
+        if not configs:  # nothing is drawn, and nothing changes with time
+            draws, times_s = (0, 1), times_s[:1]
+        samples = measure(
             engine(name),
             self._network(trained),
-            [self.matrices(candidate.mapping) for candidate in group],
-            self.weights.rpu_config,
+            [tuple(placed.analog) for placed in places],
+            configs,
             self._examples(part),
             Conditions(
-                times_s=self.settings.times_s,
+                times_s=times_s,
                 draws=range(*draws),
                 seed=derive(seed, part),
                 batch_size=self.settings.batch_size,
             ),
             traced_uses(self.workload),
+            self.weights.host_numerics(places[0]),
         )
+        return samples if configs else np.broadcast_to(samples, shape)
+
+    def _served_by_one_network(self, group: Sequence[Candidate]) -> list[Candidate]:
+        """The first candidate, and those of the others that a network can serve together with it."""
+        served: list[Candidate] = []
+        places: list[Placed] = []
+        for candidate in group:
+            placed = self.weights.placed(candidate.mapping)
+            if not self.weights.is_exact(candidate.mapping) and placed.fits(places):
+                served.append(candidate)
+                places.append(placed)
+        return served
 
     def _network(self, trained: Trained) -> nn.Module:
         """The floating-point network with trained weights, where it computes."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import Collected, InputError
+from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
 from lionheart_opt.oracle.passes import Passes
@@ -47,6 +48,7 @@ def measure(
     examples: Examples,
     conditions: Conditions,
     uses: Uses | None = None,
+    digital: Digital | None = None,
 ) -> np.ndarray:
     """Accuracy of independently programmed copies of a network, at several times after programming.
 
@@ -61,10 +63,11 @@ def measure(
         engine: What simulates the analog matrices.
         network: The floating-point network with the trained weights, left untouched.
         mappings: For each mapping, the paths of its analog matrices.
-        rpu_config: RPU configuration of the analog matrices.
+        rpu_config: RPU configuration of the analog matrices, or one for each path.
         examples: What to classify.
         conditions: Times, draws, seed and batch size.
         uses: How often each analog matrix is used in one inference, if that is known.
+        digital: What matrices compute in that are not analog; None is floating point.
 
     Returns:
         Shape (n_mappings, n_draws, n_times), in [0, 1].
@@ -76,7 +79,7 @@ def measure(
     draws, times_s, batch_size = conditions.draws, conditions.times_s, conditions.batch_size
     device = next(network.parameters()).device
     matrices = tuple(dict.fromkeys(path for paths in mappings for path in paths))
-    analog = engine.analog(network, matrices, rpu_config).eval()
+    analog = engine.analog(network, matrices, rpu_config, digital).eval()
     batches = [
         (first, examples[first : first + batch_size])
         for first in range(0, len(examples), batch_size)
@@ -88,7 +91,8 @@ def measure(
         return {path: derive(conditions.seed, what, path, *which) for path in matrices}
 
     def where(paths: Collection[str], draw: int, time_s: float) -> str:
-        return f"draw {draw}, {time_s:g} s after programming, analog {', '.join(paths)}"
+        analog = ", ".join(paths) or "nothing"
+        return f"draw {draw}, {time_s:g} s after programming, analog {analog}"
 
     for row, draw in enumerate(draws):
         analog.program(seeds("program", draw))
