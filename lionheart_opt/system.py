@@ -98,8 +98,8 @@ class Target(_Block):
 
     @property
     def computes_in(self) -> str:
-        """Its numerics in a few words, such as `int8` or `analog (lionheart)`."""
-        return self.numerics + (f" ({self.rpu_config})" if self.rpu_config else "")
+        """Its numerics in a few words, such as `int8` or `analog, lionheart`."""
+        return self.numerics + (f", {self.rpu_config}" if self.rpu_config else "")
 
     def supports(self, layer: Layer) -> bool:
         """Whether it can run that kind of layer; analog targets need the crossbar's view of it."""
@@ -217,6 +217,11 @@ class System(BaseModel):
     def analog_targets(self) -> tuple[str, ...]:
         """Names of the analog targets, in the order of the file."""
         return tuple(target.name for target in self.targets if target.numerics == "analog")
+
+    @property
+    def numerics(self) -> str:
+        """What its targets compute in: `core: fp32; tile: analog, lionheart`."""
+        return "; ".join(f"{target.name}: {target.computes_in}" for target in self.targets)
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a target, in the order of the file.

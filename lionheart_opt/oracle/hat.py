@@ -232,6 +232,15 @@ class HatOracle:
         }
 
     @property
+    def numerics(self) -> dict[str, str]:
+        """See `SaysNumerics.numerics`."""
+        names = self.weights.numerics.names
+        targets = (
+            t.model_copy(update={"rpu_config": names.get(t.name)}) for t in self.system.targets
+        )
+        return {target.name: target.computes_in for target in targets}
+
+    @property
     def provenance(self) -> str:
         """Where the data come from."""
         return self.splits.provenance

@@ -219,7 +219,7 @@ def check_products(
     which = ", ".join(map(repr, missing)) or "layers that are no units"
     raise InputError(
         f"products with the weights of {which} cannot be computed in {formats}: they are computed in "
-        "every pass, or used by a function that is not known; make them parameters, or give the target fp32"
+        "every pass, or used by a function that is not known; make them parameters, or choose fp32"
     )
 
 

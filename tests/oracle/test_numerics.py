@@ -29,6 +29,7 @@ from lionheart_opt.oracle.numerics import TargetNumerics, calibration_images
 from lionheart_opt.oracle.rpu import rpu_config
 from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
 from lionheart_opt.oracle.training import with_weights
+from lionheart_opt.oracle_context import SaysNumerics
 
 ALONE = Fidelity(draws=(0, 3))
 #: Little training, so that rounding shows.
@@ -330,3 +331,14 @@ def test_interrupted_training_goes_on_as_it_would_have(tmp_path: Path) -> None:
         oracles[1].shared_training(0)
     weights = [oracle.shared_training(0).weights for oracle in oracles]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_the_oracle_says_the_configurations_that_it_uses(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"rpu_config": {"other": "pcm"}})
+    oracle = small_oracle(tmp_path, settings, small_system("int8", other="diana"))
+    assert oracle.numerics == {
+        "cpu": "int8",
+        "tile": "analog, lionheart",
+        "other": "analog, pcm",
+    }
+    assert isinstance(oracle, SaysNumerics)

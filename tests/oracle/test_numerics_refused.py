@@ -79,7 +79,7 @@ def test_weights_of_a_floating_point_host_need_not_be_rounded() -> None:
     some = Digital(host="fp32", others={"first": "int8"}, images=x)
     check_products(engine("fast"), network, some, workload)
     every = Digital(host="fp32", others={"first": "int8", "last": "int8"}, images=x)
-    with pytest.raises(InputError, match="'last.weight'"):
+    with pytest.raises(InputError, match=r"'last\.weight'"):
         check_products(engine("fast"), network, every, workload)
 
 
