@@ -177,7 +177,7 @@ def _check_names(system: System, given: str | dict[str, str] | None, where: str)
 def _name(target: Target, system: System, given: str | dict[str, str] | None, where: str) -> str:
     """Name of the RPU configuration of an analog target."""
     name = given.get(target.name) if isinstance(given, dict) else given
-    name = name or target.rpu_config
+    name = target.rpu_config if name is None else name
     if name is None:
         raise InputError(
             f"{where}: target {target.name!r} of system {system.name!r} has no RPU configuration; set "
