@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -48,6 +48,16 @@ class DataTable(Table):
     """Share of the training set that the search is judged on; never trained on."""
     seed: int = Field(default=0, ge=0)
     """Seed of the split."""
+
+
+@runtime_checkable
+class SaysNumerics(Protocol):
+    """An oracle that simulates what the targets of a system compute in."""
+
+    @property
+    def numerics(self) -> dict[str, str]:
+        """Name of a target -> what it computes in: `int8`, or `analog, lionheart`."""
+        ...
 
 
 class GivesSplits(Protocol):

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 Parameters = TypeVar("Parameters", bound=BaseModel)
 Scalar = bool | int | float | str
 
+#: How a target multiplies with weights. `lionheart_opt.oracle.digital` says what the digital ones are.
+Numerics = Literal["analog", "fp32", "fp16", "int8", "int4", "ternary"]
+
+
+#: Digest of a system whose file says its numerics -> digest of the file that did not. Its prices are the
+#: same, and oracles have always simulated what it says now, so that records answer the same question.
+_AS_RECORDED = {"5c5ce969cd652fca": "38575408c26fb77c"}  # lionheart.toml
+
 
 class _Block(BaseModel):
     """A TOML block: known keys, a source, and the finite numbers that its cost model reads."""
@@ -61,7 +69,10 @@ class Target(_Block):
 
     Attributes:
         name: The block's name.
-        numerics: How it computes; only `analog` targets go through noise and drift in the oracle.
+        numerics: How it multiplies with weights. Only `analog` targets have noise and drift.
+        rpu_config: Name of the RPU configuration that says what the tiles of an analog target do, or
+            `package.module:factory`. None leaves it to the study. Its arrays must be as large as the
+            `rows` and `columns` of the target, where it has them.
         kinds: Layer kinds that it supports; `*` is every kind.
         kernel: The only kernel of convolutions that it supports; None is any.
         tiles: How many crossbars it has; None where the mapping gets as many as it needs.
@@ -70,10 +81,25 @@ class Target(_Block):
     """
 
     name: str
-    numerics: Literal["analog", "int8", "fp32"]
+    numerics: Numerics
+    rpu_config: str | None = None
     kinds: tuple[str, ...] = Field(min_length=1, strict=False)
     kernel: tuple[int, ...] | None = Field(default=None, strict=False)
     tiles: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _only_tiles_are_configured(self) -> Target:
+        if self.rpu_config is not None and self.numerics != "analog":
+            raise ValueError(
+                f"rpu_config: got {shown(self.rpu_config)} for a target that computes in "
+                f"{self.numerics}; only analog targets have one"
+            )
+        return self
+
+    @property
+    def computes_in(self) -> str:
+        """Its numerics in a few words, such as `int8` or `analog, lionheart`."""
+        return self.numerics + (f", {self.rpu_config}" if self.rpu_config else "")
 
     def supports(self, layer: Layer) -> bool:
         """Whether it can run that kind of layer; analog targets need the crossbar's view of it."""
@@ -86,9 +112,7 @@ class Target(_Block):
     def __repr__(self) -> str:
         kernel = "" if self.kernel is None else f", kernel {self.kernel}"
         tiles = "" if self.tiles is None else f", {self.tiles} tiles"
-        return (
-            f"Target({self.name!r}: {self.numerics}, runs {', '.join(self.kinds)}{kernel}{tiles})"
-        )
+        return f"Target({self.name!r}: {self.computes_in}, runs {', '.join(self.kinds)}{kernel}{tiles})"
 
     __str__ = __repr__
 
@@ -194,11 +218,16 @@ class System(BaseModel):
         """Names of the analog targets, in the order of the file."""
         return tuple(target.name for target in self.targets if target.numerics == "analog")
 
+    @property
+    def numerics(self) -> str:
+        """What its targets compute in: `core: fp32; tile: analog, lionheart`."""
+        return "; ".join(f"{target.name}: {target.computes_in}" for target in self.targets)
+
     def to_frame(self) -> pandas.DataFrame:
         """One row a target, in the order of the file.
 
-        Columns: `name`, `is_host`, `numerics`, `kinds`, `kernel`, `tiles`, `source`, then one for each
-        parameter, missing where a target has none of that name.
+        Columns: `name`, `is_host`, `numerics`, `rpu_config`, `kinds`, `kernel`, `tiles`, `source`, then
+        one for each parameter, missing where a target has none of that name.
         """
         import pandas
 
@@ -207,6 +236,7 @@ class System(BaseModel):
                 "name": target.name,
                 "is_host": target.name == self.host,
                 "numerics": target.numerics,
+                "rpu_config": target.rpu_config,
                 "kinds": target.kinds,
                 "kernel": target.kernel,
                 "tiles": target.tiles,
@@ -219,7 +249,7 @@ class System(BaseModel):
 
     def __repr__(self) -> str:
         targets = ", ".join(
-            f"{target.name} ({target.numerics}{', host' * (target.name == self.host)})"
+            f"{target.name} ({target.computes_in}{', host' * (target.name == self.host)})"
             for target in self.targets
         )
         return f"System({self.name!r}: family {self.family}; {targets})"
@@ -233,7 +263,12 @@ class System(BaseModel):
     @property
     def digest(self) -> str:
         """Digest of every number and source in it."""  # not cached: `model_copy` would keep it
-        return digest(self.model_dump(mode="json"))
+        data = self.model_dump(mode="json")
+        for target in data["targets"]:
+            if target["rpu_config"] is None:  # as in records of versions that did not know it
+                del target["rpu_config"]
+        now = digest(data)
+        return _AS_RECORDED.get(now, now)
 
     @staticmethod
     def from_toml(text: str, name: str, where: str) -> System:

@@ -30,7 +30,7 @@ def problem() -> lo.Problem:
         ({"seed": 1}, "seed: recorded 0, now 1"),
         ({"training": "short"}, "training: recorded 'none', now 'short'"),
         ({"digital": ["last"]}, "digital: recorded [], now ['last']"),
-        ({"system": "alpine-low-power"}, "system: recorded"),
+        ({"system": "alpine-low-power"}, "oracle.rpu_config: recorded"),
         ({"objectives": ["energy_j"]}, "objectives: recorded ['latency_s'], now ['energy_j']"),
         ({"cost_limits": {"energy_j": 1.0}}, "limits.energy_j: recorded None, now 1.0"),
     ],

@@ -84,7 +84,7 @@ def test_objects_say_in_a_line_what_they_are() -> None:
     cluster = load_system("imc-cluster")
     assert (
         repr(cluster.target("ima"))
-        == "Target('ima': analog, runs conv1d, conv2d, linear, 34 tiles)"
+        == "Target('ima': analog, pcm, runs conv1d, conv2d, linear, 34 tiles)"
     )
     assert str(cluster.target("dw-engine")) == (
         "Target('dw-engine': int8, runs depthwise_conv2d, kernel (3, 3))"
@@ -330,3 +330,24 @@ def test_a_family_that_does_not_exist_is_refused() -> None:
         cost_model(system)
     with pytest.raises(InputError, match="no module 'nowhere_to_be_found'"):
         cost_model(system_of(MINIMAL.replace("mine:Mine", "nowhere_to_be_found:Mine")))
+
+
+def test_targets_say_what_they_compute_in() -> None:
+    assert load_system("diana").numerics == "digital: int8; analog: analog, diana"
+    configs = load_system("lionheart").to_frame()["rpu_config"]
+    assert configs.isna().tolist() == [True, False] and configs[1] == "lionheart"
+    with pytest.raises(InputError, match="only analog targets have one"):
+        system_of(MINIMAL.replace('numerics = "fp32"', 'numerics = "fp32"\nrpu_config = "pcm"'))
+    for numerics in ("fp16", "int8", "int4", "ternary"):
+        text = MINIMAL.replace('numerics = "fp32"', f'numerics = "{numerics}"')
+        assert system_of(text).target("cpu").computes_in == numerics
+
+
+def test_digests_follow_what_targets_compute_in() -> None:
+    texts = [
+        MINIMAL,
+        MINIMAL.replace('numerics = "fp32"', 'numerics = "int8"'),
+        MINIMAL.replace('numerics = "analog"', 'numerics = "analog"\nrpu_config = "pcm"'),
+        MINIMAL.replace('numerics = "analog"', 'numerics = "analog"\nrpu_config = "hermes"'),
+    ]
+    assert len({system_of(text).digest for text in texts}) == len(texts)

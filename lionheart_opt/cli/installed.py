@@ -22,7 +22,10 @@ def installed(kind: Listed) -> list[dict[str, str]]:
     """Name, first line of the description and origin of everything of one kind."""
     if kind is Listed.SYSTEMS:
         systems = [plugins.load_system(name) for name in plugins.system_names()]
-        return [{"name": s.name, "about": s.description, "origin": s.origin} for s in systems]
+        return [
+            {"name": s.name, "about": f"{s.description} ({s.numerics})", "origin": s.origin}
+            for s in systems
+        ]
     if kind is Listed.MODELS:
         from lionheart_opt import models
 

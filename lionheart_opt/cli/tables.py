@@ -120,11 +120,13 @@ def print_plan(plan: dict[str, Any]) -> None:
     """A study resolved: its limits, units, prices and searches."""
     out = console()
     question = f": {plan['question']}" if plan["question"] else ""
+    numerics = "; ".join(f"{name}: {what}" for name, what in (plan["numerics"] or {}).items())
     out.print(Text.assemble((plan["study"], "bold"), question))
     out.print(
         f"{plan['model']} on {plan['system']}: {plan['macs']:,} multiply-accumulates (MACs), "
         f"{plan['weights']:,} weights, {plan['mappings']:,} mappings. "
         f"To minimise: {', '.join(plan['objectives'])}."
+        + (f" Numerics of the targets: {numerics}." if numerics else "")
     )
     limits = plan["limits"]
     out.print(

@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from lionheart_opt.oracle.analog_network import AnalogNetwork
+from lionheart_opt.oracle.digital import Digital
+from lionheart_opt.oracle.engine import config_of
 from lionheart_opt.oracle.seeds import derive, seeded, sow
 from lionheart_opt.oracle.tiny import SMALLEST
 from lionheart_opt.oracle.window import Window
@@ -147,13 +149,19 @@ class AihwkitMatrix(nn.Module):
 class AihwkitEngine:
     """`Engine` on aihwkit's `AnalogLinear`; `TorchInferenceRPUConfig` only."""
 
-    def analog(self, model: nn.Module, matrices: Sequence[str], rpu_config: Any) -> AnalogNetwork:
+    def analog(
+        self,
+        model: nn.Module,
+        matrices: Sequence[str],
+        rpu_config: Any,
+        digital: Digital | None = None,
+    ) -> AnalogNetwork:
         """See `Engine.analog`."""
-        return AnalogNetwork(
-            model,
-            matrices,
-            lambda _, weight, ranges: AihwkitMatrix(weight, ranges, rpu_config),
-        )
+
+        def make(path: str, weight: torch.Tensor, ranges: torch.Tensor | None) -> AihwkitMatrix:
+            return AihwkitMatrix(weight, ranges, config_of(rpu_config, path))
+
+        return AnalogNetwork(model, matrices, make, digital)
 
 
 def _scaled(tile: Any) -> torch.Tensor:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import deepcopy
+from itertools import chain
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.digital import HOST_PRODUCTS, Digital, DigitalProducts
 from lionheart_opt.oracle.exposed import Exposed, Hidden, Part, Piece
 from lionheart_opt.oracle.products import Product, WeightProducts
+from lionheart_opt.oracle.seeds import seeded
+from lionheart_opt.oracle.uses import unfused
 from lionheart_opt.oracle.window import Window
 from lionheart_opt.tracing.matrices import Matrix
 
@@ -26,7 +30,8 @@ class AnalogMatrix(Protocol):
     """A weight matrix on analog tiles. It is an `nn.Module`, too.
 
     Attributes:
-        ideal: Let the network compute with the matrix in floating point (see `AnalogNetwork.set_ideal`).
+        ideal: Let the network compute with the matrix as its digital targets do (see
+            `AnalogNetwork.set_ideal`).
         uses: How often the network has multiplied with the matrix since the last `rewind`.
     """
 
@@ -79,22 +84,18 @@ class AnalogMatrix(Protocol):
         ...
 
 
+_CALIBRATED = 64  # examples in one pass while ranges of inputs are calibrated
+
+
 class Calibration(Protocol):
     """Computes what a calibrated chip puts out."""
 
     def outputs(self, part: Part, product: Product, bias: Tensor | None) -> Tensor:
-        """Outputs of an analog matrix.
-
-        Args:
-            part: The outputs of the matrix that a product uses.
-            product: The product.
-            bias: What is added to them digitally; None adds nothing.
-        """
+        """Outputs of the part of an analog matrix that a product uses, with a digital bias if any."""
         ...
 
 
-#: Makes the analog matrix of a path from its weights, shape (n_outputs, n_inputs), and the input ranges
-#: that it had before, if any.
+#: Makes the analog matrix of a path from its weights (n_outputs, n_inputs), and its input ranges, if any.
 Make = Callable[[str, Tensor, Tensor | None], Any]
 
 
@@ -111,14 +112,19 @@ class AnalogNetwork(nn.Module):
     Noise of a forward pass (weight modifier, converters, output) follows torch's global generator,
     which the caller seeds.
 
+    Matrices that are not analog compute in floating point, or in what `digital` says. Putting the
+    network into evaluation mode then calibrates the ranges of their inputs.
+
     Args:
         model: The floating-point network, left untouched.
         paths: Paths of the matrices that are analog, as in `Layer.module`.
         make: What makes an analog matrix.
+        digital: What matrices compute in that are not analog; None is floating point.
 
     Attributes:
         network: The network. A parameter with analog matrices is a plain attribute of its modules.
         analog: Path -> analog matrix.
+        digital: Computes the products that are not analog; None leaves them to torch.
         products: The context in which products are computed by tiles; `forward` enters it.
         shares: Path -> share of the analog result in training, shape (), from 0 to 1. The rest is the
             floating-point result. Matrices that are not there have 1.
@@ -131,9 +137,12 @@ class AnalogNetwork(nn.Module):
         InputError: The network has no such matrix, or two of them overlap.
     """
 
-    def __init__(self, model: nn.Module, paths: Sequence[str], make: Make) -> None:
+    def __init__(
+        self, model: nn.Module, paths: Sequence[str], make: Make, digital: Digital | None = None
+    ) -> None:
         super().__init__()
         self.network = deepcopy(model)
+        self.digital = None if digital is None else DigitalProducts(self.network, digital)
         self._ranges: dict[str, Tensor] = vars(self.network).pop(INPUT_RANGES, {})
         self._names = list(self.network.state_dict())
         self.analog: dict[str, Any] = {}
@@ -152,9 +161,9 @@ class AnalogNetwork(nn.Module):
             for name, members in matrices.items()
         }
         self._trained = nn.ModuleList(self.analog.values())
-        digital = (rows for exposed in self._exposed.values() for rows in exposed.digital)
-        self._digital_rows = nn.ParameterList(digital)
-        self.products = _Products(self)
+        others = (rows for exposed in self._exposed.values() for rows in exposed.digital)
+        self._digital_rows = nn.ParameterList(others)
+        self.products = _Products(self) if self.digital is None else _DigitalProducts(self)
         self.stepwise = False
         self.calibration: Calibration | None = None
         self.recorded: Callable[[Product, Sequence[Part]], None] | None = None
@@ -192,7 +201,22 @@ class AnalogNetwork(nn.Module):
                 layer.restore()
         super().train(mode)
         self._show()
+        if self.digital is not None:
+            self.digital.training = mode
+            if not mode:
+                self._calibrate(self.digital)
         return self
+
+    @torch.no_grad()
+    @unfused()
+    def _calibrate(self, digital: DigitalProducts) -> None:
+        """Find the ranges that inputs have in the floating-point network with these weights."""
+        device = next(chain(self.parameters(), self.buffers())).device
+        digital.watch()
+        with seeded(0, device), self.products:
+            for images in torch.split(digital.images, _CALIBRATED):
+                self.network(images.to(device, copy=True))
+        digital.use_ranges()
 
     def _show(self) -> None:
         """Let the modules of the network see the weights as they are now."""
@@ -204,12 +228,17 @@ class AnalogNetwork(nn.Module):
             # code of the network's own may have kept the parameter, in a list for example
             for tensor in (exposed.shown, exposed.parameter)
         )
+        if self.digital is not None:
+            tensors = chain(self.network.named_parameters(), self.network.named_buffers())
+            self.products.watch_also((name, each) for name, each in tensors if each.dim() > 1)
 
     def product(self, product: Product, matrix: Matrix) -> Tensor | None:
         """See `WeightProducts.product`."""
-        exposed = self._exposed[matrix.parameter]
-        if matrix.transposed != exposed.transposed:
-            return None  # the host has a copy of the weights
+        exposed = self._exposed.get(matrix.parameter)
+        if exposed is None or matrix.transposed != exposed.transposed:
+            return self._on_host(product, matrix)  # the host may have a copy of weights on tiles
+        if self.digital is not None and self.digital.is_watching:
+            return self._on_host(product, matrix)
         parts = exposed.parts(matrix)
         for part in parts:
             if part.piece.layer is not None:
@@ -217,7 +246,7 @@ class AnalogNetwork(nn.Module):
         if self.recorded is not None:
             self.recorded(product, parts)
         if all(part.piece.is_plain for part in parts):
-            return None
+            return self._on_host(product, matrix)
         if parts[0].is_all:
             piece = parts[0].piece
             if self.calibration is not None and not self.training:
@@ -226,35 +255,48 @@ class AnalogNetwork(nn.Module):
             share = self._share(piece)
             if share is None:
                 return y
-            return share * y + (1 - share) * product.with_bias(product.plain(slice(None)))
+            other = product.with_bias(self._some_on_host(product, matrix, slice(None)))
+            return share * y + (1 - share) * other
         axis = -1 if product.window is None else 1
-        outputs = [self._outputs(part, product, axis) for part in parts]
+        outputs = [self._outputs(part, product, matrix, axis) for part in parts]
         return product.with_bias(torch.cat(outputs, axis))
 
-    def _outputs(self, part: Part, product: Product, axis: int) -> Tensor:
+    def _on_host(self, product: Product, matrix: Matrix) -> Tensor | None:
+        """A product that is on no tile; None leaves it to torch."""
+        return None if self.digital is None else self.digital.outputs(product, matrix)
+
+    def _some_on_host(self, product: Product, matrix: Matrix, rows: slice) -> Tensor:
+        """Some outputs of a product that is on no tile, without bias."""
+        if self.digital is None:
+            return product.plain(rows)
+        return self.digital.some(product, matrix, rows)
+
+    def _outputs(self, part: Part, product: Product, matrix: Matrix, axis: int) -> Tensor:
         """Outputs of a part of a product, without bias."""
         if part.piece.is_plain:
-            return product.plain(part.of_product)
+            return self._some_on_host(product, matrix, part.of_product)
         if self.calibration is not None and not self.training:
             return self.calibration.outputs(part, product, None)
         first, last = part.of_piece.start, part.of_piece.stop
         y: Tensor = part.piece.layer(product.x, None, product.window)
         y = y.narrow(axis, first, last - first)
         share = self._share(part.piece)
-        return y if share is None else share * y + (1 - share) * product.plain(part.of_product)
+        if share is None:
+            return y
+        return share * y + (1 - share) * self._some_on_host(product, matrix, part.of_product)
 
     def _share(self, piece: Piece) -> Tensor | None:
         return self.shares.get(piece.path) if self.training else None
 
     def steps(self, parameters: Iterable[str]) -> bool:
         """Whether recurrent layers with these parameters have to be computed step by step."""
-        if self.stepwise:
+        if self.stepwise or self.digital is not None:
             return True
         pieces = [p for name in parameters for p in self._exposed[name].pieces]
         return not all(piece.is_plain for piece in pieces)
 
     def set_ideal(self, paths: Collection[str]) -> None:
-        """Let these matrices, and no others, compute as in the floating-point network.
+        """Let these matrices, and no others, compute as in the floating-point network, or in `digital`.
 
         In training mode they compute with the weights on their tiles, differentiably: one-shot
         training has other matrices analog in every batch. In evaluation mode they compute with the
@@ -340,3 +382,19 @@ class _Products(WeightProducts):
 
     def steps(self, parameters: Iterable[str]) -> bool:
         return self._network.steps(parameters)
+
+
+class _DigitalProducts(_Products):
+    """Products of an analog network whose digital targets do not compute in floating point."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call a function of torch, or what takes its place."""
+        if func in HOST_PRODUCTS:
+            digital = self._network.digital
+            assert digital is not None
+            result = digital.call(func, args, kwargs or {}, self.name)
+            if result is not None:
+                return result
+        return super().__torch_function__(func, types, args, kwargs)

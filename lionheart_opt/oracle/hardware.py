@@ -9,6 +9,7 @@ import torch
 from aihwkit.exceptions import AihwkitException
 
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
+from lionheart_opt.oracle.numerics import TargetNumerics
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle_context import OracleContext
@@ -18,58 +19,63 @@ from lionheart_opt.system import System
 _MOMENTS = "calibrations on the schedule of calibration.recalibrate_every_s"
 
 
-def check_hardware(rpu_config: Any, settings: OracleSettings, context: OracleContext) -> None:
-    """Refuse an RPU configuration that a study cannot use.
+def check_hardware(
+    numerics: TargetNumerics, settings: OracleSettings, context: OracleContext
+) -> None:
+    """Refuse RPU configurations that a study cannot use.
 
     Args:
-        rpu_config: An aihwkit `TorchInferenceRPUConfig`.
+        numerics: What the targets compute with.
         settings: The oracle's settings.
         context: The study.
 
     Raises:
-        InputError: Its arrays are not those of the system, its noise model does not know a time, or a
-            unit needs what aihwkit cannot compute. All of it is said.
+        InputError: The arrays of a configuration are not those of its target, a noise model does not know
+            a time, or a unit needs what aihwkit cannot compute. All of it is said.
     """
     wrong = Collected()
-    where = f"{context.where} rpu_config {settings.rpu_config!r}"
-    with wrong.collect():
-        check_array_sizes(rpu_config, context.system, where)
-    with wrong.collect():
-        check_times(rpu_config, settings.times_s, context.where)
-    with wrong.collect():
-        moments_s = sorted(set(settings.calibration_moments_s) - set(settings.times_s))
-        check_times(rpu_config, moments_s, context.where, _MOMENTS)
-    with wrong.collect():
-        _check_output_noise(rpu_config, context)
+    moments_s = sorted(set(settings.calibration_moments_s) - set(settings.times_s))
+    for name, rpu_config in numerics.rpu_configs.items():
+        where = f"{context.where} rpu_config {numerics.names[name]!r}"
+        with wrong.collect():
+            check_array_size(rpu_config, context.system, name, where)
+    for rpu_config in {id(each): each for each in numerics.rpu_configs.values()}.values():
+        with wrong.collect():
+            check_times(rpu_config, settings.times_s, context.where)
+        with wrong.collect():
+            check_times(rpu_config, moments_s, context.where, _MOMENTS)
+    for name, rpu_config in numerics.rpu_configs.items():
+        with wrong.collect():
+            _check_output_noise(rpu_config, name, context)
     wrong.refuse()
 
 
-def check_array_sizes(rpu_config: Any, system: System, where: str) -> None:
+def check_array_size(rpu_config: Any, system: System, target: str, where: str) -> None:
     """Refuse a configuration whose arrays are not as large as those that the system prices.
 
-    Systems without `rows` and `columns` give each array the size of what it holds.
+    A target without `rows` and `columns` has arrays of any size.
 
     Args:
         rpu_config: An aihwkit `TorchInferenceRPUConfig`.
         system: The system.
+        target: Name of the analog target that has the configuration.
         where: What the message calls the configuration.
 
     Raises:
-        InputError: The arrays of an analog target are of another size.
+        InputError: The arrays of the target are of another size.
     """
     mapping = rpu_config.mapping
     simulated = mapping.max_input_size, mapping.max_output_size
-    for name in system.analog_targets:
-        parameters = system.target(name).parameters
-        if not {"rows", "columns"} <= parameters.keys():
-            continue
-        rows, columns = parameters["rows"], parameters["columns"]
-        if (rows, columns) != simulated:
-            raise InputError(
-                f"{where}: arrays of {simulated[0]}x{simulated[1]}, but target {name!r} of system "
-                f"{system.name!r} has {rows}x{columns}; it needs mapping.max_input_size = {rows}, "
-                f"max_output_size = {columns}"
-            )
+    parameters = system.target(target).parameters
+    if not {"rows", "columns"} <= parameters.keys():
+        return
+    rows, columns = parameters["rows"], parameters["columns"]
+    if (rows, columns) != simulated:
+        raise InputError(
+            f"{where}: arrays of {simulated[0]}x{simulated[1]}, but target {target!r} of system "
+            f"{system.name!r} has {rows}x{columns}; it needs mapping.max_input_size = {rows}, "
+            f"max_output_size = {columns}"
+        )
 
 
 def check_times(
@@ -107,8 +113,8 @@ def check_times(
         )
 
 
-def _check_output_noise(rpu_config: Any, context: OracleContext) -> None:
-    """Refuse a spread of output noise where a layer multiplies more than one vector.
+def _check_output_noise(rpu_config: Any, target: str, context: OracleContext) -> None:
+    """Refuse a spread of output noise where a layer of a target multiplies more than one vector.
 
     aihwkit spreads it along the second axis, which is that of the outputs for single vectors only.
     """
@@ -119,6 +125,7 @@ def _check_output_noise(rpu_config: Any, context: OracleContext) -> None:
         unit.name
         for unit in workload.crossbar_units
         if unit.name not in context.digital
+        and target in context.system.targets_of(workload, unit)
         and any(
             layer.kind != "linear" or len(layer.output_shape) > 2
             for layer in workload.layers_of(unit)

@@ -24,19 +24,20 @@ from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_hardware
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
-from lionheart_opt.oracle.measurement import Conditions, check_network, correct, measure
+from lionheart_opt.oracle.measured_together import measure_together, served_by_one_network
+from lionheart_opt.oracle.measurement import Conditions, check_network, correct
+from lionheart_opt.oracle.numerics import TargetNumerics
 from lionheart_opt.oracle.proxies import sensitivity_proxies
 from lionheart_opt.oracle.rehearsal import few_examples, short_trainings
-from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
 from lionheart_opt.oracle.threads import computing_with
 from lionheart_opt.oracle.training import with_weights
-from lionheart_opt.oracle.uses import traced_uses
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
 from lionheart_opt.outcomes import Outcomes
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question, cannot_answer
+from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ Part = Literal["validation", "test"]
 class HatOracle:
     """Trains a candidate hardware-aware, programs it afresh for every draw, drifts and measures it.
 
-    The accuracy of a mapping without analog layers is the baseline. Draw k programs a layer with the
-    same random numbers in every mapping.
+    The baseline is the floating-point network; it is also the accuracy of a mapping that computes in
+    floating point throughout. Draw k programs a layer with the same random numbers in every mapping.
 
     The oracle remembers the baselines, the candidates that it has been told to expect with answers
     measured in advance, and who watches it. `weights` remembers the trained weights that all
@@ -60,7 +61,7 @@ class HatOracle:
 
     Args:
         workload: The workload whose units are mapped.
-        analog_targets: Names of the targets whose layers are analog.
+        system: The system, whose targets say what they compute with.
         model: The network, trained already or with its initial weights (see `settings.pretrain`).
         splits: The data.
         settings: How to train and measure.
@@ -75,7 +76,7 @@ class HatOracle:
     """
 
     workload: Workload
-    analog_targets: tuple[str, ...]
+    system: System
     model: nn.Module
     splits: Splits
     settings: OracleSettings
@@ -90,7 +91,7 @@ class HatOracle:
         check_network(self.model, self.splits)
         self.weights = CandidateWeights(
             workload=self.workload,
-            analog_targets=self.analog_targets,
+            system=self.system,
             model=self.model,
             splits=self.splits,
             settings=self.settings,
@@ -118,7 +119,8 @@ class HatOracle:
             with wrong.collect():
                 context.check_times(chosen.times_s)
             with wrong.collect():
-                check_hardware(rpu_config(chosen.rpu_config, context.where), chosen, context)
+                numerics = TargetNumerics.of(context.system, chosen, context.where)
+                check_hardware(numerics, chosen, context)
         seed = chosen.pretrain.seed if chosen and chosen.pretrain else 0
         with wrong.collect():
             loaded["model"] = load_network(context, seed)
@@ -133,7 +135,7 @@ class HatOracle:
         wrong.refuse()
         oracle = cls(
             workload=context.workload,
-            analog_targets=context.system.analog_targets,
+            system=context.system,
             store=WeightStore.folder(context.artifacts)
             if context.artifacts
             else WeightStore.temporary(),
@@ -141,7 +143,7 @@ class HatOracle:
             **loaded,
         )
         # it may be a function beside the study, found only from there
-        _ = oracle.weights.rpu_config
+        _ = oracle.weights.numerics
         return oracle
 
     def small_copy(self) -> HatOracle:
@@ -227,11 +229,10 @@ class HatOracle:
     def identity(self) -> dict[str, Any]:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
         ignored = {"device"}
-        if (
-            self.settings.compensation == "none"
-        ):  # as records of older versions, which know no other
+        if self.settings.compensation == "none":  # as records that know no other
             ignored |= {"compensation", "calibration"}
         settings = self.settings.model_dump(mode="json", exclude=ignored)
+        settings["rpu_config"] = self.weights.numerics.name
         return {
             "digital": list(self.digital) or None,  # as in records that do not say it
             "format": FORMAT,
@@ -239,13 +240,22 @@ class HatOracle:
             "network": digest(network_text(self.model)),
             "weights": weights_digest(self.model.state_dict()),
             "data": self.splits.digest,
-            "rpu_config": rpu_digest(self.weights.rpu_config),
+            **self.weights.numerics.identity,
         }
 
     @property
     def n_examples(self) -> int:
         """Number of validation examples that are used."""
         return len(self._examples("validation"))
+
+    @property
+    def numerics(self) -> dict[str, str]:
+        """See `SaysNumerics.numerics`."""
+        names = self.weights.numerics.names
+        targets = (
+            t.model_copy(update={"rpu_config": names.get(t.name)}) for t in self.system.targets
+        )
+        return {target.name: target.computes_in for target in targets}
 
     @property
     def provenance(self) -> str:
@@ -293,7 +303,7 @@ class HatOracle:
         self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: Part
     ) -> Accuracy:
         training = candidate.trained_by
-        if not self.matrices(candidate.mapping):
+        if self.weights.is_exact(candidate.mapping):
             baseline = self.baseline(part)
             first, last = fidelity.draws
             samples = np.full((last - first, len(self.settings.times_s)), baseline)
@@ -306,8 +316,8 @@ class HatOracle:
         if answer is None:
             group = [candidate]
             if (name, part) == (self.settings.engine, "validation") and self._is_shared(training):
-                group = self._grouping.group(candidate, fidelity, seed)
-                group = [member for member in group if self.matrices(member.mapping)]
+                expected = self._grouping.group(candidate, fidelity, seed)
+                group = served_by_one_network(self.weights, expected)
             started = perf_counter()
             measured = self._measure(group, trained, question)
             self._grouping.keep(question, group, measured, perf_counter() - started)
@@ -333,23 +343,23 @@ class HatOracle:
         trained: Trained,
         question: tuple[str, EngineName, Part, Fidelity, int],
     ) -> np.ndarray:
-        """What candidates get right that have the same weights; see `measure`."""
+        """What candidates get right that have the same weights; see `measure_together`."""
         _, name, part, fidelity, seed = question
-        return measure(
+        settings = self.settings
+        return measure_together(
+            self.weights,
+            group,
             engine(name),
             self._network(trained),
-            [self.matrices(candidate.mapping) for candidate in group],
-            self.weights.rpu_config,
             self._examples(part),
             Conditions(
-                times_s=self.settings.times_s,
+                times_s=settings.times_s,
                 draws=range(*fidelity.draws),
                 seed=derive(seed, part),
-                batch_size=self.settings.batch_size,
+                batch_size=settings.batch_size,
                 examples=fidelity.examples,
             ),
-            traced_uses(self.workload),
-            Compensation.of(self.settings, self.splits.train),
+            Compensation.of(settings, self.splits.train),
         )
 
     def _network(self, trained: Trained) -> nn.Module:

@@ -33,8 +33,8 @@ def learn_shares(
 ) -> Answer:
     """Train weights and shares together for all epochs of the job, once for each key.
 
-    A product with a unit's weights is `share` times the analog result plus `1 - share` times the
-    floating-point one, with the same weights. Shares start at one half. The loss is the
+    A product with a unit's weights is `share` times the analog result plus `1 - share` times that of the
+    host, with the same weights. Shares start at one half. The loss is the
     cross entropy plus `question.strength` times the expected cost of independently placed units.
     Training is resumed after an epoch, as that of `train` is. A training that diverges ends with the
     shares of the epoch before, and a warning says so.
@@ -91,7 +91,7 @@ def _epoch(
     """The state after one more epoch, and the epoch's mean loss, cost included."""
     started = perf_counter()
     network = with_weights(job.model, state["weights"]).to(job.device)
-    analog = engine.analog(network, job.matrices, job.rpu_config).train()
+    analog = engine.analog(network, job.matrices, job.rpu_config, job.digital).train()
     logits = state["logits"].clone().to(job.device).requires_grad_()
     of_weights = torch.optim.SGD(
         analog.parameters(),

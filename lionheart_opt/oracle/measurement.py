@@ -14,6 +14,7 @@ from torch import nn
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.oracle.compensation import Calibrator, Compensation
+from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
 from lionheart_opt.oracle.passes import Passes
@@ -60,6 +61,7 @@ def measure(
     conditions: Conditions,
     uses: Uses | None = None,
     compensation: Compensation | None = None,
+    digital: Digital | None = None,
 ) -> np.ndarray:
     """What independently programmed copies of a network get right, at several times after programming.
 
@@ -74,11 +76,12 @@ def measure(
         engine: What simulates the analog matrices.
         network: The floating-point network with the trained weights, left untouched.
         mappings: For each mapping, the paths of its analog matrices.
-        rpu_config: RPU configuration of the analog matrices.
+        rpu_config: RPU configuration of the analog matrices, or one for each path.
         examples: All that there is to classify.
         conditions: Which of them, times, draws, seed and batch size.
         uses: How often each analog matrix is used in one inference, if that is known.
         compensation: How chips are calibrated; None leaves them as they are.
+        digital: What matrices compute in that are not analog; None is floating point.
 
     Returns:
         Which examples are right, boolean, shape (n_mappings, n_draws, n_times, n_examples).
@@ -90,7 +93,7 @@ def measure(
     draws, times_s, batch_size = conditions.draws, conditions.times_s, conditions.batch_size
     device = next(network.parameters()).device
     matrices = tuple(dict.fromkeys(path for paths in mappings for path in paths))
-    analog = engine.analog(network, matrices, rpu_config).eval()
+    analog = engine.analog(network, matrices, rpu_config, digital).eval()
     numbers = conditions.numbers(len(examples))
     batches = [
         (first, examples[first : min(first + batch_size, numbers.stop)])
@@ -103,7 +106,8 @@ def measure(
         return {path: derive(conditions.seed, what, path, *which) for path in matrices}
 
     def where(paths: Collection[str], draw: int, time_s: float) -> str:
-        return f"draw {draw}, {time_s:g} s after programming, analog {', '.join(paths)}"
+        analog = ", ".join(paths) or "nothing"
+        return f"draw {draw}, {time_s:g} s after programming, analog {analog}"
 
     calibrate = compensation and Calibrator(
         compensation,

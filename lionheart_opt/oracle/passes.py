@@ -233,8 +233,8 @@ class Passes:
             return operation(*arguments, **keywords)
 
     def _multiplies(self, node: Node) -> bool:
-        """Whether an operation multiplies with analog matrices, as far as is known."""
-        return not self._reach or bool(self._paths[node])
+        """Whether an operation multiplies with matrices that torch does not, as far as is known."""
+        return not self._reach or bool(self._paths[node]) or self._analog.digital is not None
 
     def _keep(self) -> None:
         """Keep the results that no mapping changes and that other operations need."""

@@ -74,6 +74,10 @@ class WeightProducts(TorchFunctionMode):
     def watch(self, parameters: Iterable[tuple[str, Tensor]]) -> None:
         """Look for products with these parameters, given by path, and no others."""
         self._parameters, self._whole = {}, {}
+        self.watch_also(parameters)
+
+    def watch_also(self, parameters: Iterable[tuple[str, Tensor]]) -> None:
+        """Look for products with these parameters, too."""
         for path, tensor in parameters:
             self._whole[id(tensor)] = Matrix(path, 0, len(tensor), is_whole=True)
             if address := _address(tensor):
@@ -109,6 +113,11 @@ class WeightProducts(TorchFunctionMode):
             with self:
                 return _OPENED[func](*args, **kwargs)
         return func(*args, **kwargs)
+
+    def name(self, operand: Any) -> str:
+        """Path of the parameter that an operand is a part of; empty if it is of none."""
+        names = self._names(operand) if isinstance(operand, Tensor) else []
+        return names[0] if names else ""
 
     def _names(self, tensor: Tensor) -> list[str]:
         return [name for name, _ in self._parameters.get(_address(tensor), ())]

@@ -1,4 +1,4 @@
-"""RPU configurations: what analog tiles do, described as aihwkit describes them."""
+"""RPU configurations by name: what analog tiles do, described as aihwkit describes them."""
 
 from __future__ import annotations
 
@@ -11,55 +11,28 @@ from typing import Any, cast
 
 import torch
 from aihwkit.exceptions import ConfigError
-from aihwkit.inference import GlobalDriftCompensation, PCMLikeNoiseModel
 from aihwkit.nn import AnalogLinear
-from aihwkit.simulator.configs import QuantizedTorchInferenceRPUConfig, TorchInferenceRPUConfig
-from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierType, WeightRemapType
+from aihwkit.simulator.configs import (
+    InferenceRPUConfig,
+    QuantizedTorchInferenceRPUConfig,
+    TorchInferenceRPUConfig,
+)
+from aihwkit.simulator.parameters.enums import WeightRemapType
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.oracle.rpu_configs import BUILT_IN
+from lionheart_opt.oracle.rpu_configs import lionheart as lionheart
+from lionheart_opt.oracle.rpu_translation import as_torch
 from lionheart_opt.plugins import attribute
-
-
-def lionheart() -> TorchInferenceRPUConfig:
-    """LionHeart's configuration: 256x256 PCM tiles, 8-bit converters, global drift compensation.
-
-    C. Lammie et al., "LionHeart", IEEE TETC 2025, section IV-B3 (tile size, digital bias, column-wise
-    scaling, weights re-mapped after every mini-batch, multiplicative weight noise of 0.08, PCM-like
-    noise model). Settings that the paper does not state are those of IBM/lionheart v0.1.0: g_max of
-    25 uS, clipping at 1, output noise of 0.06, converters of 8 bit, learned output scales, drift
-    compensation.
-    """
-    config = TorchInferenceRPUConfig()
-    config.mapping.digital_bias = True
-    config.mapping.weight_scaling_omega = 1.0
-    config.mapping.weight_scaling_columnwise = True
-    config.mapping.learn_out_scaling = True
-    config.mapping.out_scaling_columnwise = True
-    config.mapping.max_input_size = 256
-    config.mapping.max_output_size = 256
-    config.forward.inp_res = 1 / (2**8 - 2)
-    config.forward.out_res = 1 / (2**8 - 2)
-    config.forward.out_noise = 0.06
-    config.modifier.type = WeightModifierType.MULT_NORMAL
-    config.modifier.std_dev = 0.08
-    config.modifier.rel_to_actual_wmax = True
-    config.clip.type = WeightClipType.FIXED_VALUE
-    config.clip.fixed_value = 1.0
-    config.remap.type = WeightRemapType.CHANNELWISE_SYMMETRIC
-    config.noise_model = PCMLikeNoiseModel(g_max=25.0)
-    config.drift_compensation = GlobalDriftCompensation()
-    return config
-
-
-BUILT_IN = {"lionheart": lionheart}
 
 
 def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
     """The RPU configuration of that name.
 
     Args:
-        name: Name of a built-in configuration, or `package.module:factory`.
+        name: Name of a built-in configuration, or `package.module:factory`. Configurations of aihwkit's
+            C++ tiles are translated (see `as_torch`).
         where: Place that names the configuration, for error messages.
 
     Raises:
@@ -68,7 +41,13 @@ def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
     if ":" not in name and name not in BUILT_IN:
         raise unknown("rpu_config", name, BUILT_IN, where)
     config = BUILT_IN[name]() if name in BUILT_IN else attribute(name, where)()
-    problem = _problem(config)
+    is_torch = isinstance(config, TorchInferenceRPUConfig)
+    try:
+        if isinstance(config, InferenceRPUConfig) and not is_torch:
+            config = as_torch(config)
+        problem = _problem(config)
+    except InputError as error:
+        problem = str(error)
     if problem:
         raise InputError(f"{where}: rpu_config {name!r}: {problem}".removeprefix(": "))
     return cast(TorchInferenceRPUConfig, config)
@@ -86,6 +65,9 @@ def _problem(config: object) -> str:
     if config.mapping.learn_out_scaling and not scaled:
         # weights, scales included, are mapped anew from their floating-point values
         return "learn_out_scaling needs weight_scaling_omega > 0 or a remap"
+    ranges = config.pre_post.input_range
+    if ranges.enable and ranges.manage_output_clipping:
+        return "pre_post.input_range.manage_output_clipping is not implemented by aihwkit's torch tiles"
     try:
         with torch.random.fork_rng(devices=[]):  # the layer draws initial weights
             layer = AnalogLinear(2, 2, rpu_config=config)

@@ -160,9 +160,10 @@ class OracleSettings(BaseModel):
 
     engine: EngineName = "fast"
     """What simulates analog matrices."""
-    rpu_config: str = "lionheart"
-    """Name of a built-in RPU configuration, or `package.module:factory` with a factory that returns a
-    `TorchInferenceRPUConfig`."""
+    rpu_config: str | dict[str, str] | None = None
+    """RPU configuration of the analog targets, or a table with one for some of them; those of the system
+    by default. It is the name of a built-in configuration, or `package.module:factory` with a factory
+    that returns a `TorchInferenceRPUConfig`."""
     times_s: tuple[NonNegativeFloat, ...] = Field(
         default=(1.0, 60.0, 3600.0, 86400.0), min_length=1, strict=False
     )

@@ -18,6 +18,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from lionheart_opt.accuracy import DIVERGED
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.analog_network import INPUT_RANGES
+from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.optimisation import make_optimizer, rate_at, set_rate
 from lionheart_opt.oracle.seeds import derive, seeded
@@ -51,8 +52,8 @@ class Job:
     Args:
         model: Floating-point network whose architecture is trained; left untouched.
         start: Weights to start from.
-        matrices: Paths of the analog matrices; empty to train the floating-point network.
-        rpu_config: RPU configuration of the analog matrices.
+        matrices: Paths of the analog matrices; empty to train the digital network.
+        rpu_config: RPU configuration of the analog matrices, or one for each path.
         recipe: The hyper-parameters.
         epochs: Largest number of epochs; replaces the recipe's.
         examples: The training data.
@@ -61,6 +62,9 @@ class Job:
         what: Name of the training in progress reports.
         groups: Groups of matrices that are digital in some batches, drawn anew for each batch
             (one-shot training). All other matrices are always analog.
+        digital: What matrices compute in that are not analog; None is floating point.
+        others: Further RPU configurations that the matrices of a group may have. Every epoch draws
+            which, and its momentum starts anew.
     """
 
     model: nn.Module
@@ -74,6 +78,20 @@ class Job:
     device: torch.device
     what: str
     groups: tuple[tuple[str, ...], ...] = ()
+    digital: Digital | None = None
+    others: tuple[dict[str, Any], ...] = ()
+
+    def configs(self, epoch: int) -> Any:
+        """RPU configuration of the matrices in an epoch, or one for each path."""
+        if not self.others:
+            return self.rpu_config
+        generator = torch.Generator().manual_seed(derive(self.seed, "targets", epoch))
+        configs = dict(self.rpu_config)
+        for group in self.groups:
+            able = [self.rpu_config, *(each for each in self.others if group[0] in each)]
+            number = int(torch.randint(len(able), (), generator=generator))
+            configs |= {path: able[number][path] for path in group}
+        return configs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,13 +207,13 @@ def _epoch(job: Job, engine: Engine, state: _State, annealing: int | None) -> _S
     network = with_weights(job.model, state.weights).to(job.device)
     if not job.matrices:  # analog matrices choose their own layout
         _channels_last(network)
-    analog = engine.analog(network, job.matrices, job.rpu_config).train()
+    analog = engine.analog(network, job.matrices, job.configs(epoch), job.digital).train()
     if recipe.batch_norm == "frozen":
         for module in analog.modules():
             if isinstance(module, _BatchNorm):
                 module.eval()
     optimizer = make_optimizer(recipe, analog)
-    if state.optimizer is not None:
+    if state.optimizer is not None and not job.others:
         optimizer.load_state_dict(state.optimizer)
     total, seen = torch.zeros((), device=job.device), 0
     with seeded(derive(job.seed, "training noise", epoch), job.device):
@@ -295,7 +313,7 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
         batches: Number of batches to average over.
     """
     network = with_weights(job.model, job.start).to(job.device)
-    analog = engine.analog(network, job.matrices, job.rpu_config).train()
+    analog = engine.analog(network, job.matrices, job.rpu_config, job.digital).train()
     for module in analog.modules():
         if isinstance(module, _BatchNorm):
             module.reset_running_stats()

@@ -16,15 +16,18 @@ from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import Engine, engine
 from lionheart_opt.oracle.learned_shares import learn_shares
-from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
+from lionheart_opt.oracle.numerics import Placed, TargetNumerics, check_products
+from lionheart_opt.oracle.rpu import rpu_digest
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore, network_text, weights_digest
 from lionheart_opt.oracle.training import EpochDone, Job, reestimate_batch_norm, train
 from lionheart_opt.oracle.uses import check_uses, counted_uses, traced_uses
 from lionheart_opt.questions import Answer, LearnedShares
+from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
 #: Part of every digest of trained weights, and of the oracle's identity. Increase it when a change of the
@@ -49,14 +52,15 @@ class CandidateWeights:
     - `one_shot`: weights that are trained once for all mappings, with a random mapping in every
       batch. A search is charged for that training once (`Accuracy.shared_s`).
 
-    A mapping without analog layers always has the pretrained weights, because nothing disturbs them.
+    A mapping that computes in floating point throughout always has the pretrained weights, because
+    nothing disturbs them.
 
     Trained weights are kept in the store. In memory, an object remembers the pretrained weights and
     those of one-shot training for each seed.
 
     Args:
         workload: The workload whose units are mapped.
-        analog_targets: Names of the targets whose layers are analog.
+        system: The system, whose targets say what they compute with.
         model: The network, trained already or with its initial weights (see `settings.pretrain`).
         splits: The data.
         settings: How to train.
@@ -66,7 +70,7 @@ class CandidateWeights:
     """
 
     workload: Workload
-    analog_targets: tuple[str, ...]
+    system: System
     model: nn.Module
     splits: Splits
     settings: OracleSettings
@@ -75,19 +79,39 @@ class CandidateWeights:
     report: Callable[[str], None] = _ignore
     _shared: dict[int, tuple[str, Trained]] = field(default_factory=dict, init=False, repr=False)
     _checked: set[str] = field(default_factory=set, init=False, repr=False)
+    _can_round: set[frozenset[str] | None] = field(default_factory=set, init=False, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "report": _ignore}  # another process shows progress by itself
 
     def matrices(self, mapping: Mapping) -> tuple[str, ...]:
         """Paths of the weight matrices that are analog in a mapping, in execution order."""
-        paths = [
-            path
-            for unit in self.workload.units
-            if mapping[unit.name] in self.analog_targets
-            for path in self.workload.paths_of(unit)
-        ]
-        return tuple(dict.fromkeys(paths))
+        return tuple(self.placed(mapping).analog)
+
+    def placed(self, mapping: Mapping) -> Placed:
+        """Where the weight matrices are in a mapping."""
+        return self.numerics.placed(self.workload, mapping)
+
+    def host_numerics(self, placed: Placed) -> Digital | None:
+        """What matrices compute in that are not analog; None is floating point.
+
+        Raises:
+            InputError: It cannot be simulated for all weights of the network.
+        """
+        digital = self.numerics.digital(placed, self.splits.train)
+        if digital is not None:
+            # a host that rounds has to round all weights, wherever the others are
+            rounded = frozenset(digital.others) if digital.host == "fp32" else None
+            if rounded not in self._can_round:
+                network = deepcopy(self.model).cpu().eval()
+                check_products(self._engine, network, digital, self.workload)
+                self._can_round.add(rounded)
+        return digital
+
+    def is_exact(self, mapping: Mapping) -> bool:
+        """Whether a mapping computes in floating point throughout."""
+        placed = self.placed(mapping)
+        return not placed.analog and {self.numerics.host, *placed.digital.values()} == {"fp32"}
 
     @cached_property
     def pretrained(self) -> Trained:
@@ -100,7 +124,8 @@ class CandidateWeights:
         initial = {name: tensor.cpu() for name, tensor in self.model.state_dict().items()}
         if recipe is None:
             return Trained(weights=initial)
-        job = self._job(initial, (), recipe.epochs, recipe.seed, "pretraining")
+        nowhere = Placed(analog={}, digital={})
+        job = self._job(initial, nowhere, None, recipe.epochs, recipe.seed, "pretraining")
         key = digest([FORMAT, "pretrained", self._question, recipe.model_dump(exclude_none=True)])
         trained = self._train(replace(job, recipe=recipe), key)
         if trained.note:
@@ -121,20 +146,20 @@ class CandidateWeights:
 
     def keyed(self, candidate: Candidate | None, seed: int) -> tuple[str, Trained]:
         """As `trained`, with a key that identifies the weights; pretrained weights for None."""
-        matrices = self.matrices(candidate.mapping) if candidate else ()
-        if candidate is None or not matrices:
+        if candidate is None or self.is_exact(candidate.mapping):
             return "pretrained", self.pretrained
-        self._check_uses(matrices)
+        placed = self.placed(candidate.mapping)
+        self._check_uses(tuple(placed.analog))
         training = candidate.trained_by
         if training == "one_shot":
-            return self._one_shot(matrices, seed)
+            return self._one_shot(placed, seed)
         key, start = self.keyed(candidate.parent, seed)
         if training == "none":
             return key, replace(start, training_s=0.0)
         recipe = self.settings.hat
         epochs = recipe.short_epochs if training == "short" else recipe.epochs
         seed = derive(seed, "hat", self._trainings(candidate.parent))
-        job = self._job(start.weights, matrices, epochs, seed, "training")
+        job = self._job(start.weights, placed, self.host_numerics(placed), epochs, seed, "training")
         key = self._key(job, start=key)
         return key, self._train(job, key)
 
@@ -158,7 +183,7 @@ class CandidateWeights:
         The seed of the next training depends on it, so that parent and child see other batches and
         noise, and siblings the same.
         """
-        if candidate is None or not self.matrices(candidate.mapping):
+        if candidate is None or self.is_exact(candidate.mapping):
             return 0
         if candidate.training == "one_shot":
             return 1
@@ -177,25 +202,44 @@ class CandidateWeights:
 
     def _shared_job(self, seed: int) -> tuple[Job, str]:
         """One-shot training, and the key of its weights."""
-        groups = tuple(
-            self.workload.paths_of(unit)
-            for unit in self.workload.crossbar_units
-            if unit.name not in self.digital
-        )
-        everything = tuple(path for group in groups for path in group)
+        targets = self.numerics.choices(self.workload, self.digital)
+        most = max(map(len, targets.values()), default=0)
+        # number k: the matrices of units that have so many analog targets, on target k
+        places = [
+            {
+                path: able[k]
+                for unit, able in targets.items()
+                for path in self.workload.paths_of(self.workload.unit(unit))
+                if k < len(able)
+            }
+            for k in range(most)
+        ]
+        groups = tuple(self.workload.paths_of(self.workload.unit(unit)) for unit in targets)
+        placed, *others = [Placed(analog=each, digital={}) for each in places or [{}]]
         epochs, seed = self.settings.hat.one_shot_epochs, derive(seed, "one-shot")
-        job = self._job(self.pretrained.weights, everything, epochs, seed, "one-shot training")
-        job = replace(job, groups=groups)
+        digital, what = self.host_numerics(placed), "one-shot training"
+        job = self._job(self.pretrained.weights, placed, digital, epochs, seed, what)
+        configs = map(self.numerics.configs, others)
+        differ = [c for c in configs if any(c[path] is not job.rpu_config[path] for path in c)]
+        job = replace(job, groups=groups, others=tuple(differ))
         return job, self._key(job, start="pretrained")
 
-    def _one_shot(self, matrices: tuple[str, ...], seed: int) -> tuple[str, Trained]:
+    def _one_shot(self, placed: Placed, seed: int) -> tuple[str, Trained]:
         """The shared weights, with the mapping's own batch-norm statistics if the recipe asks for it."""
         key, shared = self._shared_weights(seed)
         shared = replace(shared, training_s=0.0)
         batches = self.settings.hat.one_shot_norm_batches
         if batches == 0:
             return key, shared
-        job = replace(self._shared_job(seed)[0], start=shared.weights, matrices=matrices, groups=())
+        job = replace(
+            self._shared_job(seed)[0],
+            start=shared.weights,
+            matrices=tuple(placed.analog),
+            rpu_config=self.numerics.configs(placed),
+            digital=self.host_numerics(placed),
+            groups=(),
+            others=(),
+        )
         key = digest([self._key(job, start=key), batches])
         trained = self.store.get(key)
         if trained is None:
@@ -208,21 +252,37 @@ class CandidateWeights:
     def _key(self, job: Job, start: str) -> str:
         """Digest of everything that the weights of a training depend on."""
         ignored = {"epochs", "short_epochs", "one_shot_epochs", "one_shot_norm_batches"}
+        numerics: dict[
+            str, Any
+        ] = {}  # empty for floating-point hosts, as in keys that knew no others
+        if job.digital is not None:
+            numerics["digital"] = job.digital.key
+        if job.others:
+            numerics["others"] = list(map(self._digests, job.others))
         return digest(
             {
                 "format": FORMAT,
                 "question": self._question,
                 "pretrained": self._pretrained_digest,
                 "engine": self.settings.engine,
-                "rpu_config": rpu_digest(self.rpu_config),
+                "rpu_config": self._digests(job.rpu_config),
                 "recipe": job.recipe.model_dump(exclude=ignored, exclude_none=True),
                 "epochs": job.epochs,
                 "start": start,
                 "modules": job.matrices,
                 "groups": job.groups,
                 "seed": job.seed,
+                **numerics,
             }
         )
+
+    def _digests(self, configs: dict[str, Any]) -> str | dict[str, str]:
+        """Digest of the RPU configuration of all matrices, or of that of each."""
+        known = {id(c): rpu_digest(c) for c in self.numerics.rpu_configs.values()}
+        digests = {path: known[id(config)] for path, config in configs.items()}
+        if len(set(digests.values())) > 1:
+            return digests
+        return next(iter(digests.values()), "")
 
     def _train(self, job: Job, key: str) -> Trained:
         return train(job, self._engine, self.store, key, self._progress)
@@ -235,9 +295,15 @@ class CandidateWeights:
             seed: Seed of training.
         """
         units = {name: self.workload.paths_of(self.workload.unit(name)) for name in question.prices}
-        matrices = tuple(dict.fromkeys(path for paths in units.values() for path in paths))
+        targets = self.numerics.choices(self.workload, ())
+        for name in units:
+            if name not in targets:
+                raise InputError(f"shares of units: no analog target can run unit {name!r}")
+        analog = {path: targets[name][0] for name, paths in units.items() for path in paths}
+        placed = Placed(analog=analog, digital={})
         epochs, seed = self.settings.hat.epochs, derive(seed, "shares")
-        job = self._job(self.pretrained.weights, matrices, epochs, seed, "learning shares")
+        digital, what = self.host_numerics(placed), "learning shares"
+        job = self._job(self.pretrained.weights, placed, digital, epochs, seed, what)
         key = digest([self._key(job, start="pretrained"), question.digest])
         return learn_shares(job, self._engine, self.store, key, units, question, self._progress)
 
@@ -246,13 +312,20 @@ class CandidateWeights:
         self.report(f"{text}, {now.left_s:.0f} s left")
 
     def _job(
-        self, start: Weights, matrices: tuple[str, ...], epochs: int, seed: int, what: str
+        self,
+        start: Weights,
+        placed: Placed,
+        digital: Digital | None,
+        epochs: int,
+        seed: int,
+        what: str,
     ) -> Job:
         return Job(
             model=self.model,
             start=start,
-            matrices=matrices,
-            rpu_config=self.rpu_config,
+            matrices=tuple(placed.analog),
+            rpu_config=self.numerics.configs(placed),
+            digital=digital,
             recipe=self.settings.hat,
             epochs=epochs,
             examples=self.splits.train,
@@ -276,9 +349,9 @@ class CandidateWeights:
         return engine(self.settings.engine)
 
     @cached_property
-    def rpu_config(self) -> Any:
-        """RPU configuration of analog layers."""
-        return rpu_config(self.settings.rpu_config)
+    def numerics(self) -> TargetNumerics:
+        """What the targets compute with."""
+        return TargetNumerics.of(self.system, self.settings)
 
     @cached_property
     def device(self) -> torch.device:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.oracle_context import SaysNumerics
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
@@ -167,6 +168,7 @@ def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
         "study": source.name,
         "question": source.question_text,
         "system": problem.system.name,
+        "numerics": problem.oracle.numerics if isinstance(problem.oracle, SaysNumerics) else None,
         "model": source.model_name,
         "macs": problem.workload.macs,
         "weights": problem.workload.weight_count,

@@ -54,6 +54,10 @@ class KnownChips:
     """An engine of such chips."""
 
     def analog(
-        self, model: nn.Module, matrices: Sequence[str], rpu_config: object
+        self,
+        model: nn.Module,
+        matrices: Sequence[str],
+        rpu_config: object,
+        digital: object = None,
     ) -> AnalogNetwork:
         return AnalogNetwork(model, matrices, lambda path, weight, ranges: KnownMatrix(weight))

@@ -16,6 +16,7 @@ from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
 from lionheart_opt.oracle.store import WeightStore
+from lionheart_opt.system import Numerics, System, Target
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 
 NAMES = ("conv1", "conv2", "linear")
@@ -81,6 +82,31 @@ def small_workload() -> Workload:
     return Workload(name="small", layers=tuple(layers), units=units)
 
 
+def small_system(host: Numerics = "fp32", **others: str) -> System:
+    """A host, a tile of LionHeart's, and other targets that can run everything.
+
+    Args:
+        host: Numerics of the host.
+        others: Name of another target -> its numerics, or the RPU configuration of its tiles.
+    """
+    digital = {"fp32", "fp16", "int8", "int4", "ternary"}
+    targets = [Target(name="cpu", source="made up", numerics=host, kinds=("*",))]
+    for name, what in {"tile": "lionheart", **others}.items():
+        is_analog = what not in digital
+        targets.append(
+            Target(
+                name=name,
+                source="made up",
+                numerics="analog" if is_analog else what,  # type: ignore[arg-type]
+                rpu_config=what if is_analog else None,
+                kinds=("*",),
+            )
+        )
+    return System(
+        name="small", family="none", description="made up", host="cpu", targets=tuple(targets)
+    )
+
+
 def mapping(*analog: str) -> Mapping:
     return Mapping.of({name: "tile" if name in analog else "cpu" for name in NAMES})
 
@@ -97,10 +123,12 @@ SETTINGS = OracleSettings(
 )
 
 
-def small_oracle(folder: Path, settings: OracleSettings = SETTINGS) -> HatOracle:
+def small_oracle(
+    folder: Path, settings: OracleSettings = SETTINGS, system: System | None = None
+) -> HatOracle:
     return HatOracle(
         workload=small_workload(),
-        analog_targets=("tile",),
+        system=system or small_system(),
         model=small_network(),
         splits=small_splits(),
         settings=settings,

@@ -10,7 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from oracle_setup import NAMES, SETTINGS, SmallNetwork, candidate, small_network, small_oracle
+from oracle_setup import (
+    NAMES,
+    SETTINGS,
+    SmallNetwork,
+    candidate,
+    small_network,
+    small_oracle,
+    small_system,
+)
 from torch import nn
 
 import lionheart_opt as lo
@@ -109,7 +117,7 @@ def volumes_oracle(folder: Path, name: str) -> HatOracle:
     examples = Examples(images=volumes, labels=torch.arange(80) % 4)
     return HatOracle(
         workload=lo.trace(Volumes(), (1, 4, 6, 6)),
-        analog_targets=("tile",),
+        system=small_system(),
         model=Volumes(),
         splits=Splits(train=examples[:40], validation=examples[40:60], test=examples[60:]),
         settings=SETTINGS.model_copy(update={"engine": name}),

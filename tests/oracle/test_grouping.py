@@ -11,9 +11,9 @@ import pytest
 from oracle_setup import NAMES, mapping, small_oracle
 
 import lionheart_opt.oracle.grouping as together
-import lionheart_opt.oracle.hat as hat
 from lionheart_opt.accuracy import Anticipates, Fidelity
 from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.oracle import measured_together
 from lionheart_opt.oracle.hat import HatOracle
 
 SUBSETS = [("conv1",), ("conv2",), ("conv1", "conv2"), ("linear",), NAMES]
@@ -35,13 +35,13 @@ def answers(oracle: HatOracle, asked: list[Candidate]) -> np.ndarray:
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many mappings each measurement was of."""
     sizes: list[int] = []
-    real = hat.measure
+    real = measured_together.measure
 
     def spy(*arguments: Any, **keywords: Any) -> np.ndarray:
         sizes.append(len(arguments[2]))
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr(hat, "measure", spy)
+    monkeypatch.setattr(measured_together, "measure", spy)
     return sizes
 
 

@@ -9,7 +9,7 @@ from aihwkit.inference import ReRamWan2022NoiseModel
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.hardware import check_array_sizes, check_times
+from lionheart_opt.oracle.hardware import check_array_size, check_times
 from lionheart_opt.oracle.rpu import lionheart
 
 
@@ -20,20 +20,24 @@ def arrays(rows: int, columns: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("system", "rows", "columns"),
-    [("lionheart", 256, 256), ("imc-cluster", 256, 256), ("diana", 1152, 512)],
+    ("system", "target", "rows", "columns"),
+    [
+        ("lionheart", "tile", 256, 256),
+        ("imc-cluster", "ima", 256, 256),
+        ("diana", "analog", 1152, 512),
+    ],
 )
-def test_arrays_are_those_of_the_system(system: str, rows: int, columns: int) -> None:
+def test_arrays_are_those_of_the_target(system: str, target: str, rows: int, columns: int) -> None:
     machine = plugins.load_system(system)
-    check_array_sizes(arrays(rows, columns), machine, "here")
+    check_array_size(arrays(rows, columns), machine, target, "here")
     for other in (arrays(rows + 1, columns), arrays(rows, columns - 1), arrays(0, columns)):
         with pytest.raises(InputError, match=f"max_input_size = {rows}, .*= {columns}$"):
-            check_array_sizes(other, machine, "here")
+            check_array_size(other, machine, target, "here")
 
 
 def test_arrays_that_a_system_sizes_to_their_layers_may_have_any_size() -> None:
     for config in (arrays(256, 256), arrays(0, 0)):
-        check_array_sizes(config, plugins.load_system("alpine-high-power"), "here")
+        check_array_size(config, plugins.load_system("alpine-high-power"), "tile", "here")
 
 
 def test_times_that_a_noise_model_does_not_know_are_all_named() -> None:

@@ -120,7 +120,7 @@ def test_search_sees_the_same_validation_set_and_nothing_else(
         seen.append(arguments[4].digest)
         return real(*arguments, **keywords)
 
-    monkeypatch.setattr("lionheart_opt.oracle.hat.measure", spy)
+    monkeypatch.setattr("lionheart_opt.oracle.measured_together.measure", spy)
     for level in TRAININGS:
         oracle.accuracy(ALL.with_training(level), TWO_DRAWS, 0)
     assert set(seen) == {oracle.splits.validation.digest}

@@ -37,7 +37,7 @@ def test_a_study_file_makes_the_oracle(tmp_path: Path) -> None:
     oracle = file.oracle
     assert isinstance(oracle, HatOracle)
     assert oracle.settings.times_s == (60.0, 86400.0)
-    assert oracle.analog_targets == file.system.analog_targets
+    assert oracle.system == file.system
     assert len(oracle.splits.validation) == pytest.approx(0.2 * 1257, abs=5)
     again = StudyFile.load(tmp_path).oracle  # initial weights and data are decided by seeds
     assert isinstance(again, HatOracle)

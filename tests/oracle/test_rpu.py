@@ -48,6 +48,16 @@ def test_quantised_peripheries_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
         rpu_config("quantised")
 
 
+def test_ranges_that_follow_output_clipping_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aihwkit raises `NotImplementedError` in the first backward pass."""
+    config = lionheart()
+    config.pre_post.input_range.enable = True
+    config.pre_post.input_range.manage_output_clipping = True
+    monkeypatch.setitem(rpu_config.__globals__["BUILT_IN"], "managed", lambda: config)
+    with pytest.raises(InputError, match="manage_output_clipping is not implemented"):
+        rpu_config("managed")
+
+
 @pytest.mark.parametrize(
     ("part", "name"),
     [

@@ -12,7 +12,7 @@ from oracle_setup import SETTINGS, mapping, small_oracle
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.oracle import hat
+from lionheart_opt.oracle import measured_together
 from lionheart_opt.oracle.threads import computing_with
 from lionheart_opt.questions import Proxies
 
@@ -37,13 +37,13 @@ def test_an_oracle_computes_with_its_own_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     seen: list[int] = []
-    real = hat.measure
+    real = measured_together.measure
 
     def spy(*arguments: Any) -> np.ndarray:
         seen.append(torch.get_num_threads())
         return real(*arguments)
 
-    monkeypatch.setattr(hat, "measure", spy)
+    monkeypatch.setattr(measured_together, "measure", spy)
     oracle = small_oracle(tmp_path, SETTINGS.model_copy(update={"threads": threads}))
     losses: list[int] = []
     oracle.watch(lambda _: losses.append(torch.get_num_threads()))

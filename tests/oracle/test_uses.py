@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from oracle_setup import NAMES, SETTINGS, candidate, small_oracle
+from oracle_setup import NAMES, SETTINGS, candidate, small_oracle, small_system
 from torch import nn
 from torch.nn import functional as F
 
@@ -100,7 +100,7 @@ def oracle_of(network: nn.Module, folder: Path, name: str = "fast") -> HatOracle
     data = examples(network)
     return HatOracle(
         workload=lo.trace(network, (5, 8)),
-        analog_targets=("tile",),
+        system=small_system(),
         model=network,
         splits=Splits(train=data[:20], validation=data[:40], test=data[40:]),
         settings=SETTINGS.model_copy(update={"pretrain": None, "engine": name}),

@@ -18,6 +18,7 @@ from oracle_setup import (
     small_network,
     small_oracle,
     small_splits,
+    small_system,
     small_workload,
 )
 
@@ -42,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights(folder: Path) -> CandidateWeights:
     return CandidateWeights(
         workload=small_workload(),
-        analog_targets=("tile",),
+        system=small_system(),
         model=small_network(),
         splits=small_splits(),
         settings=SETTINGS,
@@ -53,10 +54,6 @@ def weights(folder: Path) -> CandidateWeights:
 def test_modules_are_those_on_analog_targets_in_execution_order(weights: CandidateWeights) -> None:
     assert weights.matrices(mapping("linear", "conv1")) == ("conv1", "linear")
     assert weights.matrices(mapping()) == ()
-    assert replace(weights, analog_targets=("cpu",)).matrices(mapping("conv2")) == (
-        "conv1",
-        "linear",
-    )
 
 
 def test_keys_tell_all_weights_apart(weights: CandidateWeights) -> None:

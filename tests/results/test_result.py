@@ -170,6 +170,8 @@ def test_frames_hold_what_the_evaluations_hold(problem):
 
 def test_an_empty_result_is_a_frame_with_the_same_types(problem):
     result = lo.search(problem, "random", trials=0)
-    assert len(result) == 0 and result.best is None and result.front() == []
+    assert len(result) == 0 and result.best_trial is None
+    assert result.best is not None and result.best.mapping == problem.all_digital
+    assert [evaluation.mapping for evaluation in result.front()] == [problem.all_digital]
     assert result.to_frame().dtypes.astype(str).to_dict() == TYPES
-    assert "nothing feasible" in repr(result)
+    assert "nothing beats all-digital" in repr(result)

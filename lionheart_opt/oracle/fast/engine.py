@@ -24,7 +24,10 @@ from torch import Tensor, nn
 
 from lionheart_opt.oracle.aihwkit_engine import AihwkitMatrix
 from lionheart_opt.oracle.analog_network import AnalogNetwork
+from lionheart_opt.oracle.digital import Digital
+from lionheart_opt.oracle.engine import config_of
 from lionheart_opt.oracle.fast.matrix import FastMatrix
+from lionheart_opt.oracle.ternary import TernaryTile
 
 _log = logging.getLogger(__name__)
 
@@ -51,20 +54,30 @@ class FastEngine:
     def __init__(self) -> None:
         self.fallen_back: dict[str, str] = {}
 
-    def analog(self, model: nn.Module, matrices: Sequence[str], rpu_config: Any) -> AnalogNetwork:
+    def analog(
+        self,
+        model: nn.Module,
+        matrices: Sequence[str],
+        rpu_config: Any,
+        digital: Digital | None = None,
+    ) -> AnalogNetwork:
         """See `Engine.analog`."""
-        reason = not_covered(rpu_config)
+        reasons: dict[int, str] = {}
 
         def make(path: str, weight: Tensor, ranges: Tensor | None) -> FastMatrix | AihwkitMatrix:
-            why = reason or (f"weights of {weight.dtype}" if weight.dtype != torch.float32 else "")
+            config = config_of(rpu_config, path)
+            if id(config) not in reasons:
+                reasons[id(config)] = not_covered(config)
+            is_other = weight.dtype != torch.float32
+            why = reasons[id(config)] or (f"weights of {weight.dtype}" if is_other else "")
             if not why:
-                return FastMatrix(weight, ranges, rpu_config)
+                return FastMatrix(weight, ranges, config)
             if path not in self.fallen_back:
                 _log.warning("%s runs on aihwkit: the fast engine does not cover %s", path, why)
             self.fallen_back[path] = why
-            return AihwkitMatrix(weight, ranges, rpu_config)
+            return AihwkitMatrix(weight, ranges, config)
 
-        return AnalogNetwork(model, matrices, make)
+        return AnalogNetwork(model, matrices, make, digital)
 
 
 def not_covered(rpu_config: Any) -> str:
@@ -74,7 +87,8 @@ def not_covered(rpu_config: Any) -> str:
     dynamic = io.noise_management == NoiseManagementType.ABS_MAX
     baseline = getattr(type(rpu_config.drift_compensation), "init_baseline", None)
     refused = {
-        "simulator_tile_class": rpu_config.simulator_tile_class is not TorchSimulatorTile,
+        "simulator_tile_class": rpu_config.simulator_tile_class
+        not in {TorchSimulatorTile, TernaryTile},
         "tile_class": rpu_config.tile_class is not TorchInferenceTile,
         "tile_array_class": rpu_config.tile_array_class is not TileModuleArray,
         "forward": type(io) is not IOParameters,

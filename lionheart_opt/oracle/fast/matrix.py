@@ -16,7 +16,9 @@ from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.physics import ProgrammedTile
 from lionheart_opt.oracle.fast.ranges import InputRanges
 from lionheart_opt.oracle.fast.tiles import Converters, Tiling
+from lionheart_opt.oracle.quantise import straight_through, ternary_weights
 from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.ternary import TernaryTile
 from lionheart_opt.oracle.tiny import SMALLEST
 from lionheart_opt.oracle.window import Window
 
@@ -222,6 +224,12 @@ class FastMatrix(nn.Module):
     def _modified(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Weights with the noise of hardware-aware training, and digital factors."""
         weight = self._weight()
+        if self.rpu_config.simulator_tile_class is TernaryTile:
+            with torch.no_grad():
+                cells = torch.empty_like(weight)
+                for _, _, rows, columns in self.tiling.blocks():
+                    cells[rows, columns] = ternary_weights(weight[rows, columns], (1,))
+            return straight_through(weight, cells), self._scales()
         modifier = self.rpu_config.modifier
         if modifier.type not in {WeightModifierType.MULT_NORMAL, WeightModifierType.ADD_NORMAL}:
             return weight, self._scales()
