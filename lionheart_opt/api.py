@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Number, Real
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lionheart_opt import plugins
+from lionheart_opt.api_arguments import (
+    fraction_of,
+    kind_of,
+    name_of,
+    names_of,
+    path_of,
+    several,
+    table_of,
+)
 from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.durations import seconds_of
 from lionheart_opt.errors import InputError, unknown
@@ -48,7 +57,7 @@ def load(path: str | Path) -> Study:
     Raises:
         InputError: There is no such file, or a key is unknown, missing, or of the wrong type.
     """
-    return Study(StudyFile.load(_path(path, "path")))
+    return Study(StudyFile.load(path_of(path, "path")))
 
 
 def problem(
@@ -109,9 +118,9 @@ def problem(
     Raises:
         InputError: An argument cannot be used; the message says which, and what is allowed.
     """
-    fraction = _fraction(max_drop, "max_drop")
-    times_s = tuple(seconds_of(each) for each in _several(time, "time"))
-    looks = _several(draws, "draws")
+    fraction = fraction_of(max_drop, "max_drop")
+    times_s = tuple(seconds_of(each) for each in several(time, "time"))
+    looks = several(draws, "draws")
     if not all(isinstance(look, Integral) and 0 < int(look) <= MOST_DRAWS for look in looks):
         raise InputError(
             f"draws: got {shown(draws)}; must be whole numbers from 1 to {MOST_DRAWS:,}"
@@ -119,19 +128,19 @@ def problem(
     limit = AccuracyLimit(
         max_drop=fraction,
         time_s=times_s,
-        quantile=None if quantile is None else _fraction(quantile, "quantile"),
-        confidence=_fraction(confidence, "confidence"),
+        quantile=None if quantile is None else fraction_of(quantile, "quantile"),
+        confidence=fraction_of(confidence, "confidence"),
         draws=tuple(int(look) for look in looks),
-        examples=_several(examples, "examples"),
+        examples=several(examples, "examples"),
         over=over,
     )
     machine = _system(system)
     if dataset is not None and not hasattr(getattr(dataset, "train", None), "images"):
         raise InputError(
-            f"dataset: got {_kind(dataset)}; make one with "
+            f"dataset: got {kind_of(dataset)}; make one with "
             "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
         )
-    settings = dict(_table(oracle, "oracle"))
+    settings = dict(table_of(oracle, "oracle"))
     if settings.get("kind", USUAL_ORACLE) == USUAL_ORACLE:
         if dataset is None:
             raise InputError(
@@ -145,19 +154,22 @@ def problem(
         model = plain_network(_network(model))
     workload = _workload(model, dataset)
     if units is not None:
-        groups = _table(units, "units").items()
+        groups = table_of(units, "units").items()
         workload = workload.grouped(
-            {_name(name, "units"): _names(members, f"units {name!r}") for name, members in groups}
+            {
+                name_of(name, "units"): names_of(members, f"units {name!r}")
+                for name, members in groups
+            }
         )
     context = OracleContext(
         workload=workload,
         system=machine,
         model=ModelTable(name=model) if isinstance(model, str) else model,
         data=dataset,
-        digital=_names(digital, "digital"),
+        digital=names_of(digital, "digital"),
         times_s=times_s,
         folder=Path.cwd(),
-        artifacts=None if artifacts is None else _path(artifacts, "artifacts"),
+        artifacts=None if artifacts is None else path_of(artifacts, "artifacts"),
         origin="problem",
     )
     with beside(Path.cwd()):
@@ -165,8 +177,8 @@ def problem(
             context,
             build_oracle(context, settings),
             accuracy_limit=limit,
-            objectives=_several(objectives, "objectives"),
-            cost_limits=dict(_table(cost_limits, "cost_limits")),
+            objectives=several(objectives, "objectives"),
+            cost_limits=dict(table_of(cost_limits, "cost_limits")),
             training=training,
             seed=int(seed) if isinstance(seed, Integral) else seed,
         )
@@ -182,6 +194,7 @@ def search(
     seed: int = 0,
     storage: str | None = None,
     workers: int = 1,
+    trainings: int | None = None,
     label: str | None = None,
     progress: bool | None = None,
 ) -> SearchResult:
@@ -189,8 +202,7 @@ def search(
 
     Args:
         problem: The question.
-        strategy: Name of a strategy (`lionheart-opt list strategies`), `module:attr`, or the strategy
-            itself.
+        strategy: A name (`lionheart-opt list strategies`), `module:attr`, or the strategy itself.
         arguments: Arguments of a strategy that is named.
         trials: Evaluations at most; 100 if `oracle_s` is not given either.
         oracle_s: Oracle seconds at most.
@@ -198,6 +210,7 @@ def search(
         storage: URL of an Optuna storage (`sqlite:///k.db`, `journal:///k.log`, `postgresql://...`) that
             keeps the record, so that an interrupted search can be resumed. None keeps it in memory.
         workers: Number of processes that evaluate candidates side by side.
+        trainings: Trainings that a verdict on the test data rests on; None gives no verdict.
         label: Name of the search in tables, plots and the storage; the strategy's name by default.
         progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
@@ -216,7 +229,13 @@ def search(
         budget=usual_budget(trials, oracle_s),
     )
     single = Study(StudyScript("search", problem, [plan], storage))
-    [result] = single.run(workers=workers, progress=progress, checks=False)
+    is_judged = trainings != 0 or isinstance(trainings, bool)
+    [result] = single.run(
+        workers=workers,
+        progress=progress,
+        checks=is_judged,
+        trainings=trainings if is_judged else 1,
+    )
     return result
 
 
@@ -256,7 +275,7 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
     from lionheart_opt.models.plain import plain_network
 
     if name is not None:
-        name = _name(name, "name")
+        name = name_of(name, "name")
     is_shape = isinstance(example, (tuple, list)) and all(isinstance(n, int) for n in example)
     shape = tuple(example) if is_shape and example else None
     with beside(Path.cwd()):
@@ -322,7 +341,7 @@ def named_mapping(
         return named[mapping]
     if not isinstance(mapping, (Mapping, dict)):
         raise InputError(
-            f"mapping: got {_kind(mapping)}; must be a name, or a dictionary unit -> target"
+            f"mapping: got {kind_of(mapping)}; must be a name, or a dictionary unit -> target"
         )
     return space.mapping(dict(mapping.items()))
 
@@ -330,7 +349,7 @@ def named_mapping(
 def _network(model: nn.Module) -> nn.Module:
     """The model, if it is a network."""
     if isinstance(model, type) or not hasattr(model, "named_modules"):
-        raise InputError(f"model: got {_kind(model)}; must be a torch.nn.Module or a name")
+        raise InputError(f"model: got {kind_of(model)}; must be a torch.nn.Module or a name")
     return model
 
 
@@ -350,51 +369,6 @@ def _system(system: str | Path | System) -> System:
         return system
     if not isinstance(system, (str, Path)):
         raise InputError(
-            f"system: got {_kind(system)}; must be a name, the path of a TOML file, or a System"
+            f"system: got {kind_of(system)}; must be a name, the path of a TOML file, or a System"
         )
     return plugins.load_system(str(system), "system")
-
-
-def _path(value: str | Path, where: str) -> Path:
-    if not isinstance(value, (str, Path)):
-        raise InputError(f"{where}: got {shown(value)}; must be a path")
-    return Path(value)
-
-
-def _fraction(value: float, where: str) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 <= value <= 1.0:
-        raise InputError(f"{where}: got {shown(value)}; must be a fraction from 0 to 1")
-    return float(value)
-
-
-def _name(value: str, where: str) -> str:
-    if not isinstance(value, str):
-        raise InputError(f"{where}: got {shown(value)}; must be a name")
-    return value
-
-
-def _names(value: Any, where: str) -> tuple[str, ...]:
-    return tuple(_name(name, where) for name in _several(value, where))
-
-
-def _several(value: Any, where: str) -> tuple[Any, ...]:
-    """A tuple of what may be given as one value or as a sequence."""
-    if isinstance(value, (str, Number)):
-        return (value,)
-    try:
-        return tuple(value)
-    except TypeError:
-        raise InputError(f"{where}: got {shown(value)}; must be one value or a list") from None
-
-
-def _table(value: dict[Any, Any] | None, where: str) -> dict[Any, Any]:
-    if value is not None and not isinstance(value, dict):
-        raise InputError(f"{where}: got {shown(value)}; must be a dictionary")
-    return value or {}
-
-
-def _kind(value: object) -> str:
-    """What error messages say that a value of the wrong type is."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}, not an instance of it"
-    return "None" if value is None else f"an object of type {type(value).__name__}"

@@ -1,0 +1,60 @@
+"""Arguments of the front door: taken as people give them, or refused in one line."""
+
+from __future__ import annotations
+
+from numbers import Number, Real
+from pathlib import Path
+from typing import Any
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.text import shown
+
+
+def path_of(value: str | Path, where: str) -> Path:
+    """A path; `where` is the name of the argument."""
+    if not isinstance(value, (str, Path)):
+        raise InputError(f"{where}: got {shown(value)}; must be a path")
+    return Path(value)
+
+
+def fraction_of(value: float, where: str) -> float:
+    """A fraction from 0 to 1."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 <= value <= 1.0:
+        raise InputError(f"{where}: got {shown(value)}; must be a fraction from 0 to 1")
+    return float(value)
+
+
+def name_of(value: str, where: str) -> str:
+    """A name."""
+    if not isinstance(value, str):
+        raise InputError(f"{where}: got {shown(value)}; must be a name")
+    return value
+
+
+def names_of(value: Any, where: str) -> tuple[str, ...]:
+    """Names, given as one or as a sequence."""
+    return tuple(name_of(name, where) for name in several(value, where))
+
+
+def several(value: Any, where: str) -> tuple[Any, ...]:
+    """A tuple of what may be given as one value or as a sequence."""
+    if isinstance(value, (str, Number)):
+        return (value,)
+    try:
+        return tuple(value)
+    except TypeError:
+        raise InputError(f"{where}: got {shown(value)}; must be one value or a list") from None
+
+
+def table_of(value: dict[Any, Any] | None, where: str) -> dict[Any, Any]:
+    """A dictionary; an empty one for None."""
+    if value is not None and not isinstance(value, dict):
+        raise InputError(f"{where}: got {shown(value)}; must be a dictionary")
+    return value or {}
+
+
+def kind_of(value: object) -> str:
+    """What error messages say that a value of the wrong type is."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}, not an instance of it"
+    return "None" if value is None else f"an object of type {type(value).__name__}"
