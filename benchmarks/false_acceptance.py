@@ -119,7 +119,7 @@ def measure(path: Path, draws: int) -> None:
     from lionheart_opt.space import every_mapping
 
     file = Path(__file__).parents[1] / "studies" / "quickstart" / "study.toml"
-    text = file.read_text().replace("validation_fraction = 0.3", "validation_fraction = 0.8")
+    text = file.read_text().replace("validation_fraction = 0.3", "validation_fraction = 0.4")
     text = text.replace("[1.0, 86400.0]", "[1.0, 3600.0, 86400.0, 31536000.0]")
     folder = path.parent / f"{path.stem}-study"
     folder.mkdir(exist_ok=True)
@@ -202,7 +202,7 @@ def main() -> None:
     commands.add_parser("mappings").add_argument("--repetitions", type=int, default=1000)
     measured = commands.add_parser("measure")
     measured.add_argument("table", type=Path)
-    measured.add_argument("--draws", type=int, default=40)
+    measured.add_argument("--draws", type=int, default=16)
     searched = commands.add_parser("search")
     searched.add_argument("table", type=Path)
     searched.add_argument("--repetitions", type=int, default=200)

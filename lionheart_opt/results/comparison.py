@@ -248,7 +248,8 @@ def drop_above_best(
 ) -> Bounds | None:
     """By how much a strategy's incumbent drops more than the best of all strategies, draw by draw.
 
-    Mean at the last of the limit's times. None if there is no incumbent, or both are the same mapping.
+    Mean at the last of the limit's times. None if there is no incumbent, if both are the same mapping, or
+    if they were decided on different numbers of examples.
 
     Args:
         runs: Searches of the strategy.
@@ -258,6 +259,8 @@ def drop_above_best(
     if mine is None or best is None or mine.mapping == best.mapping:
         return None
     if mine.accuracy is None or best.accuracy is None:
+        return None
+    if mine.accuracy.baseline != best.accuracy.baseline:
         return None
     return paired(mine.accuracy, best.accuracy, max(runs[0].problem.accuracy_limit.times_s))
 

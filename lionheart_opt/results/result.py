@@ -158,9 +158,10 @@ class SearchResult:
 
     @cached_property
     def baseline(self) -> float | None:
-        """Accuracy of the floating-point network; None if nothing was measured."""
-        accuracies = (evaluation.accuracy for evaluation in self.measured)
-        return next((accuracy.baseline for accuracy in accuracies if accuracy), None)
+        """Accuracy of the floating-point network on the most examples; None if nothing was measured."""
+        measured = [evaluation.accuracy for evaluation in self.measured if evaluation.accuracy]
+        widest = max(measured, key=lambda each: each.n_examples or 0, default=None)
+        return None if widest is None else widest.baseline
 
     @property
     def best_bounds(self) -> Bounds | None:

@@ -285,7 +285,7 @@ def _profile_problem(problem: Problem, training: Training) -> Problem:
     return replace(
         problem,
         objectives=("drop",),
-        accuracy_limit=replace(limit, quantile=None, draws=limit.draws[-1:]),
+        accuracy_limit=replace(limit, quantile=None, draws=limit.draws[-1:], examples=("all",)),
         cost_limits={},
         training="full" if training == "none" else "none",
     )

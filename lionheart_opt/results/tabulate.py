@@ -28,9 +28,9 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
     """The table of all mappings that a study has measured, and how many it leaves out.
 
     A row is a mapping with a training that started from the floating-point network. All rows have the
-    same number of draws, the largest one recorded: mappings that were decided with fewer are left out,
-    and so are those that started from another candidate's weights. Proxies of sensitivity are added if
-    the study's oracle has them.
+    same number of draws and of examples, the largest ones recorded: mappings that were decided with fewer
+    are left out, and so are those that started from another candidate's weights. Proxies of sensitivity
+    are added if the study's oracle has them.
 
     Args:
         file: The study; its oracle is asked for proxies only.
@@ -40,10 +40,13 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
     """
     measured = _measured(file)
     draws = max((len(accuracy.samples) for accuracy in measured.values()), default=0)
+    most = max((accuracy.n_examples or 0 for accuracy in measured.values()), default=0)
     rows = {
         candidate: accuracy
         for candidate, accuracy in measured.items()
-        if candidate.parent is None and len(accuracy.samples) == draws
+        if candidate.parent is None
+        and len(accuracy.samples) == draws
+        and accuracy.n_examples in (None, most)
     }
     if not rows:
         raise InputError(f"{file.path}: nothing has been measured; run `lionheart-opt run` first")

@@ -19,6 +19,7 @@ from lionheart_opt.results.comparison import (
     check_same_question,
     compare,
     comparison,
+    drop_above_best,
     ground_truth,
     names,
 )
@@ -339,3 +340,17 @@ def test_a_study_on_a_table_is_compared_with_its_ground_truth(tmp_path: Path):
     figures = tmp_path / "figures"
     assert CliRunner().invoke(app, ["plot", str(tmp_path)]).exit_code == 0
     assert len(list(figures.glob("*.png"))) == 7
+
+
+def test_mappings_decided_on_other_examples_are_not_compared_draw_by_draw():
+    """Their baselines differ, so that the same draws do not make the same pairs."""
+    problem = made_up_problem()
+    mine, best = answer(problem, 1, 0.01), answer(problem, 2, 0.01)
+    fewer = replace(
+        mine.accuracy, baseline=0.91, samples=mine.accuracy.samples + 0.01, n_examples=100
+    )
+    mine = problem.evaluation(mine.candidate, fewer)
+    runs = [search("a", mine, problem=problem), search("b", best, problem=problem)]
+    assert drop_above_best(runs[:1], runs) is None
+    [first, second] = comparison(runs)["strategies"]
+    assert first["drop_above_best"] is None is second["drop_above_best"]
