@@ -53,7 +53,9 @@ class OracleContract:
         assert answer.training_s >= 0 and answer.evaluation_s >= 0
 
     def test_all_digital_is_the_baseline(self, problem: Problem) -> None:
-        """Without analog layers nothing is lost, exactly."""
+        """On a host that computes in floating point, nothing is lost without analog layers, exactly."""
+        if not problem.is_digital_exact:
+            pytest.skip("the host does not compute in floating point")
         answer = self.ask(problem, problem.all_digital, 0, 2)
         assert np.all(answer.samples == answer.baseline)
 
@@ -65,6 +67,23 @@ class OracleContract:
         samples = np.concatenate([apart[1].samples, apart[2].samples, apart[0].samples])
         np.testing.assert_array_equal(together.samples, samples)
         assert {answer.baseline for answer in [together, *apart]} == {together.baseline}
+
+    def test_ranges_of_examples_make_the_whole(self, problem: Problem) -> None:
+        """Examples that are asked for in parts give what all of them give at once."""
+        whole = self.ask(problem, problem.all_analog, 0, 2)
+        if whole.outcomes is None:
+            pytest.skip("the oracle does not say which examples are right")
+        np.testing.assert_array_equal(whole.samples, whole.outcomes.samples)
+        assert whole.baseline == whole.outcomes.baseline_share
+        candidate = Candidate(problem.all_analog, training=self.training)
+        first = Fidelity(draws=(0, 2), examples=(0, 1))
+        few = problem.oracle.accuracy(candidate, first, self.seed)
+        assert few.n_examples is not None and few.of_examples == whole.n_examples
+        if few.n_examples < whole.outcomes.n_examples:
+            others = Fidelity(draws=(0, 2), examples=(few.n_examples, None))
+            few = few.widen(problem.oracle.accuracy(candidate, others, self.seed))
+        assert few.outcomes is not None
+        assert few.outcomes.to_bytes() == whole.outcomes.to_bytes()
 
     def test_draws_differ(self, problem: Problem) -> None:
         """Every draw programs the hardware afresh."""
