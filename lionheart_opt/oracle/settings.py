@@ -119,9 +119,9 @@ class Calibration(BaseModel):
     half of what calibration buys may depend on it. On a schedule, times between two calibrations have
     other read noise than they anyway."""
     fit_to: Literal["network", "tile"] = "network"
-    """What columns are fitted to: `network`, the outputs of the floating-point network, which also makes
-    up for errors of the layers before; `tile`, products of the chip's own inputs with the trained
-    weights."""
+    """What columns are fitted to: `network`, the outputs of the network without tiles (in what the host
+    computes in), which also makes up for errors of the layers before; `tile`, products of the chip's own
+    inputs with the trained weights."""
     estimator: Estimator = "least_squares"
     """How the gain of a column is estimated from its outputs y and what they are fitted to, t.
     `least_squares`: cov(y, t) / var(y), the smallest squared error; noise of y makes it smaller.
