@@ -232,8 +232,15 @@ def _look_at_examples(problem: Problem, oracle: object, checked: Checked) -> Non
     if count < needed:
         checked.notes.append(
             f"{count:,} validation examples cannot decide a limit of {in_points(limit.max_drop)}; about "
-            f"{needed:,} can (if 5 % of them are right on one side only, with a chance of 80 %)"
+            f"{_two_digits(needed):,} can (with a chance of 80 %, where 5 % of the examples are right in one "
+            "of the two networks only; with fewer of them, fewer examples do)"
         )
+
+
+def _two_digits(count: int) -> int:
+    """A number, rounded up to two digits."""
+    unit = 10 ** max(len(str(count)) - 2, 0)
+    return -(-count // unit) * unit
 
 
 def _look_at_capacity(problem: Problem, checked: Checked) -> None:

@@ -255,7 +255,7 @@ def test_too_few_examples_to_decide_a_limit_are_said(tmp_path):
 
     [note] = notes(0.01)
     assert note.startswith(
-        "40 validation examples cannot decide a limit of 1 point; about 3,092 can"
+        "40 validation examples cannot decide a limit of 1 point; about 3,100 can"
     )
     assert "never" not in note and notes(0.1) == [] == notes(0.01, 'over = "examples"')
     assert "cannot decide a limit of 0 points" in notes(0.0)[0]
