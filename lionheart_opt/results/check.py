@@ -232,8 +232,8 @@ def _look_at_examples(problem: Problem, oracle: object, checked: Checked) -> Non
     if count < needed:
         checked.notes.append(
             f"{count:,} validation examples cannot decide a limit of {in_points(limit.max_drop)}; about "
-            f"{_two_digits(needed):,} can (with a chance of 80 %, where 5 % of the examples are right in one "
-            "of the two networks only; with fewer of them, fewer examples do)"
+            f"{_two_digits(needed):,} can (with a chance of 80 %, where 5 % of the examples are right in "
+            "one of the two networks only; with fewer of them, fewer examples do)"
         )
 
 
