@@ -239,7 +239,7 @@ def _look_at_examples(problem: Problem, oracle: object, checked: Checked) -> Non
 
 def _two_digits(count: int) -> int:
     """A number, rounded up to two digits."""
-    unit = 10 ** max(len(str(count)) - 2, 0)
+    unit = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // unit) * unit
 
 

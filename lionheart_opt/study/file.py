@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import AccuracyOracle
-from lionheart_opt.artifacts import OutcomeStore
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.own_modules import beside
@@ -45,6 +44,8 @@ from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
     import optuna
+
+    from lionheart_opt.artifacts import OutcomeStore
 
 #: The study of a folder.
 STUDY_FILE = "study.toml"
@@ -168,7 +169,7 @@ class StudyFile:
             digital=digital,
             times_s=self.table.limits.time_s,
             folder=self.folder,
-            artifacts=self.artifacts,
+            artifacts=self.folder / "artifacts",
             origin=str(self.path),
         )
 
@@ -331,14 +332,11 @@ class StudyFile:
         wrong.refuse()
 
     @property
-    def artifacts(self) -> Path:
-        """Folder of trained weights and of outcomes."""
-        return self.folder / "artifacts"
-
-    @property
     def outcomes(self) -> OutcomeStore:
         """Where records keep which examples are right."""
-        return OutcomeStore(self.artifacts)
+        from lionheart_opt.artifacts import OutcomeStore
+
+        return OutcomeStore(self.folder / "artifacts")
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:

@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity
-from lionheart_opt.artifacts import OutcomeStore
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.questions import Answer, Question, consult, questions_of
 
 if TYPE_CHECKING:
     import optuna
+
+    from lionheart_opt.artifacts import OutcomeStore
 
 
 class RecordedOracle:

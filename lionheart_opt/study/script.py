@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.accuracy import AccuracyOracle, Enumerates, StoresWeights
-from lionheart_opt.artifacts import OutcomeStore
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategy import Strategy
@@ -25,6 +24,8 @@ from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
     import optuna
+
+    from lionheart_opt.artifacts import OutcomeStore
 
 
 #: Trials of a search that has no budget of its own.
@@ -113,7 +114,11 @@ class StudyScript:
     def outcomes(self) -> OutcomeStore | None:
         """Where records keep which examples are right: beside the file of the storage."""
         folder = None if self.storage_url is None else artifacts_beside(self.storage_url)
-        return None if folder is None else OutcomeStore(folder)
+        if folder is None:
+            return None
+        from lionheart_opt.artifacts import OutcomeStore
+
+        return OutcomeStore(folder)
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:

@@ -25,6 +25,7 @@ def plan(label: str) -> dict:
         "macs": 12_501_632,
         "weights": 77_360,
         "mappings": 1024,
+        "numerics": {"core": "fp32", "tile": "analog, lionheart"},
         "units": [{"name": "layer1.0.conv1", "macs": 2_359_296, "targets": ["core", "tile"]}],
         "extremes": [
             {

@@ -59,6 +59,10 @@ MORE_TESTS = {
         f"tests/study/test_{name}.py" for name in ("record", "search", "optuna_keeper")
     ],
     "lionheart_opt/problem.py": ["tests/test_synthetic.py"],
+    "lionheart_opt/bounds.py": [
+        f"tests/test_limits{name}.py" for name in ("", "_rounding", "_population")
+    ],
+    "lionheart_opt/limits.py": ["tests/test_bounds.py"],
     "lionheart_opt/oracle/hat.py": [
         f"tests/oracle/test_{name}.py" for name in ("grouping", "loading", "one_shot", "rehearsal")
     ],
@@ -66,6 +70,8 @@ MORE_TESTS = {
 }
 MODULES = (
     "lionheart_opt/limits.py",
+    "lionheart_opt/bounds.py",
+    "lionheart_opt/outcomes.py",
     "lionheart_opt/problem.py",
     "lionheart_opt/study/search.py",
     "lionheart_opt/study/record.py",

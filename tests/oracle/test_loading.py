@@ -70,7 +70,6 @@ def test_a_study_file_makes_the_oracle(tmp_path: Path) -> None:
         ('device = "cpu"', 'rpu_config = "lionhart"', "did you mean 'lionheart'"),
         ('"digits_cnn" }', '"digits_cnn", weights = "no.pt" }', r"no\.pt: No such file"),
         ('name = "digits",', 'name = "digit",', "digits"),
-        ('system = "lionheart"', 'system = "diana"', "max_input_size = 1152"),
     ],
 )
 def test_wrong_oracle_tables_are_refused(
