@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lionheart_opt import plots as plot
     from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
+    from lionheart_opt.analyses import diagnose
     from lionheart_opt.api import check, cost, load, problem, search, trace
     from lionheart_opt.cost import Cost, CostModel, LayerCost
     from lionheart_opt.datasets.arrays import from_arrays as dataset
@@ -61,6 +62,7 @@ _NAMES = {
     "check": "api:check",
     "cost": "api:cost",
     "dataset": "datasets.arrays:from_arrays",
+    "diagnose": "analyses:diagnose",
     "load": "api:load",
     "plot": "plots",
     "problem": "api:problem",
@@ -94,6 +96,7 @@ __all__ = [
     "check",
     "cost",
     "dataset",
+    "diagnose",
     "load",
     "plot",
     "problem",

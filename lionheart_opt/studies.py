@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +127,10 @@ class Study:
         if not isinstance(self._source, StudyFile):
             raise InputError(f"{self.name}: only a study with a study.toml can do this")
         return self._source
+
+    def beside(self) -> AbstractContextManager[None]:
+        """While this context is open, `module:attr` may name a module beside the study."""
+        return self._source.beside()
 
     def check(self, *, refuse: bool = True) -> dict[str, Any]:
         """Say everything that would stop a run, in seconds: price the extremes and rehearse a run.

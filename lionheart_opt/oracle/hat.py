@@ -19,6 +19,7 @@ from lionheart_opt.digest import digest
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.models.plain import plain_network
+from lionheart_opt.oracle.diagnosis import DiagnosesMatrices
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_hardware
@@ -46,7 +47,7 @@ Part = Literal["validation", "test"]
 
 
 @dataclass(kw_only=True, eq=False)
-class HatOracle:
+class HatOracle(DiagnosesMatrices):
     """Trains a candidate hardware-aware, programs it afresh for every draw, drifts and measures it.
 
     The accuracy of a mapping without analog layers is the baseline. Draw k programs a layer with the
