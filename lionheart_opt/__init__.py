@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lionheart_opt import plots as plot
     from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
-    from lionheart_opt.analyses import diagnose
+    from lionheart_opt.analyses import diagnose, lifetime
     from lionheart_opt.api import check, cost, load, problem, search, trace
     from lionheart_opt.cost import Cost, CostModel, LayerCost
     from lionheart_opt.datasets.arrays import from_arrays as dataset
@@ -63,6 +63,7 @@ _NAMES = {
     "cost": "api:cost",
     "dataset": "datasets.arrays:from_arrays",
     "diagnose": "analyses:diagnose",
+    "lifetime": "analyses:lifetime",
     "load": "api:load",
     "plot": "plots",
     "problem": "api:problem",
@@ -97,6 +98,7 @@ __all__ = [
     "cost",
     "dataset",
     "diagnose",
+    "lifetime",
     "load",
     "plot",
     "problem",

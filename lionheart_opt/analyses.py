@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Integral
+from typing import cast
 
-from lionheart_opt.accuracy import AccuracyOracle
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, ChecksFinally, Fidelity
 from lionheart_opt.api import named_mapping
 from lionheart_opt.diagnosis import Diagnoses, Diagnosis
 from lionheart_opt.durations import seconds_of
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.lifetimes import Lifetime, MeasuresAt, lifetime_of
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.best import chosen_trial
 from lionheart_opt.results.result import SearchResult
+from lionheart_opt.results.verdict import TEST
 from lionheart_opt.studies import Study
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.text import shown
@@ -83,6 +86,73 @@ def diagnose(
     return replace(diagnosis, subject=chosen.subject)
 
 
+def lifetime(
+    source: Study | SearchResult | Problem,
+    mapping: Mapping | dict[str, str] | str | None = None,
+    *,
+    trial: int | None = None,
+    only: str | None = None,
+    times: Sequence[float | str] | None = None,
+    draws: int | None = None,
+    share: float = 0.9,
+) -> Lifetime:
+    """How long a mapping keeps the limit on its drop, and how often it must be programmed afresh for it.
+
+    A trial's own samples are used: those of its final check on test data, or else those of the search.
+    With `times` or `draws`, the mapping is measured once more on test data and fresh chips; the record
+    stays as it is. Training and calibration of the chip are as in the study.
+
+    Args:
+        source: A study, the result of a search, or a problem.
+        mapping: For a problem: `all-analog`, or units and their targets.
+        trial: Number of the trial in its search, from 0; None for the best mapping.
+        only: For a study: the search, as `LABEL/seedN`. None is the only one, or the one with the best
+            mapping.
+        times: Times after programming, in seconds or as `1 day`; None takes those of the oracle.
+        draws: Number of chips; None takes those that there are, or the most of the limit.
+        share: Also say until when this share of the chips is within the limit.
+
+    Example:
+        >>> lo.lifetime(study, times=["1 s", "1 h", "1 day", "1 month", "1 year"]).limit.kept_s
+
+    Raises:
+        InputError: Nothing is recorded yet, there is no such search or trial, it was not measured, the
+            oracle does not know a time, or an argument cannot be used.
+    """
+    n_draws = None if draws is None else _whole(draws, 2, "draws")
+    times_s = None if times is None else _times(times)
+    with _chosen(source, mapping, trial, only) as chosen:
+        limit = chosen.problem.accuracy_limit
+        if (n_draws, times_s) == (None, None) and chosen.result is not None:
+            accuracy, data = chosen.recorded
+        else:
+            n_draws = limit.draws[-1] if n_draws is None else n_draws
+            accuracy, data = _measured_at(chosen, times_s, n_draws)
+        is_final = data == TEST or (n_draws is not None)
+        found = lifetime_of(accuracy, limit, share=share, data=data, is_final=is_final)
+    return replace(found, subject=chosen.subject)
+
+
+def _measured_at(
+    chosen: _Chosen, times_s: tuple[float, ...] | None, n_draws: int
+) -> tuple[Accuracy, str]:
+    """Samples of a mapping at these times, and of which data."""
+    oracle: object = chosen.oracle
+    if times_s is not None:
+        if not isinstance(oracle, MeasuresAt):
+            raise InputError(
+                f"times: {type(oracle).__name__} measures at its own times only; an oracle that can: "
+                '[oracle] kind = "hat"'
+            )
+        oracle = oracle.at_times(times_s)
+    fidelity, seed = Fidelity(draws=(0, n_draws)), chosen.problem.seed
+    if isinstance(oracle, ChecksFinally):
+        checks = oracle.final_checks(chosen.candidate, fidelity, seed)
+        if TEST in checks:
+            return checks[TEST], TEST
+    return cast(AccuracyOracle, oracle).accuracy(chosen.candidate, fidelity, seed), "validation"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Chosen:
     """A mapping that was chosen.
@@ -100,6 +170,21 @@ class _Chosen:
     subject: str
     result: SearchResult | None = None
     evaluation: Evaluation | None = None
+
+    @property
+    def recorded(self) -> tuple[Accuracy, str]:
+        """What is recorded of it, and of which data.
+
+        Raises:
+            InputError: It was not measured.
+        """
+        assert self.result is not None and self.evaluation is not None
+        check = self.result.checks.get(self.evaluation.candidate.digest, {}).get(TEST)
+        if check is not None:
+            return check, TEST
+        if self.evaluation.accuracy is None:
+            raise InputError(f"{self.subject}: its accuracy was not measured")
+        return self.evaluation.accuracy, "validation"
 
     @property
     def oracle(self) -> AccuracyOracle:
@@ -154,6 +239,16 @@ def _chosen_of(
         result=result,
         evaluation=evaluation,
     )
+
+
+def _times(times: Sequence[float | str]) -> tuple[float, ...]:
+    """Different times in seconds, growing."""
+    if isinstance(times, str) or not isinstance(times, Iterable):
+        raise InputError(f"times: got {shown(times)}; must be a list, such as ['1 s', '1 day']")
+    seconds = sorted({seconds_of(time) for time in times})
+    if not seconds:
+        raise InputError("times: got []; at least one time is needed")
+    return tuple(seconds)
 
 
 def _whole(value: int, least: int, where: str) -> int:

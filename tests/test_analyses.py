@@ -81,3 +81,52 @@ def test_oracles_that_cannot_say_it_are_named() -> None:
     study = lo.Study.of(synthetic_problem(n_units=5), ["random"], trials=2)
     with pytest.raises(lo.InputError, match="nothing recorded yet"):
         lo.diagnose(study)
+
+
+def test_a_lifetime_of_a_trial_rests_on_what_is_recorded(result: lo.SearchResult) -> None:
+    found = lo.lifetime(result, trial=0)
+    accuracy = result.evaluations[0].accuracy
+    assert (found.times_s, found.n_draws) == (accuracy.times_s, len(accuracy.samples))
+    assert found.data == "validation"
+    bounds = result.problem.accuracy_limit.bounds(accuracy)
+    assert max(drop.estimate for drop in found.drops) == bounds.estimate
+
+
+def test_other_times_are_measured_on_test_data_and_fresh_chips(
+    problem: lo.Problem, result: lo.SearchResult
+) -> None:
+    before = [each.accuracy.samples.tolist() for each in result.evaluations]
+    found = lo.lifetime(result, trial=0, times=["1 month", "1 s"], draws=4)
+    assert found.times_s == (1.0, 2_592_000.0)
+    assert (found.n_draws, found.data, found.n_examples) == (4, "test", 80)
+    of_problem = lo.lifetime(problem, "all-analog", times=[1.0, 2_592_000.0], draws=4)
+    assert of_problem.drops == found.drops
+    assert [each.accuracy.samples.tolist() for each in result.evaluations] == before
+    assert problem.oracle.settings.times_s == result.evaluations[0].accuracy.times_s
+    # without times, those of the oracle
+    assert lo.lifetime(result, trial=0, draws=2).times_s == lo.lifetime(result, trial=0).times_s
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"times": "1 day"}, r"times: got '1 day'; must be a list"),
+        ({"times": []}, r"times: got \[\]; at least one"),
+        ({"times": ["1 moon"]}, "time: got '1 moon'"),
+        ({"draws": 1}, "draws: got 1; must be a whole number from 2 on"),
+        ({"share": 2}, "share: got 2"),
+    ],
+)
+def test_lifetimes_that_cannot_be_are_refused(
+    result: lo.SearchResult, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(lo.InputError, match=message):
+        lo.lifetime(result, **{"trial": 0, **arguments})
+
+
+def test_oracles_with_times_of_their_own_say_so() -> None:
+    result = lo.search(made_up(training="none"), Fixed("all-analog"))
+    assert lo.lifetime(result, trial=0).data == "validation"
+    assert lo.lifetime(result, trial=0, draws=7).n_draws == 7
+    with pytest.raises(lo.InputError, match="MadeUp measures at its own times only"):
+        lo.lifetime(result, trial=0, times=[1.0])

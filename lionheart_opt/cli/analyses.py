@@ -13,6 +13,7 @@ from lionheart_opt.results.wording import percent
 
 if TYPE_CHECKING:
     from lionheart_opt.diagnosis import Diagnosis, MatrixDiagnosis
+    from lionheart_opt.lifetimes import Lifetime, Until
 
 Trial = Annotated[
     int | None,
@@ -117,6 +118,121 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
         "a product with smaller inputs, mean; saturated: share of outputs that are clipped in the end. "
         "Clipped weights: share of the weights that clipping holds at the end of their range.",
     )
+
+
+def lifetime(
+    study: StudyPath,
+    trial: Trial = None,
+    only: Only = None,
+    times: Annotated[
+        str | None,
+        typer.Option(
+            help="Times to measure, as `1 s, 1 h, 1 day, 1 month, 1 year`; by default those that the "
+            "trial was measured at."
+        ),
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option(help="Number of chips to measure; by default those of the trial.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(help="Also say until when this share of the chips is within the limit.")
+    ] = 0.9,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """How long a mapping keeps its limit, for which share of the chips, and how often to reprogram it.
+
+    `--times` and `--draws` measure the mapping once more, on test data and fresh chips; the record stays
+    as it is.
+
+    Example: `lionheart-opt lifetime studies/quickstart --times "1 s, 1 h, 1 day, 1 month, 1 year"`
+    """
+    from lionheart_opt.analyses import lifetime as measure
+    from lionheart_opt.plots.lifetime import draw_lifetime
+
+    loaded = load_study(study)
+    measured = measure(
+        loaded,
+        trial=trial,
+        only=only,
+        times=None if times is None else times.split(","),
+        draws=draws,
+        share=share,
+    )
+    say_written(draw_lifetime(measured, out or loaded.file.figures))
+    if as_json:
+        print_json({"study": loaded.name, **measured.to_json()})
+    else:
+        print_lifetime(measured)
+
+
+def print_lifetime(lifetime: Lifetime) -> None:
+    """Drops and chips within the limit at every time, and what they show."""
+    from lionheart_opt.cli.tables import new_table, say
+    from lionheart_opt.plots.style import duration
+    from lionheart_opt.results.wording import console, in_points, points
+
+    out = console()
+    table = new_table(
+        f"Lifetime of {lifetime.subject}",
+        *("time", ">drop", ">at least", ">at most"),
+        *(">chips\nwithin", ">at least", ">at most"),
+    )
+    for time_s, drop, chips in zip(lifetime.times_s, lifetime.drops, lifetime.chips, strict=True):
+        drops = (points(value) for value in (drop.estimate, drop.low, drop.high))
+        shares = (percent(value) for value in (chips.estimate, chips.low, chips.high))
+        table.add_row(duration(time_s), *drops, *shares)
+    luck = "; the mapping may have been chosen by them" if lifetime.data != "test" else ""
+    examples = "" if lifetime.n_examples is None else f", {lifetime.n_examples} examples"
+    say(
+        out,
+        table,
+        f"Drop: in percentage points; chips within: share of the chips that lose at most "
+        f"{in_points(lifetime.max_drop)} of these examples. At least, at most: one-sided "
+        f"{100 * lifetime.confidence:g} % confidence bounds, of {lifetime.n_draws} chips{examples} "
+        f"({lifetime.data} data{luck}).",
+    )
+    last = lifetime.times_s[-1]
+    for what, until in (
+        (f"The limit of {in_points(lifetime.max_drop)}", lifetime.limit),
+        (f"The limit on {100 * lifetime.share:g} % of the chips", lifetime.of_chips),
+    ):
+        out.print(f"{what}: {said(until, last)}.")
+    if lifetime.refresh_s:
+        longest = duration(lifetime.refresh_s)
+        end = " (the longest time that was measured)" if lifetime.refresh_s == last else ""
+        out.print(f"Reprogramming at least every {longest}{end} keeps the limit.")
+    else:
+        out.print("No interval of reprogramming is shown to keep the limit.")
+
+
+def said(until: Until, last_s: float) -> str:
+    """What is shown of how long something holds, in words.
+
+    Args:
+        until: What is shown.
+        last_s: The last time that was measured.
+    """
+    from lionheart_opt.plots.style import duration
+
+    if until.kept_s is None:
+        kept = "not shown to hold at any time"
+    else:
+        end = ", the last time" if until.kept_s == last_s else ""
+        kept = f"shown to hold until {duration(until.kept_s)}{end}"
+    if until.broken_s is not None:
+        kept += f", shown to be broken from {duration(until.broken_s)} on"
+    if until.estimate_s is not None:
+        kept += f"; estimate, without confidence: {_about(until.estimate_s)}"
+    return kept
+
+
+def _about(time_s: float) -> str:
+    """A time with two digits, in the largest unit that it has one of."""
+    for unit, length in (("years", 31_536_000), ("days", 86_400), ("h", 3_600), ("min", 60)):
+        if time_s >= length:
+            return f"about {float(f'{time_s / length:.2g}'):g} {unit}"
+    return f"about {time_s:.2g} s"
 
 
 def _ratio(matrix: MatrixDiagnosis, source: str) -> str:

@@ -218,6 +218,7 @@ def export(
 
 
 app.command()(analyses.diagnose)
+app.command()(analyses.lifetime)
 
 
 @app.command()

@@ -22,7 +22,7 @@ from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.diagnosis import DiagnosesMatrices
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
-from lionheart_opt.oracle.hardware import check_hardware
+from lionheart_opt.oracle.hardware import check_hardware, check_times
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
 from lionheart_opt.oracle.measurement import Conditions, check_network, correct, measure
 from lionheart_opt.oracle.proxies import sensitivity_proxies
@@ -219,6 +219,12 @@ class HatOracle(DiagnosesMatrices):
         if not self.store.is_temporary:
             return self
         return replace(self, store=WeightStore.folder(folder))
+
+    def at_times(self, times_s: Sequence[float]) -> HatOracle:
+        """See `MeasuresAt.at_times`. Final results are not measured again on another engine."""
+        check_times(self.weights.rpu_config, times_s, "oracle:")
+        changes = {"times_s": tuple(times_s), "verify_on": None}
+        return replace(self, settings=self.settings.model_copy(update=changes))
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Every figure looks right by itself: in a notebook, and as `figure.savefig("paret
 from lionheart_opt.plots.cost import cost
 from lionheart_opt.plots.diagnosis import diagnosis
 from lionheart_opt.plots.drift import drift
+from lionheart_opt.plots.lifetime import lifetime
 from lionheart_opt.plots.mappings import mappings
 from lionheart_opt.plots.pareto import pareto
 from lionheart_opt.plots.progress import progress
@@ -19,6 +20,7 @@ __all__ = [
     "cost",
     "diagnosis",
     "drift",
+    "lifetime",
     "mappings",
     "pareto",
     "progress",

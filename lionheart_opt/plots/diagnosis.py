@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lionheart_opt.diagnosis import Diagnosis
 from lionheart_opt.plots.style import (
@@ -69,15 +70,21 @@ def diagnosis(diagnosis: Diagnosis) -> Figure:
 
     Each source is alone, the others switched off; `everything` is the chip as it is. Low is bad. Error
     bars are one standard deviation over chips. Below are shares of ADC outputs and of weights, and the
-    mean number of times that bound management repeats a product.
+    mean number of times that bound management repeats a product, unless all of them are 0.
 
     Args:
         diagnosis: What `lo.diagnose` returns.
     """
     names = [unit_text(matrix.matrix) for matrix in diagnosis.matrices]
     width = min(max(COLUMN, 1.6 + 0.25 * len(names)), PAGE)
-    figure, grid = new_figure(3, 1, width, 4.2 + name_height(names))
-    ratios, shares, retries = grid[:, 0]
+    panels = [
+        name
+        for name, attributes in (("shares", tuple(SHARES)), ("retries", ("retries",)))
+        if any(getattr(matrix, each) for matrix in diagnosis.matrices for each in attributes)
+    ]
+    height = 2.0 + 1.3 * len(panels) + name_height(names)
+    figure, grid = new_figure(1 + len(panels), 1, width, height)
+    ratios, below = grid[0, 0], dict(zip(panels, grid[1:, 0], strict=True))
     places = np.arange(len(names))
     handles: list[Any] = []
     for k, (source, (ratio, spread)) in enumerate(snr_info(diagnosis).items()):
@@ -95,33 +102,41 @@ def diagnosis(diagnosis: Diagnosis) -> Figure:
                 label=NAMES[source],
             )
         )
+    # whole numbers, whose labels are as wide after the layout as before it
+    ratios.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     ratios.set_ylabel("signal to noise\n(dB)")
-    title = f"{as_text(diagnosis.subject)}, " if diagnosis.subject else ""
+    title = f"{as_text(diagnosis.subject)}\n" if diagnosis.subject else ""
     ratios.set_title(f"{title}{duration(diagnosis.time_s)} after programming", fontsize=7)
-    bar = 0.8 / len(SHARES)
-    for k, (name, label) in enumerate(SHARES.items()):
-        handles.append(
-            shares.bar(
-                places + (k - 1) * bar,
-                [100 * getattr(matrix, name) for matrix in diagnosis.matrices],
-                bar,
-                color=look(k)[0],
-                alpha=0.6,
-                label=label,
-            )
-        )
-    shares.set_ylabel("share (%)")
-    retries.bar(places, [matrix.retries for matrix in diagnosis.matrices], color=look(3)[0])
-    retries.set_ylabel("retries\na product")
-    for axes in (ratios, shares):
+    if "shares" in below:
+        handles += _shares(below["shares"], diagnosis, places)
+    if "retries" in below:
+        heights = [matrix.retries for matrix in diagnosis.matrices]
+        below["retries"].bar(places, heights, color=look(3)[0])
+        below["retries"].set_ylabel("retries\na product")
+    for axes in grid[:-1, 0]:
         axes.set_xticks([])
-    for axes in (shares, retries):
-        axes.set_ylim(bottom=0.0, top=None if axes.get_ylim()[1] > 0.1 else 1.0)
-    name_units(retries, names, width - 0.8)
-    for axes in (ratios, shares, retries):
+    name_units(grid[-1, 0], names, width - 0.8)
+    for axes in grid[:, 0]:
         axes.set_xlim(-0.6, len(names) - 0.4)
     legend_above(figure, handles)
     return figure
+
+
+def _shares(axes: Any, diagnosis: Diagnosis, places: np.ndarray) -> list[Any]:
+    """Draw the bars, which are the legend."""
+    width = 0.8 / len(SHARES)
+    axes.set_ylabel("share (%)")
+    return [
+        axes.bar(
+            places + (k - 1) * width,
+            [100 * getattr(matrix, name) for matrix in diagnosis.matrices],
+            width,
+            color=look(k)[0],
+            alpha=0.6,
+            label=label,
+        )
+        for k, (name, label) in enumerate(SHARES.items())
+    ]
 
 
 def draw_diagnosis(diagnosed: Diagnosis, folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""`diagnose`: what a person sees at 80 columns, JSON, figures, and what is refused in one line."""
+"""`diagnose` and `lifetime`: tables at 80 columns, JSON, figures, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from cli_setup import STUDY, call, make_study, rows
 
-from lionheart_opt.cli.analyses import print_diagnosis
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cli.analyses import print_diagnosis, print_lifetime, said
 from lionheart_opt.diagnosis import SOURCES, Diagnosis, MatrixDiagnosis
+from lionheart_opt.lifetimes import Until, lifetime_of
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.results import wording
 
 
@@ -84,3 +87,59 @@ def test_tables_fit_80_columns(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> 
     assert "10.0*" in out and ">100" in out and "none" in out and "100.0 %" in out
     assert "Note: something cannot be told apart." in out
     assert "…" not in out and json.dumps("1.25")[1:-1] in out
+
+
+def test_a_lifetime_is_printed_and_written(study: Path, tmp_path: Path) -> None:
+    before = (study / "study.db").read_bytes()
+    options = ("--trial", 0, "--times", "1 s, 1 month", "--draws", 2, "--out", tmp_path)
+    data = rows("lifetime", study, *options)
+    assert (data["study"], data["times_s"], data["data"]) == ("study", [1.0, 2_592_000.0], "test")
+    assert data["refresh_s"] == data["limit"]["kept_s"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lifetime.pdf", "lifetime.png"]
+    assert (study / "study.db").read_bytes() == before
+    code, out, _ = call("lifetime", study, "--trial", 0, "--out", tmp_path)
+    assert code == 0 and "validation data; the mapping may have been chosen" in out
+    code, out, err = call("lifetime", study, "--times", "1 s, soon")
+    assert code == 2 and err == f"error: {err[7:].strip()}\n" and "got ' soon'" in err
+
+
+@pytest.mark.parametrize(
+    ("until", "text"),
+    [
+        (Until(kept_s=None, broken_s=None, estimate_s=None), "not shown to hold at any time"),
+        (
+            Until(kept_s=86_400.0, broken_s=None, estimate_s=None),
+            "shown to hold until 1 day, the last time",
+        ),
+        (
+            Until(kept_s=3600.0, broken_s=86_400.0, estimate_s=7200.0),
+            "shown to hold until 1 hour, shown to be broken from 1 day on; estimate, without "
+            "confidence: about 2 h",
+        ),
+        (
+            Until(kept_s=1.0, broken_s=None, estimate_s=40_000_000.0),
+            "shown to hold until 1 s; estimate, without confidence: about 1.3 years",
+        ),
+    ],
+)
+def test_what_is_shown_is_said_in_words(until: Until, text: str) -> None:
+    assert said(until, 86_400.0) == text
+
+
+def test_a_lifetime_fits_80_columns(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wording, "PIPE_WIDTH", 80)
+    samples = 0.9 - np.array([0.0, 0.05]) + 0.001 * np.linspace(-1, 1, 10)[:, None]
+    measured = lifetime_of(
+        Accuracy(samples=samples, times_s=(1.0, 86_400.0), baseline=0.9),
+        AccuracyLimit(max_drop=0.01, time_s=1.0, draws=(10,), over="examples"),
+        share=0.5,
+        data="test",
+        is_final=True,
+    )
+    print_lifetime(measured)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    text = " ".join(out.split())
+    assert "The limit of 1 point: shown to hold until 1 s, shown to be broken from 1 day on" in text
+    assert "The limit on 50 % of the chips: shown to hold until 1 s" in text
+    assert "Reprogramming at least every 1 s keeps the limit." in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from figure_checks import check_figure, shown_text
@@ -51,9 +53,22 @@ def test_nothing_is_cut_off(count: int) -> None:
     figure = diagnosis(made_up(count))
     check_figure(figure)
     text = shown_text(figure)
-    assert "mac_greedy/seed0: trial 3, 1 day after programming" in text
+    assert "mac_greedy/seed0: trial 3\n1 day after programming" in text
     assert {"output noise", "everything", "clipped weights"} <= set(text)
     assert "stuck devices" not in text
+
+
+def test_panels_without_anything_are_left_out() -> None:
+    whole = made_up(2)
+    quiet = replace(
+        whole,
+        matrices=tuple(
+            replace(each, out_of_range=0.0, retries=0.0, clipped_weights=0.0)
+            for each in whole.matrices
+        ),
+    )
+    assert (len(diagnosis(whole).axes), len(diagnosis(quiet).axes)) == (3, 1)
+    check_figure(diagnosis(quiet))
 
 
 def test_odd_names_are_shown_as_they_are() -> None:
