@@ -14,7 +14,13 @@ from lionheart_opt.diagnosis import Diagnoses, Diagnosis
 from lionheart_opt.durations import seconds_of
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.lifetimes import Lifetime, MeasuresAt, lifetime_of
+from lionheart_opt.lifetimes import (
+    Lifetime,
+    MeasuresAt,
+    checked_share,
+    lifetime_of,
+    looked_at_once,
+)
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.best import chosen_trial
@@ -121,14 +127,16 @@ def lifetime(
     """
     n_draws = None if draws is None else _whole(draws, 2, "draws")
     times_s = None if times is None else _times(times)
+    share = checked_share(share)
     with _chosen(source, mapping, trial, only) as chosen:
         limit = chosen.problem.accuracy_limit
         if (n_draws, times_s) == (None, None) and chosen.result is not None:
             accuracy, data = chosen.recorded
         else:
             n_draws = limit.draws[-1] if n_draws is None else n_draws
+            _ = looked_at_once(limit, n_draws)  # refuses too few before anything is measured
             accuracy, data = _measured_at(chosen, times_s, n_draws)
-        is_final = data == TEST or (n_draws is not None)
+        is_final = data == TEST or n_draws is not None
         found = lifetime_of(accuracy, limit, share=share, data=data, is_final=is_final)
     return replace(found, subject=chosen.subject)
 

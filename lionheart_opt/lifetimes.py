@@ -156,11 +156,9 @@ def lifetime_of(
     Raises:
         InputError: The share is not from 0 to 1, or the draws are too few for the limit's quantile.
     """
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 < share <= 1.0:
-        raise InputError(f"share: got {shown(share)}; must be above 0, and 1 at most")
-    n_draws = len(accuracy.samples)
+    share, n_draws = checked_share(share), len(accuracy.samples)
     if is_final:
-        limit = replace(limit, draws=(n_draws,), examples=("all",))
+        limit = looked_at_once(limit, n_draws)
     times_s = tuple(sorted(set(accuracy.times_s)))
     drops = tuple(replace(limit, time_s=time_s).bounds(accuracy) for time_s in times_s)
     chips = []
@@ -177,7 +175,7 @@ def lifetime_of(
             [drop_excess(drop.high, limit.max_drop) <= 0.0 for drop in drops],
             [drop_excess(drop.low, limit.max_drop) > 0.0 for drop in drops],
         ),
-        share=float(share),
+        share=share,
         of_chips=until(
             times_s,
             [drop_excess(share, each.estimate) for each in chips],
@@ -190,6 +188,26 @@ def lifetime_of(
         n_examples=accuracy.n_examples,
         data=data,
     )
+
+
+def checked_share(share: float) -> float:
+    """A share of the chips that can be asked for.
+
+    Raises:
+        InputError: It is not above 0, or above 1.
+    """
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0.0 < share <= 1.0:
+        raise InputError(f"share: got {shown(share)}; must be above 0, and 1 at most")
+    return float(share)
+
+
+def looked_at_once(limit: AccuracyLimit, n_draws: int) -> AccuracyLimit:
+    """The limit as it is decided by a single look at so many draws and all examples.
+
+    Raises:
+        InputError: They are too few for the limit's quantile.
+    """
+    return replace(limit, draws=(n_draws,), examples=("all",))
 
 
 def share_bounds(count: int, n: int, confidence: float) -> Bounds:

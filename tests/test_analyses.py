@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from front_door import data, made_up, small
+from own_plugins import Attends
+from torch import nn
 
 import lionheart_opt as lo
 from lionheart_opt.strategies.fixed import Fixed
@@ -75,6 +78,28 @@ def test_what_has_no_analog_unit_is_refused(problem: lo.Problem) -> None:
         lo.diagnose("quickstart")  # type: ignore[arg-type]
 
 
+class Twice(nn.Module):
+    """Attention with bare parameters, and one matrix that is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attends = Attends()
+        self.shared = nn.Linear(16, 16)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        for _ in range(2):
+            images = torch.relu(self.shared(images.flatten(1))).view(-1, 1, 4, 4)
+        return self.attends(images)
+
+
+def test_parts_of_parameters_and_shared_matrices_are_diagnosed() -> None:
+    problem = lo.problem(Twice(), data(), max_drop=0.9, draws=[3], training="none")
+    diagnosis = lo.diagnose(problem, "all-analog", draws=2, examples=10)
+    assert len(diagnosis.matrices) == len(problem.workload.crossbar_units) >= 4
+    for matrix in diagnosis.matrices:
+        assert 0 < matrix.snr_db("all") < matrix.snr_db("converters") < 60
+
+
 def test_oracles_that_cannot_say_it_are_named() -> None:
     with pytest.raises(lo.InputError, match=r'MadeUp cannot say .* kind = "hat"'):
         lo.diagnose(made_up(), "all-analog")
@@ -130,3 +155,12 @@ def test_oracles_with_times_of_their_own_say_so() -> None:
     assert lo.lifetime(result, trial=0, draws=7).n_draws == 7
     with pytest.raises(lo.InputError, match="MadeUp measures at its own times only"):
         lo.lifetime(result, trial=0, times=[1.0])
+
+
+def test_too_few_draws_for_a_quantile_are_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = made_up(quantile=0.9, draws=[40], training="none")
+    monkeypatch.setattr(type(problem.oracle), "accuracy", None)
+    with pytest.raises(lo.InputError, match="can never be decided with 2: .* at least"):
+        lo.lifetime(problem, "all-analog", draws=2)

@@ -18,6 +18,7 @@ from lionheart_opt.accuracy import (
     Rehearses,
 )
 from lionheart_opt.diagnosis import SOURCES, Diagnoses
+from lionheart_opt.lifetimes import MeasuresAt
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies, consult, questions_of
@@ -138,6 +139,19 @@ class OracleContract:
             assert all(np.all(errors >= 0) for errors in matrix.errors.values())
             for share in (matrix.out_of_range, matrix.saturated, matrix.clipped_weights):
                 assert 0 <= share <= 1
+
+    def test_other_times_can_be_measured(self, problem: Problem) -> None:
+        """`MeasuresAt`: the same chips at other times; the oracle itself keeps its own."""
+        if not isinstance(problem.oracle, MeasuresAt):
+            pytest.skip("the oracle measures at its own times only")
+        before = self.ask(problem, problem.all_analog, 0, 2)
+        times_s = (before.times_s[-1], before.times_s[-1] + 1.0)
+        candidate = Candidate(problem.all_analog, training=self.training)
+        other = problem.oracle.at_times(times_s)
+        answer = other.accuracy(candidate, Fidelity(draws=(0, 2)), self.seed)
+        assert answer.times_s == times_s
+        np.testing.assert_array_equal(answer.samples[:, 0], before.samples[:, -1])
+        assert self.ask(problem, problem.all_analog, 0, 2).times_s == before.times_s
 
     def test_listed_mappings_are_answered(self, problem: Problem) -> None:
         """`Enumerates`: every mapping that is listed has an answer."""
