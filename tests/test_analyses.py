@@ -162,5 +162,5 @@ def test_too_few_draws_for_a_quantile_are_refused_before_anything_is_measured(
 ) -> None:
     problem = made_up(quantile=0.9, draws=[40], training="none")
     monkeypatch.setattr(type(problem.oracle), "accuracy", None)
-    with pytest.raises(lo.InputError, match="can never be decided with 2: .* at least"):
+    with pytest.raises(lo.InputError, match=r"can never be decided with 2: .* at least"):
         lo.lifetime(problem, "all-analog", draws=2)
