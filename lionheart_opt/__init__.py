@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lionheart_opt import plots as plot
     from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
+    from lionheart_opt.analyses import diagnose, lifetime
     from lionheart_opt.api import check, cost, load, problem, search, trace
     from lionheart_opt.calibration_cost import CalibrationCost, calibration_cost
     from lionheart_opt.cost import Cost, CostModel, LayerCost
@@ -64,6 +65,8 @@ _NAMES = {
     "check": "api:check",
     "cost": "api:cost",
     "dataset": "datasets.arrays:from_arrays",
+    "diagnose": "analyses:diagnose",
+    "lifetime": "analyses:lifetime",
     "load": "api:load",
     "plot": "plots",
     "problem": "api:problem",
@@ -99,6 +102,8 @@ __all__ = [
     "check",
     "cost",
     "dataset",
+    "diagnose",
+    "lifetime",
     "load",
     "plot",
     "problem",

@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -129,6 +129,10 @@ class Study:
             raise InputError(f"{self.name}: only a study with a study.toml can do this")
         return self._source
 
+    def beside(self) -> AbstractContextManager[None]:
+        """While this context is open, `module:attr` may name a module beside the study."""
+        return self._source.beside()
+
     def check(self, *, refuse: bool = True) -> dict[str, Any]:
         """Say everything that would stop a run, in seconds: price the extremes and rehearse a run.
 
@@ -185,13 +189,11 @@ class Study:
                 raise InputError(f"{name}: got {shown(flag)}; must be True or False")
         plans = source.plans((only,) if isinstance(only, str) else _listed(only, "only"))
         judged = source.trainings if trainings is None else trainings
-        for name, count, most in (
-            ("workers", workers, MOST_WORKERS),
-            ("trainings", judged, MOST_TRAININGS),
-        ):
+        most = {"workers": (workers, MOST_WORKERS), "trainings": (judged, MOST_TRAININGS)}
+        for name, (count, largest) in most.items():
             is_whole = isinstance(count, Integral) and type(count) is not bool
-            if not is_whole or not 1 <= count <= most:
-                allowed = f"must be a whole number from 1 to {most}"
+            if not is_whole or not 1 <= count <= largest:
+                allowed = f"must be a whole number from 1 to {largest}"
                 raise InputError(f"{name}: got {shown(count)}; {allowed}")
         with source.beside():
             oracle = source.oracle

@@ -70,6 +70,7 @@ ROOMS = (
 RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
 #: Modules at the top of `lionheart_opt` that are no nouns.
 ELSEWHERE = {
+    "analyses": "front door",
     "api": "front door",
     "studies": "front door",
     "synthetic": "testing",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lionheart_opt.cli import systems
+from lionheart_opt.cli import analyses, systems
 from lionheart_opt.cli.inputs import (
     AsJson,
     StudyPath,
@@ -222,6 +222,10 @@ def export(
     if report["warning"]:
         typer.echo(f"warning: {report['warning']}", err=True)
     say_written(files, as_json)
+
+
+app.command()(analyses.diagnose)
+app.command()(analyses.lifetime)
 
 
 @app.command()

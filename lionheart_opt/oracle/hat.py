@@ -20,9 +20,10 @@ from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.compensation import Compensation, check_compensation
+from lionheart_opt.oracle.diagnosis import DiagnosesMatrices
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
-from lionheart_opt.oracle.hardware import check_hardware
+from lionheart_opt.oracle.hardware import check_hardware, check_times
 from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
 from lionheart_opt.oracle.measured_together import measure_together, served_by_one_network
 from lionheart_opt.oracle.measurement import Conditions, check_network, correct
@@ -48,7 +49,7 @@ Part = Literal["validation", "test"]
 
 
 @dataclass(kw_only=True, eq=False)
-class HatOracle:
+class HatOracle(DiagnosesMatrices):
     """Trains a candidate hardware-aware, programs it afresh for every draw, drifts and measures it.
 
     The baseline is the floating-point network; it is also the accuracy of a mapping that computes in
@@ -188,19 +189,11 @@ class HatOracle:
         self._grouping.expect(candidates, fidelity, seed)
 
     def test_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """Accuracy on the test set, for the final report only.
-
-        Its programming draws differ from those that the search saw, so a mapping that was chosen
-        because of a lucky draw does not benefit from it again.
-        """
+        """Accuracy on the test set, with other draws than a search saw: for final reports only."""
         return self._accuracy(candidate, fidelity, seed, self.settings.engine, "test")
 
     def verified_accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
-        """As `accuracy`, with the same weights, but measured on the engine `settings.verify_on`.
-
-        Raises:
-            InputError: The settings do not name such an engine.
-        """
+        """As `accuracy`, on the engine `settings.verify_on`, which the settings must name."""
         if self.settings.verify_on is None:
             raise InputError("verify_on: must be set to aihwkit or fast")
         return self._accuracy(candidate, fidelity, seed, self.settings.verify_on, "validation")
@@ -224,6 +217,13 @@ class HatOracle:
         if not self.store.is_temporary:
             return self
         return replace(self, store=WeightStore.folder(folder))
+
+    def at_times(self, times_s: Sequence[float]) -> HatOracle:
+        """See `MeasuresAt.at_times`. Final results are not measured again on another engine."""
+        for config in self.weights.numerics.rpu_configs.values():
+            check_times(config, times_s, "oracle:")
+        changes = {"times_s": tuple(times_s), "verify_on": None}
+        return replace(self, settings=self.settings.model_copy(update=changes))
 
     @property
     def identity(self) -> dict[str, Any]:

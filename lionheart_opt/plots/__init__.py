@@ -7,11 +7,23 @@ Every figure looks right by itself: in a notebook, and as `figure.savefig("paret
 # safe: Python sets that attribute once, when a submodule is first imported, and that is here, before
 # anyone else can. What else a submodule offers is had with `from lionheart_opt.plots.pareto import ...`.
 from lionheart_opt.plots.cost import cost
+from lionheart_opt.plots.diagnosis import diagnosis
 from lionheart_opt.plots.drift import drift
+from lionheart_opt.plots.lifetime import lifetime
 from lionheart_opt.plots.mappings import mappings
 from lionheart_opt.plots.pareto import pareto
 from lionheart_opt.plots.progress import progress
 from lionheart_opt.plots.sensitivity import sensitivity
 from lionheart_opt.plots.thresholds import thresholds
 
-__all__ = ["cost", "drift", "mappings", "pareto", "progress", "sensitivity", "thresholds"]
+__all__ = [
+    "cost",
+    "diagnosis",
+    "drift",
+    "lifetime",
+    "mappings",
+    "pareto",
+    "progress",
+    "sensitivity",
+    "thresholds",
+]

@@ -106,7 +106,7 @@ def drift(source: Source) -> Figure:
             if time_s > 0:
                 axes.axvline(time_s, color="black", linestyle=":", linewidth=0.8)
         if times_s:
-            _time_axis(axes, times_s)
+            time_axis(axes, times_s)
         else:
             axes.set_xticks([])
             nothing = "no incumbent was measured"
@@ -127,7 +127,7 @@ def _curve(axes: Any, info: DriftInfo, colour: str, marker: str) -> None:
             axes.fill_between(info.times_s, bottom, top, color=colour, alpha=0.15, linewidth=0)
 
 
-def _time_axis(axes: Any, times_s: Sequence[float]) -> None:
+def time_axis(axes: Any, times_s: Sequence[float]) -> None:
     """A logarithmic axis over these times, with the named times on it, or else with these."""
     low, high = times_s[0] / 1.5, times_s[-1] * 1.5
     ticks = {name: time_s for name, time_s in TICKS.items() if low <= time_s <= high}

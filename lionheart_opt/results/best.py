@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.results.metrics import recommended
 from lionheart_opt.results.result import SearchResult
@@ -29,3 +30,33 @@ def outcome_of(results: Sequence[SearchResult]) -> str:
         return ""
     outcomes = {result.outcome for result in results}
     return outcomes.pop() if len(outcomes) == 1 else "nothing beats all-digital"
+
+
+def chosen_trial(
+    results: Sequence[SearchResult], search: str | None, trial: int | None, where: str
+) -> tuple[SearchResult, int | None, Evaluation]:
+    """What a user names: a search, the number of a trial of it, and its evaluation.
+
+    Args:
+        results: What the searches found, at least one.
+        search: `LABEL/seedN`; None where there is one search only, or for the best one of all.
+        trial: Number of the trial; None for the best mapping, which is all-digital where nothing beats
+            that. All-digital may have no number.
+        where: What messages call the study.
+
+    Raises:
+        InputError: There is no such search or trial, the trial has no result, or nothing is feasible.
+    """
+    searches = {result.name: result for result in results}
+    if search is None and (len(searches) == 1 or trial is None):
+        search = best_search(results).name
+    if search is None:
+        raise InputError(f"{where}: --only is missing; one of: {', '.join(searches)}")
+    if search not in searches:
+        raise unknown("search", search, searches, f"{where}: --only")
+    result = searches[search]
+    if trial is not None:
+        return result, trial, result.evaluation(trial)
+    if result.best is None:
+        raise InputError(f"{where}: {search}: {result.outcome}; give --trial to choose one")
+    return result, result.best_trial, result.best

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lionheart_opt.accuracy import KeepsWeights
-from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.results.best import best_search
+from lionheart_opt.results.best import chosen_trial
 from lionheart_opt.results.metrics import gains, is_option, saves
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.wording import json_text
@@ -44,21 +43,8 @@ def export_trial(
     Raises:
         InputError: There is no such search or trial, the trial has no result, or nothing is feasible.
     """
-    searches = {result.name: result for result in results}
-    if search is None and (len(searches) == 1 or trial is None):
-        search = best_search(results).name
-    if search is None:
-        raise InputError(f"{file.path}: --only is missing; one of: {', '.join(searches)}")
-    if search not in searches:
-        raise unknown("search", search, searches, f"{file.path}: --only")
-    result = searches[search]
-    if trial is None:
-        trial, best = result.best_trial, result.best
-        if best is None:
-            raise InputError(f"{file.path}: {search}: {result.outcome}; give --trial to export one")
-        evaluation = best
-    else:
-        evaluation = result.evaluation(trial)
+    result, trial, evaluation = chosen_trial(results, search, trial, str(file.path))
+    search = result.name
     name = "all-digital" if trial is None else f"trial{trial}"
     folder = out or file.folder / "export" / f"{search.replace('/', '-')}-{name}"
     with reported(folder):

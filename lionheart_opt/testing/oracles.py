@@ -17,6 +17,8 @@ from lionheart_opt.accuracy import (
     HasIdentity,
     Rehearses,
 )
+from lionheart_opt.diagnosis import SOURCES, Diagnoses
+from lionheart_opt.lifetimes import MeasuresAt
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies, consult, questions_of
@@ -133,6 +135,42 @@ class OracleContract:
         checks = problem.oracle.final_checks(candidate, fidelity, self.seed)
         for check in checks.values():
             assert check.times_s == searched.times_s and len(check.samples) >= 2
+
+    def test_a_diagnosis_is_of_every_analog_unit(self, problem: Problem) -> None:
+        """`Diagnoses`: powers for each chip, shares from 0 to 1, the same twice."""
+        if not isinstance(problem.oracle, Diagnoses):
+            pytest.skip("the oracle cannot say what limits a layer")
+        candidate = Candidate(problem.all_analog, training=self.training)
+        time_s = problem.accuracy_limit.times_s[0]
+        diagnosis, again = (
+            problem.oracle.diagnose(
+                candidate, time_s=time_s, n_draws=2, n_examples=8, seed=self.seed
+            )
+            for _ in range(2)
+        )
+        assert diagnosis.to_json() == again.to_json()
+        host = problem.system.host
+        analog = {unit for unit, target in problem.all_analog.items() if target != host}
+        assert {matrix.unit for matrix in diagnosis.matrices} == analog
+        for matrix in diagnosis.matrices:
+            assert matrix.signal.shape == (2,) and "all" in matrix.errors
+            assert matrix.errors.keys() <= SOURCES.keys()
+            assert all(np.all(errors >= 0) for errors in matrix.errors.values())
+            for share in (matrix.out_of_range, matrix.saturated, matrix.clipped_weights):
+                assert 0 <= share <= 1
+
+    def test_other_times_can_be_measured(self, problem: Problem) -> None:
+        """`MeasuresAt`: the same chips at other times; the oracle itself keeps its own."""
+        if not isinstance(problem.oracle, MeasuresAt):
+            pytest.skip("the oracle measures at its own times only")
+        before = self.ask(problem, problem.all_analog, 0, 2)
+        times_s = (before.times_s[-1], before.times_s[-1] + 1.0)
+        candidate = Candidate(problem.all_analog, training=self.training)
+        other = problem.oracle.at_times(times_s)
+        answer = other.accuracy(candidate, Fidelity(draws=(0, 2)), self.seed)
+        assert answer.times_s == times_s
+        np.testing.assert_array_equal(answer.samples[:, 0], before.samples[:, -1])
+        assert self.ask(problem, problem.all_analog, 0, 2).times_s == before.times_s
 
     def test_listed_mappings_are_answered(self, problem: Problem) -> None:
         """`Enumerates`: every mapping that is listed has an answer."""

@@ -1,0 +1,186 @@
+"""What limits a matrix: against numbers that aihwkit gives by hand, and where errors come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log10
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from aihwkit.simulator.parameters.enums import BoundManagementType
+from oracle_setup import NAMES, SETTINGS, candidate, ideal, quiet, small_network, small_oracle
+from torch import nn
+
+from lionheart_opt.datasets.splits import Examples
+from lionheart_opt.diagnosis import Diagnoses, MatrixDiagnosis
+from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.aihwkit_engine import AihwkitMatrix
+from lionheart_opt.oracle.diagnosis import clipped_share, diagnose_matrices
+from lionheart_opt.oracle.measurement import Conditions
+from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.seeds import derive, seeded
+
+DAY = 86_400.0
+CPU = torch.device("cpu")
+
+
+def images(n: int) -> Examples:
+    generator = torch.Generator().manual_seed(0)
+    return Examples(
+        images=torch.randn(n, 1, 8, 8, generator=generator), labels=torch.zeros(n, dtype=torch.long)
+    )
+
+
+def small_net(*layers: nn.Module) -> nn.Sequential:
+    with seeded(0, CPU):
+        for layer in layers:
+            if hasattr(layer, "reset_parameters"):
+                layer.reset_parameters()
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
+def diagnosed(
+    network: nn.Module,
+    paths: tuple[str, ...],
+    config: Callable[[str], Any],
+    n_examples: int = 40,
+    n_draws: int = 2,
+    batch_size: int = 40,
+) -> tuple[MatrixDiagnosis, ...]:
+    conditions = Conditions(times_s=(DAY,), draws=range(n_draws), seed=5, batch_size=batch_size)
+    units = {path: f"unit {path}" for path in paths}
+    matrices, _ = diagnose_matrices(
+        network.eval(),
+        units,
+        {path: config(path) for path in paths},
+        images(n_examples),
+        conditions,
+        dict.fromkeys(paths, 1),
+    )
+    return matrices
+
+
+def test_ratios_are_those_of_products_by_hand() -> None:
+    """Programming noise, drawn by aihwkit's class itself, and the variance of ideal outputs."""
+    network, config = small_net(nn.Linear(64, 6)), lionheart()
+    [matrix] = diagnosed(network, ("1",), lambda _: config)
+    weight = network[1].weight.detach()
+    scale = weight.abs().amax(1, keepdim=True)
+    x = images(40).images.flatten(1)
+    ideal_outputs = (x @ weight.T).double()
+    signal = float(ideal_outputs.var(0, unbiased=False).mean())
+    ratios = []
+    for draw in range(2):
+        with seeded(derive(5, "program", "1", draw), CPU):
+            noisy, _ = config.noise_model.apply_programming_noise(weight / scale)
+        error = float((x @ (noisy * scale).T - ideal_outputs).square().mean())
+        ratios.append(10 * log10(signal / error))
+        assert matrix.errors["programming"][draw] == pytest.approx(error, rel=1e-3)
+    assert matrix.snr_deviation("programming") == pytest.approx(np.std(ratios, ddof=1), rel=1e-2)
+    assert matrix.signal == pytest.approx(signal, rel=1e-4)
+
+
+def test_everything_is_the_chip_that_is_measured() -> None:
+    """The same products as aihwkit's tiles give with the seeds of a measurement."""
+    network = small_net(nn.Linear(64, 6))
+    [matrix] = diagnosed(network, ("1",), lambda _: lionheart())
+    tile = AihwkitMatrix(network[1].weight.detach(), None, lionheart()).eval()
+    x = images(40).images.flatten(1)
+    for draw in range(2):
+        tile.program(derive(5, "program", "1", draw))
+        tile.drift(DAY, derive(5, "drift", "1", draw, DAY))
+        tile.rewind(0, 40)
+        with torch.no_grad():
+            error = tile(x, None, None) - x @ network[1].weight.T
+        assert matrix.errors["all"][draw] == pytest.approx(float(error.square().mean()), rel=1e-3)
+
+
+def test_errors_of_earlier_layers_do_not_count() -> None:
+    network = small_net(nn.Linear(64, 20), nn.ReLU(), nn.Linear(20, 4))
+    first, last = diagnosed(
+        network, ("1", "3"), lambda path: lionheart() if path == "1" else ideal()
+    )
+    assert first.snr_db("all") < 30 and last.snr_db("all") > 100
+    assert last.errors.keys() == {"devices", "all"}
+
+
+def test_convolutions_are_compared_at_every_position(tmp_path: Path) -> None:
+    """With the bias, stride and padding of the network, whose batches do not matter."""
+    network = small_network()
+    whole = diagnosed(network, NAMES, lambda _: quiet(), batch_size=40)
+    parts = diagnosed(network, NAMES, lambda _: quiet(), batch_size=10)
+    assert [matrix.matrix for matrix in whole] == list(NAMES)
+    for a, b in zip(whole, parts, strict=True):
+        assert 5 < a.snr_db("all") < 40
+        assert a.snr_db("all") == pytest.approx(b.snr_db("all"), abs=1e-3)
+
+
+def narrow(bound_management: BoundManagementType) -> Any:
+    """Outputs beyond 0.5 are out of the ADC's range; no noise."""
+    config = ideal()
+    config.forward.is_perfect = False
+    config.forward.out_noise = 0.0
+    config.forward.out_bound = 0.5
+    config.forward.bound_management = bound_management
+    return config
+
+
+def test_outputs_beyond_the_range_are_counted() -> None:
+    network = small_net(nn.Linear(64, 6))
+    [clips] = diagnosed(network, ("1",), lambda _: narrow(BoundManagementType.NONE), n_draws=1)
+    weight = network[1].weight.detach()
+    x = images(40).images.flatten(1)
+    x = x / x.abs().amax(1, keepdim=True)
+    exact = x @ (weight / weight.abs().amax(1, keepdim=True)).T
+    share = float((exact.abs() > 0.5).float().mean())
+    assert share > 0.3
+    assert clips.out_of_range == clips.saturated == pytest.approx(share, abs=0.03)
+    assert clips.retries == 0 and clips.limited_by == "converters"
+    [retries] = diagnosed(
+        network, ("1",), lambda _: narrow(BoundManagementType.ITERATIVE), n_draws=1
+    )
+    doublings = np.ceil(np.log2(float(exact.abs().max()) / 0.5))
+    assert retries.retries == doublings and retries.saturated == 0
+    assert retries.out_of_range == clips.out_of_range
+    assert retries.snr_db("converters") > clips.snr_db("converters") + 10
+
+
+def test_drift_read_outs_are_no_products() -> None:
+    """Out of range in 0.06 of noise never; compensations read the tile, which is not counted."""
+    config = narrow(BoundManagementType.NONE)
+    config.forward.out_bound = 12.0
+    [matrix] = diagnosed(small_net(nn.Linear(64, 6)), ("1",), lambda _: config)
+    assert matrix.out_of_range == 0
+
+
+def test_weights_at_the_end_of_their_range_are_clipped() -> None:
+    columnwise = torch.tensor([[1.0, -1.0, 0.5], [1.0, 0.2, 0.3]])
+    assert clipped_share([columnwise]) == pytest.approx(2 / 6)
+    tilewise = torch.tensor([[1.0, 0.5, 0.5], [0.5, -1.0, 0.3]])
+    assert clipped_share([tilewise]) == 0  # each column has its own largest one
+    tilewise = torch.tensor([[1.0, 1.0, 0.5], [0.5, 0.4, 0.3]])
+    assert clipped_share([tilewise]) == pytest.approx(2 / 6)
+    assert clipped_share([torch.zeros(2, 3)]) == 0
+    assert clipped_share([columnwise, torch.zeros(3, 2)]) == pytest.approx(2 / 12)
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Any:
+    settings = SETTINGS.model_copy(update={"pretrain": None, "validation_examples": 30})
+    return small_oracle(tmp_path, settings)
+
+
+def test_the_oracle_says_it_of_analog_matrices_only(oracle: Any) -> None:
+    assert isinstance(oracle, Diagnoses)
+    asked = candidate("conv2", "linear").with_training("none")
+    how = {"time_s": DAY, "n_draws": 1, "seed": 0}
+    diagnosis = oracle.diagnose(asked, n_examples=500, **how)
+    assert [matrix.unit for matrix in diagnosis.matrices] == ["conv2", "linear"]
+    assert (diagnosis.n_examples, diagnosis.n_draws, diagnosis.time_s) == (30, 1, DAY)
+    again = oracle.diagnose(asked, n_examples=30, **how)
+    assert again.to_json() == diagnosis.to_json()
+    with pytest.raises(InputError, match="without analog units"):
+        oracle.diagnose(candidate(), n_examples=30, **how)
