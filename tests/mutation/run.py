@@ -67,6 +67,7 @@ MORE_TESTS = {
         f"tests/oracle/test_{name}.py" for name in ("grouping", "loading", "one_shot", "rehearsal")
     ],
     "lionheart_opt/oracle/passes.py": ["tests/oracle/test_purity.py"],
+    "lionheart_opt/oracle/training.py": ["tests/oracle/test_optimisation.py"],
 }
 MODULES = (
     "lionheart_opt/limits.py",
