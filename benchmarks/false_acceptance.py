@@ -9,8 +9,8 @@ exactly the limit. `measure` measures a small digit classifier in every mapping 
 training, at four times, and keeps which examples are right. `search` resamples chips and examples of
 such a table: what it holds is the population, so that every true drop is known. Candidates are mappings
 at one of the times, and the cheapest that is accepted wins. With `--costs worst`, the more a candidate
-truly loses, the cheaper it is: no search can be luckier. The winner is then tested as a verdict tests it, on
-fresh chips and examples. Both compare the limit with the older one, which is
+truly loses, the cheaper it is: no search can be luckier. Winners that break the limit are then tested as
+a verdict tests them, on fresh chips and examples. Both compare the limit with the older one, which is
 about the given examples (`over="examples"`).
 """
 
