@@ -194,6 +194,8 @@ class AccuracyLimit:
         draws, used = len(accuracy.samples), accuracy.n_examples
         more_draws = next((look for look in self.draws if look > draws), None)
         more_examples = next((size for size in self._sizes(accuracy) if size > (used or inf)), None)
+        if accuracy.outcomes is None:  # further examples could not be joined to these
+            more_examples = None
         if more_examples is not None and more_draws is not None:
             worst = max(self.times_s, key=lambda t: self.statistic(accuracy.drops_at(t)))
             chips, examples = self._widths(accuracy, worst, 1)

@@ -178,3 +178,14 @@ def test_how_many_examples_a_limit_needs() -> None:
     assert examples_needed(0.01, 0.95) == 3092
     assert examples_needed(0.0176, 0.95) == pytest.approx(1000, rel=0.01)
     assert examples_needed(0.0079, 0.95) == pytest.approx(5000, rel=0.02)
+
+
+def test_examples_are_not_added_to_those_that_nobody_named() -> None:
+    """An oracle that has more examples, but does not say which were right, is asked for draws only."""
+    samples = np.array([[0.88], [0.89], [0.9], [0.87], [0.88]])
+    answer = Accuracy(
+        samples=samples, times_s=(1.0,), baseline=0.9, n_examples=500, of_examples=5000
+    )
+    limit = replace(LIMIT, examples=(500, "all"))
+    assert limit.next_look(answer) == Fidelity(draws=(5, 10), examples=(0, 500))
+    assert replace(limit, draws=(5,)).next_look(answer) is None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.questions import Answer, Question, consult, questions_of
@@ -147,8 +149,8 @@ class RecordedOracle:
         if name is None or self._outcomes is None:
             return recorded
         outcomes = self._outcomes.get(name)
-        if outcomes is None or outcomes.samples.shape != recorded.samples.shape:
-            return recorded
+        if outcomes is None or not np.array_equal(outcomes.samples, recorded.samples):
+            return recorded  # none, or those of another trial
         return replace(recorded, outcomes=outcomes)
 
 

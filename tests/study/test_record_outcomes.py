@@ -120,3 +120,17 @@ def test_looks_that_add_examples_end_with_the_same_as_all_at_once(tmp_path: Path
     np.testing.assert_array_equal(wider.samples, whole.samples)
     copied = parts.records_only().accuracy(CANDIDATE, Fidelity(draws=(0, 2)), 0)
     assert copied.n_examples == whole.n_examples
+
+
+def test_outcomes_of_another_trial_are_not_taken(measured: Accuracy, tmp_path: Path) -> None:
+    """An artifact whose shares are not those of the record is as good as none."""
+    assert measured.outcomes is not None
+    store = OutcomeStore(tmp_path / "artifacts")
+    reversed_draws = measured.outcomes.part(slice(None, None, -1), slice(None))
+    assert not np.array_equal(reversed_draws.samples, measured.samples)
+    oracle = RecordedOracle(lambda: None, list, training="none", seed=0, outcomes=store)  # type: ignore[arg-type]
+    recorded = replace(measured, outcomes=None)
+    for outcomes, is_taken in ((measured.outcomes, True), (reversed_draws, False)):
+        _ = oracle._recorded
+        oracle._artifacts[CANDIDATE] = store.put(outcomes)
+        assert (oracle.with_outcomes(CANDIDATE, recorded).outcomes is not None) == is_taken
