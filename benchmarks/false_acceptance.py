@@ -149,7 +149,9 @@ def measure(path: Path, draws: int) -> None:
     )
 
 
-def search(path: Path, repetitions: int, are_worst: bool) -> list[dict[str, Any]]:
+def search(
+    path: Path, repetitions: int, are_worst: bool, numbers: list[int]
+) -> list[dict[str, Any]]:
     """How often the winner of a search breaks the limit, and its speed-up; all-digital may win."""
     with np.load(path) as file:
         baseline, packed, costs = file["baseline"], file["right"], file["cost"]
@@ -160,12 +162,13 @@ def search(path: Path, repetitions: int, are_worst: bool) -> list[dict[str, Any]
     if are_worst:  # all-digital costs 1, the one that loses most a tenth of it
         costs = np.interp(drops, [0.0, drops.max()], [1.0, 0.1])
     rows = []
-    for n_examples in (377, 1000, 5000):
+    for n_examples in numbers:
         for max_drop in (0.01, 0.02):
             for n_candidates in (30, len(right)):
                 rng = np.random.default_rng(0)
                 broken, verified = dict.fromkeys(OVER, 0), dict.fromkeys(OVER, 0)
                 speedups: dict[str, list[float]] = {over: [] for over in OVER}
+                excess: dict[str, list[float]] = {over: [] for over in OVER}
                 best = []
                 for _ in range(repetitions):
                     candidates = rng.choice(len(right), n_candidates, replace=False)
@@ -187,6 +190,7 @@ def search(path: Path, repetitions: int, are_worst: bool) -> list[dict[str, Any]
                         speedups[over].append(1.0 if winner is None else 1.0 / costs[winner])
                         if winner is not None and drops[winner] > max_drop:
                             broken[over] += 1
+                            excess[over].append(float(drops[winner]) - max_drop)
                             chips_then = rng.integers(right.shape[1], size=20)
                             then = rng.integers(len(baseline), size=n_examples)
                             test = right[winner][np.ix_(chips_then, then)][:, None]
@@ -200,6 +204,7 @@ def search(path: Path, repetitions: int, are_worst: bool) -> list[dict[str, Any]
                         "speedup of the best": float(np.mean(best)),
                         **{f"broken, {over}": broken[over] / repetitions for over in OVER},
                         "broken and verified": verified["population"] / repetitions,
+                        **{f"largest excess, {over}": max([0.0, *excess[over]]) for over in OVER},
                         **{f"speedup, {over}": float(np.mean(speedups[over])) for over in OVER},
                     }
                 )
@@ -219,6 +224,7 @@ def main() -> None:
     searched = commands.add_parser("search")
     searched.add_argument("table", type=Path)
     searched.add_argument("--repetitions", type=int, default=200)
+    searched.add_argument("--examples", type=int, nargs="+", default=[377, 1000, 5000])
     searched.add_argument("--costs", choices=("real", "worst"), default="real")
     arguments = parser.parse_args()
     if arguments.command == "mappings":
@@ -226,7 +232,8 @@ def main() -> None:
     elif arguments.command == "measure":
         measure(arguments.table, arguments.draws)
     else:
-        search(arguments.table, arguments.repetitions, arguments.costs == "worst")
+        are_worst = arguments.costs == "worst"
+        search(arguments.table, arguments.repetitions, are_worst, arguments.examples)
 
 
 if __name__ == "__main__":
