@@ -18,7 +18,7 @@ from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, HatRecipe
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.oracle.training import EpochDone, Job, crop_flip, train
+from lionheart_opt.oracle.training import EpochDone, Job, crop_flip, train, with_weights
 
 ENGINES: tuple[EngineName, ...] = ("fast", "aihwkit")
 
@@ -192,3 +192,28 @@ def test_statistics_are_estimated_from_as_many_batches_as_asked() -> None:
             images = asked.examples.images[torch.randperm(100, generator=data)[:33]]
             torch.testing.assert_close(made["2.running_mean"], images.flatten(1).mean(0))
     assert network[2].momentum == 0.1 and network[1].training
+
+
+def test_the_loss_of_an_epoch_is_a_mean_over_examples(tmp_path: Path) -> None:
+    """Not over batches, of which the last one is smaller."""
+    recipe = HatRecipe(learning_rate=1e-12, momentum=0.0, batch_size=33)
+    examples = made_up_examples(40, 1)
+    asked = job(recipe=recipe, epochs=1, examples=examples, matrices=())
+    trained = train(asked, engine("fast"), WeightStore.folder(tmp_path), "key")
+    network = with_weights(asked.model, asked.start).train()
+    with torch.no_grad():
+        losses = [
+            float(torch.nn.functional.cross_entropy(network(each.images), each.labels))
+            for each in training.batches(asked, 0)
+        ]
+    assert trained.losses[0] == pytest.approx((33 * losses[0] + 7 * losses[1]) / 40, rel=1e-5)
+
+
+def test_mappings_of_one_shot_steps_do_not_depend_on_other_noise() -> None:
+    asked = job(groups=tuple((name,) for name in NAMES), epochs=2)
+
+    def drawn(seed: int) -> list[set[str]]:
+        torch.manual_seed(seed)
+        return [batch.digital for batch in training.batches(asked, 1)]
+
+    assert drawn(0) == drawn(1)
