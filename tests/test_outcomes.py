@@ -50,8 +50,10 @@ def test_parts_join_to_the_whole() -> None:
     assert first.with_draws(rest).to_bytes() == whole.to_bytes()
     left, right = whole.part(slice(None), slice(0, 8)), whole.part(slice(None), slice(8, N))
     assert left.with_examples(right).to_bytes() == whole.to_bytes()
+    baseline, draws = made_up()
+    baseline[3] = not baseline[3]  # a single example is another one
     with pytest.raises(ValueError, match="different examples"):
-        whole.with_draws(Outcomes.of(*made_up(seed=1)))
+        whole.with_draws(Outcomes.of(baseline, draws))
 
 
 def test_what_is_written_is_read_and_damage_is_refused() -> None:
@@ -65,13 +67,29 @@ def test_what_is_written_is_read_and_damage_is_refused() -> None:
     ):
         with pytest.raises(InputError, match="damaged"):
             Outcomes.from_bytes(damaged)
-    with pytest.raises(InputError, match="21 examples need 3 bytes"):
-        Outcomes(n_examples=21, baseline=np.zeros(2, np.uint8), draws=np.zeros((1, 1, 3), np.uint8))
+    good = {"baseline": np.zeros(3, np.uint8), "draws": np.zeros((1, 1, 3), np.uint8)}
+    assert Outcomes(n_examples=21, **good).baseline_share == 0.0
+    for broken in (
+        {"baseline": np.zeros(2, np.uint8)},
+        {"baseline": np.zeros((1, 3), np.uint8)},
+        {"baseline": np.zeros(3, int)},
+        {"draws": np.zeros((1, 1, 2), np.uint8)},
+        {"draws": np.zeros((1, 3), np.uint8)},
+        {"draws": np.zeros((1, 1, 3), int)},
+    ):
+        with pytest.raises(InputError, match="21 examples need 3 bytes"):
+            Outcomes(n_examples=21, **{**good, **broken})
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("deviation", [np.nan]), ("deviation", [1.5]), ("third", [-2.0]), ("each", [[]])],
+    [
+        ("deviation", [np.nan]),
+        ("deviation", [1.5]),
+        ("third", [-2.0]),
+        ("third", [0.0, 0.0]),
+        ("each", [[]]),
+    ],
 )
 def test_a_spread_that_no_losses_have_is_refused(name: str, value: list[float]) -> None:
     good = {"deviation": [0.1], "third": [0.0], "each": [[0.1]]}

@@ -198,7 +198,16 @@ def test_the_loss_of_an_epoch_is_a_mean_over_examples(tmp_path: Path) -> None:
     """Not over batches, of which the last one is smaller."""
     recipe = HatRecipe(learning_rate=1e-12, momentum=0.0, batch_size=33)
     examples = made_up_examples(40, 1)
-    asked = job(recipe=recipe, epochs=1, examples=examples, matrices=())
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(4))
+    model(examples.images)
+    asked = job(
+        model=model,
+        start=model.state_dict(),
+        recipe=recipe,
+        epochs=1,
+        examples=examples,
+        matrices=(),
+    )
     trained = train(asked, engine("fast"), WeightStore.folder(tmp_path), "key")
     network = with_weights(asked.model, asked.start).train()
     with torch.no_grad():
