@@ -22,7 +22,7 @@ from lionheart_opt.results.history import final_hypervolume
 from lionheart_opt.results.metrics import gains, thresholds
 from lionheart_opt.results.report import median_draws, show_row
 from lionheart_opt.results.result import SearchResult
-from lionheart_opt.results.verdict import final_bounds, keeps
+from lionheart_opt.results.verdict import final_bounds, is_again, keeps
 from lionheart_opt.results.wording import sentence
 from lionheart_opt.space import every_mapping, size
 from lionheart_opt.study.specification import differences
@@ -372,7 +372,8 @@ def _checks_row(runs: Sequence[SearchResult], max_drop: float) -> dict[str, Any]
         fastest = run.fastest_at(max_drop)
         checks = run.checks.get(fastest.candidate.digest, {}) if fastest else {}
         for name, accuracy in checks.items():
-            by_check.setdefault(name, []).append(accuracy)
+            if not is_again(name):
+                by_check.setdefault(name, []).append(accuracy)
     limit = runs[0].problem.accuracy_limit
     rows: dict[str, Any] = {}
     for name, accuracies in by_check.items():

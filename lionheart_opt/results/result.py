@@ -16,7 +16,7 @@ from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import drop_excess
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains, is_option, recommended
-from lionheart_opt.results.verdict import TEST, Verdict, verdict_of
+from lionheart_opt.results.verdict import Verdict, is_again, verdict_of
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, SearchPlan
 
@@ -185,7 +185,7 @@ class SearchResult:
         return {
             name: limit.bounds(accuracy).estimate
             for name, accuracy in checks.items()
-            if not name.startswith(f"{TEST}, ")  # after another training
+            if not is_again(name)
         }
 
     def front(self) -> list[Evaluation]:

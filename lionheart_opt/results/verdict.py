@@ -90,6 +90,11 @@ def again(number: int) -> str:
     return f"{TEST}, training {number + 1}"
 
 
+def is_again(name: str) -> bool:
+    """Whether a check is one after another training, which the verdict alone is about."""
+    return name.startswith(f"{TEST}, training ")
+
+
 def judged_on(checks: dict[str, Accuracy]) -> list[Accuracy]:
     """The checks that a verdict rests on: one for each training."""
     others = (again(number) for number in range(1, len(checks)))
@@ -101,7 +106,7 @@ def final_bounds(limit: AccuracyLimit, trainings: Sequence[Accuracy]) -> Bounds:
 
     With several trainings the bound of a mean is one over trainings, too: Student's t over their mean
     drops, in which the chips are contained, instead of that over chips. A quantile must be kept by the
-    worst of the trainings.
+    worst of the trainings. A training that diverged shows nothing: the bound is the most that there is.
 
     Args:
         limit: The limit.
@@ -109,6 +114,8 @@ def final_bounds(limit: AccuracyLimit, trainings: Sequence[Accuracy]) -> Bounds:
     """
     once = replace(limit, draws=limit.draws[-1:], examples=("all",))
     bounds = [once.bounds(accuracy) for accuracy in trainings]
+    if any(accuracy.diverged for accuracy in trainings):
+        return replace(bounds[0], high=trainings[0].baseline)
     if len(bounds) == 1:
         return bounds[0]
     if limit.quantile is not None:

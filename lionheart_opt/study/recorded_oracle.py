@@ -134,10 +134,11 @@ class RecordedOracle:
             known = answers.get(candidate)
             if known is None:
                 continue
-            answer = known.part(fidelity)
-            if answer is None and known.outcomes is None:
+            if known.spread is not None and known.outcomes is None:
                 answers[candidate] = known = self.with_outcomes(candidate, known)
-                answer = known.part(fidelity)
+                if known.outcomes is None:  # more draws or examples could not be joined to it
+                    continue
+            answer = known.part(fidelity)
             if answer is not None:
                 return answer
         return None

@@ -116,7 +116,10 @@ def test_a_verdict_rests_on_as_many_trainings_as_asked_for():
     class Seeded(Checking):
         def final_checks(self, candidate, fidelity, seed):
             seeds.append(seed)
-            return {**super().final_checks(candidate, fidelity, seed), "other": None}
+            return {
+                **super().final_checks(candidate, fidelity, seed),
+                "other": self.accuracy(candidate, fidelity, seed),
+            }
 
     oracle, record = Seeded(problem.oracle), Record(problem)
     Search(record, Random(), 0, Budget(trials=20)).run()
@@ -129,3 +132,6 @@ def test_a_verdict_rests_on_as_many_trainings_as_asked_for():
     run = search("x", *record.evaluations(), problem=problem, checks=checks, order=order)
     assert run.verdict is not None and run.verdict.trainings == 3
     assert list(checks[order[0]]) == ["test", "other", "test, training 2", "test, training 3"]
+    [row] = comparison([run])["strategies"]
+    assert list(row["drop_in_checks"]) == ["test", "other"]
+    assert {name for each in row["thresholds"] for name in each["checks"]} <= {"test", "other"}

@@ -96,3 +96,12 @@ def test_several_trainings_are_bounded_over_trainings():
     assert wider.high - 0.03 == pytest.approx(np.hypot(bounds.high - 0.03, examples), rel=1e-3)
     quantile = replace(limit, quantile=0.5, draws=(8,))
     assert final_bounds(quantile, trainings).estimate == pytest.approx(0.05), "the worst of them"
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_a_training_that_diverged_verifies_nothing(others):
+    """Its samples are those of the weights before."""
+    good = on_test_data(0.01)["test"]
+    diverged = replace(good, note="training diverged in epoch 1")
+    for trainings in ([diverged, *[good] * others], [*[good] * others, diverged]):
+        assert final_bounds(PROBLEM.accuracy_limit, trainings).high == good.baseline

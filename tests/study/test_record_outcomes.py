@@ -88,10 +88,16 @@ def test_a_part_of_a_recorded_answer_needs_its_artifact(measured: Accuracy, tmp_
     expected = answer.part(Fidelity(draws=(2, 4)))
     assert expected is not None and expected.spread is not None and part.spread is not None
     np.testing.assert_array_equal(part.spread.deviation, expected.spread.deviation)
-    assert len(ask(None, (0, 6)).samples) == 6, "all of it is in the record itself"
-    file.unlink()
+    whole = ask(store, (0, 6))
+    assert whole.outcomes is not None, "more draws can be joined to it"
+    extended = whole.extend(answer)
+    assert extended.spread is not None and len(extended.samples) == 12
     with pytest.raises(NotRecorded):
-        ask(store, (2, 4))
+        ask(None, (0, 6))
+    file.unlink()
+    for draws in ((2, 4), (0, 6)):
+        with pytest.raises(NotRecorded):
+            ask(store, draws)
 
 
 def test_ranges_of_examples_are_answered_from_all_of_them(tmp_path: Path) -> None:
