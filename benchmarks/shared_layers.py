@@ -45,8 +45,8 @@ def main() -> None:
     arguments = parser.parse_args()
     network = models.build("resnet8").eval()
     layers = [p for p, m in network.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    n = arguments.images
-    examples = Examples(images=torch.randn(n, 3, 32, 32), labels=torch.arange(n) % 10)
+    n = arguments.inputs
+    examples = Examples(inputs=torch.randn(n, 3, 32, 32), targets=torch.arange(n) % 10)
     mappings = [
         tuple(path for path, is_analog in zip(layers, chosen, strict=True) if is_analog)
         for chosen in product((False, True), repeat=len(layers))

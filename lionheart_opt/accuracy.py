@@ -10,6 +10,7 @@ An oracle answers `AccuracyOracle.accuracy`. All else is optional, and used wher
 - `KeepsWeights`: it hands out trained weights.
 - `Rehearses`: it can be tried in seconds, so that `check` finds what would stop a run.
 - `ReportsTraining`: it says how far a training is.
+- `SaysMetric`: it measures something else than top-1 accuracy.
 - `SaysProvenance`: it says where its data come from.
 - `HasIdentity`: it says what decides its answers, so that a record is tied to that.
 - `StoresWeights`: it can be told where to keep trained weights.
@@ -20,15 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite, sqrt
+from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.example_statistics import Told, joined, told
 from lionheart_opt.mapping import Candidate, Mapping, Training
-from lionheart_opt.outcomes import Outcomes, Spread
+from lionheart_opt.metric import ACCURACY, Metric
+from lionheart_opt.outcomes import Spread
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
@@ -62,28 +65,29 @@ class Accuracy:
     """Samples of validation accuracy, never a bare number.
 
     Args:
-        samples: Accuracies in [0, 1], shape (n_draws, n_times): one row for each independent programming
+        samples: Values of the metric, shape (n_draws, n_times): one row for each independent programming
             of the hardware, one column for each time since programming.
         times_s: Times since programming, shape (n_times,).
-        baseline: Accuracy of the floating-point network on the same examples.
-        training_s: Seconds that training the weights took, even if they came from the artifact store
-            this time (budgets must not depend on what another strategy happened to train).
+        baseline: Value of the floating-point network on the same examples.
+        training_s: Seconds that training the weights took, also where they were in the artifact store
+            (budgets must not depend on what another strategy happened to train).
         evaluation_s: Seconds that programming and inference took.
         shared_s: Seconds of a training that serves all mappings (`one_shot`). A search is charged
             with it once, however many of its candidates use it.
         note: What the user must know about these samples; it begins with `DIVERGED` where their
             training diverged.
-        n_examples: Number of examples behind each sample, which is a multiple of 1 / n_examples; None
-            where samples are exact (all-digital, made up).
+        n_examples: Number of examples behind each sample; None where samples are exact.
         of_examples: Number of examples that the oracle has; None is `n_examples`.
         batch_size: Number of examples that are measured together: ranges of examples end there.
         spread: How much losses differ between the examples; None where that is not known.
-        outcomes: Which examples are right in each draw; None where that is not known, or not loaded.
+        outcomes: Which examples are right in each draw, or their statistics; None where that is not
+            known, or not loaded.
+        metric: What the values are.
 
     Raises:
         ValueError: Shapes do not fit together.
-        InputError: A sample or the baseline is not in [0, 1], or a time or a number of seconds is not
-            finite or is negative.
+        InputError: A sample or the baseline is out of the metric's range, or a time or a number of
+            seconds is not finite or is negative.
     """
 
     samples: np.ndarray
@@ -97,30 +101,20 @@ class Accuracy:
     of_examples: int | None = None
     batch_size: int = 1
     spread: Spread | None = None
-    outcomes: Outcomes | None = None
+    outcomes: Told | None = None
+    metric: Metric = ACCURACY
 
     @staticmethod
-    def of(outcomes: Outcomes, *, times_s: tuple[float, ...], **others: Any) -> Accuracy:
+    def of(outcomes: Told, *, metric: Metric = ACCURACY, **others: Any) -> Accuracy:
         """The accuracy that outcomes of examples give; `others` are further arguments."""
-        return Accuracy(
-            samples=outcomes.samples,
-            times_s=times_s,
-            baseline=outcomes.baseline_share,
-            n_examples=outcomes.n_examples,
-            spread=outcomes.spread,
-            outcomes=outcomes,
-            **others,
-        )
+        return Accuracy(**told(outcomes, metric), metric=metric, **others)
 
     def __post_init__(self) -> None:
         if self.samples.ndim != 2 or self.samples.shape[1] != len(self.times_s):
             raise ValueError(
                 f"samples must have shape (n_draws, {len(self.times_s)}), got {self.samples.shape}"
             )
-        shares = np.append(self.samples, self.baseline)
-        if not np.all((shares >= 0.0) & (shares <= 1.0)):  # NaN is in no range
-            worst = shares[~((shares >= 0.0) & (shares <= 1.0))][0]
-            raise InputError(f"accuracies must be from 0 to 1, samples and baseline; got {worst:g}")
+        self.metric.check(np.append(self.samples, self.baseline))
         seconds = {name: getattr(self, name) for name in ("training_s", "evaluation_s", "shared_s")}
         seconds |= {f"times_s[{number}]": time_s for number, time_s in enumerate(self.times_s)}
         for name, value in seconds.items():
@@ -132,19 +126,19 @@ class Accuracy:
                 raise InputError(
                     f"accuracy: {name}: got {shown(n)}; must be a positive whole number"
                 )
-        if self.spread is not None and self.spread.each.shape != self.samples.shape:
-            raise InputError("accuracy: spread: must have a value for every sample")
         if not isinstance(self.note, str):
             raise InputError(f"accuracy: note: got {shown(self.note)}; must be a text")
+        if self.spread is not None and self.spread.each.shape != self.samples.shape:
+            raise InputError("accuracy: spread: must have a value for every sample")
 
     def __repr__(self) -> str:
         drops = ", ".join(
-            f"{100 * float(np.mean(self.drops_at(time_s))):.2f} at {time_s:g} s"
+            f"{self.metric.said(float(np.mean(self.drops_at(time_s))))} at {time_s:g} s"
             for time_s in self.times_s
         )
         return (
-            f"Accuracy({len(self.samples)} draws, baseline {100 * self.baseline:.2f} %, "
-            f"mean drop in points: {drops})"
+            f"Accuracy({len(self.samples)} draws, baseline {self.metric.shown(self.baseline)}, "
+            f"mean drop in {self.metric.drop_unit}: {drops})"
         )
 
     @property
@@ -155,7 +149,7 @@ class Accuracy:
     @property
     def rounding(self) -> float:
         """Standard deviation of what rounding to a share of the examples does to a sample."""
-        return 0.0 if self.n_examples is None else 1.0 / (sqrt(12.0) * self.n_examples)
+        return self.metric.rounding(self.n_examples, self.baseline)
 
     def drops_at(self, time_s: float) -> np.ndarray:
         """Drop against the baseline for each draw at that time, shape (n_draws,).
@@ -166,7 +160,7 @@ class Accuracy:
         if time_s not in self.times_s:
             measured = ", ".join(f"{each:g} s" for each in self.times_s)
             raise InputError(f"accuracy: asked for at {time_s:g} s; the oracle measured {measured}")
-        return self.baseline - self.samples[:, self.times_s.index(time_s)]
+        return self.metric.drop(self.baseline, self.samples[:, self.times_s.index(time_s)])
 
     def part(self, fidelity: Fidelity) -> Accuracy | None:
         """What asking for less gives; None where it cannot be told."""
@@ -181,47 +175,41 @@ class Accuracy:
         share = (last - first) * (stop - begin) / (len(self.samples) * measured)
         seconds, total = share * self.evaluation_s, None if self.n_examples is None else most
         part = replace(self, evaluation_s=seconds, of_examples=total, spread=None)
-        if self.outcomes is not None:
+        if self.outcomes is not None and self.metric.is_known:
             outcomes = self.outcomes.part(slice(first, last), slice(begin, stop))
             return part.with_outcomes(outcomes)
         if self.spread is not None or stop - begin < measured:
             return None
         return replace(part, samples=self.samples[first:last])
 
-    def with_outcomes(self, outcomes: Outcomes) -> Accuracy:
+    def with_outcomes(self, outcomes: Told) -> Accuracy:
         """The same, but for what these outcomes say."""
-        return replace(
-            self,
-            samples=outcomes.samples,
-            baseline=outcomes.baseline_share,
-            n_examples=outcomes.n_examples,
-            spread=outcomes.spread,
-            outcomes=outcomes,
-        )
+        return replace(self, **told(outcomes, self.metric))
 
     def extend(self, more: Accuracy) -> Accuracy:
         """With the draws of `more`, of the same examples, appended; training is counted once."""
         if (more.times_s, more.baseline) != (self.times_s, self.baseline):
             raise ValueError("accuracies of different times or baselines cannot be joined")
-        outcomes = None
-        if self.outcomes is not None and more.outcomes is not None:
-            outcomes = self.outcomes.with_draws(more.outcomes)
-        return replace(
+        together = replace(
             self,
             samples=np.concatenate([self.samples, more.samples]),
             evaluation_s=self.evaluation_s + more.evaluation_s,
             note=self.note or more.note,
-            spread=None if outcomes is None else outcomes.spread,
-            outcomes=outcomes,
+            spread=None,
+            outcomes=None,
+            metric=more.metric,
         )
+        outcomes = joined(self.outcomes, more.outcomes, "draws")
+        return together if outcomes is None else together.with_outcomes(outcomes)
 
     def widen(self, more: Accuracy) -> Accuracy:
         """With further examples, of the same draws, where outcomes are known of both."""
-        if self.outcomes is None or more.outcomes is None or more.times_s != self.times_s:
+        outcomes = joined(self.outcomes, more.outcomes, "examples")
+        if outcomes is None or more.times_s != self.times_s:
             raise ValueError("accuracies without outcomes, or of other times, cannot be joined")
         seconds, note = self.evaluation_s + more.evaluation_s, self.note or more.note
-        wider = self.with_outcomes(self.outcomes.with_examples(more.outcomes))
-        return replace(wider, evaluation_s=seconds, note=note)
+        wider = replace(self, evaluation_s=seconds, note=note, metric=more.metric)
+        return wider.with_outcomes(outcomes)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data without `outcomes`; `from_json` gives the rest back."""
@@ -231,6 +219,7 @@ class Accuracy:
             "times_s": list(self.times_s),
             "spread": self.spread and self.spread.to_json(),
             "outcomes": None,
+            "metric": None if self.metric == ACCURACY else self.metric.to_json(),
         }
 
     @staticmethod
@@ -243,7 +232,8 @@ class Accuracy:
         if not all(map(isfinite, given.values())):
             raise ValueError(f"NaN or infinite numbers: {given}")
         spread = data.get("spread") and Spread.from_json(data["spread"], len(times_s))
-        others = {"samples": samples, "times_s": times_s, "spread": spread}
+        metric = Metric.from_json(data["metric"]) if data.get("metric") else ACCURACY
+        others = {"samples": samples, "times_s": times_s, "spread": spread, "metric": metric}
         return Accuracy(**{**data, **given, **others})
 
 
@@ -368,6 +358,16 @@ class CountsExamples(Protocol):
     @property
     def n_examples(self) -> int | None:
         """Number of validation examples; None if its samples are exact."""
+        ...
+
+
+@runtime_checkable
+class SaysMetric(Protocol):
+    """An oracle that measures something else than top-1 accuracy."""
+
+    @property
+    def metric(self) -> Metric:
+        """What it measures."""
         ...
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lionheart_opt import plugins
 from lionheart_opt.api_arguments import (
+    drop_of,
     fraction_of,
     kind_of,
     name_of,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lionheart_opt.datasets import Dataset
+    from lionheart_opt.tasks import Task
 
 #: Times in seconds at which the usual oracle measures, beside those of the limit.
 USUAL_TIMES_S = (1.0, 60.0, 3_600.0, 86_400.0)
@@ -62,10 +64,12 @@ def load(path: str | Path) -> Study:
 
 def problem(
     model: nn.Module | str,
-    dataset: Dataset | None = None,
+    dataset: Dataset | dict[str, Any] | None = None,
     *,
     system: str | System = "lionheart",
-    max_drop: float = 0.01,
+    task: Task | str | dict[str, Any] | None = None,
+    max_drop: float | None = None,
+    max_relative_drop: float | None = None,
     time: float | str | Sequence[float | str] = "1 day",
     objectives: Objective | Sequence[Objective] = ("latency_s",),
     training: Training = "full",
@@ -88,10 +92,15 @@ def problem(
             `module:factory`. A network that is named is trained first, by the recipe
             `oracle={"pretrain": {...}}`. One that is given is taken as it is, unless such a recipe is
             given, too; it is left untouched in any case.
-        dataset: Training and test data, see `dataset`. None where the oracle needs none.
+        dataset: Training and test data: see `dataset`, or a dictionary with `train`, `test` and perhaps
+            `validation` data, each in a form that `dataset` takes, such as tokenised data sets. None
+            where the oracle needs none.
         system: Name of a system, path of a TOML file, or the system itself.
-        max_drop: Largest accepted drop of accuracy against the floating-point network, as a fraction:
-            0.01 is one point of top-1.
+        task: What the network is for: a name of `lionheart-opt list tasks`, a table, or a `Task`. None is
+            what the data set says, or classification.
+        max_drop: Largest accepted drop against the floating-point network, in the unit of the task's
+            metric: 0.01 is one point of accuracy. It is the default, with 0.01, for metrics in percent.
+        max_relative_drop: The same as a share of the floating-point network's value.
         time: When, after programming, the limit must hold: seconds, or a text such as "1 day", or
             several of them.
         objectives: What to minimise: `latency_s`, `energy_j`, `interval_s`, `drop`. Several give a
@@ -118,7 +127,7 @@ def problem(
     Raises:
         InputError: An argument cannot be used; the message says which, and what is allowed.
     """
-    fraction = fraction_of(max_drop, "max_drop")
+    largest, is_relative = drop_of(max_drop, max_relative_drop)
     times_s = tuple(seconds_of(each) for each in several(time, "time"))
     looks = several(draws, "draws")
     if not all(isinstance(look, Integral) and 0 < int(look) <= MOST_DRAWS for look in looks):
@@ -126,23 +135,27 @@ def problem(
             f"draws: got {shown(draws)}; must be whole numbers from 1 to {MOST_DRAWS:,}"
         )
     limit = AccuracyLimit(
-        max_drop=fraction,
+        max_drop=largest,
         time_s=times_s,
         quantile=None if quantile is None else fraction_of(quantile, "quantile"),
         confidence=fraction_of(confidence, "confidence"),
         draws=tuple(int(look) for look in looks),
         examples=several(examples, "examples"),
         over=over,
+        relative=is_relative,
     )
     machine = _system(system)
-    if dataset is not None and not hasattr(getattr(dataset, "train", None), "images"):
-        raise InputError(
-            f"dataset: got {kind_of(dataset)}; make one with "
-            "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
-        )
+    data = None if dataset is None else _dataset(dataset, task, model)
+    if data is not None:
+        if max_drop is max_relative_drop is None and data.task.metric.unit != "%":
+            raise InputError(
+                f"max_drop: is missing; {data.task.metric.name} has no usual one; give max_drop, or "
+                "max_relative_drop such as 0.02"
+            )
+        limit.check(data.task.metric)
     settings = dict(table_of(oracle, "oracle"))
     if settings.get("kind", USUAL_ORACLE) == USUAL_ORACLE:
-        if dataset is None:
+        if data is None:
             raise InputError(
                 "dataset: is missing; make one with "
                 "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
@@ -152,7 +165,7 @@ def problem(
         from lionheart_opt.models.plain import plain_network  # imports torch
 
         model = plain_network(_network(model))
-    workload = _workload(model, dataset)
+    workload = _workload(model, data)
     if units is not None:
         groups = table_of(units, "units").items()
         workload = workload.grouped(
@@ -165,12 +178,13 @@ def problem(
         workload=workload,
         system=machine,
         model=ModelTable(name=model) if isinstance(model, str) else model,
-        data=dataset,
+        data=data,
         digital=names_of(digital, "digital"),
         times_s=times_s,
         folder=Path.cwd(),
         artifacts=None if artifacts is None else path_of(artifacts, "artifacts"),
         origin="problem",
+        relative=is_relative,
     )
     with beside(Path.cwd()):
         return build_problem(
@@ -353,6 +367,14 @@ def _network(model: nn.Module) -> nn.Module:
     return model
 
 
+def _dataset(given: Any, task: Any, model: nn.Module | str) -> Dataset:
+    """The data set, with the inputs that the network takes."""
+    from lionheart_opt.datasets.arrays import as_dataset  # imports torch
+    from lionheart_opt.datasets.given import columns_of
+
+    return as_dataset(given, task, None if isinstance(model, str) else columns_of(_network(model)))
+
+
 def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:
     if isinstance(model, str):
         if ":" not in model or dataset is None:
@@ -361,7 +383,7 @@ def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:
         raise InputError(
             "dataset: is missing; it is needed to trace a network that is given itself"
         )
-    return trace(model, dataset.train.images[:1])
+    return trace(model, dataset.task.feed_one(dataset.train[:1].loaded))
 
 
 def _system(system: str | Path | System) -> System:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
 from numbers import Number, Real
 from pathlib import Path
 from typing import Any
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.text import shown
+
+#: Largest drop that is accepted where nothing is said: a point of accuracy.
+USUAL_DROP = 0.01
 
 
 def path_of(value: str | Path, where: str) -> Path:
@@ -22,6 +26,18 @@ def fraction_of(value: float, where: str) -> float:
     if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 <= value <= 1.0:
         raise InputError(f"{where}: got {shown(value)}; must be a fraction from 0 to 1")
     return float(value)
+
+
+def drop_of(max_drop: float | None, max_relative_drop: float | None) -> tuple[float, bool]:
+    """The largest drop, and whether it is a share of the baseline; a point if neither is given."""
+    if max_drop is not None and max_relative_drop is not None:
+        raise InputError("max_drop and max_relative_drop: both are given; choose one")
+    is_relative = max_relative_drop is not None
+    value = max_relative_drop if is_relative else USUAL_DROP if max_drop is None else max_drop
+    where = "max_relative_drop" if is_relative else "max_drop"
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 <= value < inf:
+        raise InputError(f"{where}: got {shown(value)}; must be a number from 0 on")
+    return float(value), is_relative
 
 
 def name_of(value: str, where: str) -> str:

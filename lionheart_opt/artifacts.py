@@ -15,7 +15,7 @@ from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.example_statistics import ExampleStatistics, Told
 from lionheart_opt.text_files import reported
 
 
@@ -63,7 +63,7 @@ class OutcomeStore:
     def __repr__(self) -> str:
         return f"OutcomeStore({str(self._folder)!r})"
 
-    def put(self, outcomes: Outcomes) -> str:
+    def put(self, outcomes: Told) -> str:
         """Store outcomes; their name."""
         content = outcomes.to_bytes()
         name = _name(content)
@@ -71,14 +71,14 @@ class OutcomeStore:
             self._artifacts.write(name, io.BytesIO(content))
         return name
 
-    def get(self, name: str) -> Outcomes | None:
+    def get(self, name: str) -> Told | None:
         """The outcomes of that name; None if there are none, or with a warning if they are damaged."""
         try:
             with self._artifacts.open_reader(name) as file:
                 content: bytes = file.read()
             if _name(content) != name:
                 raise InputError("its SHA-256 is another one")
-            return Outcomes.from_bytes(content)
+            return ExampleStatistics.from_bytes(content)
         except ArtifactNotFound:
             return None
         except (InputError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, sqrt
 
 import numpy as np
@@ -22,19 +22,21 @@ class Bounds:
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """Moments over examples of their losses, from -1 to 1 each.
+    """Moments over examples of their losses.
 
     Args:
         n: Number of examples.
         mean: Mean: the drop.
         deviation: Standard deviation.
         third: Third central moment.
+        largest: The largest absolute loss that there may be, or that was seen.
     """
 
     n: int
     mean: float
     deviation: float
     third: float
+    largest: float = 1.0
 
     @staticmethod
     def worst(n: int, baseline: float, accuracy: float) -> Losses:
@@ -53,27 +55,30 @@ class Losses:
 
     def mirrored(self) -> Losses:
         """Those of the other sign."""
-        return Losses(n=self.n, mean=-self.mean, deviation=self.deviation, third=-self.third)
+        return replace(self, mean=-self.mean, third=-self.third)
 
     def width(self, tail: float) -> float:
         """Half-width of an upper bound of the mean over the population that the examples are from.
 
-        Student's t over examples, after two more examples have been added, of losses 1 and -1: a few
-        examples without a loss do not show that there is none (Bonett and Price, Journal of
-        Educational and Behavioral Statistics 37, 2012). It is widened by the first-order effect of
-        skewness (Hall, The Bootstrap and Edgeworth Expansion, 1992, chapter 2) where that is positive,
-        as it is for rare losses without any gains.
+        Student's t over examples, after two more examples have been added, of the largest loss and gain
+        (1 and -1 for accuracy): a few examples without a loss do not show that there is none (Bonett and
+        Price, Journal of Educational and Behavioral Statistics 37, 2012). It is widened by the
+        first-order effect of skewness (Hall, The Bootstrap and Edgeworth Expansion, 1992, chapter 2)
+        where that is positive, as it is for rare losses without any gains.
 
         Args:
             tail: Probability with which the bound may be below the mean.
         """
-        if self.n < 2:
+        if self.n < 2 or self.deviation == inf:
             return inf
         n = self.n + 2
         mean = self.n * self.mean / n
-        second = (self.n * (self.deviation**2 + self.mean**2) + 2.0) / n
+        squares = self.n * (self.deviation**2 + self.mean**2)
+        second = (squares + 2.0 * self.largest**2) / n
         cubes = self.n * (self.third + 3.0 * self.mean * self.deviation**2 + self.mean**3) / n
         variance = second - mean**2
+        if variance <= 0.0:  # no example has any loss
+            return 0.0
         third = cubes - 3.0 * mean * second + 2.0 * mean**3
         student = float(stdtrit(self.n - 1, 1.0 - tail))
         skewed = max(third, 0.0) / variance * (2.0 * student**2 + 1.0) / (6.0 * self.n)
@@ -84,7 +89,8 @@ def losses_of(accuracy: Accuracy, column: int, draw: int | None = None) -> Losse
     """Losses of the examples at one time; None where samples are exact.
 
     Args:
-        accuracy: The accuracy. Where it does not say how losses differ, they differ as much as they can.
+        accuracy: The accuracy. Where it does not say how losses differ, they differ as much as they can,
+            which is without bound unless answers are right or wrong.
         column: Number of the time.
         draw: Number of a draw; None is the mean over all draws.
     """
@@ -92,14 +98,25 @@ def losses_of(accuracy: Accuracy, column: int, draw: int | None = None) -> Losse
     if n is None:
         return None
     samples = accuracy.samples[:, column]
+    if spread is None and (not accuracy.metric.counts or accuracy.metric.relative):
+        return Losses(n=n, mean=0.0, deviation=inf, third=0.0)
     share = float(np.mean(samples)) if draw is None else float(samples[draw])
-    mean = accuracy.baseline - share
     if spread is None:
         return Losses.worst(n, accuracy.baseline, share)
+    if spread.largest is None or spread.each_third is None:
+        mean = accuracy.baseline - share
+        if draw is not None:
+            return Losses.of_one(n, mean, float(spread.each[draw, column]))
+        deviation, third = float(spread.deviation[column]), float(spread.third[column])
+        return Losses(n=n, mean=mean, deviation=deviation, third=third)
+    drops = accuracy.drops_at(accuracy.times_s[column])
+    mean = float(np.mean(drops)) if draw is None else float(drops[draw])
+    moments = (spread.deviation, spread.third)
     if draw is not None:
-        return Losses.of_one(n, mean, float(spread.each[draw, column]))
-    deviation, third = float(spread.deviation[column]), float(spread.third[column])
-    return Losses(n=n, mean=mean, deviation=deviation, third=third)
+        moments = (spread.each[draw], spread.each_third[draw])
+    deviation, third = (float(moment[column]) for moment in moments)
+    largest = float(spread.largest[column])
+    return Losses(n=n, mean=mean, deviation=deviation, third=third, largest=largest)
 
 
 def tail_at(draws: tuple[int, ...], n_draws: int, quantile: float | None, error: float) -> float:
@@ -170,7 +187,9 @@ def paired(a: Accuracy, b: Accuracy, time_s: float, confidence: float = 0.95) ->
     differences = a.drops_at(time_s)[:n] - b.drops_at(time_s)[:n]
     tail, rounding = (1.0 - confidence) / 2.0, float(np.hypot(a.rounding, b.rounding))
     mean, width = float(np.mean(differences)), mean_width(differences, tail, rounding)
-    return Bounds(estimate=mean, low=max(mean - width, -1.0), high=min(mean + width, 1.0))
+    least, most = a.metric.drop_range(a.baseline)
+    least, most = least - most, most - least
+    return Bounds(estimate=mean, low=max(mean - width, least), high=min(mean + width, most))
 
 
 def examples_needed(

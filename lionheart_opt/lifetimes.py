@@ -14,6 +14,7 @@ from lionheart_opt.accuracy import Accuracy, AccuracyOracle
 from lionheart_opt.bounds import Bounds
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit, drop_excess
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Lifetime:
         n_examples: Number of examples; None where samples are exact.
         data: `test`, or `validation`, by which the mapping may have been chosen.
         subject: What was measured, for titles.
+        metric: What drops are of.
     """
 
     times_s: tuple[float, ...]
@@ -81,6 +83,7 @@ class Lifetime:
     n_examples: int | None
     data: str
     subject: str = ""
+    metric: Metric = ACCURACY
 
     @property
     def refresh_s(self) -> float | None:
@@ -92,7 +95,7 @@ class Lifetime:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {**asdict(self), "refresh_s": self.refresh_s}
+        return {**asdict(self), "metric": self.metric.to_json(), "refresh_s": self.refresh_s}
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a time.
@@ -187,6 +190,7 @@ def lifetime_of(
         n_draws=n_draws,
         n_examples=accuracy.n_examples,
         data=data,
+        metric=accuracy.metric,
     )
 
 

@@ -19,6 +19,7 @@ from lionheart_opt.bounds import (
     used_tail,
 )
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.metric import Metric
 
 #: Drops, in fractions of 1, that LionHeart searches a mapping for (IEEE TETC 2025, section IV-B4).
 LIONHEART_THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)
@@ -80,7 +81,8 @@ class AccuracyLimit:
     A limit that is still undecided at the last look is not feasible.
 
     Args:
-        max_drop: Largest accepted drop, in [0, 1] (0.01 is one point of top-1).
+        max_drop: Largest accepted drop, in the unit of the metric (0.01 is one point of top-1), or as a
+            share of the baseline where `relative`.
         time_s: Time after programming at which the limit must hold, or several times, in seconds.
         quantile: Share of the programmed chips that must keep the limit, in (0, 1); None limits the
             mean.
@@ -103,10 +105,11 @@ class AccuracyLimit:
     draws: tuple[int, ...] = (5, 10, 20)
     examples: tuple[int | Literal["all"], ...] = ("all",)
     over: Literal["population", "examples"] = "population"
+    relative: bool = False
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.max_drop <= 1.0:
-            raise InputError(f"max_drop: got {self.max_drop:g}; must be a fraction from 0 to 1")
+        if not 0.0 <= self.max_drop < inf:
+            raise InputError(f"max_drop: got {self.max_drop:g}; must be a number from 0 on")
         for time_s in self.times_s:
             if not 0.0 <= time_s < inf:
                 raise InputError(f"time_s: got {time_s:g}; must be finite and not negative")
@@ -147,6 +150,20 @@ class AccuracyLimit:
         """The times after programming at which the limit must hold, in seconds."""
         return self.time_s if isinstance(self.time_s, tuple) else (self.time_s,)
 
+    def check(self, metric: Metric) -> None:
+        """Refuse a limit that no drop of a metric can break.
+
+        Raises:
+            InputError: `max_drop` is larger than the range of the metric.
+        """
+        most = metric.high - metric.low
+        if not self.relative and self.max_drop > most:
+            hint = " (0.01 is one point)" if metric.unit == "%" else ""
+            raise InputError(
+                f"max_drop: got {self.max_drop:g}; must be from 0 to {most:g}, the range of "
+                f"{metric.name}{hint}"
+            )
+
     def statistic(self, drops: np.ndarray) -> float:
         """Mean or quantile of drops of shape (n_draws,); the quantile is one of the drops."""
         if self.quantile is None:
@@ -156,10 +173,11 @@ class AccuracyLimit:
     def bounds(self, accuracy: Accuracy) -> Bounds:
         """The statistic at the worst of the times, with a one-sided bound on each side.
 
-        Where the draws are too few for a bound, it is the most that a drop can be: the baseline above,
-        the baseline minus 1 below. A number of draws between two looks counts as the later look.
+        Where the draws are too few for a bound, it is the most that a drop can be: of accuracy, the
+        baseline above, and the baseline minus 1 below. A number of draws between two looks counts as the
+        later look.
         """
-        least, most = accuracy.baseline - 1.0, accuracy.baseline
+        least, most = accuracy.metric.drop_range(accuracy.baseline)
         estimates, lows, highs = [], [], []
         for time_s in self.times_s:
             estimate = self.statistic(accuracy.drops_at(time_s))

@@ -83,6 +83,8 @@ class OracleContext:
         folder: What relative file names are relative to.
         artifacts: Where trained weights are kept; None is a temporary folder.
         origin: What error messages call the study: the path of its file, for example.
+        relative: Whether the limit's drop is a share of the baseline.
+        task: What the network is for, as a study file names it; None is what the data set says.
     """
 
     workload: Workload
@@ -94,6 +96,8 @@ class OracleContext:
     folder: Path
     artifacts: Path | None
     origin: str
+    relative: bool = False
+    task: Any = None
 
     @property
     def where(self) -> str:

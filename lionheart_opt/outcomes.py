@@ -16,46 +16,79 @@ from lionheart_opt.errors import InputError
 class Spread:
     """How much losses differ between examples.
 
-    The loss of an example is the baseline's outcome minus the network's: 1 where only the floating-point
-    network is right, -1 where only the other one is.
+    The loss of an example is what it adds to the drop. Of accuracy, it is the baseline's outcome minus
+    the network's: 1 where only the floating-point network is right, -1 where only the other one is.
 
     Args:
         deviation: Standard deviation over examples of the mean loss over draws, shape (n_times,).
         third: Third central moment of the same, shape (n_times,).
         each: Standard deviation over examples of the losses in each draw, shape (n_draws, n_times).
+        each_third: Third central moment of the same; None where losses are -1, 0 or 1.
+        largest: Largest absolute loss, shape (n_times,); None where losses are -1, 0 or 1.
 
     Raises:
-        InputError: Shapes do not fit together, or a value cannot be of losses from -1 to 1.
+        InputError: Shapes do not fit together, or a value cannot be of losses, which are from -1 to 1
+            where `largest` does not say otherwise.
     """
 
     deviation: np.ndarray
     third: np.ndarray
     each: np.ndarray
+    each_third: np.ndarray | None = None
+    largest: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         times = self.deviation.shape
-        if self.third.shape != times or self.each.ndim != 2 or self.each.shape[1:] != times:
-            raise InputError(
-                f"spread: shapes {times}, {self.third.shape} and {self.each.shape} do not fit together"
+        if (
+            self.third.shape != times
+            or self.each.ndim != 2
+            or self.each.shape[1:] != times
+            or (self.each_third is not None and self.each_third.shape != self.each.shape)
+            or (self.largest is not None and self.largest.shape != times)
+            or (self.each_third is None) != (self.largest is None)
+        ):
+            shapes = ", ".join(
+                str(np.shape(each)) for each in vars(self).values() if each is not None
             )
+            raise InputError(f"spread: shapes {shapes} do not fit together")
+        largest = np.ones(times) if self.largest is None else self.largest
+        if not np.all((largest >= 0.0) & (largest < np.inf)):
+            raise InputError("spread: largest: must be finite and not negative")
+        # rounding may lead a little beyond
+        largest = largest if self.largest is None else largest * (1.0 + 1e-9)
+        allowed = "numbers from 0 to 1" if self.largest is None else "from 0 to the largest loss"
         for name in ("deviation", "each"):
             values = getattr(self, name)
-            if not np.all((values >= 0.0) & (values <= 1.0)):
-                raise InputError(f"spread: {name}: must be numbers from 0 to 1")
-        if not np.all(np.abs(self.third) <= 1.0):
+            if not np.all((values >= 0.0) & (values <= largest)):
+                raise InputError(f"spread: {name}: must be {allowed}")
+        # a centred loss is at most twice the largest
+        cubes = np.ones(times) if self.largest is None else 8.0 * largest**3
+        if not np.all(np.abs(self.third) <= cubes):
             raise InputError("spread: third: must be numbers from -1 to 1")
+        if self.each_third is not None and not np.all(np.abs(self.each_third) <= cubes):
+            raise InputError("spread: each_third: larger than losses can give")
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives equal values back."""
-        return {name: values.tolist() for name, values in vars(self).items()}
+        return {name: values.tolist() for name, values in vars(self).items() if values is not None}
 
     @staticmethod
     def from_json(data: dict[str, Any], n_times: int) -> Spread:
         """The spread of `to_json`'s data."""
+        shapes = {
+            "deviation": (-1,),
+            "third": (-1,),
+            "each": (-1, n_times),
+            "each_third": (-1, n_times),
+            "largest": (-1,),
+        }
+        needed = ("deviation", "third", "each")
         return Spread(
-            deviation=np.array(data["deviation"], float),
-            third=np.array(data["third"], float),
-            each=np.array(data["each"], float).reshape(-1, n_times),
+            **{
+                name: np.array(data[name], float).reshape(shape)
+                for name, shape in shapes.items()
+                if name in needed or data.get(name) is not None
+            }
         )
 
 

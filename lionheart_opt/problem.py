@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMetric
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.questions import Answer, Question, consult
 from lionheart_opt.space import Space
 from lionheart_opt.text import shown
@@ -168,7 +169,12 @@ class Problem(Space):
             samples = np.full(shape, baseline.baseline)
             return self.evaluation(
                 candidate,
-                Accuracy(samples=samples, times_s=baseline.times_s, baseline=baseline.baseline),
+                Accuracy(
+                    samples=samples,
+                    times_s=baseline.times_s,
+                    baseline=baseline.baseline,
+                    metric=baseline.metric,
+                ),
             )
         evaluation = self.evaluation(candidate, None)
         objectives = {
@@ -207,6 +213,11 @@ class Problem(Space):
         asked = self.resolved(candidate)
         limit = self.accuracy_limit
         accuracy = self.oracle.accuracy(asked, limit.first_look, self.seed)
+        limit.check(accuracy.metric)
+        if limit.relative != accuracy.metric.relative:
+            raise InputError(
+                "max_relative_drop: this oracle measures no relative drops; use max_drop"
+            )
         while not accuracy.diverged and (look := limit.next_look(accuracy)) is not None:
             more = self.oracle.accuracy(asked, look, self.seed)
             accuracy = accuracy.extend(more) if look.draws[0] else accuracy.widen(more)
@@ -236,11 +247,25 @@ class Problem(Space):
             return self.answers(question)
         return consult(self.oracle, question, self.seed)
 
+    @property
+    def metric(self) -> Metric:
+        """What the oracle measures. It may have to load its data to say so."""
+        return self.oracle.metric if isinstance(self.oracle, SaysMetric) else ACCURACY
+
+    @property
+    def worst_drop(self) -> float:
+        """A drop that stands for the worst: that of all accuracy, or far beyond the limit."""
+        return (
+            max(1.0, 1000.0 * self.accuracy_limit.max_drop)
+            if self.accuracy_limit.max_drop > 1
+            else 1.0
+        )
+
     def evaluation(self, candidate: Candidate, accuracy: Accuracy | None) -> Evaluation:
         """The evaluation that follows from an accuracy; also how a record is read back."""
         cost = self.cost(candidate.mapping)
         violations = self.cost_violations(cost)
-        drop = 1.0  # the worst there is, where a broken cost limit spared the oracle
+        drop = self.worst_drop  # where a broken cost limit spared the oracle
         if accuracy is not None:
             bounds = self.accuracy_limit.bounds(accuracy)
             violations["drop"] = drop_excess(bounds.high, self.accuracy_limit.max_drop)

@@ -102,7 +102,7 @@ def test_json_round_trip(rows):
 def test_the_representation_is_in_points():
     text = repr(accuracy([[0.9, 0.8], [0.88, 0.7]]))
     assert text == (
-        "Accuracy(2 draws, baseline 90.00 %, mean drop in points: 1.00 at 1 s, 15.00 at 60 s)"
+        "Accuracy(2 draws, baseline 90.00 %, mean drop in points: +1.00 at 1 s, +15.00 at 60 s)"
     )
 
 

@@ -249,7 +249,7 @@ def test_a_quantile_is_decided_by_counting() -> None:
         ({"time_s": inf}, "time_s: got inf"),
         ({"time_s": -1.0}, "time_s: got -1"),
         ({"max_drop": nan}, "max_drop: got nan"),
-        ({"max_drop": 1.01}, "max_drop: got 1.01"),
+        ({"max_drop": inf}, "max_drop: got inf"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused(change: dict[str, object], message: str) -> None:

@@ -99,7 +99,7 @@ def test_the_script_of_the_design_runs_as_printed(tmp_path, monkeypatch):
         "left untouched"
     )
     assert len(lo.cost(model, "lionheart", "all-analog", example=(1, 4, 4)).to_frame()) == 5
-    assert [unit.name for unit in lo.trace(model, dataset.train.images[:1]).units] == list(
+    assert [unit.name for unit in lo.trace(model, dataset.train.inputs[:1]).units] == list(
         result.best.mapping
     )
 

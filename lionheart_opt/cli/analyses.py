@@ -170,16 +170,16 @@ def print_lifetime(lifetime: Lifetime) -> None:
     """Drops and chips within the limit at every time, and what they show."""
     from lionheart_opt.cli.tables import new_table, say
     from lionheart_opt.plots.style import duration
-    from lionheart_opt.results.wording import console, in_points, points
+    from lionheart_opt.results.wording import console
 
-    out = console()
+    out, metric = console(), lifetime.metric
     table = new_table(
         f"Lifetime of {lifetime.subject}",
         *("time", ">drop", ">at least", ">at most"),
         *(">chips\nwithin", ">at least", ">at most"),
     )
     for time_s, drop, chips in zip(lifetime.times_s, lifetime.drops, lifetime.chips, strict=True):
-        drops = (points(value) for value in (drop.estimate, drop.low, drop.high))
+        drops = (metric.said(value) for value in (drop.estimate, drop.low, drop.high))
         shares = (percent(value) for value in (chips.estimate, chips.low, chips.high))
         table.add_row(duration(time_s), *drops, *shares)
     luck = "; the mapping may have been chosen by them" if lifetime.data != "test" else ""
@@ -187,14 +187,14 @@ def print_lifetime(lifetime: Lifetime) -> None:
     say(
         out,
         table,
-        f"Drop: in percentage points; chips within: share of the chips that lose at most "
-        f"{in_points(lifetime.max_drop)} of these examples. At least, at most: one-sided "
+        f"Drop: in {metric.drop_unit_in_full}; chips within: share of the chips that lose at most "
+        f"{metric.in_words(lifetime.max_drop)} of these examples. At least, at most: one-sided "
         f"{100 * lifetime.confidence:g} % confidence bounds, of {lifetime.n_draws} chips{examples} "
         f"({lifetime.data} data{luck}).",
     )
     last = lifetime.times_s[-1]
     for what, until in (
-        (f"The limit of {in_points(lifetime.max_drop)}", lifetime.limit),
+        (f"The limit of {metric.in_words(lifetime.max_drop)}", lifetime.limit),
         (f"The limit on {100 * lifetime.share:g} % of the chips", lifetime.of_chips),
     ):
         out.print(f"{what}: {said(until, last)}.")

@@ -8,12 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from lionheart_opt.cli.tables import budget, new_table, say
+from lionheart_opt.metric import Metric
 from lionheart_opt.results.wording import (
     console,
     diverged,
-    in_points,
     percent,
-    points,
     seconds,
     sentence,
     times,
@@ -85,7 +84,7 @@ def _hypervolumes(out: Console, data: dict[str, Any]) -> None:
         table.add_row(*cells)
     caption = (
         "Share of the box between (all-digital's time, a drop of "
-        f"{in_points(data['max_drop'])}) and (0, 0) that the evaluated mappings dominate."
+        f"{_metric(data).in_words(data['max_drop'])}) and (0, 0) that the evaluated mappings dominate."
     )
     if truth:
         table.add_section()
@@ -105,7 +104,7 @@ def _incumbents(out: Console, data: dict[str, Any]) -> None:
         dict.fromkeys(name for row in data["strategies"] for name in row["drop_in_checks"])
     )
     table = new_table(
-        f"Best mappings within {in_points(data['max_drop'])} (medians over seeds)",
+        f"Best mappings within {_metric(data).in_words(data['max_drop'])} (medians over seeds)",
         *("strategy", ">beats\nall-digital", ">drop"),
         *(">speed-up", ">energy\ngain", ">analog\nMACs"),
     )
@@ -113,16 +112,16 @@ def _incumbents(out: Console, data: dict[str, Any]) -> None:
         table.add_row(
             row["strategy"],
             f"{row['seeds_beating_all_digital']} of {row['seeds']}",
-            points(row["drop"]),
+            _metric(data).said(row["drop"]),
             times(row["speedup"]),
             times(row["energy_gain"]),
             percent(row["analog_mac_ratio"]),
         )
     caption = (
         "Best in the first objective among all-digital and the mappings that keep every limit with the "
-        "study's confidence. Beats all-digital: seeds that found something better. Drop: in percentage "
-        "points, on validation data. Gains are over all-digital. Analog MACs: share of all "
-        "multiply-accumulates."
+        "study's confidence. Beats all-digital: seeds that found something better. Drop: in "
+        f"{_metric(data).drop_unit_in_full}, on validation data. Gains are over all-digital. Analog "
+        "MACs: share of all multiply-accumulates."
     )
     say(out, table, caption)
     if data["outcome"]:
@@ -134,7 +133,7 @@ def _incumbents(out: Console, data: dict[str, Any]) -> None:
             again.add_column(name, justify="right")
         again.add_column("verified", justify="right")
         for row in data["strategies"]:
-            drops = [points(row["drop_in_checks"].get(name)) for name in checks]
+            drops = [_metric(data).said(row["drop_in_checks"].get(name)) for name in checks]
             verified = (
                 f"{row['seeds_verified']} of {row['seeds']}" if row["drop_in_checks"] else "-"
             )
@@ -142,8 +141,8 @@ def _incumbents(out: Console, data: dict[str, Any]) -> None:
         say(
             out,
             again,
-            "Medians over seeds, in percentage points. Verified: seeds whose best mapping is shown to "
-            "keep the limit on test data.",
+            f"Medians over seeds, in {_metric(data).drop_unit_in_full}. Verified: seeds whose best "
+            "mapping is shown to keep the limit on test data.",
         )
 
 
@@ -153,19 +152,20 @@ def _above_best(out: Console, data: dict[str, Any]) -> None:
         return
     table = new_table("Drop beyond that of the best mapping of all", "strategy", ">from", ">to")
     for row in rows:
-        table.add_row(row["strategy"], *map(points, row["drop_above_best"]["interval"]))
+        table.add_row(row["strategy"], *map(_metric(data).said, row["drop_above_best"]["interval"]))
     say(
         out,
         table,
-        "95 % confidence interval in percentage points, in the same draws, where a strategy's best "
-        "mapping is another one.",
+        f"95 % confidence interval in {_metric(data).drop_unit_in_full}, in the same draws, where a "
+        "strategy's best mapping is another one.",
     )
 
 
 def _thresholds(out: Console, data: dict[str, Any]) -> None:
     for key, title in (("speedup", "speed-up"), ("energy_gain", "energy gain")):
         table = _by_threshold(
-            data, f"Largest {title} within each drop in points (median, quartiles)"
+            data,
+            f"Largest {title} within each drop in {_metric(data).drop_unit} (median, quartiles)",
         )
         for row in data["strategies"]:
             gains = [_gain(threshold, key, row["seeds"]) for threshold in row["thresholds"]]
@@ -178,7 +178,8 @@ def _thresholds(out: Console, data: dict[str, Any]) -> None:
     if data["ground_truth"]:
         gaps = _by_threshold(
             data,
-            "How far the median speed-up is below the ground truth's, within each drop in points",
+            f"How far the median speed-up is below the ground truth's, within each drop in "
+            f"{_metric(data).drop_unit}",
         )
         for row in data["strategies"]:
             gaps.add_row(
@@ -208,6 +209,7 @@ def _gain(threshold: dict[str, Any], key: str, n_seeds: int) -> str:
 
 def _checks(out: Console, data: dict[str, Any]) -> None:
     """One table for each kind of check, of each threshold's fastest mapping."""
+    metric = _metric(data)
     names = dict.fromkeys(
         name
         for row in data["strategies"]
@@ -231,30 +233,41 @@ def _checks(out: Console, data: dict[str, Any]) -> None:
             for threshold in row["thresholds"]:
                 if name in threshold["checks"]:
                     check = threshold["checks"][name]
-                    table.add_row(label, f"{100 * threshold['max_drop']:g}", *_checked(check))
+                    table.add_row(
+                        label,
+                        f"{metric.drop_scale * threshold['max_drop']:g}",
+                        *_checked(check, metric),
+                    )
                     label = ""  # said once
             table.add_section()
         say(out, table)
     if names:
         out.print(
             "Medians over seeds, with the lowest and highest bound of any seed. Within: the threshold in "
-            "percentage points. Holds in: seeds whose drop is within it. Shown in: those whose upper "
-            "bound is, too. Bounds are over programming draws and the population of examples, as in the "
-            "study's limit. Training again is not covered.",
+            f"{metric.drop_unit_in_full}. Holds in: seeds whose drop is within it. Shown in: those whose "
+            "upper bound is, too. Bounds are over programming draws and the population of examples, as "
+            "in the study's limit. Training again is not covered.",
             style="dim",
         )
 
 
-def _checked(check: dict[str, Any]) -> list[str]:
+def _checked(check: dict[str, Any], metric: Metric) -> list[str]:
     low, high = check["drop"]["interval"]
     return [
         f"{check['seeds_within']} of {check['seeds']}",
         f"{check['seeds_verified']} of {check['seeds']}",
-        points(check["drop"]["median"]),
-        f"{points(low)} to {points(high)}",
+        metric.said(check["drop"]["median"]),
+        f"{metric.said(low)} to {metric.said(high)}",
     ]
+
+
+def _metric(data: dict[str, Any]) -> Metric:
+    """What was measured."""
+    return Metric.from_json(data["metric"])
 
 
 def _by_threshold(data: dict[str, Any], title: str) -> Table:
     drops = [threshold["max_drop"] for threshold in data["strategies"][0]["thresholds"]]
-    return new_table(title, "strategy", *(f">{100 * drop:g}" for drop in drops))
+    return new_table(
+        title, "strategy", *(f">{_metric(data).drop_scale * drop:g}" for drop in drops)
+    )

@@ -16,7 +16,6 @@ from lionheart_opt.results.wording import (
     console,
     diverged,
     percent,
-    points,
     seconds,
     si,
     times,
@@ -105,19 +104,21 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
             f"{result.label}: {row['outcome']}" if row["outcome"] else result.label,
             str(row["seed"]),
             "-" if row["trial"] is None else str(row["trial"]),
-            points(row["drop"]),
-            points(row["drop_high"]),
+            result.metric.said(row["drop"]),
+            result.metric.said(row["drop_high"]),
             times(row["speedup"]),
             times(row["energy_gain"]),
             percent(row["analog_mac_ratio"]),
         )
+    metric = results[0].metric
     caption = (
-        "Drop: in accuracy, in percentage points; at most: its upper confidence bound. Gains are over "
+        f"Drop: in {metric.name}, in {metric.drop_unit_in_full}; at most: its upper confidence bound. "
+        "Gains are over "
         "all-digital. Analog MACs: share of all multiply-accumulates. Trials count from 0."
     )
     baseline = next((result.baseline for result in results if result.baseline is not None), None)
     if baseline is not None:
-        caption += f" The floating-point network: {100 * baseline:.2f} % on validation data."
+        caption += f" The floating-point network: {metric.shown(baseline)} on validation data."
     say(out, table, caption)
     if names or any(result.verdict for result in results):
         again = new_table("The same mappings measured once more: drop", "strategy", ">seed")
@@ -129,7 +130,7 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
             again.add_column("verdict")
         for result, drops in zip(results, checks, strict=True):
             if drops or result.verdict:
-                values = [points(drops.get(name)) for name in names]
+                values = [result.metric.said(drops.get(name)) for name in names]
                 again.add_row(
                     result.label,
                     str(result.seed),
@@ -151,7 +152,7 @@ def _verdict(result: SearchResult) -> tuple[str, str]:
     verdict = result.verdict
     if verdict is None:
         return "-", "-"
-    bound = points(verdict.bounds.high)
+    bound = result.metric.said(verdict.bounds.high)
     rests_on = f", {verdict.trainings} trainings" if verdict.trainings > 1 else ""
     if verdict.verified is None:
         return bound, f"not verified{rests_on}"

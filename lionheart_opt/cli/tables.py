@@ -12,11 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lionheart_opt.errors import digital_line
+from lionheart_opt.metric import Metric
 from lionheart_opt.results.wording import (
     console,
-    in_points,
     percent,
-    points,
     seconds,
     si,
     times,
@@ -128,9 +127,9 @@ def print_plan(plan: dict[str, Any]) -> None:
         f"To minimise: {', '.join(plan['objectives'])}."
         + (f" Numerics of the targets: {numerics}." if numerics else "")
     )
-    limits = plan["limits"]
+    limits, metric = plan["limits"], Metric.from_json(plan["limits"]["metric"])
     out.print(
-        f"Largest drop in accuracy: {in_points(limits['max_drop'])} "
+        f"Largest {metric.drop_name}: {metric.in_words(limits['max_drop'])} "
         f"{_of_chips(limits['quantile'])}{_seconds_of(limits['time_s'])} after programming "
         f"({100 * limits['confidence']:g} % confidence, {limits['draws'][-1]} draws at most)."
     )
@@ -221,20 +220,20 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
 def print_profile(profile: Profile) -> None:
     """Units by what they lose alone, pairs, and how well each proxy ranks the units."""
     out = console()
-    names = list(profile.proxies)
+    names, metric = list(profile.proxies), profile.metric
     heads = [">" + name.replace("_", "\n") for name in names]
-    table = new_table("One unit analog", "unit", "target", ">drop\n(points)", *heads)
+    table = new_table("One unit analog", "unit", "target", f">drop\n({metric.drop_unit})", *heads)
     for row in sorted(profile.sensitivities, key=lambda row: -_or_least(row.drop)):
         values = [f"{profile.proxies[name][row.unit]:.3g}" for name in names]
-        table.add_row(row.unit, row.target, _spread(row.drop, row.deviation), *values)
+        table.add_row(row.unit, row.target, _spread(metric, row.drop, row.deviation), *values)
     say(out, table)
     if profile.interactions:
         pairs = new_table(
             "Two units analog", "producer", "consumer", ">drop of\nboth", ">beyond the\nsum of two"
         )
         for pair in sorted(profile.interactions, key=lambda pair: -pair.interaction):
-            beyond = _spread(pair.interaction, pair.deviation)
-            pairs.add_row(pair.producer, pair.consumer, points(pair.drop), beyond)
+            beyond = _spread(metric, pair.interaction, pair.deviation)
+            pairs.add_row(pair.producer, pair.consumer, metric.said(pair.drop), beyond)
         say(out, pairs)
     ranks = new_table("How well proxies rank the units", "proxy", ">rank correlation", ">p")
     for name, correlation in profile.correlations().items():
@@ -256,6 +255,6 @@ def _or_least(drop: float | None) -> float:
     return float("-inf") if drop is None else drop
 
 
-def _spread(mean: float | None, deviation: float | None) -> str:
-    spread = "" if deviation is None else f" ({100 * deviation:.2f})"
-    return points(mean) + spread
+def _spread(metric: Metric, mean: float | None, deviation: float | None) -> str:
+    spread = "" if deviation is None else f" ({metric.said(deviation).lstrip('+')})"
+    return metric.said(mean) + spread

@@ -16,6 +16,7 @@ from lionheart_opt.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from lionheart_opt.datasets.splits import Examples, Splits
+    from lionheart_opt.tasks import Task
 
 #: Environment variable with the default folder of data sets, and the folder where it is not set.
 FOLDER_VARIABLE = "LIONHEART_OPT_DATA"
@@ -28,52 +29,88 @@ DIGITS_SEED = 0
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Dataset:
-    """Training and test data, as a network takes them; never augmented.
+    """Training and test data and what a network is to do with them; never augmented.
 
     Args:
         name: What messages and reports call it.
         train: The training data.
         test: The test data, for the final report only.
-        n_classes: Labels are 0 ... n_classes - 1.
+        n_classes: Labels are 0 ... n_classes - 1, where examples have a class; None does not say.
         provenance: Where the data come from, for reports.
         validation: The examples that a search is judged on. None splits them off the training data.
         validation_fraction: Share of the training data that is split off.
         split_seed: Seed of the split.
 
     Raises:
-        InputError: A label is out of range, or the inputs of two parts differ in shape or type.
+        InputError: A label is out of range, or the inputs or tasks of two parts differ.
     """
 
     name: str
     train: Examples
     test: Examples
-    n_classes: int
-    provenance: str
+    n_classes: int | None = None
+    provenance: str = ""
     validation: Examples | None = None
     validation_fraction: float = 0.1
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        shape, kind = tuple(self.train.images.shape[1:]), self.train.images.dtype
         for part in (self.train, self.test, self.validation):
             if part is None:
                 continue
-            low, high = int(part.labels.min()), int(part.labels.max())
-            if low < 0 or high >= self.n_classes:
-                raise InputError(
-                    f"data set {self.name!r}: labels from {low} to {high}; "
-                    f"allowed: 0 to {self.n_classes - 1}"
-                )
-            if tuple(part.images.shape[1:]) != shape:
-                raise InputError(
-                    f"data set {self.name!r}: training inputs of shape {shape}, "
-                    f"others of shape {tuple(part.images.shape[1:])}"
-                )
-            if part.images.dtype != kind:
-                raise InputError(
-                    f"data set {self.name!r}: training inputs of type {kind}, "
-                    f"others of type {part.images.dtype}"
-                )
+            classes = part.task.classes(part.targets)
+            if classes is not None and self.n_classes is not None:
+                low, high = int(classes.min()), int(classes.max())
+                if low < 0 or high >= self.n_classes:
+                    raise InputError(
+                        f"data set {self.name!r}: labels from {low} to {high}; "
+                        f"allowed: 0 to {self.n_classes - 1}"
+                    )
+            self._check_alike(part)
+
+    def _check_alike(self, part: Examples) -> None:
+        """Refuse a part that a network for the training data cannot take."""
+        from lionheart_opt.tasks import batches
+
+        if part.task != self.train.task:
+            raise InputError(
+                f"data set {self.name!r}: training data for {self.train.task}, others for {part.task}"
+            )
+        ours = batches.parts(self.train[:1].loaded.inputs)
+        theirs = batches.parts(part[:1].loaded.inputs)
+        if list(ours) != list(theirs):
+            raise InputError(
+                f"data set {self.name!r}: training inputs {', '.join(ours)}; others {', '.join(theirs)}"
+            )
+        for name, mine in ours.items():
+            called, other = f" {name!r}" if name else "", theirs[name]
+            shapes, kinds = (mine.shape[1:], other.shape[1:]), (mine.dtype, other.dtype)
+            for what, (given, another) in {"shape": map(tuple, shapes), "type": kinds}.items():
+                if given != another:
+                    raise InputError(
+                        f"data set {self.name!r}: training inputs{called} of {what} {given}, "
+                        f"others of {what} {another}"
+                    )
+
+    @property
+    def task(self) -> Task:
+        """What a network is to do with the data."""
+        return self.train.task
+
+    def for_task(self, task: Task | None) -> Dataset:
+        """The same data for another task; None leaves it.
+
+        Raises:
+            InputError: The targets are not what the task needs.
+        """
+        if task is None:
+            return self
+        return replace(
+            self,
+            train=self.train.for_task(task),
+            test=self.test.for_task(task),
+            validation=self.validation and self.validation.for_task(task),
+        )
 
     def split(self, validation_fraction: float | None = None, seed: int | None = None) -> Splits:
         """Training, validation and test data.
@@ -96,15 +133,19 @@ class Dataset:
         return replace(parts, provenance=self.provenance)
 
     def __repr__(self) -> str:
+        from lionheart_opt.tasks import CLASSIFICATION, batches
+
         validation = (
             f"{100 * self.validation_fraction:g} % of training"
             if self.validation is None
             else f"{len(self.validation):,} examples"
         )
+        classes = "" if self.n_classes is None else f", {self.n_classes} classes"
+        task = "" if self.task == CLASSIFICATION else f", {self.task}"
         return (
-            f"Dataset({self.name!r}: {len(self.train):,} training examples of shape "
-            f"{tuple(self.train.images.shape[1:])}, validation {validation}, "
-            f"{len(self.test):,} test examples, {self.n_classes} classes)"
+            f"Dataset({self.name!r}: {len(self.train):,} training examples of "
+            f"{batches.described(self.train[:1].loaded.inputs)}, validation {validation}, "
+            f"{len(self.test):,} test examples{classes}{task})"
         )
 
 
@@ -251,7 +292,7 @@ def _normalised(
         pixels -= mean
         pixels /= deviation
         return Examples(
-            images=torch.from_numpy(pixels), labels=torch.from_numpy(labels.astype(np.int64))
+            inputs=torch.from_numpy(pixels), targets=torch.from_numpy(labels.astype(np.int64))
         )
 
     return Dataset(

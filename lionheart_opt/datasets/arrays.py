@@ -1,54 +1,65 @@
-"""Data sets from tensors and arrays that are already in memory."""
+"""Data sets from what users already have in memory or on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-import torch
-
+from lionheart_opt.api_arguments import kind_of
 from lionheart_opt.datasets import Dataset
-from lionheart_opt.datasets.splits import Examples
-from lionheart_opt.errors import InputError
+from lionheart_opt.datasets.given import examples_of
+from lionheart_opt.errors import Collected, InputError
+from lionheart_opt.tasks import Task, task_of
 from lionheart_opt.text import shown
 
-#: Inputs and class numbers, each a tensor or an array.
-Pair = tuple[Any, Any]
+#: Names of parts in a dictionary of data sets, as Hugging Face has them.
+_PARTS = {"train": "train", "test": "test", "validation": "validation", "valid": "validation"}
 
 
 def from_arrays(
-    train: Pair,
-    test: Pair,
+    train: Any,
+    test: Any,
     *,
-    validation: Pair | None = None,
+    validation: Any = None,
+    task: Task | str | dict[str, Any] = "classification",
     validation_fraction: float = 0.1,
     seed: int = 0,
     name: str = "data",
+    columns: Collection[str] | None = None,
 ) -> Dataset:
-    """A data set of tensors or arrays, which are copied.
+    """A data set of what is there already: arrays (which are copied), tokenised texts, data sets.
 
     Floating-point inputs become float32 and integer ones (token numbers) int64; class numbers become
     int64.
 
     Args:
-        train: Inputs of shape (n_examples, ...) and class numbers of shape (n_examples,).
+        train: Inputs of shape (n_examples, ...) and targets, such as class numbers of shape
+            (n_examples,); or another form that `examples_of` takes.
         test: The same for the test data, which only the final report sees.
         validation: The same for the examples that a search is judged on. None splits them off the
-            training data, stratified by class.
+            training data, as the task says: by class, at random, or a stretch of a text.
+        task: What the network is for: a name of `lionheart-opt list tasks`, a table, or a `Task`.
         validation_fraction: Share of the training data that is split off.
         seed: Seed of the split.
         name: What messages and reports call the data set.
+        columns: Names of inputs that the network takes; None takes all.
 
     Raises:
-        InputError: Shapes or types do not fit, an input is not finite, or a class number is negative.
+        InputError: Shapes or types do not fit, an input is not finite, or targets do not fit the task.
     """
     if not isinstance(name, str):
         raise InputError(f"name: got {shown(name)}; must be a text")
+    made = task_of(task)
     parts = {"train": train, "test": test}
     if validation is not None:
         parts["validation"] = validation
-    examples = {part: _examples(pair, f"data set {name!r}: {part}") for part, pair in parts.items()}
+    examples = {}
+    wrong = Collected()
+    for part, given in parts.items():
+        with wrong.collect():
+            examples[part] = examples_of(given, made, f"data set {name!r}: {part}", columns)
+    wrong.refuse()
     if not isinstance(validation_fraction, Real) or not 0.0 < validation_fraction < 1.0:
         raise InputError(
             f"data set {name!r}: validation_fraction: got {shown(validation_fraction)}; "
@@ -58,55 +69,45 @@ def from_arrays(
         raise InputError(
             f"data set {name!r}: seed: got {shown(seed)}; must be a whole number from 0 on"
         )
+    classes = [made.classes(part.targets) for part in examples.values()]
+    largest = [numbers.max() for numbers in classes if numbers is not None]
     return Dataset(
         name=name,
         train=examples["train"],
         test=examples["test"],
         validation=examples.get("validation"),
-        n_classes=1 + max(int(part.labels.max()) for part in examples.values()),
+        n_classes=1 + max(map(int, largest)) if largest else None,
         provenance=f"{name}: given as tensors",
         validation_fraction=validation_fraction,
         split_seed=seed,
     )
 
 
-def _examples(pair: Pair, where: str) -> Examples:
-    try:
-        given, classes = pair
-    except (TypeError, ValueError):
-        raise InputError(f"{where}: must be a pair (inputs, targets)") from None
-    inputs, targets = _tensor(given, f"{where}: inputs"), _tensor(classes, f"{where}: targets")
-    if inputs.ndim == 0 or targets.ndim != 1 or len(inputs) != len(targets):
-        raise InputError(
-            f"{where}: inputs of shape {tuple(inputs.shape)} and targets of shape "
-            f"{tuple(targets.shape)}; must be (n, ...) and (n,)"
-        )
-    if len(targets) == 0:
-        raise InputError(f"{where}: no examples")
-    if inputs.is_floating_point():
-        inputs = inputs.to(torch.float32)
-        if not bool(torch.isfinite(inputs).all()):
-            raise InputError(f"{where}: inputs: NaN or infinite values")
-    elif inputs.dtype in (torch.int32, torch.int64):
-        inputs = inputs.to(torch.int64)
-    else:
-        raise InputError(
-            f"{where}: inputs of type {inputs.dtype}; must be floating-point numbers "
-            "(images: x.float() / 255) or int64 (token numbers)"
-        )
-    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
-        raise InputError(f"{where}: targets of type {targets.dtype}; must be class numbers (int64)")
-    low, high = int(targets.min()), int(targets.max())
-    if low < 0:
-        raise InputError(f"{where}: class numbers from {low} to {high}; must be at least 0")
-    return Examples(images=inputs.contiguous(), labels=targets.to(torch.int64))
+def as_dataset(
+    given: Any, task: Task | str | dict[str, Any] | None, columns: Collection[str] | None
+) -> Dataset:
+    """The data set that a user gives as it is: a `Dataset`, or a dictionary of its parts.
 
+    Args:
+        given: A `Dataset`, or a dictionary (such as a `DatasetDict` of Hugging Face) with `train`, `test`
+            and, if there are any, `validation` data.
+        task: What the network is for; None is what the data set says, or classification.
+        columns: Names of inputs that the network takes; None takes all.
 
-def _tensor(values: Any, where: str) -> torch.Tensor:
-    """A copy: the caller may change theirs."""
-    if isinstance(values, torch.Tensor):
-        return values.detach().to("cpu", copy=True)
-    try:
-        return torch.from_numpy(np.array(values))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: must be a tensor or an array of numbers: {error}") from error
+    Raises:
+        InputError: It is something else, or does not fit.
+    """
+    if isinstance(given, Dataset):
+        return given if task is None else given.for_task(task_of(task))
+    if hasattr(given, "keys") and {"train", "test"} <= set(given.keys()):
+        unknown = sorted(set(given.keys()) - set(_PARTS))
+        if unknown:
+            raise InputError(
+                f"dataset: got parts {', '.join(unknown)}; allowed: train, test, validation"
+            )
+        parts: dict[str, Any] = {_PARTS[name]: given[name] for name in given.keys()}
+        return from_arrays(**parts, task=task or "classification", columns=columns)
+    raise InputError(
+        f"dataset: got {kind_of(given)}; make one with "
+        "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
+    )

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.digital import HOST_PRODUCTS, Digital, DigitalProducts
+from lionheart_opt.oracle.digital import CALIBRATED, HOST_PRODUCTS, Digital, DigitalProducts
 from lionheart_opt.oracle.exposed import Exposed, Hidden, Part, Piece
 from lionheart_opt.oracle.products import Product, WeightProducts
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.uses import unfused
 from lionheart_opt.oracle.window import Window
+from lionheart_opt.tasks import batches
 from lionheart_opt.tracing.matrices import Matrix
 
 #: Last part of the name under which weights hold the input ranges of a matrix, after its path. They
@@ -82,9 +83,6 @@ class AnalogMatrix(Protocol):
     def rewind(self, first: int, count: int) -> None:
         """Let converter noise of the next pass be that of `count` examples from number `first` on."""
         ...
-
-
-_CALIBRATED = 64  # examples in one pass while ranges of inputs are calibrated
 
 
 class Calibration(Protocol):
@@ -168,12 +166,12 @@ class AnalogNetwork(nn.Module):
         self.calibration: Calibration | None = None
         self.recorded: Callable[[Product, Sequence[Part]], None] | None = None
 
-    def forward(self, *inputs: Tensor) -> Any:
+    def forward(self, *inputs: Any, **named: Any) -> Any:
         """The network's forward pass."""
         if self.training:
             self._show()
         with self.products:
-            return self.network(*inputs)
+            return self.network(*inputs, **named)
 
     def backward(self, loss: Tensor) -> None:
         """Compute the gradients of a loss of the last forward pass in training mode.
@@ -214,8 +212,8 @@ class AnalogNetwork(nn.Module):
         device = next(chain(self.parameters(), self.buffers())).device
         digital.watch()
         with seeded(0, device), self.products:
-            for images in torch.split(digital.images, _CALIBRATED):
-                self.network(images.to(device, copy=True))
+            for some in batches.chunks(digital.inputs, CALIBRATED):
+                batches.call(self.network, batches.to(some, device, copy=True))
         digital.use_ranges()
 
     def _show(self) -> None:

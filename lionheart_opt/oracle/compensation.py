@@ -19,6 +19,8 @@ from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.seeds import derive, seeded, sow
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle_context import OracleContext
+from lionheart_opt.tasks import batches
+from lionheart_opt.tasks.batches import Inputs
 
 #: Number of the first calibration example, which identifies converter noise. No data set is so large.
 FIRST = 1 << 32
@@ -129,7 +131,7 @@ class Calibrator:
         if compensation.settings.compensation == "batch_norm":
             self._norms = RecordedNorms(norms_of(analog.network))
         self._outputs = RecordedOutputs()
-        self._images = torch.empty(0)
+        self._inputs: Inputs = torch.empty(0)
         self._done: tuple[int, float] | None = None
 
     def __call__(self, draw: int, time_s: float) -> None:
@@ -160,7 +162,8 @@ class Calibrator:
         generator = torch.Generator().manual_seed(derive(self._seed, "calibration examples", draw))
         numbers = torch.randperm(len(self._examples), generator=generator)
         numbers = numbers[: self._settings.examples]
-        self._images = self._examples.images[numbers].to(self._device)
+        examples = self._examples[numbers].loaded
+        self._inputs = batches.to(examples.task.feed(examples.inputs), self._device)
         self._passes.forget(FIRST)
         if self._norms is not None:
             self._norms.given.put_on(self._analog)
@@ -178,8 +181,8 @@ class Calibrator:
         """Run the examples through the floating-point network."""
         analog = self._analog
         analog.set_ideal(analog.analog)
-        analog.rewind(FIRST, len(self._images))
-        analog(self._images.clone())
+        analog.rewind(FIRST, batches.count(self._inputs))
+        batches.call(analog, batches.apply(torch.clone, self._inputs))
 
     def _fit_columns(self, noise: int) -> list[CalibratedColumns]:
         """The calibrated columns of each mapping."""
@@ -187,7 +190,7 @@ class Calibrator:
         fitted = FittedColumns(self._settings, wanted)
         columns: dict[int, CalibratedColumns] = {}
         self._passes.calibrated = [fitted] * len(self._mappings)
-        self._passes.begin(self._images, FIRST)
+        self._passes.begin(self._inputs, FIRST)
         for number in self._passes.ordered:
             sow(noise, self._device)  # for what the network itself draws
             self._passes(number)
@@ -200,7 +203,7 @@ class Calibrator:
         """The calibrated batch norms of each mapping."""
         assert self._norms is not None
         self._passes.calibrated = ()
-        self._passes.begin(self._images, FIRST)
+        self._passes.begin(self._inputs, FIRST)
         fitted = []
         for number in range(len(self._mappings)):
             sow(noise, self._device)

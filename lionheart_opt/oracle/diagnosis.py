@@ -19,7 +19,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.aihwkit_engine import AihwkitMatrix
 from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.digital import Digital
-from lionheart_opt.oracle.finite import check_scores
+from lionheart_opt.oracle.finite import check_outputs
 from lionheart_opt.oracle.hardware import check_times
 from lionheart_opt.oracle.measurement import Conditions
 from lionheart_opt.oracle.noise_sources import sources_alone
@@ -31,6 +31,7 @@ from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.oracle.uses import Uses, check_uses, traced_uses, unfused
 from lionheart_opt.oracle.weights import CandidateWeights
 from lionheart_opt.oracle.window import Window
+from lionheart_opt.tasks import batches
 
 
 class _Trains(Protocol):
@@ -142,8 +143,9 @@ def diagnose_matrices(
                 batch = examples[first : first + conditions.batch_size]
                 analog.rewind(first, len(batch))
                 sow(derive(conditions.seed, "network", first), device)
-                scores = analog(batch.images.to(device, copy=True))
-                check_scores(scores, f"draw {draw}, {time_s:g} s after programming")
+                fed = examples.task.feed(batch.loaded.inputs)
+                outputs = batches.call(analog, batches.to(fed, device, copy=True))
+                check_outputs(outputs, f"draw {draw}, {time_s:g} s after programming")
                 counts = {path: layer.uses for path, layer in analog.analog.items()}
                 check_uses(counts, uses, len(batch))
         for probe in analog.analog.values():

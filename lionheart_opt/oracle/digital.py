@@ -37,10 +37,13 @@ from lionheart_opt.oracle.quantise import (
     ternary_weights,
 )
 from lionheart_opt.system import Numerics
+from lionheart_opt.tasks.batches import Inputs
 from lionheart_opt.tracing.matrices import Matrix
 
 #: Number of training examples on which ranges of inputs are calibrated.
 CALIBRATION_EXAMPLES = 256
+#: Examples in one pass while that is done.
+CALIBRATED = 64
 #: Largest weight, and number of levels of inputs, in units of a step.
 _INTEGERS: dict[Numerics, tuple[int, int]] = {
     "int8": (127, 256),
@@ -56,16 +59,16 @@ class Digital:
     Args:
         host: Numerics of all matrices that `others` does not name.
         others: Path of a matrix -> its numerics, on digital targets other than the host.
-        images: Training examples for the ranges of inputs, shape (n, ...).
+        inputs: What the network is called with to find the ranges of inputs: training examples.
     """
 
     host: Numerics
     others: dict[str, Numerics] = field(default_factory=dict)
-    images: Tensor
+    inputs: Inputs
 
     @property
     def key(self) -> dict[str, Any]:
-        """What it is, as plain data; the images are those of the training data."""
+        """What it is, as plain data; the inputs are those of the training data."""
         return {"host": self.host, "others": dict(sorted(self.others.items()))}
 
 
@@ -104,7 +107,7 @@ class DigitalProducts:
     """
 
     def __init__(self, network: nn.Module, digital: Digital) -> None:
-        self.images = digital.images
+        self.inputs = digital.inputs
         self.training = True
         self.counts: Counter[str] = Counter()
         self._host = digital.host

@@ -1,12 +1,16 @@
-"""Refuses NaN and infinite numbers where they enter: weights, data, scores."""
+"""Refuses NaN and infinite numbers where they enter: weights, data, outputs."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
-from lionheart_opt.datasets.splits import Splits
+from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import InputError
+from lionheart_opt.tasks import batches
 
 
 def check_weights(model: nn.Module) -> None:
@@ -31,36 +35,50 @@ def check_weights(model: nn.Module) -> None:
 
 
 def check_examples(splits: Splits) -> None:
-    """Refuse inputs that are NaN or infinite, and classes below 0.
+    """Refuse inputs that are NaN or infinite.
 
     Raises:
         InputError: A part of the data has such; it is named.
     """
     for name in ("train", "validation", "test"):
         examples = getattr(splits, name)
-        # a sum is fast, and finite only if all numbers are
-        if examples.images.is_floating_point() and not examples.images.sum().isfinite():
-            bad = int((~torch.isfinite(examples.images)).flatten(1).any(1).sum())
-            if bad:
-                raise InputError(
-                    f"data: {bad} of {len(examples)} {name} inputs have NaN or infinite values"
-                )
-        if int(examples.labels.min()) < 0:
+        bad = sum(_bad_inputs(chunk) for chunk in examples.chunks)
+        if bad:
             raise InputError(
-                f"data: {name} labels from {int(examples.labels.min())}; must be at least 0"
+                f"data: {bad} of {len(examples)} {name} inputs have NaN or infinite values"
             )
 
 
-def check_scores(scores: torch.Tensor, what: str) -> None:
-    """Refuse scores of classes that are not finite.
+def _bad_inputs(examples: Examples) -> int:
+    """Number of examples with NaN or infinite inputs."""
+    bad = torch.zeros(len(examples), dtype=torch.bool)
+    for part in batches.parts(examples.inputs).values():
+        # a sum is fast, and finite only if all numbers are
+        if part.is_floating_point() and not part.sum().isfinite():
+            bad |= (~torch.isfinite(part)).flatten(1).any(1) if part.ndim > 1 else ~part.isfinite()
+    return int(bad.sum())
+
+
+def check_outputs(outputs: Any, what: str) -> None:
+    """Refuse outputs of a network that are not finite.
 
     Args:
-        scores: What the network returned, shape (n_examples, n_classes).
+        outputs: What the network returned.
         what: The network and the examples, for the message.
 
     Raises:
-        InputError: There are such scores.
+        InputError: There are such outputs.
     """
-    if not bool(torch.isfinite(scores).all()):
-        bad = int((~torch.isfinite(scores)).any(1).sum())
-        raise InputError(f"{what}: scores of {bad} of {len(scores)} examples are NaN or infinite")
+    for scores in tensors_of(outputs):
+        if scores.is_floating_point() and not bool(torch.isfinite(scores).all()):
+            bad = int((~torch.isfinite(scores)).flatten(1).any(1).sum()) if scores.ndim > 1 else 1
+            raise InputError(
+                f"{what}: scores of {bad} of {len(scores)} examples are NaN or infinite"
+                if scores.ndim
+                else f"{what}: outputs are NaN or infinite"
+            )
+
+
+def tensors_of(outputs: Any) -> list[torch.Tensor]:
+    """All tensors among what a network returned."""
+    return [each for each in tree_leaves(outputs) if isinstance(each, torch.Tensor)]

@@ -52,24 +52,24 @@ class Grouping:
         return [candidate, *others[: GROUP - 1]]
 
     def keep(
-        self, question: Hashable, group: Sequence[Candidate], right: np.ndarray, seconds: float
+        self, question: Hashable, group: Sequence[Candidate], statistics: np.ndarray, seconds: float
     ) -> None:
         """Keep a group's answers until they are asked for.
 
         Args:
             question: The weights and everything else that the answers depend on.
             group: The candidates, from `group`.
-            right: What they get right, shape (n_candidates, n_draws, n_times, n_examples).
+            statistics: Those of examples, shape (n_candidates, n_draws, n_times, n_examples, ...).
             seconds: Seconds that they took together; each is charged an equal share.
         """
         share = seconds / len(group)
-        for candidate, answer in zip(group, right, strict=True):
+        for candidate, answer in zip(group, statistics, strict=True):
             self._answers[candidate] = question, answer, share
 
     def take(self, question: Hashable, candidate: Candidate) -> tuple[np.ndarray, float] | None:
-        """Remove and return an answer that is kept: what is right, and its seconds."""
+        """Remove and return an answer that is kept: statistics of examples, and its seconds."""
         if candidate not in self._answers or self._answers[candidate][0] != question:
             return None
-        _, right, seconds = self._answers.pop(candidate)
+        _, statistics, seconds = self._answers.pop(candidate)
         self.candidates.pop(candidate, None)
-        return right, seconds
+        return statistics, seconds

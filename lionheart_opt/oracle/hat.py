@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,18 +15,24 @@ from torch import nn
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.digest import digest
-from lionheart_opt.errors import Collected, InputError
+from lionheart_opt.errors import InputError
+from lionheart_opt.example_statistics import outcomes_of
 from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.models.plain import plain_network
-from lionheart_opt.oracle.compensation import Compensation, check_compensation
+from lionheart_opt.oracle.compensation import Compensation
 from lionheart_opt.oracle.diagnosis import DiagnosesMatrices
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
-from lionheart_opt.oracle.hardware import check_hardware, check_times
-from lionheart_opt.oracle.loading import load_network, load_settings, load_splits
+from lionheart_opt.oracle.hardware import check_times
+from lionheart_opt.oracle.loading import load
 from lionheart_opt.oracle.measured_together import measure_together, served_by_one_network
-from lionheart_opt.oracle.measurement import Conditions, check_network, correct
-from lionheart_opt.oracle.numerics import TargetNumerics
+from lionheart_opt.oracle.measurement import (
+    Conditions,
+    check_network,
+    exact_statistics,
+    warn_if_untrained,
+)
 from lionheart_opt.oracle.proxies import sensitivity_proxies
 from lionheart_opt.oracle.rehearsal import few_examples, short_trainings
 from lionheart_opt.oracle.seeds import derive
@@ -36,9 +41,9 @@ from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weigh
 from lionheart_opt.oracle.threads import computing_with
 from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
-from lionheart_opt.outcomes import Outcomes
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question, cannot_answer
 from lionheart_opt.system import System
+from lionheart_opt.tasks import CLASSIFICATION, Task
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -68,6 +73,7 @@ class HatOracle(DiagnosesMatrices):
         settings: How to train and measure.
         store: Where trained weights are kept.
         digital: Names of units that are never analog.
+        relative: Whether drops are shares of the baseline.
 
     Attributes:
         weights: What trains the weights of candidates.
@@ -83,6 +89,7 @@ class HatOracle(DiagnosesMatrices):
     settings: OracleSettings
     store: WeightStore
     digital: tuple[str, ...] = ()
+    relative: bool = False
     weights: CandidateWeights = field(init=False, repr=False)
     _grouping: Grouping = field(default_factory=Grouping, init=False, repr=False)
     _baselines: dict[Part, np.ndarray] = field(default_factory=dict, init=False, repr=False)
@@ -111,29 +118,6 @@ class HatOracle(DiagnosesMatrices):
         Raises:
             InputError: A setting, the data or the weights cannot be used.
         """
-        loaded: dict[str, Any] = {}
-        wrong = Collected()
-        with wrong.collect():
-            loaded["settings"] = load_settings(context, settings)
-        chosen = loaded.get("settings")
-        if chosen:
-            with wrong.collect():
-                context.check_times(chosen.times_s)
-            with wrong.collect():
-                numerics = TargetNumerics.of(context.system, chosen, context.where)
-                check_hardware(numerics, chosen, context)
-        seed = chosen.pretrain.seed if chosen and chosen.pretrain else 0
-        with wrong.collect():
-            loaded["model"] = load_network(context, seed)
-        with wrong.collect():
-            loaded["splits"] = load_splits(context)
-        if {"model", "splits"} <= loaded.keys():
-            with wrong.collect():
-                check_network(loaded["model"], loaded["splits"])
-            if chosen:
-                with wrong.collect():
-                    check_compensation(chosen, loaded["model"], loaded["splits"].train, context)
-        wrong.refuse()
         oracle = cls(
             workload=context.workload,
             system=context.system,
@@ -141,7 +125,8 @@ class HatOracle(DiagnosesMatrices):
             if context.artifacts
             else WeightStore.temporary(),
             digital=context.digital,
-            **loaded,
+            relative=context.relative,
+            **load(context, settings),
         )
         # it may be a function beside the study, found only from there
         _ = oracle.weights.numerics
@@ -226,6 +211,17 @@ class HatOracle(DiagnosesMatrices):
         return replace(self, settings=self.settings.model_copy(update=changes))
 
     @property
+    def task(self) -> Task:
+        """What the network is for."""
+        return self.splits.train.task
+
+    @property
+    def metric(self) -> Metric:
+        """See `SaysMetric.metric`."""
+        metric = self.task.metric
+        return replace(metric, relative=True) if self.relative else metric
+
+    @property
     def identity(self) -> dict[str, Any]:
         """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
         ignored = {"device"}
@@ -240,6 +236,8 @@ class HatOracle(DiagnosesMatrices):
             "network": digest(network_text(self.model)),
             "weights": weights_digest(self.model.state_dict()),
             "data": self.splits.digest,
+            "task": None if self.task == CLASSIFICATION else self.task.identity,
+            "relative": self.relative or None,
             **self.weights.numerics.identity,
         }
 
@@ -304,10 +302,9 @@ class HatOracle(DiagnosesMatrices):
     ) -> Accuracy:
         training = candidate.trained_by
         if self.weights.is_exact(candidate.mapping):
-            baseline = self.baseline(part)
-            first, last = fidelity.draws
-            samples = np.full((last - first, len(self.settings.times_s)), baseline)
-            return Accuracy(samples=samples, times_s=self.settings.times_s, baseline=baseline)
+            base, times_s = self.baseline(part), self.settings.times_s
+            samples = np.full((fidelity.draws[1] - fidelity.draws[0], len(times_s)), base)
+            return Accuracy(samples=samples, times_s=times_s, baseline=base, metric=self.metric)
         key, trained = self.weights.keyed(candidate, seed)
         is_shared = any(ancestor.training == "one_shot" for ancestor in candidate.lineage)
         shared_s = self.shared_training(seed).training_s if is_shared else 0.0
@@ -323,18 +320,19 @@ class HatOracle(DiagnosesMatrices):
             self._grouping.keep(question, group, measured, perf_counter() - started)
             answer = self._grouping.take(question, candidate)
             assert answer is not None
-        right, evaluation_s = answer
+        statistics, evaluation_s = answer
         first = fidelity.examples[0]
-        exact = self._baseline_outcomes(part)
+        exact = self._exact_statistics(part)
         return Accuracy.of(
-            Outcomes.of(exact[first : first + right.shape[-1]], right),
+            outcomes_of(exact[first : first + statistics.shape[-2]], statistics),
+            metric=self.metric,
             times_s=self.settings.times_s,
             training_s=trained.training_s,
             evaluation_s=evaluation_s,
             shared_s=shared_s,
             note=trained.note,
             of_examples=len(exact),
-            batch_size=self.settings.batch_size,
+            batch_size=self._batch_size(len(exact)),
         )
 
     def _measure(
@@ -343,7 +341,7 @@ class HatOracle(DiagnosesMatrices):
         trained: Trained,
         question: tuple[str, EngineName, Part, Fidelity, int],
     ) -> np.ndarray:
-        """What candidates get right that have the same weights; see `measure_together`."""
+        """How candidates do that have the same weights; see `measure_together`."""
         _, name, part, fidelity, seed = question
         settings = self.settings
         return measure_together(
@@ -357,10 +355,14 @@ class HatOracle(DiagnosesMatrices):
                 draws=range(*fidelity.draws),
                 seed=derive(seed, part),
                 batch_size=settings.batch_size,
-                examples=fidelity.examples,
+                examples=(0, None) if self.task.of_all else fidelity.examples,
             ),
             Compensation.of(settings, self.splits.train),
         )
+
+    def _batch_size(self, n_examples: int) -> int:
+        """Number of examples that are measured together."""
+        return n_examples if self.task.of_all else self.settings.batch_size
 
     def _network(self, trained: Trained) -> nn.Module:
         """The floating-point network with trained weights, where it computes."""
@@ -376,21 +378,17 @@ class HatOracle(DiagnosesMatrices):
 
         A warning says so if it is no better on the validation data than always the same answer.
         """
-        return float(self._baseline_outcomes(part).mean())
+        means = self._exact_statistics(part).mean(axis=0, dtype=np.float64)
+        return float(self.metric.of(means))
 
-    def _baseline_outcomes(self, part: Part) -> np.ndarray:
-        """Which examples the floating-point network gets right, boolean, shape (n_examples,)."""
+    def _exact_statistics(self, part: Part) -> np.ndarray:
+        """Statistics of examples of the floating-point network, shape (n_examples, n_statistics)."""
         if part not in self._baselines:
-            network = self._network(self.pretrained).eval()
-            examples, size = self._examples(part), self.settings.batch_size
-            self._baselines[part] = right = correct(network, examples, size)
-            most_frequent = int(torch.bincount(examples.labels).max()) / len(examples)
-            if part == "validation" and right.mean() <= most_frequent < 1.0:
-                warnings.warn(
-                    f"the network seems untrained: it is right about {right.mean():.1%} of "
-                    f"the validation data, and the most frequent class is {most_frequent:.1%} of them",
-                    stacklevel=3,
-                )
+            network, examples = self._network(self.pretrained).eval(), self._examples(part)
+            exact = exact_statistics(network, examples, self.settings.batch_size)
+            self._baselines[part] = exact
+            if part == "validation" and self.metric == ACCURACY:
+                warn_if_untrained(exact, examples)
         return self._baselines[part]
 
     def _examples(self, part: Part) -> Examples:

@@ -9,7 +9,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.seeds import derive, seeded
@@ -111,15 +110,15 @@ def _epoch(
             for share, paths in zip(shares, units.values(), strict=True):
                 analog.shares |= dict.fromkeys(paths, share)
             cost = expected_cost(question, shares)
-            loss = F.cross_entropy(analog(batch.images), batch.labels) + question.strength * cost
+            loss = batch.loss(analog) + question.strength * cost
             for optimizer in optimizers:
                 optimizer.zero_grad()
             analog.backward(loss)
             for optimizer in optimizers:
                 optimizer.step()
             analog.after_step()
-            total += float(loss.detach()) * len(batch.labels)
-            seen += len(batch.labels)
+            total += float(loss.detach()) * len(batch.examples)
+            seen += len(batch.examples)
     done = {
         "weights": analog.weights(),
         "logits": logits.detach().cpu(),

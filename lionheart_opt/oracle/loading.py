@@ -3,20 +3,85 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
-from lionheart_opt.datasets.splits import Splits
-from lionheart_opt.errors import CannotBeAnalog, InputError
+from lionheart_opt import datasets
+from lionheart_opt.datasets.splits import Examples, Splits
+from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.models.plain import plain_network
+from lionheart_opt.oracle.compensation import check_compensation
+from lionheart_opt.oracle.hardware import check_hardware
+from lionheart_opt.oracle.measurement import check_network
+from lionheart_opt.oracle.numerics import TargetNumerics
 from lionheart_opt.oracle.optimisation import check_optimizer
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
+from lionheart_opt.tasks import task_of
 from lionheart_opt.toml_errors import all_problems
 from lionheart_opt.tracing.matrices import Matrix
+
+
+def load(context: OracleContext, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, the network (`model`) and the data (`splits`) of a study's oracle, checked.
+
+    Args:
+        context: The study.
+        settings: Its `[oracle]` table, with the keys of `OracleSettings`.
+
+    Raises:
+        InputError: Something cannot be used. All of it is said.
+    """
+    loaded: dict[str, Any] = {}
+    wrong = Collected()
+    with wrong.collect():
+        loaded["settings"] = load_settings(context, settings)
+    chosen = loaded.get("settings")
+    if chosen:
+        with wrong.collect():
+            context.check_times(chosen.times_s)
+        with wrong.collect():
+            numerics = TargetNumerics.of(context.system, chosen, context.where)
+            check_hardware(numerics, chosen, context)
+    seed = chosen.pretrain.seed if chosen and chosen.pretrain else 0
+    with wrong.collect():
+        loaded["model"] = load_network(context, seed)
+    with wrong.collect():
+        loaded["splits"] = load_splits(context)
+    if {"model", "splits"} <= loaded.keys():
+        with wrong.collect():
+            check_network(loaded["model"], loaded["splits"])
+        if chosen:
+            with wrong.collect():
+                check_compensation(chosen, loaded["model"], loaded["splits"].train, context)
+            with wrong.collect():
+                check_augmentation(chosen, loaded["splits"].train, context.where)
+    wrong.refuse()
+    return loaded
+
+
+def check_augmentation(settings: OracleSettings, examples: Examples, where: str) -> None:
+    """Refuse to shift and mirror what is no image, or whose targets would have to be shifted, too.
+
+    Raises:
+        InputError: A recipe augments such examples.
+    """
+    recipes = {"pretrain": settings.pretrain, "hat": settings.hat}
+    augments = [
+        name for name, recipe in recipes.items() if recipe and recipe.augmentation != "none"
+    ]
+    inputs, targets = examples[:1].loaded.inputs, examples[:1].loaded.targets
+    is_image = isinstance(inputs, Tensor) and inputs.ndim == 4 and inputs.is_floating_point()
+    has_places = isinstance(targets, Tensor) and targets.ndim > 2
+    if augments and (not is_image or has_places):
+        raise InputError(
+            f"{where} {augments[0]}.augmentation: crop_flip is for images with a class each; "
+            "set it to none"
+        )
 
 
 def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:
@@ -45,17 +110,33 @@ def load_splits(context: OracleContext) -> Splits:
     Raises:
         InputError: The table is missing or cannot be used.
     """
-    from lionheart_opt import datasets
-
     table = context.data
     if table is None:
         raise InputError(f"{context.origin}: table [data] is missing")
     if not isinstance(table, DataTable):
         splits: Splits = table.split()
         return splits
-    folder = None if table.folder is None else context.folder / table.folder
-    data = datasets.load(table.name, folder, **table.arguments)
+    data = load_data(table, context.task, context.folder, f"{context.origin}: [task]")
     return data.split(table.validation_fraction, table.seed)
+
+
+def load_data(
+    table: DataTable, task: dict[str, Any] | None, folder: Path, where: str
+) -> datasets.Dataset:
+    """The data set that a study names, for its task.
+
+    Args:
+        table: Its `[data]`.
+        task: Its `[task]`, if there is one.
+        folder: What relative file names are relative to.
+        where: What messages call the table of the task.
+
+    Raises:
+        InputError: The data or the task cannot be used.
+    """
+    files = None if table.folder is None else folder / table.folder
+    data = datasets.load(table.name, files, **table.arguments)
+    return data if task is None else data.for_task(task_of(task, where))
 
 
 def load_network(context: OracleContext, seed: int) -> nn.Module:

@@ -44,19 +44,19 @@ def measure_together(
     conditions: Conditions,
     compensation: Compensation | None,
 ) -> np.ndarray:
-    """What candidates get right that one network serves.
+    """How candidates do that one network serves.
 
     Args:
         weights: What knows where matrices are, and what they compute in there.
         group: The candidates.
         engine: What simulates analog matrices.
         network: The floating-point network with their trained weights.
-        examples: All that there is to classify.
+        examples: All that there is to measure.
         conditions: Which of them, times, draws, seed and batch size.
         compensation: How chips are calibrated.
 
     Returns:
-        Boolean, shape (n_candidates, n_draws, n_times, n_examples).
+        Statistics of examples, shape (n_candidates, n_draws, n_times, n_examples, n_statistics).
     """
     places = [weights.placed(candidate.mapping) for candidate in group]
     numerics = weights.numerics
@@ -64,7 +64,7 @@ def measure_together(
     asked = conditions
     if not configs:  # nothing is drawn, and nothing changes with time
         asked = replace(conditions, draws=range(1), times_s=conditions.times_s[:1])
-    right = measure(
+    statistics = measure(
         engine,
         network,
         [tuple(placed.analog) for placed in places],
@@ -75,5 +75,5 @@ def measure_together(
         compensation if configs else None,
         weights.host_numerics(places[0]),
     )
-    shape = len(group), len(conditions.draws), len(conditions.times_s), right.shape[-1]
-    return np.broadcast_to(right, shape)
+    shape = len(group), len(conditions.draws), len(conditions.times_s), *statistics.shape[-2:]
+    return np.broadcast_to(statistics, shape)

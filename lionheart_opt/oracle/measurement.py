@@ -1,7 +1,8 @@
-"""From trained weights to accuracies: program, drift and classify held-out examples."""
+"""From trained weights to accuracies: program, drift and measure held-out examples."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.oracle.compensation import Calibrator, Compensation
 from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import Engine
-from lionheart_opt.oracle.finite import check_examples, check_scores, check_weights
+from lionheart_opt.oracle.finite import check_examples, check_outputs, check_weights, tensors_of
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.seeds import derive, seeded, sow
 from lionheart_opt.oracle.uses import Uses, unfused
+from lionheart_opt.tasks import Task
+from lionheart_opt.tasks import batches as batches_of
+from lionheart_opt.tasks.batches import Inputs, on_cpu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +67,7 @@ def measure(
     compensation: Compensation | None = None,
     digital: Digital | None = None,
 ) -> np.ndarray:
-    """What independently programmed copies of a network get right, at several times after programming.
+    """How independently programmed copies of a network do, at several times after programming.
 
     Every draw programs all analog layers anew from the trained weights; the states at all times come
     from that one programming. A layer's random numbers depend only on the seed, the matrix and the
@@ -77,17 +81,18 @@ def measure(
         network: The floating-point network with the trained weights, left untouched.
         mappings: For each mapping, the paths of its analog matrices.
         rpu_config: RPU configuration of the analog matrices, or one for each path.
-        examples: All that there is to classify.
+        examples: All that there is to measure.
         conditions: Which of them, times, draws, seed and batch size.
         uses: How often each analog matrix is used in one inference, if that is known.
         compensation: How chips are calibrated; None leaves them as they are.
         digital: What matrices compute in that are not analog; None is floating point.
 
     Returns:
-        Which examples are right, boolean, shape (n_mappings, n_draws, n_times, n_examples).
+        Statistics of examples (see `Task.statistics`), boolean or float32, shape
+        (n_mappings, n_draws, n_times, n_examples, n_statistics).
 
     Raises:
-        InputError: Scores of classes are NaN or infinite, or an analog matrix is used more or less often
+        InputError: Outputs are NaN or infinite, or an analog matrix is used more or less often
             than `uses` says.
     """
     draws, times_s, batch_size = conditions.draws, conditions.times_s, conditions.batch_size
@@ -95,12 +100,17 @@ def measure(
     matrices = tuple(dict.fromkeys(path for paths in mappings for path in paths))
     analog = engine.analog(network, matrices, rpu_config, digital).eval()
     numbers = conditions.numbers(len(examples))
-    batches = [
+    parts = [
         (first, examples[first : min(first + batch_size, numbers.stop)])
         for first in numbers[::batch_size]
     ]
-    passes = Passes(analog, mappings, batches[0][1].images.to(device), uses)
-    right = np.zeros((len(mappings), len(draws), len(times_s), len(numbers)), bool)
+    task = examples.task
+
+    def fed(batch: Examples) -> Inputs:
+        return batches_of.to(task.feed(batch.inputs), device)  # type: ignore[no-any-return]
+
+    passes = Passes(analog, mappings, fed(parts[0][1].loaded), uses)
+    measured = _Measured(task, (len(mappings), len(draws), len(times_s)), len(numbers))
 
     def seeds(what: str, *which: int | float) -> dict[str, int]:
         return {path: derive(conditions.seed, what, path, *which) for path in matrices}
@@ -124,25 +134,61 @@ def measure(
             if calibrate:
                 calibrate(draw, time_s)
             with seeded(conditions.seed, device):
-                for first, batch in batches:
-                    passes.begin(batch.images.to(device), first)
+                for first, part in parts:
+                    batch = part.loaded
+                    passes.begin(fed(batch), first)
                     chance = derive(conditions.seed, "network", first)
                     for number in passes.ordered:
                         sow(chance, device)  # for what the network itself draws
-                        scores = passes(number).cpu()
-                        check_scores(scores, where(mappings[number], draw, time_s))
-                        begin = first - numbers.start
-                        of_batch = right[number, row, column, begin : begin + len(batch)]
-                        of_batch[:] = (scores.argmax(1) == batch.labels).numpy()
-    return right
+                        outputs = on_cpu(passes(number))
+                        check_outputs(outputs, where(mappings[number], draw, time_s))
+                        measured.add((number, row, column), outputs, batch, first - numbers.start)
+                measured.end(examples[numbers.start : numbers.stop])
+    return measured.statistics
+
+
+class _Measured:
+    """Statistics of examples, as passes bring them.
+
+    Args:
+        task: What the network is for.
+        shape: Numbers of mappings, draws and times.
+        n_examples: Number of examples.
+    """
+
+    def __init__(self, task: Task, shape: tuple[int, ...], n_examples: int) -> None:
+        self.statistics = np.zeros((*shape, n_examples, 0), np.float32)
+        self._task = task
+        self._kept: dict[tuple[int, ...], list[Any]] = {}
+
+    def add(self, place: tuple[int, ...], outputs: Any, batch: Examples, begin: int) -> None:
+        """Take the outputs for a batch that begins with that example."""
+        if self._task.of_all:
+            self._kept.setdefault(place, []).append(self._task.kept(outputs))
+        else:
+            self._put(place, self._task.statistics(outputs, batch), begin)
+
+    def end(self, examples: Examples) -> None:
+        """Compute what needs the outputs for all examples."""
+        for place, kept in self._kept.items():
+            whole = examples.loaded
+            self._put(place, self._task.statistics(batches_of.join(kept), whole), 0)
+        self._kept.clear()
+
+    def _put(self, place: tuple[int, ...], statistics: torch.Tensor, begin: int) -> None:
+        values = statistics.numpy()
+        if not self.statistics.shape[-1]:
+            kind = np.bool_ if values.dtype == np.bool_ else np.float32
+            self.statistics = np.zeros((*self.statistics.shape[:-1], values.shape[1]), kind)
+        self.statistics[place][begin : begin + len(values)] = values
 
 
 @torch.no_grad()
 @unfused()
 def check_network(network: nn.Module, splits: Splits) -> None:
-    """Refuse a network that does not classify the images.
+    """Refuse a network that does not answer as the task of the data needs.
 
-    It must take them, have enough outputs for the labels, and return the same if called again.
+    It must take the inputs, have outputs that fit the targets, and return the same if called again.
 
     Raises:
         InputError: The network does not fit the data, or one of them is not finite. All of it is said.
@@ -153,33 +199,28 @@ def check_network(network: nn.Module, splits: Splits) -> None:
     with wrong.collect():
         check_examples(splits)
     with wrong.collect():
-        _check_classes(network, splits)
+        _check_answers(network, splits)
     wrong.refuse()
 
 
-def _check_classes(network: nn.Module, splits: Splits) -> None:
-    """Refuse a network that does not give a score for each class, or not the same scores again."""
-    image = splits.train[:1].images
+def _check_answers(network: nn.Module, splits: Splits) -> None:
+    """Refuse a network whose outputs do not fit the task, or are others when it is called again."""
+    task, few = splits.train.task, splits.train[:1].loaded
+    fed = task.feed(few.inputs)
     try:
         copy = deepcopy(network).cpu().eval()
         with seeded(0, torch.device("cpu")):
-            scores = copy(image.clone())
+            outputs = batches_of.call(copy, batches_of.apply(torch.clone, fed))
         with seeded(0, torch.device("cpu")):
-            again = copy(image.clone())
-    except (RuntimeError, ValueError, TypeError) as error:
+            again = batches_of.call(copy, batches_of.apply(torch.clone, fed))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"the network cannot take images of shape {tuple(image.shape[1:])}: {reason}"
+            f"the network cannot take inputs of {batches_of.described(fed)}: {reason}"
         ) from error
-    parts = splits.train, splits.validation, splits.test
-    n_classes = 1 + max(int(part.labels.max()) for part in parts)
-    if not isinstance(scores, torch.Tensor) or scores.ndim != 2 or scores.shape[1] < n_classes:
-        shape = tuple(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-        raise InputError(
-            f"the network returns {shape} for one image; (1, {n_classes}) or wider is needed: "
-            f"one score for each of {n_classes} classes"
-        )
-    if not torch.allclose(scores, again, rtol=1e-4, equal_nan=True):
+    task.check(outputs, few, [splits.train, splits.validation, splits.test])
+    same = zip(tensors_of(outputs), tensors_of(again), strict=True)
+    if not all(torch.allclose(a, b, rtol=1e-4, equal_nan=True) for a, b in same):
         raise InputError(
             "the network returns other scores when it is called again with the same image: "
             "it must not remember anything in evaluation mode"
@@ -188,13 +229,33 @@ def _check_classes(network: nn.Module, splits: Splits) -> None:
 
 @torch.no_grad()
 @unfused()
-def correct(network: nn.Module, examples: Examples, batch_size: int) -> np.ndarray:
-    """Which examples a network in evaluation mode gets right, boolean, shape (n_examples,)."""
-    device = next(network.parameters()).device
-    right = np.zeros(len(examples), bool)
+def exact_statistics(network: nn.Module, examples: Examples, batch_size: int) -> np.ndarray:
+    """Statistics of examples of a network in evaluation mode, shape (n_examples, n_statistics)."""
+    device, task = next(network.parameters()).device, examples.task
+    measured = _Measured(task, (), len(examples))
     for begin in range(0, len(examples), batch_size):
-        batch = examples[begin : begin + batch_size]
-        scores: torch.Tensor = network(batch.images.to(device, copy=True))  # it may overwrite them
-        check_scores(scores, f"the floating-point network, from example {begin} on")
-        right[begin : begin + batch_size] = (scores.argmax(1).cpu() == batch.labels).numpy()
-    return right
+        batch = examples[begin : begin + batch_size].loaded
+        # it may overwrite them
+        fed = batches_of.to(task.feed(batch.inputs), device, copy=True)
+        outputs = on_cpu(batches_of.call(network, fed))
+        check_outputs(outputs, f"the floating-point network, from example {begin} on")
+        measured.add((), outputs, batch, begin)
+    measured.end(examples)
+    return measured.statistics
+
+
+def warn_if_untrained(exact: np.ndarray, examples: Examples) -> None:
+    """Warn of a network that is right no more often than always the same answer.
+
+    Args:
+        exact: Whether it is right, shape (n_examples, 1).
+        examples: The validation data.
+    """
+    classes = examples.task.classes(examples.targets)
+    most_frequent = 1.0 if classes is None else float(np.bincount(classes).max() / len(examples))
+    if exact.mean() <= most_frequent < 1.0:
+        warnings.warn(
+            f"the network seems untrained: it is right about {exact.mean():.1%} of "
+            f"the validation data, and the most frequent class is {most_frequent:.1%} of them",
+            stacklevel=4,
+        )

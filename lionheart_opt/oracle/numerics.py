@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor, nn
+import numpy as np
+from torch import nn
 
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import Collected, InputError, unknown
@@ -17,6 +18,8 @@ from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.system import Numerics, System, Target
+from lionheart_opt.tasks import batches
+from lionheart_opt.tasks.batches import Inputs
 from lionheart_opt.workload import Layer, Workload
 
 
@@ -121,8 +124,8 @@ class TargetNumerics:
         """
         if {self.host, *placed.digital.values()} == {"fp32"}:
             return None
-        images = calibration_images(examples)
-        return Digital(host=self.host, others=placed.digital, images=images)
+        inputs = calibration_inputs(examples)
+        return Digital(host=self.host, others=placed.digital, inputs=inputs)
 
     def configs(self, placed: Placed) -> dict[str, Any]:
         """Path of an analog matrix -> its RPU configuration."""
@@ -159,11 +162,11 @@ class TargetNumerics:
         }
 
 
-def calibration_images(examples: Examples) -> Tensor:
-    """The training examples on which ranges of inputs are calibrated: evenly spread over all of them."""
+def calibration_inputs(examples: Examples) -> Inputs:
+    """What ranges of inputs are calibrated on: training examples, evenly spread over all of them."""
     count = min(CALIBRATION_EXAMPLES, len(examples))
-    numbers = [number * len(examples) // count for number in range(count)]
-    return examples.images[numbers]
+    numbers = np.array([number * len(examples) // count for number in range(count)])
+    return examples.task.feed(examples[numbers].loaded.inputs)
 
 
 def _check_names(system: System, given: str | dict[str, str] | None, where: str) -> None:
@@ -202,7 +205,7 @@ def check_products(
     Raises:
         InputError: There are more products with weights in the trace than are simulated.
     """
-    few = replace(digital, images=digital.images[:1])
+    few = replace(digital, inputs=batches.select(digital.inputs, slice(0, 1)))
     simulated = engine.analog(network, (), {}, few).eval().digital
     assert simulated is not None
     expected = Counter(

@@ -22,6 +22,8 @@ from lionheart_opt.oracle.purity import (
     run_in_doubt,
 )
 from lionheart_opt.oracle.uses import Uses, check_uses
+from lionheart_opt.tasks import batches
+from lionheart_opt.tasks.batches import Inputs
 
 #: Results that no mapping changes are kept up to this size, all batches together; the rest are computed
 #: again.
@@ -55,7 +57,7 @@ class Passes:
     Args:
         analog: The network, in evaluation mode. Nothing else may use it in the meantime.
         mappings: For each mapping that will be run, the paths of its analog matrices.
-        images: A batch to try the graph with.
+        inputs: A batch to try the graph with.
         uses: How often each analog matrix is used in one inference, if that is known.
 
     Attributes:
@@ -70,14 +72,15 @@ class Passes:
         self,
         analog: AnalogNetwork,
         mappings: Sequence[Collection[str]],
-        images: torch.Tensor,
+        inputs: Inputs,
         uses: Uses | None = None,
     ) -> None:
         self._analog = analog
         self._mappings = [frozenset(paths) for paths in mappings]
         self._used = frozenset().union(*self._mappings)
         self._uses = uses
-        self._images, self._first = images, 0
+        self._inputs, self._first = inputs, 0
+        self._given: dict[Node, Any] = {}
         self.calibrated: Sequence[Calibrated] = ()
         self._overwriting = [
             module
@@ -91,19 +94,19 @@ class Passes:
         self._bits: dict[str, int] = {}
         self._reach: dict[Node, int] = {}  # bits of the analog matrices that a result depends on
         if self._nodes:
-            self._try(images[:_TRIED])
+            self._try(batches.select(inputs, slice(0, _TRIED)))
         if self._nodes:
             check_uses({path: int(path in self._bits) for path in self._used}, uses, 1)
 
-    def _find_reach(self, images: torch.Tensor) -> None:
+    def _find_reach(self, inputs: Inputs) -> None:
         """Run the operations once to learn which matrices they multiply with, and what depends on them.
 
         Raises:
             WrittenError: See `_step`. Also where a matrix is used twice, because its noise differs then.
         """
         layers = self._analog.analog
-        self.begin(images, 0)
-        self._analog.rewind(0, len(images))
+        self.begin(inputs, 0)
+        self._analog.rewind(0, batches.count(inputs))
         self._analog.stepwise = True
         for node in self._nodes:
             before = {path: layers[path].uses for path in self._used}
@@ -138,14 +141,15 @@ class Passes:
         keys = [[path in mapping for path in paths] for mapping in self._mappings]
         return sorted(range(len(keys)), key=keys.__getitem__)
 
-    def begin(self, images: torch.Tensor, first: int) -> None:
+    def begin(self, inputs: Inputs, first: int) -> None:
         """Take the next batch.
 
         Args:
-            images: The batch, which is left unchanged.
+            inputs: The batch, which is left unchanged.
             first: Number of its first example; it identifies the batch.
         """
-        self._images, self._first = images, first
+        self._inputs, self._first = inputs, first
+        self._given = _given(self._nodes, inputs)
         self._results = dict(self._kept.get(first, {}))
         self._pending = self._moving if first in self._kept else self._nodes
 
@@ -174,15 +178,15 @@ class Passes:
         if self.calibrated:
             self.calibrated[number].put_on(self._analog)
         self._analog.set_ideal(self._used - self._mappings[number])
-        self._analog.rewind(self._first, len(self._images))
+        self._analog.rewind(self._first, batches.count(self._inputs))
 
     def whole(self, number: int) -> Any:
         """As a call, without results of other passes."""
         self._choose(number)
         mapping = self._mappings[number]
-        output = self._analog(self._images.clone())
+        output = batches.call(self._analog, batches.apply(torch.clone, self._inputs))
         counts = {path: self._analog.analog[path].uses for path in mapping}
-        check_uses(counts, self._uses, len(self._images))
+        check_uses(counts, self._uses, batches.count(self._inputs))
         return output
 
     def _step(self, now: int) -> Any:
@@ -212,7 +216,8 @@ class Passes:
         arguments = map_arg(node.args, value)
         keywords = map_arg(node.kwargs, value)
         if node.op == "placeholder":
-            return self._images.clone()
+            given = self._given[node]
+            return given.clone() if isinstance(given, torch.Tensor) else given
         if node.op == "output":
             return arguments[0]
         operation: Any = node.target
@@ -242,7 +247,7 @@ class Passes:
             node: self._results[node]
             for node in self._nodes
             if not self._reach[node]
-            and node.op != "placeholder"  # images are there already
+            and node.op != "placeholder"  # inputs are there already
             and any(self._reach[user] for user in node.users)
         }
         size = sum(kept.nbytes for _, kept in fixed.values())
@@ -250,22 +255,22 @@ class Passes:
             self._kept[self._first] = fixed
             self._kept_bytes += size
 
-    def _try(self, images: torch.Tensor) -> None:
+    def _try(self, inputs: Inputs) -> None:
         """Run whole networks from now on, unless the operations give the digital network's output.
 
         Two batches take turns, as they do for several draws, and in a batch every part of the network
         behind an analog matrix is computed again, as it is for several mappings.
         """
         self._analog.set_ideal(self._used)
-        batches = images, images.flip(-1)
-        whole = [self._analog(batch.clone()) for batch in batches]
+        both = inputs, batches.apply(lambda part: part.flip(-1), inputs)
+        whole = [batches.call(self._analog, batches.apply(torch.clone, each)) for each in both]
         for module in self._overwriting:  # if the network needs that, the outputs differ
             vars(module)["inplace"] = False
         try:
-            self._find_reach(images)
+            self._find_reach(inputs)
             self._analog.stepwise = False
             for _ in range(2):
-                for first, batch in enumerate(batches):
+                for first, batch in enumerate(both):
                     self.begin(batch, first)
                     for changed in (-1, *list(self._bits.values())[-1:], 0):
                         for node in self._moving:
@@ -301,5 +306,23 @@ def _nodes(network: nn.Module) -> list[Node]:
     except Exception:  # tracing runs the user's code, which may raise anything
         return []
     nodes = list(graph.nodes)
-    inputs = sum(node.op == "placeholder" for node in nodes)
-    return nodes if all(map(is_pure, nodes)) and inputs == 1 else []
+    return nodes if all(map(is_pure, nodes)) else []
+
+
+def _given(nodes: Sequence[Node], inputs: Inputs) -> dict[Node, Any]:
+    """What each argument of a network's graph is.
+
+    Raises:
+        TypeError: An argument is missing, or there is none of that name.
+    """
+    places = [node for node in nodes if node.op == "placeholder"]
+    positional, named = batches.arguments(inputs)
+    given: dict[Node, Any] = dict(zip(places, positional, strict=False))
+    for node in places[len(positional) :]:
+        name = str(node.target)
+        if name not in named and not node.args:
+            raise TypeError(f"argument {name!r} is missing")
+        given[node] = named[name] if name in named else node.args[0]
+    if nodes and len(given) < len(positional) + len(named):
+        raise TypeError("there are more inputs than arguments")
+    return given

@@ -8,13 +8,13 @@ from copy import deepcopy
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle import products
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.uses import Watch, unfused
+from lionheart_opt.tasks import batches
 from lionheart_opt.tracing.matrices import Matrix
 
 #: Product of a symmetric matrix and a vector, both in double precision on the CPU.
@@ -66,7 +66,7 @@ def sensitivity_proxies(
     """
     generator = torch.Generator().manual_seed(derive(seed, "proxy examples"))
     numbers = torch.randperm(len(examples), generator=generator)[:EXAMPLES].numpy()
-    sample = examples[numbers]
+    sample = examples[numbers].loaded
     network = deepcopy(network).eval()
     proxies: dict[str, dict[str, float]] = {
         "max_neuron_norm": {},
@@ -115,7 +115,8 @@ def max_activations(
     watched = list(dict.fromkeys(path for paths in units.values() for path in paths))
 
     with torch.no_grad(), Watch(network, watched, see):
-        network(examples.images.to(next(network.parameters()).device, copy=True))
+        device = next(network.parameters()).device
+        batches.call(network, batches.to(examples.task.feed(examples.inputs), device, copy=True))
     return largest
 
 
@@ -136,8 +137,10 @@ def hessian_product(network: nn.Module, matrices: Sequence[Matrix], examples: Ex
         weight.requires_grad_(True)
     device = weights[0].device
     with sdpa_kernel(SDPBackend.MATH):  # the only implementation with second derivatives
-        images = examples.images.to(device, copy=True)  # the network may overwrite them
-        loss = F.cross_entropy(network(images), examples.labels.to(device))
+        # the network may overwrite its inputs
+        fed = batches.to(examples.task.feed(examples.inputs), device, copy=True)
+        outputs = batches.call(network, fed)
+        loss = examples.task.loss(outputs, examples.to(device))
         whole = torch.autograd.grad(loss, weights, create_graph=True)
     slopes = [slope[matrix.rows] for slope, matrix in zip(whole, matrices, strict=True)]
     sizes = [slope.numel() for slope in slopes]

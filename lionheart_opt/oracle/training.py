@@ -24,6 +24,7 @@ from lionheart_opt.oracle.optimisation import make_optimizer, rate_at, set_rate
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import Recipe
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore
+from lionheart_opt.tasks import batches as batches_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,15 +222,15 @@ def _epoch(job: Job, engine: Engine, state: _State, annealing: int | None) -> _S
             set_rate(optimizer, batch.learning_rate)
             if job.groups:
                 analog.set_ideal(batch.digital)
-            loss = F.cross_entropy(analog(batch.images), batch.labels)
+            loss = batch.loss(analog)
             optimizer.zero_grad()
             analog.backward(loss)
             if recipe.clip_norm is not None:
                 nn.utils.clip_grad_norm_(analog.parameters(), recipe.clip_norm)
             optimizer.step()
             analog.after_step()
-            total += loss.detach() * len(batch.labels)
-            seen += len(batch.labels)
+            total += loss.detach() * len(batch.examples)
+            seen += len(batch.examples)
     losses = (*state.losses, float(total) / seen)
     return _State(
         weights=analog.weights(),
@@ -253,15 +254,18 @@ class Batch:
 
     Args:
         learning_rate: Learning rate of this step.
-        images: Augmented images, shape (n, ...), on the job's device.
-        labels: Labels, shape (n,), on the job's device.
+        examples: Augmented examples, on the job's device.
         digital: Paths of the matrices that are digital in this step (one-shot training).
     """
 
     learning_rate: float
-    images: torch.Tensor
-    labels: torch.Tensor
+    examples: Examples
     digital: set[str]
+
+    def loss(self, network: nn.Module) -> torch.Tensor:
+        """Training loss of a network, shape ()."""
+        task = self.examples.task
+        return task.loss(batches_of.call(network, task.feed(self.examples.inputs)), self.examples)
 
 
 def batches(job: Job, epoch: int, annealing: int | None = None) -> Iterator[Batch]:
@@ -290,15 +294,17 @@ def batches(job: Job, epoch: int, annealing: int | None = None) -> Iterator[Batc
         yield Batch(
             learning_rate=rate(step / steps),
             digital=_digital_at_random(job.groups, data) if job.groups else set(),
-            images=_images(job, numbers, data),
-            labels=examples.labels[numbers].to(job.device),
+            examples=_augmented(job, numbers, data),
         )
 
 
-def _images(job: Job, numbers: torch.Tensor, data: torch.Generator) -> torch.Tensor:
-    """The images of a batch, augmented as the recipe says."""
-    images = job.examples.images[numbers].to(job.device)
-    return crop_flip(images, data) if job.recipe.augmentation == "crop_flip" else images
+def _augmented(job: Job, numbers: torch.Tensor, data: torch.Generator) -> Examples:
+    """The examples of a batch, augmented as the recipe says."""
+    examples = job.examples[numbers].loaded.to(job.device)
+    if job.recipe.augmentation == "none":
+        return examples
+    assert isinstance(examples.inputs, torch.Tensor)
+    return replace(examples, inputs=crop_flip(examples.inputs, data))
 
 
 def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
@@ -325,7 +331,8 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
     with torch.no_grad(), seeded(derive(job.seed, "batch norm noise"), job.device):
         for numbers in torch.split(order, job.recipe.batch_size)[:batches]:
             if len(numbers) > 1:
-                analog(_images(job, numbers, data))
+                some = _augmented(job, numbers, data)
+                batches_of.call(analog, some.task.feed(some.inputs))
     statistics = {
         f"{path}.{name}"
         for path, module in network.named_modules()

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.products import Product, WeightProducts
+from lionheart_opt.tasks import batches
+from lionheart_opt.tasks.batches import Inputs
 from lionheart_opt.tracing.matrices import Matrix
 from lionheart_opt.workload import Workload
 
@@ -74,20 +76,20 @@ def unfused() -> Iterator[None]:
 
 @torch.no_grad()
 @unfused()
-def counted_uses(network: nn.Module, paths: Sequence[str], images: Tensor) -> Uses:
+def counted_uses(network: nn.Module, paths: Sequence[str], inputs: Inputs) -> Uses:
     """How often a network in evaluation mode multiplies with each of its matrices in one pass.
 
     Args:
         network: The network.
         paths: Paths of the matrices.
-        images: What it is called with.
+        inputs: What it is called with.
 
     Raises:
         InputError: The network has no such matrix.
     """
     counts = Counter(dict.fromkeys(paths, 0))
     with Watch(network, paths, lambda path, _: counts.update([path])):
-        network(images.clone())
+        batches.call(network, batches.apply(torch.clone, inputs))
     return dict(counts)
 
 

@@ -171,10 +171,10 @@ class CandidateWeights:
         """
         new = [path for path in paths if path not in self._checked]
         if new:
-            images = self.splits.validation.images[:1]
+            example = self.splits.validation.task.feed_one(self.splits.validation[:1].loaded)
             network = deepcopy(self.model).cpu().eval()
             with seeded(0, torch.device("cpu")):
-                check_uses(counted_uses(network, new, images), traced_uses(self.workload), 1)
+                check_uses(counted_uses(network, new, example), traced_uses(self.workload), 1)
             self._checked.update(new)
 
     def _trainings(self, candidate: Candidate | None) -> int:

@@ -15,6 +15,7 @@ from lionheart_opt.plots.source import Source, as_results
 from lionheart_opt.plots.style import (
     GREY,
     as_text,
+    drop_label,
     duration,
     legend_above,
     look,
@@ -24,7 +25,6 @@ from lionheart_opt.plots.style import (
 )
 from lionheart_opt.results.best import outcome_of
 from lionheart_opt.results.result import SearchResult
-from lionheart_opt.results.wording import in_points
 
 #: Quantiles over programming draws between which bands are drawn.
 BANDS = (0.05, 0.25, 0.75, 0.95)
@@ -47,8 +47,8 @@ class DriftInfo:
         label: The strategy's label.
         times_s: Seconds since programming, growing, shape (n_times,); zero has no place on a
             logarithmic axis.
-        drop: The limit's statistic (mean or quantile over draws) in points, shape (n_times,).
-        bands: 5, 25, 75 and 95 % quantiles over draws in points, shape (4, n_times).
+        drop: The limit's statistic (mean or quantile over draws) as it is shown, shape (n_times,).
+        bands: 5, 25, 75 and 95 % quantiles over draws, shape (4, n_times).
     """
 
     label: str
@@ -65,7 +65,8 @@ def drift_info(results: Sequence[SearchResult]) -> list[DriftInfo]:
         if accuracy is None or result.label in infos:
             continue
         times_s = np.array(sorted(time_s for time_s in accuracy.times_s if time_s > 0))
-        drops = [100 * accuracy.drops_at(time_s) for time_s in times_s]
+        scale = accuracy.metric.drop_scale
+        drops = [scale * accuracy.drops_at(time_s) for time_s in times_s]
         statistic = result.problem.accuracy_limit.statistic
         infos[result.label] = DriftInfo(
             label=result.label,
@@ -91,17 +92,19 @@ def drift(source: Source) -> Figure:
     """
     results = as_results(source)
     infos = drift_info(results)
-    limit = results[0].problem.accuracy_limit
+    limit, metric = results[0].problem.accuracy_limit, results[0].metric
     figure, panels = new_panels(
         [info.label for info in infos],
         "time after programming",
-        "accuracy drop\n(percentage points)",
+        drop_label(metric),
     )
     times_s = sorted({time_s for info in infos for time_s in info.times_s.tolist()})
     for axes, shown in panels:
         for k, info in enumerate(info for info in infos if info.label in shown):
             _curve(axes, info, *look(k))
-        axes.axhline(100 * limit.max_drop, color="black", linestyle="--", linewidth=0.8)
+        axes.axhline(
+            metric.drop_scale * limit.max_drop, color="black", linestyle="--", linewidth=0.8
+        )
         for time_s in limit.times_s:
             if time_s > 0:
                 axes.axvline(time_s, color="black", linestyle=":", linewidth=0.8)
@@ -113,7 +116,7 @@ def drift(source: Source) -> Figure:
             if any(result.best is not None for result in results):
                 nothing = outcome_of(results) or nothing
             say(axes, nothing if not infos else "measured at time zero only")
-    legend_above(figure, _handles(infos, len(panels) == 1, limit.max_drop))
+    legend_above(figure, _handles(infos, len(panels) == 1, metric.in_words(limit.max_drop)))
     return figure
 
 
@@ -139,7 +142,7 @@ def time_axis(axes: Any, times_s: Sequence[float]) -> None:
     axes.set_xlim(low, high)
 
 
-def _handles(infos: Sequence[DriftInfo], named: bool, max_drop: float) -> list[Any]:
+def _handles(infos: Sequence[DriftInfo], named: bool, limit_text: str) -> list[Any]:
     """The legend: strategies where they share a panel, and what the signs mean."""
     handles: list[Any] = [
         Line2D([], [], color=look(k)[0], marker=look(k)[1], label=as_text(info.label))
@@ -154,6 +157,6 @@ def _handles(infos: Sequence[DriftInfo], named: bool, max_drop: float) -> list[A
     limit: dict[str, Any] = {"color": "black", "linewidth": 0.8}
     return [
         *handles,
-        Line2D([], [], linestyle="--", label=f"limit: {in_points(max_drop)}", **limit),
+        Line2D([], [], linestyle="--", label=f"limit: {limit_text}", **limit),
         Line2D([], [], linestyle=":", label="time of the limit", **limit),
     ]

@@ -15,6 +15,7 @@ from lionheart_opt.plots.drift import time_axis
 from lionheart_opt.plots.style import (
     COLUMN,
     as_text,
+    drop_label,
     legend_above,
     look,
     new_figure,
@@ -22,7 +23,6 @@ from lionheart_opt.plots.style import (
     save,
     say,
 )
-from lionheart_opt.results.wording import in_points
 
 
 @paper_style()
@@ -43,18 +43,16 @@ def lifetime(lifetime: Lifetime) -> Figure:
     _panel(chips, lifetime.times_s, lifetime.chips, lifetime.of_chips, lifetime.share)
     if lifetime.subject:
         drops.set_title(as_text(lifetime.subject), fontsize=7)
-    drops.set_ylabel("accuracy drop\n(percentage points)")
+    drops.set_ylabel(drop_label(lifetime.metric))
     chips.set_ylabel("chips within\nthe limit (%)")
     chips.set_xlabel("time after programming")
     chips.set_ylim(-3.0, 103.0)
-    colour = look(0)[0]
+    colour, limit = look(0)[0], lifetime.metric.in_words(lifetime.max_drop)
     legend_above(
         figure,
         [
             Line2D([], [], color=colour, marker=look(0)[1], label="estimate and bounds"),
-            _line(
-                "--", f"limit: {in_points(lifetime.max_drop)}; {100 * lifetime.share:g} % of chips"
-            ),
+            _line("--", f"limit: {limit}; {100 * lifetime.share:g} % of chips"),
             _line("-", "shown to hold until"),
             _line(":", "shown to be broken from"),
         ],

@@ -16,6 +16,7 @@ from lionheart_opt.plots.source import Source, as_results, truth_of
 from lionheart_opt.plots.style import (
     GREY,
     as_text,
+    drop_label,
     duration,
     legend_above,
     look,
@@ -25,7 +26,6 @@ from lionheart_opt.plots.style import (
 )
 from lionheart_opt.results.best import outcome_of
 from lionheart_opt.results.result import SearchResult
-from lionheart_opt.results.wording import in_points
 
 #: What a mapping gains. The share of MACs is LionHeart's own axis (Figs. 5 and 7).
 Gain = Literal["speed-up", "analog MACs"]
@@ -44,7 +44,7 @@ class ParetoInfo:
     Args:
         label: The strategy's label.
         gain: Speed-up over all-digital, or analog MACs in %, shape (n,).
-        drop: Drops in points (the limit's statistic at its worst time), shape (n,).
+        drop: Drops as they are shown (the limit's statistic at its worst time), shape (n,).
         feasible: Whether each point keeps every limit, shape (n,).
         front: Row numbers of the feasible points that no other feasible one dominates, by gain.
     """
@@ -67,7 +67,7 @@ def pareto_info(label: str, results: Sequence[SearchResult], gain: Gain) -> Pare
             result.problem.analog_mac_ratio(evaluation.mapping) for result, evaluation in measured
         ]
         gains = 100.0 * np.array(ratios)
-    drops = 100.0 * points[:, 1]
+    drops = results[0].metric.drop_scale * points[:, 1]
     feasible = np.array([evaluation.feasible for _, evaluation in measured], dtype=bool)
     rows = np.flatnonzero(feasible)
     front = rows[non_dominated(np.column_stack([-gains, drops])[rows])]  # most gain first
@@ -94,30 +94,30 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
         raise unknown("gain", gain, get_args(Gain))
     results = as_results(source)
     truth = truth or truth_of(source)
-    limit = results[0].problem.accuracy_limit
+    limit, metric = results[0].problem.accuracy_limit, results[0].metric
     labels = list(dict.fromkeys(result.label for result in results))
     infos = {
         label: pareto_info(label, [result for result in results if result.label == label], gain)
         for label in labels
     }
     times = " or ".join(duration(time_s) for time_s in limit.times_s)
-    figure, panels = new_panels(
-        labels, _AXES[gain], f"accuracy drop after {times}\n(percentage points)"
-    )
+    figure, panels = new_panels(labels, _AXES[gain], drop_label(metric, f" after {times}"))
     reference = None
     if truth is not None:
         reference = pareto_info("ground truth", [truth], gain)
     elif len(panels) > 1:
         reference = pareto_info("all strategies", results, gain)
     highest = max(info.drop.max(initial=0.0) for info in infos.values())
-    edge = BEYOND * 100 * limit.max_drop
+    edge = BEYOND * metric.drop_scale * limit.max_drop
     top = edge if 0 < edge < highest else None
     for axes, shown in panels:
         if reference is not None:
             _line(axes, reference, GREY, 1.5)
         for k, label in enumerate(shown):
             _points(axes, infos[label], *look(k), top)
-        axes.axhline(100 * limit.max_drop, color="black", linestyle="--", linewidth=0.8)
+        axes.axhline(
+            metric.drop_scale * limit.max_drop, color="black", linestyle="--", linewidth=0.8
+        )
         if top is not None:
             axes.set_ylim(top=1.04 * top)
         mine = [result for result in results if result.label in shown]
@@ -133,7 +133,7 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
     ]
     if reference is not None:
         handles.append(Line2D([], [], color=GREY, linewidth=1.5, label=f"front: {reference.label}"))
-    legend_above(figure, [*handles, *_signs(limit.max_drop, top is not None)])
+    legend_above(figure, [*handles, *_signs(metric.in_words(limit.max_drop), top is not None)])
     return figure
 
 
@@ -158,7 +158,7 @@ def _points(axes: Any, info: ParetoInfo, colour: str, marker: str, top: float | 
     _line(axes, info, colour, 1.2)
 
 
-def _signs(max_drop: float, beyond: bool) -> list[Line2D]:
+def _signs(limit_text: str, beyond: bool) -> list[Line2D]:
     """What fillings and lines mean, whatever the strategy."""
     hollow: dict[str, Any] = {"color": "black", "linestyle": "", "fillstyle": "none"}
     handles = [
@@ -167,5 +167,5 @@ def _signs(max_drop: float, beyond: bool) -> list[Line2D]:
     ]
     if beyond:
         handles.append(Line2D([], [], marker="^", label="beyond the axis", **hollow))
-    label = f"limit: {in_points(max_drop)}"
+    label = f"limit: {limit_text}"
     return [*handles, Line2D([], [], color="black", linestyle="--", linewidth=0.8, label=label)]

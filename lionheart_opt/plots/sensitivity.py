@@ -12,6 +12,7 @@ from lionheart_opt.plots.style import (
     COLUMN,
     PAGE,
     as_text,
+    drop_label,
     legend_above,
     look,
     name_height,
@@ -85,16 +86,16 @@ def _drops(axes: Any, profile: Profile, units: list[str]) -> list[Any]:
         handles.append(
             axes.bar(
                 [units.index(row.unit) + (k - (len(targets) - 1) / 2) * width for row in rows],
-                [100 * (row.drop or 0.0) for row in rows],
+                [profile.metric.drop_scale * (row.drop or 0.0) for row in rows],
                 width,
-                yerr=[100 * (row.deviation or 0.0) for row in rows],
+                yerr=[profile.metric.drop_scale * (row.deviation or 0.0) for row in rows],
                 color=look(k)[0],
                 error_kw=_error_bars(len(units)),
                 label=as_text(target),
             )
         )
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel("accuracy drop\n(points)")
+    axes.set_ylabel(drop_label(profile.metric))
     axes.set_xticks([])
     axes.set_title(f"one unit analog:\nmean and deviation over {profile.n_draws} draws", fontsize=7)
     axes.set_xlim(-0.6, len(units) - 0.4)
@@ -127,13 +128,13 @@ def _pairs(profile: Profile) -> list[str]:
 def _interactions(axes: Any, profile: Profile, names: list[str], width: float) -> None:
     axes.bar(
         range(len(names)),
-        [100 * pair.interaction for pair in profile.interactions],
-        yerr=[100 * pair.deviation for pair in profile.interactions],
+        [profile.metric.drop_scale * pair.interaction for pair in profile.interactions],
+        yerr=[profile.metric.drop_scale * pair.deviation for pair in profile.interactions],
         color=look(1)[0],
         error_kw=_error_bars(len(names)),
     )
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel("interaction\n(points)")
+    axes.set_ylabel(f"interaction\n({profile.metric.drop_unit})")
     axes.set_title("two units analog: drop of both\nbeyond the sum of each alone", fontsize=7)
     name_units(axes, names, width)
     axes.set_xlim(-0.6, len(names) - 0.4)

@@ -12,6 +12,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
+from lionheart_opt.metric import Metric
 from lionheart_opt.text import printable
 from lionheart_opt.text_files import reported
 
@@ -222,3 +223,8 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
         figure.set_layout_engine("none")  # laid out already; many panels take seconds
         figure.savefig(paths[1])
     return paths
+
+
+def drop_label(metric: Metric, when: str = "") -> str:
+    """Label of an axis of drops; `when` follows their name."""
+    return f"{metric.drop_name}{when}\n({metric.drop_unit_in_full})"

@@ -23,7 +23,6 @@ from lionheart_opt.plots.style import (
 from lionheart_opt.results import metrics
 from lionheart_opt.results.comparison import best_gains, threshold_gains
 from lionheart_opt.results.result import SearchResult
-from lionheart_opt.results.wording import in_points
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +99,7 @@ def thresholds(source: Source, *, truth: SearchResult | None = None) -> Figure:
             )
         if info.truth is not None:
             axes.axvline(info.truth, color="black", linestyle="--", linewidth=0.8)
-        axes.set_title(f"drop ≤ {in_points(info.max_drop)}", fontsize=7)
+        axes.set_title(f"drop ≤ {results[0].metric.in_words(info.max_drop)}", fontsize=7)
         names = [as_text(label, 30) for label in labels]
         axes.set_yticks(rows, names if k == 0 else [""] * len(labels))
         axes.set_ylim(-0.6, len(labels) - 0.4)

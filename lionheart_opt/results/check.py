@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from lionheart_opt.accuracy import Accuracy, AccuracyOracle, CountsExamples, Fidelity
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, CountsExamples, Fidelity, SaysMetric
 from lionheart_opt.bounds import examples_needed
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.mapping import Candidate
+from lionheart_opt.metric import ACCURACY
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.report import plan
-from lionheart_opt.results.wording import in_points
 from lionheart_opt.space import analog_units
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.question import build_oracle
@@ -226,14 +226,15 @@ def _look_at_examples(problem: Problem, oracle: object, checked: Checked) -> Non
     """Note a limit that so many examples can hardly decide, even for a mapping without any drop."""
     limit = problem.accuracy_limit
     count = oracle.n_examples if isinstance(oracle, CountsExamples) else None
-    if count is None or limit.over == "examples":
+    metric = oracle.metric if isinstance(oracle, SaysMetric) else ACCURACY
+    if count is None or limit.over == "examples" or not metric.counts or metric.relative:
         return
     needed = examples_needed(max(limit.max_drop, LEAST_DROP), limit.confidence)
     if count < needed:
         checked.notes.append(
-            f"{count:,} validation examples cannot decide a limit of {in_points(limit.max_drop)}; about "
-            f"{_two_digits(needed):,} can (with a chance of 80 %, where 5 % of the examples are right in "
-            "one of the two networks only; with fewer of them, fewer examples do)"
+            f"{count:,} validation examples cannot decide a limit of {metric.in_words(limit.max_drop)}; "
+            f"about {_two_digits(needed):,} can (with a chance of 80 %, where 5 % of the examples are "
+            "right in one of the two networks only; with fewer of them, fewer examples do)"
         )
 
 

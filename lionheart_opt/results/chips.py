@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from lionheart_opt.results.result import SearchResult
-from lionheart_opt.results.wording import points
 
 #: A chip is far from the others if it is so many robust standard deviations above their median. Of a
 #: hundred trials with 20 chips each and a skewness of 1.5, one has such a chip.
@@ -46,9 +45,10 @@ def trials_with_bad_chips(result: SearchResult) -> dict[int, str]:
             drops = accuracy.drops_at(time_s)
             bad = bad_chips(drops, limit.max_drop, accuracy.rounding)
             if len(bad):
+                metric = accuracy.metric
                 others = np.delete(drops, bad).max()
                 said[number] = (
-                    f"{len(bad)} of {len(drops)} chips lose up to {points(drops[bad].max())} points, "
-                    f"the others at most {points(others)}"
+                    f"{len(bad)} of {len(drops)} chips lose up to {metric.said(drops[bad].max())} "
+                    f"{metric.drop_unit}, the others at most {metric.said(others)}"
                 )
     return said

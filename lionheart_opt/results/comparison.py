@@ -198,6 +198,7 @@ def comparison(runs: Sequence[SearchResult], truth: SearchResult | None = None) 
     budgets = {run.budget for run in runs}
     return {
         "max_drop": limit.max_drop,
+        "metric": runs[0].metric.to_json(),
         "outcome": outcome_of(runs),
         "budgets_differ": len(budgets) > 1,
         "random": chance,

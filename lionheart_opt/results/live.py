@@ -15,10 +15,11 @@ from rich.progress import (
 )
 
 from lionheart_opt.accuracy import AccuracyOracle, ReportsTraining
+from lionheart_opt.metric import ACCURACY
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import drop_of, gains
 from lionheart_opt.results.report import short
-from lionheart_opt.results.wording import console, points, seconds, times
+from lionheart_opt.results.wording import console, seconds, times
 from lionheart_opt.study.record import Trial
 from lionheart_opt.study.search import Ending, Search, Watcher
 from lionheart_opt.study.search import Progress as SearchProgress
@@ -117,7 +118,8 @@ class Live:
         evaluation = trial.evaluation
         speedup, _ = gains(problem, evaluation.cost)
         accuracy = evaluation.accuracy
-        drop = f"drop {points(drop_of(problem, evaluation))} points"
+        metric = ACCURACY if accuracy is None else accuracy.metric
+        drop = f"drop {metric.said(drop_of(problem, evaluation))} {metric.drop_unit}"
         if accuracy is not None and accuracy.diverged:
             drop = accuracy.note
         self._console.print(

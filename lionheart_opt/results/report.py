@@ -184,6 +184,7 @@ def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
         "extremes": extremes,
         "limits": {
             "max_drop": limit.max_drop,
+            "metric": problem.metric.to_json(),
             "time_s": limit.times_s[0] if len(limit.times_s) == 1 else list(limit.times_s),
             "quantile": limit.quantile,
             "confidence": limit.confidence,

@@ -14,6 +14,7 @@ from lionheart_opt.bounds import Bounds
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import drop_excess
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains, is_option, recommended
 from lionheart_opt.results.verdict import Verdict, is_again, verdict_of
@@ -96,6 +97,12 @@ class SearchResult:
             checks=record.keeper.checks(),
             order=record.keeper.order(),
         )
+
+    @cached_property
+    def metric(self) -> Metric:
+        """What was measured; accuracy where nothing was."""
+        measured = (each.accuracy for each in (*self.evaluations, self.digital) if each is not None)
+        return next((accuracy.metric for accuracy in measured if accuracy is not None), ACCURACY)
 
     @property
     def name(self) -> str:

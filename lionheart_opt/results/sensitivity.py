@@ -12,6 +12,7 @@ import numpy as np
 from lionheart_opt import plugins
 from lionheart_opt.evaluation import oracle_seconds
 from lionheart_opt.mapping import Training
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies, questions_of
 from lionheart_opt.space import analog_moves, analog_units, neighbours
@@ -86,6 +87,7 @@ class Profile:
         sensitivities: One for each unit and analog target, in execution order.
         interactions: One for each measured pair of units; empty where none was measured.
         proxies: Name of the proxy -> unit -> value.
+        metric: What drops are of.
     """
 
     training: Training
@@ -96,6 +98,7 @@ class Profile:
     sensitivities: tuple[Sensitivity, ...]
     interactions: tuple[Interaction, ...]
     proxies: dict[str, dict[str, float]]
+    metric: Metric = ACCURACY
 
     @property
     def drops(self) -> dict[str, float]:
@@ -120,7 +123,7 @@ class Profile:
             name: correlation and asdict(correlation)
             for name, correlation in self.correlations().items()
         }
-        return {**asdict(self), "correlations": correlations}
+        return {**asdict(self), "metric": self.metric.to_json(), "correlations": correlations}
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a unit and analog target, in execution order.
@@ -254,6 +257,7 @@ def read_profile(record: Record, training: Training) -> Profile:
         sensitivities=tuple(sensitivities),
         interactions=tuple(interactions),
         proxies=_proxies(record),
+        metric=next((accuracy.metric for accuracy in accuracies.values()), ACCURACY),
     )
 
 

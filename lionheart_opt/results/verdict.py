@@ -115,7 +115,8 @@ def final_bounds(limit: AccuracyLimit, trainings: Sequence[Accuracy]) -> Bounds:
     once = replace(limit, draws=limit.draws[-1:], examples=("all",))
     bounds = [once.bounds(accuracy) for accuracy in trainings]
     if any(accuracy.diverged for accuracy in trainings):
-        return replace(bounds[0], high=trainings[0].baseline)
+        first = trainings[0]
+        return replace(bounds[0], high=first.metric.drop_range(first.baseline)[1])
     if len(bounds) == 1:
         return bounds[0]
     if limit.quantile is not None:
@@ -138,13 +139,15 @@ def _over_trainings(limit: AccuracyLimit, trainings: Sequence[Accuracy], time_s:
             mean=float(drops.mean()),
             deviation=float(np.mean([losses.deviation for losses in known])),
             third=float(np.mean([losses.third for losses in known])),
+            largest=max(losses.largest for losses in known),
         )
         examples = [mean.width(error), mean.mirrored().width(error)]
-    middle, baseline = float(drops.mean()), trainings[0].baseline
+    middle, first = float(drops.mean()), trainings[0]
+    least, most = first.metric.drop_range(first.baseline)
     return Bounds(
         estimate=middle,
-        low=max(middle - hypot(width, examples[1]), baseline - 1.0),
-        high=min(middle + hypot(width, examples[0]), baseline),
+        low=max(middle - hypot(width, examples[1]), least),
+        high=min(middle + hypot(width, examples[0]), most),
     )
 
 

@@ -59,17 +59,6 @@ def seconds(value: float) -> str:
     return f"{value / 60:.0f} min" if value < 6000 else f"{value / 3600:.1f} h"
 
 
-def points(drop: float | None) -> str:
-    """A drop in percentage points: 0.0123 -> `+1.23`."""
-    return "-" if drop is None else f"{round(100 * drop, 2) + 0.0:+.2f}"
-
-
-def in_points(drop: float) -> str:
-    """A drop in words: 0.01 -> `1 point`, 0.005 -> `0.5 points`."""
-    number = f"{100 * drop:g}"
-    return f"{number} point{'' if number == '1' else 's'}"
-
-
 def diverged(count: int) -> str:
     """What is said of trials whose training diverged."""
     which = "1 trial, which is" if count == 1 else f"{count} trials, which are"

@@ -36,6 +36,7 @@ from lionheart_opt.study.search import Budget, Search, SearchPlan, chosen
 from lionheart_opt.study.sources import Sources, named_sources, plugin_sources
 from lionheart_opt.study.specification import identity, recorded_limits
 from lionheart_opt.study.storage import open_storage
+from lionheart_opt.study.traced import traced
 from lionheart_opt.system import System
 from lionheart_opt.text import printable
 from lionheart_opt.text_files import parse_toml, read_text, reported
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
     from lionheart_opt.artifacts import OutcomeStore
 
+#: Keys that decide what the oracle answers.
+_OF_THE_ORACLE = ("model", "data", "task", "oracle")
 #: The study of a folder.
 STUDY_FILE = "study.toml"
 
@@ -132,17 +135,9 @@ class StudyFile:
     @cached_property
     def workload(self) -> Workload:
         """The study's model, traced."""
-        from lionheart_opt import datasets, models
-        from lionheart_opt.tracing import trace_model
-
-        model, data = self.table.model, self.table.data
-        shape = model.input_shape
-        if shape is None and model.name not in models.available() and data is not None:
-            built_in = datasets.available().get(data.name)
-            shape = built_in.image_shape if built_in else None
         try:
             with self.beside():
-                workload = trace_model(model.name, shape, **model.arguments)
+                workload = traced(self.table, self.folder)
         except InputError as error:
             raise InputError(f"{self.path}: [model]: {error}") from error
         try:
@@ -171,6 +166,8 @@ class StudyFile:
             folder=self.folder,
             artifacts=self.folder / "artifacts",
             origin=str(self.path),
+            relative=self.table.limits.accuracy_limit.relative,
+            task=self.table.task,
         )
 
     @cached_property
@@ -218,14 +215,14 @@ class StudyFile:
     @cached_property
     def question(self) -> dict[str, Any]:
         """Everything that decides results, but for the strategy; as plain data."""
-        kept = {"objectives", "training", "digital", "seed", "model", "data", "oracle", "limits"}
+        kept = {"objectives", "training", "digital", "seed", *_OF_THE_ORACLE, "limits"}
         plain = self._plain(kept)
         return {**plain, "limits": recorded_limits(plain["limits"]), **self._digests}
 
     @cached_property
     def oracle_specification(self) -> dict[str, Any]:
         """Everything that decides what the oracle answers; objectives and limits do not."""
-        return {**self._plain({"model", "data", "oracle", "seed"}), **self._digests}
+        return {**self._plain({*_OF_THE_ORACLE, "seed"}), **self._digests}
 
     @cached_property
     def contents(self) -> dict[str, Any]:
@@ -238,7 +235,7 @@ class StudyFile:
         """Sources of the plug-ins that decide what the oracle answers."""
         kind = str(self.table.oracle.get("kind", USUAL_ORACLE))
         return {
-            **named_sources(self._plain({"model", "data", "oracle"}), self.folder),
+            **named_sources(self._plain(set(_OF_THE_ORACLE)), self.folder),
             **plugin_sources("oracles", kind, self.folder),
         }
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity
+from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, SaysMetric
+from lionheart_opt.example_statistics import told
 from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.questions import Answer, Question, consult, questions_of
 
 if TYPE_CHECKING:
@@ -78,6 +80,11 @@ class RecordedOracle:
                     if _keep(recorded, candidate, accuracy) and name is not None:
                         self._artifacts[candidate] = name
         return recorded
+
+    @property
+    def metric(self) -> Metric:
+        """See `SaysMetric.metric`."""
+        return self.oracle.metric if isinstance(self.oracle, SaysMetric) else ACCURACY
 
     @property
     def questions(self) -> tuple[type[Question], ...]:
@@ -150,8 +157,11 @@ class RecordedOracle:
         if name is None or self._outcomes is None:
             return recorded
         outcomes = self._outcomes.get(name)
-        if outcomes is None or not np.array_equal(outcomes.samples, recorded.samples):
-            return recorded  # none, or those of another trial
+        if outcomes is None or not recorded.metric.is_known:
+            return recorded
+        samples = told(outcomes, recorded.metric)["samples"]
+        if not np.array_equal(samples, recorded.samples):  # those of another trial
+            return recorded
         return replace(recorded, outcomes=outcomes)
 
 

@@ -47,8 +47,11 @@ Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_print
 class LimitsTable(Table):
     """`[limits]`: what a mapping must keep."""
 
-    max_drop: float = Field(ge=0, le=1)
-    """Largest drop of accuracy against the floating-point network, as a fraction (0.01 = 1 point)."""
+    max_drop: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Largest drop against the floating-point network, in the unit of the task's metric (0.01 is 1 point
+    of accuracy)."""
+    max_relative_drop: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """The same as a share of the floating-point network's value; one of the two is needed."""
     time_s: Times = (86_400.0,)
     """Time after programming, or several, at which it must hold; of the oracle's `times_s`."""
     quantile: float | None = None
@@ -70,6 +73,8 @@ class LimitsTable(Table):
 
     @model_validator(mode="after")
     def _check_accuracy_limit(self) -> LimitsTable:
+        if (self.max_drop is None) == (self.max_relative_drop is None):
+            raise ValueError("max_drop: either it or max_relative_drop must be given")
         _ = self.accuracy_limit
         return self
 
@@ -86,14 +91,16 @@ class LimitsTable(Table):
     @property
     def accuracy_limit(self) -> AccuracyLimit:
         """The limit of the accuracy drop."""
+        is_relative = self.max_drop is None
         return AccuracyLimit(
-            max_drop=self.max_drop,
+            max_drop=(self.max_relative_drop if is_relative else self.max_drop) or 0.0,
             time_s=self.time_s,
             quantile=self.quantile,
             confidence=self.confidence,
             draws=self.draws,
             examples=self.examples,
             over=self.over,
+            relative=is_relative,
         )
 
 
@@ -144,6 +151,9 @@ class StudyTable(Table):
     """Any Optuna storage; relative files lie beside the study file."""
     model: ModelTable
     data: DataTable | None = None
+    task: dict[str, Any] | None = None
+    """What the network is for: `kind` and the arguments of that task, or a loss and a metric of your own;
+    what the data set says by default."""
     units: dict[Name, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
     """Groups of units that move together: name -> units."""
     digital: tuple[str, ...] = Field(default=(), strict=False)
@@ -154,6 +164,16 @@ class StudyTable(Table):
     budget: BudgetTable = BudgetTable(trials=100)
     verdict: VerdictTable = VerdictTable()
     run: tuple[RunTable, ...] = Field(min_length=1, strict=False)
+
+    @model_validator(mode="after")
+    def _drop_is_a_share(self) -> StudyTable:
+        """What comes along is measured in shares; 1 means all, not a point."""
+        drop, own = self.limits.max_drop, self.data is None or ":" in self.data.name
+        if self.task is None and not own and drop is not None and drop > 1:
+            raise ValueError(
+                f"limits.max_drop: got {drop:g}; must be from 0 to 1 (0.01 is one point)"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -44,7 +44,7 @@ def problem_specification(problem: Problem) -> dict[str, Any]:
 
 def recorded_limits(limits: dict[str, Any]) -> dict[str, Any]:
     """Limits as a record says them: what did not exist in older records is None if it means the same."""
-    older = {"over": "examples", "examples": ("all",)}
+    older = {"over": "examples", "examples": ("all",), "relative": False}
     return {
         name: None if name in older and plain(value) == plain(older[name]) else value
         for name, value in limits.items()

@@ -15,12 +15,14 @@ from lionheart_opt.testing.cost_models import CostModelContract
 from lionheart_opt.testing.oracles import OracleContract
 from lionheart_opt.testing.problems import brute_force, digests, drive, tiny_problem
 from lionheart_opt.testing.strategies import PROBLEMS, StrategyContract
+from lionheart_opt.testing.tasks import TaskContract
 
 __all__ = [
     "PROBLEMS",
     "CostModelContract",
     "OracleContract",
     "StrategyContract",
+    "TaskContract",
     "brute_force",
     "digests",
     "drive",

@@ -18,6 +18,7 @@ from lionheart_opt.accuracy import (
     Rehearses,
 )
 from lionheart_opt.diagnosis import SOURCES, Diagnoses
+from lionheart_opt.example_statistics import told
 from lionheart_opt.lifetimes import MeasuresAt
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
@@ -47,10 +48,10 @@ class OracleContract:
         return problem.oracle.accuracy(candidate, Fidelity(draws=(first, last)), self.seed)
 
     def test_samples_are_accuracies(self, problem: Problem) -> None:
-        """One row a draw, one column a time, in [0, 1]; the limit's times are among them."""
+        """One row a draw, one column a time, in the metric's range; the limit's times are there."""
         answer = self.ask(problem, problem.all_analog, 0, 2)
         assert answer.samples.shape == (2, len(answer.times_s))
-        assert np.all((answer.samples >= 0) & (answer.samples <= 1))
+        answer.metric.check(answer.samples)
         assert set(problem.accuracy_limit.times_s) <= set(answer.times_s)
         assert answer.training_s >= 0 and answer.evaluation_s >= 0
 
@@ -75,8 +76,9 @@ class OracleContract:
         whole = self.ask(problem, problem.all_analog, 0, 2)
         if whole.outcomes is None:
             pytest.skip("the oracle does not say which examples are right")
-        np.testing.assert_array_equal(whole.samples, whole.outcomes.samples)
-        assert whole.baseline == whole.outcomes.baseline_share
+        says = told(whole.outcomes, whole.metric)
+        np.testing.assert_array_equal(whole.samples, says["samples"])
+        assert whole.baseline == says["baseline"]
         candidate = Candidate(problem.all_analog, training=self.training)
         first = Fidelity(draws=(0, 2), examples=(0, 1))
         few = problem.oracle.accuracy(candidate, first, self.seed)

@@ -35,7 +35,7 @@ def pair(n: int = 20) -> tuple[np.ndarray, np.ndarray]:
 )
 def test_every_form_gives_the_same_data(given: Any) -> None:
     dataset = from_arrays(given, given)
-    images, labels = dataset.train.images, dataset.train.labels
+    images, labels = dataset.train.inputs, dataset.train.targets
     assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
     assert images.is_contiguous() and not images.requires_grad
     np.testing.assert_array_equal(images, INPUTS.astype(np.float32))
@@ -47,13 +47,13 @@ def test_every_form_gives_the_same_data(given: Any) -> None:
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_integers_are_token_numbers(dtype: type) -> None:
     tokens = np.arange(8, dtype=dtype).reshape(4, 2)
-    images = from_arrays((tokens, [0, 1, 0, 1]), (tokens, [0, 1, 0, 1])).train.images
+    images = from_arrays((tokens, [0, 1, 0, 1]), (tokens, [0, 1, 0, 1])).train.inputs
     assert images.dtype == torch.int64 and images.tolist() == tokens.tolist()
 
 
 def test_half_precision_is_widened() -> None:
     inputs = torch.rand(4, 2).half()
-    images = from_arrays((inputs, [0, 1, 0, 1]), (inputs, [0, 1, 0, 1])).train.images
+    images = from_arrays((inputs, [0, 1, 0, 1]), (inputs, [0, 1, 0, 1])).train.inputs
     assert images.dtype == torch.float32 and torch.equal(images, inputs.float())
 
 
@@ -66,9 +66,9 @@ def test_what_was_given_is_neither_shared_nor_changed(kind: str) -> None:
     dataset = from_arrays((inputs, targets), pair())
     digest = dataset.train.digest
     inputs[:], targets[:] = 7.0, 0
-    again = Examples(images=dataset.train.images, labels=dataset.train.labels)
+    again = Examples(inputs=dataset.train.inputs, targets=dataset.train.targets)
     assert again.digest == digest, "the data set does not follow the caller's array"
-    dataset.train.images[:] = -1.0
+    dataset.train.inputs[:] = -1.0
     assert inputs.tolist() == [[7.0] * 3] * 20, "the caller's array does not follow the data set"
 
 
@@ -83,12 +83,12 @@ def test_validation_data_may_be_given() -> None:
 def test_validation_data_are_split_off_the_training_data_class_by_class() -> None:
     dataset = from_arrays(pair(), pair(8), validation_fraction=0.4, seed=3)
     splits, again = dataset.split(), dataset.split()
-    assert torch.bincount(splits.validation.labels).tolist() == [2, 2, 2, 2]
-    assert torch.bincount(splits.train.labels).tolist() == [3, 3, 3, 3]
+    assert torch.bincount(splits.validation.targets).tolist() == [2, 2, 2, 2]
+    assert torch.bincount(splits.train.targets).tolist() == [3, 3, 3, 3]
     assert splits.digest == again.digest
     assert splits.digest != from_arrays(pair(), pair(8), validation_fraction=0.4).split().digest
-    rows = torch.cat([splits.train.images, splits.validation.images])
-    assert sorted(rows.tolist()) == sorted(dataset.train.images.tolist())
+    rows = torch.cat([splits.train.inputs, splits.validation.inputs])
+    assert sorted(rows.tolist()) == sorted(dataset.train.inputs.tolist())
 
 
 def test_classes_count_over_all_parts() -> None:
@@ -118,19 +118,19 @@ def bad(value: float) -> np.ndarray:
         ((bad(np.inf), TARGETS), "inputs: NaN or infinite values"),
         ((bad(1e300), TARGETS), "inputs: NaN or infinite values"),
         ((INPUTS.astype(np.uint8), TARGETS), "inputs of type torch.uint8; must be floating-point "
-         "numbers (images: x.float() / 255) or int64 (token numbers)"),
+         "numbers (images: x.float() / 255), int64 (token numbers) or bool (masks)"),
         ((INPUTS > 0, TARGETS), "inputs of type torch.bool; must be floating-point"),
         ((INPUTS * 1j, TARGETS), "inputs of type torch.complex128; must be floating-point"),
-        ((INPUTS, TARGETS[:5]), "inputs of shape (20, 3) and targets of shape (5,); must be"),
-        ((INPUTS, np.eye(20)), "targets of shape (20, 20); must be (n, ...) and (n,)"),
-        ((np.float64(1.0), [0]), "inputs of shape () and targets of shape (1,)"),
-        ((INPUTS[:0], TARGETS[:0]), "no examples"),
-        ((INPUTS, TARGETS / 2), "targets of type torch.float64; must be class numbers (int64)"),
-        ((INPUTS, TARGETS > 1), "targets of type torch.bool; must be class numbers (int64)"),
-        ((INPUTS, TARGETS - 1), "class numbers from -1 to 2; must be at least 0"),
+        ((INPUTS, TARGETS[:5]), "20 inputs, 5 targets; there must be as many of each"),
+        ((INPUTS, np.eye(20, dtype=int)), "labels of shape (20, 20); classification needs one class"),
+        ((np.float64(1.0), [0]), "inputs of shape (); must be (n, ...)"),
+        ((INPUTS[:0], TARGETS[:0]), "a data set without examples"),
+        ((INPUTS, TARGETS / 2), "labels of type torch.float64; must be class numbers"),
+        ((INPUTS, TARGETS > 1), "labels of type torch.bool; must be class numbers"),
+        ((INPUTS, TARGETS - 1), "labels from -1; must be at least 0"),
         (("cat", TARGETS), "inputs: must be a tensor or an array of numbers"),
         (([[1.0], [1.0, 2.0]], [0, 1]), "inputs: must be a tensor or an array of numbers"),
-        ((INPUTS, [None] * 20), "targets: must be a tensor or an array of numbers"),
+        ((INPUTS, [None] * 20), "targets: got a ndarray; classification needs a tensor"),
         (INPUTS, "must be a pair (inputs, targets)"),
         (None, "must be a pair (inputs, targets)"),
         ((INPUTS, TARGETS, TARGETS), "must be a pair (inputs, targets)"),

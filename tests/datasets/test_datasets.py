@@ -19,24 +19,24 @@ from lionheart_opt.errors import InputError
 
 def test_digits_come_with_scikit_learn() -> None:
     digits = datasets.load("digits")
-    assert digits.train.images.shape == (1257, 1, 8, 8) and digits.test.images.shape == (
+    assert digits.train.inputs.shape == (1257, 1, 8, 8) and digits.test.inputs.shape == (
         540,
         1,
         8,
         8,
     )
-    assert digits.train.images.dtype == torch.float32 and digits.train.labels.dtype == torch.int64
+    assert digits.train.inputs.dtype == torch.float32 and digits.train.targets.dtype == torch.int64
     assert digits.n_classes == 10 and "scikit-learn" in digits.provenance
     for part in (digits.train, digits.test):  # stratified: every class has its share
-        share = torch.bincount(part.labels) / len(part)
+        share = torch.bincount(part.targets) / len(part)
         assert torch.allclose(share, torch.full((10,), 0.1), atol=0.005)
 
 
 def test_digits_are_the_same_every_time_and_the_parts_disjoint() -> None:
     first, second = datasets.load("digits"), datasets.load("digits")
     assert first.train.digest == second.train.digest and first.test.digest == second.test.digest
-    train = {image.numpy().tobytes() for image in first.train.images}
-    assert not any(image.numpy().tobytes() in train for image in first.test.images)
+    train = {image.numpy().tobytes() for image in first.train.inputs}
+    assert not any(image.numpy().tobytes() in train for image in first.test.inputs)
 
 
 def test_normalised_with_statistics_of_the_training_set(tmp_path: Path) -> None:
@@ -45,17 +45,17 @@ def test_normalised_with_statistics_of_the_training_set(tmp_path: Path) -> None:
     dataset = datasets.load("mnist", tmp_path)
     raw = np.frombuffer(content[files.IDX_IMAGES[0]], np.uint8, offset=16).reshape(20, 1, 6, 5)
     test = np.frombuffer(content[files.IDX_IMAGES[1]], np.uint8, offset=16).reshape(10, 1, 6, 5)
-    np.testing.assert_allclose(dataset.train.images, (raw - raw.mean()) / raw.std(), atol=1e-5)
-    np.testing.assert_allclose(dataset.test.images, (test - raw.mean()) / raw.std(), atol=1e-5)
-    assert dataset.train.labels.tolist() == [k % 10 for k in range(20)]
+    np.testing.assert_allclose(dataset.train.inputs, (raw - raw.mean()) / raw.std(), atol=1e-5)
+    np.testing.assert_allclose(dataset.test.inputs, (test - raw.mean()) / raw.std(), atol=1e-5)
+    assert dataset.train.targets.tolist() == [k % 10 for k in range(20)]
 
 
 def test_padding_adds_black_pixels(tmp_path: Path) -> None:
     write(tmp_path / "mnist", idx_files())
     plain, padded = datasets.load("mnist", tmp_path), datasets.load("mnist", tmp_path, padding=2)
-    assert padded.train.images.shape == (20, 1, 10, 9)
-    assert torch.equal(padded.train.images[:, :, 2:-2, 2:-2], plain.train.images)
-    assert (padded.train.images[:, :, :2] == padded.train.images.min()).all()
+    assert padded.train.inputs.shape == (20, 1, 10, 9)
+    assert torch.equal(padded.train.inputs[:, :, 2:-2, 2:-2], plain.train.inputs)
+    assert (padded.train.inputs[:, :, :2] == padded.train.inputs.min()).all()
 
 
 def test_cifar10(tmp_path: Path) -> None:
@@ -65,18 +65,18 @@ def test_cifar10(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-10-batches-py"
     write(folder, {name: pickle.dumps(batch) for name, batch in batches.items()})
     dataset = datasets.load("cifar10", tmp_path)
-    assert dataset.train.images.shape == (20, 3, 32, 32) and dataset.test.images.shape == (
+    assert dataset.train.inputs.shape == (20, 3, 32, 32) and dataset.test.inputs.shape == (
         4,
         3,
         32,
         32,
     )
-    assert dataset.train.labels.tolist() == [k + i for k in range(5) for i in range(4)]
+    assert dataset.train.targets.tolist() == [k + i for k in range(5) for i in range(4)]
     raw = np.concatenate([batches[f"data_batch_{k}"][b"data"] for k in range(1, 6)])
     red = raw[:, :1024].reshape(20, 32, 32)  # channels first, rows first
     expected = (red - red.mean()) / red.std()
-    np.testing.assert_allclose(dataset.train.images[:, 0], expected, atol=1e-5)
-    assert dataset.train.images.mean((0, 2, 3)).abs().max() < 1e-5
+    np.testing.assert_allclose(dataset.train.inputs[:, 0], expected, atol=1e-5)
+    assert dataset.train.inputs.mean((0, 2, 3)).abs().max() < 1e-5
 
 
 def test_cifar100_has_fine_labels(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_cifar100_has_fine_labels(tmp_path: Path) -> None:
         {name: pickle.dumps(batch) for name, batch in batches.items()},
     )
     dataset = datasets.load("cifar100", tmp_path)
-    assert dataset.n_classes == 100 and dataset.test.labels.tolist() == [0, 1, 2, 3, 4, 5]
+    assert dataset.n_classes == 100 and dataset.test.targets.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 # --- bad input -----------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def own_data(n: int = 4, n_classes: int = 2) -> Dataset:
     images, labels = torch.zeros(n, 1, 2, 2), torch.arange(n) % 2
-    examples = Examples(images=images, labels=labels)
+    examples = Examples(inputs=images, targets=labels)
     return Dataset(
         name="own", train=examples, test=examples, n_classes=n_classes, provenance="zeros"
     )
@@ -159,6 +159,8 @@ def test_bad_padding(tmp_path: Path) -> None:
 
 
 def test_parts_of_different_shapes() -> None:
-    parts = [Examples(images=torch.zeros(2, 1, n, n), labels=torch.zeros(2).long()) for n in (2, 3)]
+    parts = [
+        Examples(inputs=torch.zeros(2, 1, n, n), targets=torch.zeros(2).long()) for n in (2, 3)
+    ]
     with pytest.raises(InputError, match=r"training inputs of shape \(1, 2, 2\), others"):
         Dataset(name="own", train=parts[0], test=parts[1], n_classes=2, provenance="")

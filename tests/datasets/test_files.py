@@ -163,7 +163,7 @@ def test_official_addresses(name: str, tmp_path: Path) -> None:
     dataset = datasets.load(name, tmp_path)
     assert "the official files" in dataset.provenance
     info = datasets.available()[name]
-    assert dataset.train.images.shape[1:] == info.image_shape and len(dataset.test) == 10_000
+    assert dataset.train.inputs.shape[1:] == info.image_shape and len(dataset.test) == 10_000
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_real_files_on_this_machine(name: str) -> None:
     dataset = datasets.load(name, folder)
     info = datasets.available()[name]
     assert len(dataset.train) in (50_000, 60_000) and len(dataset.test) == 10_000
-    assert dataset.train.images.shape[1:] == info.image_shape
+    assert dataset.train.inputs.shape[1:] == info.image_shape
     for part in (dataset.train, dataset.test):
-        assert torch.bincount(part.labels).min() >= 0.8 * len(part) / info.n_classes
-    assert dataset.train.images.mean().abs() < 1e-3 and abs(dataset.train.images.std() - 1) < 1e-3
+        assert torch.bincount(part.targets).min() >= 0.8 * len(part) / info.n_classes
+    assert dataset.train.inputs.mean().abs() < 1e-3 and abs(dataset.train.inputs.std() - 1) < 1e-3

@@ -15,11 +15,11 @@ from lionheart_opt.errors import InputError
 def numbered(labels: list[int]) -> Examples:
     """Examples whose only pixel is their number."""
     images = torch.arange(len(labels), dtype=torch.float32).reshape(-1, 1, 1, 1)
-    return Examples(images=images, labels=torch.tensor(labels))
+    return Examples(inputs=images, targets=torch.tensor(labels))
 
 
 def numbers(examples: Examples) -> list[int]:
-    return examples.images.flatten().int().tolist()
+    return examples.inputs.flatten().int().tolist()
 
 
 @settings(max_examples=40, deadline=None)
@@ -36,9 +36,9 @@ def test_parts_are_disjoint_complete_and_stratified(
     splits = split(train, test, fraction, seed)
     assert sorted(numbers(splits.train) + numbers(splits.validation)) == list(range(len(labels)))
     for examples in (splits.train, splits.validation):  # labels go with their images
-        assert examples.labels.tolist() == [labels[number] for number in numbers(examples)]
+        assert examples.targets.tolist() == [labels[number] for number in numbers(examples)]
     for label, count in enumerate(counts):
-        held_out = int((splits.validation.labels == label).sum())
+        held_out = int((splits.validation.targets == label).sum())
         assert abs(held_out - fraction * count) <= 1
         assert 1 <= held_out < count
     assert splits.test is test
@@ -56,7 +56,7 @@ def test_digest_tells_parts_apart() -> None:
     train = numbered([0, 1] * 50)
     splits = [split(train, train, 0.1, seed) for seed in (0, 0, 1)]
     assert splits[0].digest == splits[1].digest != splits[2].digest
-    changed = Examples(images=train.images + 1.0, labels=train.labels)
+    changed = Examples(inputs=train.inputs + 1.0, targets=train.targets)
     assert changed.digest != train.digest
 
 
@@ -69,12 +69,12 @@ def test_fraction_must_leave_both_parts(fraction: float) -> None:
 def test_bad_examples() -> None:
     with pytest.raises(InputError, match="class 1 has one training example"):
         split(numbered([0, 0, 1]), numbered([0]), 0.5)
-    with pytest.raises(InputError, match="3 images but labels"):
-        Examples(images=torch.zeros(3, 1), labels=torch.zeros(2, dtype=torch.int64))
+    with pytest.raises(InputError, match="3 inputs, 2 targets"):
+        Examples(inputs=torch.zeros(3, 1), targets=torch.zeros(2, dtype=torch.int64))
     with pytest.raises(InputError, match="without examples"):
-        Examples(images=torch.zeros(0, 1), labels=torch.zeros(0, dtype=torch.int64))
+        Examples(inputs=torch.zeros(0, 1), targets=torch.zeros(0, dtype=torch.int64))
 
 
 def test_a_prefix_of_the_validation_set_is_a_fair_sample() -> None:
     splits = split(numbered([0] * 500 + [1] * 500), numbered([0]), 0.5)
-    assert abs(float(np.mean(splits.validation[:100].labels.numpy())) - 0.5) < 0.2
+    assert abs(float(np.mean(splits.validation[:100].targets.numpy())) - 0.5) < 0.2

@@ -56,7 +56,7 @@ def made_up_examples(n: int, seed: int) -> Examples:
         square[at] = 1.0
         diagonal = np.eye(8, k=at - 4)
         image += [square, square.T, diagonal, diagonal[::-1]][label]
-    return Examples(images=torch.tensor(images, dtype=torch.float32), labels=torch.tensor(labels))
+    return Examples(inputs=torch.tensor(images, dtype=torch.float32), targets=torch.tensor(labels))
 
 
 def small_splits() -> Splits:

@@ -39,8 +39,8 @@ def data(n: int = 240) -> Dataset:
     train, test = slice(0, 2 * n // 3), slice(2 * n // 3, n)
     return Dataset(
         name="blobs",
-        train=Examples(images=images[train], labels=labels[train]),
-        test=Examples(images=images[test], labels=labels[test]),
+        train=Examples(inputs=images[train], targets=labels[train]),
+        test=Examples(inputs=images[test], targets=labels[test]),
         n_classes=3,
         provenance="made up",
     )

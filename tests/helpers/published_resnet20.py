@@ -64,5 +64,5 @@ def examples(part: str, n: int, seed: int = 0) -> Examples:
                 labels.append(label)
     order = rng.permutation(len(labels))
     return Examples(
-        images=torch.from_numpy(np.stack(images)[order]), labels=torch.tensor(labels)[order]
+        inputs=torch.from_numpy(np.stack(images)[order]), targets=torch.tensor(labels)[order]
     )

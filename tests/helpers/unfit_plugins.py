@@ -73,26 +73,26 @@ class DependsOnLight(nn.Module):
 
 
 def bright_data() -> Dataset:
-    return _changed(lambda part: replace(part, images=part.images.abs()))
+    return _changed(lambda part: replace(part, inputs=part.inputs.abs()))
 
 
 def data_of_fractions() -> Dataset:
     """Labels as another library gives them: floating-point numbers."""
-    return _changed(lambda part: Examples(images=part.images, labels=part.labels.float()))
+    return _changed(lambda part: Examples(inputs=part.inputs, targets=part.targets.float()))
 
 
 def data_of_int32() -> Dataset:
-    return _changed(lambda part: Examples(images=part.images, labels=part.labels.to(torch.int32)))
+    return _changed(lambda part: Examples(inputs=part.inputs, targets=part.targets.to(torch.int32)))
 
 
 def data_of_five_classes() -> Dataset:
-    made = _changed(lambda part: Examples(images=part.images, labels=part.labels + 2))
+    made = _changed(lambda part: Examples(inputs=part.inputs, targets=part.targets + 2))
     return replace(made, n_classes=5)
 
 
 def data_with_nan() -> Dataset:
     made = own_plugins.data()
-    made.train.images[3] = float("nan")
+    made.train.inputs[3] = float("nan")
     return made
 
 

@@ -114,7 +114,7 @@ class Volumes(nn.Module):
 def volumes_oracle(folder: Path, name: str) -> HatOracle:
     volumes = torch.randn(80, 1, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     volumes += (torch.arange(80) % 4).view(-1, 1, 1, 1, 1)
-    examples = Examples(images=volumes, labels=torch.arange(80) % 4)
+    examples = Examples(inputs=volumes, targets=torch.arange(80) % 4)
     return HatOracle(
         workload=lo.trace(Volumes(), (1, 4, 6, 6)),
         system=small_system(),

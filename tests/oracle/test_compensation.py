@@ -25,7 +25,7 @@ from lionheart_opt.errors import InputError, InputErrors
 from lionheart_opt.oracle import compensation as module
 from lionheart_opt.oracle.compensation import Calibrator, Compensation, check_compensation
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import Conditions, correct, measure
+from lionheart_opt.oracle.measurement import Conditions, exact_statistics, measure
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
@@ -52,7 +52,7 @@ def trained_network() -> nn.Module:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
     torch.manual_seed(0)
     for _ in range(60):
-        loss = nn.functional.cross_entropy(network(TRAIN.images), TRAIN.labels)
+        loss = nn.functional.cross_entropy(network(TRAIN.inputs), TRAIN.targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -77,7 +77,7 @@ def samples(
     config = config or lionheart()
     return measure(
         simulator, network, mappings, config, EXAMPLES, conditions, compensation=compensated
-    ).mean(-1)
+    ).mean((-2, -1))
 
 
 class Chip:
@@ -93,7 +93,7 @@ class Chip:
         simulator = KnownChips() if name == "known" else engine(name)
         self.paths = [path for path in NAMES if any(path in mapping for mapping in mappings)]
         self.analog = simulator.analog(NETWORK, self.paths, config or silent(lionheart())).eval()
-        self.passes = Passes(self.analog, mappings, EXAMPLES.images)
+        self.passes = Passes(self.analog, mappings, EXAMPLES.inputs)
         self.drifts: list[float] = []
         chosen = compensated or compensation()
         assert chosen is not None
@@ -122,7 +122,7 @@ class Chip:
 
 @pytest.mark.parametrize("kind", ["columns", "batch_norm"])
 def test_calibration_mends_chips(kind: str) -> None:
-    expected = correct(NETWORK, EXAMPLES, 30).mean()
+    expected = exact_statistics(NETWORK, EXAMPLES, 30).mean()
     before = samples(None, draws=range(6), config=weak()).mean()
     after = samples(compensation(kind), draws=range(6), config=weak()).mean()
     assert expected > 0.7
@@ -139,7 +139,7 @@ def weak() -> Any:
 
 
 def test_known_chips_are_as_right_as_the_network() -> None:
-    expected = correct(NETWORK, EXAMPLES, 30).mean()
+    expected = exact_statistics(NETWORK, EXAMPLES, 30).mean()
     known: Any = KnownChips()
     exact = compensation(bits=24)
     assert samples(exact, name=known).tolist() == [[[expected], [expected]]]
@@ -195,7 +195,7 @@ def test_noise_of_calibration_is_not_that_of_evaluation(name: str) -> None:
     for first in (0, module.FIRST, module.FIRST):
         analog.rewind(first, len(EXAMPLES))
         with torch.no_grad():
-            outputs.append(analog(EXAMPLES.images))
+            outputs.append(analog(EXAMPLES.inputs))
     assert not torch.equal(outputs[0], outputs[1])
     assert torch.equal(outputs[1], outputs[2])
 
@@ -224,8 +224,8 @@ def test_examples_are_training_data_and_others_for_each_chip() -> None:
     drawn = []
     for draw in (0, 1, 0):
         chip.at(draw, DAY)
-        drawn.append(chip.calibrate._images)
-    train = {image.numpy().tobytes() for image in TRAIN.images}
+        drawn.append(chip.calibrate._inputs)
+    train = {image.numpy().tobytes() for image in TRAIN.inputs}
     for images in drawn:
         numbers = {image.numpy().tobytes() for image in images}
         assert len(numbers) == 32 and numbers <= train

@@ -30,7 +30,8 @@ CPU = torch.device("cpu")
 def images(n: int) -> Examples:
     generator = torch.Generator().manual_seed(0)
     return Examples(
-        images=torch.randn(n, 1, 8, 8, generator=generator), labels=torch.zeros(n, dtype=torch.long)
+        inputs=torch.randn(n, 1, 8, 8, generator=generator),
+        targets=torch.zeros(n, dtype=torch.long),
     )
 
 
@@ -69,7 +70,7 @@ def test_ratios_are_those_of_products_by_hand() -> None:
     [matrix] = diagnosed(network, ("1",), lambda _: config)
     weight = network[1].weight.detach()
     scale = weight.abs().amax(1, keepdim=True)
-    x = images(40).images.flatten(1)
+    x = images(40).inputs.flatten(1)
     ideal_outputs = (x @ weight.T).double()
     signal = float(ideal_outputs.var(0, unbiased=False).mean())
     ratios = []
@@ -88,7 +89,7 @@ def test_everything_is_the_chip_that_is_measured() -> None:
     network = small_net(nn.Linear(64, 6))
     [matrix] = diagnosed(network, ("1",), lambda _: lionheart())
     tile = AihwkitMatrix(network[1].weight.detach(), None, lionheart()).eval()
-    x = images(40).images.flatten(1)
+    x = images(40).inputs.flatten(1)
     for draw in range(2):
         tile.program(derive(5, "program", "1", draw))
         tile.drift(DAY, derive(5, "drift", "1", draw, DAY))
@@ -132,7 +133,7 @@ def test_outputs_beyond_the_range_are_counted() -> None:
     network = small_net(nn.Linear(64, 6))
     [clips] = diagnosed(network, ("1",), lambda _: narrow(BoundManagementType.NONE), n_draws=1)
     weight = network[1].weight.detach()
-    x = images(40).images.flatten(1)
+    x = images(40).inputs.flatten(1)
     x = x / x.abs().amax(1, keepdim=True)
     exact = x @ (weight / weight.abs().amax(1, keepdim=True)).T
     share = float((exact.abs() > 0.5).float().mean())

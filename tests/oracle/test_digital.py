@@ -85,7 +85,7 @@ def test_layers_compute_with_rounded_numbers_bit_for_bit(name: str, numerics: An
     torch.manual_seed(1)
     layer: Any = make()
     seen, x = drawn(*shape), 2 * drawn(*shape, seed=3)  # some are outside of the range
-    digital = Digital(host=numerics, images=seen)
+    digital = Digital(host=numerics, inputs=seen)
     expected = out_by_hand(
         function_of(layer, input_by_hand(x, seen, numerics), by_hand(layer.weight, numerics)),
         numerics,
@@ -105,7 +105,7 @@ def test_transposed_convolutions_and_matrices_of_many_heads() -> None:
     torch.manual_seed(1)
     layer = nn.ConvTranspose2d(4, 6, 3, stride=2)
     x = drawn(2, 4, 5, 5)
-    network = engine("fast").analog(nn.Sequential(layer), [], {}, Digital(host="int8", images=x))
+    network = engine("fast").analog(nn.Sequential(layer), [], {}, Digital(host="int8", inputs=x))
     weight = by_hand(layer.weight.transpose(0, 1), "int8").transpose(0, 1)
     with torch.no_grad():
         expected = F.conv_transpose2d(input_by_hand(x, x, "int8"), weight, layer.bias, 2)
@@ -120,7 +120,7 @@ def test_transposed_convolutions_and_matrices_of_many_heads() -> None:
             return torch.matmul(x, self.weight)
 
     heads, x = Heads(), drawn(2, 3, 4, 7)
-    network = engine("fast").analog(heads, [], {}, Digital(host="int8", images=x)).eval()
+    network = engine("fast").analog(heads, [], {}, Digital(host="int8", inputs=x)).eval()
     weights = [by_hand(head.T, "int8").T for head in heads.weight.detach()]
     expected = torch.matmul(input_by_hand(x, x, "int8"), torch.stack(weights))
     with torch.no_grad():
@@ -129,7 +129,7 @@ def test_transposed_convolutions_and_matrices_of_many_heads() -> None:
 
 def test_a_tied_weight_has_one_state_and_one_range() -> None:
     network, x = networks()["tied"]
-    analog = engine("fast").analog(network, [], {}, Digital(host="int8", images=x)).eval()
+    analog = engine("fast").analog(network, [], {}, Digital(host="int8", inputs=x)).eval()
     tied: Any = network
     weight = by_hand(tied.a.weight, "int8")
     with torch.no_grad():
@@ -154,7 +154,7 @@ def test_attention_rounds_the_operands_of_its_projections() -> None:
             return result
 
     x = drawn(2, 5, 8)
-    network = engine("fast").analog(Attention(), [], {}, Digital(host="int8", images=x)).eval()
+    network = engine("fast").analog(Attention(), [], {}, Digital(host="int8", inputs=x)).eval()
 
     def attend(packed: Tensor) -> Tensor:
         q, k, v = (part.view(2, 5, 2, 4).transpose(1, 2) for part in packed.chunk(3, -1))
@@ -174,7 +174,7 @@ def test_attention_rounds_the_operands_of_its_projections() -> None:
 def test_every_network_computes_with_rounded_numbers(name: str) -> None:
     """8 bits are near floating point and differ from it, whatever uses the weights."""
     network, inputs = networks()[name]
-    digital = Digital(host="int8", images=inputs)
+    digital = Digital(host="int8", inputs=inputs)
     analog = engine("fast").analog(network, [], {}, digital).eval()
     with torch.no_grad(), unfused():
         expected, y = network.eval()(inputs.clone()), analog(inputs.clone())
@@ -186,7 +186,7 @@ def test_targets_of_other_numerics_hold_their_rows() -> None:
     torch.manual_seed(1)
     network = nn.Sequential(nn.Linear(7, 6), nn.Linear(6, 5), nn.Linear(5, 3))
     x = drawn(4, 7)
-    digital = Digital(host="fp32", others={"1": "ternary"}, images=x)
+    digital = Digital(host="fp32", others={"1": "ternary"}, inputs=x)
     analog = engine("fast").analog(network, [], {}, digital).eval()
     with torch.no_grad():
         h = network[0](x)
@@ -195,8 +195,8 @@ def test_targets_of_other_numerics_hold_their_rows() -> None:
         assert torch.equal(analog(x), network[2](h))
     slices, x = networks()["attention"]
     path = "attention.in_proj_weight[8:16]"
-    some = Digital(host="fp32", others={path: "int8"}, images=x)
-    everything = Digital(host="int8", others={"attention.out_proj": "fp32"}, images=x)
+    some = Digital(host="fp32", others={path: "int8"}, inputs=x)
+    everything = Digital(host="int8", others={"attention.out_proj": "fp32"}, inputs=x)
     with torch.no_grad(), unfused():
         exact = slices.eval()(x)
         errors = [
@@ -211,7 +211,7 @@ def test_gradients_are_those_at_the_rounded_numbers(numerics: Any) -> None:
     """Straight-through: of a product of rounded operands, as if rounding had been the identity."""
     torch.manual_seed(1)
     layer, x = nn.Linear(7, 5), drawn(4, 7).requires_grad_()
-    analog = engine("fast").analog(nn.Sequential(layer), [], {}, Digital(host=numerics, images=x))
+    analog = engine("fast").analog(nn.Sequential(layer), [], {}, Digital(host=numerics, inputs=x))
     analog.train()
     slope = drawn(4, 5, seed=5)
     y = analog(x)
@@ -232,7 +232,7 @@ def test_analog_and_digital_rows_of_a_network(tool: Any) -> None:
     torch.manual_seed(1)
     network = nn.Sequential(nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 5))
     x = drawn(4, 7)
-    digital = Digital(host="int8", images=x)
+    digital = Digital(host="int8", inputs=x)
     both = engine(tool).analog(network, ["0", "2"], lionheart(), digital).eval()
     both.program({"0": 1, "2": 2})
     both.drift(60.0, {"0": 3, "2": 4})
@@ -253,7 +253,7 @@ def test_analog_and_digital_rows_of_a_network(tool: Any) -> None:
 def test_weights_follow_training() -> None:
     torch.manual_seed(1)
     network, x = nn.Sequential(nn.Linear(7, 5)), drawn(4, 7)
-    analog = engine("fast").analog(network, [], {}, Digital(host="int8", images=x)).eval()
+    analog = engine("fast").analog(network, [], {}, Digital(host="int8", inputs=x)).eval()
     with torch.no_grad():
         before = analog(x)
         analog.train()
@@ -273,7 +273,7 @@ def test_weights_that_no_calibration_has_seen_are_refused() -> None:
             y: Tensor = self.a(x) if float(x.sum()) > 0 else self.b(x)
             return y
 
-    digital = Digital(host="int8", images=torch.ones(2, 4))
+    digital = Digital(host="int8", inputs=torch.ones(2, 4))
     analog = engine("fast").analog(Forks(), [], {}, digital).eval()
     with (
         torch.no_grad(),

@@ -25,7 +25,7 @@ from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import EngineName, engine
 from lionheart_opt.oracle.finite import check_weights
-from lionheart_opt.oracle.measurement import Conditions, correct, measure
+from lionheart_opt.oracle.measurement import Conditions, exact_statistics, measure
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe, PretrainRecipe
 
@@ -59,18 +59,18 @@ def test_inputs_are_counted_and_their_part_is_named(
 ) -> None:
     splits = small_splits()
     examples = getattr(splits, part)
-    images = examples.images.clone()
+    images = examples.inputs.clone()
     images[3, 0, 2, 2] = images[5, 0, 0, 0] = images[5, 0, 1, 0] = value
-    bad = replace(splits, **{part: Examples(images=images, labels=examples.labels)})
+    bad = replace(splits, **{part: Examples(inputs=images, targets=examples.targets)})
     with pytest.raises(InputError, match=f"2 of {len(images)} {part} inputs have NaN or infinite"):
         replace(small_oracle(tmp_path), splits=bad)
 
 
 def test_large_inputs_are_numbers(tmp_path: Path) -> None:
     splits = small_splits()
-    images = splits.test.images.clone()
+    images = splits.test.inputs.clone()
     images[:, 0, 0, 0] = 3e38  # their sum is infinite
-    large = replace(splits, test=Examples(images=images, labels=splits.test.labels))
+    large = replace(splits, test=Examples(inputs=images, targets=splits.test.targets))
     replace(small_oracle(tmp_path), splits=large)
 
 
@@ -79,10 +79,10 @@ def test_labels_must_be_classes(tmp_path: Path, part: str) -> None:
     splits = small_splits()
     for label, message in ((-100, "labels from -100"), (4, "one score for each of 5 classes")):
         examples = getattr(splits, part)
-        labels = examples.labels.clone()
+        labels = examples.targets.clone()
         labels[2] = label
-        bad = replace(splits, **{part: Examples(images=examples.images, labels=labels)})
         with pytest.raises(InputError, match=message):
+            bad = replace(splits, **{part: Examples(inputs=examples.inputs, targets=labels)})
             replace(small_oracle(tmp_path), splits=bad)
 
 
@@ -96,13 +96,13 @@ class Overflows(SmallNetwork):
 def test_scores_are_checked_and_named(tmp_path: Path) -> None:
     network = Overflows().eval()
     examples = made_up_examples(20, 1)
-    images = examples.images.clone()
+    images = examples.inputs.clone()
     images[10:13] = 1e6
     with torch.no_grad():
         network.linear.weight.fill_(1.0)
-    bad = Examples(images=images, labels=examples.labels)
+    bad = Examples(inputs=images, targets=examples.targets)
     with pytest.raises(InputError, match=r"floating-point network, from example 8 on: .* 3 of 8"):
-        correct(network, bad, 8)
+        exact_statistics(network, bad, 8)
     conditions = Conditions(times_s=(1.0, 60.0), draws=range(2), seed=0, batch_size=8)
     message = r"draw 0, 1 s after programming, analog conv1, linear: scores of \d of 8 examples"
     for name in ("fast", "aihwkit"):

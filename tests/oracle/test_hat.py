@@ -346,7 +346,7 @@ def test_verified_on_another_engine(folder: Path) -> None:
 def test_a_network_that_has_learned_nothing_is_noticed_once(tmp_path: Path) -> None:
     untrained = SETTINGS.model_copy(update={"pretrain": None})
     oracle = small_oracle(tmp_path, untrained)
-    labels = torch.bincount(oracle.splits.validation.labels)
+    labels = torch.bincount(oracle.splits.validation.targets)
     constant = small_network()
     with torch.no_grad():
         constant.linear.weight.zero_()
@@ -365,7 +365,7 @@ def test_a_trained_network_is_not_called_untrained(oracle: HatOracle) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert replace(oracle).baseline("validation") > 0.5
-    one_class = Examples(images=torch.zeros(5, 1, 8, 8), labels=torch.full((5,), 2))
+    one_class = Examples(inputs=torch.zeros(5, 1, 8, 8), targets=torch.full((5,), 2))
     single = replace(oracle, splits=replace(oracle.splits, validation=one_class))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # there is nothing to be better than

@@ -41,7 +41,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         calls.append(arguments)
         conditions, n_examples = arguments[5], len(arguments[4])
         draws, times_s = conditions.draws, conditions.times_s
-        return np.zeros((len(arguments[2]), len(draws), len(times_s), n_examples), bool)
+        return np.zeros((len(arguments[2]), len(draws), len(times_s), n_examples, 1), bool)
 
     monkeypatch.setattr(measured_together, "measure", constant)
     return calls
@@ -136,7 +136,7 @@ def test_another_argument_makes_another_oracle(oracle: HatOracle) -> None:
     with torch.no_grad():
         other = small_network(1)
         other.linear.weight.zero_()
-        labels = oracle.splits.validation[:30].labels
+        labels = oracle.splits.validation[:30].targets
         counts = torch.bincount(labels, minlength=4)
         wanted = int((counts != round(30 * first)).nonzero()[0])
         other.linear.bias.copy_(torch.eye(4)[wanted])  # always that class

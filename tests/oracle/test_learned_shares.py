@@ -51,7 +51,7 @@ def job() -> Job:
         rpu_config=config,
         recipe=HatRecipe(learning_rate=0.05, batch_size=16),
         epochs=3,
-        examples=Examples(images=images, labels=(images[:, 0] > 0).long()),
+        examples=Examples(inputs=images, targets=(images[:, 0] > 0).long()),
         seed=1,
         device=torch.device("cpu"),
         what="test",

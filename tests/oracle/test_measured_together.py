@@ -42,6 +42,6 @@ def test_without_analog_matrices_one_draw_is_all_of_them(
         )
 
     digital, analog = measured(1), measured(2)
-    assert digital.shape == analog.shape == (1, 3, 2, len(oracle.splits.validation))
+    assert digital.shape == analog.shape == (1, 3, 2, len(oracle.splits.validation), 1)
     assert (digital == digital[:, :1, :1]).all() and not (analog == analog[:, :1, :1]).all()
     assert [len(arguments[5].draws) for arguments in asked] == [1, 3]

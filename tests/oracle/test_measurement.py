@@ -13,7 +13,7 @@ from torch import nn
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import Conditions, check_network, correct, measure
+from lionheart_opt.oracle.measurement import Conditions, check_network, exact_statistics, measure
 from lionheart_opt.oracle.rpu import lionheart
 
 EXAMPLES = made_up_examples(30, 5)
@@ -44,18 +44,18 @@ class Overwrites(nn.Module):
 def test_a_network_may_overwrite_its_input() -> None:
     """The examples stay as they are, so that asking again gives the same."""
     examples = made_up_examples(30, 5)
-    before = examples.images.clone()
-    first = correct(Overwrites().eval(), examples, 7).mean()
-    assert torch.equal(examples.images, before) and 0.0 <= first <= 1.0
+    before = examples.inputs.clone()
+    first = exact_statistics(Overwrites().eval(), examples, 7).mean()
+    assert torch.equal(examples.inputs, before) and 0.0 <= first <= 1.0
 
 
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (nn.Sequential(nn.Flatten(), nn.Linear(63, 4)), r"images of shape \(1, 8, 8\)"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(63, 4)), r"inputs of shape \(1, 8, 8\)"),
         (nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), r"returns \(1, 3\).* 4 classes"),
         (nn.Conv2d(1, 4, 3), r"returns \(1, 4, 6, 6\)"),
-        (Pair(), "returns tuple for one image"),
+        (Pair(), r"returns a tuple; the task needs a tensor; say .* output = 0"),
     ],
 )
 def test_a_network_must_fit_the_data(tmp_path: Path, network: nn.Module, message: str) -> None:
@@ -103,10 +103,12 @@ class Always(nn.Module):
 
 @pytest.mark.parametrize("batch_size", [7, 30, 100])
 def test_scores_are_shares_of_all_examples(batch_size: int) -> None:
-    counts = torch.bincount(EXAMPLES.labels, minlength=4)
+    counts = torch.bincount(EXAMPLES.targets, minlength=4)
     assert (counts > 0).all()
     for label in range(4):
-        assert correct(Always(label), EXAMPLES, batch_size).mean() == int(counts[label]) / 30
+        assert (
+            exact_statistics(Always(label), EXAMPLES, batch_size).mean() == int(counts[label]) / 30
+        )
 
 
 def samples(draws: range, times_s: tuple[float, ...], seed: int = 1) -> np.ndarray:
@@ -116,7 +118,9 @@ def samples(draws: range, times_s: tuple[float, ...], seed: int = 1) -> np.ndarr
         network.linear.weight -= network.linear.weight.mean(1, keepdim=True)
         network.linear.bias.zero_()
     mappings = [NAMES, ("conv2",)]
-    return measure(engine("fast"), network, mappings, lionheart(), EXAMPLES, conditions).mean(-1)
+    return measure(engine("fast"), network, mappings, lionheart(), EXAMPLES, conditions).mean(
+        (-2, -1)
+    )
 
 
 def test_draws_are_the_same_whichever_are_measured() -> None:
@@ -132,13 +136,13 @@ def test_draws_are_the_same_whichever_are_measured() -> None:
 def test_ideal_hardware_is_right_as_often_as_the_network(batch_size: int) -> None:
     """Over all examples, those of a last batch that is smaller included, and in every draw."""
     network = trained_a_little()
-    expected = correct(network, EXAMPLES, 30).mean()
+    expected = exact_statistics(network, EXAMPLES, 30).mean()
     assert 0.3 < expected < 1.0
     conditions = Conditions(times_s=(1.0,), draws=range(2), seed=1, batch_size=batch_size)
     config = ideal()
     measured = measure(engine("fast"), network, [("conv2",)], config, EXAMPLES, conditions)
-    assert measured.mean(-1).tolist() == [[[expected], [expected]]]
-    assert correct(network, EXAMPLES, batch_size).mean() == expected
+    assert measured.mean((-2, -1)).tolist() == [[[expected], [expected]]]
+    assert exact_statistics(network, EXAMPLES, batch_size).mean() == expected
 
 
 def trained_a_little() -> nn.Module:
@@ -146,7 +150,7 @@ def trained_a_little() -> nn.Module:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
     examples = made_up_examples(200, 1)
     for _ in range(30):
-        loss = nn.functional.cross_entropy(network(examples.images), examples.labels)
+        loss = nn.functional.cross_entropy(network(examples.inputs), examples.targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -164,9 +168,9 @@ def test_ranges_of_examples_give_what_all_of_them_give(name: str) -> None:
         return measure(engine(name), network, [NAMES], lionheart(), EXAMPLES, chosen)
 
     whole = right(0, None)
-    assert whole.dtype == bool and whole.shape == (1, 2, 2, 30) and 0 < whole.mean() < 1
-    np.testing.assert_array_equal(right(0, 10), whole[..., :16])
-    np.testing.assert_array_equal(right(16, 30), whole[..., 16:])
-    np.testing.assert_array_equal(right(8, 1000), whole[..., 8:])
+    assert whole.dtype == bool and whole.shape == (1, 2, 2, 30, 1) and 0 < whole.mean() < 1
+    np.testing.assert_array_equal(right(0, 10), whole[..., :16, :])
+    np.testing.assert_array_equal(right(16, 30), whole[..., 16:, :])
+    np.testing.assert_array_equal(right(8, 1000), whole[..., 8:, :])
     with pytest.raises(ValueError, match="does not begin a batch"):
         right(10, None)

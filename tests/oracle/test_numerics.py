@@ -25,7 +25,7 @@ from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.measurement import Conditions, measure
-from lionheart_opt.oracle.numerics import TargetNumerics, calibration_images
+from lionheart_opt.oracle.numerics import TargetNumerics, calibration_inputs
 from lionheart_opt.oracle.rpu import rpu_config
 from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
 from lionheart_opt.oracle.training import with_weights
@@ -114,13 +114,13 @@ def test_identity_of_a_floating_point_host_is_as_in_records_that_knew_no_other(
     assert other["numerics"] == {"cpu": "int8"} and other["calibration_examples"] == 256
 
 
-def test_calibration_images_are_the_same_and_spread_over_the_training_data() -> None:
+def test_calibration_inputs_are_the_same_and_spread_over_the_training_data() -> None:
     examples = made_up_examples(1000, 1)
-    images = calibration_images(examples)
-    assert len(images) == 256 and torch.equal(images, calibration_images(examples))
-    assert torch.equal(images[0], examples.images[0])
-    assert torch.equal(images[128], examples.images[500])
-    assert len(calibration_images(examples[:5])) == 5
+    images = calibration_inputs(examples)
+    assert len(images) == 256 and torch.equal(images, calibration_inputs(examples))
+    assert torch.equal(images[0], examples.inputs[0])
+    assert torch.equal(images[128], examples.inputs[500])
+    assert len(calibration_inputs(examples[:5])) == 5
 
 
 # --- mappings ---
@@ -146,7 +146,7 @@ def test_all_digital_is_what_plain_torch_gives(tmp_path: Path) -> None:
         oracle.splits.validation,
         with_weights(oracle.model, oracle.pretrained.weights).eval(),
     )
-    images = calibration_images(oracle.splits.train)
+    images = calibration_inputs(oracle.splits.train)
 
     def rounded(x: Tensor, seen: Tensor) -> Tensor:
         low, high = seen.min().clamp(max=0), seen.max().clamp(min=0)
@@ -162,13 +162,13 @@ def test_all_digital_is_what_plain_torch_gives(tmp_path: Path) -> None:
     with torch.no_grad():
         seen1 = torch.relu(n.norm(n.conv1(images)))
         seen2 = torch.relu(n.conv2(seen1)).amax((2, 3))
-        x = examples.images
+        x = examples.inputs
         h = nn.functional.conv2d(rounded(x, images), weights(n.conv1.weight), padding=1)
         h = torch.relu(n.norm(h))
         h = nn.functional.conv2d(rounded(h, seen1), weights(n.conv2.weight), n.conv2.bias, 2, 1)
         h = torch.relu(h).amax((2, 3))
         scores = nn.functional.linear(rounded(h, seen2), weights(n.linear.weight), n.linear.bias)
-    expected = float((scores.argmax(1) == examples.labels).float().mean())
+    expected = float((scores.argmax(1) == examples.targets).float().mean())
     assert oracle.accuracy(candidate(), ALONE, 0).samples[0, 0] == pytest.approx(expected)
 
 
@@ -233,7 +233,7 @@ def test_candidates_measured_together_are_as_alone(tmp_path: Path, host: Any) ->
 
 def test_both_engines_agree_on_an_int8_host() -> None:
     examples = made_up_examples(80, 3)
-    digital = Digital(host="int8", images=made_up_examples(32, 4).images)
+    digital = Digital(host="int8", inputs=made_up_examples(32, 4).inputs)
     config = rpu_config("lionheart")
     config.forward.out_noise, config.forward.out_res = 0.0, -1.0
     conditions = Conditions(times_s=(1.0, 86400.0), draws=range(2), seed=0, batch_size=16)

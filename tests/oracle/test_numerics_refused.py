@@ -59,7 +59,7 @@ class Experts(nn.Module):
 def test_weights_that_cannot_be_rounded_are_refused(kind: Any, where: str, tmp_path: Path) -> None:
     network = kind()
     x = torch.randn(40, 6)
-    examples = Examples(images=x, labels=torch.arange(40) % 4)
+    examples = Examples(inputs=x, targets=torch.arange(40) % 4)
     oracle = HatOracle(
         workload=trace(network, x[:1], "here"),
         system=small_system("int8"),
@@ -76,9 +76,9 @@ def test_weights_that_cannot_be_rounded_are_refused(kind: Any, where: str, tmp_p
 def test_weights_of_a_floating_point_host_need_not_be_rounded() -> None:
     network, x = Computed().eval(), torch.randn(4, 6)
     workload = trace(network, x[:1], "here")
-    some = Digital(host="fp32", others={"first": "int8"}, images=x)
+    some = Digital(host="fp32", others={"first": "int8"}, inputs=x)
     check_products(engine("fast"), network, some, workload)
-    every = Digital(host="fp32", others={"first": "int8", "last": "int8"}, images=x)
+    every = Digital(host="fp32", others={"first": "int8", "last": "int8"}, inputs=x)
     with pytest.raises(InputError, match=r"'last\.weight'"):
         check_products(engine("fast"), network, every, workload)
 
@@ -87,4 +87,4 @@ def test_weights_of_a_floating_point_host_need_not_be_rounded() -> None:
 def test_everything_that_the_field_does_with_weights_can_be_rounded(name: str) -> None:
     network, inputs = networks()[name]
     workload = trace(network, inputs[:1], name)
-    check_products(engine("fast"), network.eval(), Digital(host="int8", images=inputs), workload)
+    check_products(engine("fast"), network.eval(), Digital(host="int8", inputs=inputs), workload)

@@ -14,13 +14,13 @@ from lionheart_opt import models
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.compensation import Compensation
 from lionheart_opt.oracle.engine import Engine, engine
-from lionheart_opt.oracle.measurement import Conditions, correct, measure
+from lionheart_opt.oracle.measurement import Conditions, exact_statistics, measure
 from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import OracleSettings
 
 IMAGES = torch.randn(23, 1, 8, 8, generator=torch.Generator().manual_seed(3))
-EXAMPLES = Examples(images=IMAGES, labels=torch.arange(23) % 4)
+EXAMPLES = Examples(inputs=IMAGES, targets=torch.arange(23) % 4)
 SUBSETS = [subset for n in (1, 2, 3) for subset in combinations(NAMES, n)]
 
 
@@ -131,7 +131,7 @@ def ask(
         examples,
         Conditions(times_s=(1.0, 86400.0), draws=range(2), seed=5, batch_size=batch_size),
         compensation=compensation,
-    ).mean(-1)
+    ).mean((-2, -1))
 
 
 @pytest.mark.parametrize("name", ["fast", "aihwkit"])
@@ -225,7 +225,7 @@ def test_residual_network_shares_beginnings() -> None:
     paths = [name for name, m in network.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     rng = np.random.default_rng(0)
     mappings = [tuple(p for p in paths if rng.random() < 0.5) or ("fc",) for _ in range(6)]
-    examples = Examples(images=images, labels=torch.arange(4))
+    examples = Examples(inputs=images, targets=torch.arange(4))
     together = ask(network, mappings, examples=examples, batch_size=3)
     alone = np.concatenate([ask(network, [m], examples=examples, batch_size=3) for m in mappings])
     np.testing.assert_array_equal(together, alone)
@@ -258,4 +258,4 @@ def test_digital_beginnings_are_computed_once_for_all_draws() -> None:
 def test_all_digital_scores_as_the_float_network() -> None:
     network = small_network().eval()
     samples = ask(network, [(), ("conv1",)])
-    assert np.all(samples[0] == correct(network, EXAMPLES, 8).mean())
+    assert np.all(samples[0] == exact_statistics(network, EXAMPLES, 8).mean())

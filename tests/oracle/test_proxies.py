@@ -27,7 +27,7 @@ def generator() -> torch.Generator:
 @pytest.fixture(scope="module")
 def examples() -> Examples:
     images = torch.randn(40, 6, generator=generator(), dtype=torch.float64)
-    return Examples(images=images, labels=torch.arange(40) % 3)
+    return Examples(inputs=images, targets=torch.arange(40) % 3)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def whole_hessian(network: nn.Module, names: list[str], examples: Examples) -> t
     def loss(flat: torch.Tensor) -> torch.Tensor:
         parts = zip(shapes.items(), torch.split(flat, sizes), strict=True)
         weights = {name: part.view(shape) for (name, shape), part in parts}
-        return F.cross_entropy(functional_call(network, weights, examples.images), examples.labels)
+        return F.cross_entropy(functional_call(network, weights, examples.inputs), examples.targets)
 
     flat = torch.cat([network.get_parameter(name).detach().flatten() for name in names])
     return torch.autograd.functional.hessian(loss, flat)
@@ -73,8 +73,8 @@ def test_proxies_agree_with_the_exact_hessian(network, examples):
         assert proxies["hessian_max_eigenvalue"][unit] == pytest.approx(largest, rel=1e-3)
         norms = [network.get_parameter(name).detach().norm(dim=1).max() for name in names]
         assert proxies["max_neuron_norm"][unit] == pytest.approx(float(max(norms)))
-    inside = torch.tanh(network[0](examples.images)).detach()
-    assert proxies["max_activation"]["first"] == float(examples.images.abs().max())
+    inside = torch.tanh(network[0](examples.inputs)).detach()
+    assert proxies["max_activation"]["first"] == float(examples.inputs.abs().max())
     assert proxies["max_activation"]["last"] == pytest.approx(float(inside.abs().max()))
 
 
@@ -123,7 +123,7 @@ def test_a_module_that_is_called_twice_is_watched_both_times(examples):
         network.layer.weight.copy_(torch.eye(6))
         network.layer.bias.zero_()
         largest_inputs = max_activations(network, {"layer": ("layer",)}, examples)
-    assert largest_inputs["layer"] == pytest.approx(100 * float(examples.images.abs().max()))
+    assert largest_inputs["layer"] == pytest.approx(100 * float(examples.inputs.abs().max()))
 
 
 def test_attention_can_be_differentiated_twice(examples):

@@ -10,7 +10,7 @@ from torch import nn
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.compensation import Compensation
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import Conditions, correct, measure
+from lionheart_opt.oracle.measurement import Conditions, exact_statistics, measure
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import OracleSettings
 
@@ -48,7 +48,7 @@ def test_calibration_wins_back_most_of_what_drift_takes() -> None:
     network = published_resnet20.network()
     test = published_resnet20.examples("test", 2000)
     train = published_resnet20.examples("train", 2000)
-    floating_point = 100 * correct(network, test, 250).mean()
+    floating_point = 100 * exact_statistics(network, test, 250).mean()
     print(f"floating point: {floating_point:.2f} %")
     assert 90.0 < floating_point < 94.0
     plain = accuracies(network, test, train)

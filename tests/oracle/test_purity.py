@@ -21,7 +21,7 @@ from torch import nn
 
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import Conditions, correct, measure
+from lionheart_opt.oracle.measurement import Conditions, exact_statistics, measure
 from lionheart_opt.oracle.rpu import lionheart
 
 NAMES = ("conv1", "conv2", "linear")
@@ -56,7 +56,7 @@ def examples_of(network: nn.Module) -> Examples:
         scores = network(images())
         with_margin = scores - scores.mean(0)
         network.linear.bias -= scores.mean(0)  # type: ignore[union-attr, operator]
-    return Examples(images=images(), labels=with_margin.argmax(1))
+    return Examples(inputs=images(), targets=with_margin.argmax(1))
 
 
 def one_by_one(network: nn.Module, paths: tuple[str, ...], examples: Examples) -> np.ndarray:
@@ -74,8 +74,8 @@ def one_by_one(network: nn.Module, paths: tuple[str, ...], examples: Examples) -
                 batch = examples[first : first + 8]
                 analog.rewind(first, 8)
                 with seeded(derive(5, "network", first), torch.device("cpu")), torch.no_grad():
-                    classes = analog(batch.images.clone()).argmax(1)
-                right[draw, column] += int((classes == batch.labels).sum())
+                    classes = analog(batch.inputs.clone()).argmax(1)
+                right[draw, column] += int((classes == batch.targets).sum())
     return right / 64
 
 
@@ -83,7 +83,9 @@ def one_by_one(network: nn.Module, paths: tuple[str, ...], examples: Examples) -
 def test_reuse_never_changes_a_number(kind: type[nn.Module]) -> None:
     network = network_of(kind)
     examples = examples_of(network)
-    together = measure(engine("fast"), network, SUBSETS, lionheart(), examples, CONDITIONS).mean(-1)
+    together = measure(engine("fast"), network, SUBSETS, lionheart(), examples, CONDITIONS).mean(
+        (-2, -1)
+    )
     assert together.std() > 0
     for subset, samples in zip(SUBSETS, together, strict=True):
         np.testing.assert_array_equal(samples, one_by_one(network, subset, examples))
@@ -95,9 +97,12 @@ def test_examples_are_left_as_they_are(kind: type[nn.Module]) -> None:
     examples = examples_of(network)
     with torch.no_grad():
         if kind is not AlwaysDropout:
-            assert correct(network, examples, 8).all() and correct(network, examples, 8).all()
+            assert (
+                exact_statistics(network, examples, 8).all()
+                and exact_statistics(network, examples, 8).all()
+            )
     measure(engine("fast"), network, [("conv2",)], lionheart(), examples, CONDITIONS)
-    assert torch.equal(examples.images, images())
+    assert torch.equal(examples.inputs, images())
 
 
 def test_a_write_that_the_trial_did_not_see_is_noticed() -> None:
@@ -117,9 +122,11 @@ def test_a_write_that_the_trial_did_not_see_is_noticed() -> None:
             return self.linear(self.add(x, y * (y.abs().sum() > 1e5)).amax((2, 3)))
 
     network = network_of(Network)
-    examples = Examples(images=images(), labels=torch.arange(64) % 4)
+    examples = Examples(inputs=images(), targets=torch.arange(64) % 4)
     with torch.no_grad():
-        examples.images[16:] *= 1e4
-    together = measure(engine("fast"), network, SUBSETS, lionheart(), examples, CONDITIONS).mean(-1)
+        examples.inputs[16:] *= 1e4
+    together = measure(engine("fast"), network, SUBSETS, lionheart(), examples, CONDITIONS).mean(
+        (-2, -1)
+    )
     for subset, samples in zip(SUBSETS, together, strict=True):
         np.testing.assert_array_equal(samples, one_by_one(network, subset, examples))

@@ -19,7 +19,7 @@ def test_few_examples_of_each_part(tmp_path: Path) -> None:
     few = few_examples(splits)
     sizes = len(few.train), len(few.validation), len(few.test)
     assert sizes == (STEPS * BATCH_SIZE, BATCH_SIZE, BATCH_SIZE)
-    assert few.train.labels.equal(splits.train.labels[: len(few.train)])
+    assert few.train.targets.equal(splits.train.targets[: len(few.train)])
 
 
 def test_short_trainings_keep_what_decides_whether_they_work() -> None:

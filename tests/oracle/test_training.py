@@ -165,13 +165,13 @@ def test_an_epoch_may_be_fewer_steps_each_on_other_examples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
-    real = training._images
+    real = training._augmented
 
-    def spy(asked: Job, numbers: torch.Tensor, data: torch.Generator) -> torch.Tensor:
+    def spy(asked: Job, numbers: torch.Tensor, data: torch.Generator) -> Examples:
         seen.append(numbers)
         return real(asked, numbers, data)
 
-    monkeypatch.setattr(training, "_images", spy)
+    monkeypatch.setattr(training, "_augmented", spy)
     recipe = job().recipe.model_copy(update={"steps": 2})
     trained = train(job(recipe=recipe), ENGINE, WeightStore.folder(tmp_path), "key")
     assert [len(numbers) for numbers in seen] == [33] * 8 and len(trained.losses) == 4
@@ -206,7 +206,7 @@ def test_a_single_example_is_trained_on(tmp_path: Path) -> None:
     """It is the whole epoch, and not a last batch that may be left out."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    one = Examples(images=torch.randn(1, 1, 8, 8), labels=torch.tensor([1]))
+    one = Examples(inputs=torch.randn(1, 1, 8, 8), targets=torch.tensor([1]))
     asked = job(model=network, start=network.state_dict(), examples=one, epochs=2, matrices=("1",))
     trained = train(asked, ENGINE, WeightStore.folder(tmp_path), "key")
     assert len(trained.losses) == 2 and trained.note == ""
@@ -240,7 +240,7 @@ def test_digital_training_is_plain_gradient_descent(tmp_path: Path) -> None:
         torch.manual_seed(derive(3, "training noise", epoch))
         for numbers in orders[-1].split(25):
             loss = nn.functional.cross_entropy(
-                network(asked.examples.images[numbers]), asked.examples.labels[numbers]
+                network(asked.examples.inputs[numbers]), asked.examples.targets[numbers]
             )
             optimizer.zero_grad()
             loss.backward()
@@ -261,7 +261,7 @@ def test_any_floating_point_network_can_be_trained(tmp_path: Path) -> None:
     )
     images = torch.rand(12, 1, 6, 6)
     volumes(images)
-    examples = Examples(images=images, labels=torch.arange(12) % 3)
+    examples = Examples(inputs=images, targets=torch.arange(12) % 3)
     change = {"model": volumes, "start": volumes.state_dict(), "matrices": (), "examples": examples}
     assert train(job(**change), ENGINE, WeightStore.folder(tmp_path), "key").losses
 
@@ -299,7 +299,7 @@ def test_batch_norm_is_estimated_for_the_mapping_and_nothing_else_changes() -> N
     data = torch.Generator().manual_seed(derive(3, "batch norm data"))
     with torch.no_grad():
         for numbers in torch.randperm(100, generator=data).split(33)[:3]:
-            network.norm(network.conv1(plain.examples.images[numbers]))
+            network.norm(network.conv1(plain.examples.inputs[numbers]))
     assert list(digital) == list(start)
     for name, weights in start.items():
         if not name.startswith("norm.") or name in {"norm.weight", "norm.bias"}:

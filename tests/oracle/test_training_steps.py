@@ -172,7 +172,7 @@ def test_every_step_has_its_own_learning_rate_and_examples() -> None:
     half_cosine = [0.1 * (1 + math.cos(math.pi * step / 8)) for step in range(8)]
     assert [batch.learning_rate for batch in steps] == pytest.approx(half_cosine)
     for first in (0, 4):
-        images = torch.cat([batch.images for batch in steps[first : first + 4]])
+        images = torch.cat([batch.examples.inputs for batch in steps[first : first + 4]])
         assert len(images.flatten(1).unique(dim=0)) == 100, "each example once an epoch"
     assert all(batch.digital <= {"conv1", "conv2"} for batch in steps)
     assert not any(batch.digital for batch in training.batches(job(), 0))
@@ -189,7 +189,7 @@ def test_statistics_are_estimated_from_as_many_batches_as_asked() -> None:
         assert made["2.num_batches_tracked"] == expected
         if batches == 1:
             data = torch.Generator().manual_seed(derive(3, "batch norm data"))
-            images = asked.examples.images[torch.randperm(100, generator=data)[:33]]
+            images = asked.examples.inputs[torch.randperm(100, generator=data)[:33]]
             torch.testing.assert_close(made["2.running_mean"], images.flatten(1).mean(0))
     assert network[2].momentum == 0.1 and network[1].training
 
@@ -199,7 +199,7 @@ def test_the_loss_of_an_epoch_is_a_mean_over_examples(tmp_path: Path) -> None:
     recipe = HatRecipe(learning_rate=1e-12, momentum=0.0, batch_size=33)
     examples = made_up_examples(40, 1)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(4))
-    model(examples.images)
+    model(examples.inputs)
     asked = job(
         model=model,
         start=model.state_dict(),
@@ -212,7 +212,11 @@ def test_the_loss_of_an_epoch_is_a_mean_over_examples(tmp_path: Path) -> None:
     network = with_weights(asked.model, asked.start).train()
     with torch.no_grad():
         losses = [
-            float(torch.nn.functional.cross_entropy(network(each.images), each.labels))
+            float(
+                torch.nn.functional.cross_entropy(
+                    network(each.examples.inputs), each.examples.targets
+                )
+            )
             for each in training.batches(asked, 0)
         ]
     assert trained.losses[0] == pytest.approx((33 * losses[0] + 7 * losses[1]) / 40, rel=1e-5)

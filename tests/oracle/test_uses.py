@@ -93,7 +93,7 @@ def examples(network: nn.Module) -> Examples:
         scores = network(x)
         network.fc.bias -= scores.mean(0)  # type: ignore[union-attr, operator]
         labels = (scores - scores.mean(0)).argmax(1)
-    return Examples(images=x, labels=labels)
+    return Examples(inputs=x, targets=labels)
 
 
 def oracle_of(network: nn.Module, folder: Path, name: str = "fast") -> HatOracle:
@@ -152,8 +152,8 @@ def copy_without_fusion(
             )
             programmed.rewind(0, len(data))
             with torch.no_grad():
-                scores = programmed(data.images)
-            right[draw, column] = int((scores.argmax(1) == data.labels).sum())
+                scores = programmed(data.inputs)
+            right[draw, column] = int((scores.argmax(1) == data.targets).sum())
     return right / len(data)
 
 

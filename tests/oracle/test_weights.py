@@ -137,7 +137,7 @@ def seen(weights: CandidateWeights, monkeypatch: pytest.MonkeyPatch) -> dict[str
     def batches(job: training.Job, epoch: int, annealing: int | None) -> Iterator[training.Batch]:
         for batch in real_batches(job, epoch, annealing):
             noise = torch.random.get_rng_state()[:64].float()
-            first.setdefault(now[-1], torch.cat([batch.images.flatten(), noise]))
+            first.setdefault(now[-1], torch.cat([batch.examples.inputs.flatten(), noise]))
             yield batch
 
     def train(job: training.Job, engine: Any, store: Any, key: str, progress: Any) -> Trained:

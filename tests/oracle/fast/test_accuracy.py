@@ -30,7 +30,7 @@ def trained_network() -> nn.Module:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     for _ in range(8):
         for numbers in torch.randperm(len(examples)).split(50):
-            loss = F.cross_entropy(network(examples.images[numbers]), examples.labels[numbers])
+            loss = F.cross_entropy(network(examples.inputs[numbers]), examples.targets[numbers])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -51,8 +51,8 @@ def accuracies(
         for number, time_s in enumerate(TIMES_S):
             analog.drift(time_s, seeds)
             torch.manual_seed(draw)
-            scores = torch.cat([outputs(analog, part) for part in EXAMPLES.images.split(batch)])
-            right = scores.argmax(1) == EXAMPLES.labels
+            scores = torch.cat([outputs(analog, part) for part in EXAMPLES.inputs.split(batch)])
+            right = scores.argmax(1) == EXAMPLES.targets
             shares[draw, number] = float(right.float().mean())
     return shares
 

@@ -47,7 +47,7 @@ def trained(config: Any, device: torch.device) -> tuple[Any, list[float]]:
     network.dropout.p = 0.0  # its masks differ between devices
     analog = FAST.analog(network, NAMES, config).train()
     optimizer = torch.optim.SGD(analog.parameters(), lr=0.05, momentum=0.9)
-    images, labels = EXAMPLES.images.to(device), EXAMPLES.labels.to(device)
+    images, labels = EXAMPLES.inputs.to(device), EXAMPLES.targets.to(device)
     losses = []
     for part in torch.arange(60, device=device).split(20):
         optimizer.zero_grad()
@@ -64,7 +64,7 @@ def evaluated(analog: Any, device: torch.device) -> torch.Tensor:
     analog.eval()
     analog.program(SEEDS)
     analog.drift(86400.0, SEEDS)
-    return outputs(analog, EXAMPLES.images.to(device)).cpu()
+    return outputs(analog, EXAMPLES.inputs.to(device)).cpu()
 
 
 @pytest.mark.parametrize("scaling", ["dynamic", "learned ranges"])
@@ -90,7 +90,7 @@ def test_output_noise_follows_the_seeds_and_differs_between_passes(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(matrix, "_numba_works", lambda: False)
-    images = EXAMPLES.images.to(device)
+    images = EXAMPLES.inputs.to(device)
     analog = FAST.analog(small_network().to(device), NAMES, lionheart())
     first = evaluated(analog, device)
     again = outputs(analog, images).cpu()
@@ -111,7 +111,7 @@ def test_modules_may_be_ideal_in_training(
     network.dropout.p = 0.0
     analog = FAST.analog(network, NAMES, lionheart()).train()
     analog.set_ideal(NAMES)
-    images = EXAMPLES.images.to(device)
+    images = EXAMPLES.inputs.to(device)
     y = analog(images)
     torch.testing.assert_close(y, network(images), rtol=1e-3, atol=1e-4)
     y.sum().backward()

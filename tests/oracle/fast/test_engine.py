@@ -128,7 +128,7 @@ def test_an_unprogrammed_layer_does_not_evaluate() -> None:
 
 
 def test_digital_modules_are_bit_identical_and_the_network_is_untouched() -> None:
-    network, images = small_network().eval(), made_up_examples(5, 0).images
+    network, images = small_network().eval(), made_up_examples(5, 0).inputs
     before = copy.deepcopy(network.state_dict())
     analog = FAST.analog(network, ["conv2"], lionheart()).eval()
     analog.program({"conv2": 0})
@@ -146,7 +146,7 @@ def test_weights_are_the_trained_ones_whatever_was_evaluated() -> None:
     analog.eval()
     analog.program({name: k for k, name in enumerate(NAMES)})
     analog.drift(1e5, {name: k for k, name in enumerate(NAMES)})
-    analog(made_up_examples(5, 0).images)
+    analog(made_up_examples(5, 0).inputs)
     exported = analog.weights()
     assert list(exported) == list(small_network().state_dict())
     for name, weights in small_network().state_dict().items():
@@ -158,7 +158,7 @@ def test_training_starts_from_the_weights_that_were_saved() -> None:
     analog = FAST.analog(small_network(), NAMES, lionheart()).train()
     optimizer = torch.optim.SGD(analog.parameters(), lr=0.5)
     examples = made_up_examples(32, 0)
-    F.cross_entropy(analog(examples.images), examples.labels).backward()
+    F.cross_entropy(analog(examples.inputs), examples.targets).backward()
     optimizer.step()
     analog.after_step()
     saved = analog.weights()

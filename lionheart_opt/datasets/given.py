@@ -1,0 +1,257 @@
+"""Examples as users have them: pairs, dictionaries, tokenised texts, map-style data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import default_collate
+
+from lionheart_opt.datasets.splits import Examples
+from lionheart_opt.datasets.stored import StoredExamples, read_all
+from lionheart_opt.errors import InputError
+from lionheart_opt.tasks import Task
+from lionheart_opt.tasks.batches import Inputs, Targets
+from lionheart_opt.text import shown
+
+#: Data sets up to this size are read into memory at once.
+IN_MEMORY_BYTES = 1 << 30
+#: Keys of a dictionary that hold targets.
+TARGET_KEYS = ("labels", "label", "targets", "target")
+#: Keys that hold the targets of question answering; see `QuestionAnswering`.
+ANSWER_KEYS = ("start", "end", "offsets", "context", "answers")
+#: What pads sequences: where nothing else is said, 0, which the attention mask hides.
+_PADDING = {"labels": -100}
+
+
+def examples_of(
+    given: Any, task: Task, where: str, columns: Collection[str] | None = None
+) -> Examples | StoredExamples:
+    """Examples in any form that users have.
+
+    Args:
+        given: A pair of inputs and targets; a dictionary (or tokenised texts) whose `labels` are the
+            targets; a map-style data set whose items are pairs, dictionaries, or tuples that end with the
+            target; or `Examples`. Inputs are an array, a tuple of arrays, or a dictionary.
+        task: What the network is for.
+        where: What messages call them.
+        columns: Keys of inputs that the network takes; None takes all. Those of a data set's items that
+            it does not take are left out.
+
+    Raises:
+        InputError: They cannot be used.
+    """
+    try:
+        if isinstance(given, (Examples, StoredExamples)):
+            return given.for_task(task)
+        if _is_data_set(given):
+            return _stored(given, task, where, columns)
+        inputs, targets = (
+            _parted({str(key): given[key] for key in given})
+            if _is_dictionary(given)
+            else _pair(given)
+        )
+        return Examples(inputs=_inputs(inputs), targets=_targets(targets), task=task)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _is_dictionary(given: Any) -> bool:
+    return hasattr(given, "keys") and hasattr(given, "__getitem__") and not hasattr(given, "iloc")
+
+
+def _is_data_set(given: Any) -> bool:
+    plain = (tuple, list, str, bytes, np.ndarray, torch.Tensor)
+    is_indexed = hasattr(given, "__getitem__") and hasattr(given, "__len__")
+    return is_indexed and not isinstance(given, plain) and not _is_dictionary(given)
+
+
+def _pair(given: Any) -> tuple[Any, Any]:
+    try:
+        inputs, targets = given
+    except (TypeError, ValueError):
+        raise InputError(
+            "must be a pair (inputs, targets), a dictionary, or a map-style data set"
+        ) from None
+    return inputs, targets
+
+
+def _parted(row: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Inputs and targets among named parts."""
+    if set(ANSWER_KEYS) <= set(row):
+        return (
+            {name: part for name, part in row.items() if name not in ANSWER_KEYS},
+            {name: row[name] for name in ANSWER_KEYS},
+        )
+    keys = [key for key in TARGET_KEYS if key in row]
+    if len(keys) > 1:
+        raise InputError(f"targets: got {' and '.join(keys)}; there must be one of them")
+    inputs = {name: part for name, part in row.items() if name not in keys}
+    return inputs, row[keys[0]] if keys else None
+
+
+def _stored(
+    data: Any, task: Task, where: str, columns: Collection[str] | None
+) -> Examples | StoredExamples:
+    """Examples of a map-style data set."""
+    if not len(data):
+        raise InputError("a data set without examples")
+
+    def read(numbers: np.ndarray) -> Examples:
+        try:
+            rows = [_row(data[int(number)], columns) for number in numbers]
+            inputs = _collated([inputs for inputs, _ in rows])
+            targets = _collated([target for _, target in rows])
+            return Examples(inputs=_inputs(inputs), targets=_targets(targets), task=task)
+        except (TypeError, RuntimeError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"{where}: items of the data set cannot be joined: {reason}"
+            ) from error
+
+    return read_all(StoredExamples(read=read, numbers=np.arange(len(data))), IN_MEMORY_BYTES)
+
+
+def _row(item: Any, columns: Collection[str] | None) -> tuple[Any, Any]:
+    """Inputs and target of one item of a data set."""
+    if _is_dictionary(item):
+        inputs, target = _parted(dict(item))
+        numbers = {name: part for name, part in inputs.items() if not _holds_text(part)}
+        taken = {name: p for name, p in numbers.items() if columns is None or name in columns}
+        if not taken:
+            raise InputError(
+                f"items of the data set hold {', '.join(item)}; the network takes none of them"
+            )
+        return taken, target
+    if isinstance(item, (tuple, list)) and len(item) > 1:
+        *parts, target = item
+        return parts[0] if len(parts) == 1 else tuple(parts), target
+    raise InputError(
+        f"items of the data set: got {shown(item)}; must be pairs (input, target) or dictionaries"
+    )
+
+
+def _holds_text(part: Any) -> bool:
+    """Whether it is a text, or a list of texts: what a tokenised data set still holds of the original."""
+    while isinstance(part, (list, tuple)) and part:
+        part = part[0]
+    return isinstance(part, str) or part is None
+
+
+def _collated(rows: list[Any]) -> Any:
+    """Rows as one batch; sequences of different lengths are padded."""
+    first = rows[0]
+    if isinstance(first, dict):
+        names = list(first)
+        if any(list(row) != names for row in rows):
+            raise InputError("items of the data set have different keys")
+        padded = {name: _padded([row[name] for row in rows], name) for name in names}
+        varied = [name for name, (_, is_padded) in padded.items() if is_padded]
+        if varied and "attention_mask" not in padded and set(varied) - set(_PADDING):
+            raise InputError(
+                f"sequences of different lengths ({', '.join(varied)}) without an attention_mask; pad "
+                "them, or have the tokeniser return one"
+            )
+        return {name: batch for name, (batch, _) in padded.items()}
+    if isinstance(first, (tuple, list)) and any(torch.is_tensor(part) for part in first):
+        return tuple(_collated(list(part)) for part in zip(*rows, strict=True))
+    if first is None:
+        return None
+    batch, is_padded = _padded(rows, "labels")
+    if is_padded and torch.is_tensor(batch) and batch.is_floating_point():
+        raise InputError("items of the data set have different shapes")
+    return batch
+
+
+def _padded(values: list[Any], name: str) -> tuple[Any, bool]:
+    """A batch of values, and whether some of them had to be padded."""
+    if isinstance(values[0], str) or name in ("answers", "context"):
+        return _objects(values), False
+    tensors = [torch.as_tensor(np.asarray(v) if isinstance(v, list) else v) for v in values]
+    lengths = {tuple(tensor.shape) for tensor in tensors}
+    if len(lengths) == 1:
+        return default_collate(tensors), False
+    if any(tensor.ndim != 1 for tensor in tensors):
+        raise InputError(
+            f"items of the data set have different shapes: {shown(sorted(lengths)[:2])}"
+        )
+    value = _PADDING.get(name, 0)
+    batch = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
+    return batch, True
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values if isinstance(values[0], str) else [tuple(value) for value in values]
+    return array
+
+
+def _inputs(given: Any) -> Inputs:
+    """Inputs as tensors: floating-point numbers become float32, whole ones int64."""
+    if _is_dictionary(given):
+        return {str(name): _input(given[name], f"inputs {str(name)!r}") for name in given}
+    if isinstance(given, tuple):
+        return tuple(_input(part, f"inputs {number}") for number, part in enumerate(given))
+    return _input(given, "inputs")
+
+
+def _input(given: Any, where: str) -> torch.Tensor:
+    tensor = _tensor(given, where)
+    if tensor.ndim == 0:
+        raise InputError(f"{where} of shape (); must be (n, ...)")
+    if tensor.is_floating_point():
+        tensor = tensor.to(torch.float32)
+        if not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{where}: NaN or infinite values")
+    elif tensor.dtype in (torch.int32, torch.int64):
+        tensor = tensor.to(torch.int64)
+    elif tensor.dtype != torch.bool or where == "inputs":
+        raise InputError(
+            f"{where} of type {tensor.dtype}; must be floating-point numbers "
+            "(images: x.float() / 255), int64 (token numbers) or bool (masks)"
+        )
+    return tensor.contiguous()
+
+
+def _targets(given: Any) -> Targets:
+    if given is None:
+        return None
+    if _is_dictionary(given):
+        return {str(name): _target(given[name], f"targets {str(name)!r}") for name in given}
+    return _target(given, "targets")
+
+
+def _target(given: Any, where: str) -> torch.Tensor | np.ndarray:
+    if isinstance(given, np.ndarray) and given.dtype == object:
+        return given
+    try:
+        return _tensor(given, where)
+    except InputError:
+        if isinstance(given, (list, tuple)):
+            array = np.empty(len(given), dtype=object)
+            for number, value in enumerate(given):
+                array[number] = value
+            return array
+        raise
+
+
+def _tensor(values: Any, where: str) -> torch.Tensor:
+    """A copy: the caller may change theirs."""
+    if isinstance(values, torch.Tensor):
+        return values.detach().to("cpu", copy=True)
+    try:
+        return torch.from_numpy(np.array(values))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: must be a tensor or an array of numbers: {error}") from error
+
+
+def columns_of(model: Any) -> Collection[str] | None:
+    """Names of what a network takes; None where it takes anything."""
+    import inspect
+
+    parameters = inspect.signature(model.forward).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [parameter.name for parameter in parameters]
