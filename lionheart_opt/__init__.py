@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from lionheart_opt.errors import InputError
     from lionheart_opt.evaluation import Evaluation
     from lionheart_opt.mapping import Candidate, Mapping
+    from lionheart_opt.metric import Metric
     from lionheart_opt.problem import Problem
     from lionheart_opt.results.result import SearchResult
     from lionheart_opt.strategy import Proposals, Strategy
     from lionheart_opt.studies import Study
     from lionheart_opt.system import Link, System, Target
+    from lionheart_opt.tasks import Task
     from lionheart_opt.workload import Layer, Mvm, Unit, Workload
 
 #: Name -> `module:attribute`, or a module.
@@ -51,6 +53,7 @@ _NAMES = {
     "LayerCost": "cost:LayerCost",
     "Link": "system:Link",
     "Mapping": "mapping:Mapping",
+    "Metric": "metric:Metric",
     "Mvm": "workload:Mvm",
     "Problem": "problem:Problem",
     "Proposals": "strategy:Proposals",
@@ -58,6 +61,7 @@ _NAMES = {
     "Strategy": "strategy:Strategy",
     "Study": "studies:Study",
     "System": "system:System",
+    "Task": "tasks:Task",
     "Target": "system:Target",
     "Unit": "workload:Unit",
     "Workload": "workload:Workload",
@@ -88,6 +92,7 @@ __all__ = [
     "LayerCost",
     "Link",
     "Mapping",
+    "Metric",
     "Mvm",
     "Problem",
     "Proposals",
@@ -96,6 +101,7 @@ __all__ = [
     "Study",
     "System",
     "Target",
+    "Task",
     "Unit",
     "Workload",
     "calibration_cost",

@@ -12,8 +12,11 @@ SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 #: What each prints, among other things. Costs are exact; accuracies depend on the machine.
 PRINTED = {
     "compare_strategies": "knapsack   1.57  1.57  1.57",
+    "hugging_face": "SearchResult('mac_greedy', seed 0: 4 trials",
     "image_classifier": "SearchResult('mac_greedy', seed 0: 3 trials",
+    "language_model": "SearchResult('exhaustive', seed 0: 8 trials",
     "own_strategy": "SearchResult('RandomBackward', seed 1: 8 trials",
+    "segmentation": "SearchResult('exhaustive', seed 0: 8 trials",
     "price_systems": "  lionheart   0.004719  0.025833 1.472060     1.463167",
 }
 

@@ -167,7 +167,7 @@ class TestContributing:
             else:
                 assert block.language == "", "a file that is not named"
         tests = [path for path in files if path.parent.name == "tests"]
-        assert len(tests) == 2 and len(files) == 6 and len(references) == 3
+        assert len(tests) == 3 and len(files) == 8 and len(references) == 3
         (tmp_path / "tests" / "conftest.py").write_text(CONFTEST)
         (tmp_path / "tests" / "test_systems.py").write_text(CONTRACTS.format(references=references))
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
