@@ -105,10 +105,12 @@ class TestReadme:
 
 #: What stands for copying the files into the checkout: packages that find the printed files, too.
 CONFTEST = """
+import sys
 from pathlib import Path
 import pytest
 import lionheart_opt.cost_models, lionheart_opt.oracle, lionheart_opt.strategies
 root = Path(__file__).parents[1]
+sys.path.insert(0, str(root))
 lionheart_opt.cost_models.__path__.append(str(root / "cost_models"))
 lionheart_opt.oracle.__path__.append(str(root / "lionheart_opt" / "oracle"))
 lionheart_opt.strategies.__path__.append(str(root / "strategies"))
