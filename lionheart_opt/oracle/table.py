@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.example_statistics import ExampleStatistics, Told, told
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.oracle.table_file import (
+    examples_arrays,
     packed,
     read_array,
+    read_metric,
     read_names,
     read_number,
     read_right,
@@ -24,9 +29,6 @@ from lionheart_opt.oracle.table_file import (
 from lionheart_opt.outcomes import Outcomes
 from lionheart_opt.questions import Answer, Proxies, Question, cannot_answer
 from lionheart_opt.text_files import check_file, reported
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,10 +41,10 @@ class AccuracyTable:
         units: Names of the units, shape (n_units,).
         targets: Names of the targets, shape (n_targets,).
         times_s: Times since programming, shape (n_times,).
-        baseline: Accuracy of the floating-point network on the same examples.
+        baseline: Value of the floating-point network on the same examples.
         trainings: Training of each row's weights, shape (n_rows,).
         assignments: Numbers of targets, shape (n_rows, n_units).
-        samples: Accuracies, shape (n_rows, n_draws, n_times).
+        samples: Values of the metric, shape (n_rows, n_draws, n_times).
         training_s: Seconds that the row's training took, shape (n_rows,).
         draw_s: Seconds that one draw took at all times together, shape (n_rows,).
         provenance: How the table was made, and from what.
@@ -50,12 +52,15 @@ class AccuracyTable:
         proxies: Name of a proxy -> its value for each unit, shape (n_units,); see `knowledge.Proxies`.
         proxies_s: Seconds that the proxies took.
         shared_s: Seconds of the training that all rows of training `one_shot` share.
-        right: Which examples are right, packed as in `Outcomes.draws`, a row for each; None if unknown.
+        right: What is known of examples, a row for each: which are right, packed as in `Outcomes.draws`,
+            or their statistics, as in `ExampleStatistics.draws`; None if unknown.
         right_at_baseline: The same for the floating-point network.
+        metric: What is measured.
 
     Raises:
-        ValueError: Shapes do not fit together, a row is there twice, an accuracy is outside of [0, 1] or
-            a time or a number of seconds is not finite or is negative.
+        ValueError: Shapes do not fit together, a row is there twice, or a time or a number of seconds is
+            not finite or is negative.
+        InputError: A value is out of the metric's range, or a table cannot keep the metric.
     """
 
     units: tuple[str, ...]
@@ -74,6 +79,7 @@ class AccuracyTable:
     shared_s: float = 0.0
     right: np.ndarray | None = None
     right_at_baseline: np.ndarray | None = None
+    metric: Metric = ACCURACY
 
     def __post_init__(self) -> None:
         n_rows = len(self.trainings)
@@ -94,18 +100,22 @@ class AccuracyTable:
                 raise ValueError(f"accuracy table: {name} has a name twice")
         if not np.isin(self.assignments, np.arange(len(self.targets))).all():
             raise ValueError("accuracy table: assignments has a number that no target has")
-        shares = np.append(self.samples, self.baseline)
-        if not np.all((shares >= 0) & (shares <= 1)):
-            raise ValueError("accuracy table: an accuracy is outside of [0, 1]")
+        if not isinstance(self.metric.value, str):
+            raise InputError(
+                f"accuracy table: it cannot keep the function of the metric {self.metric.name!r}"
+            )
+        self.metric.check(np.append(self.samples, self.baseline))
         numbers = [*self.training_s, *self.draw_s, *self.times_s, self.proxies_s, self.shared_s]
         if not all(0 <= number < np.inf for number in numbers):
             raise ValueError("accuracy table: NaN or infinite seconds, or negative ones")
         if not all(np.isfinite(values).all() for values in self.proxies.values()):
             raise ValueError("accuracy table: a proxy is NaN or infinite")
         if self.right is not None:
-            bits = self._outcomes(slice(None)).samples.reshape(self.samples.shape)
-            if not np.allclose(bits, self.samples, atol=1e-6):
-                raise ValueError("accuracy table: samples are not the shares that are right")
+            said = told(self._outcomes(slice(None)), self.metric)["samples"]
+            if not np.allclose(
+                said.reshape(self.samples.shape), self.samples, rtol=1e-5, atol=1e-6
+            ):
+                raise ValueError("accuracy table: samples are not what the examples say")
         if len(self._rows) != n_rows:
             raise ValueError("accuracy table: a mapping is there twice with the same training")
 
@@ -114,13 +124,15 @@ class AccuracyTable:
         keys = zip(self.trainings, map(tuple, self.assignments.tolist()), strict=True)
         return {key: row for row, key in enumerate(keys)}
 
-    def _outcomes(self, rows: int | slice) -> Outcomes:
-        """Which examples are right; the draws of several rows one after the other."""
-        right, n = self.right, self.n_examples
-        if right is None or self.right_at_baseline is None or n is None or right.ndim != 4:
-            raise ValueError("accuracy table: right needs four axes, the baseline and n_examples")
+    def _outcomes(self, rows: int | slice) -> Told:
+        """What is known of examples; the draws of several rows one after the other."""
+        right, exact, n = self.right, self.right_at_baseline, self.n_examples
+        if right is None or exact is None or n is None or right.ndim != exact.ndim + 3:
+            raise ValueError("accuracy table: right needs the baseline, n_examples, and their axes")
         draws = right[rows].reshape(-1, *right.shape[2:])
-        return Outcomes(n_examples=n, baseline=self.right_at_baseline, draws=draws)
+        if right.dtype == np.uint8:
+            return Outcomes(n_examples=n, baseline=exact, draws=draws)
+        return ExampleStatistics(baseline=exact, draws=draws)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:  # noqa: ARG002
         """The recorded draws, whatever the seed: the table was made with one.
@@ -144,6 +156,7 @@ class AccuracyTable:
             evaluation_s=float(self.draw_s[row]) * self.samples.shape[1],
             n_examples=self.n_examples if simulated else None,
             shared_s=self.shared_s if training == "one_shot" and simulated else 0.0,
+            metric=self.metric,
         )
         if self.right is not None and simulated:
             answer = answer.with_outcomes(self._outcomes(row))
@@ -202,6 +215,8 @@ class AccuracyTable:
                 content.update(np.ascontiguousarray(value).tobytes())
             elif name in ("units", "targets", "times_s", "baseline", "trainings", "n_examples"):
                 content.update(f"{name}{value!r}".encode())
+            elif name == "metric" and value != ACCURACY:
+                content.update(json.dumps(value.to_json(), sort_keys=True).encode())
         return content.hexdigest()[:16]
 
     @property
@@ -274,6 +289,7 @@ class AccuracyTable:
             shared_s=max(answer.shared_s for answer in answers),
             right=right,
             right_at_baseline=baseline,
+            metric=answers[0].metric,
         )
 
     def save(self, path: Path) -> None:
@@ -295,9 +311,9 @@ class AccuracyTable:
             "proxies_s": np.array(self.proxies_s),
             "shared_s": np.array(self.shared_s),
         }
-        if self.right is not None and self.right_at_baseline is not None:
-            arrays["right_at_baseline"] = self.right_at_baseline
-            arrays["differs"] = self.right ^ self.right_at_baseline  # mostly zeros
+        if self.metric != ACCURACY:
+            arrays["metric"] = np.array(json.dumps(self.metric.to_json()))
+        arrays |= examples_arrays(self.right, self.right_at_baseline)
         with reported(path), path.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
@@ -335,6 +351,7 @@ class AccuracyTable:
                     shared_s=read_number(file, "shared_s", 0.0),
                     right=right,
                     right_at_baseline=baseline,
+                    metric=read_metric(file),
                 )
         except Exception as error:  # a damaged archive may raise anything
             raise InputError(f"{path}: not an accuracy table: {error or type(error)}") from error

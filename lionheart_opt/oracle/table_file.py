@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.metric import ACCURACY, Metric
 
 
 def read_array(file: Any, name: str, kinds: str, n_axes: int) -> np.ndarray:
@@ -35,7 +37,7 @@ def read_number(file: Any, name: str, default: float | None = None) -> float:
 
 
 def packed(answers: Sequence[Accuracy]) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """`right` and `right_at_baseline` of a table; None unless all answers say what is right.
+    """`right` and `right_at_baseline` of a table; None unless all answers say what examples do.
 
     Answers without examples, such as those of all-digital, are right where the baseline is.
     """
@@ -44,7 +46,8 @@ def packed(answers: Sequence[Accuracy]) -> tuple[np.ndarray | None, np.ndarray |
         return None, None
     rows = []
     for answer in answers:
-        if answer.outcomes is not None:
+        if type(answer.outcomes) is type(known):
+            assert answer.outcomes is not None
             rows.append(answer.outcomes.draws)
         elif answer.n_examples is None and np.all(answer.samples == answer.baseline):
             rows.append(
@@ -57,7 +60,28 @@ def packed(answers: Sequence[Accuracy]) -> tuple[np.ndarray | None, np.ndarray |
 
 def read_right(file: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
     """`right` and `right_at_baseline` of a file; None where it does not have them."""
+    if "statistics" in file:
+        exact = read_array(file, "statistics_at_baseline", "f", 2)
+        return read_array(file, "statistics", "f", 5), exact
     if "differs" not in file:
         return None, None
     baseline = read_array(file, "right_at_baseline", "u", 1)
     return read_array(file, "differs", "u", 4) ^ baseline, baseline
+
+
+def examples_arrays(
+    right: np.ndarray | None, at_baseline: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Arrays of a file for `right` and `right_at_baseline`."""
+    if right is None or at_baseline is None:
+        return {}
+    if right.dtype != np.uint8:
+        return {"statistics": right, "statistics_at_baseline": at_baseline}
+    return {"right_at_baseline": at_baseline, "differs": right ^ at_baseline}  # mostly zeros
+
+
+def read_metric(file: Any) -> Metric:
+    """What is measured; older files say nothing."""
+    if "metric" not in file:
+        return ACCURACY
+    return Metric.from_json(json.loads(str(read_array(file, "metric", "U", 0))))

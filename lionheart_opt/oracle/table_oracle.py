@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.metric import Metric
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.text import shown
@@ -24,14 +25,22 @@ class TableOracle:
 
     Args:
         file: A file written by `AccuracyTable.save`.
+        relative: Whether drops are shares of the baseline.
     """
 
     file: Path
+    relative: bool = False
 
     @cached_property
     def table(self) -> AccuracyTable:
         """The table, which is read once."""
-        return AccuracyTable.load(self.file)
+        table = AccuracyTable.load(self.file)
+        return replace(table, metric=replace(table.metric, relative=self.relative))
+
+    @property
+    def metric(self) -> Metric:
+        """See `SaysMetric.metric`."""
+        return self.table.metric
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyTable.accuracy`."""
@@ -74,7 +83,7 @@ class TableOracle:
         file = settings.get("file")
         if not isinstance(file, str):
             raise InputError(f"{context.where} file: got {shown(file)}; must be a path")
-        oracle = cls(file=context.folder / file)
+        oracle = cls(file=context.folder / file, relative=context.relative)
         context.check_times(oracle.table.times_s)
         units = {unit.name for unit in context.workload.units}
         if units != set(oracle.table.units):

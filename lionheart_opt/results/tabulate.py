@@ -83,6 +83,7 @@ def tabulate(file: StudyFile) -> tuple[AccuracyTable, int]:
         shared_s=max(accuracy.shared_s for accuracy in rows.values()),
         right=right,
         right_at_baseline=baseline,
+        metric=first.metric,
     )
     return table, len(measured) - len(rows)
 

@@ -63,12 +63,12 @@ def test_accuracies_must_be_shares(tmp_path: Path, value: float) -> None:
     samples[2, 1, 0] = value
     changes: list[dict[str, Any]] = [{"samples": samples}, {"baseline": value}]
     for change in changes:
-        with pytest.raises(ValueError, match=r"outside of \[0, 1\]"):
+        with pytest.raises(ValueError, match="must be from 0 to 1"):
             table(**change)
     table().save(tmp_path / "t.npz")
     arrays = dict(np.load(tmp_path / "t.npz"))
     np.savez(tmp_path / "t.npz", **{**arrays, "samples": samples})  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"t\.npz: .*outside of \[0, 1\]"):
+    with pytest.raises(InputError, match=r"t\.npz: .*must be from 0 to 1"):
         AccuracyTable.load(tmp_path / "t.npz")
 
 

@@ -32,6 +32,7 @@ def context(file: Path, problem: Problem) -> SimpleNamespace:
         workload=problem.workload,
         where="study.toml: [oracle]",
         check_times=lambda times_s: None,
+        relative=False,
     )
 
 
