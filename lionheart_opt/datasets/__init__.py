@@ -157,15 +157,15 @@ class DatasetInfo:
         name: Its name in study files.
         description: One line.
         source: Who made it.
-        image_shape: (channels, height, width).
-        n_classes: Number of classes.
+        image_shape: (channels, height, width); None where inputs are no images.
+        n_classes: Number of classes, or of characters.
         load: Function of the folder (None is the default one) and the data set's own arguments.
     """
 
     name: str
     description: str
     source: str
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int] | None
     n_classes: int
     load: Callable[..., Dataset]
 
@@ -246,6 +246,24 @@ def _cifar(name: str) -> Callable[..., Dataset]:
         return _normalised(name, (images, labels, *test), place.provenance)
 
     return load_cifar
+
+
+def _shakespeare(folder: Path | None, block: int = 64, characters: int | None = None) -> Dataset:
+    from lionheart_opt.datasets.characters import character_blocks
+
+    place = _locate("shakespeare", folder)
+    text = files.read(place.path("input.txt")).decode("ascii")[:characters]
+    try:
+        train, test, n_characters = character_blocks(text, block)
+    except InputError as error:
+        raise InputError(f"data set 'shakespeare': {error}") from error
+    return Dataset(
+        name="shakespeare",
+        train=train,
+        test=test,
+        n_classes=n_characters,
+        provenance=place.provenance,
+    )
 
 
 def _locate(name: str, folder: Path | None) -> files.Location:
@@ -344,5 +362,13 @@ _BUILT_IN = (
         image_shape=(3, 32, 32),
         n_classes=100,
         load=_cifar("cifar100"),
+    ),
+    DatasetInfo(
+        name="shakespeare",
+        description="1,115,394 characters of plays, for language models",
+        source="Karpathy, char-rnn, 2015 (public domain)",
+        image_shape=None,
+        n_classes=65,
+        load=_shakespeare,
     ),
 )

@@ -33,12 +33,14 @@ class FileSet:
         files: Name -> MD5 of the official file, unpacked. On disk it may be packed, with `.gz`.
         address: URL of the archive, or of the folder with the single files, packed with `.gz`.
         archive_md5: MD5 of the archive; empty where the files are downloaded one by one.
+        packed: Whether single files are packed with `.gz` there.
     """
 
     places: tuple[str, ...]
     files: dict[str, str]
     address: str
     archive_md5: str = ""
+    packed: bool = True
 
 
 LAYOUTS = {
@@ -83,6 +85,12 @@ LAYOUTS = {
         },
         address="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
         archive_md5="eb9058c3a382ffc7106e4002c42a8d85",
+    ),
+    "shakespeare": FileSet(
+        places=("shakespeare", "tinyshakespeare", "."),
+        files={"input.txt": "6fb458f1232090904fb40fe944165e91"},
+        address="https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",
+        packed=False,
     ),
 }
 
@@ -176,7 +184,7 @@ def _download(name: str, layout: FileSet, place: Path) -> None:
             else:
                 fresh.mkdir()
                 for file, md5 in layout.files.items():
-                    _fetch(where, f"{layout.address}{file}.gz", md5, fresh)
+                    _fetch(where, f"{layout.address}{file}{'.gz' * layout.packed}", md5, fresh)
             try:
                 fresh.rename(place)
             except OSError:

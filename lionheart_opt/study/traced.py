@@ -31,7 +31,7 @@ def traced(table: StudyTable, folder: Path) -> Workload:
     shape = model.input_shape
     if shape is None and model.name not in models.available() and data is not None:
         built_in = datasets.available().get(data.name)
-        if built_in is None:
+        if built_in is None or built_in.image_shape is None:
             from lionheart_opt.oracle.loading import load_data
 
             loaded = load_data(data, table.task, folder, "[task]")
