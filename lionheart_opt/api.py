@@ -152,7 +152,6 @@ def problem(
                 f"max_drop: is missing; {data.task.metric.name} has no usual one; give max_drop, or "
                 "max_relative_drop such as 0.02"
             )
-        limit.check(data.task.metric)
     settings = dict(table_of(oracle, "oracle"))
     if settings.get("kind", USUAL_ORACLE) == USUAL_ORACLE:
         if data is None:
@@ -187,7 +186,7 @@ def problem(
         relative=is_relative,
     )
     with beside(Path.cwd()):
-        return build_problem(
+        made = build_problem(
             context,
             build_oracle(context, settings),
             accuracy_limit=limit,
@@ -196,6 +195,8 @@ def problem(
             training=training,
             seed=int(seed) if isinstance(seed, Integral) else seed,
         )
+        made.check_limit()
+        return made
 
 
 def search(

@@ -151,11 +151,14 @@ class AccuracyLimit:
         return self.time_s if isinstance(self.time_s, tuple) else (self.time_s,)
 
     def check(self, metric: Metric) -> None:
-        """Refuse a limit that no drop of a metric can break.
+        """Refuse a limit that no drop of a metric can break, or that is about other drops.
 
         Raises:
-            InputError: `max_drop` is larger than the range of the metric.
+            InputError: `max_drop` is larger than the range of the metric, or only one of the two is
+                relative.
         """
+        if self.relative and not metric.relative:
+            raise InputError("max_relative_drop: this oracle has no relative drops; use max_drop")
         most = metric.high - metric.low
         if not self.relative and self.max_drop > most:
             hint = " (0.01 is one point)" if metric.unit == "%" else ""

@@ -214,10 +214,6 @@ class Problem(Space):
         limit = self.accuracy_limit
         accuracy = self.oracle.accuracy(asked, limit.first_look, self.seed)
         limit.check(accuracy.metric)
-        if limit.relative != accuracy.metric.relative:
-            raise InputError(
-                "max_relative_drop: this oracle measures no relative drops; use max_drop"
-            )
         while not accuracy.diverged and (look := limit.next_look(accuracy)) is not None:
             more = self.oracle.accuracy(asked, look, self.seed)
             accuracy = accuracy.extend(more) if look.draws[0] else accuracy.widen(more)
@@ -251,6 +247,10 @@ class Problem(Space):
     def metric(self) -> Metric:
         """What the oracle measures. It may have to load its data to say so."""
         return self.oracle.metric if isinstance(self.oracle, SaysMetric) else ACCURACY
+
+    def check_limit(self) -> None:
+        """Refuse a limit that does not fit what the oracle measures; see `AccuracyLimit.check`."""
+        self.accuracy_limit.check(self.metric)
 
     @property
     def worst_drop(self) -> float:

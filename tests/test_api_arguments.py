@@ -68,7 +68,10 @@ def test_weights_that_differ_from_run_to_run_are_named(tmp_path):
         ({"time": None}, "time: got None"),
         ({"time": []}, "at least one time"),
         ({"time": -1}, "time: got -1"),
-        ({"max_drop": 2}, "max_drop: got 2; must be a fraction from 0 to 1"),
+        (
+            {"max_drop": 2},
+            "max_drop: got 2; must be from 0 to 1, the range of accuracy",
+        ),
         ({"max_drop": "1%"}, "max_drop: got '1%'"),
         ({"max_drop": float("nan")}, "max_drop: got nan"),
         ({"objectives": ["speed"]}, "unknown objective 'speed'; allowed: drop"),

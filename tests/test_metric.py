@@ -90,7 +90,15 @@ def test_words(metric: Metric, shown: str, said: str, words: str, name: str) -> 
     assert metric.shown(0.9125) == shown and metric.said(0.01) == said
     assert metric.in_words(0.01) == words and metric.drop_name == name
     assert metric.shown(None) == metric.said(None) == "-"
-    assert ACCURACY.in_words(0.005) == "0.5 points" and ACCURACY.said(-0.0) == "+0.00"
+    assert ACCURACY.in_words(0.005) == "0.5 points"
+
+
+@pytest.mark.parametrize(
+    ("drop", "text"),
+    [(None, "-"), (0.0123, "+1.23"), (-0.005, "-0.50"), (-1e-9, "+0.00"), (-0.0, "+0.00")],
+)
+def test_drops_are_in_points_with_a_sign(drop: float | None, text: str) -> None:
+    assert ACCURACY.said(drop) == text
 
 
 def test_records_keep_it() -> None:

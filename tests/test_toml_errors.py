@@ -165,7 +165,7 @@ seed = "one"
 [model]
 name = 3
 [limits]
-max_drop = 7.0
+max_drop = -7.0
 confidenz = 0.9
 [[run]]
 strategy = "random"
@@ -181,7 +181,7 @@ seeds = ["a", "b"]
         "key 'question' is missing",
         "seed: got 'one'",
         "model.name: got 3",
-        "limits.max_drop: got 7.0",
+        "limits.max_drop: got -7.0",
         "run.0.seeds.0: got 'a'",
         "run.0.seeds.1: got 'b'",
     )

@@ -9,7 +9,7 @@ from typing import Any
 from lionheart_opt.api_arguments import kind_of
 from lionheart_opt.datasets import Dataset
 from lionheart_opt.datasets.given import examples_of
-from lionheart_opt.errors import Collected, InputError
+from lionheart_opt.errors import InputError
 from lionheart_opt.tasks import Task, task_of
 from lionheart_opt.text import shown
 
@@ -54,12 +54,10 @@ def from_arrays(
     parts = {"train": train, "test": test}
     if validation is not None:
         parts["validation"] = validation
-    examples = {}
-    wrong = Collected()
-    for part, given in parts.items():
-        with wrong.collect():
-            examples[part] = examples_of(given, made, f"data set {name!r}: {part}", columns)
-    wrong.refuse()
+    examples = {
+        part: examples_of(given, made, f"data set {name!r}: {part}", columns)
+        for part, given in parts.items()
+    }
     if not isinstance(validation_fraction, Real) or not 0.0 < validation_fraction < 1.0:
         raise InputError(
             f"data set {name!r}: validation_fraction: got {shown(validation_fraction)}; "

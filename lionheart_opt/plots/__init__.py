@@ -7,6 +7,7 @@ Every figure looks right by itself: in a notebook, and as `figure.savefig("paret
 # safe: Python sets that attribute once, when a submodule is first imported, and that is here, before
 # anyone else can. What else a submodule offers is had with `from lionheart_opt.plots.pareto import ...`.
 from lionheart_opt.plots.cost import cost
+from lionheart_opt.plots.depth import depth
 from lionheart_opt.plots.diagnosis import diagnosis
 from lionheart_opt.plots.drift import drift
 from lionheart_opt.plots.lifetime import lifetime
@@ -18,6 +19,7 @@ from lionheart_opt.plots.thresholds import thresholds
 
 __all__ = [
     "cost",
+    "depth",
     "diagnosis",
     "drift",
     "lifetime",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from lionheart_opt.plots.depth import depth, depth_info
 from lionheart_opt.plots.style import (
     COLUMN,
     PAGE,
@@ -24,6 +25,9 @@ from lionheart_opt.plots.style import (
     unit_text,
 )
 from lionheart_opt.results.sensitivity import Profile
+
+#: Layers from which on a heat map is drawn, too.
+DEEP = 3
 
 
 def rank_info(profile: Profile) -> dict[str, dict[str, float]]:
@@ -154,5 +158,8 @@ def _labels(profile: Profile) -> list[str]:
 
 
 def draw_profile(profile: Profile, folder: Path) -> list[Path]:
-    """Write the figure as PDF and PNG, and return the paths."""
-    return save(sensitivity(profile), folder, f"profile-{profile.training}")
+    """Write the figure as PDF and PNG, and a heat map of deep networks; return the paths."""
+    paths = save(sensitivity(profile), folder, f"profile-{profile.training}")
+    if len(depth_info(profile)[1]) >= DEEP:
+        paths += save(depth(profile), folder, f"profile-{profile.training}-by-depth")
+    return paths

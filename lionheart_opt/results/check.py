@@ -109,6 +109,9 @@ def check(source: StudyFile | StudyScript) -> Checked:
                 checked.plan = plan(source, problem)
             with checked.step("whether units fit on their targets"):
                 _look_at_capacity(problem, checked)
+            with checked.step("whether the limit fits what is measured"):
+                if oracle is not None:
+                    problem.check_limit()
             with checked.step("whether the examples can decide the limit"):
                 _look_at_examples(problem, oracle, checked)
             _check_runs(source, problem, oracle, checked)

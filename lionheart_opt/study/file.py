@@ -324,6 +324,7 @@ class StudyFile:
         Raises:
             InputError: An argument does not exist, or does not fit the problem or the oracle.
         """
+        self.problem.check_limit()
         wrong = Collected()
         self.openings(self.problem, self.oracle, wrong)
         wrong.refuse()

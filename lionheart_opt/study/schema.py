@@ -23,6 +23,8 @@ from lionheart_opt.oracle_context import DataTable, ModelTable, Table
 from lionheart_opt.problem import Objective
 from lionheart_opt.text import shown
 
+#: Data sets that come along with a task of their own.
+_WITH_TASKS = ("shakespeare", "text")
 #: Trainings that a verdict may rest on.
 MOST_TRAININGS = 100
 #: One number or a list of them; a single one is written as a number again.
@@ -168,8 +170,9 @@ class StudyTable(Table):
     @model_validator(mode="after")
     def _drop_is_a_share(self) -> StudyTable:
         """What comes along is measured in shares; 1 means all, not a point."""
-        drop, own = self.limits.max_drop, self.data is None or ":" in self.data.name
-        if self.task is None and not own and drop is not None and drop > 1:
+        drop, data = self.limits.max_drop, "" if self.data is None else self.data.name
+        has_own = ":" in data or data in _WITH_TASKS or self.oracle.get("kind") == "table"
+        if self.task is None and not has_own and drop is not None and drop > 1:
             raise ValueError(
                 f"limits.max_drop: got {drop:g}; must be from 0 to 1 (0.01 is one point)"
             )

@@ -168,6 +168,7 @@ class StudyScript:
 
     def check_strategies(self) -> None:
         """Build every strategy, so that a mistake shows at once."""
+        self.problem.check_limit()
         wrong = Collected()
         for plan in self._plans:
             with wrong.collect():

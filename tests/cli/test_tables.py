@@ -7,6 +7,7 @@ import pytest
 from made_up_runs import ODD_LABELS, answer, made_up_problem, search
 
 from lionheart_opt.cli import show_tables, tables
+from lionheart_opt.metric import ACCURACY
 from lionheart_opt.results.sensitivity import Interaction, Profile, Sensitivity
 
 
@@ -39,6 +40,7 @@ def plan(label: str) -> dict:
         ],
         "limits": {
             "max_drop": 0.01,
+            "metric": ACCURACY.to_json(),
             "quantile": 0.9,
             "time_s": [1.0, 86400.0],
             "confidence": 0.95,

@@ -33,5 +33,5 @@ def test_validation_data_are_a_stretch_of_neighbours() -> None:
 
 @pytest.mark.parametrize(("text", "block"), [(TEXT, 0), (TEXT, True), ("to be", 4), ("", 1)])
 def test_what_cannot_be_cut(text: str, block: int) -> None:
-    with pytest.raises(InputError, match="block: got|too few for blocks of"):
+    with pytest.raises(InputError, match=r"block: got|too few for blocks of"):
         character_blocks(text, block)

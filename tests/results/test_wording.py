@@ -46,14 +46,6 @@ def test_durations_are_said_as_a_person_does(value, text):
     assert wording.seconds(value) == text
 
 
-@pytest.mark.parametrize(
-    ("drop", "text"),
-    [(None, "-"), (0.0123, "+1.23"), (-0.005, "-0.50"), (-1e-9, "+0.00"), (0.0, "+0.00")],
-)
-def test_drops_are_in_points_with_a_sign(drop, text):
-    assert wording.points(drop) == text
-
-
 def test_gains_and_shares():
     assert [wording.times(gain) for gain in (None, 2.5, 0.999)] == ["-", "2.50x", "1.00x"]
     assert [wording.percent(ratio) for ratio in (None, 0.123, 1.0)] == ["-", "12.3 %", "100.0 %"]
