@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.tracing.dataflow import DataFlow, storage
-from lionheart_opt.tracing.matrices import Use, as_matrix, as_units, part_of
+from lionheart_opt.tracing.matrices import Matrix, Use, as_matrix, as_units, part_of
 from lionheart_opt.tracing.operators import Operator, describe, is_whole
 from lionheart_opt.workload import INPUT, Layer, Shape, Unit, Workload
 
@@ -227,7 +227,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for name, parameter in parameters:
             matrix = part_of(operand, parameter, name)
             if matrix is not None:
-                stem = call.path if is_own else re.sub(r"[._]?weight$", "", name)
+                stem = call.path if is_own else _stem(call.module, name, matrix)
                 path = call.path if is_own and matrix.is_whole and not matrix.transposed else ""
                 return Use(path=path or matrix.path, stem=stem, matrix=matrix)
         return None
@@ -269,6 +269,14 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             layers=tuple(layers),
             units=tuple(Unit(name=members[0], layers=tuple(members)) for members in units.values()),
         )
+
+
+def _stem(module: nn.Module, name: str, matrix: Matrix) -> str:
+    """Name of a layer that multiplies with a parameter, or with the rows of it that are a projection."""
+    if isinstance(module, nn.MultiheadAttention) and name.endswith("in_proj_weight"):
+        projection = "qkv"[matrix.first // module.embed_dim]
+        name = name.removesuffix("in_proj_weight") + f"{projection}_proj"
+    return re.sub(r"[._]?weight$", "", name)
 
 
 def _fields(record: _Record, use: Use | None) -> dict[str, Any]:

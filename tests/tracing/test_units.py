@@ -149,17 +149,22 @@ def test_attention_by_hand(need_weights: bool) -> None:
     check_consistency(workload)
     macs = {layer.name: layer.macs for layer in workload.layers if layer.macs}
     assert macs == {
-        "attention.in_proj": 5 * 8 * 24,
+        "attention.q_proj": 5 * 8 * 8,
+        "attention.k_proj": 5 * 8 * 8,
+        "attention.v_proj": 5 * 8 * 8,
         "attention.matmul": 2 * 5 * 5 * 4,
         "attention.matmul_2": 2 * 5 * 5 * 4,
         "attention.out_proj": 5 * 8 * 8,
     }
     assert "softmax" in kinds(workload)
     assert [unit.name for unit in workload.crossbar_units] == [
-        "attention.in_proj",
+        "attention.q_proj",
+        "attention.k_proj",
+        "attention.v_proj",
         "attention.out_proj",
     ]
-    assert workload.layer("attention.in_proj").module == "attention.in_proj_weight"
+    assert workload.layer("attention.k_proj").module == "attention.in_proj_weight[8:16]"
+    assert workload.layer("attention.k_proj").bias_count == 8
     scores = workload.layer("attention.matmul")
     assert scores.mvm is None and scores.weight_count == 0 and scores.name not in workload.unit_of
 
@@ -172,7 +177,8 @@ def test_cross_attention_projects_with_parts_of_one_parameter() -> None:
     modules = [workload.paths_of(unit) for unit in workload.units]
     assert modules == [
         ("attention.in_proj_weight[0:8]",),
-        ("attention.in_proj_weight[8:24]",),
+        ("attention.in_proj_weight[8:16]",),
+        ("attention.in_proj_weight[16:24]",),
         ("attention.out_proj",),
     ]
     assert workload.weight_count == 4 * 64
