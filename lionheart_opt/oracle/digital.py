@@ -204,7 +204,7 @@ class DigitalProducts:
             self.counts[matrix.parameter] += 1
             for name in inputs:
                 self._see(Input(matrix.path, name), named[name])
-            return None
+            return function(*args, **kwargs)
         [(_, numerics)] = self._segments(matrix)[:1]
         if numerics == "fp32":
             return None
@@ -237,7 +237,7 @@ class DigitalProducts:
                     segments.append(Segment(_from(matrix, end, first), self._host))
                 segments.append(Segment(_from(matrix, first, last), numerics))
                 end = last
-        if matrix.transposed:  # rows are inputs there; a transposed matrix is always whole
+        if not matrix.is_rows:  # it is whole
             return [Segment(slice(None), segments[0].numerics if segments else self._host)]
         if end < matrix.last or not segments:
             segments.append(Segment(_from(matrix, end, matrix.last), self._host))
