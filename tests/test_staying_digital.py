@@ -62,7 +62,8 @@ def test_kinds_that_the_tiles_do_not_run() -> None:
         "linear only; add 'conv_transpose2d' to their `kinds` in a system file of your own, if they "
         "can run it",
         "'1' stays on the host: the analog targets of system 'lionheart' run conv1d, conv2d, "
-        "linear only; add 'grouped_conv2d' to their `kinds` in a system file of your own, if they can run it",
+        "linear only; add 'grouped_conv2d' to their `kinds` in a system file of your own, if they "
+        "can run it",
     ]
     assert lines(network, 4, 5, 5, system=general()) == []
     assert lines(network, 4, 5, 5, digital=("*",)) == []

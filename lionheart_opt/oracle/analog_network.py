@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import deepcopy
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
@@ -209,18 +210,15 @@ class AnalogNetwork(nn.Module):
             self.recorded(product, parts)
         return parts
 
-    def is_on_tiles(self, _: Product, matrix: Matrix) -> bool:
-        """Whether tiles compute some of a product."""
+    def is_on_tiles(self, product: Product, matrix: Matrix) -> bool:
+        """Whether tiles compute some of a product; if not, it is counted and recorded as used."""
         exposed = self._exposed.get(matrix.parameter)
         if exposed is None or matrix.form != exposed.form:
             return False
-        return not all(part.piece.is_plain for part in exposed.parts(matrix))
-
-    def used_on_host(self, product: Product, matrix: Matrix) -> None:
-        """Count and record a product that is computed elsewhere."""
-        exposed = self._exposed.get(matrix.parameter)
-        if exposed is not None and matrix.form == exposed.form:
-            self._used(exposed, product, matrix)
+        if not all(part.piece.is_plain for part in exposed.parts(matrix)):
+            return True
+        self._used(exposed, product, matrix)
+        return False
 
     def _on_host(self, product: Product, matrix: Matrix) -> Tensor | None:
         """A product that is on no tile; None leaves it to torch."""
@@ -355,11 +353,14 @@ class _DigitalProducts(_Products):
         if func in HOST_PRODUCTS:
             digital = self._network.digital
             assert digital is not None
-            known = None if digital.is_watching else self.matrix_of(func, args, kwargs or {})
-            if known is None or not self._network.is_on_tiles(*known):
-                result = digital.call(func, args, kwargs or {}, self.name)
-                if result is not None:
-                    if known is not None:
-                        self._network.used_on_host(*known)
-                    return result
+            kwargs = kwargs or {}
+            is_on_tiles = partial(self._is_on_tiles, func, args, kwargs)
+            result = digital.call(func, args, kwargs, self.name, is_on_tiles)
+            if result is not None:
+                return result
         return super().__torch_function__(func, types, args, kwargs)
+
+    def _is_on_tiles(self, func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Whether tiles compute a product; if not, it counts as a use of the matrix."""
+        known = self.matrix_of(func, args, kwargs)
+        return known is not None and self._network.is_on_tiles(*known)

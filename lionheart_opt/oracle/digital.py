@@ -177,7 +177,14 @@ class DigitalProducts:
                 )
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, axis)
 
-    def call(self, function: Any, args: Any, kwargs: Any, name_of: Callable[[Any], str]) -> Any:
+    def call(
+        self,
+        function: Any,
+        args: Any,
+        kwargs: Any,
+        name_of: Callable[[Any], str],
+        is_on_tiles: Callable[[], bool],
+    ) -> Any:
         """The result of a function that multiplies with weights as no tile does.
 
         Args:
@@ -185,9 +192,10 @@ class DigitalProducts:
             args: Its arguments.
             kwargs: Its keyword arguments.
             name_of: From an operand to the path of the parameter that it is; empty if it is none.
+            is_on_tiles: Asks whether tiles compute the product.
 
         Returns:
-            None if the operand is no weight, or a tile could compute the product.
+            None if the operand is no weight, or the product is computed elsewhere.
         """
         known = HOST_PRODUCTS[function]
         named = dict(zip(known.names, args, strict=False)) | kwargs
@@ -206,7 +214,7 @@ class DigitalProducts:
                 self._see(Input(matrix.path, name), named[name])
             return function(*args, **kwargs)
         [(_, numerics)] = self._segments(matrix)[:1]
-        if numerics == "fp32":
+        if numerics == "fp32" or is_on_tiles():
             return None
         named[operand] = self._weight(weight, (matrix, axes), axes, numerics)
         for name in inputs:
@@ -244,12 +252,7 @@ class DigitalProducts:
         return segments
 
     def _compute(
-        self,
-        product: Product,
-        matrix: Matrix,
-        rows: slice,
-        numerics: Numerics,
-        bias: Tensor | None,
+        self, product: Product, matrix: Matrix, rows: slice, numerics: Numerics, bias: Tensor | None
     ) -> Tensor:
         whole, window = product.weight, product.window
         key = (matrix, tuple(whole.shape), rows.start, rows.stop)

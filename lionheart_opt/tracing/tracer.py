@@ -222,20 +222,22 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._used | (keys & self._left_out)
 
     def _einsum(self, equation: str, operands: list[Tensor], *_: Any) -> Tensor | None:
-        """An equation whose weight has several dimensions, as a product with a matrix, if it is one.
+        """An equation with a weight, as a product with a matrix; None if it is no such product.
 
-        torch would compute it with a copy of the weight.
+        torch may compute it with a copy of the weight, which could not be recognised.
         """
-        for number in (1, 0):
-            names = self._parameters.get(storage(operands[number]), ())
-            name = next((name for name, tensor in names if is_same(operands[number], tensor)), "")
-            if len(operands) != 2 or not name or operands[number].dim() < 3:
+        for number in (1, 0) if len(operands) == 2 else ():
+            operand = operands[number]
+            names = self._parameters.get(storage(operand), ())
+            name = next((name for name, tensor in names if is_same(operand, tensor)), "")
+            if not name:
                 continue
             with self:
                 product = einsum_product(equation, operands, number)
                 if product is not None:
-                    matrix = Matrix.whole(name, operands[number], product.outputs)
-                    self._copies[storage(product.weight)] = matrix
+                    if storage(product.weight) != storage(operand):
+                        matrix = Matrix.whole(name, operand, product.outputs)
+                        self._copies[storage(product.weight)] = matrix
                     return product.finish(F.linear(product.x, product.weight))
         return None
 

@@ -96,6 +96,109 @@ class Adapted(nn.Module):
         return self.base(x) + x @ self.down.T @ self.up.T
 
 
+class Conv1D(nn.Module):
+    """HuggingFace's layer of that name."""
+
+    def __init__(self, outputs: int, inputs: int) -> None:
+        super().__init__()
+        self.nf = outputs
+        self.weight = nn.Parameter(torch.randn(inputs, outputs) / inputs**0.5)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = (*x.size()[:-1], self.nf)
+        return torch.addmm(self.bias, x.view(-1, x.size(-1)), self.weight).view(size)
+
+
+class GptBlock(nn.Module):
+    """A block of GPT-2, as HuggingFace has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ln_1, self.ln_2 = nn.LayerNorm(8), nn.LayerNorm(8)
+        self.c_attn, self.c_proj = Conv1D(24, 8), Conv1D(8, 8)
+        self.c_fc, self.down = Conv1D(16, 8), Conv1D(8, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = self.c_attn(self.ln_1(x)).split(8, dim=2)
+        q, k, v = (part.view(*x.shape[:2], 2, 4).transpose(1, 2) for part in parts)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.c_proj(y.transpose(1, 2).reshape(x.shape))
+        return x + self.down(F.gelu(self.c_fc(self.ln_2(x))))
+
+
+class Gpt(nn.Module):
+    """A language model whose head has the weight of the embedding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(11, 8), nn.Embedding(6, 8)
+        self.h = nn.ModuleList([GptBlock(), GptBlock()])
+        self.ln_f, self.lm_head = nn.LayerNorm(8), nn.Linear(8, 11, bias=False)
+        self.lm_head.weight = self.wte.weight
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.wte(ids) + self.wpe(torch.arange(ids.shape[1], device=ids.device))
+        for block in self.h:
+            x = block(x)
+        return self.lm_head(self.ln_f(x))
+
+
+class Llama(nn.Module):
+    """A block of Llama: fewer keys than queries, gates, no biases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = {"q": (8, 8), "k": (8, 4), "v": (8, 4), "o": (8, 8)}
+        widths |= {"gate": (8, 12), "up": (8, 12), "down": (12, 8)}
+        for name, (inputs, outputs) in widths.items():
+            self.add_module(f"{name}_proj", nn.Linear(inputs, outputs, bias=False))
+        self.norm = nn.RMSNorm(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x)
+        q, k, v = (
+            layer(h).view(*x.shape[:2], -1, 4).transpose(1, 2)
+            for layer in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+        x = x + self.o_proj(y.transpose(1, 2).reshape(x.shape))
+        h = self.norm(x)
+        return x + self.down_proj(F.silu(self.gate_proj(h)) * self.up_proj(h))
+
+
+class Mixture(nn.Module):
+    """Experts in a list of modules, all of which run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Linear(6, 3)
+        self.experts = nn.ModuleList(nn.Linear(6, 5) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shares = self.gate(x).softmax(-1)
+        return torch.stack([expert(x) for expert in self.experts], -1) @ shares.unsqueeze(-1)
+
+
+class Vit(nn.Module):
+    """A vision transformer of torch's own layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(2, 8, 3, stride=3)
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        layer = nn.TransformerEncoderLayer(
+            8, 2, 16, dropout=0.0, batch_first=True, norm_first=True, activation="gelu"
+        )
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.patch(x).flatten(2).mT
+        x = torch.cat([self.token.expand(len(x), -1, -1), patches], 1)
+        return self.head(self.encoder(x)[:, 0])
+
+
 class _Calls(nn.Module):
     """A module of torch that is called with two or three sequences."""
 
@@ -178,6 +281,10 @@ def foreign_networks() -> dict[str, tuple[nn.Module, Tensor]]:
             torch.randn(4, 5, 8),
         ),
         "adapted": (Adapted(), x),
+        "gpt": (Gpt(), torch.randint(11, (4, 6))),
+        "llama": (Llama(), torch.randn(4, 5, 8)),
+        "mixture": (Mixture(), x),
+        "vit": (Vit(), images),
     }
     made["adapted"][0].get_parameter("base.weight").requires_grad_(False)
     return made
