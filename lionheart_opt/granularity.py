@@ -104,7 +104,8 @@ def _blocks(workload: Workload) -> dict[str, list[str]]:
     for adder, units in sorted(_branches(workload), key=lambda branch: len(branch[1])):
         spanned = {block_of[unit] for unit in units if unit in block_of}
         if len(spanned) < 2:
-            name = spanned.pop() if spanned else _module_of(workload, adder, units) or units[0]
+            name = spanned.pop() if spanned else _module_of(workload, adder, units)
+            name = name or (units[0] if len(units) == 1 else f"{units[0]} to {units[-1]}")
             block_of |= dict.fromkeys(units, name)
             adders.setdefault(name, []).append(adder)
     names = set(block_of.values())
@@ -173,9 +174,10 @@ def _block_around(
 
 
 def _module_of(workload: Workload, adder: Layer, units: Sequence[str]) -> str:
-    """Path of the module around a branch and its addition; empty if it is the network itself.
+    """Path of the module around a branch and its addition; empty if there is none in the network.
 
-    Where a module adds the result of an element of a list to something, it is that element.
+    Where a module adds the result of an element of a list to something, it is that element. Where the
+    network itself adds, it is the module around the branch.
     """
     paths = (path for unit in units for path in workload.paths_of(workload.unit(unit)))
     branch = _common([path.split(".")[:-1] for path in paths])
@@ -183,7 +185,7 @@ def _module_of(workload: Workload, adder: Layer, units: Sequence[str]) -> str:
     for length in range(len(around) + 1, len(branch) + 1):
         if branch[length - 1].isdigit():
             return ".".join(branch[:length])
-    return ".".join(around)
+    return ".".join(around or branch)
 
 
 def _outermost(name: str, names: Collection[str]) -> str:

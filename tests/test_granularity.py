@@ -108,7 +108,12 @@ def test_decoder_blocks_hold_what_reads_the_encoder() -> None:
 
 
 def test_additions_in_the_network_itself_make_blocks_of_their_own() -> None:
-    assert units(with_units(traced(Flat(), 6), "blocks")) == {"fc1": 2, "fc3": 1, "head": 1}
+    assert units(with_units(traced(Flat(), 6), "blocks")) == {"fc1 to fc2": 2, "fc3": 1, "head": 1}
+    encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    assert units(with_units(traced(encoder, 5, 8), "blocks")) == {
+        "self_attn": 4,
+        "linear1 to linear2": 2,
+    }
 
 
 def test_elements_of_a_list_that_the_network_adds_are_blocks() -> None:

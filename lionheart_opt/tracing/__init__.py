@@ -53,8 +53,8 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
     path; others have the path and their kind (`stage1.0.add`). Repeated names get `_2`, `_3`. Every
     weight matrix is a unit, whatever multiplies with it, and tied weights are one. Its name is the path
     of the module that runs it first, or, where a function is called with a bare parameter, that of the
-    parameter (`attention.in_proj`). A product with a matrix that a unit has the other way round is left
-    to the host, which then has a copy of the weights.
+    parameter. Query, key and value of torch's attention are three (`attention.q_proj`). A product with a
+    matrix that a unit has the other way round is left to the host, which then has a copy of the weights.
 
     Args:
         model: The network. It is not changed: a copy runs, in evaluation mode.

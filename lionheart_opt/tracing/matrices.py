@@ -13,11 +13,12 @@ from torch.nn.modules.conv import _ConvNd
 
 from lionheart_opt.errors import InputError, unknown
 
-#: Path of a parameter, rows of it, whether its first dimension is that of the inputs, and which
-#: dimensions are those of the outputs.
+#: Path of a parameter, rows of it, whether its first dimension is that of the inputs, which dimensions
+#: are those of the outputs, and groups.
 _PATH = re.compile(
     r"(?P<parameter>.+?)"
     r"(\[(?P<first>\d+):(?P<last>\d+)\])?((?P<transposed>\.T)|\((?P<outputs>\d+(,\d+)*)\))?"
+    r"(/(?P<groups>\d+))?"
 )
 
 
@@ -70,8 +71,11 @@ class Matrix:
         """Its name in `Layer.module`; `Matrix.named` finds it again.
 
         It is the path of the module for the whole `weight` of one, otherwise the path of the parameter
-        with the rows taken, `.T` if it is transposed, or the dimensions of the outputs.
+        with the rows taken, `.T` if it is transposed, the dimensions of the outputs, or the groups. A
+        module of torch with groups has a matrix with groups, too.
         """
+        if self.groups > 1:
+            return f"{self.parameter}/{self.groups}"
         if self.is_whole and self.is_rows and is_weight(self.parameter):
             return self.parameter.rpartition(".")[0]
         if self.outputs:
@@ -171,11 +175,18 @@ class Matrix:
                 raise InputError(f"{path}: the parameter has {parameters[name].dim()} dimensions")
             return cls.whole(name, parameters[name], outputs)
         n_rows = len(parameters[name])
+        groups = int(match["groups"] or 1)
+        if groups > 1 and (
+            n_rows % groups or not match.end("parameter") == match.start("groups") - 1
+        ):
+            raise InputError(
+                f"{path}: the parameter has {n_rows} rows, which are no {groups} groups"
+            )
         first, last = int(match["first"] or 0), int(match["last"] or n_rows)
         is_transposed = match["transposed"] is not None
         if not first < last <= n_rows or (is_transposed and last - first < n_rows):
             raise InputError(f"{path}: the parameter has {n_rows} rows")
-        return cls(name, first, last, last - first == n_rows, is_transposed)
+        return cls(name, first, last, last - first == n_rows, is_transposed, groups=groups)
 
 
 def is_weight(parameter: str) -> bool:

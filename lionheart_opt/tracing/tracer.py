@@ -264,10 +264,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 operand = as_matrix(weight, description.outputs_first)
                 matrix = part_of(operand, parameter, name)
             if matrix is not None and groups > 1 and "mvm" in description.fields:
-                matrix = replace(matrix, groups=groups) if is_own and matrix.is_whole else None
+                matrix = replace(matrix, groups=groups) if matrix.is_whole else None
             if matrix is not None:
                 stem = call.path if is_own else _stem(call.module, name, matrix)
-                path = call.path if is_own and matrix.is_whole and matrix.is_rows else ""
+                is_named = is_own and matrix.is_whole and matrix.is_rows
+                is_named &= matrix.groups in (1, getattr(call.module, "groups", 1))
+                path = call.path if is_named else ""
                 return Use(path=path or matrix.path, stem=stem, matrix=matrix)
         return None
 

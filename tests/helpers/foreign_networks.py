@@ -96,6 +96,30 @@ class Adapted(nn.Module):
         return self.base(x) + x @ self.down.T @ self.up.T
 
 
+class Groups(nn.Module):
+    """Grouped convolutions by functions, with parameters of the module itself and of others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 1, 3) / 2)
+        self.second = nn.Parameter(torch.randn(6, 2, 1) / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.tanh(F.conv1d(x, self.weight, groups=1))
+        return F.conv1d(h, self.second, groups=2).flatten(1)
+
+
+class Own(nn.Module):
+    """A grouped convolution of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(6, 2, 3) / 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv1d(x, self.weight, groups=2)
+
+
 class Conv1D(nn.Module):
     """HuggingFace's layer of that name."""
 
@@ -281,6 +305,10 @@ def foreign_networks() -> dict[str, tuple[nn.Module, Tensor]]:
             torch.randn(4, 5, 8),
         ),
         "adapted": (Adapted(), x),
+        "groups": (
+            nn.Sequential(nn.Conv1d(3, 4, 1), Own(), nn.Conv1d(6, 1, 1), Groups()),
+            torch.randn(4, 3, 9),
+        ),
         "gpt": (Gpt(), torch.randint(11, (4, 6))),
         "llama": (Llama(), torch.randn(4, 5, 8)),
         "mixture": (Mixture(), x),

@@ -87,6 +87,7 @@ NETWORK = nn.ModuleDict(
         Matrix("att.in_proj_weight", 4, 8, False),
         Matrix("att.out_proj.weight", 0, 4, True),
         Matrix("grouped.weight", 0, 6, True, groups=2),
+        Matrix("fc.weight", 0, 6, True, groups=3),
         Matrix("up.weight", 0, 4, True, transposed=True),
         Matrix("up.weight", 0, 4, True, outputs=(0, 2)),
     ],
@@ -101,7 +102,7 @@ def test_paths_are_short() -> None:
     assert Matrix("fc.weight", 1, 6, False).path == "fc.weight[1:6]"
     assert Matrix("c.weight", 0, 6, True, transposed=True).path == "c.weight.T"
     assert Matrix("c.weight", 0, 6, True, outputs=(0, 2)).path == "c.weight(0,2)"
-    assert Matrix("c.weight", 0, 6, True, groups=2).path == "c"
+    assert Matrix("c.weight", 0, 6, True, groups=2).path == "c.weight/2"
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,9 @@ def test_groups_lie_in_blocks() -> None:
         ("fc.bias", "unknown module 'fc.bias'"),
         ("up", "ConvTranspose2d"),
         ("up.weight(0,4)", "has 4 dimensions"),
+        ("fc.weight/4", "has 6 rows, which are no 4 groups"),
+        ("fc.weight.T/2", "has 6 rows, which are no 2 groups"),
+        ("fc.weight[0:4]/2", "has 6 rows, which are no 2 groups"),
         ("up.weight(0,1,2,3)", "has 4 dimensions"),
         ("fc.weight[3:9]", "has 6 rows"),
         ("fc.weight[4:4]", "has 6 rows"),
