@@ -17,10 +17,12 @@ from lionheart_opt.api_arguments import (
     path_of,
     several,
     table_of,
+    units_of,
 )
 from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.durations import seconds_of
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.granularity import Units, with_units
 from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.oracle_context import ModelTable, OracleContext
@@ -75,7 +77,7 @@ def problem(
     training: Training = "full",
     draws: int | Sequence[int] = (5, 10, 20),
     digital: Sequence[str] = (),
-    units: dict[str, Sequence[str]] | None = None,
+    units: Units | dict[str, Sequence[str]] = "projections",
     quantile: float | None = None,
     confidence: float = 0.95,
     examples: Sequence[int | Literal["all"]] = ("all",),
@@ -109,7 +111,8 @@ def problem(
             `full` (hardware-aware training).
         draws: Numbers of programming draws at which the limit is decided; the last is the maximum.
         digital: Names of units that stay on the host, or patterns such as `layer1.*`.
-        units: Groups of units that move together: name -> units.
+        units: What moves as a whole: `projections` (each weight matrix), `layers`, `blocks`, patterns
+            each of which joins units (`["layer1.*", "layer2.*"]`), or named groups of patterns.
         quantile: Share of the programmed chips that must keep the limit; None asks it of the mean.
         confidence: Confidence of the decision.
         examples: Numbers of validation examples at which the limit is decided; the last is "all".
@@ -164,15 +167,7 @@ def problem(
         from lionheart_opt.models.plain import plain_network  # imports torch
 
         model = plain_network(_network(model))
-    workload = _workload(model, data)
-    if units is not None:
-        groups = table_of(units, "units").items()
-        workload = workload.grouped(
-            {
-                name_of(name, "units"): names_of(members, f"units {name!r}")
-                for name, members in groups
-            }
-        )
+    workload = with_units(_workload(model, data), units_of(units))
     context = OracleContext(
         workload=workload,
         system=machine,

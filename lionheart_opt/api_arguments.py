@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.granularity import Units
 from lionheart_opt.text import shown
 
 #: Largest drop that is accepted where nothing is said: a point of accuracy.
@@ -67,6 +68,16 @@ def table_of(value: dict[Any, Any] | None, where: str) -> dict[Any, Any]:
     if value is not None and not isinstance(value, dict):
         raise InputError(f"{where}: got {shown(value)}; must be a dictionary")
     return value or {}
+
+
+def units_of(value: Any) -> Units:
+    """What moves as a whole: the name of a size, patterns, or groups of patterns; None joins nothing."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, dict):
+        groups = table_of(value, "units").items()
+        return {name_of(name, "units"): names_of(each, f"units {name!r}") for name, each in groups}
+    return names_of(value, "units")
 
 
 def kind_of(value: object) -> str:

@@ -32,7 +32,8 @@ class Mvm:
     """A layer as a crossbar sees it: `count` products of a (`columns`, `rows`) matrix and a vector.
 
     Linear: rows = in features, columns = out features, count = tokens. Convolution (im2col): rows =
-    in channels x kernel area, columns = out channels, count = output pixels.
+    in channels x kernel area, columns = out channels, count = output pixels. Transposed convolution:
+    rows = in channels, columns = out channels x kernel area, count = input pixels.
     """
 
     rows: int
@@ -70,8 +71,8 @@ class Layer:
             `batch_norm`, `relu`, `softmax`, `max_pool2d`, ... as `lionheart_opt.tracing` lists them.
         module: Path of the module that ran it (empty for the top level). For a layer of a unit, the
             path of the weight matrix: that of the module whose `weight` it is (`conv1`), otherwise
-            that of the parameter, with the rows taken (`attention.in_proj_weight[0:8]`) and `.T`
-            where the parameter has a row for each input (`attention.c_proj.weight.T`).
+            that of the parameter, with the rows taken (`attention.in_proj_weight[0:8]`), or how its
+            dimensions make a matrix (`c_proj.weight.T`, see `tracing.matrices.Matrix.path`).
         inputs: Names of the layers whose results it reads, in the order of its arguments; `input` is
             the network's input. Views (reshape, transpose, slice) are seen through.
         input_shapes: One shape for each of `inputs`, batch of 1 included.
@@ -79,8 +80,7 @@ class Layer:
         macs: Multiply-accumulates, for all pixels or tokens; 0 where the operation has none.
         weight_count: Elements of its weight (without bias); 0 for operations without parameters.
         bias_count: Elements of its bias.
-        mvm: The crossbar's view. None where a crossbar cannot run it (grouped convolutions, products
-            of two activations, everything that is not a matrix product).
+        mvm: The crossbar's view. None where a crossbar cannot run it (depthwise, two activations, ...).
         kernel: Kernel size of convolutions and pools, otherwise empty.
         stride: Stride of convolutions and pools, otherwise empty.
         padding: Padding of convolutions and pools, otherwise empty.

@@ -76,7 +76,8 @@ class Core:
         """The layer on tiles: convert, queue, product, dequeue, add partial results, convert back.
 
         A matrix that is larger than a tile is split: every column of tiles needs its own copy of the
-        input, and the core adds up the results of the rows of tiles.
+        input, and the core adds up the results of the rows of tiles. It also adds up where the results of
+        a transposed convolution overlap.
         """
         assert layer.mvm is not None
         calibration, mvm = self.calibration, layer.mvm
@@ -87,7 +88,8 @@ class Core:
         converted = min(layer.input_count, mvm.count * mvm.rows) + dequeued
         products = mvm.count * down * across
         product_j = 2 * rows * columns / tile.ops_per_j * tile.energy_scale
-        additions = dequeued - layer.output_count + (layer.output_count if layer.bias_count else 0)
+        additions = max(0, dequeued - layer.output_count)
+        additions += layer.output_count if layer.bias_count else 0
         mvm_s, mvm_j = self._busy(products * tile.mvm_latency_s)
         traffic = self._activation_traffic(layer)
         components = {

@@ -101,6 +101,11 @@ class ImaParameters(Parameters):
         """
         if layer.mvm is None:
             raise InputError(f"{where}: layer {layer.name!r}: a crossbar cannot run {layer.kind!r}")
+        if "transpose" in layer.kind:
+            raise InputError(
+                f"{where}: layer {layer.name!r}: no published cost of {layer.kind!r} on a crossbar; "
+                "take it from the target's `kinds`"
+            )
         return cut(layer.mvm.rows, layer.mvm.columns, self.array)
 
     def job_cycles(self, tile: Tile, clock_hz: float, bus_bytes_per_cycle: int) -> tuple[int, int]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
+from functools import partial
+from math import inf
 from typing import Any
 
 import torch
@@ -110,6 +112,21 @@ class AihwkitMatrix(nn.Module):
             if tile.out_scaling_alpha is not None:
                 tile.out_scaling_alpha.requires_grad_(False)
 
+    def keep_zeros(self, cells: torch.Tensor) -> None:
+        """See `AnalogMatrix.keep_zeros`."""
+        # tiles lie one input range after the other
+        array = getattr(self.layer.analog_module, "array", None)
+        grid = array if array is not None else [[self.layer.analog_module]]
+        column = 0
+        for tiles in grid:
+            row, width = 0, tiles[0].in_size
+            for tile in tiles:
+                part = cells[row : row + tile.out_size, column : column + width]
+                tile.tile.weight.register_hook(partial(_masked, part))
+                _clipped_by_spread_of(tile, part.bool())
+                row += tile.out_size
+            column += width
+
     def restore(self) -> None:
         """Put the trained weights back on the tiles and forget what was programmed.
 
@@ -186,6 +203,27 @@ def _without_clipping_by_spread(tile: Any) -> None:
         kind = WeightClipType.FIXED_VALUE if clip.fixed_value > 0 else WeightClipType.NONE
         tile.rpu_config = copy(tile.rpu_config)
         tile.rpu_config.clip = replace(clip, type=kind)
+
+
+def _masked(cells: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    return gradient * cells.to(gradient.device)
+
+
+def _clipped_by_spread_of(tile: Any, cells: torch.Tensor) -> None:
+    """Where a tile is clipped by the spread of its weights, let it be that of some cells."""
+    clip = tile.rpu_config.clip
+    if clip.type != WeightClipType.LAYER_GAUSSIAN:
+        return
+
+    def clip_weights(_: Any) -> None:
+        weights = tile.tile.weight.data
+        values = weights[cells]
+        bound = float(values.std() * clip.sigma) if values.numel() > 1 else inf
+        if clip.fixed_value > 0:
+            bound = min(bound, clip.fixed_value)
+        tile.tile.weight.data = weights.clamp(-bound, bound)
+
+    tile.tile.clip_weights = clip_weights
 
 
 def _without_tiny_scales(tile: Any) -> None:

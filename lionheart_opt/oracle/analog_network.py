@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import deepcopy
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
@@ -11,12 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.digital import CALIBRATED, HOST_PRODUCTS, Digital, DigitalProducts
+from lionheart_opt.oracle.digital import HOST_PRODUCTS, Digital, DigitalProducts
 from lionheart_opt.oracle.exposed import Exposed, Hidden, Part, Piece
 from lionheart_opt.oracle.products import Product, WeightProducts
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.uses import unfused
-from lionheart_opt.oracle.window import Window
 from lionheart_opt.tasks import batches
 from lionheart_opt.tracing.matrices import Matrix
 
@@ -25,64 +25,7 @@ from lionheart_opt.tracing.matrices import Matrix
 #: the first range of inputs first: the tile's input range, and the number of batches that it was
 #: initialised from.
 INPUT_RANGES = "input_ranges"
-
-
-class AnalogMatrix(Protocol):
-    """A weight matrix on analog tiles. It is an `nn.Module`, too.
-
-    Attributes:
-        ideal: Let the network compute with the matrix as its digital targets do (see
-            `AnalogNetwork.set_ideal`).
-        uses: How often the network has multiplied with the matrix since the last `rewind`.
-    """
-
-    ideal: bool
-    uses: int
-
-    def __call__(self, x: Tensor, bias: Tensor | None, window: Window | None) -> Tensor:
-        """Outputs for vectors, or for feature maps if there is a window.
-
-        Args:
-            x: Vectors (..., n_inputs), or feature maps (n, channels, height, width).
-            bias: What is added digitally, shape (n_outputs,).
-            window: The window of a convolution.
-
-        Returns:
-            Shape (..., n_outputs), or (n, n_outputs, height, width).
-        """
-        ...
-
-    def value(self) -> Tensor:
-        """The trained weights in floating point, shape (n_outputs, n_inputs), differentiably."""
-        ...
-
-    def input_ranges(self) -> Tensor | None:
-        """See `INPUT_RANGES`."""
-        ...
-
-    def freeze(self) -> None:
-        """Let training leave the weights as they are."""
-        ...
-
-    def restore(self) -> None:
-        """Take the programmed weights out again: compute with the trained ones."""
-        ...
-
-    def after_step(self) -> None:
-        """Clip and re-map the weights."""
-        ...
-
-    def program(self, seed: int) -> None:
-        """Program the trained weights afresh."""
-        ...
-
-    def drift(self, time_s: float, seed: int) -> None:
-        """Set the matrix to its state `time_s` after programming."""
-        ...
-
-    def rewind(self, first: int, count: int) -> None:
-        """Let converter noise of the next pass be that of `count` examples from number `first` on."""
-        ...
+_CALIBRATED = 64  # examples in one pass while ranges of inputs are calibrated
 
 
 class Calibration(Protocol):
@@ -148,11 +91,13 @@ class AnalogNetwork(nn.Module):
         matrices: dict[str, dict[str, Matrix]] = {}
         for path in dict.fromkeys(paths):
             matrix = Matrix.named(self.network, path)
-            weight = self.network.get_parameter(matrix.parameter).detach()[matrix.rows].flatten(1)
-            weight = weight.t() if matrix.transposed else weight
+            parameter = self.network.get_parameter(matrix.parameter)
+            weight = matrix.values(parameter.detach())
             self.analog[path] = layer = make(path, weight, self._ranges.get(path))
-            if not self.network.get_parameter(matrix.parameter).requires_grad:
+            if not parameter.requires_grad:
                 layer.freeze()
+            elif (cells := matrix.cells(parameter.detach())) is not None:
+                layer.keep_zeros(cells)
             matrices.setdefault(matrix.parameter, {})[path] = matrix
         self._exposed = {
             name: Exposed(self.network, name, members, self.analog)
@@ -212,7 +157,7 @@ class AnalogNetwork(nn.Module):
         device = next(chain(self.parameters(), self.buffers())).device
         digital.watch()
         with seeded(0, device), self.products:
-            for some in batches.chunks(digital.inputs, CALIBRATED):
+            for some in batches.chunks(digital.inputs, _CALIBRATED):
                 batches.call(self.network, batches.to(some, device, copy=True))
         digital.use_ranges()
 
@@ -233,16 +178,11 @@ class AnalogNetwork(nn.Module):
     def product(self, product: Product, matrix: Matrix) -> Tensor | None:
         """See `WeightProducts.product`."""
         exposed = self._exposed.get(matrix.parameter)
-        if exposed is None or matrix.transposed != exposed.transposed:
+        if exposed is None or matrix.form != exposed.form:
             return self._on_host(product, matrix)  # the host may have a copy of weights on tiles
         if self.digital is not None and self.digital.is_watching:
             return self._on_host(product, matrix)
-        parts = exposed.parts(matrix)
-        for part in parts:
-            if part.piece.layer is not None:
-                part.piece.layer.uses += 1
-        if self.recorded is not None:
-            self.recorded(product, parts)
+        parts = self._used(exposed, product, matrix)
         if all(part.piece.is_plain for part in parts):
             return self._on_host(product, matrix)
         if parts[0].is_all:
@@ -258,6 +198,26 @@ class AnalogNetwork(nn.Module):
         axis = -1 if product.window is None else 1
         outputs = [self._outputs(part, product, matrix, axis) for part in parts]
         return product.with_bias(torch.cat(outputs, axis))
+
+    def _used(self, exposed: Exposed, product: Product, matrix: Matrix) -> list[Part]:
+        """Count and record what a product uses of a parameter, and return it."""
+        parts = exposed.parts(matrix)
+        for part in parts:
+            if part.piece.layer is not None:
+                part.piece.layer.uses += 1
+        if self.recorded is not None:
+            self.recorded(product, parts)
+        return parts
+
+    def is_on_tiles(self, product: Product, matrix: Matrix) -> bool:
+        """Whether tiles compute some of a product; if not, it is counted and recorded as used."""
+        exposed = self._exposed.get(matrix.parameter)
+        if exposed is None or matrix.form != exposed.form:
+            return False
+        if not all(part.piece.is_plain for part in exposed.parts(matrix)):
+            return True
+        self._used(exposed, product, matrix)
+        return False
 
     def _on_host(self, product: Product, matrix: Matrix) -> Tensor | None:
         """A product that is on no tile; None leaves it to torch."""
@@ -392,7 +352,14 @@ class _DigitalProducts(_Products):
         if func in HOST_PRODUCTS:
             digital = self._network.digital
             assert digital is not None
-            result = digital.call(func, args, kwargs or {}, self.name)
+            kwargs = kwargs or {}
+            is_on_tiles = partial(self._is_on_tiles, func, args, kwargs)
+            result = digital.call(func, args, kwargs, self.name, is_on_tiles)
             if result is not None:
                 return result
         return super().__torch_function__(func, types, args, kwargs)
+
+    def _is_on_tiles(self, func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Whether tiles compute a product; if not, it counts as a use of the matrix."""
+        known = self.matrix_of(func, args, kwargs)
+        return known is not None and self._network.is_on_tiles(*known)

@@ -42,8 +42,6 @@ from lionheart_opt.tracing.matrices import Matrix
 
 #: Number of training examples on which ranges of inputs are calibrated.
 CALIBRATION_EXAMPLES = 256
-#: Examples in one pass while that is done.
-CALIBRATED = 64
 #: Largest weight, and number of levels of inputs, in units of a step.
 _INTEGERS: dict[Numerics, tuple[int, int]] = {
     "int8": (127, 256),
@@ -180,7 +178,14 @@ class DigitalProducts:
                 )
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, axis)
 
-    def call(self, function: Any, args: Any, kwargs: Any, name_of: Callable[[Any], str]) -> Any:
+    def call(
+        self,
+        function: Any,
+        args: Any,
+        kwargs: Any,
+        name_of: Callable[[Any], str],
+        is_on_tiles: Callable[[], bool],
+    ) -> Any:
         """The result of a function that multiplies with weights as no tile does.
 
         Args:
@@ -188,9 +193,10 @@ class DigitalProducts:
             args: Its arguments.
             kwargs: Its keyword arguments.
             name_of: From an operand to the path of the parameter that it is; empty if it is none.
+            is_on_tiles: Asks whether tiles compute the product.
 
         Returns:
-            None if the operand is no weight, or a tile could compute the product.
+            None if the operand is no weight, or the product is computed elsewhere.
         """
         known = HOST_PRODUCTS[function]
         named = dict(zip(known.names, args, strict=False)) | kwargs
@@ -207,9 +213,9 @@ class DigitalProducts:
             self.counts[matrix.parameter] += 1
             for name in inputs:
                 self._see(Input(matrix.path, name), named[name])
-            return None
+            return function(*args, **kwargs)
         [(_, numerics)] = self._segments(matrix)[:1]
-        if numerics == "fp32":
+        if numerics == "fp32" or is_on_tiles():
             return None
         named[operand] = self._weight(weight, (matrix, axes), axes, numerics)
         for name in inputs:
@@ -240,19 +246,14 @@ class DigitalProducts:
                     segments.append(Segment(_from(matrix, end, first), self._host))
                 segments.append(Segment(_from(matrix, first, last), numerics))
                 end = last
-        if matrix.transposed:  # rows are inputs there; a transposed matrix is always whole
+        if not matrix.is_rows:  # it is whole
             return [Segment(slice(None), segments[0].numerics if segments else self._host)]
         if end < matrix.last or not segments:
             segments.append(Segment(_from(matrix, end, matrix.last), self._host))
         return segments
 
     def _compute(
-        self,
-        product: Product,
-        matrix: Matrix,
-        rows: slice,
-        numerics: Numerics,
-        bias: Tensor | None,
+        self, product: Product, matrix: Matrix, rows: slice, numerics: Numerics, bias: Tensor | None
     ) -> Tensor:
         whole, window = product.weight, product.window
         key = (matrix, tuple(whole.shape), rows.start, rows.stop)

@@ -67,7 +67,7 @@ class Exposed:
         layers: Path -> its `AnalogMatrix`.
 
     Attributes:
-        transposed: Whether the parameter has a row for each input.
+        form: How matrices lie in the parameter; see `Matrix.form`.
         parameter: The parameter, which no module has any more.
         given: The weights that were given; None once they have been trained.
         shown: What the modules see.
@@ -86,7 +86,8 @@ class Exposed:
         layers: dict[str, Any],
     ) -> None:
         parameter = network.get_parameter(name)
-        self.transposed = any(matrix.transposed for matrix in matrices.values())
+        self._matrices = matrices
+        self.form = next(iter(matrices.values())).form
         # torch chooses between equal algorithms by whether a gradient is required
         self.given: Tensor | None = parameter.detach().requires_grad_(parameter.requires_grad)
         self.shown: Tensor = self.given
@@ -103,7 +104,7 @@ class Exposed:
         self._parts: dict[Matrix, list[Part]] = {}
         end = 0
         for path, matrix in sorted(matrices.items(), key=lambda item: item[1].first):
-            if matrix.first < end:
+            if matrix.first < end or matrix.form != self.form:
                 raise InputError(f"{path!r} and {self.pieces[-1].path!r} have weights in common")
             self._add_digital(parameter, end, matrix.first)
             self.pieces.append(Piece(rows=matrix.rows, path=path, layer=layers[path]))
@@ -120,13 +121,13 @@ class Exposed:
     def value(self) -> Tensor:
         """The trained weights, in the shape of the parameter; differentiable."""
         digital = iter(self.digital)
-        rows = []
+        rows: list[Tensor] = []
         for piece in self.pieces:
-            weight = next(digital) if piece.layer is None else piece.layer.value()
-            weight = weight.t() if self.transposed else weight
-            rows.append(
-                weight.reshape(piece.rows.stop - piece.rows.start, *self.parameter.shape[1:])
-            )
+            if piece.layer is None:
+                rows.append(next(digital))
+            else:
+                matrix = self._matrices[piece.path]
+                rows.append(matrix.restored(piece.layer.value(), self.parameter.shape))
         return rows[0] if len(rows) == 1 else torch.cat(rows)
 
     def show(self, live: bool) -> None:
@@ -160,7 +161,7 @@ class Exposed:
         return self._parts[matrix]
 
     def _find_parts(self, matrix: Matrix) -> list[Part]:
-        if self.transposed:
+        if not matrix.is_rows or matrix.groups > 1:
             everything = slice(None)
             [piece] = self.pieces
             return [Part(piece=piece, of_piece=everything, of_product=everything, is_all=True)]

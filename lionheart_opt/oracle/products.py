@@ -9,56 +9,21 @@ nothing of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from lionheart_opt.oracle.einsum import einsum_product
+from lionheart_opt.oracle.convolutions import IsWeight, convolution, transposed_convolution
+from lionheart_opt.oracle.product import Product as Product
+from lionheart_opt.oracle.product import unchanged
 from lionheart_opt.oracle.recurrent import RECURRENT
-from lionheart_opt.oracle.window import Window
-from lionheart_opt.tracing.matrices import Matrix, as_matrix, part_of
-
-
-def _unchanged(y: Tensor) -> Tensor:
-    return y
-
-
-class Product(NamedTuple):
-    """A product of activations with an operand that may be a weight matrix.
-
-    Attributes:
-        x: Vectors, shape (..., n_inputs), or with a window feature maps (n, channels, height, width).
-        weight: Shape (n_outputs, n_inputs, ...).
-        bias: What is added to the outputs, shape (n_outputs,); None adds nothing.
-        window: The window of a convolution; None for vectors.
-        finish: From outputs of shape (..., n_outputs) or (n, n_outputs, height, width), bias included, to
-            what the function returns.
-    """
-
-    x: Tensor
-    weight: Tensor
-    bias: Tensor | None = None
-    window: Window | None = None
-    finish: Callable[[Tensor], Tensor] = _unchanged
-
-    def plain(self, rows: slice) -> Tensor:
-        """Some of its outputs in floating point, without bias."""
-        weight = self.weight[rows]
-        if self.window is None:
-            return F.linear(self.x, weight.flatten(1))
-        weight = weight.view(len(weight), -1, *self.window.kernel)
-        x = self.window.pad(self.x)
-        return F.conv2d(x, weight, stride=self.window.stride, dilation=self.window.dilation)
-
-    def with_bias(self, y: Tensor) -> Tensor:
-        """All outputs, with the bias."""
-        if self.bias is None:
-            return y
-        return y + (self.bias if self.window is None else self.bias.view(-1, 1, 1))
+from lionheart_opt.tracing.einsum import einsum_product
+from lionheart_opt.tracing.matrices import Matrix, as_matrix, is_same, part_of
 
 
 class WeightProducts(TorchFunctionMode):
@@ -97,13 +62,11 @@ class WeightProducts(TorchFunctionMode):
         """Call a function of torch, or what takes its place."""
         kwargs = kwargs or {}
         if func in _READERS:
-            for product in _products(func, self._is_weight, args, kwargs):
-                matrix = self._matrix(product.weight)
-                if matrix is not None:
-                    result = self.product(product, matrix)
-                    if result is not None:
-                        return product.finish(result)
-                    break
+            known = self.matrix_of(func, args, kwargs)
+            if known is not None:
+                result = self.product(*known)
+                if result is not None:
+                    return known[0].finish(result)
         elif func in RECURRENT:
             weights = [name for tensor in _tensors(args) for name in self._names(tensor)]
             if weights and self.steps(weights):
@@ -127,13 +90,36 @@ class WeightProducts(TorchFunctionMode):
             return True
         return isinstance(operand, Tensor) and _address(operand) in self._parameters
 
-    def _matrix(self, operand: Tensor) -> Matrix | None:
+    def _matrix(self, product: Product) -> Matrix | None:
+        operand = product.weight
+        if product.source is not None:
+            return self._made_of(*product.source)
         if id(operand) in self._whole:
-            return self._whole[id(operand)]
+            matrix = self._whole[id(operand)]
+            return replace(matrix, groups=product.groups) if product.groups > 1 else matrix
         for name, parameter in self._parameters.get(_address(operand), ()):
-            matrix = part_of(operand, parameter, name)
+            part = part_of(operand, parameter, name)
+            if part is not None and (product.groups == 1 or part.is_whole):
+                return replace(part, groups=product.groups) if product.groups > 1 else part
+        return None
+
+    def _made_of(self, operand: Tensor, outputs: tuple[int, ...]) -> Matrix | None:
+        """All of a parameter, some dimensions of which are those of the outputs."""
+        for name, parameter in self._parameters.get(_address(operand), ()):
+            if is_same(operand, parameter):
+                return Matrix.whole(name, parameter, outputs)
+        return None
+
+    def matrix_of(
+        self, func: Any, args: Any, kwargs: dict[str, Any]
+    ) -> tuple[Product, Matrix] | None:
+        """The first product of a call with a known matrix, and the matrix; None if there is none."""
+        if func not in _READERS:
+            return None
+        for product in _products(func, self._is_weight, args, kwargs):
+            matrix = self._matrix(product)
             if matrix is not None:
-                return matrix
+                return product, matrix
         return None
 
 
@@ -154,8 +140,6 @@ def _address(tensor: Tensor) -> int:
     return int(tensor.untyped_storage().data_ptr())
 
 
-_IsWeight = Callable[[Any], bool]
-
 #: Names of the operands of products, in the order in which every function takes them.
 _OPERANDS = "input self mat mat1 batch1 weight other mat2 batch2 vec".split()
 #: Other arguments that the readers of products of matrices know.
@@ -163,11 +147,11 @@ _FACTORS = {"beta", "alpha"}
 
 
 def _products(
-    function: Any, is_weight: _IsWeight, args: Any, kwargs: dict[str, Any]
+    function: Any, is_weight: IsWeight, args: Any, kwargs: dict[str, Any]
 ) -> list[Product]:
     """The products of a call whose operands may be weights; none if it is of a kind that is not known."""
     read = _READERS[function]
-    if read in (_linear, _convolution):
+    if read in (_linear, convolution, transposed_convolution, _tensordot):
         return read(is_weight, *args, **kwargs)
     named = [kwargs[name] for name in _OPERANDS if name in kwargs]
     rest = {name: value for name, value in kwargs.items() if name not in _OPERANDS}
@@ -177,79 +161,23 @@ def _products(
 
 
 def _linear(
-    is_weight: _IsWeight, input: Tensor, weight: Tensor, bias: Tensor | None = None
+    is_weight: IsWeight, input: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> list[Product]:
     return [Product(x=input, weight=weight, bias=bias)] if is_weight(weight) else []
 
 
-def _convolution(
-    is_weight: _IsWeight,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> list[Product]:
-    if not is_weight(weight) or groups != 1:
-        return []
-    n_axes = weight.dim() - 2
-    if n_axes == 3:
-        return [_volumes(input, weight, bias, (stride, padding, dilation))]
-    is_single = input.dim() == n_axes + 1
-    x = input.unsqueeze(0) if is_single else input
-
-    def finish(y: Tensor) -> Tensor:
-        y = y.squeeze(2) if n_axes == 1 else y
-        return y.squeeze(0) if is_single else y
-
-    window = Window.of(weight.shape, stride, padding, dilation)
-    x = x.unsqueeze(2) if n_axes == 1 else x
-    return [Product(x=x, weight=weight, bias=bias, window=window, finish=finish)]
-
-
-def _volumes(x: Tensor, weight: Tensor, bias: Tensor | None, settings: tuple[Any, ...]) -> Product:
-    """A convolution of volumes as a product with vectors, one for each position of the kernel."""
-    is_single = x.dim() == 4
-    x = x.unsqueeze(0) if is_single else x
-    kernel = weight.shape[2:]
-    stride, padding, dilation = (
-        (value,) if isinstance(value, int) else value for value in settings
-    )
-    spans = [d * (k - 1) for d, k in zip(_three(dilation), kernel, strict=True)]
-    if isinstance(padding, str):
-        margins = [(s // 2, s - s // 2) if padding == "same" else (0, 0) for s in spans]
-    else:
-        margins = [(p, p) for p in _three(padding)]
-    x = F.pad(x, [size for margin in reversed(margins) for size in margin])
-    steps = zip(spans, _three(stride), _three(dilation), strict=True)
-    for axis, (span, step, gap) in enumerate(steps):
-        x = x.unfold(axis + 2, span + 1, step)[..., ::gap]
-    vectors = x.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
-
-    def finish(y: Tensor) -> Tensor:
-        y = y.movedim(-1, 1)
-        return y.squeeze(0) if is_single else y
-
-    return Product(x=vectors, weight=weight, bias=bias, finish=finish)
-
-
-def _three(value: Any) -> tuple[int, int, int]:
-    values = tuple(value)
-    return (values * 3)[:3] if len(values) == 1 else values
-
-
-def _matmul(is_weight: _IsWeight, left: Any, right: Any) -> list[Product]:
+def _matmul(is_weight: IsWeight, left: Any, right: Any) -> list[Product]:
     products = []
     if is_weight(right) and (left.dim() >= right.dim() or right.dim() <= 2):
         weight = as_matrix(right, outputs_first=False)
-        finish = (lambda y: y.squeeze(-1)) if right.dim() == 1 else _unchanged
+        finish = (lambda y: y.squeeze(-1)) if right.dim() == 1 else unchanged
         products.append(Product(x=left, weight=weight, finish=finish))
     if is_weight(left) and (right.dim() == 1 or right.dim() >= left.dim()):
         weight = left
         while weight.dim() > 2 and (len(weight) == 1 or weight.stride(0) == 0):
             weight = weight[0]
+        if weight.dim() > 2:  # a matrix for each head or expert
+            return products
         if right.dim() == 1:
             products.append(Product(x=right, weight=weight))
         else:
@@ -257,12 +185,12 @@ def _matmul(is_weight: _IsWeight, left: Any, right: Any) -> list[Product]:
     return products
 
 
-def _swapped_matmul(is_weight: _IsWeight, right: Any, left: Any) -> list[Product]:
+def _swapped_matmul(is_weight: IsWeight, right: Any, left: Any) -> list[Product]:
     return _matmul(is_weight, left, right)
 
 
 def _added_matmul(
-    is_weight: _IsWeight, input: Any, left: Any, right: Any, *, beta: float = 1, alpha: float = 1
+    is_weight: IsWeight, input: Any, left: Any, right: Any, *, beta: float = 1, alpha: float = 1
 ) -> list[Product]:
     def added(finish: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         return lambda y: beta * input + alpha * finish(y)
@@ -273,7 +201,7 @@ def _added_matmul(
     ]
 
 
-def _einsum(is_weight: _IsWeight, equation: Any, *operands: Any) -> list[Product]:
+def _einsum(is_weight: IsWeight, equation: Any, *operands: Any) -> list[Product]:
     if len(operands) == 1 and isinstance(operands[0], list | tuple):
         operands = tuple(operands[0])
     if not isinstance(equation, str) or len(operands) != 2:
@@ -283,18 +211,51 @@ def _einsum(is_weight: _IsWeight, equation: Any, *operands: Any) -> list[Product
         if is_weight(operands[number]):
             parts = einsum_product(equation, operands, number)
             if parts is not None:
-                x, weight, finish = parts
-                products.append(Product(x=x, weight=weight, finish=finish))
+                products.append(
+                    Product(
+                        x=parts.x,
+                        weight=parts.weight,
+                        finish=parts.finish,
+                        source=(operands[number], parts.outputs),
+                    )
+                )
     return products
+
+
+def _inner(is_weight: IsWeight, left: Any, right: Any) -> list[Product]:
+    return [Product(x=left, weight=right)] if is_weight(right) and right.dim() == 2 else []
+
+
+def _tensordot(
+    is_weight: IsWeight, a: Any, b: Any, dims: Any = 2, out: Any = None
+) -> list[Product]:
+    """A contraction of the last dimensions of activations and the first ones of a weight."""
+    if out is not None or not isinstance(dims, int) or not is_weight(b) or not 0 < dims < b.dim():
+        return []
+    outputs = tuple(range(dims, b.dim()))
+    sizes = b.shape[dims:]
+    weight = b.flatten(0, dims - 1).flatten(1).t()
+    x = a.flatten(a.dim() - dims)
+
+    def finish(y: Tensor) -> Tensor:
+        return y.reshape(*y.shape[:-1], *sizes)
+
+    return [Product(x=x, weight=weight, finish=finish, source=(b, outputs))]
 
 
 #: Function of torch -> its products with operands that may be weights.
 _READERS: dict[Any, Callable[..., list[Product]]] = {
     F.linear: _linear,
-    torch.conv1d: _convolution,
-    torch.conv2d: _convolution,
-    torch.conv3d: _convolution,
+    torch.conv1d: convolution,
+    torch.conv2d: convolution,
+    torch.conv3d: convolution,
+    torch.conv_transpose1d: transposed_convolution,
+    torch.conv_transpose2d: transposed_convolution,
+    torch.conv_transpose3d: transposed_convolution,
     torch.einsum: _einsum,
+    torch.tensordot: _tensordot,
+    torch.inner: _inner,
+    Tensor.inner: _inner,
     Tensor.__rmatmul__: _swapped_matmul,
     **dict.fromkeys(
         (

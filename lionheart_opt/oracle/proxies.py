@@ -83,8 +83,8 @@ def sensitivity_proxies(
         product = hessian_product(network, matrices, sample)
         generator = torch.Generator().manual_seed(derive(seed, "proxy vectors", unit))
         proxies["max_neuron_norm"][unit] = max(
-            max_neuron_norm(weight.t() if matrix.transposed else weight)
-            for matrix, weight in zip(matrices, weights, strict=True)
+            max_neuron_norm(matrix.values(network.get_parameter(matrix.parameter)))
+            for matrix in matrices
         )
         proxies["max_weight"][unit] = max(float(weight.abs().max()) for weight in weights)
         proxies["hessian_trace"][unit] = trace(product, size, generator)

@@ -50,7 +50,7 @@ class Watch(WeightProducts):
     def product(self, product: Product, matrix: Matrix) -> Tensor | None:
         """Show the product to `see`; torch computes it."""
         for path, watched in self._matrices.items():
-            same = (matrix.parameter, matrix.transposed) == (watched.parameter, watched.transposed)
+            same = (matrix.parameter, matrix.form) == (watched.parameter, watched.form)
             if same and matrix.overlaps(watched):
                 self._see(path, product)
         return None

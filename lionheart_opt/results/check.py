@@ -18,6 +18,7 @@ from lionheart_opt.metric import ACCURACY
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.report import plan
 from lionheart_opt.space import analog_units
+from lionheart_opt.staying_digital import staying_digital
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.question import build_oracle
 from lionheart_opt.study.record import Record
@@ -112,6 +113,8 @@ def check(source: StudyFile | StudyScript) -> Checked:
             with checked.step("whether the limit fits what is measured"):
                 if oracle is not None:
                     problem.check_limit()
+            with checked.step("which weights stay on the host"):
+                checked.notes += staying_digital(problem)
             with checked.step("whether the examples can decide the limit"):
                 _look_at_examples(problem, oracle, checked)
             _check_runs(source, problem, oracle, checked)

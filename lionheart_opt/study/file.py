@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import AccuracyOracle
 from lionheart_opt.errors import Collected, InputError
+from lionheart_opt.granularity import with_units
 from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.own_modules import beside
 from lionheart_opt.problem import Problem
@@ -140,10 +141,7 @@ class StudyFile:
                 workload = traced(self.table, self.folder)
         except InputError as error:
             raise InputError(f"{self.path}: [model]: {error}") from error
-        try:
-            return workload.grouped({name: list(units) for name, units in self.table.units.items()})
-        except InputError as error:
-            raise InputError(f"{self.path}: [units]: {error}") from error
+        return with_units(workload, self.table.units, f"{self.path}: [units]")
 
     @cached_property
     def context(self) -> OracleContext:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isfinite
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from lionheart_opt.cost import CostObjective
+from lionheart_opt.granularity import Granularity
 from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Training
 from lionheart_opt.oracle_context import DataTable, ModelTable, Table
@@ -40,6 +41,25 @@ def _printable(name: str) -> str:
     if not name.isprintable():
         raise ValueError(f"got {shown(name)}; must have no control characters")
     return name
+
+
+#: Names of units, or patterns such as `layer1.*`.
+Patterns = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+def _size_of_units(value: Any) -> Any:
+    groups = value.values() if isinstance(value, dict) else [value]
+    is_named = isinstance(value, str) and value in get_args(Granularity)
+    if not is_named and not all(map(_are_patterns, groups)):
+        raise ValueError(
+            f'got {shown(value)}; must be "projections", "layers", "blocks", a list of names or '
+            "patterns, or groups of them"
+        )
+    return value
+
+
+def _are_patterns(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
 
 
 #: What tables, plots and messages call something.
@@ -156,8 +176,10 @@ class StudyTable(Table):
     task: dict[str, Any] | None = None
     """What the network is for: `kind` and the arguments of that task, or a loss and a metric of your own;
     what the data set says by default."""
-    units: dict[Name, Annotated[tuple[str, ...], Field(strict=False)]] = Field(default_factory=dict)
-    """Groups of units that move together: name -> units."""
+    units: Annotated[
+        Granularity | Patterns | dict[Name, Patterns], BeforeValidator(_size_of_units)
+    ] = Field(default_factory=dict)
+    """What moves as a whole: `projections`, `layers`, `blocks`, patterns, or groups of them."""
     digital: tuple[str, ...] = Field(default=(), strict=False)
     """Units that stay on the host, whatever a strategy would like: names, or patterns (`layer1.*`)."""
     oracle: dict[str, Any] = Field(default_factory=dict)

@@ -32,6 +32,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map_only
 
@@ -52,8 +53,8 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
     path; others have the path and their kind (`stage1.0.add`). Repeated names get `_2`, `_3`. Every
     weight matrix is a unit, whatever multiplies with it, and tied weights are one. Its name is the path
     of the module that runs it first, or, where a function is called with a bare parameter, that of the
-    parameter (`attention.in_proj`). A product with a matrix that a unit has the other way round is left
-    to the host, which then has a copy of the weights.
+    parameter. Query, key and value of torch's attention are three (`attention.q_proj`). A product with a
+    matrix that a unit has the other way round is left to the host, which then has a copy of the weights.
 
     Args:
         model: The network. It is not changed: a copy runs, in evaluation mode.
@@ -147,10 +148,22 @@ def _unfused(model: nn.Module) -> Iterator[None]:
     fast_path, mkldnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.mkldnn.enabled
     torch.backends.mha.set_fastpath_enabled(False)
     has_steps = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    packed = vars(F)["_in_projection_packed"]
+    vars(F)["_in_projection_packed"] = _in_projections
     torch.backends.mkldnn.enabled = not has_steps  # type: ignore[assignment]
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
+        vars(F)["_in_projection_packed"] = packed
         torch.backends.mha.set_fastpath_enabled(fast_path)
         torch.backends.mkldnn.enabled = mkldnn
+
+
+def _in_projections(
+    q: Tensor, k: Tensor, v: Tensor, w: Tensor, b: Tensor | None = None
+) -> list[Tensor]:
+    """Query, key and value of torch's attention, each as a product of its own."""
+    biases = (None,) * 3 if b is None else b.chunk(3)
+    parts = zip((q, k, v), w.chunk(3), biases, strict=True)
+    return [F.linear(x, weight, bias) for x, weight, bias in parts]

@@ -7,28 +7,38 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from lionheart_opt.errors import InputError, unknown
 
-#: Path of a parameter, rows of it, and whether its first dimension is that of the inputs.
-_PATH = re.compile(r"(?P<parameter>.+?)(\[(?P<first>\d+):(?P<last>\d+)\])?(?P<transposed>\.T)?")
+#: Path of a parameter, rows of it, whether its first dimension is that of the inputs, which dimensions
+#: are those of the outputs, and groups.
+_PATH = re.compile(
+    r"(?P<parameter>.+?)"
+    r"(\[(?P<first>\d+):(?P<last>\d+)\])?((?P<transposed>\.T)|\((?P<outputs>\d+(,\d+)*)\))?"
+    r"(/(?P<groups>\d+))?"
+)
 
 
 @dataclass(frozen=True)
 class Matrix:
     """A weight matrix of a network: some rows of a parameter, or all of it.
 
-    Further dimensions of the parameter (channels, kernel) are flattened.
+    Further dimensions of the parameter (channels, kernel) are flattened. That of a grouped convolution
+    has the weights of each group in a block of its own, and zeros elsewhere.
 
     Args:
         parameter: Path of the parameter.
         first: Its first row that belongs to the matrix.
         last: The row behind the last one.
         is_whole: Whether these are all of its rows.
-        transposed: Whether the parameter has a row for each input (as HuggingFace's `Conv1D`).
-            Otherwise it has a row for each output (as `nn.Linear`).
+        transposed: Whether the first dimension of the parameter, and no other, is that of the inputs (as
+            in HuggingFace's `Conv1D` and transposed convolutions). Otherwise it is that of the outputs
+            (as in `nn.Linear`).
+        outputs: Dimensions of the outputs, where these are others.
+        groups: Groups of a convolution.
     """
 
     parameter: str
@@ -36,18 +46,94 @@ class Matrix:
     last: int
     is_whole: bool
     transposed: bool = False
+    outputs: tuple[int, ...] = ()
+    groups: int = 1
+
+    @classmethod
+    def whole(
+        cls, name: str, parameter: Tensor, outputs: Sequence[int] = (0,), groups: int = 1
+    ) -> Matrix:
+        """All of a parameter as a matrix.
+
+        Args:
+            name: Path of the parameter.
+            parameter: The parameter.
+            outputs: Its dimensions that are those of the outputs, in order.
+            groups: Groups of a convolution.
+        """
+        kept, others = tuple(outputs), tuple(range(1, parameter.dim()))
+        is_transposed = kept == others
+        special = () if is_transposed or kept == (0,) else kept
+        return cls(name, 0, len(parameter), True, is_transposed, special, groups)
 
     @property
     def path(self) -> str:
         """Its name in `Layer.module`; `Matrix.named` finds it again.
 
         It is the path of the module for the whole `weight` of one, otherwise the path of the parameter
-        with the rows taken and `.T` if it is transposed.
+        with the rows taken, `.T` if it is transposed, the dimensions of the outputs, or the groups. A
+        module of torch with groups has a matrix with groups, too.
         """
-        if self.is_whole and not self.transposed and is_weight(self.parameter):
+        if self.groups > 1:
+            return f"{self.parameter}/{self.groups}"
+        if self.is_whole and self.is_rows and is_weight(self.parameter):
             return self.parameter.rpartition(".")[0]
+        if self.outputs:
+            return f"{self.parameter}({','.join(map(str, self.outputs))})"
         rows = "" if self.is_whole else f"[{self.first}:{self.last}]"
         return f"{self.parameter}{rows}{'.T' if self.transposed else ''}"
+
+    @property
+    def is_rows(self) -> bool:
+        """Whether its rows are those of the parameter."""
+        return not self.transposed and not self.outputs
+
+    @property
+    def form(self) -> tuple[bool, tuple[int, ...], int]:
+        """What has to be the same if tiles are to hold two matrices of a parameter as one."""
+        return self.transposed, self.outputs, self.groups
+
+    def values(self, parameter: Tensor) -> Tensor:
+        """Its values, shape (n_outputs, n_inputs); differentiable.
+
+        Args:
+            parameter: The whole parameter.
+        """
+        weight = parameter[self.rows]
+        if self.groups > 1:
+            dense: Tensor = torch.block_diag(  # type: ignore[no-untyped-call]
+                *weight.flatten(1).chunk(self.groups)
+            )
+            return dense
+        if self.outputs:
+            sizes = [weight.shape[axis] for axis in self.outputs]
+            return weight.permute(self._order(weight.dim())).reshape(prod(sizes), -1)
+        return weight.flatten(1).t() if self.transposed else weight.flatten(1)
+
+    def restored(self, values: Tensor, shape: Sequence[int]) -> Tensor:
+        """Its rows of the parameter, from its values; differentiable.
+
+        Args:
+            values: Shape (n_outputs, n_inputs).
+            shape: Shape of the parameter.
+        """
+        if self.groups > 1:
+            blocks = values.view(self.groups, -1, self.groups, prod(shape[1:]))
+            return blocks.diagonal(dim1=0, dim2=2).permute(2, 0, 1).reshape(tuple(shape))
+        if self.outputs:
+            order = self._order(len(shape))
+            weight = values.reshape([shape[axis] for axis in order])
+            return weight.permute([order.index(axis) for axis in range(len(shape))])
+        values = values.t() if self.transposed else values
+        return values.reshape(self.last - self.first, *shape[1:])
+
+    def cells(self, parameter: Tensor) -> Tensor | None:
+        """Where values of a grouped convolution are weights, as 1 and 0; None if all of them are."""
+        return self.values(torch.ones_like(parameter)) if self.groups > 1 else None
+
+    def _order(self, n_axes: int) -> list[int]:
+        """Dimensions of the parameter, those of the outputs first."""
+        return [*self.outputs, *(axis for axis in range(n_axes) if axis not in self.outputs)]
 
     @property
     def rows(self) -> slice:
@@ -73,24 +159,58 @@ class Matrix:
         weight = f"{path}.weight" if path else "weight"
         if weight in parameters and parameters[weight].dim() > 1:
             module = network.get_submodule(path)
-            if isinstance(module, _ConvNd) and (module.groups > 1 or module.transposed):
-                raise _no_matrix(network, path)
-            return cls(weight, 0, len(parameters[weight]), True)
+            groups = 1
+            if isinstance(module, _ConvNd):
+                groups = module.groups
+                if module.transposed or not has_matrix(groups, parameters[weight]):
+                    raise _no_matrix(network, path)
+            return cls(weight, 0, len(parameters[weight]), True, groups=groups)
         match = _PATH.fullmatch(path)
         name = match["parameter"] if match else path
         if not match or name not in parameters or parameters[name].dim() < 2:
             raise _no_matrix(network, path)
+        if match["outputs"] and not match["first"]:
+            outputs = tuple(map(int, match["outputs"].split(",")))
+            if not set(outputs) < set(range(parameters[name].dim())):
+                raise InputError(f"{path}: the parameter has {parameters[name].dim()} dimensions")
+            return cls.whole(name, parameters[name], outputs)
         n_rows = len(parameters[name])
+        groups = int(match["groups"] or 1)
+        if groups > 1 and (
+            n_rows % groups or not match.end("parameter") == match.start("groups") - 1
+        ):
+            raise InputError(
+                f"{path}: the parameter has {n_rows} rows, which are no {groups} groups"
+            )
         first, last = int(match["first"] or 0), int(match["last"] or n_rows)
         is_transposed = match["transposed"] is not None
         if not first < last <= n_rows or (is_transposed and last - first < n_rows):
             raise InputError(f"{path}: the parameter has {n_rows} rows")
-        return cls(name, first, last, last - first == n_rows, is_transposed)
+        return cls(name, first, last, last - first == n_rows, is_transposed, groups=groups)
 
 
 def is_weight(parameter: str) -> bool:
     """Whether a parameter is the `weight` of its module, which then gives the matrix its name."""
     return parameter.rpartition(".")[2] == "weight"
+
+
+def has_matrix(groups: int, weight: Tensor) -> bool:
+    """Whether a convolution that is not transposed has a matrix form.
+
+    With a channel for each group (depthwise), it would be nothing but zeros: one weight in as many as
+    there are channels.
+    """
+    return groups == 1 or weight.shape[1] > 1
+
+
+def is_same(operand: Tensor, parameter: Tensor) -> bool:
+    """Whether an operand is a parameter as it is, by another name or detached."""
+    return (
+        operand.shape == parameter.shape
+        and operand.stride() == parameter.stride()
+        and operand.storage_offset() == parameter.storage_offset()
+        and operand.dtype == parameter.dtype
+    )
 
 
 def part_of(operand: Tensor, parameter: Tensor, name: str) -> Matrix | None:
@@ -102,7 +222,8 @@ def part_of(operand: Tensor, parameter: Tensor, name: str) -> Matrix | None:
         name: Its path.
 
     Returns:
-        None if the operand is neither rows of the parameter nor the whole of it transposed.
+        None if the operand is neither rows of the parameter nor the whole of it, some dimensions of which
+        are those of the outputs.
     """
     n_rows = len(parameter)
     first = _first_row(operand, parameter)
@@ -112,6 +233,23 @@ def part_of(operand: Tensor, parameter: Tensor, name: str) -> Matrix | None:
     if operand.dim() == 2 and _first_row(operand.t(), parameter) == 0:
         if operand.shape[1] == n_rows:
             return Matrix(name, 0, n_rows, True, transposed=True)
+    return _flattened(operand, parameter, name)
+
+
+def _flattened(operand: Tensor, parameter: Tensor, name: str) -> Matrix | None:
+    """A matrix whose outputs or inputs are the first dimensions of the parameter, several of them."""
+    is_all = operand.numel() == parameter.numel() and parameter.is_contiguous()
+    at_start = operand.storage_offset() == parameter.storage_offset()
+    if operand.dim() != 2 or parameter.dim() < 3 or not is_all or not at_start:
+        return None
+    is_transposed = not operand.is_contiguous()
+    rows = operand.t() if is_transposed else operand
+    if not rows.is_contiguous() or operand.dtype != parameter.dtype:
+        return None
+    for split in range(2, parameter.dim()):
+        if prod(parameter.shape[:split]) == len(rows):
+            first, last = range(split), range(split, parameter.dim())
+            return Matrix.whole(name, parameter, tuple(last if is_transposed else first))
     return None
 
 
@@ -168,13 +306,11 @@ def as_units(uses: Sequence[Use | None]) -> list[Use | None]:
 def _on_tiles(use: Use, others: Sequence[Use]) -> Use | None:
     if use.matrix is None:
         return use
-    is_transposed = others[0].matrix is not None and others[0].matrix.transposed
-    if use.matrix.transposed != is_transposed:
+    form = others[0].matrix.form if others[0].matrix else None
+    if use.matrix.form != form:
         return None
     same = [
-        (other.matrix, other.path)
-        for other in others
-        if other.matrix and other.matrix.transposed == is_transposed
+        (other.matrix, other.path) for other in others if other.matrix and other.matrix.form == form
     ]
     holders = [pair for pair in same if pair[0].holds(use.matrix)]
     matrix, path = max(holders, key=lambda pair: pair[0].last - pair[0].first)

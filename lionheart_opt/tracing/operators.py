@@ -137,9 +137,13 @@ def _convolution(operator: Operator) -> Description:
     }
     if "weight" not in operator.constants:  # a filter that the network computes is no unit
         return Description(kind=kind, weight="", fields=fields)
-    if kind in ("conv1d", "conv2d", "conv3d"):
+    if transposed and groups == 1:
+        count = prod(operator.shapes["input"]) // weight[0]
+        fields["mvm"] = Mvm(rows=weight[0], columns=prod(weight[1:]), count=count)
+    elif not transposed and (groups == 1 or (weight[1] > 1 and n_axes < 3)):
+        # a crossbar holds each group in a block of its own, and zeros elsewhere
         count = prod(operator.output_shape) // weight[0]
-        fields["mvm"] = Mvm(rows=prod(weight[1:]), columns=weight[0], count=count)
+        fields["mvm"] = Mvm(rows=prod(weight[1:]) * groups, columns=weight[0], count=count)
     return Description(kind=kind, weight="weight", fields=fields)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -19,8 +20,9 @@ from torch.utils._pytree import tree_leaves
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.tracing.dataflow import DataFlow, storage
-from lionheart_opt.tracing.matrices import Use, as_matrix, as_units, part_of
-from lionheart_opt.tracing.operators import Operator, describe, is_whole
+from lionheart_opt.tracing.einsum import einsum_product
+from lionheart_opt.tracing.matrices import Matrix, Use, as_matrix, as_units, is_same, part_of
+from lionheart_opt.tracing.operators import Description, Operator, describe, is_whole
 from lionheart_opt.workload import INPUT, Layer, Shape, Unit, Workload
 
 #: Modules that are written in several operators but run as one.
@@ -95,6 +97,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._left_out = set[str]()
         self._calls = [_Call("", model, 0, 0)]
         self._n_calls = 0
+        #: Memory of copies of parameters that products use -> the matrices that they are.
+        self._copies: dict[StorageWeakRef, Matrix] = {}
         for tensor in inputs:
             self.flow.write(tensor, _INPUT)
         self._parameters: dict[StorageWeakRef, list[tuple[str, Tensor]]] = {}
@@ -141,6 +145,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         operands = dict(zip(names, args, strict=False)) | kwargs
         if name.endswith("dropout") and not operands.get("train"):
             return args[0]
+        if name == "einsum":
+            result = self._einsum(*args)
+            if result is not None:
+                return result
         if not is_whole(name):
             with self:
                 result = func.decompose(*args, **kwargs)
@@ -178,7 +186,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         )
         use = None
         if description.weight:
-            use = self._use(operands[description.weight], description.outputs_first)
+            use = self._use(operands[description.weight], description)
         if not is_reached and not (use and self._is_counted(use.key)):
             self._left_out.update((use.key,) if use else ())
             return
@@ -213,22 +221,55 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         keys = {record.use.key for record in self.records if record.use}
         return self._used | (keys & self._left_out)
 
-    def _use(self, weight: Tensor, outputs_first: bool) -> Use | None:
+    def _einsum(self, equation: str, operands: list[Tensor], *_: Any) -> Tensor | None:
+        """An equation with a weight, as a product with a matrix; None if it is no such product.
+
+        torch may compute it with a copy of the weight, which could not be recognised.
+        """
+        for number in (1, 0) if len(operands) == 2 else ():
+            operand = operands[number]
+            names = self._parameters.get(storage(operand), ())
+            name = next((name for name, tensor in names if is_same(operand, tensor)), "")
+            if not name:
+                continue
+            with self:
+                product = einsum_product(equation, operands, number)
+                if product is not None:
+                    if storage(product.weight) != storage(operand):
+                        matrix = Matrix.whole(name, operand, product.outputs)
+                        self._copies[storage(product.weight)] = matrix
+                    return product.finish(F.linear(product.x, product.weight))
+        return None
+
+    def _use(self, weight: Tensor, description: Description) -> Use | None:
         """What the running product uses of the weights; None if that is not a matrix of the network."""
         call = self._calls[-1]
         own = call.module._parameters.get("weight")
         is_own = own is not None and storage(own) == storage(weight)
+        if copied := self._copies.get(storage(weight)):
+            stem = re.sub(r"[._]?weight$", "", copied.parameter)
+            return Use(path=copied.path, stem=stem, matrix=copied)
         parameters = self._parameters.get(storage(weight))
         if parameters is None:
             # computed from parameters, by weight norm for example: the module is a unit all the same
             is_module = isinstance(call.module, nn.Linear | _ConvNd)
             return Use(path=call.path, stem=call.path) if is_module else None
-        operand = as_matrix(weight, outputs_first)
+        groups = description.fields.get("groups", 1)
         for name, parameter in parameters:
-            matrix = part_of(operand, parameter, name)
+            if description.kind.startswith("conv_transpose"):
+                is_all = is_same(weight, parameter)
+                axes = range(1, weight.dim())
+                matrix = Matrix.whole(name, parameter, tuple(axes)) if is_all else None
+            else:
+                operand = as_matrix(weight, description.outputs_first)
+                matrix = part_of(operand, parameter, name)
+            if matrix is not None and groups > 1 and "mvm" in description.fields:
+                matrix = replace(matrix, groups=groups) if matrix.is_whole else None
             if matrix is not None:
-                stem = call.path if is_own else re.sub(r"[._]?weight$", "", name)
-                path = call.path if is_own and matrix.is_whole and not matrix.transposed else ""
+                stem = call.path if is_own else _stem(call.module, name, matrix)
+                is_named = is_own and matrix.is_whole and matrix.is_rows
+                is_named &= matrix.groups in (1, getattr(call.module, "groups", 1))
+                path = call.path if is_named else ""
                 return Use(path=path or matrix.path, stem=stem, matrix=matrix)
         return None
 
@@ -271,13 +312,21 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         )
 
 
+def _stem(module: nn.Module, name: str, matrix: Matrix) -> str:
+    """Name of a layer that multiplies with a parameter, or with the rows of it that are a projection."""
+    if isinstance(module, nn.MultiheadAttention) and name.endswith("in_proj_weight"):
+        projection = "qkv"[matrix.first // module.embed_dim]
+        name = name.removesuffix("in_proj_weight") + f"{projection}_proj"
+    return re.sub(r"[._]?weight$", "", name)
+
+
 def _fields(record: _Record, use: Use | None) -> dict[str, Any]:
     """Fields of the layer: a crossbar reads its whole matrix, also where a product needs some rows."""
     fields = record.fields
     if use is None:
         return fields | {"mvm": None}
     mvm = fields.get("mvm")
-    if mvm is None or use.matrix is None or use.matrix.transposed:
+    if mvm is None or use.matrix is None or not use.matrix.is_rows:
         return fields
     columns = use.matrix.last - use.matrix.first
     weight_count = fields["weight_count"] // mvm.columns * columns

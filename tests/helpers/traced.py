@@ -78,10 +78,12 @@ def check_consistency(workload: Workload) -> None:
         assert len(layer.inputs) == len(layer.input_shapes)
         produced.add(layer.name)
         if layer.mvm:
-            assert layer.mvm.rows * layer.mvm.columns == layer.weight_count
-            assert layer.mvm.rows * layer.mvm.columns * layer.mvm.count == layer.macs
-            assert layer.mvm.columns * layer.mvm.count == layer.output_count
-            assert layer.groups == 1
+            # a block for each group, and zeros elsewhere
+            cells = layer.mvm.rows * layer.mvm.columns
+            assert cells == layer.weight_count * layer.groups
+            assert cells * layer.mvm.count == layer.macs * layer.groups
+            if "transpose" not in layer.kind:
+                assert layer.mvm.columns * layer.mvm.count == layer.output_count
     for unit in workload.units:
         assert all(layer.weight_count for layer in workload.layers_of(unit))
     assert Workload.from_json(workload.to_json()) == workload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from foreign_networks import foreign_networks, image_network
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -186,10 +187,6 @@ class Cell(nn.Module):
         return result
 
 
-def _image(*layers: nn.Module) -> nn.Module:
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 3))
-
-
 def networks() -> dict[str, tuple[nn.Module, Tensor]]:
     """Name -> network in evaluation mode, and inputs for it."""
     torch.manual_seed(5)
@@ -203,9 +200,9 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
             nn.Sequential(Projection(6, 6), nn.Tanh(), Projection(6, 3)),
             tokens,
         ),
-        "subclass": (_image(SamePadding(2, 3, 3, stride=2), nn.ReLU(inplace=True)), images),
+        "subclass": (image_network(SamePadding(2, 3, 3, stride=2), nn.ReLU(inplace=True)), images),
         "padding modes": (
-            _image(
+            image_network(
                 nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"),
                 nn.Conv2d(3, 3, (2, 3), padding="same", dilation=2, bias=False),
             ),
@@ -247,4 +244,5 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
             torch.randn(4, 5, 8),
         ),
     }
+    made |= foreign_networks()
     return {name: (network.eval(), inputs) for name, (network, inputs) in made.items()}

@@ -7,34 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from doubled_products import Doubled
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.products import Product, WeightProducts
 from lionheart_opt.tracing.matrices import Matrix
 
 torch.manual_seed(0)
 W, U = torch.randn(4, 6), torch.randn(6)
 X, T = torch.randn(3, 6), torch.randn(2, 3, 6)
-
-
-class Doubled(WeightProducts):
-    """Gives twice what a product would, so that a product that was not seen is noticed."""
-
-    def __init__(self, *weights: Tensor, factor: float = 2.0, stepwise: bool = True) -> None:
-        super().__init__()
-        self.seen: list[Matrix] = []
-        self.factor, self.stepwise = factor, stepwise
-        self.watch((f"w{number}", weight) for number, weight in enumerate(weights))
-
-    def product(self, product: Product, matrix: Matrix) -> Tensor | None:
-        self.seen.append(matrix)
-        if not self.factor:
-            return None
-        return self.factor * product.with_bias(product.plain(slice(None)))
-
-    def steps(self, parameters: Any) -> bool:
-        return self.stepwise
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -133,15 +114,44 @@ def test_what_tiles_cannot_compute_is_left_to_torch(call: Callable[[Tensor], Ten
     assert torch.equal(result, expected) and mode.seen == []
 
 
-@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
-def test_grouped_convolutions_are_left_to_torch(kind: Any) -> None:
-    """The weights of a group see only their own channels, which no tile does."""
-    layer, x = kind(4, 6, 1, groups=2), torch.randn(1, 4, 3, 3, 3)
-    x = x[(...,) + (0,) * (5 - layer.weight.dim())]
-    mode = Doubled(layer.weight)
+@pytest.mark.parametrize(
+    ("call", "outputs"),
+    [
+        (lambda w: torch.einsum("btd,hde->bhte", torch.ones(2, 4, 3), w), (0, 2)),
+        (lambda w: torch.einsum("bthe,hde->btd", torch.ones(2, 4, 2, 5), w), (1,)),
+        (lambda w: torch.einsum("hde,d->he", w, torch.ones(3)), (0, 2)),
+        (lambda w: torch.einsum("bhte,hde->btd", torch.ones(2, 2, 4, 5), w.detach()), (1,)),
+        (lambda w: F.linear(torch.ones(4, 5), w.view(6, 5)), (0, 1)),
+        (lambda w: torch.ones(4, 6) @ w.flatten(0, 1), (2,)),
+        (lambda w: torch.tensordot(torch.ones(4, 2, 3), w, 2), (2,)),
+    ],
+)
+def test_parameters_of_several_dimensions(call: Any, outputs: tuple[int, ...]) -> None:
+    weight = torch.randn(2, 3, 5)
+    mode = Doubled(weight)
     with mode:
-        result = layer(x)
-    assert torch.equal(result, layer(x)) and mode.seen == []
+        result = call(weight)
+    torch.testing.assert_close(result, 2 * call(weight))
+    assert mode.seen == [Matrix.whole("w0", weight, outputs)]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda w: torch.einsum("bhtd,hde->bhte", torch.ones(1, 2, 4, 3), w),  # one for each head
+        lambda w: torch.einsum("btd,hde->bte", torch.ones(1, 4, 3), w),  # a sum over outputs
+        lambda w: torch.matmul(torch.ones(2, 4, 3), w),
+        lambda w: w @ torch.ones(2, 5, 4),
+        lambda w: F.linear(torch.ones(4, 5), w[:, 1]),
+        lambda w: torch.tensordot(torch.ones(4, 5), w, ([1], [2])),
+    ],
+)
+def test_other_uses_of_several_dimensions_are_left_to_torch(call: Any) -> None:
+    weight = torch.randn(2, 3, 5)
+    mode = Doubled(weight)
+    with mode:
+        result = call(weight)
+    assert torch.equal(result, call(weight)) and mode.seen == []
 
 
 def test_a_product_of_two_weights_is_one_product() -> None:

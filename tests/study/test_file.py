@@ -112,6 +112,34 @@ def test_groups_of_units_move_together(tmp_path):
     assert units["trunk"] == ("stem", "embed")
 
 
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ('"blocks"', ["stem", "block1", "block2", "embed", "fc"]),
+        ('["block*", "fc"]', ["stem", "block*", "embed", "fc"]),
+        ('{ends = ["stem", "f*"]}', ["ends", "block1.conv1", "block1.conv2"]),
+    ],
+)
+def test_units_have_the_size_that_is_asked_for(tmp_path, units, expected):
+    file = written(tmp_path, f"units = {units}\n{STUDY}")
+    assert [unit.name for unit in file.workload.units][: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("units", "message"),
+    [
+        ('"block"', "got 'block'"),
+        ("3", "got 3"),
+        ("[3]", r"got \[3\]"),
+        ("{a = 3}", "got {'a': 3}"),
+    ],
+)
+def test_units_of_another_kind_are_refused(tmp_path, units, message):
+    allowed = '"projections", "layers", "blocks", a list of names or patterns, or groups of them'
+    with pytest.raises(InputError, match=rf"study\.toml: units: {message}; must be {allowed}$"):
+        written(tmp_path, f"units = {units}\n{STUDY}")
+
+
 def test_a_group_of_units_that_do_not_exist_is_named_with_its_place(tmp_path):
     file = written(tmp_path, GROUPED.replace('"embed"', '"embd"'))
     with pytest.raises(InputError, match=r"study\.toml: \[units\]: .*'embd'"):

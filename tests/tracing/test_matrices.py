@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 import torch
 from torch import nn
@@ -69,6 +71,8 @@ NETWORK = nn.ModuleDict(
         "att": nn.MultiheadAttention(4, 2),
         "norm": nn.LayerNorm(4),
         "depthwise": nn.Conv2d(4, 4, 3, groups=4),
+        "grouped": nn.Conv2d(4, 6, 3, groups=2),
+        "up": nn.ConvTranspose2d(4, 6, 3),
     }
 )
 
@@ -82,6 +86,10 @@ NETWORK = nn.ModuleDict(
         Matrix("att.in_proj_weight", 0, 12, True),
         Matrix("att.in_proj_weight", 4, 8, False),
         Matrix("att.out_proj.weight", 0, 4, True),
+        Matrix("grouped.weight", 0, 6, True, groups=2),
+        Matrix("fc.weight", 0, 6, True, groups=3),
+        Matrix("up.weight", 0, 4, True, transposed=True),
+        Matrix("up.weight", 0, 4, True, outputs=(0, 2)),
     ],
 )
 def test_paths_name_matrices(matrix: Matrix) -> None:
@@ -93,6 +101,43 @@ def test_paths_are_short() -> None:
     assert Matrix("weight", 0, 6, True).path == ""
     assert Matrix("fc.weight", 1, 6, False).path == "fc.weight[1:6]"
     assert Matrix("c.weight", 0, 6, True, transposed=True).path == "c.weight.T"
+    assert Matrix("c.weight", 0, 6, True, outputs=(0, 2)).path == "c.weight(0,2)"
+    assert Matrix("c.weight", 0, 6, True, groups=2).path == "c.weight/2"
+
+
+@pytest.mark.parametrize(
+    ("shape", "outputs", "groups", "equation"),
+    [
+        ((6, 4), (0,), 1, "oi->oi"),
+        ((4, 6), (1,), 1, "io->oi"),
+        ((2, 4, 3), (0, 2), 1, "aib->abi"),
+        ((2, 4, 3), (1,), 1, "iaj->aij"),
+        ((4, 6, 3, 2), (1, 2, 3), 1, "iabc->abci"),
+    ],
+)
+def test_values_are_the_parameter_in_another_order(
+    shape: tuple[int, ...], outputs: tuple[int, ...], groups: int, equation: str
+) -> None:
+    parameter = torch.randn(shape)
+    matrix = Matrix.whole("p", parameter, outputs, groups)
+    values = matrix.values(parameter)
+    n_outputs = prod(shape[axis] for axis in outputs)
+    assert torch.equal(values, torch.einsum(equation, parameter).reshape(n_outputs, -1))
+    assert torch.equal(matrix.restored(values, shape), parameter)
+    assert matrix.cells(parameter) is None
+
+
+def test_groups_lie_in_blocks() -> None:
+    convolution = NETWORK["grouped"]
+    matrix = Matrix.named(NETWORK, "grouped")
+    values = matrix.values(convolution.weight)
+    images = torch.randn(1, 4, 3, 3)
+    expected = convolution(images) - convolution.bias.view(-1, 1, 1)
+    torch.testing.assert_close(values @ images.flatten(), expected.flatten())
+    cells = matrix.cells(convolution.weight)
+    assert cells is not None and cells.sum() == convolution.weight.numel()
+    assert torch.equal(values * cells, values)
+    assert torch.equal(matrix.restored(values, convolution.weight.shape), convolution.weight)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +148,12 @@ def test_paths_are_short() -> None:
         ("att", "MultiheadAttention"),
         ("cf", "unknown module 'cf'"),
         ("fc.bias", "unknown module 'fc.bias'"),
+        ("up", "ConvTranspose2d"),
+        ("up.weight(0,4)", "has 4 dimensions"),
+        ("fc.weight/4", "has 6 rows, which are no 4 groups"),
+        ("fc.weight.T/2", "has 6 rows, which are no 2 groups"),
+        ("fc.weight[0:4]/2", "has 6 rows, which are no 2 groups"),
+        ("up.weight(0,1,2,3)", "has 4 dimensions"),
         ("fc.weight[3:9]", "has 6 rows"),
         ("fc.weight[4:4]", "has 6 rows"),
     ],

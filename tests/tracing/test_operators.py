@@ -48,24 +48,39 @@ class TestConvolutions:
         }
 
     @pytest.mark.parametrize(
-        ("weight", "groups", "transposed", "kind", "macs"),
+        ("weight", "groups", "transposed", "kind", "macs", "mvm"),
         [
-            ((4, 1, 3, 3), 4, False, "depthwise_conv2d", 64 * 9),
-            ((4, 2, 3, 3), 2, False, "grouped_conv2d", 64 * 18),
-            ((4, 1, 3, 3), 1, False, "conv2d", 64 * 9),
+            ((4, 1, 3, 3), 4, False, "depthwise_conv2d", 64 * 9, None),
+            # zeros outside of the blocks of the groups
+            ((4, 2, 3, 3), 2, False, "grouped_conv2d", 64 * 18, Mvm(rows=36, columns=4, count=16)),
+            ((4, 1, 3, 3), 1, False, "conv2d", 64 * 9, Mvm(rows=9, columns=4, count=16)),
             # each of the 4 x 64 inputs is spread over 2 channels of nine pixels
-            ((4, 2, 3, 3), 1, True, "conv_transpose2d", 256 * 18),
-            ((4, 1, 3, 3), 4, True, "grouped_conv_transpose2d", 256 * 9),
+            (
+                (4, 2, 3, 3),
+                1,
+                True,
+                "conv_transpose2d",
+                256 * 18,
+                Mvm(rows=4, columns=18, count=64),
+            ),
+            ((4, 1, 3, 3), 4, True, "grouped_conv_transpose2d", 256 * 9, None),
+            ((4, 2, 3, 3), 2, True, "grouped_conv_transpose2d", 256 * 18, None),
         ],
     )
     def test_kinds(
-        self, weight: Shape, groups: int, transposed: bool, kind: str, macs: int
+        self,
+        weight: Shape,
+        groups: int,
+        transposed: bool,
+        kind: str,
+        macs: int,
+        mvm: Mvm | None,
     ) -> None:
         description = describe(
             convolution(weight, (1, 4, 8, 8), (1, 4, 4, 4), groups=groups, transposed=transposed)
         )
         assert (description.kind, description.fields["macs"]) == (kind, macs)
-        assert ("mvm" in description.fields) == (kind == "conv2d")
+        assert description.fields.get("mvm") == mvm
 
     @pytest.mark.parametrize("axes", [1, 3])
     def test_other_numbers_of_axes(self, axes: int) -> None:

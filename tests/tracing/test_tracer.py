@@ -45,7 +45,8 @@ def test_convolution_counts_every_output_pixel() -> None:
 def test_grouped_and_depthwise_convolutions_count_their_own_channels_only() -> None:
     grouped = layer_of(nn.Conv2d(8, 12, 3, groups=4, bias=False), 8, 6, 6)
     assert (grouped.kind, grouped.groups) == ("grouped_conv2d", 4)
-    assert grouped.macs == 16 * 12 * 2 * 9 and grouped.mvm is None
+    assert grouped.macs == 16 * 12 * 2 * 9 and grouped.weight_count == 12 * 2 * 9
+    assert grouped.mvm == Mvm(rows=8 * 9, columns=12, count=16), "zeros between the groups"
     depthwise = layer_of(nn.Conv2d(8, 16, 3, groups=8), 8, 6, 6)
     assert depthwise.kind == "depthwise_conv2d"
     assert depthwise.macs == 16 * 16 * 9 and depthwise.mvm is None
@@ -65,7 +66,7 @@ def test_other_convolutions(module: nn.Module, shape: tuple[int, ...], kind: str
     layer = layer_of(module, *shape)
     assert layer.kind == kind
     assert layer.macs == counted_macs(module, torch.randn(1, *shape))
-    assert (layer.mvm is not None) == (kind in ("conv1d", "conv2d", "conv3d"))
+    assert (layer.mvm is None) == (kind == "depthwise_conv1d")
 
 
 @pytest.mark.parametrize("tokens", [(), (7,), (2, 7)])
@@ -282,7 +283,9 @@ def test_any_convolutional_network(case: tuple[nn.Module, tuple[int, int, int]])
         layer = workload.layer(name)
         assert layer.weight_count == module.weight.numel()
         assert layer.bias_count == (0 if module.bias is None else module.bias.numel())
-        assert (layer.mvm is None) == (isinstance(module, nn.Conv2d) and module.groups > 1)
+        is_grouped = isinstance(module, nn.Conv2d) and module.groups > 1
+        is_depthwise = is_grouped and module.weight.shape[1] == 1
+        assert (layer.mvm is None) == is_depthwise
     n_layers = sum(
         not isinstance(m, nn.Dropout | nn.Flatten | nn.Sequential) for m in model.modules()
     )

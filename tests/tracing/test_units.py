@@ -149,17 +149,22 @@ def test_attention_by_hand(need_weights: bool) -> None:
     check_consistency(workload)
     macs = {layer.name: layer.macs for layer in workload.layers if layer.macs}
     assert macs == {
-        "attention.in_proj": 5 * 8 * 24,
+        "attention.q_proj": 5 * 8 * 8,
+        "attention.k_proj": 5 * 8 * 8,
+        "attention.v_proj": 5 * 8 * 8,
         "attention.matmul": 2 * 5 * 5 * 4,
         "attention.matmul_2": 2 * 5 * 5 * 4,
         "attention.out_proj": 5 * 8 * 8,
     }
     assert "softmax" in kinds(workload)
     assert [unit.name for unit in workload.crossbar_units] == [
-        "attention.in_proj",
+        "attention.q_proj",
+        "attention.k_proj",
+        "attention.v_proj",
         "attention.out_proj",
     ]
-    assert workload.layer("attention.in_proj").module == "attention.in_proj_weight"
+    assert workload.layer("attention.k_proj").module == "attention.in_proj_weight[8:16]"
+    assert workload.layer("attention.k_proj").bias_count == 8
     scores = workload.layer("attention.matmul")
     assert scores.mvm is None and scores.weight_count == 0 and scores.name not in workload.unit_of
 
@@ -172,7 +177,8 @@ def test_cross_attention_projects_with_parts_of_one_parameter() -> None:
     modules = [workload.paths_of(unit) for unit in workload.units]
     assert modules == [
         ("attention.in_proj_weight[0:8]",),
-        ("attention.in_proj_weight[8:24]",),
+        ("attention.in_proj_weight[8:16]",),
+        ("attention.in_proj_weight[16:24]",),
         ("attention.out_proj",),
     ]
     assert workload.weight_count == 4 * 64
@@ -207,3 +213,39 @@ def test_recurrent_networks_step_by_step(cell: type[nn.RNNBase], gates: int) -> 
     units = {unit.name: workload.unit_macs(unit) for unit in workload.units}
     assert units == {"weight_ih_l0": 5 * gates * 3 * 4, "weight_hh_l0": 5 * gates * 3 * 3}
     assert workload.weight_count == gates * 3 * (4 + 3)
+
+
+def test_uses_of_a_parameter_of_several_dimensions_are_told_apart() -> None:
+    """One equation uses a view of it, which is no copy that only that equation has."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 2, 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = torch.einsum("bd,dhe->bhe", x, self.weight).flatten(1)
+            y = torch.einsum("bd,dhe->bhe", h, self.weight).flatten(1)
+            return y + torch.einsum("bhe,dhe->bd", h.view(-1, 2, 2), self.weight)
+
+    workload = trace(Twice(), torch.randn(1, 4), "twice")
+    [unit] = workload.units
+    assert workload.paths_of(unit) == ("weight.T",) and len(unit.layers) == 2
+    [other] = [layer for layer in workload.layers if layer.macs and layer.name not in unit.layers]
+    assert other.mvm is None, "the other way round"
+
+
+@pytest.mark.parametrize("equation", ["bto,co", "bto,co->bct", "bto,co->cbt"])
+def test_equations_with_a_matrix_are_products_with_it(equation: str) -> None:
+    class Equation(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.einsum(equation, x, self.weight)
+
+    workload = trace(Equation(), torch.randn(1, 4, 5), "equation")
+    check_consistency(workload)
+    [layer] = workload.layers
+    assert (layer.module, layer.macs) == ("", 60) and workload.crossbar_units

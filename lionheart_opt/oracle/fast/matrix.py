@@ -70,6 +70,7 @@ class FastMatrix(nn.Module):
             self.ranges = made.to(weight.device)
         self.ideal = False
         self.uses = 0
+        self._cells: torch.Tensor | None = None  # where weights are trained; None is everywhere
         self._products: dict[Window | None, Products] = {}
         self._kernels: dict[Window | None, CpuProducts] = {}
         self._tiles: list[ProgrammedTile] = []
@@ -89,6 +90,13 @@ class FastMatrix(nn.Module):
         if self.out_scaling is not None:
             self.out_scaling.requires_grad_(False)
 
+    def keep_zeros(self, cells: torch.Tensor) -> None:
+        """See `AnalogMatrix.keep_zeros`."""
+        self._cells = cells.bool()
+        self.weight.register_hook(  # type: ignore[no-untyped-call]
+            lambda gradient: gradient * cells.to(gradient.device)
+        )
+
     def restore(self) -> None:
         """Forget what was programmed, because the weights are about to change."""
         self._tiles, self._hardware = [], None
@@ -102,8 +110,9 @@ class FastMatrix(nn.Module):
         elif clip.type == WeightClipType.LAYER_GAUSSIAN:
             for _, _, rows, columns in self.tiling.blocks():
                 tile = self.weight[rows, columns]
+                values = tile if self._cells is None else tile[self._cells[rows, columns]]
                 # a single weight has no spread to be clipped by
-                bound = float(tile.std() * clip.sigma) if tile.numel() > 1 else inf
+                bound = float(values.std() * clip.sigma) if values.numel() > 1 else inf
                 if clip.fixed_value > 0:
                     bound = min(bound, clip.fixed_value)
                 tile.clamp_(-bound, bound)

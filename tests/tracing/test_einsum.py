@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import pytest
 import torch
 
-from lionheart_opt.oracle.einsum import einsum_product
+from lionheart_opt.tracing.einsum import einsum_product
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,8 @@ def test_the_result_is_torchs(
     operands = operands if number == 1 else operands[::-1]
     parts = einsum_product(equation, operands, number)
     assert parts is not None
-    vectors, matrix, finish = parts
+    vectors, matrix, outputs, finish = parts
+    assert matrix.shape[0] == prod(operands[number].shape[axis] for axis in outputs)
     assert matrix.dim() == 2 and vectors.shape[-1] == matrix.shape[1]
     result = finish(torch.nn.functional.linear(vectors, matrix))
     torch.testing.assert_close(result, torch.einsum(equation, *operands))

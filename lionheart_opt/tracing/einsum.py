@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import prod
 from string import ascii_letters
+from typing import NamedTuple
 
 from torch import Tensor
 
 
-def einsum_product(
-    equation: str, operands: Sequence[Tensor], number: int
-) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]] | None:
+class EinsumProduct(NamedTuple):
+    """An equation as a product of vectors with a matrix.
+
+    Attributes:
+        x: The vectors, shape (..., n_inputs).
+        weight: The matrix, shape (n_outputs, n_inputs).
+        outputs: Dimensions of the operand that are those of the outputs.
+        finish: From outputs of shape (..., n_outputs) to the result of the equation.
+    """
+
+    x: Tensor
+    weight: Tensor
+    outputs: tuple[int, ...]
+    finish: Callable[[Tensor], Tensor]
+
+
+def einsum_product(equation: str, operands: Sequence[Tensor], number: int) -> EinsumProduct | None:
     """The product that an equation describes.
 
     Args:
@@ -20,9 +35,7 @@ def einsum_product(
         number: Which of them is the weight, 0 or 1.
 
     Returns:
-        Vectors of shape (..., n_inputs), the weight as a view of shape (n_outputs, n_inputs), and what
-        makes the equation's result of outputs of shape (..., n_outputs). None if the equation is another
-        kind of product.
+        None if the equation is another kind of product.
     """
     left, arrow, result = equation.replace(" ", "").partition("->")
     terms = left.split(",")
@@ -65,4 +78,4 @@ def einsum_product(
         y = y.reshape([x_size[c] for c in others] + [w_size[c] for c in outputs])
         return y.permute([letters.index(letter) for letter in result])
 
-    return x, weight, finish
+    return EinsumProduct(x, weight, tuple(of_weight.index(letter) for letter in outputs), finish)
