@@ -153,6 +153,24 @@ class Calibration(BaseModel):
 _OF_COLUMNS = ("fit_to", "estimator", "reads", "bits")
 
 
+class Stuck(BaseModel):
+    """Shares of the devices of analog tiles that are stuck (`[oracle.stuck]`): their yield."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    at_g_min: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the devices that are stuck at the smallest conductance."""
+    at_g_max: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the devices that are stuck at the largest conductance."""
+
+    @model_validator(mode="after")
+    def _some_are_stuck(self) -> Stuck:
+        share = self.at_g_min + self.at_g_max
+        if not 0.0 < share <= 1.0:
+            raise ValueError(f"at_g_min + at_g_max: got {share:g}; must be above 0, and 1 at most")
+        return self
+
+
 class OracleSettings(BaseModel):
     """How weights are trained and accuracy is measured."""
 
@@ -164,6 +182,9 @@ class OracleSettings(BaseModel):
     """RPU configuration of the analog targets, or a table with one for some of them; those of the system
     by default. It is the name of a built-in configuration, or `package.module:factory` with a factory
     that returns a `TorchInferenceRPUConfig`."""
+    stuck: Stuck | None = None
+    """Devices of all analog tiles that are stuck, other ones in every programming; None has those of the
+    RPU configurations, which are none in the built-in ones."""
     times_s: tuple[NonNegativeFloat, ...] = Field(
         default=(1.0, 60.0, 3600.0, 86400.0), min_length=1, strict=False
     )
