@@ -96,6 +96,13 @@ class HatRecipe(Recipe):
     """Replaces `epochs` in training level `short`."""
     one_shot_epochs: PositiveInt = 10
     """Replaces `epochs` in training level `one_shot`."""
+    one_shot_sampling: Literal["random", "sandwich"] = "random"
+    """Mappings of a step of one-shot training. `random`: one. `sandwich`: all-digital, all-analog and two
+    random ones, whose gradients are averaged, so that a step takes four times as long (Yu and Huang,
+    "Universally Slimmable Networks", ICCV 2019)."""
+    one_shot_distillation: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the loss of one-shot training that is the cross entropy with the classes' probabilities of
+    the floating-point network instead of the labels."""
     one_shot_norm_batches: NonNegativeInt = 0
     """Number of batches on which each mapping estimates its own batch-norm statistics for one-shot
     weights. 0 uses the shared statistics, which were as good where it was measured (CIFAR-10, ResNet8

@@ -23,6 +23,7 @@ from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.optimisation import make_optimizer, rate_at, set_rate
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import Recipe
+from lionheart_opt.oracle.shared_steps import Teacher, drawn_passes
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore
 
 
@@ -65,6 +66,10 @@ class Job:
         digital: What matrices compute in that are not analog; None is floating point.
         others: Further RPU configurations that the matrices of a group may have. Every epoch draws
             which, and its momentum starts anew.
+        is_sandwich: Let every batch pass through the all-digital network, the all-analog one and
+            random ones, instead of a random one; see `drawn_passes` (one-shot training).
+        distillation: Share of the loss that is about the outputs of the network with the weights `start`
+            instead of the labels.
     """
 
     model: nn.Module
@@ -80,6 +85,8 @@ class Job:
     groups: tuple[tuple[str, ...], ...] = ()
     digital: Digital | None = None
     others: tuple[dict[str, Any], ...] = ()
+    is_sandwich: bool = False
+    distillation: float = 0.0
 
     def configs(self, epoch: int) -> Any:
         """RPU configuration of the matrices in an epoch, or one for each path."""
@@ -216,19 +223,30 @@ def _epoch(job: Job, engine: Engine, state: _State, annealing: int | None) -> _S
     if state.optimizer is not None and not job.others:
         optimizer.load_state_dict(state.optimizer)
     total, seen = torch.zeros((), device=job.device), 0
+    teacher = None
+    if job.distillation:
+        teacher = Teacher(with_weights(job.model, job.start).to(job.device))
     with seeded(derive(job.seed, "training noise", epoch), job.device):
         for batch in batches(job, epoch, annealing):
             set_rate(optimizer, batch.learning_rate)
-            if job.groups:
-                analog.set_ideal(batch.digital)
-            loss = F.cross_entropy(analog(batch.images), batch.labels)
+            wanted = None if teacher is None else teacher(batch.images)
+            loss = torch.zeros((), device=job.device)
             optimizer.zero_grad()
-            analog.backward(loss)
+            for digital in batch.digital:
+                if job.groups:
+                    analog.set_ideal(digital)
+                outputs = analog(batch.images)
+                of_pass = F.cross_entropy(outputs, batch.labels) / len(batch.digital)
+                if wanted is not None:
+                    imitation = F.cross_entropy(outputs, wanted) / len(batch.digital)
+                    of_pass = torch.lerp(of_pass, imitation, job.distillation)
+                analog.backward(of_pass)
+                loss += of_pass.detach()
             if recipe.clip_norm is not None:
                 nn.utils.clip_grad_norm_(analog.parameters(), recipe.clip_norm)
             optimizer.step()
             analog.after_step()
-            total += loss.detach() * len(batch.labels)
+            total += loss * len(batch.labels)
             seen += len(batch.labels)
     losses = (*state.losses, float(total) / seen)
     return _State(
@@ -255,13 +273,14 @@ class Batch:
         learning_rate: Learning rate of this step.
         images: Augmented images, shape (n, ...), on the job's device.
         labels: Labels, shape (n,), on the job's device.
-        digital: Paths of the matrices that are digital in this step (one-shot training).
+        digital: For each pass of this step, paths of the matrices that are digital in it (one-shot
+            training); a single pass with none of them otherwise.
     """
 
     learning_rate: float
     images: torch.Tensor
     labels: torch.Tensor
-    digital: set[str]
+    digital: tuple[set[str], ...]
 
 
 def batches(job: Job, epoch: int, annealing: int | None = None) -> Iterator[Batch]:
@@ -289,7 +308,7 @@ def batches(job: Job, epoch: int, annealing: int | None = None) -> Iterator[Batc
             continue  # batch norm cannot normalise a single example
         yield Batch(
             learning_rate=rate(step / steps),
-            digital=_digital_at_random(job.groups, data) if job.groups else set(),
+            digital=drawn_passes(job.groups, data, is_sandwich=job.is_sandwich),
             images=_images(job, numbers, data),
             labels=examples.labels[numbers].to(job.device),
         )
@@ -334,15 +353,6 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
     }
     estimated = analog.weights()
     return {name: estimated[name] if name in statistics else job.start[name] for name in job.start}
-
-
-def _digital_at_random(groups: tuple[tuple[str, ...], ...], generator: torch.Generator) -> set[str]:
-    """Draw a mapping; the expected share of digital groups is itself random, from none to all."""
-    share = (1.2 * torch.rand((), generator=generator) - 0.1).clamp(0.0, 1.0)
-    digital = torch.rand(len(groups), generator=generator) < share
-    return {
-        path for group, out in zip(groups, digital.tolist(), strict=True) if out for path in group
-    }
 
 
 def crop_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

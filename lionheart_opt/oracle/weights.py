@@ -221,7 +221,14 @@ class CandidateWeights:
         job = self._job(self.pretrained.weights, placed, digital, epochs, seed, what)
         configs = map(self.numerics.configs, others)
         differ = [c for c in configs if any(c[path] is not job.rpu_config[path] for path in c)]
-        job = replace(job, groups=groups, others=tuple(differ))
+        hat = self.settings.hat
+        job = replace(
+            job,
+            groups=groups,
+            others=tuple(differ),
+            is_sandwich=hat.one_shot_sampling == "sandwich",
+            distillation=hat.one_shot_distillation,
+        )
         return job, self._key(job, start="pretrained")
 
     def _one_shot(self, placed: Placed, seed: int) -> tuple[str, Trained]:
@@ -251,14 +258,17 @@ class CandidateWeights:
 
     def _key(self, job: Job, start: str) -> str:
         """Digest of everything that the weights of a training depend on."""
-        ignored = {"epochs", "short_epochs", "one_shot_epochs", "one_shot_norm_batches"}
-        numerics: dict[
-            str, Any
-        ] = {}  # empty for floating-point hosts, as in keys that knew no others
+        ignored = {"epochs", "short_epochs"}
+        ignored |= {name for name in type(job.recipe).model_fields if name.startswith("one_shot_")}
+        others: dict[str, Any] = {}  # what is usual is left out, as in keys that knew nothing else
         if job.digital is not None:
-            numerics["digital"] = job.digital.key
+            others["digital"] = job.digital.key
         if job.others:
-            numerics["others"] = list(map(self._digests, job.others))
+            others["others"] = list(map(self._digests, job.others))
+        if job.is_sandwich:
+            others["sampling"] = "sandwich"
+        if job.distillation:
+            others["distillation"] = job.distillation
         return digest(
             {
                 "format": FORMAT,
@@ -272,7 +282,7 @@ class CandidateWeights:
                 "modules": job.matrices,
                 "groups": job.groups,
                 "seed": job.seed,
-                **numerics,
+                **others,
             }
         )
 

@@ -75,3 +75,15 @@ def test_one_shot_with_batch_norm_of_each_mapping(oracle: HatOracle, folder: Pat
 
 
 NORM_STATISTICS = {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"}
+
+
+def test_how_one_shot_training_samples_changes_its_weights_and_no_others(folder: Path) -> None:
+    """Those of trainings that start from the floating-point network keep their key."""
+    keys = []
+    for changes in ({}, {"one_shot_sampling": "sandwich"}, {"one_shot_distillation": 0.5}):
+        recipe = SETTINGS.hat.model_copy(update=changes)
+        weights = small_oracle(folder, SETTINGS.model_copy(update={"hat": recipe})).weights
+        asked = [ALL.with_training(level) for level in ("one_shot", "short")]
+        keys.append([weights.keyed(each, 0)[0] for each in asked])
+    shared, short = zip(*keys, strict=True)
+    assert len(set(shared)) == 3 and len(set(short)) == 1
