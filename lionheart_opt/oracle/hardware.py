@@ -44,6 +44,10 @@ def check_hardware(
             check_times(rpu_config, settings.times_s, context.where)
         with wrong.collect():
             check_times(rpu_config, moments_s, context.where, _MOMENTS)
+        if settings.hat.from_shared.time_s is not None:
+            with wrong.collect():
+                tested = (settings.test_time_s,)
+                check_times(rpu_config, tested, context.where, "hat.from_shared.time_s")
     for name, rpu_config in numerics.rpu_configs.items():
         with wrong.collect():
             _check_output_noise(rpu_config, name, context)

@@ -222,8 +222,7 @@ class HatOracle(DiagnosesMatrices):
         """See `MeasuresAt.at_times`. Final results are not measured again on another engine."""
         for config in self.weights.numerics.rpu_configs.values():
             check_times(config, times_s, "oracle:")
-        changes = {"times_s": tuple(times_s), "verify_on": None}
-        return replace(self, settings=self.settings.model_copy(update=changes))
+        return replace(self, settings=self.settings.at_times(tuple(times_s)))
 
     @property
     def identity(self) -> dict[str, Any]:

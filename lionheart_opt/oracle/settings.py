@@ -86,6 +86,38 @@ class PretrainRecipe(Recipe):
     """Seed of the initial weights, the order of examples and the augmentation."""
 
 
+class FromShared(BaseModel):
+    """How a mapping is trained on from weights that all mappings share (`[oracle.hat.from_shared]`).
+
+    It is trained as the recipe says, with batches that the shared training has not seen, but for what
+    is said here. That may end below the shared weights, so it is tested: both are measured on the same
+    chips and validation examples, and what is not shown to be better is not used.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    rate: float = Field(default=0.1, gt=0.0, le=1.0)
+    """Its learning rates, relative to those of the recipe."""
+    batch_norm: Literal["trained", "frozen"] = "frozen"
+    """Replaces `batch_norm` of the recipe."""
+    keep: Literal["better", "always"] = "better"
+    """`better` uses the new weights only where the test shows that they are better; `always` does not
+    test."""
+    draws: int = Field(default=10, ge=2)
+    """Number of chips of the test. A search judges mappings by others."""
+    time_s: NonNegativeFloat | None = None
+    """Time since programming of the test; None is the latest of the oracle's `times_s`."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """Confidence of the test, over chips and examples."""
+
+    @model_validator(mode="after")
+    def _test_is_done(self) -> FromShared:
+        unused = [n for n in ("draws", "time_s", "confidence") if n in self.model_fields_set]
+        if self.keep == "always" and unused:
+            raise ValueError(f"{unused[0]}: it needs keep = 'better', which tests")
+        return self
+
+
 class HatRecipe(Recipe):
     """Hardware-aware training (HAT) of a mapping (LionHeart Table II, analog set for CIFAR)."""
 
@@ -107,6 +139,8 @@ class HatRecipe(Recipe):
     """Number of batches on which each mapping estimates its own batch-norm statistics for one-shot
     weights. 0 uses the shared statistics, which were as good where it was measured (CIFAR-10, ResNet8
     and smaller networks)."""
+    from_shared: FromShared = FromShared()
+    """How a mapping is trained on from one-shot weights."""
 
 
 class Calibration(BaseModel):
@@ -236,3 +270,20 @@ class OracleSettings(BaseModel):
         if self.compensation == "none":
             return ()
         return tuple(dict.fromkeys(map(self.calibration.moment_s, self.times_s)))
+
+    @property
+    def test_time_s(self) -> float:
+        """Time since programming at which weights are compared that have been trained on."""
+        time_s = self.hat.from_shared.time_s
+        return max(self.times_s) if time_s is None else time_s
+
+    def at_times(self, times_s: tuple[float, ...]) -> OracleSettings:
+        """The same settings, and the same weights, for measuring at other times.
+
+        Final results are not measured again on another engine.
+        """
+        from_shared = self.hat.from_shared
+        if from_shared.keep == "better":
+            from_shared = from_shared.model_copy(update={"time_s": self.test_time_s})
+        hat = self.hat.model_copy(update={"from_shared": from_shared})
+        return self.model_copy(update={"times_s": times_s, "verify_on": None, "hat": hat})
