@@ -9,6 +9,7 @@ import torch
 from aihwkit.exceptions import AihwkitException
 
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
+from lionheart_opt.oracle.input_ranges import check_input_ranges
 from lionheart_opt.oracle.numerics import TargetNumerics
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
@@ -48,6 +49,9 @@ def check_hardware(
             with wrong.collect():
                 tested = (settings.test_time_s,)
                 check_times(rpu_config, tested, context.where, "hat.from_shared.time_s")
+    if settings.hat.input_ranges is not None:
+        with wrong.collect():
+            check_input_ranges(numerics.rpu_configs, f"{context.where} hat.input_ranges")
     for name, rpu_config in numerics.rpu_configs.items():
         with wrong.collect():
             _check_output_noise(rpu_config, name, context)

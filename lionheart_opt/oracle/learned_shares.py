@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.oracle.training import EpochDone, Job, batches, with_weights
+from lionheart_opt.oracle.training import EpochDone, Job, batches, calibrated_start, with_weights
 from lionheart_opt.questions import Answer, LearnedShares
 
 #: Learning rate of the shares' logits, which Adam trains (as in ODiMO's code). Weights are trained as
@@ -50,7 +50,7 @@ def learn_shares(
     """
     name = f"{key}.shares.pt"
     state = store.read(name) or {
-        "weights": job.start,
+        "weights": calibrated_start(job),
         "logits": torch.zeros(len(units)),
         "optimizers": None,
         "epoch": 0,

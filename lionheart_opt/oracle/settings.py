@@ -86,6 +86,41 @@ class PretrainRecipe(Recipe):
     """Seed of the initial weights, the order of examples and the augmentation."""
 
 
+class InputRangeCalibration(BaseModel):
+    """How input ranges are calibrated before a training (`[oracle.hat.input_ranges]`).
+
+    It is `calibrate_input_ranges` of aihwkit, on training examples, for tiles whose RPU configuration
+    learns input ranges or initialises them from data.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    calibration: Literal["moving_std", "moving_quantile", "cache_quantile", "max"]
+    """What a range is: `moving_std`, a multiple of the inputs' standard deviation, mean over batches;
+    `moving_quantile`, a quantile of the inputs, mean over batches; `cache_quantile`, a quantile of a
+    random sample of the input vectors of all batches; `max`, the largest magnitude."""
+    examples: PositiveInt = 512
+    """Number of training examples, at most; they pass in batches of the recipe's size."""
+    quantile: float = Field(default=0.99995, gt=0.0, le=1.0)
+    """The quantile of `moving_quantile` and `cache_quantile`."""
+    max_samples: PositiveInt = 1000
+    """Largest number of input vectors of each tile that `cache_quantile` keeps."""
+    std_alpha: PositiveFloat | None = None
+    """The multiple of `moving_std`; None is the `init_std_alpha` of the RPU configuration."""
+
+    @model_validator(mode="after")
+    def _all_is_used(self) -> InputRangeCalibration:
+        users = {
+            "quantile": ("moving_quantile", "cache_quantile"),
+            "max_samples": ("cache_quantile",),
+            "std_alpha": ("moving_std",),
+        }
+        for name, kinds in users.items():
+            if name in self.model_fields_set and self.calibration not in kinds:
+                raise ValueError(f"{name}: it needs calibration = {' or '.join(map(repr, kinds))}")
+        return self
+
+
 class FromShared(BaseModel):
     """How a mapping is trained on from weights that all mappings share (`[oracle.hat.from_shared]`).
 
@@ -139,6 +174,8 @@ class HatRecipe(Recipe):
     """Number of batches on which each mapping estimates its own batch-norm statistics for one-shot
     weights. 0 uses the shared statistics, which were as good where it was measured (CIFAR-10, ResNet8
     and smaller networks)."""
+    input_ranges: InputRangeCalibration | None = None
+    """How input ranges of tiles are calibrated before a training; None leaves them to the training."""
     from_shared: FromShared = FromShared()
     """How a mapping is trained on from one-shot weights."""
 

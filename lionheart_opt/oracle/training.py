@@ -20,9 +20,10 @@ from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.analog_network import INPUT_RANGES
 from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import Engine
+from lionheart_opt.oracle.input_ranges import calibrated_ranges
 from lionheart_opt.oracle.optimisation import make_optimizer, rate_at, set_rate
 from lionheart_opt.oracle.seeds import derive, seeded
-from lionheart_opt.oracle.settings import Recipe
+from lionheart_opt.oracle.settings import InputRangeCalibration, Recipe
 from lionheart_opt.oracle.shared_steps import Teacher, drawn_passes
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore
 
@@ -70,6 +71,7 @@ class Job:
             random ones, instead of a random one; see `drawn_passes` (one-shot training).
         distillation: Share of the loss that is about the outputs of the network with the weights `start`
             instead of the labels.
+        ranges: How input ranges are calibrated at the start; None leaves them as they are.
     """
 
     model: nn.Module
@@ -87,6 +89,7 @@ class Job:
     others: tuple[dict[str, Any], ...] = ()
     is_sandwich: bool = False
     distillation: float = 0.0
+    ranges: InputRangeCalibration | None = None
 
     def configs(self, epoch: int) -> Any:
         """RPU configuration of the matrices in an epoch, or one for each path."""
@@ -136,9 +139,11 @@ def train(
     if stored is not None:
         return stored
     unfinished = f"{key}.epoch.pt"
-    state = _State(weights=job.start, best=job.start)
     saved = store.read(unfinished)
-    if saved is not None:
+    if saved is None:
+        start = calibrated_start(job)
+        state = _State(weights=start, best=start)
+    else:
         state = _State(**{**saved, "losses": tuple(saved["losses"])})
     note = ""
     while (begin := _left(job, state.losses)) != _DONE:
@@ -180,6 +185,23 @@ def with_weights(model: nn.Module, weights: Weights) -> nn.Module:
         vars(network)[INPUT_RANGES] = ranges
     network.load_state_dict({name: weights[name] for name in weights if not is_range[name]})
     return network
+
+
+def calibrated_start(job: Job) -> Weights:
+    """The weights that a job starts from, with calibrated input ranges if it asks for them."""
+    if job.ranges is None or not job.matrices:
+        return job.start
+    generator = torch.Generator().manual_seed(derive(job.seed, "input range examples"))
+    numbers = torch.randperm(len(job.examples), generator=generator)[: job.ranges.examples]
+    images = [
+        job.examples.images[some].to(job.device)
+        for some in torch.split(numbers, job.recipe.batch_size)
+    ]
+    network = with_weights(job.model, job.start).to(job.device)
+    with seeded(derive(job.seed, "input ranges"), job.device):
+        return job.start | calibrated_ranges(
+            network, job.matrices, job.rpu_config, job.digital, job.ranges, images
+        )
 
 
 #: What `_left` says at the end of a training.

@@ -370,6 +370,7 @@ class CandidateWeights:
             seed=seed,
             device=self.device,
             what=what,
+            ranges=self.settings.hat.input_ranges,
         )
 
     @cached_property
