@@ -14,6 +14,7 @@ from lionheart_opt.accuracy import Accuracy, AccuracyOracle
 from lionheart_opt.bounds import Bounds
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit, drop_excess
+from lionheart_opt.recalibration import Recalibration
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Lifetime:
         n_examples: Number of examples; None where samples are exact.
         data: `test`, or `validation`, by which the mapping may have been chosen.
         subject: What was measured, for titles.
+        recalibration: Which intervals between two calibrations keep the limit; None if it was not asked.
     """
 
     times_s: tuple[float, ...]
@@ -81,6 +83,7 @@ class Lifetime:
     n_examples: int | None
     data: str
     subject: str = ""
+    recalibration: Recalibration | None = None
 
     @property
     def refresh_s(self) -> float | None:
@@ -92,7 +95,8 @@ class Lifetime:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {**asdict(self), "refresh_s": self.refresh_s}
+        recalibration = self.recalibration and self.recalibration.to_json()
+        return {**asdict(self), "recalibration": recalibration, "refresh_s": self.refresh_s}
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a time.

@@ -126,7 +126,8 @@ class FromShared(BaseModel):
 
     It is trained as the recipe says, with batches that the shared training has not seen, but for what
     is said here. That may end below the shared weights, so it is tested: both are measured on the same
-    chips and validation examples, and what is not shown to be better is not used.
+    chips and validation examples, and what is not shown to be better is not used. Chips of a study that
+    calibrates them are calibrated at the time of the test.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -324,3 +325,11 @@ class OracleSettings(BaseModel):
             from_shared = from_shared.model_copy(update={"time_s": self.test_time_s})
         hat = self.hat.model_copy(update={"from_shared": from_shared})
         return self.model_copy(update={"times_s": times_s, "verify_on": None, "hat": hat})
+
+    def recalibrated_every(self, interval_s: float) -> OracleSettings | None:
+        """The same settings, with another interval between calibrations; None if there are none."""
+        if self.compensation == "none":
+            return None
+        changes = {"recalibrate_every_s": interval_s}
+        calibration = self.calibration.model_copy(update=changes)
+        return self.model_copy(update={"calibration": calibration})

@@ -70,8 +70,9 @@ class PairedTest:
             after: These weights.
         """
         settings = self.settings
-        measured = {"engine", "batch_size", "validation_examples", "compensation", "calibration"}
+        measured = {"engine", "batch_size", "validation_examples", "compensation"}
         asked = settings.model_dump(mode="json", include=measured)
+        asked["calibration"] = _at_the_time(settings).calibration.model_dump(mode="json")
         how = settings.hat.from_shared.model_dump() | {"time_s": settings.test_time_s}
         name = f"{digest([key, asked, how, self.splits.digest])}.gain.pt"
         gain = store.read(name)
@@ -103,10 +104,18 @@ class PairedTest:
             self.splits.validation[: settings.validation_examples],
             conditions,
             self.uses,
-            Compensation.of(settings, self.splits.train) if job.matrices else None,
+            Compensation.of(_at_the_time(settings), self.splits.train) if job.matrices else None,
             job.digital,
         )
         return right[0, :, 0]
+
+
+def _at_the_time(settings: OracleSettings) -> OracleSettings:
+    """Settings without a schedule of calibrations: weights are the same whatever it is."""
+    changes = {"recalibrate_every_s": None}
+    return settings.model_copy(
+        update={"calibration": settings.calibration.model_copy(update=changes)}
+    )
 
 
 def paired_gain(before: np.ndarray, after: np.ndarray, confidence: float) -> Bounds:
