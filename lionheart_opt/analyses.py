@@ -56,7 +56,8 @@ def diagnose(
     change. Errors need not add up: drift compensation amplifies the noise of outputs, for example, and
     reads the chip through its converters.
 
-    It computes on aihwkit's own tiles and writes nothing. Calibration of the chip is not in it.
+    It computes on aihwkit's own tiles and writes nothing. Chips are calibrated as in the study; see
+    `MatrixDiagnosis`.
 
     Args:
         source: A study, the result of a search, or a problem.

@@ -97,6 +97,13 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
         "each source alone; drift: what drift compensation leaves; devices: programming, drift, read "
         "noise and stuck devices together. *: the source that limits the matrix.",
     )
+    if diagnosis.compensation == "columns":
+        out.print(
+            "Gain and offset of every output are calibrated, for each source alone, to the products in "
+            "floating point.\n"
+        )
+    elif diagnosis.compensation == "batch_norm":
+        out.print("Inputs are those of chips whose batch norm is calibrated.\n")
     if diagnosis.note:
         out.print(f"Note: {diagnosis.note}.\n")
     tiles = new_table(

@@ -177,3 +177,20 @@ def test_intervals_fit_80_columns(capsys: Any, monkeypatch: pytest.MonkeyPatch) 
     assert "Calibrating at least every 1 hour keeps the limit until 365 days." in text
     print_recalibration(Recalibration(intervals=tuple(tried[1:]), asked_s=asked_s, until_s=year))
     assert "No interval of calibration is shown to keep the limit." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("compensation", "text"),
+    [
+        ("none", ""),
+        ("columns", "Gain and offset of every output are calibrated"),
+        ("batch_norm", "whose batch norm is calibrated"),
+    ],
+)
+def test_calibration_is_said(compensation: str, text: str, capsys: Any) -> None:
+    diagnosis = Diagnosis(
+        matrices=(), time_s=1.0, n_draws=1, n_examples=2, compensation=compensation
+    )
+    print_diagnosis(diagnosis)
+    out = capsys.readouterr().out
+    assert text in out and ("calibrated" in out) == (compensation != "none")
