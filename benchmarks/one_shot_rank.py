@@ -11,6 +11,23 @@ storage: run again, it resumes.
 With `--ways N`, ways of one-shot training are compared instead: random mappings or sandwich sampling,
 with and without distillation, and as many epochs or as much time. Each is trained N times with other
 seeds, and compared with full trainings of the same seeds.
+
+Measured on the quickstart with `--mappings 24 --ways 3` (10 draws, one thread of a shared machine):
+
+    one-shot training               rank correlation   drop   difference to full   seconds
+                                     mean    least             mean   absolute
+    full, another seed               0.950   0.939     1.21   +0.00     0.32         1.5 each
+    random                           0.959   0.929     1.10   -0.11     0.21         5.5
+    random, distilled                0.954   0.925     1.19   -0.03     0.17         7.1
+    random, 4x epochs                0.944   0.905     1.23   +0.02     0.17         5.1
+    sandwich                         0.959   0.946     1.02   -0.19     0.24        15.9
+    sandwich, distilled              0.964   0.946     1.10   -0.12     0.17        18.6
+    sandwich, 1/4 epochs             0.960   0.959     1.28   +0.07     0.15         4.1
+    sandwich, distilled, 1/4 epochs  0.962   0.957     1.28   +0.07     0.14         3.7
+
+All ways rank mappings as well as another full training does, and three trainings do not tell their rank
+correlations apart. In the same time, random mappings give the smallest drop, so they are the default.
+A sandwich takes three times as long for 0.1 points less.
 """
 
 from __future__ import annotations

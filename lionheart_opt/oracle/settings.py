@@ -167,7 +167,8 @@ class HatRecipe(Recipe):
     one_shot_sampling: Literal["random", "sandwich"] = "random"
     """Mappings of a step of one-shot training. `random`: one. `sandwich`: all-digital, all-analog and two
     random ones, whose gradients are averaged, so that a step takes four times as long (Yu and Huang,
-    "Universally Slimmable Networks", ICCV 2019)."""
+    "Universally Slimmable Networks", ICCV 2019). In the same time, `random` lost less where it was
+    measured (`benchmarks/one_shot_rank.py --ways 3`)."""
     one_shot_distillation: float = Field(default=0.0, ge=0.0, le=1.0)
     """Share of the loss of one-shot training that is the cross entropy with the classes' probabilities of
     the floating-point network instead of the labels."""
