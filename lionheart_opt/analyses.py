@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import cast
+from typing import Literal, cast
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, ChecksFinally, Fidelity
 from lionheart_opt.api import named_mapping
@@ -23,6 +23,13 @@ from lionheart_opt.lifetimes import (
 )
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
+from lionheart_opt.recalibration import (
+    INTERVALS_S,
+    Recalibrates,
+    Recalibration,
+    checked_intervals,
+    tried_intervals,
+)
 from lionheart_opt.results.best import chosen_trial
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.verdict import TEST
@@ -49,7 +56,8 @@ def diagnose(
     change. Errors need not add up: drift compensation amplifies the noise of outputs, for example, and
     reads the chip through its converters.
 
-    It computes on aihwkit's own tiles and writes nothing. Calibration of the chip is not in it.
+    It computes on aihwkit's own tiles and writes nothing. Chips are calibrated as in the study; see
+    `MatrixDiagnosis`.
 
     Args:
         source: A study, the result of a search, or a problem.
@@ -101,6 +109,7 @@ def lifetime(
     times: Sequence[float | str] | None = None,
     draws: int | None = None,
     share: float = 0.9,
+    intervals: Sequence[float | str] | Literal["auto"] | None = None,
 ) -> Lifetime:
     """How long a mapping keeps the limit on its drop, and how often it must be programmed afresh for it.
 
@@ -117,6 +126,10 @@ def lifetime(
         times: Times after programming, in seconds or as `1 day`; None takes those of the oracle.
         draws: Number of chips; None takes those that there are, or the most of the limit.
         share: Also say until when this share of the chips is within the limit.
+        intervals: Also find the longest of these intervals between two calibrations of a chip that keeps
+            the limit until the latest of the times; and the longest between two programmings. They are
+            in seconds or as `1 day`; `auto` is 1 h, 6 h, 1 day, 1 week, 30 days, 91 days and 1 year.
+            Intervals beyond the latest time are left out. Each is measured on test data.
 
     Example:
         >>> lo.lifetime(study, times=["1 s", "1 h", "1 day", "1 month", "1 year"]).limit.kept_s
@@ -127,25 +140,49 @@ def lifetime(
     """
     n_draws = None if draws is None else _whole(draws, 2, "draws")
     times_s = None if times is None else _times(times)
+    intervals_s = () if intervals is None else _intervals(intervals)
     share = checked_share(share)
     with _chosen(source, mapping, trial, only) as chosen:
         limit = chosen.problem.accuracy_limit
+        if intervals_s:
+            times_s = times_s or limit.times_s
+            until_s = max(times_s)
+            intervals_s = checked_intervals(intervals_s, until_s)
+            times_s = tuple(sorted({*times_s, *intervals_s}))
         if (n_draws, times_s) == (None, None) and chosen.result is not None:
             accuracy, data = chosen.recorded
         else:
             n_draws = limit.draws[-1] if n_draws is None else n_draws
             _ = looked_at_once(limit, n_draws)  # refuses too few before anything is measured
-            accuracy, data = _measured_at(chosen, times_s, n_draws)
+            accuracy, data = _measured_at(chosen, chosen.oracle, times_s, n_draws)
         is_final = data == TEST or n_draws is not None
         found = lifetime_of(accuracy, limit, share=share, data=data, is_final=is_final)
+        if intervals_s:
+            tried = _recalibration(chosen, intervals_s, until_s, len(accuracy.samples))
+            found = replace(found, recalibration=tried)
     return replace(found, subject=chosen.subject)
 
 
+def _recalibration(
+    chosen: _Chosen, intervals_s: tuple[float, ...], until_s: float, n_draws: int
+) -> Recalibration:
+    """Which intervals between two calibrations keep the limit of a mapping."""
+    oracle: object = chosen.oracle
+    if not isinstance(oracle, Recalibrates) or oracle.recalibrated_every(until_s) is None:
+        return Recalibration(intervals=(), asked_s=intervals_s, until_s=until_s)
+
+    def measure(interval_s: float, times_s: tuple[float, ...]) -> Accuracy:
+        recalibrated = oracle.recalibrated_every(interval_s)
+        return _measured_at(chosen, recalibrated, times_s, n_draws)[0]
+
+    limit = looked_at_once(chosen.problem.accuracy_limit, n_draws)
+    return tried_intervals(intervals_s, until_s, limit, measure)
+
+
 def _measured_at(
-    chosen: _Chosen, times_s: tuple[float, ...] | None, n_draws: int
+    chosen: _Chosen, oracle: object, times_s: tuple[float, ...] | None, n_draws: int
 ) -> tuple[Accuracy, str]:
     """Samples of a mapping at these times, and of which data."""
-    oracle: object = chosen.oracle
     if times_s is not None:
         if not isinstance(oracle, MeasuresAt):
             raise InputError(
@@ -249,14 +286,19 @@ def _chosen_of(
     )
 
 
-def _times(times: Sequence[float | str]) -> tuple[float, ...]:
+def _times(times: Sequence[float | str], where: str = "times") -> tuple[float, ...]:
     """Different times in seconds, growing."""
     if isinstance(times, str) or not isinstance(times, Iterable):
-        raise InputError(f"times: got {shown(times)}; must be a list, such as ['1 s', '1 day']")
+        raise InputError(f"{where}: got {shown(times)}; must be a list, such as ['1 s', '1 day']")
     seconds = sorted({seconds_of(time) for time in times})
     if not seconds:
-        raise InputError("times: got []; at least one time is needed")
+        raise InputError(f"{where}: got []; at least one time is needed")
     return tuple(seconds)
+
+
+def _intervals(intervals: Sequence[float | str] | Literal["auto"]) -> tuple[float, ...]:
+    """Different intervals in seconds, growing."""
+    return INTERVALS_S if intervals == "auto" else _times(intervals, "intervals")
 
 
 def _whole(value: int, least: int, where: str) -> int:

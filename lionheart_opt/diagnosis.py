@@ -40,6 +40,11 @@ class MatrixDiagnosis:
     with the trained weights in floating point. The inputs are those that reach the matrix in the
     network as it is on the chip, so errors of earlier layers are in both products and do not count.
 
+    On chips that are calibrated, inputs are those of the calibrated chip. Where columns are calibrated,
+    gain and offset of every output are fitted to the ideal products of the calibration examples, for
+    each source alone and for all together: what is left is what calibration cannot take away. Batch norm
+    comes after the outputs.
+
     Args:
         matrix: Path of the matrix in the network.
         unit: Name of its unit.
@@ -136,6 +141,7 @@ class Diagnosis:
         n_examples: Number of validation examples.
         note: What cannot be told apart; empty if everything can.
         subject: What was diagnosed, for titles.
+        compensation: How the chips were calibrated: `none`, `columns` or `batch_norm`.
     """
 
     matrices: tuple[MatrixDiagnosis, ...]
@@ -144,6 +150,7 @@ class Diagnosis:
     n_examples: int
     note: str = ""
     subject: str = ""
+    compensation: str = "none"
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -160,6 +167,7 @@ class Diagnosis:
             "draws": self.n_draws,
             "examples": self.n_examples,
             "note": self.note,
+            "compensation": self.compensation,
             "matrices": [matrix.to_json() for matrix in self.matrices],
         }
 

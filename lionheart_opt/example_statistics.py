@@ -81,21 +81,14 @@ class ExampleStatistics:
         the drop with respect to the weight of the example (delta method: Efron, The Jackknife, the
         Bootstrap and Other Resampling Plans, 1982, section 6.3).
         """
-        means = self.draws.mean(axis=2, dtype=np.float64)
-        exact = self.baseline.mean(axis=0, dtype=np.float64)
-        base, values = float(metric.of(exact)), metric.of(means)
+        base, values = self.baseline_value(metric), self.samples(metric)[..., None]
         sign = 1.0 if metric.higher_is_better else -1.0
-        of_base = sign * (self.baseline - exact) @ metric.gradient(exact)  # influences
-        centred = self.draws - means[:, :, None]
-        of_draws = sign * np.einsum("dtnk,dtk->dtn", centred, metric.gradient(means))
-        drops = metric.drop(base, values)
+        of_base, of_draws = linearised(self.baseline, metric), linearised(self.draws, metric)
+        losses = sign * (of_base - of_draws)
         if metric.relative and base:
-            # of (b - v) / |b|: also the baseline is that of these examples
-            share = sign * values[..., None] / base
-            losses = (share * sign * of_base - of_draws) / abs(base)
-        else:
-            losses = of_base - of_draws
-        losses = losses + drops[..., None]
+            # of (b - v) / |b|: the baseline, too, is that of these examples
+            losses = losses - sign * (1.0 - values / base) * (of_base - base)
+            losses = losses / abs(base)
         mean_losses = losses.mean(axis=0)
         around = mean_losses - mean_losses.mean(axis=-1, keepdims=True)
         each = losses - losses.mean(axis=-1, keepdims=True)
@@ -152,6 +145,24 @@ class ExampleStatistics:
         except Exception as error:  # a damaged archive may raise anything
             raise InputError(f"outcomes: damaged: {error or type(error).__name__}") from error
         return Outcomes.from_bytes(content)
+
+
+def linearised(statistics: np.ndarray, metric: Metric) -> np.ndarray:
+    """What each example adds to a metric: the value, and the example's influence on it.
+
+    For a mean, it is the statistic itself. The mean over examples is the value.
+
+    Args:
+        statistics: Shape (..., n_examples, n_statistics).
+        metric: The metric.
+
+    Returns:
+        Shape (..., n_examples).
+    """
+    means = statistics.mean(axis=-2, dtype=np.float64)
+    around = statistics - means[..., None, :]
+    influences = np.einsum("...nk,...k->...n", around, metric.gradient(means))
+    return np.asarray(metric.of(means)[..., None] + influences)
 
 
 #: What an oracle may say of every example: whether it is right, or its statistics.

@@ -15,6 +15,7 @@ from lionheart_opt.bounds import Bounds
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.metric import ACCURACY, Metric
+from lionheart_opt.recalibration import Recalibration
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Lifetime:
         data: `test`, or `validation`, by which the mapping may have been chosen.
         subject: What was measured, for titles.
         metric: What drops are of.
+        recalibration: Which intervals between two calibrations keep the limit; None if it was not asked.
     """
 
     times_s: tuple[float, ...]
@@ -83,6 +85,7 @@ class Lifetime:
     n_examples: int | None
     data: str
     subject: str = ""
+    recalibration: Recalibration | None = None
     metric: Metric = ACCURACY
 
     @property
@@ -95,7 +98,8 @@ class Lifetime:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {**asdict(self), "metric": self.metric.to_json(), "refresh_s": self.refresh_s}
+        data = {**asdict(self), "metric": self.metric.to_json(), "refresh_s": self.refresh_s}
+        return data | {"recalibration": self.recalibration and self.recalibration.to_json()}
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a time.

@@ -52,7 +52,9 @@ class OneShot:
         arguments: Arguments of that strategy.
         points: Number of mappings of the front to train where the drop is an objective; 0 trains none.
         start: Weights that this training starts from, `shared` or `pretrained`. Either may end below
-            the shared weights as they are (`studies/resnet8-cifar10`), which stay in the record.
+            the shared weights as they are (`studies/resnet8-cifar10`), which stay in the record. What
+            starts from shared weights is used only where it is shown to be better
+            (`[oracle.hat.from_shared]`).
 
     Raises:
         InputError: A number is out of range, or there are arguments without a strategy.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -164,3 +165,70 @@ def test_too_few_draws_for_a_quantile_are_refused_before_anything_is_measured(
     monkeypatch.setattr(type(problem.oracle), "accuracy", None)
     with pytest.raises(lo.InputError, match=r"can never be decided with 2: .* at least"):
         lo.lifetime(problem, "all-analog", draws=2)
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> lo.Problem:
+    """As `problem`, on chips that are calibrated."""
+    return lo.problem(
+        small(),
+        data(),
+        max_drop=0.9,
+        time=["1 s", "1 day"],
+        draws=[3],
+        training="none",
+        oracle={"compensation": "columns", "calibration": {"examples": 16}},
+    )
+
+
+def test_the_longest_interval_between_calibrations_is_found(calibrated: lo.Problem) -> None:
+    """With a limit that everything keeps, it is the last one."""
+    found = lo.lifetime(calibrated, "all-analog", draws=2, intervals=["12 h", "1 h", "1 month"])
+    assert found.recalibration is not None
+    tried = found.recalibration.intervals
+    assert [each.interval_s for each in tried] == [3600.0, 43_200.0]
+    assert found.recalibration.until_s == 86_400.0
+    assert found.recalibration.kept_s == 43_200.0 and all(each.holds for each in tried)
+    assert found.times_s == (1.0, 3600.0, 43_200.0, 86_400.0)  # for reprogramming
+    assert found.refresh_s == 86_400.0 and found.to_json()["recalibration"]["kept_s"] == 43_200.0
+    # the drop of an interval is that of a study with this schedule
+    schedule = {"examples": 16, "recalibrate_every_s": 43_200.0}
+    changed = {"compensation": "columns", "calibration": schedule}
+    own = lo.problem(
+        small(), data(), max_drop=0.9, time="1 day", draws=[3], training="none", oracle=changed
+    )
+    expected = lo.lifetime(own, "all-analog", times=list(tried[1].times_s), draws=2)
+    assert tried[1].drop.estimate == max(drop.estimate for drop in expected.drops)
+
+
+def test_intervals_end_where_the_limit_is_not_shown_to_hold(calibrated: lo.Problem) -> None:
+    strict = replace(
+        calibrated, accuracy_limit=replace(calibrated.accuracy_limit, max_drop=0.0, draws=(3,))
+    )
+    found = lo.lifetime(strict, "all-analog", draws=2, intervals="auto")
+    assert found.recalibration is not None
+    assert len(found.recalibration.intervals) == 1 and len(found.recalibration.asked_s) == 3
+    assert found.recalibration.kept_s is None
+
+
+def test_without_calibration_only_reprogramming_is_tried(problem: lo.Problem) -> None:
+    found = lo.lifetime(problem, "all-analog", draws=2, intervals="auto")
+    assert found.recalibration is not None and found.recalibration.intervals == ()
+    assert found.times_s == (1.0, 3600.0, 21_600.0, 86_400.0)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "message"),
+    [
+        ("1 day", "intervals: got '1 day'; must be a list"),
+        ([], r"intervals: got \[\]; at least one"),
+        (["1 week"], "intervals: none is at most 86400 s"),
+        ([0.0], "intervals: got 0 s; must be above 0"),
+        (["soon"], "got 'soon'"),
+    ],
+)
+def test_intervals_that_cannot_be_are_refused(
+    problem: lo.Problem, intervals: Any, message: str
+) -> None:
+    with pytest.raises(lo.InputError, match=message):
+        lo.lifetime(problem, "all-analog", intervals=intervals)

@@ -1,6 +1,7 @@
 """Every script in `examples/` is short, runs from any working folder, and writes only where it may."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -66,3 +67,12 @@ def test_a_classifier_is_kept_in_a_folder_and_resumed(tmp_path: Path) -> None:
     trials = (kept / "trials.csv").read_text()
     assert run(script, tmp_path, kept) == first
     assert (kept / "trials.csv").read_text() == trials
+
+
+@pytest.mark.parametrize(
+    "script",
+    [*sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "studies").glob("*/*.py"))],
+    ids=lambda script: script.stem,
+)
+def test_what_a_benchmark_or_study_imports_is_there(script: Path) -> None:
+    assert runpy.run_path(str(script), run_name="imported")["__doc__"]

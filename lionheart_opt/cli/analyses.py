@@ -14,6 +14,8 @@ from lionheart_opt.results.wording import percent
 if TYPE_CHECKING:
     from lionheart_opt.diagnosis import Diagnosis, MatrixDiagnosis
     from lionheart_opt.lifetimes import Lifetime, Until
+    from lionheart_opt.metric import Metric
+    from lionheart_opt.recalibration import Recalibration
 
 Trial = Annotated[
     int | None,
@@ -96,6 +98,13 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
         "each source alone; drift: what drift compensation leaves; devices: programming, drift, read "
         "noise and stuck devices together. *: the source that limits the matrix.",
     )
+    if diagnosis.compensation == "columns":
+        out.print(
+            "Gain and offset of every output are calibrated, for each source alone, to the products in "
+            "floating point.\n"
+        )
+    elif diagnosis.compensation == "batch_norm":
+        out.print("Inputs are those of chips whose batch norm is calibrated.\n")
     if diagnosis.note:
         out.print(f"Note: {diagnosis.note}.\n")
     tiles = new_table(
@@ -137,13 +146,21 @@ def lifetime(
     share: Annotated[
         float, typer.Option(help="Also say until when this share of the chips is within the limit.")
     ] = 0.9,
+    intervals: Annotated[
+        str | None,
+        typer.Option(
+            help="Intervals between two calibrations, and between two programmings, to try, as `1 h, 1 "
+            "day`; or `auto`."
+        ),
+    ] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """How long a mapping keeps its limit, for which share of the chips, and how often to reprogram it.
 
-    `--times` and `--draws` measure the mapping once more, on test data and fresh chips; the record stays
-    as it is.
+    `--times`, `--draws` and `--intervals` measure the mapping once more, on test data and fresh chips;
+    the record stays as it is. `--intervals` finds the longest interval between two calibrations that
+    keeps the limit until the latest time.
 
     Example: `lionheart-opt lifetime studies/quickstart --times "1 s, 1 h, 1 day, 1 month, 1 year"`
     """
@@ -158,6 +175,7 @@ def lifetime(
         times=None if times is None else times.split(","),
         draws=draws,
         share=share,
+        intervals=intervals if intervals in (None, "auto") else intervals.split(","),
     )
     say_written(draw_lifetime(measured, out or loaded.file.figures))
     if as_json:
@@ -204,6 +222,42 @@ def print_lifetime(lifetime: Lifetime) -> None:
         out.print(f"Reprogramming at least every {longest}{end} keeps the limit.")
     else:
         out.print("No interval of reprogramming is shown to keep the limit.")
+    if lifetime.recalibration is not None:
+        print_recalibration(lifetime.recalibration, lifetime.metric)
+
+
+def print_recalibration(recalibration: Recalibration, metric: Metric) -> None:
+    """Intervals between two calibrations that were tried, and what they show."""
+    from lionheart_opt.cli.tables import new_table, say
+    from lionheart_opt.plots.style import duration
+    from lionheart_opt.results.wording import console
+
+    out = console()
+    if not recalibration.intervals:
+        out.print("Chips are not calibrated here, so no interval of calibration was tried.")
+        return
+    table = new_table("Calibration", "interval", ">drop", ">at most", "keeps the limit")
+    for each in recalibration.intervals:
+        shown = "shown" if each.holds else "not shown"
+        table.add_row(
+            duration(each.interval_s),
+            metric.said(each.drop.estimate),
+            metric.said(each.drop.high),
+            shown,
+        )
+    until = duration(recalibration.until_s)
+    say(
+        out,
+        table,
+        f"Drop: at the worst time until {until}, right before calibrations and at the end. Tried: "
+        f"{len(recalibration.intervals)} of {len(recalibration.asked_s)} intervals, from the shortest "
+        "on, up to the first that is not shown to keep the limit.",
+    )
+    if recalibration.kept_s is None:
+        out.print("No interval of calibration is shown to keep the limit.")
+        return
+    longest = duration(recalibration.kept_s)
+    out.print(f"Calibrating at least every {longest} keeps the limit until {until}.")
 
 
 def said(until: Until, last_s: float) -> str:

@@ -91,7 +91,7 @@ class FittedColumns(CalibratedColumns):
             n_outputs = t.shape[axis] if part.is_all else rows.stop - rows.start
             self._moments[path] = Moments(n_outputs, t.device)
         self._moments[path].add(
-            part.of_piece, [_by_column(y, axis) for y in reads], _by_column(t, axis)
+            part.of_piece, [by_column(y, axis) for y in reads], by_column(t, axis)
         )
         self.columns[path] = self._moments[path].columns(self._settings, t.dtype)
         is_map = product.window is not None
@@ -129,6 +129,6 @@ def _read(part: Part, product: Product) -> Tensor:
     return y.narrow(_axis(product), first, last - first)
 
 
-def _by_column(y: Tensor, axis: int) -> Tensor:
+def by_column(y: Tensor, axis: int) -> Tensor:
     """Outputs in shape (n_columns, n_vectors)."""
     return y.movedim(axis, 0).flatten(1) if y.dim() > 1 else y[:, None]

@@ -9,6 +9,7 @@ import torch
 from aihwkit.exceptions import AihwkitException
 
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
+from lionheart_opt.oracle.input_ranges import check_input_ranges
 from lionheart_opt.oracle.numerics import TargetNumerics
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
@@ -44,6 +45,13 @@ def check_hardware(
             check_times(rpu_config, settings.times_s, context.where)
         with wrong.collect():
             check_times(rpu_config, moments_s, context.where, _MOMENTS)
+        if settings.hat.from_shared.time_s is not None:
+            with wrong.collect():
+                tested = (settings.test_time_s,)
+                check_times(rpu_config, tested, context.where, "hat.from_shared.time_s")
+    if settings.hat.input_ranges is not None:
+        with wrong.collect():
+            check_input_ranges(numerics.rpu_configs, f"{context.where} hat.input_ranges")
     for name, rpu_config in numerics.rpu_configs.items():
         with wrong.collect():
             _check_output_noise(rpu_config, name, context)

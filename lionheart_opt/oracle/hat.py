@@ -121,9 +121,7 @@ class HatOracle(DiagnosesMatrices):
         oracle = cls(
             workload=context.workload,
             system=context.system,
-            store=WeightStore.folder(context.artifacts)
-            if context.artifacts
-            else WeightStore.temporary(),
+            store=WeightStore.at(context.artifacts),
             digital=context.digital,
             relative=context.relative,
             **load(context, settings),
@@ -204,11 +202,16 @@ class HatOracle(DiagnosesMatrices):
         return replace(self, store=WeightStore.folder(folder))
 
     def at_times(self, times_s: Sequence[float]) -> HatOracle:
-        """See `MeasuresAt.at_times`. Final results are not measured again on another engine."""
+        """See `MeasuresAt.at_times`."""
+        settings = self.settings.at_times(tuple(times_s))
         for config in self.weights.numerics.rpu_configs.values():
-            check_times(config, times_s, "oracle:")
-        changes = {"times_s": tuple(times_s), "verify_on": None}
-        return replace(self, settings=self.settings.model_copy(update=changes))
+            check_times(config, (*times_s, *settings.calibration_moments_s), "oracle:")
+        return replace(self, settings=settings)
+
+    def recalibrated_every(self, interval_s: float) -> HatOracle | None:
+        """See `Recalibrates.recalibrated_every`."""
+        settings = self.settings.recalibrated_every(interval_s)
+        return None if settings is None else replace(self, settings=settings)
 
     @property
     def task(self) -> Task:
@@ -343,7 +346,6 @@ class HatOracle(DiagnosesMatrices):
     ) -> np.ndarray:
         """How candidates do that have the same weights; see `measure_together`."""
         _, name, part, fidelity, seed = question
-        settings = self.settings
         return measure_together(
             self.weights,
             group,
@@ -351,13 +353,13 @@ class HatOracle(DiagnosesMatrices):
             self._network(trained),
             self._examples(part),
             Conditions(
-                times_s=settings.times_s,
+                times_s=self.settings.times_s,
                 draws=range(*fidelity.draws),
                 seed=derive(seed, part),
-                batch_size=settings.batch_size,
+                batch_size=self.settings.batch_size,
                 examples=(0, None) if self.task.of_all else fidelity.examples,
             ),
-            Compensation.of(settings, self.splits.train),
+            Compensation.of(self.settings, self.splits.train),
         )
 
     def _batch_size(self, n_examples: int) -> int:
@@ -370,8 +372,8 @@ class HatOracle(DiagnosesMatrices):
 
     def _is_shared(self, training: Training) -> bool:
         """Whether mappings that start from the same weights are programmed with the same weights."""
-        norm_batches = self.settings.hat.one_shot_norm_batches
-        return training == "none" or (training == "one_shot" and norm_batches == 0)
+        own_norms = self.settings.hat.one_shot_norm_batches > 0
+        return training == "none" or (training == "one_shot" and not own_norms)
 
     def baseline(self, part: Part) -> float:
         """Accuracy of the floating-point network on the validation or the test data.
@@ -392,6 +394,5 @@ class HatOracle(DiagnosesMatrices):
         return self._baselines[part]
 
     def _examples(self, part: Part) -> Examples:
-        if part == "test":
-            return self.splits.test
-        return self.splits.validation[: self.settings.validation_examples]
+        searched = self.splits.validation[: self.settings.validation_examples]
+        return self.splits.test if part == "test" else searched

@@ -13,7 +13,7 @@ import torch
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.oracle.training import EpochDone, Job, batches, with_weights
+from lionheart_opt.oracle.training import EpochDone, Job, batches, calibrated_start, with_weights
 from lionheart_opt.questions import Answer, LearnedShares
 
 #: Learning rate of the shares' logits, which Adam trains (as in ODiMO's code). Weights are trained as
@@ -49,7 +49,7 @@ def learn_shares(
     """
     name = f"{key}.shares.pt"
     state = store.read(name) or {
-        "weights": job.start,
+        "weights": calibrated_start(job),
         "logits": torch.zeros(len(units)),
         "optimizers": None,
         "epoch": 0,
@@ -102,7 +102,7 @@ def _epoch(
     optimizers: tuple[torch.optim.Optimizer, ...] = (of_weights, of_shares)
     for optimizer, saved in zip(optimizers, state["optimizers"] or (), strict=False):
         optimizer.load_state_dict(saved)
-    total, seen = 0.0, 0
+    total, seen, task = 0.0, 0, job.examples.task
     with seeded(derive(job.seed, "training noise", state["epoch"]), job.device):
         for batch in batches(job, state["epoch"]):
             of_weights.param_groups[0]["lr"] = batch.learning_rate
@@ -110,7 +110,7 @@ def _epoch(
             for share, paths in zip(shares, units.values(), strict=True):
                 analog.shares |= dict.fromkeys(paths, share)
             cost = expected_cost(question, shares)
-            loss = batch.loss(analog) + question.strength * cost
+            loss = task.loss(batch.run(analog), batch.examples) + question.strength * cost
             for optimizer in optimizers:
                 optimizer.zero_grad()
             analog.backward(loss)

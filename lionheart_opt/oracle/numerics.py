@@ -17,6 +17,7 @@ from lionheart_opt.oracle.digital import CALIBRATION_EXAMPLES, Digital, aliases,
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
 from lionheart_opt.oracle.settings import OracleSettings
+from lionheart_opt.oracle.stuck import with_stuck_devices
 from lionheart_opt.system import Numerics, System, Target
 from lionheart_opt.tasks import batches
 from lionheart_opt.tasks.batches import Inputs
@@ -76,6 +77,10 @@ class TargetNumerics:
         with wrong.collect():
             _check_names(system, settings.rpu_config, where)
         wrong.refuse()
+        if settings.stuck is not None and not system.analog_targets:
+            raise InputError(
+                f"{where} stuck: system {system.name!r} has no analog target; leave it out".lstrip()
+            )
         names: dict[str, str] = {}
         configs: dict[str, Any] = {}
         for target in map(system.target, system.analog_targets):
@@ -85,7 +90,7 @@ class TargetNumerics:
         for target_name, name in names.items():
             if name not in known:
                 with wrong.collect():
-                    known[name] = rpu_config(name, where)
+                    known[name] = _with_stuck(rpu_config(name, where), name, settings, where)
             configs[target_name] = known.get(name)
         wrong.refuse()
         return cls(system=system, rpu_configs=configs, names=names)
@@ -167,6 +172,16 @@ def calibration_inputs(examples: Examples) -> Inputs:
     count = min(CALIBRATION_EXAMPLES, len(examples))
     numbers = np.array([number * len(examples) // count for number in range(count)])
     return examples.task.feed(examples[numbers].loaded.inputs)
+
+
+def _with_stuck(config: Any, name: str, settings: OracleSettings, where: str) -> Any:
+    """The configuration with the stuck devices that the settings ask for."""
+    if settings.stuck is None:
+        return config
+    try:
+        return with_stuck_devices(config, **settings.stuck.model_dump())
+    except InputError as error:
+        raise InputError(f"{where} rpu_config {name!r}: {error}".lstrip()) from error
 
 
 def _check_names(system: System, given: str | dict[str, str] | None, where: str) -> None:

@@ -27,6 +27,7 @@ def short_trainings(settings: OracleSettings) -> OracleSettings:
     short = {"epochs": 1, "steps": STEPS}
     hat, pretrain, calibration = settings.hat, settings.pretrain, settings.calibration
     examples = min(calibration.examples, STEPS * BATCH_SIZE)
+    from_shared = hat.from_shared.model_copy(update={"draws": 2})
     return settings.model_copy(
         update={
             "batch_size": min(settings.batch_size, BATCH_SIZE),
@@ -38,6 +39,7 @@ def short_trainings(settings: OracleSettings) -> OracleSettings:
                     "short_epochs": 1,
                     "one_shot_epochs": 1,
                     "one_shot_norm_batches": min(hat.one_shot_norm_batches, 1),
+                    "from_shared": from_shared,
                 }
             ),
             "pretrain": pretrain

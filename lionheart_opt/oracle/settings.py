@@ -86,6 +86,74 @@ class PretrainRecipe(Recipe):
     """Seed of the initial weights, the order of examples and the augmentation."""
 
 
+class InputRangeCalibration(BaseModel):
+    """How input ranges are calibrated before a training (`[oracle.hat.input_ranges]`).
+
+    It is `calibrate_input_ranges` of aihwkit, on training examples, for tiles whose RPU configuration
+    learns input ranges or initialises them from data.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    calibration: Literal["moving_std", "moving_quantile", "cache_quantile", "max"]
+    """What a range is: `moving_std`, a multiple of the inputs' standard deviation, mean over batches;
+    `moving_quantile`, a quantile of the inputs, mean over batches; `cache_quantile`, a quantile of a
+    random sample of the input vectors of all batches; `max`, the largest magnitude."""
+    examples: PositiveInt = 512
+    """Number of training examples, at most; they pass in batches of the recipe's size."""
+    quantile: float = Field(default=0.99995, gt=0.0, le=1.0)
+    """The quantile of `moving_quantile` and `cache_quantile`."""
+    max_samples: PositiveInt = 1000
+    """Largest number of input vectors of each tile that `cache_quantile` keeps."""
+    std_alpha: PositiveFloat | None = None
+    """The multiple of `moving_std`; None is the `init_std_alpha` of the RPU configuration."""
+
+    @model_validator(mode="after")
+    def _all_is_used(self) -> InputRangeCalibration:
+        users = {
+            "quantile": ("moving_quantile", "cache_quantile"),
+            "max_samples": ("cache_quantile",),
+            "std_alpha": ("moving_std",),
+        }
+        for name, kinds in users.items():
+            if name in self.model_fields_set and self.calibration not in kinds:
+                raise ValueError(f"{name}: it needs calibration = {' or '.join(map(repr, kinds))}")
+        return self
+
+
+class FromShared(BaseModel):
+    """How a mapping is trained on from weights that all mappings share (`[oracle.hat.from_shared]`).
+
+    It is trained as the recipe says, with batches that the shared training has not seen, but for what
+    is said here. That may end below the shared weights, so it is tested: both are measured on the same
+    chips and validation examples, and what is not shown to be better is not used. Chips of a study that
+    calibrates them are calibrated at the time of the test.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    rate: float = Field(default=0.1, gt=0.0, le=1.0)
+    """Its learning rates, relative to those of the recipe."""
+    batch_norm: Literal["trained", "frozen"] = "frozen"
+    """Replaces `batch_norm` of the recipe."""
+    keep: Literal["better", "always"] = "better"
+    """`better` uses the new weights only where the test shows that they are better; `always` does not
+    test."""
+    draws: int = Field(default=10, ge=2)
+    """Number of chips of the test. A search judges mappings by others."""
+    time_s: NonNegativeFloat | None = None
+    """Time since programming of the test; None is the latest of the oracle's `times_s`."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    """Confidence of the test, over chips and examples."""
+
+    @model_validator(mode="after")
+    def _test_is_done(self) -> FromShared:
+        unused = [n for n in ("draws", "time_s", "confidence") if n in self.model_fields_set]
+        if self.keep == "always" and unused:
+            raise ValueError(f"{unused[0]}: it needs keep = 'better', which tests")
+        return self
+
+
 class HatRecipe(Recipe):
     """Hardware-aware training (HAT) of a mapping (LionHeart Table II, analog set for CIFAR)."""
 
@@ -96,10 +164,22 @@ class HatRecipe(Recipe):
     """Replaces `epochs` in training level `short`."""
     one_shot_epochs: PositiveInt = 10
     """Replaces `epochs` in training level `one_shot`."""
+    one_shot_sampling: Literal["random", "sandwich"] = "random"
+    """Mappings of a step of one-shot training. `random`: one. `sandwich`: all-digital, all-analog and two
+    random ones, whose gradients are averaged, so that a step takes four times as long (Yu and Huang,
+    "Universally Slimmable Networks", ICCV 2019). In the same time, `random` lost less where it was
+    measured (`benchmarks/one_shot_rank.py --ways 3`)."""
+    one_shot_distillation: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the loss of one-shot training that is the cross entropy with the classes' probabilities of
+    the floating-point network instead of the labels."""
     one_shot_norm_batches: NonNegativeInt = 0
     """Number of batches on which each mapping estimates its own batch-norm statistics for one-shot
     weights. 0 uses the shared statistics, which were as good where it was measured (CIFAR-10, ResNet8
     and smaller networks)."""
+    input_ranges: InputRangeCalibration | None = None
+    """How input ranges of tiles are calibrated before a training; None leaves them to the training."""
+    from_shared: FromShared = FromShared()
+    """How a mapping is trained on from one-shot weights."""
 
 
 class Calibration(BaseModel):
@@ -153,6 +233,24 @@ class Calibration(BaseModel):
 _OF_COLUMNS = ("fit_to", "estimator", "reads", "bits")
 
 
+class Stuck(BaseModel):
+    """Shares of the devices of analog tiles that are stuck (`[oracle.stuck]`): their yield."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    at_g_min: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the devices that are stuck at the smallest conductance."""
+    at_g_max: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of the devices that are stuck at the largest conductance."""
+
+    @model_validator(mode="after")
+    def _some_are_stuck(self) -> Stuck:
+        share = self.at_g_min + self.at_g_max
+        if not 0.0 < share <= 1.0:
+            raise ValueError(f"at_g_min + at_g_max: got {share:g}; must be above 0, and 1 at most")
+        return self
+
+
 class OracleSettings(BaseModel):
     """How weights are trained and accuracy is measured."""
 
@@ -164,6 +262,9 @@ class OracleSettings(BaseModel):
     """RPU configuration of the analog targets, or a table with one for some of them; those of the system
     by default. It is the name of a built-in configuration, or `package.module:factory` with a factory
     that returns a `TorchInferenceRPUConfig`."""
+    stuck: Stuck | None = None
+    """Devices of all analog tiles that are stuck, other ones in every programming; None has those of the
+    RPU configurations, which are none in the built-in ones."""
     times_s: tuple[NonNegativeFloat, ...] = Field(
         default=(1.0, 60.0, 3600.0, 86400.0), min_length=1, strict=False
     )
@@ -208,3 +309,28 @@ class OracleSettings(BaseModel):
         if self.compensation == "none":
             return ()
         return tuple(dict.fromkeys(map(self.calibration.moment_s, self.times_s)))
+
+    @property
+    def test_time_s(self) -> float:
+        """Time since programming at which weights are compared that have been trained on."""
+        time_s = self.hat.from_shared.time_s
+        return max(self.times_s) if time_s is None else time_s
+
+    def at_times(self, times_s: tuple[float, ...]) -> OracleSettings:
+        """The same settings, and the same weights, for measuring at other times.
+
+        Final results are not measured again on another engine.
+        """
+        from_shared = self.hat.from_shared
+        if from_shared.keep == "better":
+            from_shared = from_shared.model_copy(update={"time_s": self.test_time_s})
+        hat = self.hat.model_copy(update={"from_shared": from_shared})
+        return self.model_copy(update={"times_s": times_s, "verify_on": None, "hat": hat})
+
+    def recalibrated_every(self, interval_s: float) -> OracleSettings | None:
+        """The same settings, with another interval between calibrations; None if there are none."""
+        if self.compensation == "none":
+            return None
+        changes = {"recalibrate_every_s": interval_s}
+        calibration = self.calibration.model_copy(update=changes)
+        return self.model_copy(update={"calibration": calibration})

@@ -64,6 +64,11 @@ class WeightStore:
         return WeightStore(ArtifactFolder(path))
 
     @staticmethod
+    def at(path: Path | None) -> WeightStore:
+        """A store in a folder, or a temporary one without any."""
+        return WeightStore.temporary() if path is None else WeightStore.folder(path)
+
+    @staticmethod
     def temporary() -> WeightStore:
         """A store in a temporary folder, which is removed when the process ends."""
         folder = TemporaryDirectory(prefix="lionheart_opt-")

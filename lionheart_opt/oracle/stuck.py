@@ -54,8 +54,8 @@ class StuckDevices(BaseNoiseModel):  # type: ignore[misc]
         at_g_max: Share of the devices that are stuck at the largest conductance.
 
     Raises:
-        InputError: A share is not from 0 to 1, both together are more than 1, or the conversion of
-            `model` does not say its smallest and largest conductance.
+        InputError: A share is not from 0 to 1, both together are more than 1, the conversion of `model`
+            does not say its smallest and largest conductance, or it programs no conductances.
     """
 
     def __init__(self, model: Any, at_g_min: float = 0.0, at_g_max: float = 0.0) -> None:
@@ -72,6 +72,12 @@ class StuckDevices(BaseNoiseModel):  # type: ignore[misc]
             raise InputError(
                 f"stuck devices: {type(model).__name__} with {type(self.g_converter).__name__}: "
                 "must be a noise model whose conversion has g_min and g_max, and no stuck devices yet"
+            )
+        method = "apply_programming_noise_to_conductance"
+        if getattr(type(model), method) is getattr(BaseNoiseModel, method):
+            raise InputError(
+                f"stuck devices: {type(model).__name__} does not program conductances one by one; "
+                "must be a noise model that does, such as PCMLikeNoiseModel"
             )
         self.model = model
         self.at_g_min = float(at_g_min)

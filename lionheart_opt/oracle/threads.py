@@ -1,11 +1,14 @@
-"""How many threads an oracle computes with: as many as it was told, wherever it runs."""
+"""Where an oracle computes, and with how many threads: as many as it was told, wherever it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
+
+from lionheart_opt.errors import InputError
 
 
 @contextmanager
@@ -20,3 +23,16 @@ def computing_with(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def device_named(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """The device of that name; `auto` is CUDA where there is any.
+
+    Raises:
+        InputError: It is CUDA and there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: got 'cuda', but torch finds no CUDA device; allowed: cpu, auto")
+    return torch.device(name)

@@ -11,20 +11,23 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from lionheart_opt.accuracy import DIVERGED
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.oracle.analog_network import INPUT_RANGES
+from lionheart_opt.oracle.augmentation import augmented
 from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import Engine
+from lionheart_opt.oracle.input_ranges import calibrated_ranges
 from lionheart_opt.oracle.optimisation import make_optimizer, rate_at, set_rate
 from lionheart_opt.oracle.seeds import derive, seeded
-from lionheart_opt.oracle.settings import Recipe
+from lionheart_opt.oracle.settings import InputRangeCalibration, Recipe
+from lionheart_opt.oracle.shared_steps import Teacher, drawn_passes
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore
 from lionheart_opt.tasks import batches as batches_of
+from lionheart_opt.tasks.batches import arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,11 @@ class Job:
         digital: What matrices compute in that are not analog; None is floating point.
         others: Further RPU configurations that the matrices of a group may have. Every epoch draws
             which, and its momentum starts anew.
+        is_sandwich: Let every batch pass through the all-digital network, the all-analog one and
+            random ones, instead of a random one; see `drawn_passes` (one-shot training).
+        distillation: Share of the loss that is about the outputs of the network with the weights `start`
+            instead of the labels.
+        ranges: How input ranges are calibrated at the start; None leaves them as they are.
     """
 
     model: nn.Module
@@ -81,6 +89,9 @@ class Job:
     groups: tuple[tuple[str, ...], ...] = ()
     digital: Digital | None = None
     others: tuple[dict[str, Any], ...] = ()
+    is_sandwich: bool = False
+    distillation: float = 0.0
+    ranges: InputRangeCalibration | None = None
 
     def configs(self, epoch: int) -> Any:
         """RPU configuration of the matrices in an epoch, or one for each path."""
@@ -130,9 +141,11 @@ def train(
     if stored is not None:
         return stored
     unfinished = f"{key}.epoch.pt"
-    state = _State(weights=job.start, best=job.start)
     saved = store.read(unfinished)
-    if saved is not None:
+    if saved is None:
+        start = calibrated_start(job)
+        state = _State(weights=start, best=start)
+    else:
         state = _State(**{**saved, "losses": tuple(saved["losses"])})
     note = ""
     while (begin := _left(job, state.losses)) != _DONE:
@@ -176,6 +189,24 @@ def with_weights(model: nn.Module, weights: Weights) -> nn.Module:
     return network
 
 
+def calibrated_start(job: Job) -> Weights:
+    """The weights that a job starts from, with calibrated input ranges if it asks for them."""
+    if job.ranges is None or not job.matrices:
+        return job.start
+    generator = torch.Generator().manual_seed(derive(job.seed, "input range examples"))
+    numbers = torch.randperm(len(job.examples), generator=generator)[: job.ranges.examples]
+    task = job.examples.task
+    fed = [
+        task.feed(job.examples[some].loaded.to(job.device).inputs)
+        for some in torch.split(numbers, job.recipe.batch_size)
+    ]
+    network = with_weights(job.model, job.start).to(job.device)
+    with seeded(derive(job.seed, "input ranges"), job.device):
+        return job.start | calibrated_ranges(
+            network, job.matrices, job.rpu_config, job.digital, job.ranges, fed
+        )
+
+
 #: What `_left` says at the end of a training.
 _DONE = -1
 
@@ -204,7 +235,7 @@ def _epoch(job: Job, engine: Engine, state: _State, annealing: int | None) -> _S
         annealing: The epoch from which on it anneals, if it does.
     """
     started = perf_counter()
-    epoch, recipe = len(state.losses), job.recipe
+    epoch, recipe, task = len(state.losses), job.recipe, job.examples.task
     network = with_weights(job.model, state.weights).to(job.device)
     if not job.matrices:  # analog matrices choose their own layout
         _channels_last(network)
@@ -217,19 +248,31 @@ def _epoch(job: Job, engine: Engine, state: _State, annealing: int | None) -> _S
     if state.optimizer is not None and not job.others:
         optimizer.load_state_dict(state.optimizer)
     total, seen = torch.zeros((), device=job.device), 0
+    teacher = None
+    if job.distillation:
+        teacher = Teacher(with_weights(job.model, job.start).to(job.device))
     with seeded(derive(job.seed, "training noise", epoch), job.device):
         for batch in batches(job, epoch, annealing):
             set_rate(optimizer, batch.learning_rate)
-            if job.groups:
-                analog.set_ideal(batch.digital)
-            loss = batch.loss(analog)
+            wanted = None if teacher is None else batch.run(teacher)
+            loss = torch.zeros((), device=job.device)
             optimizer.zero_grad()
-            analog.backward(loss)
+            for digital in batch.digital:
+                if job.groups:
+                    analog.set_ideal(digital)
+                outputs = batch.run(analog)
+                of_pass = task.loss(outputs, batch.examples)
+                if wanted is not None:
+                    imitation = task.imitation(outputs, wanted)
+                    of_pass = torch.lerp(of_pass, imitation, job.distillation)
+                of_pass = of_pass / len(batch.digital)
+                analog.backward(of_pass)
+                loss += of_pass.detach()
             if recipe.clip_norm is not None:
                 nn.utils.clip_grad_norm_(analog.parameters(), recipe.clip_norm)
             optimizer.step()
             analog.after_step()
-            total += loss.detach() * len(batch.examples)
+            total += loss * len(batch.examples)
             seen += len(batch.examples)
     losses = (*state.losses, float(total) / seen)
     return _State(
@@ -255,17 +298,18 @@ class Batch:
     Args:
         learning_rate: Learning rate of this step.
         examples: Augmented examples, on the job's device.
-        digital: Paths of the matrices that are digital in this step (one-shot training).
+        digital: For each pass of this step, paths of the matrices that are digital in it (one-shot
+            training); a single pass with none of them otherwise.
     """
 
     learning_rate: float
     examples: Examples
-    digital: set[str]
+    digital: tuple[set[str], ...]
 
-    def loss(self, network: nn.Module) -> torch.Tensor:
-        """Training loss of a network, shape ()."""
-        task = self.examples.task
-        return task.loss(batches_of.call(network, task.feed(self.examples.inputs)), self.examples)
+    def run(self, network: Callable[..., Any]) -> Any:
+        """What a network returns for the examples."""
+        positional, named = arguments(self.examples.task.feed(self.examples.inputs))
+        return network(*positional, **named)
 
 
 def batches(job: Job, epoch: int, annealing: int | None = None) -> Iterator[Batch]:
@@ -293,18 +337,9 @@ def batches(job: Job, epoch: int, annealing: int | None = None) -> Iterator[Batc
             continue  # batch norm cannot normalise a single example
         yield Batch(
             learning_rate=rate(step / steps),
-            digital=_digital_at_random(job.groups, data) if job.groups else set(),
-            examples=_augmented(job, numbers, data),
+            digital=drawn_passes(job.groups, data, is_sandwich=job.is_sandwich),
+            examples=augmented(job.examples, numbers, job.recipe, job.device, data),
         )
-
-
-def _augmented(job: Job, numbers: torch.Tensor, data: torch.Generator) -> Examples:
-    """The examples of a batch, augmented as the recipe says."""
-    examples = job.examples[numbers].loaded.to(job.device)
-    if job.recipe.augmentation == "none":
-        return examples
-    assert isinstance(examples.inputs, torch.Tensor)
-    return replace(examples, inputs=crop_flip(examples.inputs, data))
 
 
 def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
@@ -331,7 +366,7 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
     with torch.no_grad(), seeded(derive(job.seed, "batch norm noise"), job.device):
         for numbers in torch.split(order, job.recipe.batch_size)[:batches]:
             if len(numbers) > 1:
-                some = _augmented(job, numbers, data)
+                some = augmented(job.examples, numbers, job.recipe, job.device, data)
                 batches_of.call(analog, some.task.feed(some.inputs))
     statistics = {
         f"{path}.{name}"
@@ -341,31 +376,3 @@ def reestimate_batch_norm(job: Job, engine: Engine, batches: int) -> Weights:
     }
     estimated = analog.weights()
     return {name: estimated[name] if name in statistics else job.start[name] for name in job.start}
-
-
-def _digital_at_random(groups: tuple[tuple[str, ...], ...], generator: torch.Generator) -> set[str]:
-    """Draw a mapping; the expected share of digital groups is itself random, from none to all."""
-    share = (1.2 * torch.rand((), generator=generator) - 0.1).clamp(0.0, 1.0)
-    digital = torch.rand(len(groups), generator=generator) < share
-    return {
-        path for group, out in zip(groups, digital.tolist(), strict=True) if out for path in group
-    }
-
-
-def crop_flip(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Shift each image by up to an eighth of its side, filling with zeros, and mirror half of them.
-
-    Args:
-        images: Shape (n, channels, height, width).
-        generator: Random generator of shifts and mirroring, on the CPU.
-    """
-    n, _, height, width = images.shape
-    margin = max(1, width // 8)
-    rows = torch.randint(2 * margin + 1, (n, 1), generator=generator) + torch.arange(height)
-    columns = torch.randint(2 * margin + 1, (n, 1), generator=generator) + torch.arange(width)
-    mirrored = torch.rand(n, 1, generator=generator) < 0.5
-    columns = torch.where(mirrored, columns.flip(1), columns)
-    which = torch.arange(n)[:, None, None]
-    padded = F.pad(images, [margin] * 4)
-    # the channel axis, sliced between index tensors, comes last
-    return padded[which, :, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)

@@ -24,7 +24,9 @@ from lionheart_opt.oracle.rpu import rpu_digest
 from lionheart_opt.oracle.seeds import derive, seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import Trained, Weights, WeightStore, network_text, weights_digest
+from lionheart_opt.oracle.threads import device_named
 from lionheart_opt.oracle.training import EpochDone, Job, reestimate_batch_norm, train
+from lionheart_opt.oracle.training_on import KEPT, PairedTest, recipe_from_shared
 from lionheart_opt.oracle.uses import check_uses, counted_uses, traced_uses
 from lionheart_opt.questions import Answer, LearnedShares
 from lionheart_opt.system import System
@@ -50,7 +52,8 @@ class CandidateWeights:
       weights that it starts from, with noise in the analog layers. Every training of a lineage sees
       other batches and noise; candidates with as many trainings before them see the same.
     - `one_shot`: weights that are trained once for all mappings, with a random mapping in every
-      batch. A search is charged for that training once (`Accuracy.shared_s`).
+      batch. A search is charged for that training once (`Accuracy.shared_s`). What is trained on from
+      them is used only where it is shown to be better (see `FromShared`).
 
     A mapping that computes in floating point throughout always has the pretrained weights, because
     nothing disturbs them.
@@ -160,8 +163,33 @@ class CandidateWeights:
         epochs = recipe.short_epochs if training == "short" else recipe.epochs
         seed = derive(seed, "hat", self._trainings(candidate.parent))
         job = self._job(start.weights, placed, self.host_numerics(placed), epochs, seed, "training")
+        if self._has_shared(candidate.parent):
+            return self._trained_on(job, key, start)
         key = self._key(job, start=key)
         return key, self._train(job, key)
+
+    def _has_shared(self, candidate: Candidate | None) -> bool:
+        """Whether a candidate's weights are those of one-shot training, or trained on from them."""
+        if candidate is None or self.is_exact(candidate.mapping):
+            return False
+        return candidate.training == "one_shot" or self._has_shared(candidate.parent)
+
+    def _trained_on(self, job: Job, start_key: str, start: Trained) -> tuple[str, Trained]:
+        """The weights of a job that starts from shared weights, or these if they stay."""
+        job = replace(job, recipe=recipe_from_shared(self.settings.hat))
+        key = self._key(job, start=start_key)
+        trained = self._train(job, key)
+        if self.settings.hat.from_shared.keep == "always" or trained.note:  # it diverged
+            return key, trained
+        uses = traced_uses(self.workload)
+        test = PairedTest(
+            job=job, engine=self._engine, uses=uses, splits=self.splits, settings=self.settings
+        )
+        is_better, seconds = test.shows_gain(self.store, key, trained.weights)
+        training_s = trained.training_s + seconds
+        if is_better:
+            return key, replace(trained, training_s=training_s)
+        return start_key, replace(start, training_s=training_s, note=KEPT)
 
     def _check_uses(self, paths: tuple[str, ...]) -> None:
         """Refuse matrices that the network does not use as its trace says, before they are trained.
@@ -221,7 +249,14 @@ class CandidateWeights:
         job = self._job(self.pretrained.weights, placed, digital, epochs, seed, what)
         configs = map(self.numerics.configs, others)
         differ = [c for c in configs if any(c[path] is not job.rpu_config[path] for path in c)]
-        job = replace(job, groups=groups, others=tuple(differ))
+        hat = self.settings.hat
+        job = replace(
+            job,
+            groups=groups,
+            others=tuple(differ),
+            is_sandwich=hat.one_shot_sampling == "sandwich",
+            distillation=hat.one_shot_distillation,
+        )
         return job, self._key(job, start="pretrained")
 
     def _one_shot(self, placed: Placed, seed: int) -> tuple[str, Trained]:
@@ -251,14 +286,17 @@ class CandidateWeights:
 
     def _key(self, job: Job, start: str) -> str:
         """Digest of everything that the weights of a training depend on."""
-        ignored = {"epochs", "short_epochs", "one_shot_epochs", "one_shot_norm_batches"}
-        numerics: dict[
-            str, Any
-        ] = {}  # empty for floating-point hosts, as in keys that knew no others
+        ignored = {"epochs", "short_epochs", "from_shared"}
+        ignored |= {name for name in type(job.recipe).model_fields if name.startswith("one_shot_")}
+        others: dict[str, Any] = {}  # what is usual is left out, as in keys that knew nothing else
         if job.digital is not None:
-            numerics["digital"] = job.digital.key
+            others["digital"] = job.digital.key
         if job.others:
-            numerics["others"] = list(map(self._digests, job.others))
+            others["others"] = list(map(self._digests, job.others))
+        if job.is_sandwich:
+            others["sampling"] = "sandwich"
+        if job.distillation:
+            others["distillation"] = job.distillation
         return digest(
             {
                 "format": FORMAT,
@@ -272,7 +310,7 @@ class CandidateWeights:
                 "modules": job.matrices,
                 "groups": job.groups,
                 "seed": job.seed,
-                **numerics,
+                **others,
             }
         )
 
@@ -332,6 +370,7 @@ class CandidateWeights:
             seed=seed,
             device=self.device,
             what=what,
+            ranges=self.settings.hat.input_ranges,
         )
 
     @cached_property
@@ -355,16 +394,5 @@ class CandidateWeights:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where networks compute.
-
-        Raises:
-            InputError: The settings ask for CUDA and there is no such device.
-        """
-        name = self.settings.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        if name == "cuda" and not torch.cuda.is_available():
-            raise InputError(
-                "device: got 'cuda', but torch finds no CUDA device; allowed: cpu, auto"
-            )
-        return torch.device(name)
+        """Where networks compute; see `device_named`."""
+        return device_named(self.settings.device)

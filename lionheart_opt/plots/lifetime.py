@@ -32,13 +32,15 @@ def lifetime(lifetime: Lifetime) -> Figure:
     Bars reach from the lower to the upper confidence bound. The dashed line is the limit, or the share of
     the chips that was asked for. Solid vertical lines are the last times up to which it is shown to hold,
     which are the longest intervals between two programmings; dotted ones the first times from which on it
-    is shown to be broken.
+    is shown to be broken. A third panel has the largest drop for each interval between two calibrations
+    that was tried.
 
     Args:
         lifetime: What `lo.lifetime` returns.
     """
-    figure, grid = new_figure(2, 1, COLUMN, 3.8)
-    drops, chips = grid[:, 0]
+    tried = lifetime.recalibration.intervals if lifetime.recalibration else ()
+    figure, grid = new_figure(3 if tried else 2, 1, COLUMN, 5.7 if tried else 3.8)
+    drops, chips = grid[:2, 0]
     _panel(drops, lifetime.times_s, lifetime.drops, lifetime.limit, lifetime.max_drop)
     _panel(chips, lifetime.times_s, lifetime.chips, lifetime.of_chips, lifetime.share)
     if lifetime.subject:
@@ -47,6 +49,13 @@ def lifetime(lifetime: Lifetime) -> Figure:
     chips.set_ylabel("chips within\nthe limit (%)")
     chips.set_xlabel("time after programming")
     chips.set_ylim(-3.0, 103.0)
+    if tried:
+        assert lifetime.recalibration is not None
+        kept = Until(kept_s=lifetime.recalibration.kept_s, broken_s=None, estimate_s=None)
+        intervals, worst = zip(*((each.interval_s, each.drop) for each in tried), strict=True)
+        _panel(grid[2, 0], intervals, worst, kept, lifetime.max_drop)
+        grid[2, 0].set_ylabel(f"largest {drop_label(lifetime.metric)}")
+        grid[2, 0].set_xlabel("interval between calibrations")
     colour, limit = look(0)[0], lifetime.metric.in_words(lifetime.max_drop)
     legend_above(
         figure,

@@ -28,6 +28,7 @@ class Classification(Task):
     """
 
     split_by = "classes"
+    class_axis = 1
 
     def __init__(self, *, top_k: int = 1, output: str | int | None = None) -> None:
         if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:

@@ -46,6 +46,7 @@ class LanguageModel(Task):
     """
 
     split_by: Literal["classes", "random", "blocks"] = "blocks"
+    class_axis = -1
 
     def __init__(
         self, *, measure: str = "perplexity", shift: bool = False, output: str | int | None = None

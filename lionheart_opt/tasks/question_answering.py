@@ -50,6 +50,8 @@ class QuestionAnswering(Task):
         longest: Largest number of tokens of an answer.
     """
 
+    class_axis = 1  # of the tokens, one of which is an end of the answer
+
     def __init__(self, *, measure: str = "f1", longest: int = 30) -> None:
         if measure not in METRICS:
             raise unknown("measure", measure, METRICS)

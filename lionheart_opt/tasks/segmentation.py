@@ -27,6 +27,8 @@ class Segmentation(Task):
         output: See `Task`.
     """
 
+    class_axis = 1
+
     def __init__(self, *, ignore_index: int = 255, output: str | int | None = None) -> None:
         super().__init__(output=output)
         self.ignore_index = ignore_index

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.metric import Metric
@@ -47,11 +48,13 @@ class Task:
             examples, or `blocks` of neighbours, which have most in common in a text.
         of_all: Whether the metric is no value of means over examples. Then `statistics` receives what
             `kept` gives of all batches, in order, together with all examples.
+        class_axis: Axis of the scores of classes, if there are any: see `imitation`.
     """
 
     metric: Metric
     split_by: Literal["classes", "random", "blocks"] = "random"
     of_all: bool = False
+    class_axis: int | None = None
 
     def __init__(self, *, output: str | int | None = None) -> None:
         self.output = output
@@ -64,6 +67,18 @@ class Task:
             batch: The examples, on the device of the network.
         """
         raise NotImplementedError
+
+    def imitation(self, outputs: Any, wanted: Any) -> Tensor:
+        """Mean loss of outputs against those of another network, which are wanted, shape ().
+
+        Where `class_axis` says along which axis scores of classes are, it is the cross entropy, and the
+        mean squared error otherwise.
+        """
+        said, right = self.kept(outputs), self.kept(wanted).detach()
+        if self.class_axis is None:
+            return F.mse_loss(said, right)
+        said, right = said.movedim(self.class_axis, 1), right.movedim(self.class_axis, 1)
+        return F.cross_entropy(said, right.softmax(1))
 
     def statistics(self, outputs: Any, batch: Batch) -> Tensor:
         """What the metric follows from, for each example, shape (n_examples, n_statistics).

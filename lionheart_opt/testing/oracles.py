@@ -23,6 +23,7 @@ from lionheart_opt.lifetimes import MeasuresAt
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies, consult, questions_of
+from lionheart_opt.recalibration import Recalibrates
 from lionheart_opt.testing.problems import sample
 
 
@@ -173,6 +174,24 @@ class OracleContract:
         assert answer.times_s == times_s
         np.testing.assert_array_equal(answer.samples[:, 0], before.samples[:, -1])
         assert self.ask(problem, problem.all_analog, 0, 2).times_s == before.times_s
+
+    def test_chips_can_be_calibrated_at_other_intervals(self, problem: Problem) -> None:
+        """`Recalibrates`: the same chips, right after a calibration; the oracle keeps its own."""
+        if not isinstance(problem.oracle, Recalibrates) or not isinstance(
+            problem.oracle, MeasuresAt
+        ):
+            pytest.skip("the oracle calibrates chips as its study does only")
+        before = self.ask(problem, problem.all_analog, 0, 2)
+        time_s = before.times_s[-1] or 1.0
+        other = problem.oracle.recalibrated_every(time_s)
+        if other is None:
+            pytest.skip("the oracle does not calibrate chips")
+        candidate = Candidate(problem.all_analog, training=self.training)
+        assert isinstance(other, MeasuresAt)
+        answer = other.at_times((time_s,)).accuracy(candidate, Fidelity(draws=(0, 2)), self.seed)
+        assert answer.times_s == (time_s,)
+        again = self.ask(problem, problem.all_analog, 0, 2)
+        np.testing.assert_array_equal(again.samples, before.samples)
 
     def test_listed_mappings_are_answered(self, problem: Problem) -> None:
         """`Enumerates`: every mapping that is listed has an answer."""

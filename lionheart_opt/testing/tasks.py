@@ -48,6 +48,20 @@ class TaskContract:
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
         assert any(bool(gradient.any()) for gradient in gradients)
 
+    def test_it_can_be_distilled(self, network: nn.Module, examples: Examples) -> None:
+        """Outputs can imitate those of another network, and imitate themselves best."""
+        import torch
+
+        task = examples.task
+        outputs = self.ask(network, examples)
+        own = task.imitation(outputs, outputs)
+        assert own.shape == () and bool(torch.isfinite(own))
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.5 * torch.randn_like(parameter))
+            other = task.imitation(self.ask(network, examples), outputs)
+        assert float(other) > float(own)
+
     def test_statistics_are_those_of_single_examples(
         self, network: nn.Module, examples: Examples
     ) -> None:

@@ -22,7 +22,7 @@ from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.space import every_mapping
 from lionheart_opt.study.file import StudyFile
-from lionheart_opt.study.storage import storage_exists
+from lionheart_opt.study.reading import storage_to_read
 
 HERE = Path(__file__).parent
 
@@ -134,5 +134,5 @@ if __name__ == "__main__":
         ("drift.toml", drift_facts),
     ):
         file = StudyFile.load(HERE / name)
-        if storage_exists(file.table.storage, file.folder):
+        if storage_to_read(file.table.storage, file.folder) is not None:
             facts(file)

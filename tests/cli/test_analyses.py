@@ -12,10 +12,17 @@ import pytest
 from cli_setup import STUDY, call, make_study, rows
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.cli.analyses import print_diagnosis, print_lifetime, said
+from lionheart_opt.bounds import Bounds
+from lionheart_opt.cli.analyses import (
+    print_diagnosis,
+    print_lifetime,
+    print_recalibration,
+    said,
+)
 from lionheart_opt.diagnosis import SOURCES, Diagnosis, MatrixDiagnosis
 from lionheart_opt.lifetimes import Until, lifetime_of
 from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.recalibration import Recalibration, TriedInterval
 from lionheart_opt.results import wording
 
 
@@ -99,6 +106,11 @@ def test_a_lifetime_is_printed_and_written(study: Path, tmp_path: Path) -> None:
     assert (study / "study.db").read_bytes() == before
     code, out, _ = call("lifetime", study, "--trial", 0, "--out", tmp_path)
     assert code == 0 and "validation data; the mapping may have been chosen" in out
+    options = ("--trial", 0, "--draws", 2, "--out", tmp_path, "--intervals", "auto")
+    code, out, _ = call("lifetime", study, *options)
+    assert code == 0 and "Chips are not calibrated here" in out
+    code, out, err = call("lifetime", study, "--intervals", "1 h, soon")
+    assert code == 2 and "got ' soon'" in err
     code, out, err = call("lifetime", study, "--times", "1 s, soon")
     assert code == 2 and err == f"error: {err[7:].strip()}\n" and "got ' soon'" in err
 
@@ -143,3 +155,42 @@ def test_a_lifetime_fits_80_columns(capsys: Any, monkeypatch: pytest.MonkeyPatch
     assert "The limit of 1 point: shown to hold until 1 s, shown to be broken from 1 day on" in text
     assert "The limit on 50 % of the chips: shown to hold until 1 s" in text
     assert "Reprogramming at least every 1 s keeps the limit." in text
+
+
+def test_intervals_fit_80_columns(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wording, "PIPE_WIDTH", 80)
+    tried = [
+        TriedInterval(
+            interval_s=interval_s,
+            times_s=(interval_s,),
+            drop=Bounds(estimate=drop, low=0.0, high=drop + 0.002),
+            holds=drop < 0.02,
+        )
+        for interval_s, drop in ((3600.0, 0.01), (86_400.0, 0.02))
+    ]
+    asked_s, year = (3600.0, 86_400.0, 604_800.0), 31_536_000.0
+    print_recalibration(Recalibration(intervals=tuple(tried), asked_s=asked_s, until_s=year))
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    text = " ".join(out.split())
+    assert "Tried: 2 of 3 intervals" in text
+    assert "Calibrating at least every 1 hour keeps the limit until 365 days." in text
+    print_recalibration(Recalibration(intervals=tuple(tried[1:]), asked_s=asked_s, until_s=year))
+    assert "No interval of calibration is shown to keep the limit." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("compensation", "text"),
+    [
+        ("none", ""),
+        ("columns", "Gain and offset of every output are calibrated"),
+        ("batch_norm", "whose batch norm is calibrated"),
+    ],
+)
+def test_calibration_is_said(compensation: str, text: str, capsys: Any) -> None:
+    diagnosis = Diagnosis(
+        matrices=(), time_s=1.0, n_draws=1, n_examples=2, compensation=compensation
+    )
+    print_diagnosis(diagnosis)
+    out = capsys.readouterr().out
+    assert text in out and ("calibrated" in out) == (compensation != "none")

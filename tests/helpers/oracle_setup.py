@@ -16,6 +16,7 @@ from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.settings import HatRecipe, OracleSettings, PretrainRecipe
 from lionheart_opt.oracle.store import WeightStore
+from lionheart_opt.oracle.stuck import with_stuck_devices
 from lionheart_opt.system import Numerics, System, Target
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 
@@ -154,6 +155,11 @@ def quiet() -> Any:
     config = lionheart()
     config.forward.out_noise = 0.0
     return config
+
+
+def half_dead() -> Any:
+    """LionHeart's configuration with stuck devices of its own."""
+    return with_stuck_devices(lionheart(), at_g_min=0.5)
 
 
 def analog_bias() -> Any:

@@ -18,10 +18,14 @@ from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.diagnosis import Diagnoses, MatrixDiagnosis
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.aihwkit_engine import AihwkitMatrix
-from lionheart_opt.oracle.diagnosis import clipped_share, diagnose_matrices
+from lionheart_opt.oracle.compensation import Calibrator, Compensation
+from lionheart_opt.oracle.diagnosis import diagnose_matrices
+from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.measurement import Conditions
+from lionheart_opt.oracle.passes import Passes
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive, seeded
+from lionheart_opt.oracle.settings import Calibration
 
 DAY = 86_400.0
 CPU = torch.device("cpu")
@@ -157,17 +161,6 @@ def test_drift_read_outs_are_no_products() -> None:
     assert matrix.out_of_range == 0
 
 
-def test_weights_at_the_end_of_their_range_are_clipped() -> None:
-    columnwise = torch.tensor([[1.0, -1.0, 0.5], [1.0, 0.2, 0.3]])
-    assert clipped_share([columnwise]) == pytest.approx(2 / 6)
-    tilewise = torch.tensor([[1.0, 0.5, 0.5], [0.5, -1.0, 0.3]])
-    assert clipped_share([tilewise]) == 0  # each column has its own largest one
-    tilewise = torch.tensor([[1.0, 1.0, 0.5], [0.5, 0.4, 0.3]])
-    assert clipped_share([tilewise]) == pytest.approx(2 / 6)
-    assert clipped_share([torch.zeros(2, 3)]) == 0
-    assert clipped_share([columnwise, torch.zeros(3, 2)]) == pytest.approx(2 / 12)
-
-
 @pytest.fixture
 def oracle(tmp_path: Path) -> Any:
     settings = SETTINGS.model_copy(update={"pretrain": None, "validation_examples": 30})
@@ -185,3 +178,84 @@ def test_the_oracle_says_it_of_analog_matrices_only(oracle: Any) -> None:
     assert again.to_json() == diagnosis.to_json()
     with pytest.raises(InputError, match="without analog units"):
         oracle.diagnose(candidate(), n_examples=30, **how)
+
+
+def settings_with(kind: str, **calibration: Any) -> Any:
+    changes = {"compensation": kind, "calibration": Calibration(examples=40, **calibration)}
+    return SETTINGS.model_copy(update=changes)
+
+
+def calibrated(
+    network: nn.Module, paths: tuple[str, ...], settings: Any, config: Any = None
+) -> tuple[MatrixDiagnosis, ...]:
+    conditions = Conditions(times_s=(DAY,), draws=range(2), seed=5, batch_size=40)
+    matrices, _ = diagnose_matrices(
+        network.eval(),
+        {path: path for path in paths},
+        dict.fromkeys(paths, config or lionheart()),
+        images(40),
+        conditions,
+        dict.fromkeys(paths, 1),
+        compensation=Compensation.of(settings, images(90)[50:]),
+    )
+    return matrices
+
+
+@pytest.mark.parametrize("calibration", [{}, {"recalibrate_every_s": 50_000.0, "reads": 2}])
+def test_everything_is_the_chip_that_is_calibrated(calibration: dict[str, Any]) -> None:
+    """With its seeds, moments and columns: those that a measurement fits to the tile's own inputs."""
+    network = small_net(nn.Linear(64, 6))
+    settings = settings_with("columns", fit_to="tile", **calibration)
+    [matrix] = calibrated(network, ("1",), settings)
+    analog = engine("aihwkit").analog(network, ("1",), {"1": lionheart()}).eval()
+    x = images(40).inputs
+    passes = Passes(analog, [("1",)], x)
+
+    def drift(draw: int, time_s: float, what: str) -> None:
+        analog.drift(time_s, {"1": derive(5, what, "1", draw, time_s)})
+
+    compensation = Compensation.of(settings, images(90)[50:])
+    assert compensation is not None
+    calibrate = Calibrator(compensation, analog, passes, [("1",)], 5, drift)
+    with torch.no_grad():
+        for draw in range(2):
+            analog.program({"1": derive(5, "program", "1", draw)})
+            drift(draw, DAY, "drift")
+            calibrate(draw, DAY)
+            passes.begin(x, 0)
+            error = passes.whole(0) - network(x)
+            expected = float(error.square().mean())
+            assert matrix.errors["all"][draw] == pytest.approx(expected, rel=1e-3)
+
+
+def test_calibration_takes_away_wrong_gains_of_each_source() -> None:
+    config = lionheart()
+    config.drift_compensation = None  # all outputs shrink
+    network = small_net(nn.Linear(64, 6))
+    [plain] = calibrated(network, ("1",), SETTINGS, config)
+    [fitted] = calibrated(network, ("1",), settings_with("columns"), config)
+    assert plain.limited_by == "drift" and plain.snr_db("drift") < 12
+    assert fitted.snr_db("drift") > plain.snr_db("drift") + 5
+    assert fitted.snr_db("all") > plain.snr_db("all") + 3
+    assert fitted.snr_db("read") == pytest.approx(plain.snr_db("read"), abs=3)
+    assert fitted.signal.tolist() == plain.signal.tolist()  # the first layer has the same inputs
+
+
+def test_calibrated_norms_change_what_later_layers_get() -> None:
+    network = small_network()
+    plain = calibrated(network, NAMES, SETTINGS)
+    changed = calibrated(network, NAMES, settings_with("batch_norm"))
+    assert plain[0].errors["all"].tolist() == changed[0].errors["all"].tolist()
+    assert plain[1].signal.tolist() != changed[1].signal.tolist()
+
+
+def test_the_oracle_diagnoses_chips_as_its_study_calibrates_them(tmp_path: Path) -> None:
+    asked, how = candidate(*NAMES).with_training("none"), {"n_draws": 1, "seed": 0}
+    diagnoses = {}
+    for kind in ("none", "columns", "batch_norm"):
+        settings = SETTINGS if kind == "none" else settings_with(kind)
+        oracle = small_oracle(tmp_path, settings.model_copy(update={"pretrain": None}))
+        diagnoses[kind] = oracle.diagnose(asked, n_examples=30, time_s=DAY, **how)
+        assert diagnoses[kind].compensation == diagnoses[kind].to_json()["compensation"] == kind
+    errors = [each.matrices[1].errors["all"].tolist() for each in diagnoses.values()]
+    assert len(set(map(str, errors))) == 3

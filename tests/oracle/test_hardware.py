@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from aihwkit.inference import ReRamWan2022NoiseModel
+from front_door import data, small
 
+import lionheart_opt as lo
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.hardware import check_array_size, check_times
@@ -63,3 +65,35 @@ def test_the_noise_model_must_know_the_moments_of_calibrations() -> None:
         check_times(config, (1.0, 60.0), "here", key)
     assert str(refused.value).startswith("here calibrations on a schedule: got 60; noise model ")
     assert "times_s =" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("oracle", "message"),
+    [
+        (
+            {"hat": {"input_ranges": {"calibration": "max"}}},
+            r"hat\.input_ranges: no RPU configuration has input ranges to calibrate",
+        ),
+        (
+            {"hat": {"input_ranges": {"calibration": "max", "quantile": 0.9}}},
+            "input_ranges.*quantile: it needs calibration = 'moving_quantile' or 'cache_quantile'",
+        ),
+        (
+            {"rpu_config": "reram-wan2022", "hat": {"from_shared": {"time_s": 60.0}}},
+            r"hat\.from_shared\.time_s: got 60; noise model ReRamWan2022NoiseModel",
+        ),
+        (
+            {"hat": {"from_shared": {"keep": "always", "draws": 5}}},
+            "from_shared.*draws: it needs keep = 'better', which tests",
+        ),
+        ({"stuck": {"at_g_min": 0.7, "at_g_max": 0.7}}, "stuck.*got 1.4; must be above 0, and 1"),
+        ({"stuck": {}}, "stuck.*got 0; must be above 0, and 1 at most"),
+        ({"hat": {"one_shot_distillation": 1.5}}, "one_shot_distillation: got 1.5"),
+        ({"hat": {"one_shot_sampling": "all"}}, "one_shot_sampling: .*'all'"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_before_anything_is_trained(
+    oracle: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        lo.problem(small(), data(), time="1 day", max_drop=0.1, oracle=oracle)

@@ -29,7 +29,7 @@ from lionheart_opt.mapping import TRAININGS, Candidate, Training
 from lionheart_opt.oracle import measurement, training, weights
 from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.hat import HatOracle
-from lionheart_opt.oracle.settings import HatRecipe
+from lionheart_opt.oracle.settings import Calibration, HatRecipe
 from lionheart_opt.oracle.store import weights_digest
 from lionheart_opt.problem import Problem
 from lionheart_opt.synthetic import synthetic_problem
@@ -79,6 +79,13 @@ class TestContract(OracleContract):
 
 class TestContractTrained(TestContract):
     training: ClassVar[Training] = "short"
+
+
+class TestContractCalibrated(TestContract):
+    @pytest.fixture
+    def oracle(self, folder: Path) -> HatOracle:
+        chips = {"compensation": "columns", "calibration": Calibration(examples=16)}
+        return small_oracle(folder, SETTINGS.model_copy(update=chips))
 
 
 # --- what is measured -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.hat import HatOracle
+from lionheart_opt.oracle.settings import FromShared
 from lionheart_opt.oracle.store import weights_digest
 
 ALL = candidate(*NAMES)
@@ -43,8 +44,10 @@ def test_one_shot_trains_once_for_all_mappings(
 
 
 def test_training_may_start_from_the_shared_weights_and_is_charged_with_them(
-    oracle: HatOracle,
+    folder: Path,
 ) -> None:
+    hat = SETTINGS.hat.model_copy(update={"from_shared": FromShared(keep="always")})
+    oracle = small_oracle(folder, SETTINGS.model_copy(update={"hat": hat}))
     shared = oracle.shared_training(0)
     start = candidate("conv2").with_training("one_shot")
     as_it_is = oracle.trained(Candidate(start.mapping, start, "none"), 0)
@@ -75,3 +78,15 @@ def test_one_shot_with_batch_norm_of_each_mapping(oracle: HatOracle, folder: Pat
 
 
 NORM_STATISTICS = {"norm.running_mean", "norm.running_var", "norm.num_batches_tracked"}
+
+
+def test_how_one_shot_training_samples_changes_its_weights_and_no_others(folder: Path) -> None:
+    """Those of trainings that start from the floating-point network keep their key."""
+    keys = []
+    for changes in ({}, {"one_shot_sampling": "sandwich"}, {"one_shot_distillation": 0.5}):
+        recipe = SETTINGS.hat.model_copy(update=changes)
+        weights = small_oracle(folder, SETTINGS.model_copy(update={"hat": recipe})).weights
+        asked = [ALL.with_training(level) for level in ("one_shot", "short")]
+        keys.append([weights.keyed(each, 0)[0] for each in asked])
+    shared, short = zip(*keys, strict=True)
+    assert len(set(shared)) == 3 and len(set(short)) == 1

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from aihwkit.inference import PCMLikeNoiseModel
 from aihwkit.inference.converter.conductance import DualPairConductanceConverter
-from oracle_setup import ideal
+from oracle_setup import NAMES, SETTINGS, candidate, ideal, small_oracle, small_system
+from pydantic import ValidationError
 
+from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import engine
+from lionheart_opt.oracle.numerics import TargetNumerics
 from lionheart_opt.oracle.rpu import lionheart, rpu_digest
+from lionheart_opt.oracle.rpu_configs import diana
 from lionheart_opt.oracle.seeds import seeded
+from lionheart_opt.oracle.settings import OracleSettings, Stuck
 from lionheart_opt.oracle.stuck import StuckDevices, with_stuck_devices
+from lionheart_opt.system import System
 
 CPU = torch.device("cpu")
 WEIGHTS = torch.linspace(-1.0, 1.0, 200 * 300).view(200, 300)
@@ -157,3 +164,68 @@ def test_shares_that_are_none_are_refused(shares: dict[str, Any], message: str) 
 def test_stuck_devices_of_stuck_devices_are_refused() -> None:
     with pytest.raises(InputError, match="no stuck devices yet"):
         with_stuck_devices(with_stuck_devices(lionheart(), at_g_min=0.1), at_g_min=0.1)
+
+
+def test_cells_without_conductances_cannot_be_stuck() -> None:
+    with pytest.raises(InputError, match="TernaryCells does not program conductances"):
+        with_stuck_devices(diana(), at_g_min=0.1)
+
+
+def settings_with(**shares: float) -> OracleSettings:
+    return OracleSettings.model_validate({"stuck": shares})
+
+
+def test_settings_make_devices_of_every_target_stuck() -> None:
+    system = small_system(other="pcm")
+    numerics = TargetNumerics.of(system, settings_with(at_g_min=0.01, at_g_max=0.002))
+    for config in numerics.rpu_configs.values():
+        assert isinstance(config.noise_model, StuckDevices)
+        assert (config.noise_model.at_g_min, config.noise_model.at_g_max) == (0.01, 0.002)
+    others = TargetNumerics.of(system, settings_with(at_g_min=0.01))
+    plain = TargetNumerics.of(system, OracleSettings())
+    digests = [str(each.identity["rpu_config"]) for each in (numerics, others, plain)]
+    assert len(set(digests)) == 3  # each is another question
+    same = TargetNumerics.of(small_system(other="lionheart"), settings_with(at_g_min=0.01))
+    assert same.rpu_configs["tile"] is same.rpu_configs["other"]
+
+
+def test_stuck_devices_cost_accuracy_and_belong_to_the_question(tmp_path: Path) -> None:
+    asked = candidate(*NAMES).with_training("none")
+    stuck = SETTINGS.model_copy(update={"stuck": Stuck(at_g_max=0.2)})
+    oracles = [small_oracle(tmp_path, settings) for settings in (SETTINGS, stuck)]
+    drops = [o.accuracy(asked, Fidelity(draws=(0, 4)), 0).drops_at(1.0).mean() for o in oracles]
+    assert drops[1] > drops[0] + 0.05
+    assert oracles[0].identity["settings"]["stuck"] is None
+    assert oracles[1].identity["settings"]["stuck"] == {"at_g_min": 0.0, "at_g_max": 0.2}
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {},
+        {"at_g_min": 0.0, "at_g_max": 0.0},
+        {"at_g_min": -0.1},
+        {"at_g_max": 1.1},
+        {"at_g_min": 0.6, "at_g_max": 0.6},
+        {"at_g_min": float("nan")},
+        {"at_g_min": True},
+        {"share": 0.1},
+    ],
+)
+def test_settings_refuse_shares_that_are_none(shares: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        settings_with(**shares)
+
+
+def test_settings_refuse_what_has_no_devices() -> None:
+    some = settings_with(at_g_min=0.01)
+    with pytest.raises(InputError, match="rpu_config 'diana': stuck devices: TernaryCells"):
+        TargetNumerics.of(small_system(other="diana"), some, "study.toml: [oracle]")
+    with pytest.raises(InputError, match=r"rpu_config 'oracle_setup:half_dead': .*no stuck"):
+        TargetNumerics.of(
+            small_system(other="oracle_setup:half_dead"), some, "study.toml: [oracle]"
+        )
+    cpu = small_system().target("cpu")
+    digital = System(name="host", family="none", description="-", host="cpu", targets=(cpu,))
+    with pytest.raises(InputError, match="stuck: system 'host' has no analog target"):
+        TargetNumerics.of(digital, some)

@@ -28,7 +28,6 @@ from lionheart_opt.oracle.store import Trained, WeightStore, weights_digest
 from lionheart_opt.oracle.training import (
     EpochDone,
     Job,
-    crop_flip,
     reestimate_batch_norm,
     train,
     with_weights,
@@ -165,13 +164,13 @@ def test_an_epoch_may_be_fewer_steps_each_on_other_examples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
-    real = training._augmented
+    real = training.augmented
 
-    def spy(asked: Job, numbers: torch.Tensor, data: torch.Generator) -> Examples:
+    def spy(examples: Examples, numbers: torch.Tensor, *how: Any) -> Examples:
         seen.append(numbers)
-        return real(asked, numbers, data)
+        return real(examples, numbers, *how)
 
-    monkeypatch.setattr(training, "_augmented", spy)
+    monkeypatch.setattr(training, "augmented", spy)
     recipe = job().recipe.model_copy(update={"steps": 2})
     trained = train(job(recipe=recipe), ENGINE, WeightStore.folder(tmp_path), "key")
     assert [len(numbers) for numbers in seen] == [33] * 8 and len(trained.losses) == 4
@@ -308,21 +307,6 @@ def test_batch_norm_is_estimated_for_the_mapping_and_nothing_else_changes() -> N
     torch.testing.assert_close(digital["norm.running_var"], network.norm.running_var)
     analog = reestimate_batch_norm(plain, ENGINE, batches=3)
     assert not torch.equal(analog["norm.running_var"], digital["norm.running_var"])
-
-
-def test_crop_flip_shifts_and_mirrors() -> None:
-    image = torch.arange(1.0, 65.0).reshape(1, 1, 8, 8)
-    generator = torch.Generator().manual_seed(0)
-    made = crop_flip(image.expand(200, 2, 8, 8), generator)
-    padded = nn.functional.pad(image, [1] * 4)[0, 0]
-    shifted = [padded[y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
-    possible = [*shifted, *(image.flip(1) for image in shifted)]
-    seen = set()
-    for channels in made:
-        assert torch.equal(channels[0], channels[1])  # channels move together
-        [which] = [k for k, image in enumerate(possible) if torch.equal(channels[0], image)]
-        seen.add(which)
-    assert seen == set(range(18))
 
 
 def test_weights_are_a_copy(tmp_path: Path) -> None:

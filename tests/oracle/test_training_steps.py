@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from aihwkit.simulator.parameters.enums import WeightRemapType
-from oracle_setup import NAMES, made_up_examples, small_network
+from aihwkit.simulator.parameters.enums import WeightModifierType, WeightRemapType
+from oracle_setup import NAMES, ideal, made_up_examples, small_network
 
 from lionheart_opt.oracle import training
 from lionheart_opt.oracle.engine import AnalogNetwork, engine
@@ -18,7 +19,7 @@ from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, HatRecipe
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.oracle.training import EpochDone, Job, crop_flip, train, with_weights
+from lionheart_opt.oracle.training import EpochDone, Job, train, with_weights
 
 ENGINES: tuple[EngineName, ...] = ("fast", "aihwkit")
 
@@ -141,31 +142,6 @@ def test_the_seconds_of_an_epoch_that_diverges_count(tmp_path: Path) -> None:
     assert "diverged" in trained.note and trained.training_s == 2.0 + 2.0 * len(trained.losses)
 
 
-def test_wide_images_are_shifted_by_an_eighth_of_their_width() -> None:
-    image = torch.arange(1.0, 16 * 6 + 1).reshape(1, 1, 6, 16)
-    made = crop_flip(image.expand(900, 1, 6, 16), torch.Generator().manual_seed(0))
-    assert made.shape == (900, 1, 6, 16)
-    padded = torch.nn.functional.pad(image, [2] * 4)[0, 0]
-    shifted = [padded[y : y + 6, x : x + 16] for y in range(5) for x in range(5)]
-    possible = [*shifted, *(each.flip(1) for each in shifted)]
-    counts = [sum(torch.equal(each, other) for each in made[:, 0]) for other in possible]
-    assert sum(counts) == 900 and min(counts) > 0
-    assert abs(sum(counts[:25]) - 450) < 60, "half of them are mirrored"
-
-
-def test_one_shot_mappings_reach_from_all_analog_to_all_digital() -> None:
-    """The share of digital groups is drawn first; a twelfth of the shares is 0, and a twelfth is 1."""
-    groups = tuple((f"{number}a", f"{number}b") for number in range(30))
-    generator = torch.Generator().manual_seed(0)
-    sizes = []
-    for _ in range(1200):
-        digital = training._digital_at_random(groups, generator)
-        assert all((f"{n}a" in digital) == (f"{n}b" in digital) for n in range(30))
-        sizes.append(len(digital) // 2)
-    assert 100 < sizes.count(0) < 170 and 100 < sizes.count(30) < 170
-    assert abs(sum(sizes) / len(sizes) - 15) < 1.5
-
-
 def test_every_step_has_its_own_learning_rate_and_examples() -> None:
     asked = job(groups=(("conv1",), ("conv2",)), recipe=HatRecipe(learning_rate=0.2, batch_size=25))
     steps = [batch for epoch in range(2) for batch in training.batches(asked, epoch)]
@@ -174,8 +150,8 @@ def test_every_step_has_its_own_learning_rate_and_examples() -> None:
     for first in (0, 4):
         images = torch.cat([batch.examples.inputs for batch in steps[first : first + 4]])
         assert len(images.flatten(1).unique(dim=0)) == 100, "each example once an epoch"
-    assert all(batch.digital <= {"conv1", "conv2"} for batch in steps)
-    assert not any(batch.digital for batch in training.batches(job(), 0))
+    assert all(digital <= {"conv1", "conv2"} for batch in steps for digital in batch.digital)
+    assert all(batch.digital == (set(),) for batch in training.batches(job(), 0))
 
 
 def test_statistics_are_estimated_from_as_many_batches_as_asked() -> None:
@@ -225,8 +201,63 @@ def test_the_loss_of_an_epoch_is_a_mean_over_examples(tmp_path: Path) -> None:
 def test_mappings_of_one_shot_steps_do_not_depend_on_other_noise() -> None:
     asked = job(groups=tuple((name,) for name in NAMES), epochs=2)
 
-    def drawn(seed: int) -> list[set[str]]:
+    def drawn(seed: int) -> list[tuple[set[str], ...]]:
         torch.manual_seed(seed)
         return [batch.digital for batch in training.batches(asked, 1)]
 
     assert drawn(0) == drawn(1)
+
+
+@pytest.mark.parametrize("name", ["aihwkit", "fast"])
+def test_gradients_of_sandwich_passes_are_averaged(name: EngineName, tmp_path: Path) -> None:
+    """Where every pass computes the same, it is a step of plain training."""
+    config = ideal()
+    config.modifier.type = WeightModifierType.NONE
+    recipe = HatRecipe(learning_rate=0.1, momentum=0.0, batch_size=33)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4))
+    change: dict[str, Any] = {
+        "model": network,
+        "start": network.state_dict(),
+        "matrices": ("1",),
+        "rpu_config": config,
+        "recipe": recipe,
+        "epochs": 1,
+    }
+    store = WeightStore.folder(tmp_path)
+    plain = train(job(**change), engine(name), store, "plain")
+    sandwich = job(**change, groups=(("1",),), is_sandwich=True)
+    # the same examples in the same order; what is drawn for mappings comes in between
+    with pytest.MonkeyPatch.context() as patched:
+        passes: tuple[set[str], ...] = ({"1"}, set(), set(), {"1"})
+        patched.setattr(training, "drawn_passes", lambda *_, **__: passes)
+        averaged = train(sandwich, engine(name), store, "averaged")
+    torch.testing.assert_close(averaged.weights["1.weight"], plain.weights["1.weight"])
+    assert averaged.losses == pytest.approx(plain.losses, rel=1e-5)
+    assert not torch.equal(plain.weights["1.weight"], network[1].weight)
+
+
+def test_distillation_follows_the_network_that_training_starts_from(tmp_path: Path) -> None:
+    """Labels do not matter to a loss that is all imitation, and imitating oneself changes nothing."""
+    recipe = HatRecipe(learning_rate=0.1, momentum=0.0, batch_size=33)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 4))
+    change: dict[str, Any] = {
+        "model": network,
+        "start": network.state_dict(),
+        "matrices": (),
+        "recipe": recipe,
+        "epochs": 1,
+    }
+    store = WeightStore.folder(tmp_path)
+    same = train(job(**change, distillation=1.0), engine("fast"), store, "all")
+    torch.testing.assert_close(same.weights["1.weight"], network[1].weight.detach())
+    with torch.no_grad():
+        [first, *_] = training.batches(job(**change, distillation=1.0), 0)
+        wanted = network(first.examples.inputs).softmax(1)
+        entropy = float(-(wanted * wanted.log()).sum(1).mean())
+    assert same.losses[0] == pytest.approx(entropy, rel=0.2)
+    half = train(job(**change, distillation=0.5), engine("fast"), store, "half")
+    none = train(job(**change), engine("fast"), store, "none")
+    steps = [
+        (each.weights["1.weight"] - network[1].weight.detach()).norm() for each in (half, none)
+    ]
+    assert 0.3 < float(steps[0] / steps[1]) < 0.7

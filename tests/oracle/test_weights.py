@@ -25,6 +25,7 @@ from oracle_setup import (
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle import training
+from lionheart_opt.oracle.settings import FromShared
 from lionheart_opt.oracle.store import Trained, WeightStore, weights_digest
 from lionheart_opt.oracle.weights import CandidateWeights
 
@@ -179,6 +180,8 @@ def test_parent_and_child_see_other_batches_and_siblings_the_same(
 def test_a_training_after_the_shared_one_is_a_second_training(
     weights: CandidateWeights, seen: dict[str, torch.Tensor]
 ) -> None:
+    hat = SETTINGS.hat.model_copy(update={"from_shared": FromShared(keep="always")})
+    weights = replace(weights, settings=weights.settings.model_copy(update={"hat": hat}))
     child = Candidate(mapping(*NAMES), ONE_SHOT, "short")
     parent = candidate("conv1").with_training("short")
     second = Candidate(mapping(*NAMES), parent, "short")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from figure_checks import check_figure, shown_text
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.bounds import Bounds
 from lionheart_opt.lifetimes import Lifetime, lifetime_of
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.plots import lifetime
 from lionheart_opt.plots.lifetime import draw_lifetime
+from lionheart_opt.recalibration import Recalibration, TriedInterval
 
 
 def made_up(times_s: tuple[float, ...]) -> Lifetime:
@@ -41,3 +45,24 @@ def test_nothing_is_cut_off(times_s: tuple[float, ...]) -> None:
 def test_files_are_written(tmp_path) -> None:
     files = draw_lifetime(made_up((1.0, 60.0)), tmp_path)
     assert [file.name for file in files] == ["lifetime.pdf", "lifetime.png"]
+
+
+def test_intervals_between_calibrations_have_a_panel() -> None:
+    tried = tuple(
+        TriedInterval(
+            interval_s=interval_s,
+            times_s=(interval_s,),
+            drop=Bounds(estimate=drop, low=drop - 0.001, high=drop + 0.001),
+            holds=drop < 0.014,
+        )
+        for interval_s, drop in ((3600.0, 0.01), (86_400.0, 0.02))
+    )
+    recalibration = Recalibration(intervals=tried, asked_s=(3600.0, 86_400.0), until_s=86_400.0)
+    figure = lifetime(replace(made_up((1.0, 3600.0, 86_400.0)), recalibration=recalibration))
+    check_figure(figure)
+    _, _, panel = figure.axes
+    assert panel.containers[0].lines[0].get_ydata() == pytest.approx([1, 2])
+    at = {(each.get_linestyle(), *each.get_xdata()[:1]) for each in panel.lines}
+    assert ("-", 3600.0) in at
+    none = Recalibration(intervals=(), asked_s=(3600.0,), until_s=86_400.0)
+    assert len(lifetime(replace(made_up((1.0,)), recalibration=none)).axes) == 2
