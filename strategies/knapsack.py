@@ -23,6 +23,8 @@ from lionheart_opt.strategy import Proposals
 MAX_UNFIT = 100
 #: The largest factor by which the profile is assumed to overestimate losses.
 MAX_SLACK = 64.0
+#: By what share of `min_gain` a proposal may cost more than the cheapest mapping.
+TOLERANCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ class Knapsack:
             excluded = [*model.failing(max_drop), *unfit]
             losses = programme.costs.table(dict(zip(model.moves, model.mean(), strict=True)))
             max_loss = slack * model.max_loss(max_drop)
-            proposal = programme.cheapest(quantity, losses, max_loss, below, excluded)
+            proposal = programme.cheapest(
+                quantity, losses, max_loss, below, excluded, TOLERANCE * self.min_gain
+            )
             if proposal is None and not holding:
                 proposal = programme.least_loss(losses, excluded)
             if proposal is None:
