@@ -52,6 +52,8 @@ class Knapsack:
         profile: Training with which the losses of single units are measured.
         thresholds: Largest drops to solve for besides the limit's; used where the drop is an objective.
         min_gain: Least relative improvement of the cost for which the oracle is asked.
+        screen: Whether to estimate the profile from a third of the measurements, see
+            `parts/screening.py`. Networks with fewer than 36 units are measured one unit at a time.
 
     Raises:
         InputError: A threshold is not in (0, 1], or `min_gain` is not in (0, 1).
@@ -60,6 +62,7 @@ class Knapsack:
     profile: Training = "none"
     thresholds: Sequence[float] = LIONHEART_THRESHOLDS
     min_gain: float = 0.005
+    screen: bool = False
 
     def __post_init__(self) -> None:
         if not all(0 < threshold <= 1 for threshold in self.thresholds):
@@ -71,7 +74,7 @@ class Knapsack:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
-        profile = yield from measure_moves(problem, self.profile)
+        profile = yield from measure_moves(problem, self.profile, screen=self.screen)
         programme = IntegerProgramme(Additive.of(problem))
         model = LossModel(problem, profile)
         limit = problem.accuracy_limit.max_drop

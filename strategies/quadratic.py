@@ -47,6 +47,7 @@ class Quadratic:
         profile: Training with which the losses of single units are measured.
         patience: Number of draws in a row without a proposal after which the search ends.
         min_gain: Least relative improvement of the cost for which the oracle is asked.
+        screen: Whether to estimate the profile from a third of the measurements, as in `knapsack`.
 
     Raises:
         InputError: `patience` is not positive, or `min_gain` is not in [0, 1).
@@ -55,6 +56,7 @@ class Quadratic:
     profile: Training = "none"
     patience: int = 20
     min_gain: float = 0.005
+    screen: bool = False
 
     def __post_init__(self) -> None:
         if self.patience < 1:
@@ -64,7 +66,7 @@ class Quadratic:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """The profile in one batch, then one candidate at a time."""
-        profile = yield from measure_moves(problem, self.profile)
+        profile = yield from measure_moves(problem, self.profile, screen=self.screen)
         model = LossModel(problem, profile, interactions=True)
         optimiser = _Optimiser(Additive.of(problem), model)
         evaluated: set[Mapping] = set()
