@@ -320,9 +320,10 @@ class Study:
         """
         from lionheart_opt.results.tabulate import write_table
 
-        path = self.file.folder / "table.npz" if out is None else Path(out)
         with self.file.beside():
-            return write_table(self.file, path, proxies=proxies)
+            return write_table(
+                self.file, Path(out or self.file.folder / "table.npz"), proxies=proxies
+            )
 
     def export(
         self, trial: int | None = None, only: str | None = None, out: str | Path | None = None
