@@ -321,9 +321,7 @@ class Study:
         from lionheart_opt.results.tabulate import write_table
 
         with self.file.beside():
-            return write_table(
-                self.file, Path(out or self.file.folder / "table.npz"), proxies=proxies
-            )
+            return write_table(self.file, out, proxies=proxies)
 
     def export(
         self, trial: int | None = None, only: str | None = None, out: str | Path | None = None

@@ -89,12 +89,14 @@ def tabulate(file: StudyFile, *, proxies: bool = False) -> tuple[AccuracyTable, 
     return table, len(measured) - len(rows)
 
 
-def write_table(file: StudyFile, path: Path, *, proxies: bool = False) -> dict[str, Any]:
+def write_table(
+    file: StudyFile, out: str | Path | None, *, proxies: bool = False
+) -> dict[str, Any]:
     """Write the table of `tabulate`; its folder is created.
 
     Args:
         file: The study.
-        path: The `.npz` file.
+        out: The `.npz` file; None is `table.npz` in the study's folder.
         proxies: As for `tabulate`.
 
     Returns:
@@ -104,6 +106,7 @@ def write_table(file: StudyFile, path: Path, *, proxies: bool = False) -> dict[s
         InputError: As for `tabulate`, or the folder cannot be written to.
     """
     table, left_out = tabulate(file, proxies=proxies)
+    path = file.folder / "table.npz" if out is None else Path(out)
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     table.save(path)
