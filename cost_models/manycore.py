@@ -38,7 +38,7 @@ from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaPar
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.system import System
+from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Workload
 
 
@@ -113,6 +113,23 @@ class Plan:
         return self.storage_clusters + sum(map(self.clusters_of, self.copies))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Layout:
+    """What all mappings of a workload share.
+
+    Args:
+        workload: The workload.
+        graph: Its stages and their data flow.
+        stage_of: Layer -> name of the stage that has its matrix.
+        works: (layer, target) -> what one copy does there, as far as it was asked for.
+    """
+
+    workload: Workload
+    graph: Graph
+    stage_of: dict[str, str]
+    works: dict[tuple[str, str], Work]
+
+
 @dataclass(frozen=True)
 class Manycore:
     """Cost model of the family `manycore`.
@@ -172,8 +189,9 @@ class Manycore:
                 numbers within the budget.
         """
         machine = self.machine
-        graph = Graph.of(workload)
-        work = {name: self._work(graph, workload, mapping, name) for name in graph.layers}
+        layout = self._layout(workload)
+        graph, stage_of = layout.graph, layout.stage_of
+        work = {name: self._work(layout, mapping, name) for name in graph.layers}
         skipping_bytes = sum(layer.output_count for layer in graph.skipping)
         storage = 0
         # 8 bit; a layer that reads the network's input again reads it from memory again
@@ -183,7 +201,6 @@ class Manycore:
         else:
             traffic_bytes += 2 * skipping_bytes
         memory_s = traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
-        stage_of = _stages(graph, workload)
         stages = [
             Stage(name=name, work=_shared_work(graph, work, members), clusters=work[name].clusters)
             for name, members in _members(stage_of).items()
@@ -228,9 +245,28 @@ class Manycore:
         }
         return Cost(layers=tuple(layers), interval_s=plan.interval_s, tiles=used)
 
-    def _work(self, graph: Graph, workload: Workload, mapping: Mapping, name: str) -> Work:
+    @cached_property
+    def _layouts(self) -> list[_Layout]:
+        """The layout of the workload that was priced last."""
+        return []
+
+    def _layout(self, workload: Workload) -> _Layout:
+        if not self._layouts or self._layouts[0].workload is not workload:
+            graph = Graph.of(workload)
+            self._layouts[:] = [
+                _Layout(workload=workload, graph=graph, stage_of=_stages(graph, workload), works={})
+            ]
+        return self._layouts[0]
+
+    def _work(self, layout: _Layout, mapping: Mapping, name: str) -> Work:
+        target = target_of(self.system, layout.workload, mapping, layout.graph.layers[name])
+        work = layout.works.get((name, target.name))
+        if work is None:
+            work = layout.works[name, target.name] = self._work_on(layout.graph, name, target)
+        return work
+
+    def _work_on(self, graph: Graph, name: str, target: Target) -> Work:
         layer, slices = graph.layers[name], graph.slices[name]
-        target = target_of(self.system, workload, mapping, layer)
         on_target = self._on_crossbars if target.numerics == "analog" else self._on_cores
         work = on_target(layer, slices)
         machine = self.machine

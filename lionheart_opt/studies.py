@@ -22,7 +22,6 @@ from lionheart_opt.study.schema import MOST_TRAININGS
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
 from lionheart_opt.study.search import SearchPlan
 from lionheart_opt.text import shown
-from lionheart_opt.text_files import reported
 
 if TYPE_CHECKING:
     import pandas
@@ -269,15 +268,21 @@ class Study:
         return compare(self.recorded_results(), self.truth())
 
     def profile(
-        self, training: Training = "none", *, pairs: bool = False, progress: bool | None = None
+        self,
+        training: Training = "none",
+        *,
+        pairs: bool = False,
+        proxies: bool = False,
+        progress: bool | None = None,
     ) -> Profile:
-        """What each unit alone loses on an analog target, with proxies that are cheaper to compute.
+        """What each unit alone loses on an analog target.
 
         Measured once: strategies of the study that need the same numbers take them from there.
 
         Args:
             training: How weights are obtained: `none`, `one_shot`, `short` or `full`.
             pairs: Also pairs of units that share data flow.
+            proxies: Also what may predict the losses, such as second derivatives; this takes long.
             progress: Show progress on standard error. None shows it on a terminal and in a notebook.
         """
         from lionheart_opt.results.sensitivity import profile_search, read_profile
@@ -287,7 +292,7 @@ class Study:
             search = profile_search(self.file, training, pairs)
             with _live(oracle, progress) as live:
                 live.ended(search.run(live.start(search)))
-                return read_profile(search.record, training)
+                return read_profile(search.record, training, proxies=proxies)
 
     def plot(self, out: str | Path | None = None) -> list[Path]:
         """Write every figure of the study as PDF and PNG.
@@ -303,25 +308,20 @@ class Study:
         folder = self.file.figures if out is None else Path(out)
         return draw_study(self.recorded_results(), self.truth(), folder)
 
-    def table(self, out: str | Path | None = None) -> dict[str, Any]:
+    def table(self, out: str | Path | None = None, *, proxies: bool = False) -> dict[str, Any]:
         """Turn what the study has measured into a table, on which other searches take seconds.
 
         Args:
             out: The `.npz` file; `table.npz` in the study's folder by default.
+            proxies: Also what may predict the losses, which `hilal` needs; this takes long.
 
         Returns:
             `file`, `rows` (mappings), `left_out`, `draws`.
         """
-        from lionheart_opt.results.tabulate import tabulate
+        from lionheart_opt.results.tabulate import write_table
 
         with self.file.beside():
-            table, left_out = tabulate(self.file)
-        path = self.file.folder / "table.npz" if out is None else Path(out)
-        with reported(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        table.save(path)
-        rows, draws = table.samples.shape[:2]
-        return {"file": str(path), "rows": rows, "left_out": left_out, "draws": draws}
+            return write_table(self.file, out, proxies=proxies)
 
     def export(
         self, trial: int | None = None, only: str | None = None, out: str | Path | None = None

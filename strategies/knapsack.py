@@ -23,6 +23,8 @@ from lionheart_opt.strategy import Proposals
 MAX_UNFIT = 100
 #: The largest factor by which the profile is assumed to overestimate losses.
 MAX_SLACK = 64.0
+#: By what share of `min_gain` a proposal may cost more than the cheapest mapping.
+TOLERANCE = 0.2
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Knapsack:
         profile: Training with which the losses of single units are measured.
         thresholds: Largest drops to solve for besides the limit's; used where the drop is an objective.
         min_gain: Least relative improvement of the cost for which the oracle is asked.
+        screen: Whether to estimate the profile from a third of the measurements, see
+            `parts/screening.py`. Networks with fewer than 36 units are measured one unit at a time.
 
     Raises:
         InputError: A threshold is not in (0, 1], or `min_gain` is not in (0, 1).
@@ -58,6 +62,7 @@ class Knapsack:
     profile: Training = "none"
     thresholds: Sequence[float] = LIONHEART_THRESHOLDS
     min_gain: float = 0.005
+    screen: bool = False
 
     def __post_init__(self) -> None:
         if not all(0 < threshold <= 1 for threshold in self.thresholds):
@@ -69,7 +74,7 @@ class Knapsack:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
-        profile = yield from measure_moves(problem, self.profile)
+        profile = yield from measure_moves(problem, self.profile, screen=self.screen)
         programme = IntegerProgramme(Additive.of(problem))
         model = LossModel(problem, profile)
         limit = problem.accuracy_limit.max_drop
@@ -101,7 +106,9 @@ class Knapsack:
             excluded = [*model.failing(max_drop), *unfit]
             losses = programme.costs.table(dict(zip(model.moves, model.mean(), strict=True)))
             max_loss = slack * model.max_loss(max_drop)
-            proposal = programme.cheapest(quantity, losses, max_loss, below, excluded)
+            proposal = programme.cheapest(
+                quantity, losses, max_loss, below, excluded, TOLERANCE * self.min_gain
+            )
             if proposal is None and not holding:
                 proposal = programme.least_loss(losses, excluded)
             if proposal is None:

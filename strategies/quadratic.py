@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import size
-from lionheart_opt.strategies.parts.additive import Additive
-from lionheart_opt.strategies.parts.annealing import anneal
+from lionheart_opt.strategies.parts.additive import ROUNDING, Additive
+from lionheart_opt.strategies.parts.annealing import Sums, anneal
 from lionheart_opt.strategies.parts.loss_model import LossModel
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.sensitivity import measure_moves
@@ -46,6 +47,7 @@ class Quadratic:
         profile: Training with which the losses of single units are measured.
         patience: Number of draws in a row without a proposal after which the search ends.
         min_gain: Least relative improvement of the cost for which the oracle is asked.
+        screen: Whether to estimate the profile from a third of the measurements, as in `knapsack`.
 
     Raises:
         InputError: `patience` is not positive, or `min_gain` is not in [0, 1).
@@ -54,6 +56,7 @@ class Quadratic:
     profile: Training = "none"
     patience: int = 20
     min_gain: float = 0.005
+    screen: bool = False
 
     def __post_init__(self) -> None:
         if self.patience < 1:
@@ -63,7 +66,7 @@ class Quadratic:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """The profile in one batch, then one candidate at a time."""
-        profile = yield from measure_moves(problem, self.profile)
+        profile = yield from measure_moves(problem, self.profile, screen=self.screen)
         model = LossModel(problem, profile, interactions=True)
         optimiser = _Optimiser(Additive.of(problem), model)
         evaluated: set[Mapping] = set()
@@ -129,26 +132,101 @@ class _Optimiser:
         The mapping of least loss where there is none, and None where all mappings are closed.
         """
         losses, pairs = self.model.sample(rng)
-        digital = self.costs.encode([self.costs.problem.all_digital])
-        scale = float(self.costs.values(digital)[0, quantity])
-
-        def loss(assignments: np.ndarray) -> np.ndarray:
-            has = (assignments[:, self._units] == self._targets).astype(np.float32)
-            total: np.ndarray = has @ losses + ((has @ pairs.astype(np.float32)) * has).sum(axis=1)
-            return total
-
-        def energy(assignments: np.ndarray) -> np.ndarray:
-            values = self.costs.values(assignments)
-            too_lossy = np.maximum(loss(assignments) / max(max_loss, 1e-3) - 1.0, 0.0)
-            breaks_limits = ~self.costs.keeps_limits(assignments, values)
-            # Larger than any saving, but chains can still pass through.
-            return values[:, quantity] / scale + 2.0 * too_lossy + 5.0 * breaks_limits
-
         if self._open is None:
-            return self.costs.decode(anneal(energy, self.costs.allowed, rng))
+            return self._annealed(quantity, losses, pairs, max_loss, rng)
         if not len(self._open):
             return None
-        drawn = loss(self._open)
+        has = (self._open[:, self._units] == self._targets).astype(np.float32)
+        drawn = has @ losses + ((has @ pairs.astype(np.float32)) * has).sum(axis=1)
         prices = np.where(drawn <= max_loss, self.costs.values(self._open)[:, quantity], np.inf)
         best = prices.argmin() if np.isfinite(prices).any() else drawn.argmin()
         return self.costs.decode(self._open[best])
+
+    # --- spaces that are too large to enumerate ---------------------------------------------------
+
+    def _annealed(
+        self,
+        quantity: int,
+        losses: np.ndarray,
+        pairs: np.ndarray,
+        max_loss: float,
+        rng: np.random.Generator,
+    ) -> Mapping:
+        """As `best`, by annealing. The sums are the cost, the loss, and what has a limit."""
+        digital = self.costs.encode([self.costs.problem.all_digital])
+        scale = 1.0 / float(self.costs.values(digital)[0, quantity])
+        most = max(max_loss, 1e-3)
+        limited, bounds = self._limits
+        loss = np.zeros((len(self._choices), 1))
+        loss[self._moves, 0] = losses / most
+        tables = {2 + number: table for number, table in limited.pairs.items()}
+        if (priced := self._pair_table(quantity)) is not None:
+            tables[0] = scale * priced
+        if pairs.any():
+            tables[1] = np.zeros((len(self._choices), len(self._choices)))
+            tables[1][np.ix_(self._moves, self._moves)] = (pairs + pairs.T) / most
+        price = scale * self.costs.unit[..., quantity][tuple(self._choices.T)][:, None]
+
+        def energy(values: np.ndarray) -> np.ndarray:
+            too_lossy = np.maximum(values[:, 1] - 1.0, 0.0)
+            beyond = np.maximum(values[:, 2:] - bounds, 0.0).sum(axis=1)
+            # Larger than any saving, and less where less is to be put right.
+            penalty = 2.0 * too_lossy + 0.2 * (too_lossy > 0) + 5.0 * (beyond + (beyond > 0))
+            total: np.ndarray = values[:, 0] + penalty
+            return total
+
+        sums = Sums(choices=np.hstack([price, loss, limited.choices]), pairs=tables)
+        return self.costs.decode(anneal(sums, energy, self.costs.allowed, rng))
+
+    @cached_property
+    def _choices(self) -> np.ndarray:
+        """Unit and target of each choice, shape (n_choices, 2)."""
+        return np.argwhere(self.costs.allowed)
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        """Number of the choice of each unit and target, shape (n_units, n_targets)."""
+        numbers = np.zeros(self.costs.allowed.shape, dtype=np.intp)
+        numbers[self.costs.allowed] = np.arange(len(self._choices))
+        return numbers
+
+    @cached_property
+    def _moves(self) -> np.ndarray:
+        """Number of the choice of each move of the model, shape (n_moves,)."""
+        moves: np.ndarray = self._numbers[self._units, self._targets]
+        return moves
+
+    @cached_property
+    def _limits(self) -> tuple[Sums, np.ndarray]:
+        """What has a limit, and the limits without the part that no mapping changes."""
+        costs, problem = self.costs, self.costs.problem
+        columns: list[np.ndarray] = []
+        bounds: list[float] = []
+        pairs: dict[int, np.ndarray] = {}
+        for name, limit in problem.cost_limits.items():
+            number = costs.number(name)
+            if (table := self._pair_table(number)) is not None:
+                pairs[len(columns)] = table / limit
+            columns.append(costs.unit[..., number][tuple(self._choices.T)] / limit)
+            bounds.append(1.0 - costs.fixed[number] / limit)
+        for number, target in enumerate(costs.targets):
+            capacity = problem.system.target(target).tiles
+            if capacity is not None:
+                on_target = self._choices[:, 1] == number
+                tiles = np.where(on_target, costs.tiles[self._choices[:, 0], number], 0.0)
+                columns.append(tiles / max(capacity, 1))
+                bounds.append((capacity + ROUNDING) / max(capacity, 1))
+        table = np.array(columns).reshape(-1, len(self._choices)).T
+        return Sums(choices=table, pairs=pairs), np.array(bounds)
+
+    def _pair_table(self, quantity: int) -> np.ndarray | None:
+        """What each pair of choices costs, shape (n_choices, n_choices); None where no pair does."""
+        if not self.costs.pair[..., quantity].any():
+            return None
+        table = np.zeros((len(self._choices), len(self._choices)))
+        allowed = self.costs.allowed
+        for (first, second), pair in zip(self.costs.pairs, self.costs.pair, strict=True):
+            rows, columns = np.flatnonzero(allowed[first]), np.flatnonzero(allowed[second])
+            where = np.ix_(self._numbers[first, rows], self._numbers[second, columns])
+            table[where] += pair[np.ix_(rows, columns)][..., quantity]
+        return table + table.T

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import ceil, inf
 from operator import neg
 
@@ -28,12 +29,12 @@ class Stage:
     @cached_property
     def times_s(self) -> list[float]:
         """Time for an inference with one copy, two, ...; more copies than entries are of no use."""
-        times_s = [0.0] * max(self.work.values())
-        for slice_s, slices in self.work.items():
-            times_s = [
-                time_s + ceil(slices / copies) * slice_s for copies, time_s in enumerate(times_s, 1)
-            ]
-        return times_s
+        return _times_s(self.kind[0])
+
+    @property
+    def kind(self) -> tuple[tuple[tuple[float, int], ...], int]:
+        """Equal for stages that differ in their name only, as those of repeated blocks do."""
+        return tuple(self.work.items()), self.clusters
 
     def time_s(self, copies: int) -> float:
         """Time that all copies together take for an inference."""
@@ -43,6 +44,16 @@ class Stage:
         """Fewest copies that take no longer than that; None if no number of copies is fast enough."""
         place = bisect_left(self.times_s, -time_s * (1 + 1e-12), key=neg)
         return place + 1 if place < len(self.times_s) else None
+
+
+@lru_cache(maxsize=10_000)
+def _times_s(work: tuple[tuple[float, int], ...]) -> list[float]:
+    times_s = [0.0] * max(slices for _, slices in work)
+    for slice_s, slices in work:
+        times_s = [
+            time_s + ceil(slices / copies) * slice_s for copies, time_s in enumerate(times_s, 1)
+        ]
+    return times_s
 
 
 def replicate(stages: Sequence[Stage], budget: int, least_s: float = 0.0) -> tuple[int, ...]:
@@ -62,26 +73,31 @@ def replicate(stages: Sequence[Stage], budget: int, least_s: float = 0.0) -> tup
     Returns:
         Copies in the order of the stages; one copy of each if not even those fit into the budget.
     """
+    counts = Counter(stage.kind for stage in stages)
+    kinds = {stage.kind: stage for stage in stages}
+    alike = [(stage, counts[kind]) for kind, stage in kinds.items()]
     candidates = sorted(
-        {time_s for stage in stages for time_s in stage.times_s if time_s > least_s} | {least_s}
+        {time_s for stage, _ in alike for time_s in stage.times_s if time_s > least_s} | {least_s}
     )
     low, high = 0, len(candidates) - 1
     while low < high:
         middle = (low + high) // 2
-        if _clusters(stages, candidates[middle]) <= budget:
+        if _clusters(alike, candidates[middle]) <= budget:
             high = middle
         else:
             low = middle + 1
-    if _clusters(stages, candidates[low]) > budget:
+    if _clusters(alike, candidates[low]) > budget:
         return (1,) * len(stages)
-    return tuple(stage.least_copies(candidates[low]) or 1 for stage in stages)
+    copies = {stage.kind: stage.least_copies(candidates[low]) or 1 for stage, _ in alike}
+    return tuple(copies[stage.kind] for stage in stages)
 
 
-def _clusters(stages: Sequence[Stage], interval_s: float) -> float:
+def _clusters(alike: Sequence[tuple[Stage, int]], interval_s: float) -> float:
+    """Clusters of all stages; for each kind of stage, there is how many there are of it."""
     total = 0
-    for stage in stages:
+    for stage, count in alike:
         copies = stage.least_copies(interval_s)
         if copies is None:
             return inf
-        total += copies * stage.clusters
+        total += count * copies * stage.clusters
     return total

@@ -70,12 +70,15 @@ def profile(
     pairs: Annotated[
         bool, typer.Option("--pairs", help="Also pairs of units that share data flow.")
     ] = False,
+    proxies: Annotated[
+        bool, typer.Option("--proxies", help="Also what may predict the losses; takes long.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for PDF and PNG; STUDY/figures by default.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What each unit alone loses on an analog target, and how well cheap proxies predict it.
+    """What each unit alone loses on an analog target, and how well proxies predict it.
 
     Measured once: strategies of the study that need the same numbers take them from there.
 
@@ -89,7 +92,7 @@ def profile(
         raise unknown("training", training, TRAININGS, "--training")
     loaded = load_study(study)
     with resumable(f"profile {study}"):
-        sensitivities = loaded.profile(training, pairs=pairs, progress=True)
+        sensitivities = loaded.profile(training, pairs=pairs, proxies=proxies, progress=True)
     say_written(draw_profile(sensitivities, out or loaded.file.figures))
     if as_json:
         print_json({"study": loaded.name, **sensitivities.to_json()})
@@ -234,6 +237,9 @@ def table(
     out: Annotated[
         Path | None, typer.Option(help="The .npz file; STUDY/table.npz by default.")
     ] = None,
+    proxies: Annotated[
+        bool, typer.Option("--proxies", help="Also proxies of sensitivity, which hilal needs.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn what a study has measured into a table, on which other searches take seconds.
@@ -242,7 +248,7 @@ def table(
 
     Example: `lionheart-opt table studies/resnet8-cifar10/ground-truth.toml`
     """
-    made = load_study(study).table(out)
+    made = load_study(study).table(out, proxies=proxies)
     if as_json:
         print_json(made)
     else:

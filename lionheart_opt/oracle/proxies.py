@@ -20,9 +20,11 @@ from lionheart_opt.tracing.matrices import Matrix
 #: Product of a symmetric matrix and a vector, both in double precision on the CPU.
 Product = Callable[[Tensor], Tensor]
 
-#: Number of training examples, drawn by the seed, on which loss and activations are computed. They are
-#: computed in one pass, because differentiating twice uses all of its intermediate results many times.
+#: Number of training examples, drawn by the seed, on which loss and activations are computed.
 EXAMPLES = 128
+#: Intermediate results of a pass are kept up to this size, because differentiating twice uses them many
+#: times. Where all examples need more, every product computes them anew, a few examples at a time.
+KEPT_BYTES = 1 << 30
 #: Hutchinson's estimate ends at this relative standard error or after `MAX_VECTORS` vectors, and not
 #: before `MIN_VECTORS`.
 TRACE_ERROR, MIN_VECTORS, MAX_VECTORS = 0.1, 8, 32
@@ -124,7 +126,7 @@ def hessian_product(network: nn.Module, matrices: Sequence[Matrix], examples: Ex
     """Product with the Hessian of the mean cross entropy with respect to some weight matrices.
 
     The product is exact and computed by differentiating twice (Pearlmutter, Neural Computation 1994).
-    The Hessian itself is never formed.
+    The Hessian itself is never formed. See `KEPT_BYTES` for what it takes of the memory.
 
     Args:
         network: Network in evaluation mode; gradients of all its other parameters are switched off.
@@ -136,25 +138,57 @@ def hessian_product(network: nn.Module, matrices: Sequence[Matrix], examples: Ex
     for weight in weights:
         weight.requires_grad_(True)
     device = weights[0].device
-    with sdpa_kernel(SDPBackend.MATH):  # the only implementation with second derivatives
-        # the network may overwrite its inputs
-        fed = batches.to(examples.task.feed(examples.inputs), device, copy=True)
-        outputs = batches.call(network, fed)
-        loss = examples.task.loss(outputs, examples.to(device))
-        whole = torch.autograd.grad(loss, weights, create_graph=True)
-    slopes = [slope[matrix.rows] for slope, matrix in zip(whole, matrices, strict=True)]
-    sizes = [slope.numel() for slope in slopes]
 
-    def product(vector: Tensor) -> Tensor:
-        pieces = torch.split(vector.to(weights[0]), sizes)
+    def slopes_of(part: Examples) -> list[Tensor]:
+        """The part of the loss's gradient that comes from some of the examples."""
+        with sdpa_kernel(SDPBackend.MATH):  # the only implementation with second derivatives
+            # the network may overwrite its inputs
+            fed = batches.to(part.task.feed(part.inputs), device, copy=True)
+            loss = part.task.loss(batches.call(network, fed), part.to(device))
+            share = len(part) / len(examples)
+            whole = torch.autograd.grad(share * loss, weights, create_graph=True)
+        return [slope[matrix.rows] for slope, matrix in zip(whole, matrices, strict=True)]
+
+    def curved(slopes: list[Tensor], vector: Tensor, keep: bool) -> Tensor:
+        pieces = torch.split(vector.to(weights[0]), [slope.numel() for slope in slopes])
         parts = [piece.view_as(slope) for piece, slope in zip(pieces, slopes, strict=True)]
-        curved = torch.autograd.grad(
-            slopes, weights, parts, retain_graph=True, materialize_grads=True
+        curves = torch.autograd.grad(
+            slopes, weights, parts, retain_graph=keep, materialize_grads=True
         )
-        rows = [part[matrix.rows] for part, matrix in zip(curved, matrices, strict=True)]
+        rows = [part[matrix.rows] for part, matrix in zip(curves, matrices, strict=True)]
         return torch.cat([part.flatten() for part in rows]).cpu().double()
 
+    each = _kept_bytes(lambda: slopes_of(examples[:1]), network)
+    size = max(1, KEPT_BYTES // max(each, 1))
+    if len(examples) <= size:
+        slopes = slopes_of(examples)
+        return lambda vector: curved(slopes, vector, keep=True)
+    starts = range(0, len(examples), size)
+
+    def product(vector: Tensor) -> Tensor:
+        parts = (slopes_of(examples[start : start + size]) for start in starts)
+        return sum(
+            (curved(part, vector, keep=False) for part in parts), torch.zeros_like(vector).double()
+        )
+
     return product
+
+
+def _kept_bytes(run: Callable[[], object], network: nn.Module) -> int:
+    """Size of the intermediate results that derivatives of a computation keep, without parameters."""
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = run()
+    del result
+    return sum(kept.values())
 
 
 def trace(product: Product, size: int, generator: torch.Generator) -> float:

@@ -1,4 +1,4 @@
-"""The sensitivity profile: what each unit alone loses on an analog target, with proxies beside it."""
+"""The sensitivity profile: what each unit alone loses on an analog target; proxies if asked for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt import plugins
+from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import oracle_seconds
 from lionheart_opt.mapping import Training
 from lionheart_opt.metric import ACCURACY, Metric
@@ -211,12 +212,17 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
     return Search(Record(problem, keeper), strategy, seed=0, budget=budget, recommends=False)
 
 
-def read_profile(record: Record, training: Training) -> Profile:
-    """The profile in the record of `profile_search`; proxies that are not recorded yet are computed.
+def read_profile(record: Record, training: Training, *, proxies: bool = False) -> Profile:
+    """The profile in the record of `profile_search`.
 
     Args:
         record: The record of the search.
         training: Training of the weights, as for the search.
+        proxies: Whether to compute the oracle's proxies if they are not in the record yet. Second
+            derivatives take much longer than the measurements of most networks.
+
+    Raises:
+        InputError: Proxies are asked for, and the oracle has none.
     """
     problem = record.problem
     time_s, n_draws = max(problem.accuracy_limit.times_s), problem.accuracy_limit.draws[-1]
@@ -256,18 +262,37 @@ def read_profile(record: Record, training: Training) -> Profile:
         oracle_s=oracle_seconds(evaluations),
         sensitivities=tuple(sensitivities),
         interactions=tuple(interactions),
-        proxies=_proxies(record),
+        proxies=_proxies(record, proxies),
         metric=next((accuracy.metric for accuracy in accuracies.values()), ACCURACY),
     )
 
 
-def _proxies(record: Record) -> dict[str, dict[str, float]]:
+def _proxies(record: Record, asked: bool) -> dict[str, dict[str, float]]:
     workload = record.problem.workload
     units = analog_units(record.problem)
     macs = {unit: float(workload.unit_macs(workload.unit(unit))) for unit in units}
-    if Proxies not in questions_of(record.problem.oracle):
-        return {"macs": macs}
-    return {"macs": macs, **record.ask(Proxies(units=units)).values}
+    question = Proxies(units=units)
+    answer = record.answer(question)
+    if answer is None and asked:
+        check_proxies(record.problem.oracle, "profile")
+        answer = record.ask(question)
+    return {"macs": macs} if answer is None else {"macs": macs, **answer.values}
+
+
+def check_proxies(oracle: object, where: str) -> None:
+    """Refuse to compute proxies where the oracle has none.
+
+    Args:
+        oracle: The oracle.
+        where: What asks for them, for the message.
+
+    Raises:
+        InputError: It answers no such question.
+    """
+    if Proxies not in questions_of(oracle):
+        raise InputError(
+            f'{where}: proxies: the study\'s oracle has none; an oracle that has: [oracle] kind = "hat"'
+        )
 
 
 def _specification(file: StudyFile, problem: Problem, training: Training) -> dict[str, Any]:

@@ -96,8 +96,10 @@ class Additive:
     def table(self, values: dict[tuple[str, str], float]) -> np.ndarray:
         """Values by (unit, target) as an array, shape (n_units, n_targets); 0 where none is given."""
         array = np.zeros(self.allowed.shape)
+        rows = {name: number for number, name in enumerate(self.units)}
+        columns = {name: number for number, name in enumerate(self.targets)}
         for (unit, target), value in values.items():
-            array[self.units.index(unit), self.targets.index(target)] = value
+            array[rows[unit], columns[target]] = value
         return array
 
     def every(self) -> np.ndarray:

@@ -54,6 +54,7 @@ class IntegerProgramme:
         max_loss: float,
         below: float,
         excluded: Iterable[Mapping] = (),
+        tolerance: float = 0.0,
     ) -> Mapping | None:
         """The cheapest mapping whose predicted loss is accepted, or None if there is none.
 
@@ -63,12 +64,15 @@ class IntegerProgramme:
             max_loss: Largest accepted sum of losses.
             below: Largest accepted cost; infinite for no bound.
             excluded: Mappings that must not be returned.
+            tolerance: By what share of its cost the mapping may be dearer than the cheapest.
         """
-        cost = self._row(quantity)
         limits: list[Limit] = [(self._spread(losses), max_loss)]
-        if np.isfinite(below):
-            limits.append((cost, below - self.costs.fixed[quantity]))
-        return self._minimise(cost, limits, excluded)
+        targets = self._minimise(self._row(quantity), limits, excluded, tolerance)
+        # Not a limit of the programme: that nothing is cheaper follows from what is cheapest, in a tenth
+        # of the time in which the solver finds that nothing is left.
+        if targets is None or self.costs.values(targets[None])[0, quantity] > below:
+            return None
+        return self.costs.decode(targets)
 
     def least_loss(self, losses: np.ndarray, excluded: Iterable[Mapping] = ()) -> Mapping | None:
         """The mapping of least predicted loss that keeps limits and capacities; None without one.
@@ -77,22 +81,23 @@ class IntegerProgramme:
             losses: Predicted loss of each unit on each target, shape (n_units, n_targets).
             excluded: Mappings that must not be returned.
         """
-        return self._minimise(self._spread(losses), [], excluded)
+        targets = self._minimise(self._spread(losses), [], excluded)
+        return None if targets is None else self.costs.decode(targets)
 
     def _minimise(
         self,
         objective: np.ndarray,
         limits: list[Limit],
         excluded: Iterable[Mapping],
-    ) -> Mapping | None:
+        tolerance: float = 0.0,
+    ) -> np.ndarray | None:
         """Minimise under the problem's limits, and `row @ variables <= bound` for each (row, bound)."""
         rows = [*limits, *self._given_limits()]
         for mapping in excluded:
             chosen = np.zeros(self.costs.allowed.shape)
             chosen[np.arange(len(chosen)), self.costs.encode([mapping])[0]] = 1.0
             rows.append((self._spread(chosen), len(chosen) - 1.0))
-        targets = self._assignment.minimise(objective, rows)
-        return None if targets is None else self.costs.decode(targets)
+        return self._assignment.minimise(objective, rows, tolerance)
 
     def _given_limits(self) -> list[Limit]:
         """(row, bound) of each cost limit and tile capacity."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,10 +56,10 @@ class LossModel:
         self._profile = np.maximum(np.array([profile.losses[move] for move in self.moves]), 0.0)
         self._observed: dict[Mapping, _Observation] = {}
         self._unanswered: list[Mapping] = []
-        first, second = np.triu_indices(len(self.moves), 1)
-        units = np.array([unit for unit, _ in self.moves], dtype=object)
-        apart = np.array(units[first] != units[second], bool)
-        self._pairs = np.stack([first, second])[:, apart & interactions]
+        self._has_pairs = interactions
+        units = np.unique([unit for unit, _ in self.moves], return_inverse=True)[1]
+        apart = (units[:, None] != units) & interactions
+        self._apart: np.ndarray = np.triu(apart, 1)  # which pairs have a loss
 
     def learn(self, evaluation: Evaluation) -> None:
         """Take an evaluation with the problem's training into account."""
@@ -82,10 +81,9 @@ class LossModel:
 
     def mean(self) -> np.ndarray:
         """Posterior mean of each move's loss, at least 0; shape (n_moves,)."""
-        prior, spread = self._prior()
-        losses: np.ndarray = self._update(prior, spread, None)[: len(self.moves)]
-        losses = np.maximum(losses, 0.0)
-        return losses
+        prior, spread, pair_spread = self._prior()
+        losses, _ = self._update(prior, None, spread, pair_spread, None)
+        return np.asarray(np.maximum(losses, 0.0))
 
     def sample(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw losses from the posterior.
@@ -94,52 +92,73 @@ class LossModel:
             Loss of each move, shape (n_moves,), and of each pair, shape (n_moves, n_moves), above the
             diagonal.
         """
-        prior, spread = self._prior()
-        drawn = self._update(prior + spread * rng.normal(size=len(prior)), spread, rng)
-        pairs = np.zeros((len(self.moves), len(self.moves)))
-        pairs[tuple(self._pairs)] = drawn[len(self.moves) :]
-        return drawn[: len(self.moves)], pairs
+        prior, spread, pair_spread = self._prior()
+        losses = prior + spread * rng.normal(size=len(prior))
+        pairs = np.zeros((len(prior), len(prior)))
+        pairs[self._apart] = pair_spread * rng.normal(size=np.count_nonzero(self._apart))
+        return self._update(losses, pairs, spread, pair_spread, rng)
 
-    def _features(self, mappings: Sequence[Mapping]) -> np.ndarray:
-        """Which moves and pairs a mapping has, 0 or 1, shape (n_mappings, n_moves + n_pairs)."""
-        rows = [[mapping[unit] == target for unit, target in self.moves] for mapping in mappings]
-        has = np.array(rows, float).reshape(len(mappings), len(self.moves))
-        return np.hstack([has, has[:, self._pairs[0]] * has[:, self._pairs[1]]])
+    def _features(self) -> np.ndarray:
+        """Which moves each observed mapping has, 0 or 1, shape (n_observed, n_moves)."""
+        rows = [
+            [mapping[unit] == target for unit, target in self.moves] for mapping in self._observed
+        ]
+        return np.array(rows, float).reshape(len(rows), len(self.moves))
 
     def _losses(self) -> np.ndarray:
         """Observed log losses, shape (n_observed,)."""
         return np.array([observation.loss for observation in self._observed.values()])
 
-    def _prior(self) -> tuple[np.ndarray, np.ndarray]:
-        """Prior mean and standard deviation of every weight, each of shape (n_moves + n_pairs,)."""
-        features = self._features(list(self._observed))
-        predicted = features[:, : len(self.moves)] @ self._profile
+    def _prior(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Prior mean and standard deviation of each move's loss, and the deviation of each pair's."""
+        predicted = self._features() @ self._profile
         # As if one more mapping had been seen to do as the profile says, but very uncertainly.
         factor = (predicted @ self._losses() + 1e-6) / (predicted @ predicted + 1e-6)
         mean = max(float(factor), 0.0) * self._profile
         level = float(mean.mean()) if len(mean) else 0.0
         spread = SPREAD[0] * mean + SPREAD[1] * level + 1e-9
-        pairs = np.full(self._pairs.shape[1], INTERACTION * level / max(len(mean), 1) ** 0.5)
-        return np.r_[mean, 0.0 * pairs], np.r_[spread, pairs]
+        return mean, spread, INTERACTION * level / max(len(mean), 1) ** 0.5
 
     def _update(
-        self, weights: np.ndarray, spread: np.ndarray, rng: np.random.Generator | None
-    ) -> np.ndarray:
-        """Condition weights of the prior on the observations.
+        self,
+        losses: np.ndarray,
+        pairs: np.ndarray | None,
+        spread: np.ndarray,
+        pair_spread: float,
+        rng: np.random.Generator | None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Condition losses of the prior on the observations.
 
         Matheron's rule turns a draw from the prior into one from the posterior. Without `rng` it turns
-        the prior's mean into the posterior's.
+        the prior's mean into the posterior's. The covariance that pairs add to two mappings counts the
+        pairs of moves that both have: of n common moves, n (n - 1) / 2.
+
+        Args:
+            losses: Loss of each move.
+            pairs: Loss of each pair, above the diagonal; None where all are 0.
+            spread: Standard deviation of each move's loss.
+            pair_spread: Standard deviation of each pair's loss.
+            rng: Source of the observations' errors.
+
+        Returns:
+            Losses of moves and of pairs.
         """
-        features = self._features(list(self._observed))
-        losses = self._losses()
+        has, observed = self._features(), self._losses()
         margins = np.array([observation.margin for observation in self._observed.values()])
         error = FLOOR + 0.5 * margins
         if rng is not None:
-            losses = losses - error * rng.normal(size=len(error))
-        covariance = (features * spread**2) @ features.T + np.diag(error**2)
-        change = np.linalg.solve(covariance, losses - features @ weights)
-        updated: np.ndarray = weights + spread**2 * (features.T @ change)
-        return updated
+            observed = observed - error * rng.normal(size=len(error))
+        predicted = has @ losses
+        if pairs is None:
+            pairs = np.zeros((len(losses), len(losses)))
+        else:
+            predicted += ((has @ pairs) * has).sum(axis=1)
+        common = has @ has.T
+        covariance = (has * spread**2) @ has.T + np.diag(error**2)
+        covariance += self._has_pairs * pair_spread**2 * common * (common - 1.0) / 2.0
+        change = np.linalg.solve(covariance, observed - predicted)
+        pairs = pairs + self._apart * (pair_spread**2 * (has.T * change) @ has)
+        return losses + spread**2 * (has.T @ change), pairs
 
     def max_loss(self, max_drop: float) -> float:
         """Largest predicted loss whose upper confidence bound can just stay within the drop.

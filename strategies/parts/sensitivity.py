@@ -16,6 +16,7 @@ from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.parts.pricing import price
+from lionheart_opt.strategies.parts.screening import FEWEST, screening
 
 #: (unit, target)
 Move = tuple[str, str]
@@ -23,6 +24,8 @@ Move = tuple[str, str]
 
 #: The part of a strategy that measures a `MoveProfile`; used with `yield from`.
 Measuring = Generator[Sequence[Candidate], Sequence[Evaluation], "MoveProfile"]
+#: A part of it that asks for log losses; None where there is none.
+Asking = Generator[Sequence[Candidate], Sequence[Evaluation], list[float | None]]
 
 
 def log_loss(drop: float, baseline: float) -> float:
@@ -118,8 +121,10 @@ def check_training(problem: Problem, training: Training, setting: str) -> None:
         )
 
 
-def measure_moves(problem: Problem, training: Training, setting: str = "profile") -> Measuring:
-    """Measure every analog move alone, in one batch.
+def measure_moves(
+    problem: Problem, training: Training, setting: str = "profile", screen: bool = False
+) -> Measuring:
+    """Measure every analog move alone, in one batch; or estimate them from a third of the measurements.
 
     Moves to digital targets lose nothing. A move that breaks a cost limit is not measured, because the
     oracle is not asked: it gets the mean loss of the others.
@@ -128,27 +133,60 @@ def measure_moves(problem: Problem, training: Training, setting: str = "profile"
         problem: The problem whose moves are measured.
         training: Training of the weights that they are measured with.
         setting: What the strategy calls the setting that gives the training.
+        screen: Whether to measure groups of units and only those alone that seem to lose most, for each
+            target with at least `screening.FEWEST` units.
 
     Raises:
         InputError: The oracle cannot answer the training.
     """
     check_training(problem, training, setting)
     moves = analog_moves(problem)
-    mappings = [problem.all_digital.move(*move) for move in moves]
-    candidates = [trained(problem, problem.pretrained(mapping), training) for mapping in mappings]
-    evaluations = (yield candidates) if candidates else []
-    losses = [observed_loss(problem, evaluation) for evaluation in evaluations]
-    measured = [loss for loss in losses if loss is not None]
+    baseline: float | None = None
+    losses: dict[Move, float] = {}
+
+    def measure(groups: list[list[Move]]) -> Asking:
+        nonlocal baseline
+        digital = problem.all_digital.to_json()
+        mappings = [Mapping.of(digital | dict(group)) for group in groups]
+        asked = [trained(problem, problem.pretrained(mapping), training) for mapping in mappings]
+        evaluations = (yield asked) if asked else []
+        for evaluation in evaluations:
+            if baseline is None and evaluation.accuracy:
+                baseline = evaluation.accuracy.baseline
+        return [observed_loss(problem, evaluation) for evaluation in evaluations]
+
+    alone: list[Move] = []
+    for target in problem.system.analog_targets:
+        units = [unit for unit, where in moves if where == target]
+        if not screen or len(units) < FEWEST:
+            alone += [(unit, target) for unit in units]
+            continue
+        steps = screening(units)
+        groups = next(steps)
+        while True:
+            answers = yield from measure(
+                [[(units[number], target) for number in group] for group in groups]
+            )
+            try:
+                groups = steps.send(answers)
+            except StopIteration as stop:
+                losses |= {
+                    (unit, target): float(loss)
+                    for unit, loss in zip(units, stop.value, strict=True)
+                }
+                break
+    alone.sort(key=moves.index)
+    answers = yield from measure([[move] for move in alone])
+    measured = [loss for loss in answers if loss is not None]
     mean = float(np.mean(measured)) if measured else 1.0
-    digital = price(problem, problem.all_digital)
-    baselines = (evaluation.accuracy.baseline for evaluation in evaluations if evaluation.accuracy)
+    losses |= {
+        move: mean if loss is None else loss for move, loss in zip(alone, answers, strict=True)
+    }
+    digital_price = price(problem, problem.all_digital)
     return MoveProfile(
-        losses={
-            move: mean if loss is None else loss for move, loss in zip(moves, losses, strict=True)
-        },
+        losses={move: losses[move] for move in moves},
         savings={
-            move: digital - price(problem, mapping)
-            for move, mapping in zip(moves, mappings, strict=True)
+            move: digital_price - price(problem, problem.all_digital.move(*move)) for move in moves
         },
-        baseline=next(baselines, 1.0),
+        baseline=1.0 if baseline is None else baseline,
     )

@@ -163,3 +163,16 @@ def test_every_used_target_reports_the_shared_clusters(system: System) -> None:
     assert analog["ima"] > 0
     assert analog["cores"] == 0
     assert mixed["ima"] == mixed["cores"] > 0
+
+
+def test_workloads_in_turns_cost_what_they_cost_alone(system: System) -> None:
+    """What mappings of a workload share is kept; another workload has layers of the same names."""
+    workloads = [convolutional_workload(), convolutional_workload((16, 48, 40), side=16)]
+    model = Manycore(system)
+    for workload in (*workloads, workloads[0]):
+        space = Space(workload=workload, system=system)
+        for mapping in (space.all_digital, space.all_analog):
+            kept = model.cost(workload, mapping)
+            alone = Manycore(system).cost(workload, mapping)
+            assert kept.to_frame().equals(alone.to_frame())
+            assert (kept.interval_s, kept.tiles) == (alone.interval_s, alone.tiles)

@@ -44,10 +44,10 @@ def counted(folder: Path, text: str = COUNTED) -> StudyFile:
     return StudyFile.load(make_study(folder, text))
 
 
-def measure(file: StudyFile, training="none", pairs=False):
+def measure(file: StudyFile, training="none", pairs=False, proxies=False):
     search = profile_search(file, training, pairs)
     assert search.run() == "finished"
-    return read_profile(search.record, training)
+    return read_profile(search.record, training, proxies=proxies)
 
 
 def searched(file: StudyFile, label: str) -> list[Evaluation]:

@@ -8,6 +8,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from lionheart_opt.datasets.splits import Examples
+from lionheart_opt.oracle import proxies
 from lionheart_opt.oracle.proxies import (
     hessian_product,
     max_activations,
@@ -64,18 +65,43 @@ def test_the_product_is_with_the_exact_hessian(unit, network, examples):
 
 
 def test_proxies_agree_with_the_exact_hessian(network, examples):
-    proxies = sensitivity_proxies(network, UNITS, examples, seed=0)
+    predictors = sensitivity_proxies(network, UNITS, examples, seed=0)
     for unit, paths in UNITS.items():
         names = [f"{path}.weight" for path in paths]
         exact = whole_hessian(network, names, examples)
-        assert proxies["hessian_trace"][unit] == pytest.approx(float(exact.trace()), rel=0.3)
+        assert predictors["hessian_trace"][unit] == pytest.approx(float(exact.trace()), rel=0.3)
         largest = float(torch.linalg.eigvalsh(exact)[-1])
-        assert proxies["hessian_max_eigenvalue"][unit] == pytest.approx(largest, rel=1e-3)
+        assert predictors["hessian_max_eigenvalue"][unit] == pytest.approx(largest, rel=1e-3)
         norms = [network.get_parameter(name).detach().norm(dim=1).max() for name in names]
-        assert proxies["max_neuron_norm"][unit] == pytest.approx(float(max(norms)))
+        assert predictors["max_neuron_norm"][unit] == pytest.approx(float(max(norms)))
     inside = torch.tanh(network[0](examples.inputs)).detach()
-    assert proxies["max_activation"]["first"] == float(examples.inputs.abs().max())
-    assert proxies["max_activation"]["last"] == pytest.approx(float(inside.abs().max()))
+    assert predictors["max_activation"]["first"] == float(examples.inputs.abs().max())
+    assert predictors["max_activation"]["last"] == pytest.approx(float(inside.abs().max()))
+
+
+@pytest.mark.parametrize("kept_bytes", [1, 3000])
+def test_the_product_is_the_same_over_small_batches(kept_bytes, network, examples, monkeypatch):
+    """40 examples, one or a few at a time; the last batch is smaller."""
+    names, matrices = ["0.weight"], [Matrix.named(network, "0")]
+    sizes: list[int] = []
+    network.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    exact = whole_hessian(network, names, examples)
+    sizes.clear()
+    monkeypatch.setattr(proxies, "KEPT_BYTES", kept_bytes)
+    product = hessian_product(network, matrices, examples)
+    hessian = torch.stack([product(column) for column in torch.eye(len(exact)).double()])
+    torch.testing.assert_close(hessian, exact)
+    assert max(sizes) < 40
+    assert kept_bytes == 1 or 1 < max(sizes)
+
+
+def test_what_fits_is_computed_once(network, examples):
+    passes: list[int] = []
+    network.register_forward_hook(lambda _, inputs, __: passes.append(len(inputs[0])))
+    product = hessian_product(network, [Matrix.named(network, "0")], examples)
+    for _ in range(3):
+        product(torch.ones(30).double())
+    assert passes == [1, 40], "one example tells the size"
 
 
 def test_the_trace_of_a_diagonal_matrix_is_exact():
@@ -162,10 +188,10 @@ def test_the_oracle_gives_every_proxy_of_every_unit(tmp_path):
     lines: list[str] = []
     oracle.watch(lines.append)
     answer = consult(oracle, Proxies(units=NAMES), seed=0)
-    proxies = answer.values
+    values = answer.values
     assert answer.oracle_s > 0
-    assert all(list(values) == list(NAMES) for values in proxies.values())
+    assert all(list(of_units) == list(NAMES) for of_units in values.values())
     trained = oracle.pretrained.weights["conv2.weight"]
-    assert proxies["max_neuron_norm"]["conv2"] == pytest.approx(max_neuron_norm(trained))
-    assert proxies["max_neuron_norm"]["conv2"] != max_neuron_norm(small_network().conv2.weight)
+    assert values["max_neuron_norm"]["conv2"] == pytest.approx(max_neuron_norm(trained))
+    assert values["max_neuron_norm"]["conv2"] != max_neuron_norm(small_network().conv2.weight)
     assert [line for line in lines if line.startswith("proxies: conv2")]

@@ -10,6 +10,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,6 @@ from lionheart_opt.oracle.settings import HatRecipe
 from lionheart_opt.oracle.store import Trained, WeightStore, weights_digest
 from lionheart_opt.oracle.training import (
     EpochDone,
-    Job,
     reestimate_batch_norm,
     train,
     with_weights,

@@ -24,7 +24,7 @@ DEFAULTS = {
     },
     "harmonica": {"retrain": True, "profile": "none"},
     "hilal": {"reject": False},
-    "knapsack": {"profile": "none", "thresholds": THRESHOLDS, "min_gain": 0.005},
+    "knapsack": {"profile": "none", "thresholds": THRESHOLDS, "min_gain": 0.005, "screen": False},
     "local_search": {"profile": "none"},
     "mac_greedy": {},
     "odimo": {"strengths": (0.03, 0.1, 0.3, 1.0, 3.0)},
@@ -45,7 +45,7 @@ DEFAULTS = {
         "batch": 1,
         "tries": 10,
     },
-    "quadratic": {"profile": "none", "patience": 20, "min_gain": 0.005},
+    "quadratic": {"profile": "none", "patience": 20, "min_gain": 0.005, "screen": False},
     "random": {"training": None},
 }
 

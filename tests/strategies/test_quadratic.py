@@ -1,5 +1,6 @@
 """Quadratic models with pairs: the best of small problems, annealing of large ones."""
 
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -236,3 +237,28 @@ def test_any_gain_may_do() -> None:
     assert Quadratic(min_gain=0.0, patience=1).min_gain == 0.0
     with pytest.raises(InputError, match=r"min_gain: got -0\.1"):
         Quadratic(min_gain=-0.1)
+
+
+# --- hundreds of units ---------------------------------------------------------------------------
+
+
+def test_annealed_mappings_keep_a_capacity_that_few_units_fit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """20 of 200 units fit: chains that begin with a hundred of them must find their way back."""
+    problem = with_tiles(synthetic_problem(n_units=200, seed=1), 20)
+    best = best_of(problem, [1e-4] * 200, np.zeros((200, 200)), 0.1)
+    assert best is not None and not excess(problem, best)
+    assert len(best.units_on("tile")) == 20
+
+
+def test_a_proposal_takes_little_time_with_hundreds_of_units() -> None:
+    """In processor time, with room for slow machines: every pass over all units took 10 s."""
+    problem = synthetic_problem(n_units=361, seed=1)
+    search = Quadratic().search(problem, np.random.default_rng(0))
+    batch = next(search)
+    for _ in range(2):
+        answers = [problem.evaluate(candidate) for candidate in batch]
+        started = process_time()
+        batch = search.send(answers)
+        assert process_time() - started < 4.0

@@ -83,3 +83,14 @@ class TestExactness:
             assert value(copies) == min(fitting)
         else:
             assert copies == (1,) * len(stages)
+
+
+def test_stages_of_one_kind_are_replicated_alike() -> None:
+    """Names do not matter, clusters and slices do."""
+    stages = [
+        Stage(name=str(number), work={1.0 + number % 2: 8}, clusters=1 + number // 4)
+        for number in range(8)
+    ]
+    copies = replicate(stages, 60)
+    assert copies == replicate(stages[::-1], 60)[::-1]
+    assert len({(n, stage.kind) for n, stage in zip(copies, stages, strict=True)}) == 4

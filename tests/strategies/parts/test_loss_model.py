@@ -58,8 +58,12 @@ def test_the_posterior_is_that_of_bayesian_linear_regression() -> None:
     for mapping in mappings:
         on = np.array([mapping[unit.name] == "tile" for unit in problem.units])
         model.learn(told(problem, mapping, float(truth @ on) + 0.004 * rng.normal()))
-    prior, spread = model._prior()
-    features = model._features(mappings)
+    mean, deviations, pair_deviation = model._prior()
+    prior = np.r_[mean, np.zeros(15)]
+    spread = np.r_[deviations, np.full(15, pair_deviation)]
+    has = model._features()
+    first, second = np.triu_indices(6, 1)
+    features = np.hstack([has, has[:, first] * has[:, second]])
     observed = np.array([observation.loss for observation in model._observed.values()])
     precision = np.diag(spread**-2.0) + features.T @ features / 0.003**2
     covariance = np.linalg.inv(precision)
@@ -156,20 +160,26 @@ def three_moves(interactions: bool = True) -> tuple[LossModel, Problem]:
 
 
 def test_a_mapping_has_the_pairs_of_its_moves() -> None:
+    """In every draw, moves and pairs of an observed mapping together lose what was observed."""
     model, problem = three_moves()
     first, _, last = (unit.name for unit in problem.units)
-    features = model._features([problem.analog([first, last]), problem.all_analog])
-    # moves; pairs (0, 1), (0, 2) and (1, 2)
-    assert features.tolist() == [[1, 0, 1, 0, 1, 0], [1, 1, 1, 1, 1, 1]]
+    model.learn(told(problem, problem.analog([first, last]), 0.2))
+    assert model._features().tolist() == [[1, 0, 1]]
+    rng = np.random.default_rng(0)
+    draws = [model.sample(rng) for _ in range(500)]
+    together = [losses[0] + losses[2] + pairs[0, 2] for losses, pairs in draws]
+    assert np.mean(together) == pytest.approx(0.2, abs=0.001)
+    assert np.std(together) == pytest.approx(0.003, rel=0.15)
+    assert np.std([losses[0] + losses[2] for losses, _ in draws]) > 0.01
 
 
 def test_before_anything_is_learned_the_spread_is_that_of_the_prior() -> None:
     """Half of a loss and a tenth of the mean; all pairs together half of the mean."""
     model, _ = three_moves()
-    mean, spread = model._prior()
-    assert mean.tolist() == pytest.approx([0.02, 0.04, 0.06, 0.0, 0.0, 0.0])
-    of_pairs = 0.5 * 0.04 / np.sqrt(3)
-    assert spread.tolist() == pytest.approx([0.014, 0.024, 0.034, *[of_pairs] * 3], rel=1e-6)
+    mean, spread, of_pairs = model._prior()
+    assert mean.tolist() == pytest.approx([0.02, 0.04, 0.06])
+    assert of_pairs == pytest.approx(0.5 * 0.04 / np.sqrt(3))
+    assert spread.tolist() == pytest.approx([0.014, 0.024, 0.034], rel=1e-6)
     rng = np.random.default_rng(0)
     draws = np.array([model.sample(rng)[0] for _ in range(4000)])
     assert draws.std(axis=0) == pytest.approx([0.014, 0.024, 0.034], rel=0.05)
