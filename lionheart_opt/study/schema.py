@@ -168,7 +168,8 @@ class StudyTable(Table):
     @model_validator(mode="after")
     def _drop_is_a_share(self) -> StudyTable:
         """What comes along is measured in shares; 1 means all, not a point."""
-        drop, own = self.limits.max_drop, self.data is None or ":" in self.data.name
+        name = "" if self.data is None else self.data.name
+        drop, own = self.limits.max_drop, not name or ":" in name or self.model.is_pretrained
         if self.task is None and not own and drop is not None and drop > 1:
             raise ValueError(
                 f"limits.max_drop: got {drop:g}; must be from 0 to 1 (0.01 is one point)"
