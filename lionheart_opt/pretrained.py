@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -53,7 +52,7 @@ def stored(kind: str, place: str, where: str, **arguments: Any) -> Any:
             cache, or what is there cannot be loaded so.
     """
     transformers = library(where)
-    loader = getattr(transformers, kind, None)
+    loader: Any = getattr(transformers, kind, None)
     if not hasattr(loader, "from_pretrained"):
         names = [name for name in dir(transformers) if name.startswith("AutoModelFor")]
         raise unknown("class", kind, names, where)
@@ -66,7 +65,7 @@ def stored(kind: str, place: str, where: str, **arguments: Any) -> Any:
         )
     arguments.setdefault("trust_remote_code", False)
     try:
-        with _quiet():
+        with _quiet(transformers):
             return loader.from_pretrained(place, local_files_only=True, **arguments)
     except Exception as error:  # of any part of the library, about files and arguments
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -93,12 +92,15 @@ def _is_cached(transformers: Any, place: str) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(transformers: Any) -> Iterator[None]:
     """Keep the library from reports and progress bars while it loads; what matters is said by us."""
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    logging = transformers.utils.logging
+    level, shows_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logging.set_verbosity(level)
+        if shows_bars:
+            logging.enable_progress_bar()

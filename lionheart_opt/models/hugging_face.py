@@ -111,23 +111,18 @@ def text_arguments(table: ModelTable, folder: Path) -> dict[str, Any]:
 
 
 def task_of_network(network: nn.Module) -> dict[str, Any] | None:
-    """What a network is for, from its class; None if it is none of `transformers`.
+    """What a network is for, from its class; None if the class is none of `transformers`.
 
     Raises:
-        InputError: It is one, but its class does not say it.
+        InputError: It is one, but does not say it.
     """
-    if not is_of_transformers(network):
+    if not type(network).__module__.startswith("transformers."):
         return None
     name = type(network).__name__
     task = _task_of(name, network.config)
     if task is None:
         raise _unknown_task("model", name)
     return task
-
-
-def is_of_transformers(network: nn.Module) -> bool:
-    """Whether a network is one of `transformers`, or of a class that is derived from one."""
-    return any(kind.__module__ == "transformers.modeling_utils" for kind in type(network).mro())
 
 
 def _task_of(class_name: str, config: Any) -> dict[str, Any] | None:
