@@ -34,8 +34,16 @@ def library(where: str) -> Any:
 def place_of(name: str, folder: Path) -> str:
     """A folder if there is one of that name, relative to `folder`; otherwise the name, which is an id."""
     name = name.removeprefix(PREFIX)
-    path = folder / Path(name).expanduser()
-    return str(path) if name and path.is_dir() else name
+    if name and _is_folder(folder / name):
+        return str(folder / name)
+    return name
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # its name is too long
+        return False
 
 
 def stored(kind: str, place: str, where: str, **arguments: Any) -> Any:
@@ -58,7 +66,7 @@ def stored(kind: str, place: str, where: str, **arguments: Any) -> Any:
         raise unknown("class", kind, names, where)
     if not arguments.pop("local_files_only", True):
         raise InputError(f"{where}: local_files_only: got false; nothing is downloaded")
-    if not place or (not Path(place).is_dir() and not _is_cached(transformers, place)):
+    if not place or (not _is_folder(Path(place)) and not _is_cached(transformers, place)):
         raise InputError(
             f"{where}: {shown(place)} is neither a folder nor in the cache of Hugging Face, and nothing "
             "is downloaded: fetch it before (hf download ID), or name a folder that save_pretrained made"
