@@ -98,16 +98,31 @@ def test_every_task_is_searched(make: Any) -> None:
     assert len(result.to_frame()) == 2
 
 
-@pytest.mark.parametrize("make", [classes, next_tokens])
-@pytest.mark.parametrize("compensation", ["none", "columns"])
-def test_ideal_tiles_change_nothing(make: Any, compensation: str) -> None:
+@pytest.mark.parametrize("make", [hidden_tokens, next_tokens])
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_ideal_tiles_change_nothing(make: Any, attention: str) -> None:
     """Every product of a unit is where the oracle thinks it is."""
     network, data = make()
-    calibration = {} if compensation == "none" else {"calibration": {"examples": 4}}
-    oracle = {"rpu_config": "ideal", "compensation": compensation, **calibration}
+    network.config._attn_implementation = attention
+    oracle = {"rpu_config": "oracle_setup:ideal"}
     problem = made(network, data, max_drop=100.0, training="none", oracle=oracle)
     result = lo.search(problem, "fixed", trials=1, arguments={"mapping": "all-analog"})
     assert abs(result.to_frame()["drop"][0]) < 1e-3
+    noisy = made(network, data, max_drop=100.0, training="none")
+    result = lo.search(noisy, "fixed", trials=1, arguments={"mapping": "all-analog"})
+    assert abs(result.to_frame()["drop"][0]) > 1e-2
+
+
+@pytest.mark.parametrize("make", [classes, next_tokens])
+def test_calibrated_columns_and_diagnosis(make: Any) -> None:
+    network, data = make()
+    largest = 0.5 if make is classes else 100.0
+    oracle = {"compensation": "columns", "calibration": {"examples": 4}}
+    problem = made(network, data, max_drop=largest, training="none", oracle=oracle)
+    result = lo.search(problem, "fixed", trials=1, arguments={"mapping": "all-analog"})
+    assert len(result.to_frame()) == 1
+    diagnosis = lo.diagnose(problem, "all-analog", draws=1, examples=4)
+    assert len(diagnosis.matrices) == len(problem.workload.units)
 
 
 def test_columns_that_the_network_does_not_take() -> None:
@@ -143,7 +158,7 @@ def test_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = {"name": "hf:net", "class": "AutoModelForSequenceClassification"}
     assert made(table, data).oracle.identity == given.oracle.identity
     head = {"name": "hf:net", "class": "AutoModelForQuestionAnswering"}
-    with pytest.raises(InputError, match="has no weights for qa_outputs.bias"):
+    with pytest.raises(InputError, match=r"has no weights for qa_outputs.bias"):
         made(head, data)
     with pytest.raises(InputError, match="unknown key 'klass'"):
         made({"name": "hf:net", "klass": "AutoModel"}, data)

@@ -40,7 +40,9 @@ def test_what_is_not_there_is_not_downloaded(place: str, monkeypatch: pytest.Mon
 
 def test_what_cannot_be_loaded(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
-    with pytest.raises(InputError, match="unknown class 'AutoModelForCausaLM' .did you mean 'Auto"):
+    with pytest.raises(
+        InputError, match=r"unknown class 'AutoModelForCausaLM' .did you mean 'Auto"
+    ):
         pretrained.stored("AutoModelForCausaLM", str(tmp_path), "here")
     with pytest.raises(InputError, match="unknown class 'pipeline'"):
         pretrained.stored("pipeline", str(tmp_path), "here")

@@ -36,9 +36,10 @@ def traced(table: StudyTable, folder: Path) -> Workload:
         if shape is None:
             from lionheart_opt.oracle.loading import load_data
 
+            network = models.build_table(model, folder)
             loaded = load_data(data, table.task, model, folder, "[task]")
             example = loaded.task.feed_one(loaded.train[:1].loaded)
-            return tracing.trace(models.build_table(model, folder), example, model.name)
+            return tracing.trace(network, example, model.name)
     if model.is_pretrained and shape is not None:
         network = models.build_table(model, folder)
         return tracing.trace(network, tracing.example_of(shape), model.name)

@@ -79,7 +79,7 @@ def test_files_of_texts(tmp_path: Path) -> None:
     assert texts_for_pieces(txt, "text", LanguageModel()) == ["one\n\ntwo\n"]
     assert texts_for_pieces(txt, "text", MaskedLanguageModel()) == ["one", "two"]
     assert texts_for_pieces(table, "text", LanguageModel()) == ["one", "two"]
-    with pytest.raises(InputError, match="unknown column 'texts' .did you mean 'text'"):
+    with pytest.raises(InputError, match=r"unknown column 'texts' .did you mean 'text'"):
         texts_for_pieces(table, "texts", LanguageModel())
     with pytest.raises(InputError, match="must be one column"):
         texts_for_pieces(table, ["text", "note"], LanguageModel())

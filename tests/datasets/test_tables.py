@@ -10,6 +10,7 @@ from lionheart_opt.datasets.tables import read_json, read_plain, read_table
 from lionheart_opt.errors import InputError
 
 COLUMNS = {"text": ['say "hi"', "NA", "2024-01-02"], "label": ["1", "0", "1"]}
+ROWS = [{"text": text, "label": label} for text, label in zip(*COLUMNS.values(), strict=True)]
 
 
 def written(folder: Path, name: str, content: str) -> Path:
@@ -24,13 +25,13 @@ def written(folder: Path, name: str, content: str) -> Path:
         ("a.csv", 'text,label\n"say ""hi""",1\nNA,0\n\n2024-01-02,1\n'),
         ("a.csv", '\ufefftext, label\r\n"say ""hi""",1\r\nNA,0\r\n2024-01-02,1'),
         ("a.TSV", 'text\tlabel\nsay "hi"\t1\nNA\t0\n2024-01-02\t1\n'),
-        ("a.json", json.dumps([dict(zip(COLUMNS, row)) for row in zip(*COLUMNS.values())])),
+        ("a.json", json.dumps(ROWS)),
         (
             "a.json",
-            json.dumps({"data": [dict(zip(COLUMNS, row)) for row in zip(*COLUMNS.values())]}),
+            json.dumps({"data": ROWS}),
         ),
         ("a.json", json.dumps(COLUMNS)),
-        ("a.jsonl", "\n".join(json.dumps(dict(zip(COLUMNS, r))) for r in zip(*COLUMNS.values()))),
+        ("a.jsonl", "\n".join(map(json.dumps, ROWS))),
     ],
 )
 def test_every_ending(tmp_path: Path, name: str, content: str) -> None:

@@ -83,7 +83,7 @@ def test_labels_that_are_numbers(folder: Path) -> None:
     assert data.train.targets.tolist() == [10, 2, 2, 10] and data.n_classes == 11  # type: ignore[union-attr]
     (folder / "c.json").write_text(json.dumps([{"text": "red", "label": 0.5}] * 2))
     with pytest.raises(
-        InputError, match="labels are no whole numbers; give .task. kind = 'regress"
+        InputError, match=r"labels are no whole numbers; give .task. kind = 'regress"
     ):
         made(folder, train="c.json", test="c.json")
     numbers = made(folder, train="c.json", test="c.json", task="regression")

@@ -43,7 +43,7 @@ def test_arguments(folder: Path) -> None:
     loaded = build_table(table(arguments=arguments), folder)
     assert loaded.config._attn_implementation == "sdpa" and loaded.config.use_cache is True
     assert loaded.config.hidden_dropout_prob == 0.0
-    with pytest.raises(InputError, match="BertForSequenceClassification cannot load .*num_labls"):
+    with pytest.raises(InputError, match=r"BertForSequenceClassification cannot load .*num_labls"):
         build_table(table(arguments={"num_labls": 2}), folder)
     with pytest.raises(InputError, match="cannot load"):
         build_table(table(arguments={"num_labels": 2}), folder)
