@@ -133,6 +133,15 @@ def test_columns_that_the_network_does_not_take() -> None:
         made(network, {**data, "idx": torch.arange(N)})
 
 
+@pytest.mark.parametrize("token", [-1, 99])
+def test_tokens_that_the_network_does_not_know(token: int) -> None:
+    """One in the last example used to end a search with a traceback."""
+    network, data = classes()
+    data["input_ids"][-1, 0] = token
+    with pytest.raises(InputError, match=r"tokens from -?\d+ to \d+; the network knows 23"):
+        made(network, data)
+
+
 def test_the_task_of_the_class_gives_way_to_that_of_the_user() -> None:
     network, data = classes()
     assert made(network, data).metric.name == "accuracy"

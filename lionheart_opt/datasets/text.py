@@ -15,7 +15,7 @@ from lionheart_opt.datasets.questions import examples_of_questions
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.datasets.tables import Columns, read_table
 from lionheart_opt.errors import Collected, InputError, unknown
-from lionheart_opt.pretrained import stored
+from lionheart_opt.pretrained import place_of, stored
 from lionheart_opt.tasks import (
     Classification,
     LanguageModel,
@@ -136,7 +136,7 @@ def load_tokenizer(name: str) -> Any:
     Raises:
         InputError: There is none.
     """
-    return stored("AutoTokenizer", name, f"{WHERE}: tokenizer")
+    return stored("AutoTokenizer", place_of(name, Path()), f"{WHERE}: tokenizer")
 
 
 def encode(

@@ -82,8 +82,19 @@ def test_a_classifier(folder: Path) -> None:
     before = oracle.identity["weights"]
     save(bert("BertForSequenceClassification", **names, initializer_range=0.5), folder / "net")
     assert oracle_of(study(folder)).identity["weights"] != before
-    with pytest.raises(InputError, match="weights"):
+    with pytest.raises(InputError, match="recorded with another network"):
         study(folder).run()
+
+
+def test_a_record_is_tied_to_the_configuration(folder: Path) -> None:
+    """It may change results although modules and weights are the same."""
+    pytest.importorskip("transformers")
+    save(gpt2(), folder / "net")
+    data = 'train = "train.txt", test = "test.txt", max_length = 10'
+    before = oracle_of(study(folder, data=data, drop=5.0)).identity
+    save(gpt2(scale_attn_by_inverse_layer_idx=True), folder / "net")
+    after = oracle_of(study(folder, data=data, drop=5.0)).identity
+    assert before["network"] != after["network"] and before["weights"] == after["weights"]
 
 
 def test_language_models(folder: Path) -> None:
