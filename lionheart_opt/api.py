@@ -12,20 +12,20 @@ from lionheart_opt.api_arguments import (
     drop_of,
     fraction_of,
     kind_of,
-    name_of,
     names_of,
     path_of,
     several,
     table_of,
     units_of,
 )
+from lionheart_opt.api_networks import dataset_of, network_of, traced, workload_of
 from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.durations import seconds_of
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.granularity import Units, with_units
 from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Mapping, Training
-from lionheart_opt.oracle_context import ModelTable, OracleContext
+from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.own_modules import beside
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.results.result import SearchResult
@@ -65,7 +65,7 @@ def load(path: str | Path) -> Study:
 
 
 def problem(
-    model: nn.Module | str,
+    model: nn.Module | str | dict[str, Any],
     dataset: Dataset | dict[str, Any] | None = None,
     *,
     system: str | System = "lionheart",
@@ -90,16 +90,17 @@ def problem(
     """The question which units of a network may be analog, as constrained search.
 
     Args:
-        model: The network, with its trained weights; or a name of `lionheart-opt list models`, or
-            `module:factory`. A network that is named is trained first, by the recipe
-            `oracle={"pretrain": {...}}`. One that is given is taken as it is, unless such a recipe is
-            given, too; it is left untouched in any case.
+        model: The network, with its trained weights; or a name of `lionheart-opt list models`,
+            `module:factory`, or `hf:FOLDER_OR_ID` for one of Hugging Face's; or a dictionary, as the
+            `[model]` of a study. A network that is named is trained first, by the recipe
+            `oracle={"pretrain": {...}}`. One that is given, or one of Hugging Face's, is taken as it is,
+            unless such a recipe is given, too; it is left untouched in any case.
         dataset: Training and test data: see `dataset`, or a dictionary with `train`, `test` and perhaps
             `validation` data, each in a form that `dataset` takes, such as tokenised data sets. None
             where the oracle needs none.
         system: Name of a system, path of a TOML file, or the system itself.
         task: What the network is for: a name of `lionheart-opt list tasks`, a table, or a `Task`. None is
-            what the data set says, or classification.
+            what the data set or the network's class says, or classification.
         max_drop: Largest accepted drop against the floating-point network, in the unit of the task's
             metric: 0.01 is one point of accuracy. It is the default, with 0.01, for metrics in percent.
         max_relative_drop: The same as a share of the floating-point network's value.
@@ -148,14 +149,15 @@ def problem(
         relative=is_relative,
     )
     machine = _system(system)
-    data = None if dataset is None else _dataset(dataset, task, model)
+    settings = dict(table_of(oracle, "oracle"))
+    network = network_of(model, settings)
+    data = None if dataset is None else dataset_of(dataset, task, network)
     if data is not None:
         if max_drop is max_relative_drop is None and data.task.metric.unit != "%":
             raise InputError(
                 f"max_drop: is missing; {data.task.metric.name} has no usual one; give max_drop, or "
                 "max_relative_drop such as 0.02"
             )
-    settings = dict(table_of(oracle, "oracle"))
     if settings.get("kind", USUAL_ORACLE) == USUAL_ORACLE:
         if data is None:
             raise InputError(
@@ -163,15 +165,11 @@ def problem(
                 "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
             )
         settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
-    if not isinstance(model, str):
-        from lionheart_opt.models.plain import plain_network  # imports torch
-
-        model = plain_network(_network(model))
-    workload = with_units(_workload(model, data), units_of(units))
+    workload = with_units(workload_of(network, data), units_of(units))
     context = OracleContext(
         workload=workload,
         system=machine,
-        model=ModelTable(name=model) if isinstance(model, str) else model,
+        model=network,
         data=data,
         digital=names_of(digital, "digital"),
         times_s=times_s,
@@ -268,11 +266,13 @@ def check(problem: Problem) -> dict[str, Any]:
     return Study(StudyScript("problem", problem, [plan], None)).check()
 
 
-def trace(model: nn.Module | str, example: Any = None, *, name: str | None = None) -> Workload:
+def trace(
+    model: nn.Module | str | dict[str, Any], example: Any = None, *, name: str | None = None
+) -> Workload:
     """Every operation of one inference of a network, and the units that a search may move.
 
     Args:
-        model: A network, a name of `lionheart-opt list models`, or `module:factory`.
+        model: A network, or what names one; see `problem`.
         example: What the network is called with, the batch first, which is 1: a tensor, a tuple of
             positional arguments or a dictionary of keyword arguments. A tuple of whole numbers is the
             shape of one float32 input, without the batch. Networks of the zoo know their own.
@@ -281,28 +281,11 @@ def trace(model: nn.Module | str, example: Any = None, *, name: str | None = Non
     Raises:
         InputError: The network does not exist, or cannot be traced with the example.
     """
-    from lionheart_opt import models, tracing
-    from lionheart_opt.models.plain import plain_network
-
-    if name is not None:
-        name = name_of(name, "name")
-    is_shape = isinstance(example, (tuple, list)) and all(isinstance(n, int) for n in example)
-    shape = tuple(example) if is_shape and example else None
-    with beside(Path.cwd()):
-        if isinstance(model, str):
-            if example is None or shape is not None:
-                return tracing.trace_model(model, shape)
-            return tracing.trace(models.build_seeded(model, {}), example, name or model)
-        network = _network(model)
-        if example is None:
-            raise InputError("example: is missing; give what the network is called with")
-        inputs = example if shape is None else tracing.example_of(shape)
-        plain = plain_network(network)
-        return tracing.trace(plain, inputs, name or type(plain).__name__)
+    return traced(model, example, name)
 
 
 def cost(
-    model: Workload | nn.Module | str,
+    model: Workload | nn.Module | str | dict[str, Any],
     system: str | System = "lionheart",
     mapping: Mapping | dict[str, str] | str = "all-analog",
     *,
@@ -354,32 +337,6 @@ def named_mapping(
             f"mapping: got {kind_of(mapping)}; must be a name, or a dictionary unit -> target"
         )
     return space.mapping(dict(mapping.items()))
-
-
-def _network(model: nn.Module) -> nn.Module:
-    """The model, if it is a network."""
-    if isinstance(model, type) or not hasattr(model, "named_modules"):
-        raise InputError(f"model: got {kind_of(model)}; must be a torch.nn.Module or a name")
-    return model
-
-
-def _dataset(given: Any, task: Any, model: nn.Module | str) -> Dataset:
-    """The data set, with the inputs that the network takes."""
-    from lionheart_opt.datasets.arrays import as_dataset  # imports torch
-    from lionheart_opt.datasets.given import columns_of
-
-    return as_dataset(given, task, None if isinstance(model, str) else columns_of(_network(model)))
-
-
-def _workload(model: nn.Module | str, dataset: Dataset | None) -> Workload:
-    if isinstance(model, str):
-        if ":" not in model or dataset is None:
-            return trace(model)
-    elif dataset is None:
-        raise InputError(
-            "dataset: is missing; it is needed to trace a network that is given itself"
-        )
-    return trace(model, dataset.task.feed_one(dataset.train[:1].loaded))
 
 
 def _system(system: str | Path | System) -> System:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isnan, sqrt
+from math import inf, isnan, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -151,6 +151,19 @@ class Metric:
         """What is lost against the baseline, with the sign that a loss is positive."""
         lost = baseline - values if self.higher_is_better else values - baseline
         return lost / abs(baseline) if self.relative and baseline else lost
+
+    def log_loss(self, drop: float, baseline: float) -> float:
+        """A loss that adds up better over units than drops do, which cannot exceed the baseline.
+
+        ln(baseline / value), where the value counts as at least 1 % of the baseline; of what is better
+        where it is lower, ln(value / baseline); and the drop itself where the baseline is 0.
+        """
+        share = drop if self.relative else drop / abs(baseline) if baseline else 0.0
+        if not baseline:
+            return drop
+        return (
+            -log(max(1.0 - share, 0.01)) if self.higher_is_better else log(max(1.0 + share, 0.01))
+        )
 
     def drop_range(self, baseline: float) -> tuple[float, float]:
         """Least and largest drop that there can be."""

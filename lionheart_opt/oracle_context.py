@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.pretrained import PREFIX
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
@@ -24,16 +25,31 @@ class Table(BaseModel):
 
 
 class ModelTable(Table):
-    """`[model]`: the network, from the zoo or the user's own."""
+    """`[model]`: the network, from the zoo, the user's own, or one of Hugging Face's."""
 
     name: str
-    """A name of `lionheart-opt list models`, or `package.module:factory`."""
+    """A name of `lionheart-opt list models`, `package.module:factory`, or `hf:` and a folder or an id in
+    the cache of Hugging Face."""
+    class_name: str | None = Field(default=None, alias="class")
+    """Class of `transformers` that loads a network of Hugging Face, such as
+    `AutoModelForSequenceClassification`; by default, the class that saved it."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of the factory."""
+    """Keyword arguments of the factory, or of `from_pretrained`."""
     input_shape: tuple[PositiveInt, ...] | None = Field(default=None, min_length=1, strict=False)
     """Without the batch, channels first; the zoo knows its own, and data sets give theirs."""
     weights: str | None = None
     """A state dict saved by `torch.save`, instead of pretraining."""
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it is a network of Hugging Face, which has its weights."""
+        return self.name.startswith(PREFIX)
+
+    @model_validator(mode="after")
+    def _class_is_used(self) -> ModelTable:
+        if self.class_name is not None and not self.is_pretrained:
+            raise ValueError(f"class: it is for networks of Hugging Face, such as '{PREFIX}FOLDER'")
+        return self
 
 
 class DataTable(Table):

@@ -54,8 +54,12 @@ def reported(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: not a name of a file: {error}") from error
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, largest: int = LARGEST) -> str:
     """A file in UTF-8, with or without a byte-order mark.
+
+    Args:
+        path: The file.
+        largest: Bytes that it may have.
 
     Raises:
         InputError: It cannot be read, is too large, or is not UTF-8.
@@ -63,9 +67,9 @@ def read_text(path: Path) -> str:
     check_file(path)
     with reported(path):
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise InputError(f"{path}: more than {LARGEST:,} bytes, the most that can be read")
+            content = file.read(largest + 1)
+    if len(content) > largest:
+        raise InputError(f"{path}: more than {largest:,} bytes, the most that can be read")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

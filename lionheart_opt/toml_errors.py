@@ -145,7 +145,8 @@ def _keys(model: type[BaseModel], path: Path) -> list[str]:
         below = [inner for annotation in annotations for inner in _below(annotation, part)]
         annotations = below or annotations  # a part that leads nowhere names a member of a union
     models = [annotation for annotation in annotations if _is_model(annotation)]
-    return list(dict.fromkeys(key for member in models for key in member.model_fields))
+    fields = (each for member in models for each in member.model_fields.items())
+    return list(dict.fromkeys(field.alias or key for key, field in fields))
 
 
 def _below(annotation: Any, part: int | str) -> Iterator[Any]:

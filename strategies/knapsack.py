@@ -32,7 +32,7 @@ class Knapsack:
     """Solves for the cheapest mapping whose predicted loss holds, verifies it, corrects the prediction.
 
     1. The profile gives each move a loss. Losses are assumed to add up (in ln of accuracy, see
-       `log_loss`).
+       `Metric.log_loss`).
     2. An integer programme finds the mapping of least cost whose predicted loss holds, with the costs of
        pairs of units, the tile capacities and the cost limits.
     3. The oracle verifies it with the problem's training. Its answer updates the losses (Bayesian linear

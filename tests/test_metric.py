@@ -54,6 +54,17 @@ def test_a_drop_is_what_is_lost() -> None:
     assert Metric(low=-1.0, relative=True).drop_range(-0.5) == pytest.approx((-3.0, 1.0))
 
 
+def test_log_losses_add_up() -> None:
+    rises = Metric(name="p", higher_is_better=False, high=inf, unit="")
+    assert ACCURACY.log_loss(0.1, 0.8) == pytest.approx(np.log(0.8 / 0.7))
+    assert ACCURACY.log_loss(0.8, 0.8) == pytest.approx(np.log(100.0))
+    assert rises.log_loss(3.0, 2.0) == pytest.approx(np.log(5.0 / 2.0))
+    assert Metric(relative=True).log_loss(0.1, 0.8) == pytest.approx(-np.log(0.9))
+    assert rises.log_loss(0.3, 0.0) == 0.3
+    both = rises.log_loss(1.0, 2.0) + rises.log_loss(3.0, 3.0)
+    assert both == pytest.approx(rises.log_loss(4.0, 2.0))
+
+
 def test_ranges() -> None:
     ACCURACY.check(np.array([0.0, 1.0]))
     for bad in (1.1, -0.1, np.nan):

@@ -1,4 +1,4 @@
-"""What is installed: plug-ins, systems, networks and data sets, and where each comes from."""
+"""What is installed: plug-ins, systems, networks, data sets and tasks, and where each comes from."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Listed(StrEnum):
     SYSTEMS = "systems"
     MODELS = "models"
     DATASETS = "datasets"
+    TASKS = "tasks"
 
 
 def installed(kind: Listed) -> list[dict[str, str]]:
@@ -39,6 +40,13 @@ def installed(kind: Listed) -> list[dict[str, str]]:
         return [
             {"name": name, "about": info.description, "origin": info.source}
             for name, info in datasets.available().items()
+        ]
+    if kind is Listed.TASKS:
+        from lionheart_opt import tasks
+
+        return [
+            {"name": name, "about": about, "origin": "lionheart_opt.tasks"}
+            for name, about in tasks.available().items()
         ]
     group: plugins.Kind = {  # type: ignore[assignment]
         Listed.STRATEGIES: "strategies",

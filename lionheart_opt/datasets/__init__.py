@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE = "LIONHEART_OPT_DATA"
 DEFAULT_FOLDER = Path("data")
 
+#: Name of the data set that is made of the user's own files of texts.
+TEXT = "text"
+
 #: Share and seed of the test set of digits, the only data set that comes without one.
 DIGITS_TEST_FRACTION = 0.3
 DIGITS_SEED = 0
@@ -158,7 +161,7 @@ class DatasetInfo:
         description: One line.
         source: Who made it.
         image_shape: (channels, height, width); None where inputs are no images.
-        n_classes: Number of classes, or of characters.
+        n_classes: Number of classes, or of characters; None where the files say it.
         load: Function of the folder (None is the default one) and the data set's own arguments.
     """
 
@@ -166,7 +169,7 @@ class DatasetInfo:
     description: str
     source: str
     image_shape: tuple[int, int, int] | None
-    n_classes: int
+    n_classes: int | None
     load: Callable[..., Dataset]
 
 
@@ -183,7 +186,7 @@ def load(name: str, folder: Path | None = None, **arguments: Any) -> Dataset:
             `Dataset`, to which `folder` is passed on if it is given.
         folder: Where the files are, or where to put them; None is $LIONHEART_OPT_DATA or `./data`.
         arguments: Arguments of the data set: `padding` (black pixels added on each side) for `mnist`
-            and `fashion_mnist`.
+            and `fashion_mnist`; those of `lionheart_opt.datasets.text.load_text` for `text`.
 
     Raises:
         InputError: There is no such data set or argument, the files are incomplete or malformed, or
@@ -264,6 +267,14 @@ def _shakespeare(folder: Path | None, block: int = 64, characters: int | None = 
         n_classes=n_characters,
         provenance=place.provenance,
     )
+
+
+def _text(folder: Path | None, **arguments: Any) -> Dataset:
+    """Texts in the user's files, relative to the folder."""
+    function = plugins.attribute("lionheart_opt.datasets.text:load_text")
+    arguments["folder"] = Path() if folder is None else folder
+    dataset: Dataset = plugins.call(function, arguments, f"data set {TEXT!r}")
+    return dataset
 
 
 def _locate(name: str, folder: Path | None) -> files.Location:
@@ -370,5 +381,13 @@ _BUILT_IN = (
         image_shape=None,
         n_classes=65,
         load=_shakespeare,
+    ),
+    DatasetInfo(
+        name=TEXT,
+        description="texts in your own files: csv, tsv, json, jsonl, parquet, txt",
+        source="your files",
+        image_shape=None,
+        n_classes=None,
+        load=_text,
     ),
 )

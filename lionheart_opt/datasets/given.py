@@ -38,7 +38,7 @@ def examples_of(
         task: What the network is for.
         where: What messages call them.
         columns: Keys of inputs that the network takes; None takes all. Those of a data set's items that
-            it does not take are left out.
+            it does not take are left out; in a dictionary, only texts are.
 
     Raises:
         InputError: They cannot be used.
@@ -48,11 +48,11 @@ def examples_of(
             return given.for_task(task)
         if _is_data_set(given):
             return _stored(given, task, where, columns)
-        inputs, targets = (
-            _parted({str(key): given[key] for key in given})
-            if _is_dictionary(given)
-            else _pair(given)
-        )
+        if _is_dictionary(given):
+            inputs, targets = _parted({str(key): given[key] for key in given})
+            inputs = _taken(inputs, columns)
+        else:
+            inputs, targets = _pair(given)
         return Examples(inputs=_inputs(inputs), targets=_targets(targets), task=task)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
@@ -90,6 +90,20 @@ def _parted(row: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         raise InputError(f"targets: got {' and '.join(keys)}; there must be one of them")
     inputs = {name: part for name, part in row.items() if name not in keys}
     return inputs, row[keys[0]] if keys else None
+
+
+def _taken(inputs: dict[str, Any], columns: Collection[str] | None) -> dict[str, Any]:
+    """Inputs without the texts that were tokenised."""
+    if columns is None:
+        return inputs
+    taken = {name: p for name, p in inputs.items() if name in columns or not _holds_text(p)}
+    strange = [name for name in taken if name not in columns]
+    if strange:
+        raise InputError(
+            f"inputs: got {', '.join(strange)}, which the network does not take; it takes "
+            f"{', '.join(columns)}"
+        )
+    return taken
 
 
 def _stored(
@@ -248,10 +262,15 @@ def _tensor(values: Any, where: str) -> torch.Tensor:
 
 
 def columns_of(model: Any) -> Collection[str] | None:
-    """Names of what a network takes; None where it takes anything."""
+    """Names of what a network takes; None where it takes anything.
+
+    Networks of Hugging Face take any keyword, which means nothing to them.
+    """
     import inspect
 
     parameters = inspect.signature(model.forward).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+    kinds = {parameter.kind for parameter in parameters}
+    if inspect.Parameter.VAR_KEYWORD in kinds and not hasattr(model, "main_input_name"):
         return None
-    return [parameter.name for parameter in parameters]
+    variable = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return [parameter.name for parameter in parameters if parameter.kind not in variable]

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.oracle_context import ModelTable
+from lionheart_opt.pretrained import library
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
 
@@ -62,9 +66,40 @@ _ZOO = (
 )  # fmt: skip
 
 
+#: Ends of names of files that hold weights.
+_FILES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
+
+
 def available() -> dict[str, ModelInfo]:
     """Name -> description of each network of the zoo."""
     return {info.name: info for info in _ZOO}
+
+
+def build_table(
+    table: ModelTable, folder: Path, seed: int = 0, *, is_whole: bool = False
+) -> nn.Module:
+    """The network that a study names, as `plain_network` makes it.
+
+    Args:
+        table: The `[model]` of the study.
+        folder: What relative file names are relative to.
+        seed: Seed of the weights that are random.
+        is_whole: Whether a network of Hugging Face must have all of its weights.
+
+    Raises:
+        InputError: There is no such network or argument.
+    """
+    if not table.is_pretrained:
+        return build_seeded(table.name, table.arguments, seed)
+    library(f"model {table.name!r}")
+    import torch
+
+    from lionheart_opt.models.hugging_face import load_network
+    from lionheart_opt.models.plain import plain_network
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return plain_network(load_network(table, folder, is_whole=is_whole))
 
 
 def build_seeded(name: str, arguments: dict[str, Any], seed: int = 0) -> nn.Module:
@@ -130,11 +165,23 @@ def input_shape(name: str) -> tuple[int, ...]:
             user knows.
     """
     if ":" in name:
-        raise InputError(f"model {name!r}: its input shape is not known; give input_shape")
+        raise InputError(
+            f"model {name!r}: its input shape is not known; give input_shape, or an example"
+        )
     return _zoo(name).input_shape
 
 
 def _zoo(name: str) -> ModelInfo:
+    if name.lower().endswith(".onnx"):
+        raise InputError(
+            f"model {name!r}: ONNX files are not read; convert it in a function of your own, such as "
+            f"`def network(): return onnx2torch.convert({name!r})` in mine.py, and name it: mine:network"
+        )
+    if name.lower().endswith(_FILES):
+        raise InputError(
+            f"model {name!r}: a file of weights is no network; name the network, and give the file as "
+            "`weights` of [model]"
+        )
     if name not in available():
         raise unknown("model", name, available())
     return available()[name]

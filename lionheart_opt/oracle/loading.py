@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lionheart_opt import datasets
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
+from lionheart_opt.models import hugging_face
 from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.compensation import check_compensation
 from lionheart_opt.oracle.hardware import check_hardware
@@ -21,7 +22,8 @@ from lionheart_opt.oracle.optimisation import check_optimizer
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle.store import load_weights
 from lionheart_opt.oracle_context import DataTable, ModelTable, OracleContext
-from lionheart_opt.tasks import task_of
+from lionheart_opt.pretrained import place_of
+from lionheart_opt.tasks import CLASSIFICATION, task_of
 from lionheart_opt.toml_errors import all_problems
 from lionheart_opt.tracing.matrices import Matrix
 
@@ -49,7 +51,8 @@ def load(context: OracleContext, settings: dict[str, Any]) -> dict[str, Any]:
             check_hardware(numerics, chosen, context)
     seed = chosen.pretrain.seed if chosen and chosen.pretrain else 0
     with wrong.collect():
-        loaded["model"] = load_network(context, seed)
+        is_trained = chosen is not None and chosen.pretrain is None
+        loaded["model"] = load_network(context, seed, is_trained=is_trained)
     with wrong.collect():
         loaded["splits"] = load_splits(context)
     if {"model", "splits"} <= loaded.keys():
@@ -85,7 +88,10 @@ def check_augmentation(settings: OracleSettings, examples: Examples, where: str)
 
 
 def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSettings:
-    """The settings in a study's `[oracle]`, without `pretrain` if its `[model]` has weights.
+    """The settings in a study's `[oracle]`, without `pretrain` if its network is trained.
+
+    It is if `[model]` has weights. A network that is given itself, or that Hugging Face's libraries have
+    saved, is taken as it is unless `pretrain` is there.
 
     Raises:
         InputError: A setting cannot be used.
@@ -97,10 +103,11 @@ def load_settings(context: OracleContext, settings: dict[str, Any]) -> OracleSet
     for name, recipe in (("pretrain", chosen.pretrain), ("hat", chosen.hat)):
         if recipe is not None:
             check_optimizer(recipe, f"{context.where} {name}")
-    if isinstance(context.model, ModelTable):
+    if isinstance(context.model, ModelTable) and not context.model.is_pretrained:
         is_trained = context.model.weights is not None
     else:
-        is_trained = "pretrain" not in settings  # a network that is given itself is taken as it is
+        has_weights = isinstance(context.model, ModelTable) and context.model.weights is not None
+        is_trained = has_weights or "pretrain" not in settings  # taken as it is unless asked
     return chosen.model_copy(update={"pretrain": None}) if is_trained else chosen
 
 
@@ -116,18 +123,26 @@ def load_splits(context: OracleContext) -> Splits:
     if not isinstance(table, DataTable):
         splits: Splits = table.split()
         return splits
-    data = load_data(table, context.task, context.folder, f"{context.origin}: [task]")
+    model = context.model if isinstance(context.model, ModelTable) else None
+    data = load_data(table, context.task, model, context.folder, f"{context.origin}: [task]")
     return data.split(table.validation_fraction, table.seed)
 
 
 def load_data(
-    table: DataTable, task: dict[str, Any] | None, folder: Path, where: str
+    table: DataTable,
+    task: dict[str, Any] | None,
+    model: ModelTable | None,
+    folder: Path,
+    where: str,
 ) -> datasets.Dataset:
     """The data set that a study names, for its task.
+
+    A network of Hugging Face says what it is for, and has a tokenizer, where the study does not say it.
 
     Args:
         table: Its `[data]`.
         task: Its `[task]`, if there is one.
+        model: Its `[model]`, if there is one.
         folder: What relative file names are relative to.
         where: What messages call the table of the task.
 
@@ -135,16 +150,48 @@ def load_data(
         InputError: The data or the task cannot be used.
     """
     files = None if table.folder is None else folder / table.folder
+    network = model if model is not None and model.is_pretrained else None
+    if table.name == datasets.TEXT:
+        return _load_texts(table, task, network, folder, where)
     data = datasets.load(table.name, files, **table.arguments)
+    if task is None and network is not None and data.task == CLASSIFICATION:
+        task = hugging_face.task_of_table(network, folder)
     return data if task is None else data.for_task(task_of(task, where))
 
 
-def load_network(context: OracleContext, seed: int) -> nn.Module:
+def _load_texts(
+    table: DataTable,
+    task: dict[str, Any] | None,
+    network: ModelTable | None,
+    folder: Path,
+    where: str,
+) -> datasets.Dataset:
+    """Texts of files, with the tokenizer and the classes of the network; see `load_data`."""
+    arguments = dict(table.arguments)
+    if "task" in arguments:
+        raise InputError(f"{where}: belongs there, not into [data.arguments]")
+    if network is not None:
+        arguments = {**hugging_face.text_arguments(network, folder), **arguments}
+        task = hugging_face.task_of_table(network, folder) if task is None else task
+    if isinstance(arguments.get("tokenizer"), str):
+        arguments["tokenizer"] = place_of(arguments["tokenizer"], folder)
+    elif "tokenizer" not in arguments:
+        raise InputError(
+            "data set 'text': tokenizer: is missing; give a folder of Hugging Face's, or 'characters' "
+            "for language models"
+        )
+    if task is not None:
+        arguments["task"] = task_of(task, where)
+    return datasets.load(datasets.TEXT, folder / (table.folder or ""), **arguments)
+
+
+def load_network(context: OracleContext, seed: int, *, is_trained: bool = False) -> nn.Module:
     """The network of a study's `[model]`, with its weights or with initial ones.
 
     Args:
         context: The study.
         seed: Seed of initial weights.
+        is_trained: Whether it is not trained before it is mapped, so that it must have all weights.
 
     Raises:
         InputError: The weights do not fit, or a unit that the search may move cannot be analog.
@@ -153,7 +200,12 @@ def load_network(context: OracleContext, seed: int) -> nn.Module:
 
     source = context.model
     if isinstance(source, ModelTable):
-        model = models.build_seeded(source.name, source.arguments, seed)
+        model = models.build_table(
+            source,
+            context.folder,
+            seed,
+            is_whole=is_trained and source.weights is None,
+        )
     else:
         model = plain_network(deepcopy(source))
     refused = {}

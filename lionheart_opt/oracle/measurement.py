@@ -199,8 +199,28 @@ def check_network(network: nn.Module, splits: Splits) -> None:
     with wrong.collect():
         check_examples(splits)
     with wrong.collect():
+        _check_tokens(network, splits)
         _check_answers(network, splits)
     wrong.refuse()
+
+
+def _check_tokens(network: nn.Module, splits: Splits) -> None:
+    """Refuse tokens that a network of Hugging Face does not know, in any example."""
+    embeddings = getattr(network, "get_input_embeddings", lambda: None)()
+    size = getattr(embeddings, "num_embeddings", None)
+    if size is None:
+        return
+    for part in (splits.train, splits.validation, splits.test):
+        for chunk in part.chunks:
+            inputs = chunk.inputs
+            if not isinstance(inputs, dict) or "input_ids" not in inputs:
+                return
+            low, high = int(inputs["input_ids"].min()), int(inputs["input_ids"].max())
+            if low < 0 or high >= size:
+                raise InputError(
+                    f"input_ids: tokens from {low} to {high}; the network knows {size}: use its own "
+                    "tokenizer"
+                )
 
 
 def _check_answers(network: nn.Module, splits: Splits) -> None:

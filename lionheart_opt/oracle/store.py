@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import io
+import json
 import re
 import warnings
 import zipfile
@@ -251,6 +252,22 @@ def _load(file: Path | BinaryIO, where: str) -> dict[str, Any]:
     return content
 
 
+#: Settings in a configuration of Hugging Face that say how a network was saved, or what it keeps.
+_ABOUT_FILES = {"architectures", "dtype", "torch_dtype", "transformers_version", "use_cache"}
+
+
 def network_text(network: nn.Module) -> str:
-    """A network's modules and their settings, the same in every process; weights are left out."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(network))  # addresses of functions
+    """A network's modules and their settings, the same in every process; weights are left out.
+
+    Networks of Hugging Face have settings in a configuration, which their modules do not show.
+    """
+    text = re.sub(r" at 0x[0-9a-f]+", "", repr(network))  # addresses of functions
+    config: Any = getattr(network, "config", None)
+    if hasattr(config, "to_dict"):
+        settings = {
+            name: value
+            for name, value in config.to_dict().items()
+            if name not in _ABOUT_FILES and not name.startswith("_")
+        }
+        text += json.dumps(settings, sort_keys=True, default=str)
+    return text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -24,6 +23,7 @@ from lionheart_opt.study.question import build_oracle
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.rehearsal import input_error, rehearse
 from lionheart_opt.study.script import StudyScript
+from lionheart_opt.study.sources import REFERENCE
 from lionheart_opt.study.storage import file_of
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 #: A smaller limit needs as many examples as this one.
 LEAST_DROP = 1e-4
-#: How a study names its own code.
-_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 @dataclass(kw_only=True)
@@ -137,7 +135,7 @@ def check(source: StudyFile | StudyScript) -> Checked:
 def named_code(file: StudyFile) -> list[str]:
     """Every `module:attr` that a study file and its system file name: opening the study runs them."""
     table = file.table
-    texts: list[Any] = [table.model_dump(mode="json", include={"model", "data", "oracle"})]
+    texts: list[Any] = [table.model_dump(mode="json", include={"model", "data", "task", "oracle"})]
     texts += [[run.strategy, run.arguments] for run in table.run]
     with suppress(InputError):  # said elsewhere
         texts.append(file.system.family)
@@ -150,7 +148,7 @@ def _references(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for each in value:
             yield from _references(each)
-    elif isinstance(value, str) and _REFERENCE.fullmatch(value):
+    elif isinstance(value, str) and REFERENCE.fullmatch(value):
         yield value
 
 

@@ -194,6 +194,7 @@ class StudyTable(Table):
         """What comes along is measured in shares; 1 means all, not a point."""
         drop, data = self.limits.max_drop, "" if self.data is None else self.data.name
         has_own = ":" in data or data in _WITH_TASKS or self.oracle.get("kind") == "table"
+        has_own = has_own or self.model.is_pretrained
         if self.task is None and not has_own and drop is not None and drop > 1:
             raise ValueError(
                 f"limits.max_drop: got {drop:g}; must be from 0 to 1 (0.01 is one point)"

@@ -17,9 +17,10 @@ from lionheart_opt import plugins
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.own_modules import beside, file_beside
+from lionheart_opt.pretrained import PREFIX
 
-#: `module:attr`
-_REFERENCE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+#: `module:attr`, which a network of Hugging Face is not
+REFERENCE = re.compile(rf"(?!{PREFIX})[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 #: Fields of syntax trees that do not change what code does, or not in every version of Python.
 _FORMAL = {"ctx", "kind", "type_comment"}
 #: The package of what comes along; its records say their format.
@@ -120,7 +121,7 @@ def check_sources(name: str, recorded: dict[str, Sources] | None, now: dict[str,
 
 
 def _references(data: Any) -> Iterator[str]:
-    if isinstance(data, str) and _REFERENCE.fullmatch(data):
+    if isinstance(data, str) and REFERENCE.fullmatch(data):
         yield data
     elif isinstance(data, dict):
         yield from _references(list(data.values()))

@@ -28,15 +28,19 @@ def traced(table: StudyTable, folder: Path) -> Workload:
     from lionheart_opt import datasets, models, tracing
 
     model, data = table.model, table.data
+    is_zoo = model.name in models.available()
     shape = model.input_shape
-    if shape is None and model.name not in models.available() and data is not None:
+    if shape is None and not is_zoo and data is not None:
         built_in = datasets.available().get(data.name)
-        if built_in is None or built_in.image_shape is None:
+        shape = None if built_in is None else built_in.image_shape
+        if shape is None:
             from lionheart_opt.oracle.loading import load_data
 
-            loaded = load_data(data, table.task, folder, "[task]")
+            network = models.build_table(model, folder)
+            loaded = load_data(data, table.task, model, folder, "[task]")
             example = loaded.task.feed_one(loaded.train[:1].loaded)
-            network = models.build_seeded(model.name, model.arguments)
             return tracing.trace(network, example, model.name)
-        shape = built_in.image_shape
+    if model.is_pretrained and shape is not None:
+        network = models.build_table(model, folder)
+        return tracing.trace(network, tracing.example_of(shape), model.name)
     return tracing.trace_model(model.name, shape, **model.arguments)

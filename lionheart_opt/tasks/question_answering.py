@@ -37,7 +37,7 @@ class QuestionAnswering(Task):
     Targets are a dictionary:
 
     - `start`, `end`: Number of the answer's first and last token, shape (n_examples, n_windows); 0 where
-      it is not in the window.
+      it is not in the window, -100 in windows that only fill up and do not count.
     - `offsets`: Where each token begins and ends in the text, shape (n_examples, n_windows, n_tokens, 2);
       -1 for tokens of the question and padding.
     - `context`: The texts, an array of objects, shape (n_examples,).

@@ -11,7 +11,7 @@ from lionheart_opt.limits import drop_excess
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.pricing import excess
-from lionheart_opt.strategies.parts.sensitivity import Move, MoveProfile, log_loss
+from lionheart_opt.strategies.parts.sensitivity import Move, MoveProfile
 
 #: Prior standard deviation of a move's loss: relative to itself, and to the mean of all.
 SPREAD = (0.5, 0.1)
@@ -52,7 +52,7 @@ class LossModel:
     def __init__(self, problem: Problem, profile: MoveProfile, interactions: bool = False) -> None:
         self.moves: list[Move] = list(profile.losses)
         self._problem = problem
-        self._baseline = profile.baseline
+        self._baseline, self._metric = profile.baseline, profile.metric
         self._profile = np.maximum(np.array([profile.losses[move] for move in self.moves]), 0.0)
         self._observed: dict[Mapping, _Observation] = {}
         self._unanswered: list[Mapping] = []
@@ -67,10 +67,10 @@ class LossModel:
             self._unanswered.append(evaluation.mapping)
             return
         bounds = self._problem.accuracy_limit.bounds(evaluation.accuracy)
-        loss = log_loss(bounds.estimate, self._baseline)
+        loss = self._metric.log_loss(bounds.estimate, self._baseline)
         self._observed[evaluation.mapping] = _Observation(
             loss=loss,
-            margin=log_loss(bounds.high, self._baseline) - loss,
+            margin=self._metric.log_loss(bounds.high, self._baseline) - loss,
             high=bounds.high,
         )
 
@@ -171,7 +171,7 @@ class LossModel:
             for observation in self._observed.values()
         ]
         margin = min([*margins, 1.0]) if margins else 0.0
-        return log_loss(max_drop, self._baseline) / (1.0 + margin)
+        return self._metric.log_loss(max_drop, self._baseline) / (1.0 + margin)
 
     def holding(self, max_drop: float) -> list[Mapping]:
         """Evaluated mappings that keep all limits with that drop; and all-digital, if it keeps them."""

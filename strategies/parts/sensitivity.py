@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from lionheart_opt.accuracy import KnowsTrainings
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.parts.pricing import price
@@ -28,20 +28,12 @@ Measuring = Generator[Sequence[Candidate], Sequence[Evaluation], "MoveProfile"]
 Asking = Generator[Sequence[Candidate], Sequence[Evaluation], list[float | None]]
 
 
-def log_loss(drop: float, baseline: float) -> float:
-    """ln(baseline / accuracy), where the accuracy counts as at least 1 % of the baseline.
-
-    Losses of units add up better than drops do: a drop cannot exceed the baseline.
-    """
-    return -log(max(1.0 - drop / baseline, 0.01))
-
-
 def observed_loss(problem: Problem, evaluation: Evaluation) -> float | None:
     """Log loss of an evaluation at the limit's worst time; None where there is none of its own."""
     if evaluation.accuracy is None or not evaluation.measured:
         return None
     drop = problem.accuracy_limit.bounds(evaluation.accuracy).estimate
-    return log_loss(drop, evaluation.accuracy.baseline)
+    return evaluation.accuracy.metric.log_loss(drop, evaluation.accuracy.baseline)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +43,14 @@ class MoveProfile:
     Args:
         losses: Log loss of each move alone; the mean of the others where it could not be measured.
         savings: Reduction of the first cost objective by each move alone.
-        baseline: Accuracy of the floating-point network; 1 if the oracle was never asked.
+        baseline: Value of the floating-point network; 1 if the oracle was never asked.
+        metric: What it is a value of.
     """
 
     losses: dict[Move, float]
     savings: dict[Move, float]
     baseline: float
+    metric: Metric = ACCURACY
 
     def loss(self, mapping: Mapping) -> float:
         """Sum of the losses of the mapping's analog units."""
@@ -141,18 +135,18 @@ def measure_moves(
     """
     check_training(problem, training, setting)
     moves = analog_moves(problem)
-    baseline: float | None = None
+    baseline, metric = None, ACCURACY
     losses: dict[Move, float] = {}
 
     def measure(groups: list[list[Move]]) -> Asking:
-        nonlocal baseline
+        nonlocal baseline, metric
         digital = problem.all_digital.to_json()
         mappings = [Mapping.of(digital | dict(group)) for group in groups]
         asked = [trained(problem, problem.pretrained(mapping), training) for mapping in mappings]
         evaluations = (yield asked) if asked else []
         for evaluation in evaluations:
             if baseline is None and evaluation.accuracy:
-                baseline = evaluation.accuracy.baseline
+                baseline, metric = evaluation.accuracy.baseline, evaluation.accuracy.metric
         return [observed_loss(problem, evaluation) for evaluation in evaluations]
 
     alone: list[Move] = []
@@ -189,4 +183,5 @@ def measure_moves(
             move: digital_price - price(problem, problem.all_digital.move(*move)) for move in moves
         },
         baseline=1.0 if baseline is None else baseline,
+        metric=metric,
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lionheart_opt import datasets, models, plugins
+from lionheart_opt import datasets, models, plugins, tasks
 from lionheart_opt.cli.installed import Listed, installed
 
 NAMES = {
@@ -12,6 +12,7 @@ NAMES = {
     Listed.SYSTEMS: plugins.system_names(),
     Listed.MODELS: models.available(),
     Listed.DATASETS: datasets.available(),
+    Listed.TASKS: tasks.available(),
 }
 
 

@@ -8,7 +8,9 @@ from lionheart_opt.plugins import available
 
 def test_list_shows_what_is_installed():
     listed = rows("list")
-    assert set(listed) == {"strategies", "cost-models", "oracles", "systems", "models", "datasets"}
+    kinds = {"strategies", "cost-models", "oracles", "systems", "models", "datasets", "tasks"}
+    assert set(listed) == kinds
+    assert "question_answering" in {row["name"] for row in listed["tasks"]}
     assert {row["name"] for row in listed["strategies"]} == set(available("strategies"))
     assert {"resnet8", "mobilenet_v2"} <= {row["name"] for row in listed["models"]}
     assert all(row["about"] and row["origin"] for kind in listed.values() for row in kind)
@@ -50,6 +52,84 @@ def test_cost_of_a_mapping_file_with_figures(tmp_path):
     )
     assert code == 0 and "crossbars: 1 on tile" in out
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {"costs.pdf", "costs.png"}
+
+
+NETWORK = """
+import torch
+from torch import nn
+
+class Network(nn.Module):
+    def __init__(self, depth=1, bias="yes"):
+        super().__init__()
+        self.embedding = nn.Embedding(9, 4)
+        layers = [nn.Linear(4, 4, bias=bias == "yes") for _ in range(depth)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, ids, weights):
+        return self.layers(self.embedding(ids) * weights[..., None])
+
+ids, weights = torch.zeros(1, 5, dtype=torch.int64), torch.ones(1, 5)
+positional = (ids, weights)
+
+def named():
+    return {"ids": ids, "weights": weights}
+
+shape = (3, 4)
+"""
+
+
+@pytest.fixture
+def network(tmp_path, monkeypatch):
+    (tmp_path / "mine_priced.py").write_text(NETWORK)
+    monkeypatch.chdir(tmp_path)
+    return ("cost", "--system", "lionheart", "--model", "mine_priced:Network")
+
+
+@pytest.mark.parametrize("example", ["positional", "named"])
+def test_cost_with_an_example_and_arguments(network, example):
+    arguments = (*network, "--example", f"mine_priced:{example}")
+    data = rows(*arguments, "--model-argument", "depth=3", "--model-argument", "bias=no")
+    linear = [layer for layer in data["layers"] if layer["kind"] == "linear"]
+    assert len(linear) == 3 and all(layer["macs"] == 5 * 16 for layer in linear)
+    assert len([1 for layer in rows(*arguments)["layers"] if layer["kind"] == "linear"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--example", "mine_priced"), "--example: got 'mine_priced'; must be package.module:attr"),
+        (("--example", "mine_priced:nme"), "--example: mine_priced: unknown attribute 'nme'"),
+        (
+            ("--example", "mine_priced:shape"),
+            "must be a tensor, or a tuple or dictionary of tensors",
+        ),
+        (("--example", "mine_priced:named", "--input", "3"), "both are given; choose one"),
+        (("--example", "mine_priced:ids"), "missing 1 required positional argument"),
+        (("--example", "mine_priced:named", "--model-argument", "x"), "must be KEY=VALUE"),
+        (("--example", "mine_priced:named", "--model-argument", "dept=1"), "did you mean 'depth'"),
+        (
+            ("--example", "mine_priced:named", *("--model-argument", "depth=1") * 2),
+            "depth is given twice",
+        ),
+        (("--example", "mine_priced:named", "--model-class", "X"), "class: it is for networks of"),
+    ],
+)
+def test_examples_and_arguments_that_are_refused(network, arguments, message):
+    code, _, err = call(*network, *arguments)
+    assert code == 2 and message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("networks/a.onnx", "ONNX files are not read; convert it in a function of your own"),
+        ("A.ONNX", "onnx2torch.convert('A.ONNX')"),
+        ("a.safetensors", "a file of weights is no network"),
+    ],
+)
+def test_files_that_are_no_networks(model, message):
+    code, _, err = call("cost", "--system", "lionheart", "--model", model)
+    assert code == 2 and message in err and err.count("\n") == 1
 
 
 def test_validate_prints_published_beside_predicted():

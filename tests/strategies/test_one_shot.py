@@ -10,11 +10,11 @@ from strategy_runs import run_inner
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.metric import ACCURACY
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import every_mapping
 from lionheart_opt.strategies.one_shot import OneShot, Start
 from lionheart_opt.strategies.optuna import Optuna
-from lionheart_opt.strategies.parts.sensitivity import log_loss
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.synthetic import SyntheticOracle, synthetic_problem, synthetic_workload
 from lionheart_opt.testing import drive, tiny_problem
@@ -36,7 +36,7 @@ def test_one_shot_trains_next_to_where_one_shot_weights_hold() -> None:
         [True] * len(trained),
     )
     loss = {
-        evaluation.mapping: log_loss(
+        evaluation.mapping: ACCURACY.log_loss(
             problem.accuracy_limit.bounds(evaluation.accuracy).estimate, 0.9
         )
         for evaluation in probes

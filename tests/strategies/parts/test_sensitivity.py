@@ -16,7 +16,6 @@ from lionheart_opt.space import every_mapping
 from lionheart_opt.strategies.parts.pricing import price
 from lionheart_opt.strategies.parts.sensitivity import (
     MoveProfile,
-    log_loss,
     measure_moves,
     observed_loss,
     trained,
@@ -113,12 +112,6 @@ def test_a_profile_that_cost_limits_hide_is_flat() -> None:
     assert len(set(measured(problem).losses.values())) == 1
     [loss] = set(measured(tiny_problem(latency_limit_s=1e-12)).losses.values())
     assert 0 < loss < np.inf
-
-
-def test_log_loss_is_bounded() -> None:
-    assert log_loss(0.0, 0.9) == 0.0
-    assert log_loss(0.45, 0.9) == pytest.approx(np.log(2.0))
-    assert log_loss(0.9, 0.9) == log_loss(5.0, 0.9) == pytest.approx(np.log(100.0))
 
 
 def test_nested_mappings_grow_by_the_best_ratio() -> None:
