@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lionheart_opt.api import check, cost, load, problem, search, trace
     from lionheart_opt.calibration_cost import CalibrationCost, calibration_cost
     from lionheart_opt.cost import Cost, CostModel, LayerCost
+    from lionheart_opt.datasets import Dataset
     from lionheart_opt.datasets.arrays import from_arrays as dataset
     from lionheart_opt.errors import InputError
     from lionheart_opt.evaluation import Evaluation
@@ -46,6 +47,7 @@ _NAMES = {
     "Candidate": "mapping:Candidate",
     "Cost": "cost:Cost",
     "CostModel": "cost:CostModel",
+    "Dataset": "datasets:Dataset",
     "Evaluation": "evaluation:Evaluation",
     "Fidelity": "accuracy:Fidelity",
     "InputError": "errors:InputError",
@@ -85,6 +87,7 @@ __all__ = [
     "Candidate",
     "Cost",
     "CostModel",
+    "Dataset",
     "Evaluation",
     "Fidelity",
     "InputError",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from lionheart_opt.text import shown
 
 #: What names of such networks begin with.
 PREFIX = "hf:"
+#: What names of folders in installed packages begin with, behind that.
+PACKAGE = "package:"
 
 
 def library(where: str) -> Any:
@@ -32,8 +35,20 @@ def library(where: str) -> Any:
 
 
 def place_of(name: str, folder: Path) -> str:
-    """A folder if there is one of that name, relative to `folder`; otherwise the name, which is an id."""
+    """A folder if there is one of that name, relative to `folder`; otherwise the name, which is an id.
+
+    `package:NAME/FOLDER` is a folder of an installed package.
+
+    Raises:
+        InputError: There is no such package.
+    """
     name = name.removeprefix(PREFIX)
+    if name.startswith(PACKAGE):
+        package, _, inside = name.removeprefix(PACKAGE).partition("/")
+        spec = find_spec(package) if package.isidentifier() else None
+        if spec is None or not spec.submodule_search_locations:
+            raise InputError(f"{shown(name)}: the package {shown(package)} is not installed")
+        return str(Path(next(iter(spec.submodule_search_locations))) / inside)
     if name and _is_folder(folder / name):
         return str(folder / name)
     return name

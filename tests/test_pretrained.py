@@ -25,6 +25,14 @@ def test_folders_are_relative_to_the_study(tmp_path: Path) -> None:
     assert pretrained.place_of("hf:", tmp_path) == ""
 
 
+def test_a_folder_of_an_installed_package(tmp_path: Path) -> None:
+    place = pretrained.place_of("hf:package:lionheart_opt/models", tmp_path)
+    assert Path(place, "resnet.py").is_file()
+    for name in ("no_such_package", "", "no.such", "sys"):
+        with pytest.raises(InputError, match=r"package:.* is not installed"):
+            pretrained.place_of(f"hf:package:{name}/model", tmp_path)
+
+
 @pytest.mark.parametrize("place", ["owner/no-such-network", "./nothing", "a/b/c/d", "", "x" * 300])
 def test_what_is_not_there_is_not_downloaded(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("transformers")

@@ -178,6 +178,11 @@ def available() -> dict[str, DatasetInfo]:
     return {info.name: info for info in _BUILT_IN}
 
 
+def usual_folder() -> Path:
+    """Where data sets are if nothing else is said."""
+    return Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
+
+
 def load(name: str, folder: Path | None = None, **arguments: Any) -> Dataset:
     """A data set. Its files are downloaded first if they are not on disk.
 
@@ -281,8 +286,7 @@ def _locate(name: str, folder: Path | None) -> files.Location:
     if folder is not None and folder.exists() and (folder.is_file() or not any(folder.iterdir())):
         problem = "is a file" if folder.is_file() else "is empty"
         raise InputError(f"data set {name!r}: {folder} {problem}; must be a folder with its files")
-    default = Path(os.environ.get(FOLDER_VARIABLE, DEFAULT_FOLDER))
-    return files.locate(name, default if folder is None else folder)
+    return files.locate(name, usual_folder() if folder is None else folder)
 
 
 def _normalised(

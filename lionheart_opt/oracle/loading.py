@@ -182,7 +182,15 @@ def _load_texts(
         )
     if task is not None:
         arguments["task"] = task_of(task, where)
-    return datasets.load(datasets.TEXT, folder / (table.folder or ""), **arguments)
+    return datasets.load(datasets.TEXT, _folder_of_texts(table, folder), **arguments)
+
+
+def _folder_of_texts(table: DataTable, folder: Path) -> Path:
+    """The folder that the study names, or its own; or that of data sets, if the data are only there."""
+    if table.folder is not None:
+        return folder / table.folder
+    usual, train = datasets.usual_folder(), str(table.arguments.get("train", ""))
+    return usual if not (folder / train).is_file() and (usual / train).is_file() else folder
 
 
 def load_network(context: OracleContext, seed: int, *, is_trained: bool = False) -> nn.Module:
