@@ -13,6 +13,7 @@ from torch.fx import Node, Tracer
 from torch.fx.node import map_arg
 
 from lionheart_opt.oracle.analog_network import AnalogNetwork
+from lionheart_opt.oracle.blocks import Blocks
 from lionheart_opt.oracle.purity import (
     PURE,
     Kept,
@@ -49,10 +50,10 @@ class Passes:
     order of `ordered` have the longest beginnings in common, and what comes before the first
     analog matrix are computed once for all draws.
 
-    This needs the network's graph (torch.fx). A network is run as a whole if it cannot be traced, if it
-    uses an analog matrix twice, or if an operation writes to a result that another one may still need or
-    remembers something between passes. Before a result is reused, it is checked that nothing has
-    written to it.
+    This needs the network's graph (torch.fx). A network that cannot be traced is run block by block (see
+    `Blocks`). It is run as a whole if it uses an analog matrix twice, or if an operation writes to a
+    result that another one may still need or remembers something between passes. Before a result is
+    reused, it is checked that nothing has written to it.
 
     Args:
         analog: The network, in evaluation mode. Nothing else may use it in the meantime.
@@ -88,7 +89,9 @@ class Passes:
             if type(module).__module__.startswith("torch.") and vars(module).get("inplace") is True
         ]
         self._forget()
+        self._blocks: Blocks | None = None
         self._nodes = _nodes(analog.network)
+        is_traced = bool(self._nodes)
         self._moving: list[Node] = []
         self._paths: dict[Node, list[str]] = {}  # analog matrices that an operation multiplies with
         self._bits: dict[str, int] = {}
@@ -97,6 +100,8 @@ class Passes:
             self._try(batches.select(inputs, slice(0, _TRIED)))
         if self._nodes:
             check_uses({path: int(path in self._bits) for path in self._used}, uses, 1)
+        elif not is_traced and len(self._mappings) > 1:
+            self._blocks = Blocks(analog)
 
     def _find_reach(self, inputs: Inputs) -> None:
         """Run the operations once to learn which matrices they multiply with, and what depends on them.
@@ -138,6 +143,9 @@ class Passes:
     def ordered(self) -> list[int]:
         """Numbers of the mappings, ordered so that neighbours share the longest beginnings."""
         paths = list(self._bits)  # in execution order
+        if self._blocks is not None:  # in the order in which the network was made
+            names = list(self._analog.network.state_dict())
+            paths = sorted(self._used, key=lambda path: _place(path, names))
         keys = [[path in mapping for path in paths] for mapping in self._mappings]
         return sorted(range(len(keys)), key=keys.__getitem__)
 
@@ -150,6 +158,8 @@ class Passes:
         """
         self._inputs, self._first = inputs, first
         self._given = _given(self._nodes, inputs)
+        if self._blocks is not None:
+            self._blocks.begin(first)
         self._results = dict(self._kept.get(first, {}))
         self._pending = self._moving if first in self._kept else self._nodes
 
@@ -159,6 +169,8 @@ class Passes:
         Args:
             first: Number of its first example.
         """
+        if self._blocks is not None:
+            self._blocks.forget(first)
         kept = self._kept.pop(first, {})
         self._kept_bytes -= sum(result.nbytes for _, result in kept.values())
 
@@ -171,7 +183,9 @@ class Passes:
                 return self._step(sum(self._bits[path] for path in mapping if path in self._bits))
             except WrittenError:
                 self._give_up()
-        return self.whole(number)
+        if self._blocks is None:
+            return self.whole(number)
+        return self._blocks(self._mappings[number], lambda: self.whole(number))
 
     def _choose(self, number: int) -> None:
         """Let the network compute under the mapping with that number."""
@@ -307,6 +321,11 @@ def _nodes(network: nn.Module) -> list[Node]:
         return []
     nodes = list(graph.nodes)
     return nodes if all(map(is_pure, nodes)) else []
+
+
+def _place(path: str, names: list[str]) -> int:
+    """Where a matrix is among the names of all tensors; at the end where it is none of them."""
+    return next((k for k, name in enumerate(names) if name.startswith(path)), len(names))
 
 
 def _given(nodes: Sequence[Node], inputs: Inputs) -> dict[Node, Any]:
