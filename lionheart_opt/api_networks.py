@@ -103,14 +103,16 @@ def traced(model: Any, example: Any, name: str | None) -> Workload:
             return tracing.trace_model(
                 named.name, named.input_shape if shape is None else shape, **named.arguments
             )
+        network = (
+            plain_network(_checked(model))
+            if named is None
+            else models.build_table(named, Path.cwd())
+        )
         if example is None:
             raise InputError("example: is missing; give what the network is called with")
+        usual = type(network).__name__ if named is None else named.name
         inputs = example if shape is None else tracing.example_of(shape)
-        if named is not None:
-            network = models.build_table(named, Path.cwd())
-            return tracing.trace(network, inputs, name or named.name)
-        plain = plain_network(_checked(model))
-        return tracing.trace(plain, inputs, name or type(plain).__name__)
+        return tracing.trace(network, inputs, name or usual)
 
 
 def _table(model: Any) -> ModelTable | None:

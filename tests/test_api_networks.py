@@ -176,6 +176,8 @@ def test_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert lo.cost("hf:net", example=example).latency_s > 0
     with pytest.raises(InputError, match="example: is missing"):
         lo.trace("hf:net")
+    with pytest.raises(InputError, match="neither a folder nor in the cache"):
+        lo.trace("hf:nett")
 
 
 def test_arguments_of_a_named_network() -> None:
