@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from math import floor, isclose
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     NonNegativeFloat,
@@ -251,6 +252,11 @@ class Stuck(BaseModel):
         return self
 
 
+def _none_for_false(value: Any) -> Any:
+    """TOML has no None."""
+    return None if value is False else value
+
+
 class OracleSettings(BaseModel):
     """How weights are trained and accuracy is measured."""
 
@@ -288,8 +294,8 @@ class OracleSettings(BaseModel):
     of batch norm change as the chip's activations differ from the floating-point network's."""
     calibration: Calibration = Calibration()
     """How the chip is calibrated for `compensation`."""
-    pretrain: PretrainRecipe | None = PretrainRecipe()
-    """How the floating-point network is trained; None uses the network as it is given."""
+    pretrain: Annotated[PretrainRecipe | None, BeforeValidator(_none_for_false)] = PretrainRecipe()
+    """How the floating-point network is trained; `false` uses the network as it is given."""
     hat: HatRecipe = HatRecipe()
     """How a mapping is trained."""
 

@@ -90,3 +90,12 @@ def test_calibration_is_off_by_default_and_batch_norm_has_examples() -> None:
     assert OracleSettings().compensation == "none"
     table = {"compensation": "batch_norm", "calibration": {"examples": 64}}
     assert OracleSettings.model_validate(table).calibration.examples == 64
+
+
+def test_pretraining_can_be_switched_off() -> None:
+    """TOML has no None: `pretrain = false` takes the network as it is given."""
+    assert OracleSettings.model_validate({"pretrain": False}).pretrain is None
+    assert OracleSettings.model_validate({"pretrain": {}}).pretrain is not None
+    for other in (True, 0, "no"):
+        with pytest.raises(ValidationError):
+            OracleSettings.model_validate({"pretrain": other})
