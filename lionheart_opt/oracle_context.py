@@ -27,6 +27,8 @@ class Table(BaseModel):
 class ModelTable(Table):
     """`[model]`: the network, from the zoo, the user's own, or one of Hugging Face's."""
 
+    model_config = ConfigDict(populate_by_name=True)  # as it is written
+
     name: str
     """A name of `lionheart-opt list models`, `package.module:factory`, or `hf:` and a folder or an id in
     the cache of Hugging Face."""

@@ -130,6 +130,8 @@ def test_what_is_refused(folder: Path) -> None:
     ]:
         with pytest.raises(InputError, match=message):
             _ = study(folder, **changes).file.oracle
+    table = study(folder, more=more).file.table
+    assert type(table).model_validate(table.model_dump(mode="json")) == table
     new_head = study(folder, more=more, oracle="pretrain = { epochs = 1 }")
     assert oracle_of(new_head).settings.pretrain is not None
 
