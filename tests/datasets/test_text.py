@@ -67,14 +67,14 @@ def test_parts_are_alike(folder: Path) -> None:
 
 
 def test_names_of_classes(folder: Path) -> None:
-    assert made(folder, targets=["pos", "neg"]).train.targets.tolist()[:2] == [0, 1]  # type: ignore[union-attr]
+    assert made(folder, labels=["pos", "neg"]).train.targets.tolist()[:2] == [0, 1]  # type: ignore[union-attr]
     by_network = made(folder, network_labels=["pos", "other", "neg"])
     assert by_network.n_classes == 3
     assert by_network.train.targets.tolist()[:2] == [0, 2]  # type: ignore[union-attr]
     with pytest.raises(InputError, match=r"row 2: unknown label 'neg'; allowed: negative, pos"):
         made(folder, network_labels=["pos", "negative"])
     with pytest.raises(InputError, match="names must differ"):
-        made(folder, targets=["pos", "pos"])
+        made(folder, labels=["pos", "pos"])
 
 
 def test_labels_that_are_numbers(folder: Path) -> None:
