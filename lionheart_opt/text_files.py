@@ -54,7 +54,7 @@ def reported(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: not a name of a file: {error}") from error
 
 
-def read_text(path: Path, largest: int = LARGEST) -> str:
+def read_text(path: Path, largest: int | None = None) -> str:
     """A file in UTF-8, with or without a byte-order mark.
 
     Args:
@@ -65,6 +65,7 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
         InputError: It cannot be read, is too large, or is not UTF-8.
     """
     check_file(path)
+    largest = LARGEST if largest is None else largest
     with reported(path):
         with path.open("rb") as file:
             content = file.read(largest + 1)

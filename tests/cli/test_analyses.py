@@ -22,6 +22,7 @@ from lionheart_opt.cli.analyses import (
 from lionheart_opt.diagnosis import SOURCES, Diagnosis, MatrixDiagnosis
 from lionheart_opt.lifetimes import Until, lifetime_of
 from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.metric import ACCURACY
 from lionheart_opt.recalibration import Recalibration, TriedInterval
 from lionheart_opt.results import wording
 
@@ -169,13 +170,17 @@ def test_intervals_fit_80_columns(capsys: Any, monkeypatch: pytest.MonkeyPatch) 
         for interval_s, drop in ((3600.0, 0.01), (86_400.0, 0.02))
     ]
     asked_s, year = (3600.0, 86_400.0, 604_800.0), 31_536_000.0
-    print_recalibration(Recalibration(intervals=tuple(tried), asked_s=asked_s, until_s=year))
+    print_recalibration(
+        Recalibration(intervals=tuple(tried), asked_s=asked_s, until_s=year), ACCURACY
+    )
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     text = " ".join(out.split())
     assert "Tried: 2 of 3 intervals" in text
     assert "Calibrating at least every 1 hour keeps the limit until 365 days." in text
-    print_recalibration(Recalibration(intervals=tuple(tried[1:]), asked_s=asked_s, until_s=year))
+    print_recalibration(
+        Recalibration(intervals=tuple(tried[1:]), asked_s=asked_s, until_s=year), ACCURACY
+    )
     assert "No interval of calibration is shown to keep the limit." in capsys.readouterr().out
 
 
