@@ -33,7 +33,7 @@ def accuracies(network: nn.Module, test: Examples, train: Examples, **table: obj
         Conditions(times_s=(DAY, YEAR), draws=range(4), seed=1, batch_size=125),
         compensation=Compensation.of(settings, train),
     )
-    means: np.ndarray = 100 * measured[0].mean((0, 2))
+    means: np.ndarray = 100 * measured[0].mean((0, 2, 3))
     print(f"{table}: {means[0]:.2f} % at one day, {means[1]:.2f} % at one year")
     return means
 

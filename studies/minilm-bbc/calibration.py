@@ -1,0 +1,40 @@
+"""What calibration buys MiniLM on tiles: `python calibration.py`, after the weights have been trained.
+
+Prints the accuracy drop, all-analog at a day, for each way to calibrate.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import lionheart_opt as lo
+
+WAYS = {
+    "none": {"compensation": "none"},
+    "to the network": {"compensation": "columns", "calibration": {"fit_to": "network"}},
+    "to the tile": {"compensation": "columns", "calibration": {"fit_to": "tile"}},
+    "to the tile, deviations": {
+        "compensation": "columns",
+        "calibration": {"fit_to": "tile", "estimator": "deviations"},
+    },
+}
+
+
+def main() -> None:
+    """Four chips on the validation data of the study."""
+    source = lo.load(Path(__file__).parent)._source
+    with source.beside():
+        oracle, problem = source.oracle, source.problem
+        print(f"floating point: {100 * oracle.baseline('validation'):.1f} %")
+        for name, way in WAYS.items():
+            table = {**oracle.settings.model_dump(exclude={"compensation", "calibration"}), **way}
+            settings = type(oracle.settings).model_validate(table)
+            candidate = lo.Candidate(problem.all_analog, training="none")
+            answer = replace(oracle, settings=settings).accuracy(
+                candidate, lo.Fidelity(draws=(0, 4)), 0
+            )
+            drops = 100 * answer.drops_at(answer.times_s[-1])
+            print(f"{name}: {drops.mean():.1f} points ({drops.std(ddof=1):.1f} between chips)")
+
+
+if __name__ == "__main__":
+    main()
