@@ -124,9 +124,10 @@ class Problem(Space):
     def __repr__(self) -> str:
         limit = self.accuracy_limit
         times = ", ".join(f"{time_s:g} s" for time_s in limit.times_s)
+        of = " of the baseline" if limit.relative else ""
         return (
             f"Problem({self.workload.name!r} on {self.system.name!r}: {len(self.units)} units to map, "
-            f"minimise {', '.join(self.objectives)}, drop at most {limit.max_drop:g} at {times})"
+            f"minimise {', '.join(self.objectives)}, drop at most {limit.max_drop:g}{of} at {times})"
         )
 
     def _repr_html_(self) -> str:

@@ -21,7 +21,7 @@ WAYS = {
 
 def main() -> None:
     """Four chips on the validation data of the study."""
-    source = lo.load(Path(__file__).parent)._source
+    source = lo.load(Path(__file__).parent).file
     with source.beside():
         oracle, problem = source.oracle, source.problem
         print(f"floating point: {100 * oracle.baseline('validation'):.1f} %")
