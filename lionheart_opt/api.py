@@ -202,6 +202,7 @@ def search(
     seed: int = 0,
     storage: str | None = None,
     workers: int = 1,
+    scheduler: str | None = None,
     trainings: int | None = None,
     label: str | None = None,
     progress: bool | None = None,
@@ -218,6 +219,7 @@ def search(
         storage: URL of an Optuna storage (`sqlite:///k.db`, `journal:///k.log`, `postgresql://...`) that
             keeps the record, so that an interrupted search can be resumed. None keeps it in memory.
         workers: Number of processes that evaluate candidates side by side.
+        scheduler: Address of a Dask scheduler (`tcp://host:8786`), whose workers do it instead.
         trainings: Trainings that a verdict on the test data rests on; None gives no verdict.
         label: Name of the search in tables, plots and the storage; the strategy's name by default.
         progress: Show progress on standard error. None shows it on a terminal and in a notebook.
@@ -240,6 +242,7 @@ def search(
     is_judged = trainings != 0 or isinstance(trainings, bool)
     [result] = single.run(
         workers=workers,
+        scheduler=scheduler,
         progress=progress,
         checks=is_judged,
         trainings=trainings if is_judged else 1,

@@ -20,10 +20,13 @@ class Evaluation:
     Args:
         candidate: The candidate that was evaluated.
         cost: Cost of its mapping.
-        accuracy: Its accuracy; None where the cost alone broke a limit, so that no oracle time was spent.
+        accuracy: Its accuracy; None where the cost alone broke a limit, so that no oracle time was spent,
+            or where the evaluation failed.
         objectives: Name -> value, all to be minimised.
         violations: Name of a limit -> by how much it is broken; `<= 0` is feasible.
         oracle_s: Seconds of oracle time that the answer cost, without what it shares with others.
+        failed: Why there is no accuracy although the cost keeps the limits: every worker process that
+            evaluated it has died. Empty where there is one.
     """
 
     candidate: Candidate
@@ -32,6 +35,7 @@ class Evaluation:
     objectives: dict[str, float]
     violations: dict[str, float]
     oracle_s: float
+    failed: str = ""
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value:.4g}" for name, value in self.objectives.items())

@@ -39,7 +39,7 @@ _CARRIERS = (
     "pickle",
     "torch.serialization",
     "lionheart_opt.own_modules",
-    "lionheart_opt.study.executors",
+    "lionheart_opt.study.worker",
 )
 
 

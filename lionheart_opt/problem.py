@@ -262,8 +262,16 @@ class Problem(Space):
             else 1.0
         )
 
-    def evaluation(self, candidate: Candidate, accuracy: Accuracy | None) -> Evaluation:
-        """The evaluation that follows from an accuracy; also how a record is read back."""
+    def evaluation(
+        self, candidate: Candidate, accuracy: Accuracy | None, failed: str = ""
+    ) -> Evaluation:
+        """The evaluation that follows from an accuracy; also how a record is read back.
+
+        Args:
+            candidate: The candidate.
+            accuracy: Its accuracy, if the oracle was asked.
+            failed: Why the oracle could not answer; the candidate is then not feasible.
+        """
         cost = self.cost(candidate.mapping)
         violations = self.cost_violations(cost)
         drop = self.worst_drop  # where a broken cost limit spared the oracle
@@ -273,6 +281,8 @@ class Problem(Space):
             if accuracy.diverged:
                 violations["diverged"] = 1.0
             drop = bounds.estimate
+        if failed:
+            violations["failed"] = 1.0
         return Evaluation(
             candidate=candidate,
             cost=cost,
@@ -282,4 +292,5 @@ class Problem(Space):
             },
             violations=violations,
             oracle_s=accuracy.training_s + accuracy.evaluation_s if accuracy else 0.0,
+            failed=failed,
         )

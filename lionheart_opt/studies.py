@@ -21,6 +21,7 @@ from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.schema import MOST_TRAININGS
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
 from lionheart_opt.study.search import SearchPlan
+from lionheart_opt.study.signals import stopped_by_signals
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class Study:
         only: str | Sequence[str] = (),
         workers: int = 1,
         *,
+        scheduler: str | None = None,
         checks: bool = True,
         trainings: int | None = None,
         progress: bool | None = None,
@@ -168,6 +170,7 @@ class Study:
         Args:
             only: Labels of runs, or names of searches (`LABEL/seedN`); all by default.
             workers: Number of processes that evaluate candidates side by side.
+            scheduler: Address of a Dask scheduler (`tcp://host:8786`), whose workers do it instead.
             checks: Measure the best mappings once more, on test data with fresh draws.
             trainings: Trainings, each with another seed, that the verdict rests on; None is the study's.
             progress: Show progress on standard error. None shows it on a terminal and in a notebook.
@@ -180,10 +183,10 @@ class Study:
                 other settings.
         """
         from lionheart_opt.results.finalists import check_finalists
-        from lionheart_opt.study.executors import Workers
+        from lionheart_opt.study.cluster import executor
 
         source = self._source
-        for name, flag in (("checks", checks), ("progress", progress)):
+        for name, flag in {"checks": checks, "progress": progress}.items():
             if flag is not None and not isinstance(flag, bool):
                 raise InputError(f"{name}: got {shown(flag)}; must be True or False")
         plans = source.plans((only,) if isinstance(only, str) else _listed(only, "only"))
@@ -194,19 +197,17 @@ class Study:
             if not is_whole or not 1 <= count <= largest:
                 allowed = f"must be a whole number from 1 to {largest}"
                 raise InputError(f"{name}: got {shown(count)}; {allowed}")
-        with source.beside():
+        with stopped_by_signals(), source.beside():
             oracle = source.oracle
             source.check_strategies()
-            pool = Workers(source.problem, workers) if workers > 1 else None
+            pool = executor(source.problem, workers, scheduler)
             with pool or nullcontext(), _live(oracle, progress) as live:
                 for plan in plans:
                     search = source.search(plan)
-                    how = search.run(live.start(search), pool)
-                    live.ended(how)
+                    live.ended(search.run(live.start(search), pool))
                     if checks:
                         check_finalists(search.record, oracle, judged)
-        names = {plan.name for plan in plans}
-        return [result for result in self.results() if result.name in names]
+        return [result for result in self.results() if result.name in {p.name for p in plans}]
 
     def results(self) -> list[SearchResult]:
         """What the searches have found so far; searches without a record are left out.

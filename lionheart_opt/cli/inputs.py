@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lionheart_opt.results.wording import json_text
+from lionheart_opt.study.signals import exit_code
 from lionheart_opt.text import printable
 
 if TYPE_CHECKING:
@@ -34,14 +35,17 @@ def load_study(path: Path) -> Study:
 
 @contextmanager
 def resumable(verb: str) -> Iterator[None]:
-    """Let Ctrl-C end the block with a line that says how to go on, and exit code 130."""
+    """Let Ctrl-C, SIGTERM and SIGHUP end the block with a line that says how to go on.
+
+    The exit code is 130, or 143 after SIGTERM.
+    """
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print(
             f"\nStopped; nothing is lost. Resume: lionheart-opt {printable(verb)}", file=sys.stderr
         )
-        raise typer.Exit(130) from None
+        raise typer.Exit(exit_code(stop)) from None
 
 
 @contextmanager

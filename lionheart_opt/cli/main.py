@@ -22,6 +22,7 @@ from lionheart_opt.cli.inputs import (
     without_export_warnings,
 )
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.study.signals import exit_code, stopped_by_signals
 from lionheart_opt.text import never_fail, one_line, printable
 
 if TYPE_CHECKING:
@@ -109,6 +110,13 @@ def run(
     workers: Annotated[
         int, typer.Option(help="Processes that evaluate candidates side by side.")
     ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Evaluate on a Dask cluster instead: its scheduler, such as tcp://host:8786.",
+        ),
+    ] = None,
     checks: Annotated[
         bool,
         typer.Option(help="Measure the best mappings once more, on test data with fresh draws."),
@@ -122,8 +130,9 @@ def run(
     `--no-checks` leaves the final measurement to a later `run`, which then does nothing else.
     """
     loaded = load_study(study)
-    with resumable(f"run {study}"):
-        loaded.run(only or (), workers, checks=checks, progress=True)
+    where = f" --scheduler {scheduler}" if scheduler else ""
+    with resumable(f"run {study}{where}"):
+        loaded.run(only or (), workers, scheduler=scheduler, checks=checks, progress=True)
     _show(loaded, as_json)
 
 
@@ -267,7 +276,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         never_fail(stream)
     try:
-        app()
+        with stopped_by_signals(is_exit_ours=True):
+            app()
     except InputError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
@@ -277,9 +287,9 @@ def main() -> None:
             raise  # it is about no file
         print(f"error: {one_line(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("\nStopped.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(exit_code(stop))
 
 
 if __name__ == "__main__":

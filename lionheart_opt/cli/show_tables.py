@@ -53,6 +53,9 @@ def print_show(results: Sequence[SearchResult]) -> None:
     for result in results:
         if numbers := result.diverged:
             out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")
+        for number, evaluation in zip(result.numbers, result.evaluations, strict=True):
+            if evaluation.failed:
+                out.print(f"{result.name}: trial {number} has failed: {evaluation.failed}")
         if said := trials_with_bad_chips(result):
             number = next(iter(said))
             out.print(

@@ -3,120 +3,128 @@
 from __future__ import annotations
 
 import os
-import pickle
-import signal
-import sys
 import threading
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from queue import LifoQueue
 from types import TracebackType
+from typing import Protocol, Self
 
-import cloudpickle
 from loky import ProcessPoolExecutor
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
-from lionheart_opt.own_modules import beside, current_folder, own_modules
 from lionheart_opt.problem import Problem
+from lionheart_opt.study import worker
 from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
+from lionheart_opt.study.worker import SentProblem, evaluated
 
-#: A worker looks this often whether the process that started it still runs.
-PARENT_POLL_S = 1.0
 #: Every worker computes with one thread: that is what several workers are for.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+#: A candidate whose worker died, or that ran out of memory, is tried again this often.
+MOST_RETRIES = 3
+#: Why such a candidate has failed.
+DIED = f"its worker process died {MOST_RETRIES + 1} times (killed, or out of memory)"
+NO_MEMORY = f"it ran out of memory {MOST_RETRIES + 1} times"
 
 Answers = Generator[Evaluation, None, None]
 
 
-class Workers:
-    """Worker processes that evaluate candidates of one problem, one thread each.
+class WorkerDied(Exception):
+    """Every worker process that evaluated a candidate has died."""
 
-    Each worker receives a copy of the problem when it starts. Networks and plug-ins that are defined in
-    a notebook, in the main script or beside a study travel with it. Use it as a context manager: on
-    leaving it, workers that are still busy are stopped.
+
+class Pending(Protocol):
+    """An evaluation that a worker process is asked for."""
+
+    def result(self) -> Evaluation:
+        """Wait for it.
+
+        Raises:
+            WorkerDied: Every worker process that evaluated it has died.
+            MemoryError: A worker ran out of memory.
+        """
+        ...
+
+    def cancel(self) -> object:
+        """Do not start it, if it has not been started."""
+        ...
+
+
+class Executor(ABC):
+    """Worker processes that evaluate candidates of one problem.
+
+    Use it as a context manager. What records hold is copied, and not sent to a worker.
 
     Args:
         problem: The problem whose candidates are evaluated.
-        count: Number of processes, at least 1.
 
     Raises:
         InputError: The problem cannot be sent to another process.
     """
 
-    def __init__(self, problem: Problem, count: int) -> None:
-        self.count = count
+    def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._records = problem.oracle if isinstance(problem.oracle, RecordedOracle) else None
-        sent = replace(problem, oracle=self._records.oracle) if self._records else problem
-        for module in own_modules():
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            pickled = cloudpickle.dumps(sent)
-        except Exception as error:  # whatever the user's objects raise
-            raise InputError(
-                f"workers: the problem cannot be sent to other processes ({error}); use workers=1"
-            ) from error
-        self._executor = ProcessPoolExecutor(
-            count,
-            env=ONE_THREAD,
-            initializer=_start,
-            initargs=(pickled, os.getpid(), current_folder()),
+        self._sent = SentProblem.of(
+            replace(problem, oracle=self._records.oracle) if self._records else problem
         )
 
-    def __repr__(self) -> str:
-        return f"Workers({self.count} processes for {self._problem!r})"
-
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> Self:
         return self
 
+    @abstractmethod
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
-        self._executor.shutdown(kill_workers=True)
+    ) -> None: ...
+
+    @abstractmethod
+    def _submit(self, candidate: Candidate) -> Pending:
+        """Ask for an evaluation."""
 
     def evaluate(self, candidates: Sequence[Candidate]) -> Answers:
         """Evaluate candidates side by side; the answers come in the order of the candidates.
 
-        What records hold is copied. What has not been started when the generator is closed is not
-        evaluated.
+        A candidate whose worker dies is tried again, `MOST_RETRIES` times at most; then its evaluation
+        says that it has failed. What has not been started when the generator is closed is not evaluated.
 
         Raises:
-                InputError: The problem cannot be rebuilt in a worker process.
-            RuntimeError: A worker process was killed.
+            InputError: The problem cannot be rebuilt in a worker process, or worker processes cannot be
+                started.
         """
         answers = [self._recorded(candidate) or self._submit(candidate) for candidate in candidates]
         try:
-            for candidate, answer in zip(candidates, answers, strict=True):
-                if isinstance(answer, Evaluation):
-                    yield answer
-                    continue
-                evaluation = answer.result()
-                if self._records is not None and evaluation.accuracy is not None:
-                    resolved = self._problem.resolved(candidate)
-                    self._records.remember(resolved, evaluation.accuracy)
-                yield evaluation
-        except BrokenProcessPool as error:
-            raise RuntimeError(
-                "a worker process has ended unexpectedly (killed, or out of memory); "
-                "finished trials are recorded: run again to resume"
-            ) from error
+            for number, candidate in enumerate(candidates):
+                answer = answers[number]
+                retries = 0
+                while not isinstance(answer, Evaluation):
+                    try:
+                        answer = self._remembered(candidate, answer.result())
+                    except WorkerDied:
+                        answer = self._problem.evaluation(candidate, None, DIED)
+                    except MemoryError:
+                        if retries == MOST_RETRIES:
+                            answer = self._problem.evaluation(candidate, None, NO_MEMORY)
+                        else:
+                            retries += 1
+                            answers[number] = answer = self._submit(candidate)
+                yield answer
         finally:
             for answer in answers:
-                if isinstance(answer, Future):
+                if not isinstance(answer, Evaluation):
                     answer.cancel()
 
-    def _submit(self, candidate: Candidate) -> Future[Evaluation]:
-        future: Future[Evaluation] = self._executor.submit(_evaluate, candidate)
-        return future
+    def _remembered(self, candidate: Candidate, evaluation: Evaluation) -> Evaluation:
+        if self._records is not None and evaluation.accuracy is not None:
+            self._records.remember(self._problem.resolved(candidate), evaluation.accuracy)
+        return evaluation
 
     def _recorded(self, candidate: Candidate) -> Evaluation | None:
         """The evaluation, if records hold all of it."""
@@ -128,57 +136,120 @@ class Workers:
             return None
 
 
+class Workers(Executor):
+    """Worker processes of this machine, one thread each.
+
+    Each worker receives a copy of the problem when it starts. Networks and plug-ins that are defined in
+    a notebook, in the main script or beside a study travel with it. On leaving the context, workers that
+    are still busy are stopped.
+
+    Args:
+        problem: The problem whose candidates are evaluated.
+        count: Number of processes, at least 1.
+
+    Raises:
+        InputError: The problem cannot be sent to another process.
+    """
+
+    def __init__(self, problem: Problem, count: int) -> None:
+        super().__init__(problem)
+        self.count = count
+        self._threads = ThreadPoolExecutor(count)  # each waits for one process
+        self._idle: LifoQueue[_Process] = LifoQueue()
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._processes = {_Process(self._sent) for _ in range(count)}
+        for process in self._processes:
+            self._idle.put(process)
+
+    def __repr__(self) -> str:
+        return f"Workers({self.count} processes for {self._problem!r})"
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._is_closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:
+            process.kill()
+        self._threads.shutdown()
+
+    def _submit(self, candidate: Candidate) -> Future[Evaluation]:
+        return self._threads.submit(self._try, candidate)
+
+    def _try(self, candidate: Candidate) -> Evaluation:
+        """Evaluate a candidate in the next idle process, and in others if that dies."""
+        deaths = failed_starts = 0
+        while deaths <= MOST_RETRIES:
+            process = self._idle.get()
+            is_ready = False
+            try:
+                process.ready.result()
+                is_ready = True
+                return process.evaluate(candidate)
+            except BrokenProcessPool as error:
+                deaths += is_ready
+                failed_starts += not is_ready
+                process = self._replaced(process)
+                if failed_starts > MOST_RETRIES:
+                    raise InputError(
+                        "workers: processes end as soon as they start (killed, or out of memory); "
+                        "finished trials are recorded: run again to resume, with fewer workers"
+                    ) from error
+            finally:
+                self._idle.put(process)
+        raise WorkerDied
+
+    def _replaced(self, dead: _Process) -> _Process:
+        """A new process instead of one that has died."""
+        with self._lock:
+            if self._is_closed:
+                return dead
+            self._processes.remove(dead)
+            dead.kill()
+            process = _Process(self._sent)
+            self._processes.add(process)
+            return process
+
+
+class _Process:
+    """One worker process. A pool of several would not say whose candidate made a process die."""
+
+    def __init__(self, sent: SentProblem) -> None:
+        self._pool = ProcessPoolExecutor(
+            1, env=ONE_THREAD, initializer=worker.start, initargs=(sent, os.getpid())
+        )
+        #: Done when the problem is built.
+        self.ready: Future[None] = self._pool.submit(worker.get_ready)
+
+    def evaluate(self, candidate: Candidate) -> Evaluation:
+        """Evaluate a candidate.
+
+        Raises:
+            BrokenProcessPool: The process died meanwhile.
+        """
+        answer: Future[Evaluation] = self._pool.submit(worker.evaluate, candidate)
+        return answer.result()
+
+    def kill(self) -> None:
+        """Stop the process, busy or not."""
+        self._pool.shutdown(kill_workers=True)
+
+
 def in_process(problem: Problem, candidates: Sequence[Candidate]) -> Answers:
     """Evaluate candidates one after the other in this process."""
     problem.expect(candidates)
     for candidate in candidates:
-        yield problem.evaluate(candidate)
-
-
-#: The problem of this worker process, or the error of rebuilding it.
-_problem: Problem | InputError | None = None
-#: Modules beside the study stay importable while the worker runs.
-_stays_open = ExitStack()
-
-
-def _start(pickled: bytes, parent: int, folder: Path | None) -> None:
-    """Set up a worker process."""
-    global _problem
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to handle
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    if folder is not None:
-        _stays_open.enter_context(beside(folder))
-    try:
-        _problem = cloudpickle.loads(pickled)
-    except Exception as error:  # whatever the user's objects raise
-        _problem = InputError(
-            f"workers: the problem cannot be rebuilt in another process ({error}); use workers=1"
-        )
-    if torch := sys.modules.get("torch"):  # it has counted the cores by itself
-        torch.set_num_threads(1)
-
-
-def _end_with(parent: int) -> None:
-    """End this process when the one that started it has gone, even if that was killed."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_POLL_S)
-    os._exit(1)
-
-
-def _evaluate(candidate: Candidate) -> Evaluation:
-    if isinstance(_problem, InputError):
-        raise _problem
-    assert _problem is not None, "a worker without a problem"
-    try:
-        return _problem.evaluate(candidate)
-    except Exception as error:
-        raise _sendable(error) from error
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error, or one with its name and message if it cannot be sent to another process."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its class raises
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        for _ in range(MOST_RETRIES + 1):
+            try:
+                answer = evaluated(problem, candidate)
+                break
+            except MemoryError:
+                continue
+        else:
+            answer = problem.evaluation(candidate, None, NO_MEMORY)
+        yield answer

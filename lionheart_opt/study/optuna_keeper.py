@@ -22,7 +22,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import claimed
-from lionheart_opt.study.record import Trial, plain_attributes
+from lionheart_opt.study.record import FAILED, Trial, plain_attributes
 from lionheart_opt.study.sources import Sources, check_sources, source_changes
 from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
 from lionheart_opt.study.storage import reading
@@ -47,6 +47,7 @@ DIGITAL = "all-digital"
 MOST_SAID = 110
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
+_FAIL = TrialState.FAIL
 #: User attribute with the order in which finalists are tested.
 ORDER = "final order"
 
@@ -180,15 +181,19 @@ class OptunaKeeper:
                 recorded.
         """
         with self._reading():
-            finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, _FAIL))
             finished = sorted(finished, key=lambda trial: trial.number)
+            finished = [
+                each for each in finished if each.state != _FAIL or FAILED in each.user_attrs
+            ]
         return [Trial(trial.number, self._evaluation(problem, trial)) for trial in finished]
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
         """As `Keeper.add`."""
         units = [unit.name for unit in problem.units]
         trial = create_trial(
-            values=list(evaluation.objectives.values()),
+            state=_FAIL if evaluation.failed else TrialState.COMPLETE,
+            values=None if evaluation.failed else list(evaluation.objectives.values()),
             params={unit: evaluation.mapping[unit] for unit in units},
             distributions={unit: CategoricalDistribution(problem.choices[unit]) for unit in units},
             user_attrs=plain_attributes(problem, evaluation) | self._kept(evaluation.accuracy),
@@ -293,9 +298,11 @@ class OptunaKeeper:
             if "accuracy" in trial.user_attrs:
                 accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
             recorded = {name: float(trial.user_attrs[name]) for name in ("latency_s", "energy_j")}
-            objectives = zip(problem.objectives, map(float, trial.values), strict=True)
-            recorded |= {str(name): value for name, value in objectives}
-        evaluation = problem.evaluation(candidate, accuracy)
+            if trial.values is not None:
+                objectives = zip(problem.objectives, map(float, trial.values), strict=True)
+                recorded |= {str(name): value for name, value in objectives}
+        failed = str(trial.user_attrs.get(FAILED, ""))
+        evaluation = problem.evaluation(candidate, accuracy, failed)
         now = {
             **evaluation.objectives,
             "latency_s": evaluation.cost.latency_s,

@@ -22,6 +22,7 @@ from lionheart_opt.study.storage import (
     reading,
     scheme_of,
     shown_url,
+    with_environment,
 )
 from lionheart_opt.text_files import check_file
 
@@ -59,7 +60,7 @@ def storage_to_read(url: str, folder: Path | None = None) -> optuna.storages.Bas
         return open_storage(url, folder)
     with reading(f"storage: cannot open {shown_url(url)!r}", url):
         if file is None:
-            return _database(url)
+            return _database(with_environment(url))
         check_file(file)
         mode = "ro"
         if not _can_be_read_alone(file):

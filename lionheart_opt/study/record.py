@@ -14,13 +14,16 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 
+#: User attribute of a trial that says why its evaluation failed.
+FAILED = "failed"
+
 
 @dataclass(frozen=True)
 class Trial:
     """One evaluation of a record.
 
     Args:
-        number: The number that Optuna gave it, from 0. Numbers of failed trials are left out.
+        number: The number that Optuna gave it, from 0. Numbers of trials that never ended are left out.
         evaluation: What was proposed, and the answer.
     """
 
@@ -303,4 +306,6 @@ def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]
     if accuracy is not None:
         attributes["accuracy"] = accuracy.to_json()
         attributes["draws"] = len(accuracy.samples)
+    if evaluation.failed:
+        attributes[FAILED] = evaluation.failed
     return attributes

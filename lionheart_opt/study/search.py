@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Proposals, Strategy
-from lionheart_opt.study.executors import Answers, Workers, in_process
+from lionheart_opt.study.executors import Answers, Executor, in_process
 from lionheart_opt.study.record import Record, Trial
 from lionheart_opt.study.specification import identity, plain, reference
 from lionheart_opt.text import shown
@@ -227,7 +228,7 @@ class Search:
             f"{len(self.record)} trials recorded)"
         )
 
-    def run(self, watch: Watcher = lambda _: None, workers: Workers | None = None) -> Ending:
+    def run(self, watch: Watcher = lambda _: None, workers: Executor | None = None) -> Ending:
         """Run or resume until the strategy ends or the budget is spent.
 
         Args:
@@ -251,7 +252,7 @@ class Search:
             with closing(self.strategy.search(problem, rng)) as proposals:
                 return self._drive(proposals, watch, workers)
 
-    def _measure_all_digital(self, workers: Workers | None) -> None:
+    def _measure_all_digital(self, workers: Executor | None) -> None:
         """Measure all-digital once, where the host does not compute in floating point.
 
         It is a candidate of every search, but no trial: the strategy does not see it, and it is not
@@ -267,15 +268,17 @@ class Search:
         candidate = problem.pretrained(problem.all_digital)
         with closing(self._answers([candidate], workers)) as answers:
             try:
-                measured = next(answers).accuracy
+                evaluation = next(answers)
             except InputError:
                 if isinstance(problem.oracle, Enumerates):  # a table that lacks it
                     return
                 raise
-        assert measured is not None, "it keeps the cost limits"
-        self.record.keeper.set_digital(candidate, measured)
+        if evaluation.failed:
+            raise RuntimeError(f"{self.record.name}: all-digital has failed: {evaluation.failed}")
+        assert evaluation.accuracy is not None, "it keeps the cost limits"
+        self.record.keeper.set_digital(candidate, evaluation.accuracy)
 
-    def _drive(self, proposals: Proposals, watch: Watcher, workers: Workers | None) -> Ending:
+    def _drive(self, proposals: Proposals, watch: Watcher, workers: Executor | None) -> Ending:
         proposed: set[str] = set()
         is_replay = True
         repeats = answered = 0
@@ -337,7 +340,7 @@ class Search:
                 "randomness other than the generator it is given; start a new study"
             )
 
-    def _evaluate(self, new: Sequence[Candidate], watch: Watcher, workers: Workers | None) -> None:
+    def _evaluate(self, new: Sequence[Candidate], watch: Watcher, workers: Executor | None) -> None:
         """Pay for new candidates in their order, until the budget is spent."""
         left = None if self.budget.trials is None else self.budget.trials - len(self.record)
         affordable = [] if self.spent() else new[:left]
@@ -347,9 +350,14 @@ class Search:
                     return
                 watch(self._progress("evaluating", candidate=candidate))
                 trial = self.record.add(next(answers))
+                if failed := trial.evaluation.failed:
+                    warnings.warn(
+                        f"{self.record.name}: trial {trial.number} has failed: {failed}",
+                        stacklevel=2,
+                    )
                 watch(self._progress("answered", trial=trial))
 
-    def _answers(self, candidates: Sequence[Candidate], workers: Workers | None) -> Answers:
+    def _answers(self, candidates: Sequence[Candidate], workers: Executor | None) -> Answers:
         return workers.evaluate(candidates) if workers else in_process(self.problem, candidates)
 
     def spent(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import time
@@ -11,6 +12,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.text import shown
@@ -26,7 +28,11 @@ CREATION_TRIES, CREATION_PAUSE_S = 20, 0.1
 
 
 #: A password in a URL: between the user's name and the host, or among the options.
-_SECRET = re.compile(r"://[^:@/]*:(.*)@|password=([^&]*)")
+_SECRET = re.compile(
+    r"://[^:@/]*:(.*)@|(?:password|passwd|pwd|secret|token)=([^&]*)", re.IGNORECASE
+)
+#: An environment variable in a URL.
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseStorage:
@@ -36,23 +42,28 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         url: `sqlite:///FILE`, `postgresql://...`, `mysql://...` (any SQLAlchemy URL);
             `journal:///FILE`; `redis://HOST:PORT/DB`; `grpc://HOST:PORT` (Optuna's storage proxy).
             The name of a file is taken letter by letter: `?`, `#` and `%` mean nothing in it.
+            `${NAME}` stands for an environment variable.
         folder: What relative file names are relative to; the working folder by default.
 
     Raises:
-        InputError: The scheme is not known, or the database cannot be opened.
+        InputError: The scheme is not known, an environment variable is not set, or the database cannot
+            be opened.
     """
     from optuna.storages import GrpcStorageProxy, JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
+    from optuna.storages.journal import JournalRedisBackend
 
+    written, url = url, with_environment(url)
     scheme, rest = _parts(url)
     file = _file(rest, folder) if scheme in ("sqlite", "journal") else None
-    with reading(f"storage: cannot open {shown_url(url)!r}", url):
+    with reading(f"storage: cannot open {shown_url(written)!r}", url):
         if file is not None and file.exists():
             _check_file(file, url)
         if scheme == "sqlite":
             return _sqlite(_file(rest, folder))
         if scheme == "journal":
-            return JournalStorage(JournalFileBackend(str(file)))
+            from lionheart_opt.study.journal import MendedJournal
+
+            return JournalStorage(MendedJournal(_file(rest, folder)))
         if scheme in ("redis", "rediss"):
             return JournalStorage(JournalRedisBackend(url))
         if scheme == "grpc":
@@ -78,7 +89,7 @@ def reading(what: str, url: str = "") -> Iterator[None]:
         raise
     except Exception as error:  # libraries check little of what they read
         kind, said = type(error).__name__, str(error).strip().partition("\n")[0]
-        for secret in filter(None, chain.from_iterable(_SECRET.findall(url))):
+        for secret in _secrets(url):
             said = said.replace(secret, "***")
         is_plain = isinstance(error, (OSError, ImportError, RuntimeError)) and said
         raise InputError(f"{what}: {said if is_plain else f'{kind}: {said}'}") from error
@@ -91,9 +102,41 @@ def shown_url(url: str) -> str:
     return url
 
 
+def _secrets(url: str) -> set[str]:
+    """The passwords in the URL of a storage, as they are written there and as a server is told them."""
+    secrets = set(filter(None, chain.from_iterable(_SECRET.findall(_filled(url)))))
+    return secrets | {unquote(secret) for secret in secrets}
+
+
+def with_environment(url: str) -> str:
+    """The URL of a storage with the values of environment variables instead of `${NAME}`.
+
+    Raises:
+        InputError: A variable is not set, or the result is no URL.
+    """
+    if isinstance(url, str):
+        for name in _VARIABLE.findall(url):
+            if not os.environ.get(name):
+                raise InputError(
+                    f"storage: {shown_url(url)!r}: the environment variable {name!r} is not set"
+                )
+        if _filled(url) != url and "://" not in _filled(url):  # its value may be a secret
+            raise InputError(
+                f"storage: {url!r} does not stand for a URL such as sqlite:///study.db"
+            )
+    return _filled(url)
+
+
+def _filled(url: str) -> str:
+    """The URL with the values of the environment variables that are set."""
+    if not isinstance(url, str):
+        return url
+    return _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], url)
+
+
 def file_of(url: str, folder: Path | None = None) -> Path | None:
     """The file of a storage; None for a database server."""
-    scheme, rest = _parts(url)
+    scheme, rest = _parts(with_environment(url))
     return _file(rest, folder) if scheme in ("sqlite", "journal") else None
 
 
@@ -103,7 +146,7 @@ def scheme_of(url: str) -> str:
     Raises:
         InputError: It is no URL.
     """
-    return _parts(url)[0]
+    return _parts(with_environment(url))[0]
 
 
 def _parts(url: str) -> tuple[str, str]:
@@ -128,7 +171,7 @@ def _check_file(path: Path, url: str) -> None:
     try:
         check_file(path)
     except InputError as error:
-        raise InputError(f"storage: cannot open {url!r}: {error}") from error
+        raise InputError(f"storage: cannot open {shown_url(url)!r}: {error}") from error
 
 
 def _sqlite(path: Path) -> optuna.storages.BaseStorage:

@@ -70,9 +70,10 @@ def call(*arguments: object) -> tuple[int, str, str]:
 
 
 def in_a_process(*arguments: object, **options) -> subprocess.Popen:
+    path = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parent),
+        "PYTHONPATH": os.pathsep.join(path),
         "OMP_NUM_THREADS": "1",
         "PATIENCE_S": "1",
     }

@@ -40,5 +40,6 @@ class Fails(MadeUp):
                 raise lo.InputError("oracle: cannot do this")
             if self.how == "picky":
                 raise Picky("broken", "unit 3")
+            assert self.how == "killed"
             os.kill(os.getpid(), signal.SIGKILL)
         return super().accuracy(candidate, fidelity, seed)

@@ -15,6 +15,7 @@ import torch
 from cli_setup import make_study
 from counted_study import COUNTED
 from counting_oracle import asked
+from deadly import OneByOne, Slow, deadly, toy
 from front_door import (
     alive,
     data,
@@ -28,7 +29,8 @@ from front_door import (
 from in_workers import Fails, Threads
 
 import lionheart_opt as lo
-from lionheart_opt.study.executors import Workers, _end_with
+from lionheart_opt.study.executors import DIED, NO_MEMORY, Workers
+from lionheart_opt.study.worker import end_with
 from lionheart_opt.testing import tiny_problem
 
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -103,7 +105,6 @@ def test_each_worker_computes_with_one_thread_in_a_process_of_its_own():
         ("value", ValueError, "^broken oracle$"),
         ("input", lo.InputError, "^oracle: cannot do this$"),
         ("picky", RuntimeError, "^Picky: broken at unit 3$"),
-        ("killed", RuntimeError, "a worker process has ended unexpectedly.*run again to resume"),
     ],
 )
 def test_what_goes_wrong_in_a_worker_is_said_and_nothing_is_lost(how, error, message, tmp_path):
@@ -114,6 +115,63 @@ def test_what_goes_wrong_in_a_worker_is_said_and_nothing_is_lost(how, error, mes
         lo.search(problem, OneThenMore(), **search)
     [result] = lo.Study.of(problem, [OneThenMore()], storage=url).results()
     assert len(result) == 1, "the first batch was finished"
+
+
+def test_a_candidate_whose_worker_dies_four_times_has_failed_and_the_search_goes_on(tmp_path):
+    counts = tmp_path / "counts"
+    counts.mkdir()
+    problem = deadly(counts)
+    options = {"storage": f"sqlite:///{tmp_path / 'k.db'}", "trials": 9}
+    with pytest.warns(UserWarning, match=r"OneByOne/seed0: trial 2 has failed: its worker process"):
+        result = lo.search(problem, OneByOne(), workers=2, **options)
+    failed = result.evaluations[2]
+    assert failed.failed == DIED and not failed.feasible and failed.accuracy is None
+    assert [count.read_text() for count in counts.iterdir()] == ["xxxx"], "tried four times"
+    whole = outcome(lo.search(toy(), OneByOne()))
+    assert len(whole) == 4
+    del whole[2]
+    rest = outcome(result)
+    del rest[2]
+    assert rest == whole, "the others have not been touched"
+    again = lo.search(problem, OneByOne(), **options)  # in this process, which goes on
+    assert outcome(again) == outcome(result) and again.evaluations[2].failed == DIED
+
+
+def test_a_candidate_whose_worker_dies_is_tried_again(tmp_path):
+    problem = deadly(tmp_path, times=2)
+    result = lo.search(problem, OneByOne(), workers=2)
+    assert [count.read_text() for count in tmp_path.iterdir()] == ["xx"]
+    assert outcome(result) == outcome(lo.search(toy(), OneByOne()))
+
+
+@pytest.mark.parametrize(("how", "workers"), [("memory", 1), ("torch", 1), ("torch", 2)])
+def test_a_candidate_that_runs_out_of_memory_fails_alike_wherever_it_is_evaluated(
+    how, workers, tmp_path
+):
+    problem = deadly(tmp_path, how=how)
+    with pytest.warns(UserWarning, match="ran out of memory 4 times"):
+        result = lo.search(problem, OneByOne(), workers=workers)
+    assert [each.failed for each in result.evaluations] == ["", "", NO_MEMORY, ""]
+    assert {count.read_text() for count in tmp_path.iterdir()} == {"xxxx"}
+
+
+def test_a_worker_that_is_killed_from_outside_is_replaced():
+    """The others do not notice."""
+    problem = replace(toy(), oracle=Slow(toy().oracle))
+    batch = [problem.pretrained(problem.mapping({u.name: "tile"})) for u in problem.units]
+    with Workers(problem, 2) as workers:
+        answers = workers.evaluate(batch)
+        pid = next(answers).accuracy.note
+        os.kill(int(pid), signal.SIGKILL)
+        rest = list(answers)
+    assert [each.mapping for each in rest] == [each.mapping for each in batch[1:]]
+    assert not any(each.failed for each in rest) and pid != rest[-1].accuracy.note
+
+
+def test_workers_that_cannot_start_end_the_search_with_a_clear_line(monkeypatch):
+    monkeypatch.setattr("lionheart_opt.study.worker.get_ready", os.abort)
+    with pytest.raises(lo.InputError, match=r"end as soon as they start.*run again to resume"):
+        lo.search(toy(), "random", trials=2, workers=2)
 
 
 @dataclass(frozen=True)
@@ -217,7 +275,7 @@ def test_a_driver_that_is_stopped_leaves_nobody_behind_and_resumes(stop, tmp_pat
 def test_a_worker_ends_when_its_parent_has_gone():
     child = os.fork()
     if child == 0:
-        _end_with(os.getpid())  # it is not its own parent
+        end_with(os.getpid())  # it is not its own parent
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 1

@@ -5,7 +5,14 @@ import pytest
 from front_door import python
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.study.storage import file_of, open_storage
+from lionheart_opt.study.reading import storage_to_read
+from lionheart_opt.study.storage import (
+    file_of,
+    open_storage,
+    scheme_of,
+    shown_url,
+    with_environment,
+)
 
 
 @pytest.mark.parametrize("scheme", ["sqlite", "journal"])
@@ -87,3 +94,47 @@ def test_processes_that_create_a_database_at_once_do_not_stop_each_other(tmp_pat
     for process in processes:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
+
+
+def test_environment_variables_name_a_storage(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_FOLDER", str(tmp_path))
+    monkeypatch.setenv("LAB_DB", f"sqlite:///{tmp_path}/lab.db")
+    for url in ("${LAB_DB}", "sqlite:///${LAB_FOLDER}/lab.db"):
+        assert file_of(url) == tmp_path / "lab.db" and scheme_of(url) == "sqlite"
+        optuna.create_study(storage=open_storage(url), study_name=url)
+        assert url in optuna.get_all_study_names(storage_to_read(url))
+    assert with_environment("sqlite:///$a.db") == "sqlite:///$a.db"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+@pytest.mark.parametrize("call", [open_storage, storage_to_read, file_of, scheme_of])
+def test_a_variable_that_is_not_set_is_said(call, value, monkeypatch):
+    monkeypatch.delenv("LAB_DB", raising=False)
+    if value is not None:
+        monkeypatch.setenv("LAB_DB", value)
+    with pytest.raises(InputError, match=r"'\$\{LAB_DB\}': the environment variable 'LAB_DB' is"):
+        call("${LAB_DB}")
+
+
+@pytest.mark.parametrize("call", [open_storage, storage_to_read])
+@pytest.mark.parametrize(
+    ("url", "value"),
+    [
+        ("${LAB_DB}", "hunter2"),
+        ("${LAB_DB}", "nosuch://me:hunter2@host/db"),
+        ("nosuch://me:${LAB_DB}@host/db", "hunter2"),
+        ("${LAB_DB}", "nosuch://host/db?sslpassword=hunter2"),
+        ("${LAB_DB}", "mysql+nosuch://host/db?PASSWD=hunter2"),
+        ("${LAB_DB}", "postgresql://me:hunter2%40x@127.0.0.1:1/db"),
+    ],
+)
+def test_the_value_of_a_variable_is_never_shown(call, url, value, monkeypatch):
+    monkeypatch.setenv("LAB_DB", value)
+    with pytest.raises(InputError) as error:
+        call(url)
+    assert "hunter2" not in str(error.value)
+
+
+def test_passwords_of_any_spelling_are_masked():
+    for key in ("password", "passwd", "PWD", "sslpassword", "token"):
+        assert shown_url(f"x://h/db?{key}=hunter2&a=1") == f"x://h/db?{key}=***&a=1"

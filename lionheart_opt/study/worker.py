@@ -1,0 +1,168 @@
+"""What a worker process does: it builds the problem once and evaluates one candidate at a time."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import cloudpickle
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.mapping import Candidate
+from lionheart_opt.own_modules import beside, current_folder, own_modules
+from lionheart_opt.problem import Problem
+
+#: A worker looks this often whether the process that started it still runs.
+PARENT_POLL_S = 1.0
+#: Problems that a worker of a cluster keeps built.
+MOST_PROBLEMS = 4
+#: What torch says when there is no memory left; its class of error is that of any other fault.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+@dataclass(frozen=True)
+class SentProblem:
+    """A problem on its way to worker processes.
+
+    Args:
+        pickled: The problem.
+        folder: The folder of the study that is run; None where there is none.
+        token: Tells problems apart.
+    """
+
+    pickled: bytes = field(compare=False, repr=False)
+    folder: Path | None = field(compare=False)
+    token: str = field(default_factory=lambda: uuid4().hex)
+
+    @staticmethod
+    def of(problem: Problem) -> SentProblem:
+        """Pickle a problem, with the networks and plug-ins that workers cannot import.
+
+        Raises:
+            InputError: The problem cannot be sent to another process.
+        """
+        for module in own_modules():
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            pickled = cloudpickle.dumps(problem)
+        except Exception as error:  # whatever the user's objects raise
+            raise InputError(
+                f"workers: the problem cannot be sent to other processes ({error}); use workers=1"
+            ) from error
+        return SentProblem(pickled, current_folder())
+
+
+def evaluated(problem: Problem, candidate: Candidate) -> Evaluation:
+    """Evaluate a candidate.
+
+    Raises:
+        MemoryError: There is not enough memory, whatever torch calls that.
+    """
+    try:
+        return problem.evaluate(candidate)
+    except RuntimeError as error:
+        if any(words in str(error) for words in _OUT_OF_MEMORY):
+            raise MemoryError(str(error)) from error
+        raise
+
+
+#: The problem of this process, which is a worker of one study.
+_sent: SentProblem | None = None
+
+
+def start(sent: SentProblem, parent: int) -> None:
+    """Set up a worker process of this machine, which works for one study."""
+    global _sent
+    _sent = sent
+    # the driver, which gets these signals, too, ends its workers itself
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+
+
+def end_with(parent: int) -> None:
+    """End this process when the one that started it has gone, even if that was killed."""
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL_S)
+    os._exit(1)
+
+
+def get_ready() -> None:
+    """Build the problem of this process."""
+    assert _sent is not None, "a worker without a problem"
+    with beside(_sent.folder) if _sent.folder else nullcontext():
+        _built(_sent)
+
+
+def evaluate(candidate: Candidate) -> Evaluation:
+    """Evaluate a candidate of the problem of this process."""
+    assert _sent is not None, "a worker without a problem"
+    return evaluate_for(_sent, candidate, threads=1)
+
+
+#: Held while a candidate is evaluated: threads of a process would share torch's random numbers.
+_one_at_a_time = threading.Lock()
+
+
+def evaluate_for(sent: SentProblem, candidate: Candidate, threads: int) -> Evaluation:
+    """Evaluate a candidate of any problem; the problem is built when it is first seen.
+
+    Args:
+        sent: The problem.
+        candidate: The candidate.
+        threads: Threads that torch and numba may use.
+
+    Raises:
+        InputError: The problem cannot be rebuilt in this process.
+    """
+    with _one_at_a_time, beside(sent.folder) if sent.folder else nullcontext():
+        problem = _built(sent)
+        _limit_threads(threads)
+        try:
+            return evaluated(problem, candidate)
+        except Exception as error:
+            sendable = _sendable(error)
+            if sendable is error:  # Dask follows causes, for ever where an error is its own
+                raise
+            raise sendable from error
+
+
+@lru_cache(maxsize=MOST_PROBLEMS)
+def _built(sent: SentProblem) -> Problem:
+    try:
+        problem: Problem = cloudpickle.loads(sent.pickled)
+    except Exception as error:  # whatever the user's objects raise
+        raise InputError(
+            f"workers: the problem cannot be rebuilt in another process ({error}); use workers=1"
+        ) from error
+    return problem
+
+
+def _limit_threads(count: int) -> None:
+    """Let torch and numba, where they are loaded, use this many threads from the calling one."""
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != count:
+        torch.set_num_threads(count)
+    numba: Any = sys.modules.get("numba")
+    if numba is not None:
+        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+
+
+def _sendable(error: Exception) -> Exception:
+    """The error, or one with its name and message if it cannot be sent to another process."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # whatever its class raises
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -1,0 +1,81 @@
+"""An oracle whose processes die, on a problem that needs no torch, so that workers start quickly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lionheart_opt.problem import Problem
+from lionheart_opt.synthetic import synthetic_problem
+
+
+@dataclass(frozen=True)
+class Dies:
+    """Its process dies when the third unit is analog, always or the first few times.
+
+    Args:
+        inner: What answers otherwise.
+        folder: Where it counts.
+        times: How many processes die for a candidate.
+        how: `killed`, or `memory` or `torch`, which run out of memory.
+    """
+
+    inner: Any
+    folder: str = ""
+    times: int = 1000
+    how: str = "killed"
+
+    def accuracy(self, candidate, fidelity, seed):
+        if list(candidate.mapping.items())[2][1] == "tile" and fidelity.draws[0] == 0:
+            count = Path(self.folder) / candidate.digest
+            tries = len(count.read_text()) if count.exists() else 0
+            if tries < self.times:
+                count.write_text("x" * (tries + 1))
+                if self.how == "memory":
+                    raise MemoryError
+                if self.how == "torch":
+                    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")
+                os.kill(os.getpid(), signal.SIGKILL)
+        return self.inner.accuracy(candidate, fidelity, seed)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """It raises an error."""
+
+    def accuracy(self, candidate, fidelity, seed):
+        raise ValueError("broken oracle")
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Its note says which process answers, after a while."""
+
+    inner: Any
+    pause_s: float = 0.1
+
+    def accuracy(self, candidate, fidelity, seed):
+        time.sleep(self.pause_s)
+        return replace(self.inner.accuracy(candidate, fidelity, seed), note=str(os.getpid()))
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Proposes each of the first four units alone, in one batch; `Dies` dies of the third."""
+
+    def search(self, problem, rng):
+        units = [unit.name for unit in problem.units]
+        yield [problem.pretrained(problem.mapping({unit: "tile"})) for unit in units[:4]]
+
+
+def toy() -> Problem:
+    return synthetic_problem(n_units=5, seed=3)
+
+
+def deadly(folder: Path, **changes: Any) -> Problem:
+    problem = toy()
+    return replace(problem, oracle=Dies(problem.oracle, str(folder), **changes))

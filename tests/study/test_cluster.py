@@ -1,0 +1,127 @@
+"""Candidates on a Dask cluster: a scheduler and two worker processes on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cli_setup import call, make_study
+from deadly import Broken, OneByOne, Slow, deadly, toy
+from front_door import outcome, wait_until
+
+import lionheart_opt as lo
+from lionheart_opt.study.cluster import Cluster, executor
+from lionheart_opt.study.executors import DIED
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    path = [str(Path(__file__).parents[1] / "helpers"), os.environ.get("PYTHONPATH", "")]
+    return subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="module")
+def scheduler(tmp_path_factory) -> Iterator[str]:
+    """Address of a scheduler with two workers, which a nanny starts again when they die."""
+    pytest.importorskip("distributed")
+    folder = tmp_path_factory.mktemp("dask")
+    file = folder / "scheduler.json"
+    local = ["--host", "127.0.0.1", "--no-dashboard"]
+    processes = [started(folder, "scheduler", *local, "--port", "0", "--scheduler-file", str(file))]
+    try:
+        wait_until(lambda: file.exists() and file.read_text().endswith("}"))
+        address = json.loads(file.read_text())["address"]
+        workers = ["--nworkers", "2", "--nthreads", "1"]
+        processes.append(started(folder, "worker", address, *local, *workers))
+        from distributed import Client
+
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=120)
+        yield address
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def test_a_cluster_gives_the_record_of_one_process(scheduler, tmp_path):
+    storage = f"sqlite:///{tmp_path / 'k.db'}"
+    options = {"trials": 8, "seed": 2}
+    result = lo.search(toy(), "random", scheduler=scheduler, storage=storage, **options)
+    assert len(result) == 8
+    assert outcome(result) == outcome(lo.search(toy(), "random", **options))
+
+
+def test_the_answers_come_from_the_workers_in_order(scheduler):
+    problem = replace(toy(), oracle=Slow(toy().oracle))
+    candidates = [problem.pretrained(problem.mapping({u.name: "tile"})) for u in problem.units]
+    with Cluster(problem, scheduler) as cluster:
+        answers = list(cluster.evaluate(candidates))
+        assert repr(cluster).startswith(f"Cluster('{scheduler}' for Problem(")
+    assert [answer.mapping for answer in answers] == [each.mapping for each in candidates]
+    pids = {answer.accuracy.note for answer in answers}
+    assert len(pids) == 2 and str(os.getpid()) not in pids
+
+
+def test_a_candidate_whose_worker_is_killed_is_tried_elsewhere(scheduler, tmp_path):
+    problem = deadly(tmp_path, times=1)
+    result = lo.search(problem, OneByOne(), scheduler=scheduler)
+    assert [count.read_text() for count in tmp_path.iterdir()] == ["x"]
+    assert outcome(result) == outcome(lo.search(toy(), OneByOne()))
+
+
+@pytest.mark.filterwarnings("ignore:OneByOne/seed0. trial 2 has failed")
+def test_a_candidate_that_kills_every_worker_has_failed_and_no_other(scheduler, tmp_path):
+    problem = deadly(tmp_path)
+    result = lo.search(problem, OneByOne(), scheduler=scheduler)
+    assert [each.failed for each in result.evaluations] == ["", "", DIED, ""]
+
+
+def test_what_goes_wrong_in_a_worker_is_said(scheduler):
+    problem = replace(toy(), oracle=Broken())
+    with (
+        pytest.raises(ValueError, match=r"^broken oracle$"),
+        Cluster(problem, scheduler) as cluster,
+    ):
+        list(cluster.evaluate([problem.pretrained(problem.all_analog)]))
+
+
+def test_nobody_answers_is_one_line(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("lionheart_opt.study.cluster.CONNECTION_S", 1)
+    for address in ("tcp://127.0.0.1:9", "nosuch://x"):
+        with pytest.raises(lo.InputError, match="no Dask scheduler answers at") as error:
+            lo.search(toy(), "random", trials=1, scheduler=address)
+        assert "\n" not in str(error.value)
+
+
+def test_without_dask_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(lo.InputError, match=r"Dask is missing.*lionheart_opt\[cluster\]"):
+        lo.search(toy(), "random", trials=1, scheduler="tcp://127.0.0.1:9")
+    study = make_study(tmp_path / "study")
+    code, out, err = call("run", study, "--scheduler", "tcp://127.0.0.1:9")
+    assert code == 2 and out == "" and err.startswith("error: scheduler: Dask is missing")
+
+
+@pytest.mark.parametrize("address", ["", 3, ["tcp://h:1"]])
+def test_an_address_is_a_text(address):
+    with pytest.raises(lo.InputError, match=r"scheduler: got .*such as tcp://host:8786"):
+        lo.search(toy(), "random", trials=1, scheduler=address)
+
+
+def test_workers_and_a_scheduler_exclude_each_other():
+    assert executor(toy(), 1, None) is None
+    with pytest.raises(lo.InputError, match="workers: got 2 beside scheduler"):
+        lo.search(toy(), "random", trials=1, workers=2, scheduler="tcp://h:1")
