@@ -291,7 +291,7 @@ def cost(
     *,
     example: Any = None,
 ) -> Cost:
-    """Latency and energy of one inference, layer by layer.
+    """Latency and energy of one inference, layer by layer, and whether the mapping fits (`Cost.fits`).
 
     Args:
         model: A workload, or what `trace` takes.
@@ -310,7 +310,8 @@ def cost(
     machine = _system(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):
-        return plugins.cost_model(machine).cost(workload, named_mapping(space, mapping))
+        price = plugins.cost_model(machine).cost(workload, named_mapping(space, mapping))
+    return price.within(machine)
 
 
 def named_mapping(
