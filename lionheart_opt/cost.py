@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
     from lionheart_opt.cost_tables import CostTables
+    from lionheart_opt.pipeline_tables import PipelineTables
 
 #: What a cost model can be asked to minimise.
 CostObjective = Literal["latency_s", "energy_j", "interval_s"]
@@ -172,7 +173,7 @@ class CostModel(Protocol):
     """Latency and energy of a mapping, without running anything.
 
     A cost model is built with the keyword argument `system`, a `System`. What it may offer beyond this
-    protocol: `PricesInBulk`.
+    protocol: `PricesInBulk`, `PricesPipelines`.
     """
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
@@ -201,6 +202,26 @@ class PricesInBulk(Protocol):
 def cost_tables(cost_model: CostModel, workload: Workload) -> CostTables | None:
     """The model's coefficients; None where it has none."""
     return cost_model.tables(workload) if isinstance(cost_model, PricesInBulk) else None
+
+
+@runtime_checkable
+class PricesPipelines(Protocol):
+    """A cost model of a pipeline whose units share a budget of clusters and are replicated within it."""
+
+    def pipeline_tables(self, workload: Workload) -> PipelineTables | None:
+        """The coefficients, with which many mappings are priced at once and exact solvers work.
+
+        Returns:
+            None where the system is not such a pipeline.
+        """
+        ...
+
+
+def pipeline_tables(cost_model: CostModel, workload: Workload) -> PipelineTables | None:
+    """The model's coefficients of a pipeline; None where it has none."""
+    if isinstance(cost_model, PricesPipelines):
+        return cost_model.pipeline_tables(workload)
+    return None
 
 
 class CostModelFactory(Protocol):
