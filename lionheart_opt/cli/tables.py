@@ -193,6 +193,13 @@ def print_cost(data: dict[str, Any]) -> None:
         f"energy {si(data['energy_j'], 'J')} ({times(data['energy_gain'])} less), "
         f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
     )
+    if "exact" in data:
+        out.print(
+            "the mapping of the shortest time per inference that fits, whatever its accuracy"
+            if data["exact"]
+            else "the fastest mapping that was found, whatever its accuracy; this system's costs are no "
+            "sums over units, so that a faster one may exist"
+        )
     if not data["fits"]:
         out.print(data["misfit"], style="bold")
     if data["interval_s"] != data["latency_s"]:

@@ -46,6 +46,15 @@ def test_a_mapping_that_does_not_fit_is_priced_and_says_so():
     assert "does not fit" not in call(*arguments, "--mapping", "all-digital")[1]
 
 
+def test_the_best_mapping_by_name():
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart")
+    best = rows(*arguments, "--mapping", "best")
+    assert best["exact"] is True and set(best["mapping"].values()) <= {"core", "tile"}
+    assert best["speedup"] >= rows(*arguments)["speedup"]
+    code, out, _ = call(*arguments, "--mapping", "best")
+    assert code == 0 and "whatever its accuracy" in out
+
+
 @pytest.mark.parametrize("name", ["all-digital", "all-analog"])
 def test_gains_of_a_file_with_the_name_of_a_mapping(tmp_path, name):
     """The file used to be taken for all-digital itself, so that nothing was gained."""
