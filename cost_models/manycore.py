@@ -33,11 +33,13 @@ from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.parts.additive import Components, layer_cost, target_of
 from lionheart_opt.cost_models.parts.fusion import free
 from lionheart_opt.cost_models.parts.parameters import Parameters
-from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
+from lionheart_opt.cost_models.parts.pipeline import Graph, latencies, members_of, stages_of
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_models.parts.replication import Stage, replicate
+from lionheart_opt.cost_models.parts.tabulated_pipeline import LayerWork, tabulate
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.pipeline_tables import PipelineTables
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Workload
 
@@ -121,12 +123,16 @@ class _Layout:
         workload: The workload.
         graph: Its stages and their data flow.
         stage_of: Layer -> name of the stage that has its matrix.
+        storage_clusters: Number of clusters whose L1 holds the tensors that skip layers.
+        memory_s: Time that the memory is busy for an inference.
         works: (layer, target) -> what one copy does there, as far as it was asked for.
     """
 
     workload: Workload
     graph: Graph
     stage_of: dict[str, str]
+    storage_clusters: int
+    memory_s: float
     works: dict[tuple[str, str], Work]
 
 
@@ -134,7 +140,7 @@ class _Layout:
 class Manycore:
     """Cost model of the family `manycore`.
 
-    Its cost is not a sum over units, as units compete for clusters; it offers no tables.
+    Its cost is not a sum over units, as units compete for clusters; it offers tables of the pipeline.
 
     Args:
         system: The host is the cores, the only analog target is the crossbars.
@@ -192,18 +198,10 @@ class Manycore:
         layout = self._layout(workload)
         graph, stage_of = layout.graph, layout.stage_of
         work = {name: self._work(layout, mapping, name) for name in graph.layers}
-        skipping_bytes = sum(layer.output_count for layer in graph.skipping)
-        storage = 0
-        # 8 bit; a layer that reads the network's input again reads it from memory again
-        traffic_bytes = sum(edge.element_count for edge in workload.edges if edge.source == INPUT)
-        if machine.residuals == "l1":  # one tensor is read while the next is written
-            storage = ceil(2 * skipping_bytes / machine.l1_bytes)
-        else:
-            traffic_bytes += 2 * skipping_bytes
-        memory_s = traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
+        storage, memory_s = layout.storage_clusters, layout.memory_s
         stages = [
             Stage(name=name, work=_shared_work(graph, work, members), clusters=work[name].clusters)
-            for name, members in _members(stage_of).items()
+            for name, members in members_of(stage_of).items()
         ]
         if copies is None:
             best = replicate(stages, machine.clusters - storage, memory_s)
@@ -219,6 +217,38 @@ class Manycore:
             copies=copies,
             storage_clusters=storage,
             interval_s=max([memory_s, *times]),
+        )
+
+    def pipeline_tables(self, workload: Workload) -> PipelineTables:
+        """The same costs for many mappings at once.
+
+        Raises:
+            InputError: The model does not know an operator.
+        """
+        layout = self._layout(workload)
+        members = members_of(layout.stage_of)
+
+        def stage(name: str, target: str) -> Stage:
+            work = {member: self._work_at(layout, member, target) for member in members[name]}
+            shared = _shared_work(layout.graph, work, members[name])
+            return Stage(name=name, work=shared, clusters=work[name].clusters)
+
+        def layer_work(name: str, target: str) -> LayerWork:
+            components = self._work_at(layout, name, target).components.values()
+            return LayerWork(
+                own_s=sum(latency_s for latency_s, _ in components),
+                energy_j=sum(energy_j for _, energy_j in components),
+            )
+
+        return tabulate(
+            self.system,
+            workload,
+            layout.graph,
+            members,
+            stage,
+            layer_work,
+            room=self.machine.clusters - layout.storage_clusters,
+            memory_s=layout.memory_s,
         )
 
     def cost_of(self, workload: Workload, mapping: Mapping, plan: Plan) -> Cost:
@@ -253,16 +283,41 @@ class Manycore:
     def _layout(self, workload: Workload) -> _Layout:
         if not self._layouts or self._layouts[0].workload is not workload:
             graph = Graph.of(workload)
+            storage, memory_s = self._memory(workload, graph)
             self._layouts[:] = [
-                _Layout(workload=workload, graph=graph, stage_of=_stages(graph, workload), works={})
+                _Layout(
+                    workload=workload,
+                    graph=graph,
+                    stage_of=stages_of(graph, workload),
+                    storage_clusters=storage,
+                    memory_s=memory_s,
+                    works={},
+                )
             ]
         return self._layouts[0]
 
+    def _memory(self, workload: Workload, graph: Graph) -> tuple[int, float]:
+        """Clusters that store tensors, and the time that the memory is busy for an inference in s."""
+        machine = self.machine
+        skipping_bytes = sum(layer.output_count for layer in graph.skipping)
+        # 8 bit; a layer that reads the network's input again reads it from memory again
+        traffic_bytes = sum(edge.element_count for edge in workload.edges if edge.source == INPUT)
+        storage = 0
+        if machine.residuals == "l1":  # one tensor is read while the next is written
+            storage = ceil(2 * skipping_bytes / machine.l1_bytes)
+        else:
+            traffic_bytes += 2 * skipping_bytes
+        return storage, traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
+
     def _work(self, layout: _Layout, mapping: Mapping, name: str) -> Work:
         target = target_of(self.system, layout.workload, mapping, layout.graph.layers[name])
-        work = layout.works.get((name, target.name))
+        return self._work_at(layout, name, target.name)
+
+    def _work_at(self, layout: _Layout, name: str, target: str) -> Work:
+        work = layout.works.get((name, target))
         if work is None:
-            work = layout.works[name, target.name] = self._work_on(layout.graph, name, target)
+            work = self._work_on(layout.graph, name, self.system.target(target))
+            layout.works[name, target] = work
         return work
 
     def _work_on(self, graph: Graph, name: str, target: Target) -> Work:
@@ -327,25 +382,6 @@ class Manycore:
                 ),
             },
         )
-
-
-def _stages(graph: Graph, workload: Workload) -> dict[str, str]:
-    """Layer -> name of its stage: the first layer with the same matrix."""
-    matrix_of = {
-        layer.name: (unit.name, layer.module, layer.weight_count)
-        for unit in workload.units
-        for layer in workload.layers_of(unit)
-    }
-    first: dict[object, str] = {}
-    return {name: first.setdefault(matrix_of.get(name, name), name) for name in graph.layers}
-
-
-def _members(stage_of: dict[str, str]) -> dict[str, list[str]]:
-    """Name of a stage -> its layers."""
-    members: dict[str, list[str]] = {}
-    for name, stage in stage_of.items():
-        members.setdefault(stage, []).append(name)
-    return members
 
 
 def _shared_work(graph: Graph, work: dict[str, Work], layers: list[str]) -> dict[float, int]:

@@ -19,6 +19,7 @@ from lionheart_opt.api_arguments import (
     units_of,
 )
 from lionheart_opt.api_networks import dataset_of, network_of, traced, workload_of
+from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.durations import seconds_of
 from lionheart_opt.errors import InputError, unknown
@@ -294,12 +295,13 @@ def cost(
     *,
     example: Any = None,
 ) -> Cost:
-    """Latency and energy of one inference, layer by layer.
+    """Latency and energy of one inference, layer by layer, and whether the mapping fits (`Cost.fits`).
 
     Args:
         model: A workload, or what `trace` takes.
         system: Name of a system, path of a TOML file, or the system itself.
-        mapping: `all-analog`, `all-digital`, or units and their targets; what it leaves out runs on the
+        mapping: `all-analog`, `all-digital`, `best` (the shortest time per inference that fits, whatever
+            the accuracy, see `cheapest`), or units and their targets; what it leaves out runs on the
             host.
         example: As for `trace`.
 
@@ -313,7 +315,8 @@ def cost(
     machine = _system(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):
-        return plugins.cost_model(machine).cost(workload, named_mapping(space, mapping))
+        price = plugins.cost_model(machine).cost(workload, named_mapping(space, mapping))
+    return price.within(machine)
 
 
 def named_mapping(
@@ -323,17 +326,23 @@ def named_mapping(
 
     Args:
         space: What can run where.
-        mapping: `all-analog`, `all-digital`, or units and their targets; what it leaves out runs on the
-            host.
+        mapping: `all-analog`, `all-digital`, `best`, or units and their targets; what it leaves out runs
+            on the host.
         where: What error messages call the place that names it.
 
     Raises:
-        InputError: There is no such name, unit or target.
+        InputError: There is no such name, unit or target, or nothing fits.
     """
+    if mapping == "best":
+        best = cheapest(space)
+        if best is None:
+            raise InputError(f"{space.system.where}: no mapping of {space.workload.name!r} fits")
+        return best.mapping
     if isinstance(mapping, str):
         named = {"all-analog": space.all_analog, "all-digital": space.all_digital}
         if mapping not in named:
-            raise unknown("mapping", mapping, [*named, "FILE.json"] if where else named, where)
+            names = [*named, "best"]
+            raise unknown("mapping", mapping, [*names, "FILE.json"] if where else names, where)
         return named[mapping]
     if not isinstance(mapping, (Mapping, dict)):
         raise InputError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from math import fsum, inf
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
     from lionheart_opt.cost_tables import CostTables
+    from lionheart_opt.pipeline_tables import PipelineTables
 
 #: What a cost model can be asked to minimise.
 CostObjective = Literal["latency_s", "energy_j", "interval_s"]
@@ -79,6 +80,8 @@ class Cost:
         interval_s: Time between two results in steady state where the system pipelines inferences;
             None where the next inference starts when the last has ended.
         tiles: Target -> number of crossbars that the mapping occupies on it.
+        capacities: Target -> number of crossbars that it has; targets without a limit are left out. None
+            where the cost was not compared with a system, see `within`.
 
     Raises:
         InputError: The interval or a number of tiles is not a finite number, or is negative.
@@ -87,6 +90,7 @@ class Cost:
     layers: tuple[LayerCost, ...]
     interval_s: float | None = None
     tiles: dict[str, int] = field(default_factory=dict)
+    capacities: dict[str, int] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         numbers: dict[str, float] = {
@@ -125,6 +129,26 @@ class Cost:
         }
         return values[objective]
 
+    def within(self, system: System) -> Cost:
+        """The same cost, compared with the crossbars that the system has."""
+        has = {target.name: target.tiles for target in system.targets if target.tiles is not None}
+        return replace(self, capacities=has)
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether every target has as many crossbars as the mapping needs; None if that is not known."""
+        return None if self.capacities is None else not self.misfit
+
+    @property
+    def misfit(self) -> str:
+        """What does not fit, such as `225 of 34 crossbars on 'ima': does not fit`; empty if all fits."""
+        parts = [
+            f"{self.tiles[target]} of {capacity} crossbars on {target!r}"
+            for target, capacity in (self.capacities or {}).items()
+            if self.tiles.get(target, 0) > capacity
+        ]
+        return f"{', '.join(parts)}: does not fit" if parts else ""
+
     def to_frame(self) -> pandas.DataFrame:
         """One row a layer: `name`, `kind`, `target`, `macs`, `latency_s`, `energy_j`."""
         import pandas
@@ -138,6 +162,7 @@ class Cost:
         return (
             f"Cost(latency_s={self.latency_s:.4g}, energy_j={self.energy_j:.4g}{interval}, "
             f"tiles={self.tiles}, layers={len(self.layers)})"
+            + (f": {self.misfit}" if self.misfit else "")
         )
 
     def _repr_html_(self) -> str:
@@ -148,7 +173,7 @@ class CostModel(Protocol):
     """Latency and energy of a mapping, without running anything.
 
     A cost model is built with the keyword argument `system`, a `System`. What it may offer beyond this
-    protocol: `PricesInBulk`.
+    protocol: `PricesInBulk`, `PricesPipelines`.
     """
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
@@ -177,6 +202,26 @@ class PricesInBulk(Protocol):
 def cost_tables(cost_model: CostModel, workload: Workload) -> CostTables | None:
     """The model's coefficients; None where it has none."""
     return cost_model.tables(workload) if isinstance(cost_model, PricesInBulk) else None
+
+
+@runtime_checkable
+class PricesPipelines(Protocol):
+    """A cost model of a pipeline whose units share a budget of clusters and are replicated within it."""
+
+    def pipeline_tables(self, workload: Workload) -> PipelineTables | None:
+        """The coefficients, with which many mappings are priced at once and exact solvers work.
+
+        Returns:
+            None where the system is not such a pipeline.
+        """
+        ...
+
+
+def pipeline_tables(cost_model: CostModel, workload: Workload) -> PipelineTables | None:
+    """The model's coefficients of a pipeline; None where it has none."""
+    if isinstance(cost_model, PricesPipelines):
+        return cost_model.pipeline_tables(workload)
+    return None
 
 
 class CostModelFactory(Protocol):

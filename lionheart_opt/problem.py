@@ -21,6 +21,7 @@ from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.questions import Answer, Question, consult
 from lionheart_opt.space import Space
+from lionheart_opt.system import System
 from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload
 
@@ -39,9 +40,11 @@ class Prices:
     def __init__(self) -> None:
         self._cost = lru_cache(PRICES_KEPT)(_cost)
 
-    def cost(self, cost_model: CostModel, workload: Workload, mapping: Mapping) -> Cost:
-        """As `cost_model.cost(workload, mapping)`."""
-        return self._cost(_Itself(cost_model), _Itself(workload), mapping)
+    def cost(
+        self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
+    ) -> Cost:
+        """As `cost_model.cost(workload, mapping).within(system)`."""
+        return self._cost(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
 
     def __repr__(self) -> str:
         return f"Prices({self._cost.cache_info().currsize} mappings)"
@@ -63,9 +66,9 @@ class _Itself:
         return id(self.thing)
 
 
-def _cost(cost_model: _Itself, workload: _Itself, mapping: Mapping) -> Cost:
+def _cost(cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping) -> Cost:
     cost: Cost = cost_model.thing.cost(workload.thing, mapping)
-    return cost
+    return cost.within(system.thing)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -145,7 +148,7 @@ class Problem(Space):
 
     def cost(self, mapping: Mapping) -> Cost:
         """Price a mapping; costs no budget."""
-        return self.prices.cost(self.cost_model, self.workload, mapping)
+        return self.prices.cost(self.cost_model, self.system, self.workload, mapping)
 
     @cached_property
     def digital_cost(self) -> Cost:

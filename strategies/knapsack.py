@@ -15,6 +15,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
 from lionheart_opt.strategies.parts.loss_model import LossModel
+from lionheart_opt.strategies.parts.pipeline_programme import programme_of
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.sensitivity import measure_moves
 from lionheart_opt.strategy import Proposals
@@ -42,7 +43,8 @@ class Knapsack:
 
     Where the drop is an objective, this is done for several thresholds and for each cost objective in
     turn, with one model, which approximates the whole front. Where costs are not additive, the programme
-    works on an approximation, and only mappings whose real costs fit are verified.
+    works on an approximation, and only mappings whose real costs fit are verified. A pipeline that is
+    replicated under a budget has a programme of its own, see `parts/pipeline_programme.py`.
 
     Going from sensitivities to an integer programme is HAWQ-V3 (Yao et al., ICML 2021), for bit widths.
     This strategy departs from it: losses are measured instead of derived from Hessians, pairs of units
@@ -75,7 +77,7 @@ class Knapsack:
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
         profile = yield from measure_moves(problem, self.profile, screen=self.screen)
-        programme = IntegerProgramme(Additive.of(problem))
+        programme = programme_of(Additive.of(problem))
         model = LossModel(problem, profile)
         limit = problem.accuracy_limit.max_drop
         drops = {limit}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan
 
 import pytest
@@ -64,6 +65,22 @@ def test_representations():
     assert ", interval_s=0, tiles={}" in pipelined
     html = COST._repr_html_()
     assert html.startswith("<p>Cost(") and html.count("<tr") == 3
+
+
+def test_whether_a_mapping_fits_is_known_within_a_system():
+    tile = synthetic_system().target("tile")
+    digital = synthetic_system().target("cpu")
+    system = synthetic_system().model_copy(
+        update={"targets": (digital, tile.model_copy(update={"tiles": 3}))}
+    )
+    assert COST.fits is None and COST.misfit == ""
+    kept = COST.within(system)
+    assert (kept.fits, kept.misfit, kept.capacities) == (True, "", {"tile": 3})
+    assert kept == COST, "a comparison changes no price"
+    one_more = replace(COST, tiles={"tile": 4}).within(system)
+    assert one_more.fits is False and one_more.misfit == "4 of 3 crossbars on 'tile': does not fit"
+    assert repr(one_more).endswith(": 4 of 3 crossbars on 'tile': does not fit")
+    assert COST.within(synthetic_system()).fits is True, "no limit, no misfit"
 
 
 class Plain:

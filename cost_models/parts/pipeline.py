@@ -120,3 +120,22 @@ def latencies(
         path.append(step)
         step = before[step]
     return {name: wait[name] for name in path}, frozenset(path)
+
+
+def stages_of(graph: Graph, workload: Workload) -> dict[str, str]:
+    """Layer -> name of its stage: the first layer with the same matrix."""
+    matrix_of = {
+        layer.name: (unit.name, layer.module, layer.weight_count)
+        for unit in workload.units
+        for layer in workload.layers_of(unit)
+    }
+    first: dict[object, str] = {}
+    return {name: first.setdefault(matrix_of.get(name, name), name) for name in graph.layers}
+
+
+def members_of(stage_of: dict[str, str]) -> dict[str, list[str]]:
+    """Name of a stage -> its layers."""
+    members: dict[str, list[str]] = {}
+    for name, stage in stage_of.items():
+        members.setdefault(stage, []).append(name)
+    return members

@@ -68,7 +68,10 @@ def cost(
         str | None, typer.Option(help="Class that loads a network of Hugging Face.")
     ] = None,
     mapping: Annotated[
-        str, typer.Option(help="all-analog, all-digital, or a JSON file: unit -> target.")
+        str,
+        typer.Option(
+            help="all-analog, all-digital, best (whatever the accuracy), or a JSON file: unit -> target."
+        ),
     ] = "all-analog",
     plot: Annotated[
         Path | None, typer.Option(help="Folder for stacked bars by layer and component.")
@@ -82,6 +85,7 @@ def cost(
     `--model mine:network --example mine:batch --model-argument depth=3` prices a network of your own.
     """
     from lionheart_opt import api
+    from lionheart_opt.cheapest import cheapest
     from lionheart_opt.cli import tables
     from lionheart_opt.results.report import cost_report
     from lionheart_opt.space import Space
@@ -95,7 +99,9 @@ def cost(
     given = _shape(input_shape) if example is None else _example(example)
     workload = api.trace(named, given)
     space = Space(workload=workload, system=machine)
-    chosen = _mapping(space, mapping)
+    with beside(Path.cwd()):
+        best = cheapest(space) if mapping == "best" and not Path(mapping).is_file() else None
+        chosen = _mapping(space, mapping) if best is None else best.mapping
     mappings = {"all-digital": space.all_digital, "all-analog": space.all_analog}
     label = mapping if mapping in mappings else Path(mapping).stem
     if label in mappings and mappings[label] != chosen:
@@ -104,6 +110,8 @@ def cost(
     costs = {name: api.cost(workload, machine, assigned) for name, assigned in mappings.items()}
     price, digital = costs[label], costs["all-digital"]
     data = cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
+    if best is not None:
+        data |= {"mapping": dict(chosen.items()), "exact": best.exact}
     if plot is not None:
         from lionheart_opt.plots.cost import draw_costs
 

@@ -140,7 +140,7 @@ def print_plan(plan: dict[str, Any]) -> None:
     say(out, units)
     prices = new_table(
         "What mappings cost",
-        *("mapping", ">latency", ">energy", ">speed-up", ">energy\ngain", ">analog\nMACs"),
+        *("mapping", ">latency", ">energy", ">speed-up", ">energy\ngain", ">analog\nMACs", "fits"),
     )
     for row in plan["extremes"]:
         prices.add_row(
@@ -150,6 +150,7 @@ def print_plan(plan: dict[str, Any]) -> None:
             times(row["speedup"]),
             times(row["energy_gain"]),
             percent(row["analog_mac_ratio"]),
+            "yes" if row["fits"] else "no",
         )
     say(out, prices, "Gains are over all-digital. Analog MACs: share of all MACs.")
     searches = new_table(
@@ -192,6 +193,15 @@ def print_cost(data: dict[str, Any]) -> None:
         f"energy {si(data['energy_j'], 'J')} ({times(data['energy_gain'])} less), "
         f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
     )
+    if "exact" in data:
+        out.print(
+            "the mapping of the shortest time per inference that fits, whatever its accuracy"
+            if data["exact"]
+            else "the fastest mapping that was found, whatever its accuracy; this system's costs are no "
+            "sums over units, so that a faster one may exist"
+        )
+    if not data["fits"]:
+        out.print(data["misfit"], style="bold")
     if data["interval_s"] != data["latency_s"]:
         out.print(f"one result every {si(data['interval_s'], 's')} in steady state (pipelined)")
 

@@ -76,6 +76,8 @@ def cost(costs: Cost | dict[str, Cost], *, title: str = "") -> Figure:
         costs: A cost, or the name of each mapping -> its cost.
         title: Title of the figure, for example the network and the system.
 
+    A mapping that needs more crossbars than there are says so below the bars.
+
     Raises:
         InputError: There is no cost.
     """
@@ -86,6 +88,13 @@ def cost(costs: Cost | dict[str, Cost], *, title: str = "") -> Figure:
     figure = PaperFigure(figsize=(PAGE, 2.6 + 0.5 * len(named)), layout="constrained")
     if title:
         figure.suptitle(as_text(title, 90), fontsize=9)
+    misfits = [
+        f"{as_text(name, 40)}: {each.misfit}".removeprefix(": ")
+        for name, each in named.items()
+        if each.misfit
+    ]
+    if misfits:
+        figure.supxlabel("\n".join(misfits), fontsize=8)
     [parts] = figure.subfigures(1, 2, squeeze=False)
     _column(parts[0], "by component", list(named), info.components)
     _column(parts[1], "by layer", list(named), info.layers)

@@ -111,6 +111,8 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
         "speedup": digital.time_per_inference_s / cost.time_per_inference_s,
         "energy_gain": digital.energy_j / cost.energy_j,
         "analog_mac_ratio": ratio,
+        "fits": cost.fits,
+        "misfit": cost.misfit,
         "tiles": cost.tiles,
         "layers": [
             {
@@ -158,6 +160,8 @@ def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
                 "speedup": speedup,
                 "energy_gain": energy_gain,
                 "analog_mac_ratio": problem.analog_mac_ratio(mapping),
+                "fits": cost.fits,
+                "misfit": cost.misfit,
                 "tiles": cost.tiles,
                 "violations": problem.cost_violations(cost),
             }

@@ -34,6 +34,7 @@ COLUMNS = {
     "speedup": "float64",
     "energy_gain": "float64",
     "analog_mac_ratio": "float64",
+    "fits": "bool",
     "drop": "float64",
     "drop_high": "float64",
     "feasible": "bool",
@@ -274,8 +275,9 @@ class SearchResult:
 
         Columns: `trial` (number in the record, from 0), `mapping`, `latency_s`, `energy_j`,
         `interval_s` (time per inference), `speedup` and `energy_gain` over all-digital,
-        `analog_mac_ratio`, `drop` (the limit's statistic at its worst time) and its upper confidence
-        bound `drop_high` (NaN where a broken cost limit spared the oracle, or the training diverged),
+        `analog_mac_ratio`, `fits` (whether there are enough crossbars), `drop` (the limit's statistic at
+        its worst time) and its upper confidence bound `drop_high` (NaN where a broken cost limit spared
+        the oracle, or the training diverged),
         `feasible`, `best` (True for the best trial; for none where nothing beats all-digital), `verdict`
         (`verified` or `not verified` on test data; empty where it was not tested), `oracle_s`,
         `diverged` (whether the training did).
@@ -300,6 +302,7 @@ class SearchResult:
                     speedup,
                     energy_gain,
                     self.problem.analog_mac_ratio(evaluation.mapping),
+                    cost.within(self.problem.system).fits,
                     np.nan if bound is None else bound.estimate,
                     np.nan if bound is None else bound.high,
                     evaluation.feasible,

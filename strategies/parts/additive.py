@@ -9,9 +9,10 @@ from itertools import product
 
 import numpy as np
 
-from lionheart_opt.cost import COST_OBJECTIVES, CostObjective, cost_tables
+from lionheart_opt.cost import COST_OBJECTIVES, CostObjective, cost_tables, pipeline_tables
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.pipeline_tables import PipelineTables
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import neighbours, size
 from lionheart_opt.strategies.parts.pricing import cost_objectives
@@ -41,6 +42,7 @@ class Additive:
         tiles: Crossbars of a unit on a target, shape (n_units, n_targets).
         exact: Whether the costs are this sum. Otherwise it approximates costs and crossbars, and what it
             finds must be priced by the cost model.
+        pipeline: The pipeline whose costs are approximated; None where there is none.
     """
 
     problem: Problem
@@ -53,6 +55,7 @@ class Additive:
     pair: np.ndarray
     tiles: np.ndarray
     exact: bool
+    pipeline: PipelineTables | None = None
 
     @staticmethod
     def of(problem: Problem) -> Additive:
@@ -60,11 +63,14 @@ class Additive:
 
         Differences are taken against all-digital, for single units and for `neighbours`. They are exact
         if the cost is such a sum, and an approximation if not. `interval_s` is in no table, so that it
-        always comes from differences.
+        always comes from differences. For pipelines, see `_from_pipeline`.
         """
         limited = tuple(name for name in COST_OBJECTIVES if name in problem.cost_limits)
         quantities = tuple(dict.fromkeys(cost_objectives(problem) + limited))
         tables = cost_tables(problem.cost_model, problem.workload)
+        pipeline = pipeline_tables(problem.cost_model, problem.workload)
+        if tables is None and pipeline is not None:
+            return _from_pipeline(problem, quantities, pipeline)
         if tables is None:
             return _from_differences(problem, quantities)
         if "interval_s" in quantities:
@@ -170,6 +176,55 @@ def _from_tables(
         pair=tables.pair[..., columns],
         tiles=tables.tiles[rows],
         exact=True,
+    )
+
+
+def _from_pipeline(
+    problem: Problem, quantities: tuple[CostObjective, ...], pipeline: PipelineTables
+) -> Additive:
+    """Energies as they are, and times as if clusters could be divided at will.
+
+    A stage with `c` clusters that takes `t` alone takes `c t / n` with `n` of them, so that all `n`
+    clusters together take the sum of all `c t`. The latency is in proportion to that, and beyond it each
+    stage adds its time for a slice.
+    """
+    rows = [pipeline.units.index(unit.name) for unit in problem.workload.units]
+    one_copy = pipeline.clusters[-1]
+    can = np.isfinite(one_copy)
+    work_s = np.where(can, one_copy, 0.0) * pipeline.one_copy_s / max(pipeline.room, 1)
+    work_s[~can] = np.inf
+    own_s = np.zeros(one_copy.shape)
+    fixed_s = 0.0
+    for unit, stage_s in zip(pipeline.unit_of, pipeline.own_s, strict=True):
+        if unit >= 0:
+            own_s[unit] += stage_s
+        else:
+            fixed_s += float(stage_s[0])
+    own = np.zeros((len(pipeline.unit_of), 1))
+    waits = float(pipeline.longest_path(own, np.ones(1))[0])
+    unit = {
+        "latency_s": own_s + waits * work_s,
+        "energy_j": pipeline.energy_j,
+        "interval_s": work_s,
+    }
+    fixed = {
+        "latency_s": fixed_s + waits * pipeline.fixed_s,
+        "energy_j": pipeline.fixed_j,
+        "interval_s": pipeline.fixed_s,
+    }
+    n_targets = len(pipeline.targets)
+    return Additive(
+        problem=problem,
+        quantities=quantities,
+        targets=pipeline.targets,
+        allowed=_allowed(problem, pipeline.targets),
+        fixed=np.array([fixed[name] for name in quantities]),
+        unit=np.stack([unit[name] for name in quantities], axis=-1)[rows],
+        pairs=np.zeros((0, 2), dtype=np.intp),
+        pair=np.zeros((0, n_targets, n_targets, len(quantities))),
+        tiles=np.where(can, one_copy, 0.0)[rows],
+        exact=False,
+        pipeline=pipeline,
     )
 
 

@@ -20,7 +20,7 @@ def test_list_shows_what_is_installed():
 
 def test_cost_has_the_promised_keys():
     data = rows("cost", "--model", "resnet8", "--system", "lionheart", "--input", "3x32x32")
-    promised = "system model latency_s energy_j speedup energy_gain analog_mac_ratio layers"
+    promised = "system model latency_s energy_j speedup energy_gain analog_mac_ratio fits layers"
     assert set(promised.split()) <= set(data)
     layer = data["layers"][0]
     assert set(layer) == {"name", "kind", "target", "macs", "latency_s", "energy_j"}
@@ -30,6 +30,29 @@ def test_cost_has_the_promised_keys():
         "cost", "--model", "resnet8", "--system", "lionheart", "--mapping", "all-digital"
     )
     assert digital["speedup"] == 1 and digital["analog_mac_ratio"] == 0
+
+
+def test_a_mapping_that_does_not_fit_is_priced_and_says_so():
+    arguments = ("cost", "--model", "mobilenet_v2", "--system", "imc-cluster")
+    data = rows(*arguments)
+    used = data["tiles"]["ima"]
+    assert (
+        data["fits"] is False and data["misfit"] == f"{used} of 34 crossbars on 'ima': does not fit"
+    )
+    code, out, _ = call(*arguments)
+    assert code == 0 and f"{used} of 34 crossbars on 'ima': does not fit" in out
+    digital = rows(*arguments, "--mapping", "all-digital")
+    assert digital["fits"] is True and digital["misfit"] == ""
+    assert "does not fit" not in call(*arguments, "--mapping", "all-digital")[1]
+
+
+def test_the_best_mapping_by_name():
+    arguments = ("cost", "--model", "resnet8", "--system", "lionheart")
+    best = rows(*arguments, "--mapping", "best")
+    assert best["exact"] is True and set(best["mapping"].values()) <= {"core", "tile"}
+    assert best["speedup"] >= rows(*arguments)["speedup"]
+    code, out, _ = call(*arguments, "--mapping", "best")
+    assert code == 0 and "whatever its accuracy" in out
 
 
 @pytest.mark.parametrize("name", ["all-digital", "all-analog"])

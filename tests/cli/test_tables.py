@@ -36,6 +36,7 @@ def plan(label: str) -> dict:
                 "speedup": 1.0,
                 "energy_gain": 1.0,
                 "analog_mac_ratio": 0.0,
+                "fits": True,
             }
         ],
         "limits": {
@@ -67,11 +68,13 @@ def test_a_cost_has_a_row_for_each_layer(printed):
     data = {
         **{"model": "resnet8", "system": "lionheart", "tiles": {"tile": 3}, "speedup": 1.5},
         **{"latency_s": 1e-5, "energy_j": 2e-3, "interval_s": 5e-6, "energy_gain": 2.0},
-        "analog_mac_ratio": 0.5,
+        **{"analog_mac_ratio": 0.5, "fits": False, "misfit": "3 of 2 crossbars on 'tile': no"},
         "layers": [{**layer, "latency_s": 1e-5, "energy_j": 2e-3}],
     }
     out = printed(tables.print_cost, data)
     assert "[/x]" in out and "10 µs" in out and "3 on tile" in out and "one result every" in out
+    assert "3 of 2 crossbars" in out
+    assert "3 of 2" not in printed(tables.print_cost, {**data, "fits": True, "misfit": ""})
 
 
 def test_validation_numbers_its_sources(printed):

@@ -1,5 +1,7 @@
 """The figure of costs: every second and joule is on it."""
 
+from dataclasses import replace
+
 import pytest
 from figure_checks import ODD_LABELS, check_figure, shown_text
 
@@ -24,6 +26,20 @@ def made_up_cost(names, scale=1.0) -> Cost:
             for k, name in enumerate(names)
         )
     )
+
+
+def test_a_mapping_that_does_not_fit_says_so_in_the_figure():
+    problem = tiny_problem()
+    analog = problem.cost(problem.all_analog)
+    used = analog.tiles["tile"]
+    costs = {"all-digital": problem.digital_cost, "all-analog": analog}
+    assert not any("fit" in text for text in shown_text(cost(costs)))
+    costs = {name: replace(each, capacities={"tile": used - 1}) for name, each in costs.items()}
+    figure = cost(costs, title="tiny")
+    said = f"{used} of {used - 1} crossbars on 'tile': does not fit"
+    assert f"all-analog: {said}" in shown_text(figure)
+    check_figure(figure)
+    assert said in shown_text(cost(costs["all-analog"]))
 
 
 def test_shares_add_up_and_the_least_layers_are_taken_together():

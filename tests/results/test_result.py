@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from front_door import made_up
+from made_up_costs import with_tiles
 from made_up_runs import answer, made_up_problem, search
 
 import lionheart_opt as lo
@@ -13,6 +14,7 @@ from lionheart_opt.results.result import COLUMNS, SearchResult
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.record import InMemory, Record
 from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.testing import tiny_problem
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,7 @@ TYPES = {
     "trial": "int64",
     "mapping": "object",
     "verdict": "object",
+    "fits": "bool",
     "feasible": "bool",
     "best": "bool",
     "diverged": "bool",
@@ -137,8 +140,8 @@ def test_frames_hold_what_the_evaluations_hold(problem):
     frame = result.to_frame()
     assert list(frame.columns) == [
         *("trial", "mapping", "latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
-        *("analog_mac_ratio", "drop", "drop_high", "feasible", "best", "verdict", "oracle_s"),
-        "diverged",
+        *("analog_mac_ratio", "fits", "drop", "drop_high", "feasible", "best", "verdict"),
+        *("oracle_s", "diverged"),
     ]
     assert frame.dtypes.astype(str).to_dict() == TYPES
     digital = limited.cost(limited.all_digital)
@@ -166,6 +169,13 @@ def test_frames_hold_what_the_evaluations_hold(problem):
             assert (row.drop, row.drop_high) == (bounds.estimate, bounds.high)
             assert row.drop == pytest.approx(np.mean(evaluation.accuracy.drops_at(86_400.0)))
     assert 0 < unpriced < len(frame)
+
+
+def test_the_frame_says_what_fits():
+    small = with_tiles(tiny_problem(), 1)
+    frame = lo.search(small, "exhaustive", trials=100).to_frame()
+    one = [len(mapping.units_on("tile")) <= 1 for mapping in frame["mapping"]]
+    assert list(frame["fits"]) == one and len(set(one)) == 2
 
 
 def test_an_empty_result_is_a_frame_with_the_same_types(problem):

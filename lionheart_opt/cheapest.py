@@ -1,0 +1,98 @@
+"""The cheapest mapping whatever its accuracy: what a network could gain at most on a system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lionheart_opt import plugins
+from lionheart_opt.accuracy import Accuracy, Fidelity
+from lionheart_opt.cost import CostObjective, cost_tables, pipeline_tables
+from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.problem import Problem
+from lionheart_opt.space import Space
+from lionheart_opt.strategy import Strategy
+
+#: Relative improvement of the cost below which a mapping counts as cheapest.
+MIN_GAIN = 1e-6
+#: Mappings that are tried at most.
+MOST_TRIALS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cheapest:
+    """The cheapest mapping that was found.
+
+    Args:
+        mapping: It fits the system.
+        objective: What it costs least of: the time per inference.
+        exact: Whether no mapping that fits costs less, up to a millionth.
+    """
+
+    mapping: Mapping
+    objective: CostObjective
+    exact: bool
+
+
+@dataclass(frozen=True)
+class _AcceptsAll:
+    """An oracle to which all mappings are as good as the floating-point network."""
+
+    def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:  # noqa: ARG002
+        samples = np.ones((fidelity.draws[1], 1))
+        return Accuracy(samples=samples, times_s=(1.0,), baseline=1.0)
+
+
+def cheapest(space: Space) -> Cheapest | None:
+    """The mapping of the shortest time per inference that fits, whatever its accuracy.
+
+    `knapsack` finds it, with an oracle that accepts everything. That is exact where costs are sums over
+    units and pairs of units, and for the interval of pipelines that are replicated under a budget.
+
+    Returns:
+        None where no mapping that fits was found.
+
+    Raises:
+        InputError: The cost model cannot price an operation.
+    """
+    model = plugins.cost_model(space.system)
+    is_pipelined = model.cost(space.workload, space.all_digital).interval_s is not None
+    objective: CostObjective = "interval_s" if is_pipelined else "latency_s"
+    problem = Problem(
+        workload=space.workload,
+        system=space.system,
+        digital=space.digital,
+        cost_model=model,
+        oracle=_AcceptsAll(),
+        objectives=(objective,),
+        accuracy_limit=AccuracyLimit(max_drop=0.5, time_s=(1.0,)),
+        training="none",
+    )
+    strategy: Strategy = plugins.build("strategies", "knapsack", {"min_gain": MIN_GAIN})
+    mappings = {problem.all_digital, *_proposed(problem, strategy)}
+    fitting = [mapping for mapping in mappings if not problem.breaks_cost_limits(mapping)]
+    if not fitting:
+        return None
+    tables = pipeline_tables if is_pipelined else cost_tables
+    return Cheapest(
+        mapping=min(
+            fitting, key=lambda each: (problem.cost(each).value(objective), sorted(each.items()))
+        ),
+        objective=objective,
+        exact=tables(model, space.workload) is not None,
+    )
+
+
+def _proposed(problem: Problem, strategy: Strategy) -> list[Mapping]:
+    proposals = strategy.search(problem, np.random.default_rng(0))
+    mappings: list[Mapping] = []
+    try:
+        batch = next(proposals)
+        while len(mappings) < MOST_TRIALS:
+            mappings += [candidate.mapping for candidate in batch]
+            batch = proposals.send([problem.evaluate(candidate) for candidate in batch])
+    except StopIteration:
+        pass
+    return mappings

@@ -1,0 +1,265 @@
+"""The mapping problem on a pipeline that is replicated under one budget of clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from lionheart_opt.cost import COST_OBJECTIVES
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.pipeline_tables import PipelineTables
+from lionheart_opt.strategies.parts.additive import Additive
+from lionheart_opt.strategies.parts.assignment import Limit
+from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
+
+#: Units up to which pairs of moves are tried, too.
+MOST_PAIRED = 64
+#: Intervals at which the shortest latency is sought.
+MOST_INTERVALS = 12
+
+
+@dataclass(frozen=True)
+class PipelineProgramme(IntegerProgramme):
+    """Finds the cheapest mapping that keeps a predicted loss, by the cost of its pipeline.
+
+    Whether an interval can be kept is a linear condition, so that the shortest interval is found by
+    bisection with an integer programme at each step: exactly. So is the least energy. The shortest
+    latency is not a sum. It is sought at several intervals, from the shortest on, as long as the longest
+    path could be shorter there, and improved by moves of one and two units. So is the least of another
+    cost where a limit on the latency is not kept otherwise. What these find need not be the best.
+
+    Args:
+        costs: Costs of the mappings.
+        tables: The pipeline.
+    """
+
+    tables: PipelineTables
+
+    def cheapest(
+        self,
+        quantity: int,
+        losses: np.ndarray,
+        max_loss: float,
+        below: float,
+        excluded: Iterable[Mapping] = (),
+        tolerance: float = 0.0,
+    ) -> Mapping | None:
+        """The cheapest mapping whose predicted loss is accepted, or None if there is none.
+
+        Args:
+            quantity: Number of the quantity to minimise.
+            losses: Predicted loss of each unit on each target, shape (n_units, n_targets).
+            max_loss: Largest accepted sum of losses.
+            below: Largest accepted cost; infinite for no bound.
+            excluded: Mappings that must not be returned.
+            tolerance: By what share of its cost the mapping may be dearer than the cheapest.
+        """
+        name = self.costs.quantities[quantity]
+        number = COST_OBJECTIVES.index(name)
+        without = list(excluded)
+        limits: list[Limit] = [(self._spread(losses), max_loss)]
+        last = len(self.tables.intervals) - 1
+        targets: np.ndarray | None = None
+        if name == "energy_j":
+            targets = self._minimise(self._row(quantity), limits, without, tolerance)
+        elif name == "interval_s":
+            fastest = int(np.searchsorted(self.tables.intervals, below, side="right")) - 1
+            _, targets = self._shortest_interval(losses, limits, without, fastest)
+        if name != "latency_s" and (targets is None or self._keeps_limits(targets)):
+            is_cheap = targets is not None and self._values(targets[None])[0, number] <= below
+            return self.costs.decode(targets) if targets is not None and is_cheap else None
+        place, targets = self._shortest_interval(losses, limits, without, last)
+        if targets is None:
+            return None
+        targets = self._shortest_latency(place, targets, losses, max_loss, without)
+        if name != "latency_s":  # a limit on the latency, which is no sum, is kept from there on
+            targets = self._descend(targets, number, losses, max_loss, without)
+        is_cheap = self._values(targets[None])[0, number] <= below
+        return self.costs.decode(targets) if is_cheap and self._keeps_limits(targets) else None
+
+    def least_loss(self, losses: np.ndarray, excluded: Iterable[Mapping] = ()) -> Mapping | None:
+        """The mapping of least predicted loss that keeps limits and clusters; None without one.
+
+        Where there is a limit on the latency, another mapping may lose up to 5 % less.
+
+        Args:
+            losses: Predicted loss of each unit on each target, shape (n_units, n_targets).
+            excluded: Mappings that must not be returned.
+        """
+        without = list(excluded)
+        targets = self._minimise(self._spread(losses), [], without)
+        if targets is None or self._keeps_limits(targets):
+            return None if targets is None else self.costs.decode(targets)
+        rows = np.arange(len(targets))
+        low = float(losses[rows, targets].sum())
+        best, high = None, float(losses.max(axis=1, initial=0.0, where=self.costs.allowed).sum())
+        while best is None or high - low > 0.05 * abs(high):
+            max_loss = high if best is None else (low + high) / 2.0
+            limits: list[Limit] = [(self._spread(losses), max_loss)]
+            last = len(self.tables.intervals) - 1
+            place, start = self._shortest_interval(losses, limits, without, last)
+            if start is not None:
+                start = self._shortest_latency(place, start, losses, max_loss, without)
+            if start is not None and self._keeps_limits(start):
+                best, high = start, float(losses[rows, start].sum())
+            elif best is None:
+                return None
+            else:
+                low = max_loss
+        return self.costs.decode(best)
+
+    def _shortest_interval(
+        self, losses: np.ndarray, limits: list[Limit], excluded: list[Mapping], last: int
+    ) -> tuple[int, np.ndarray | None]:
+        """Number of the shortest interval up to the last one, and a mapping of least loss that keeps it.
+
+        Longer intervals allow all that shorter ones do, so that bisection is exact.
+        """
+        objective = self._spread(losses)
+
+        def keeping(place: int) -> np.ndarray | None:
+            limit = self._capacity(place)
+            return None if limit is None else self._minimise(objective, [*limits, limit], excluded)
+
+        best = keeping(last) if last >= 0 else None
+        low, high = 0, last
+        while best is not None and low < high:
+            middle = (low + high) // 2
+            if (targets := keeping(middle)) is None:
+                low = middle + 1
+            else:
+                best, high = targets, middle
+        return high, best
+
+    def _shortest_latency(
+        self,
+        place: int,
+        best: np.ndarray,
+        losses: np.ndarray,
+        max_loss: float,
+        excluded: list[Mapping],
+    ) -> np.ndarray:
+        """The mapping of the shortest latency that was found, from one of the shortest interval on."""
+        limits: list[Limit] = [(self._spread(losses), max_loss)]
+        number = COST_OBJECTIVES.index("latency_s")
+        places = np.arange(place, len(self.tables.intervals))
+        shortest = self._values(best[None])[0, number]
+        places = places[self._least_latency[places] < shortest]
+        chosen = np.unique(np.linspace(0, len(places) - 1, MOST_INTERVALS).round().astype(int))
+        for each in places[chosen] if len(places) else ():
+            if self._least_latency[each] >= shortest:
+                break
+            limit = self._capacity(int(each))
+            targets = limit and self._minimise(self._own, [*limits, limit], excluded)
+            if targets is None:
+                continue
+            targets = self._descend(targets, number, losses, max_loss, excluded)
+            if (latency := self._values(targets[None])[0, number]) < shortest:
+                best, shortest = targets, latency
+        return self._descend(best, number, losses, max_loss, excluded)
+
+    def _descend(
+        self,
+        targets: np.ndarray,
+        number: int,
+        losses: np.ndarray,
+        max_loss: float,
+        excluded: list[Mapping],
+    ) -> np.ndarray:
+        """Move one or two units at a time as long as that lowers the cost of that number."""
+        forbidden = {tuple(row) for row in self.costs.encode(excluded)}
+        rows = np.arange(len(targets))
+        while True:
+            near = self._neighbours(targets)
+            keeps = losses[rows, near].sum(axis=1) <= max_loss
+            keeps &= self.tables.fits(near)
+            near = near[keeps & [tuple(row) not in forbidden for row in near]]
+            values = self._values(near)
+            keeps = self._keeps(values, besides=number)
+            near, values = near[keeps], values[keeps]
+            least = self._values(targets[None])[0, number]
+            if not len(near) or values[:, number].min() >= least * (1.0 - 1e-12):
+                return targets
+            targets = near[values[:, number].argmin()]
+
+    def _neighbours(self, targets: np.ndarray) -> np.ndarray:
+        """Assignments with one or two units moved, shape (n_neighbours, n_units)."""
+        moves = [(u, t) for u, t in self._choices if targets[u] != t]
+        steps: list[tuple[tuple[int, int], ...]] = [(move,) for move in moves]
+        if len(targets) <= MOST_PAIRED:
+            steps += [pair for pair in combinations(moves, 2) if pair[0][0] != pair[1][0]]
+        near = np.tile(targets, (len(steps), 1))
+        for row, step in enumerate(steps):
+            for unit, target in step:
+                near[row, unit] = target
+        return near
+
+    def _values(self, assignments: np.ndarray) -> np.ndarray:
+        """Latency, energy and interval, in the order of `COST_OBJECTIVES`."""
+        return self.tables.cost_batch(assignments)
+
+    def _keeps(self, values: np.ndarray, besides: int | None = None) -> np.ndarray:
+        """Whether the cost limits hold, that of the quantity `besides` left out, shape (n_mappings,)."""
+        keeps: np.ndarray = np.ones(len(values), dtype=bool)
+        for name, limit in self.costs.problem.cost_limits.items():
+            number = COST_OBJECTIVES.index(name)
+            keeps &= (values[:, number] <= limit) | (number == besides)
+        return keeps
+
+    def _keeps_limits(self, targets: np.ndarray) -> bool:
+        return bool(self._keeps(self._values(targets[None]))[0])
+
+    def _capacity(self, place: int) -> Limit | None:
+        """The clusters that keep an interval as a limit; None where nothing keeps it."""
+        tables = self.tables
+        room = tables.room - tables.fixed_clusters[place]
+        clusters = np.where(self.costs.allowed, tables.clusters[place], np.inf)
+        if not clusters.min(axis=1, initial=np.inf).sum() <= room:
+            return None
+        return self._spread(np.minimum(clusters, room + 1.0)), float(room)
+
+    def _given_limits(self) -> list[Limit]:
+        """(row, bound) of the clusters, and of each cost limit as far as it is linear.
+
+        An interval holds a limit exactly where its clusters fit. A latency does so only where the
+        interval leaves room for the shortest path, which is necessary and not sufficient.
+        """
+        limits: list[Limit] = []
+        place = len(self.tables.intervals) - 1
+        for name, limit in self.costs.problem.cost_limits.items():
+            if name == "energy_j":
+                number = self.costs.number(name)
+                limits.append((self._row(number), limit - self.costs.fixed[number]))
+                continue
+            reached = self.tables.intervals if name == "interval_s" else self._least_latency
+            place = min(place, int(np.searchsorted(reached, limit, side="right")) - 1)
+        capacity = self._capacity(place) if place >= 0 else None
+        nothing = np.zeros(len(self._choices) + len(self._couples)), -1.0
+        return [*limits, nothing if capacity is None else capacity]
+
+    @cached_property
+    def _least_latency(self) -> np.ndarray:
+        """The longest path at each interval if every unit were on its fastest target."""
+        own = self.tables.own_s.min(axis=1)
+        shape = len(own), len(self.tables.intervals)
+        return self.tables.longest_path(np.broadcast_to(own[:, None], shape), self.tables.intervals)
+
+    @cached_property
+    def _own(self) -> np.ndarray:
+        """Time of each unit's stages for a slice, as a row over the variables."""
+        own = np.zeros(self.costs.allowed.shape)
+        for stage, unit in enumerate(self.tables.unit_of):
+            if unit >= 0:
+                own[unit] += self.tables.own_s[stage]
+        return self._spread(np.where(self.costs.allowed, own, 0.0))
+
+
+def programme_of(costs: Additive) -> IntegerProgramme:
+    """The programme for the costs of a problem: that of a pipeline where the cost model has one."""
+    if costs.pipeline is None:
+        return IntegerProgramme(costs)
+    return PipelineProgramme(costs, costs.pipeline)

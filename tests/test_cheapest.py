@@ -1,0 +1,60 @@
+"""The cheapest mapping whatever its accuracy, against enumeration."""
+
+from __future__ import annotations
+
+import pytest
+from made_up_costs import several_cores
+from many_cores import networks, on_many_cores
+
+import lionheart_opt as lo
+from lionheart_opt import plugins
+from lionheart_opt.cheapest import cheapest
+from lionheart_opt.errors import InputError
+from lionheart_opt.space import Space, every_mapping
+from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.system import System
+
+
+def with_crossbars(name: str, count: int) -> System:
+    """A built-in system whose analog targets have that many crossbars."""
+    system = plugins.load_system(name)
+    targets = tuple(
+        each.model_copy(update={"tiles": count}) if each.numerics == "analog" else each
+        for each in system.targets
+    )
+    return system.model_copy(update={"targets": targets})
+
+
+@pytest.mark.parametrize("crossbars", [1, 2, 4, 99])
+@pytest.mark.parametrize("name", ["lionheart", "imc-cluster", "diana", "manycore"])
+def test_it_is_the_cheapest_that_fits(name: str, crossbars: int) -> None:
+    space = Space(workload=convolutional_workload(), system=with_crossbars(name, crossbars))
+    best = cheapest(space)
+    assert best is not None and best.exact
+    costs = [lo.cost(space.workload, space.system, each) for each in every_mapping(space)]
+    fitting = [cost.time_per_inference_s for cost in costs if cost.fits]
+    ours = lo.cost(space.workload, space.system, "best")
+    assert ours.fits and ours.time_per_inference_s == pytest.approx(min(fitting), rel=1e-5)
+
+
+def test_it_may_be_faster_than_all_analog() -> None:
+    """Layers that a tile runs no faster stay on the core."""
+    workload = lo.trace("vgg16")
+    best, analog = (lo.cost(workload, "lionheart", each) for each in ("best", "all-analog"))
+    digital = lo.cost(workload, "lionheart", "all-digital")
+    assert best.latency_s < analog.latency_s < digital.latency_s
+
+
+def test_costs_that_are_no_sum_are_not_called_exact() -> None:
+    problem = several_cores(("latency_s",))
+    best = cheapest(problem)
+    assert best is not None and not best.exact and best.objective == "interval_s"
+    cost = problem.cost(best.mapping)
+    assert cost.fits and cost.interval_s < problem.digital_cost.interval_s
+
+
+def test_where_nothing_fits_that_is_said() -> None:
+    problem = on_many_cores(networks()["resnet18"], "interval_s", clusters=20)
+    assert cheapest(problem) is None
+    with pytest.raises(InputError, match="no mapping of 'resnet18' fits"):
+        lo.cost(problem.workload, problem.system, "best")
