@@ -198,15 +198,14 @@ class Study:
                 allowed = f"must be a whole number from 1 to {largest}"
                 raise InputError(f"{name}: got {shown(count)}; {allowed}")
         with stopped_by_signals(), source.beside():
-            oracle = source.oracle
             source.check_strategies()
             pool = executor(source.problem, workers, scheduler)
-            with pool or nullcontext(), _live(oracle, progress) as live:
+            with pool or nullcontext(), _live(source.oracle, progress) as live:
                 for plan in plans:
                     search = source.search(plan)
                     live.ended(search.run(live.start(search), pool))
                     if checks:
-                        check_finalists(search.record, oracle, judged)
+                        check_finalists(search.record, source.oracle, judged)
         return [result for result in self.results() if result.name in {p.name for p in plans}]
 
     def results(self) -> list[SearchResult]:
