@@ -195,8 +195,9 @@ class Study:
         for name, (count, largest) in most.items():
             is_whole = isinstance(count, Integral) and type(count) is not bool
             if not is_whole or not 1 <= count <= largest:
-                allowed = f"must be a whole number from 1 to {largest}"
-                raise InputError(f"{name}: got {shown(count)}; {allowed}")
+                raise InputError(
+                    f"{name}: got {shown(count)}; must be a whole number from 1 to {largest}"
+                )
         with stopped_by_signals(), source.beside():
             oracle = source.oracle
             source.check_strategies()

@@ -47,9 +47,9 @@ DIGITAL = "all-digital"
 MOST_SAID = 110
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
-_FAIL = TrialState.FAIL
 #: User attribute with the order in which finalists are tested.
 ORDER = "final order"
+_FAIL = TrialState.FAIL
 
 
 class OptunaKeeper:
@@ -183,9 +183,7 @@ class OptunaKeeper:
         with self._reading():
             finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, _FAIL))
             finished = sorted(finished, key=lambda trial: trial.number)
-            finished = [
-                each for each in finished if each.state != _FAIL or FAILED in each.user_attrs
-            ]
+            finished = [t for t in finished if t.state != _FAIL or FAILED in t.user_attrs]
         return [Trial(trial.number, self._evaluation(problem, trial)) for trial in finished]
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
