@@ -179,8 +179,7 @@ class Study:
             What the searches found.
 
         Raises:
-            InputError: A search does not exist, an argument cannot be used, or a record was made with
-                other settings.
+            InputError: A search or argument cannot be used, or a record was made with other settings.
         """
         from lionheart_opt.results.finalists import check_finalists
         from lionheart_opt.study.cluster import executor
@@ -191,12 +190,12 @@ class Study:
                 raise InputError(f"{name}: got {shown(flag)}; must be True or False")
         plans = source.plans((only,) if isinstance(only, str) else _listed(only, "only"))
         judged = source.trainings if trainings is None else trainings
-        most = {"workers": (workers, MOST_WORKERS), "trainings": (judged, MOST_TRAININGS)}
-        for name, (count, largest) in most.items():
+        most = (("workers", workers, MOST_WORKERS), ("trainings", judged, MOST_TRAININGS))
+        for name, count, largest in most:
             is_whole = isinstance(count, Integral) and type(count) is not bool
             if not is_whole or not 1 <= count <= largest:
-                allowed = f"must be a whole number from 1 to {largest}"
-                raise InputError(f"{name}: got {shown(count)}; {allowed}")
+                said = f"{name}: got {shown(count)}"
+                raise InputError(f"{said}; must be a whole number from 1 to {largest}")
         with stopped_by_signals(), source.beside():
             source.check_strategies()
             pool = executor(source.problem, workers, scheduler)

@@ -47,9 +47,9 @@ DIGITAL = "all-digital"
 MOST_SAID = 110
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
-_FAIL = TrialState.FAIL
 #: User attribute with the order in which finalists are tested.
 ORDER = "final order"
+_FAIL = TrialState.FAIL
 
 
 class OptunaKeeper:
