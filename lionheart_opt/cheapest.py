@@ -71,7 +71,9 @@ def cheapest(space: Space) -> Cheapest | None:
         training="none",
     )
     strategy: Strategy = plugins.build("strategies", "knapsack", {"min_gain": MIN_GAIN})
-    mappings = {problem.all_digital, *_proposed(problem, strategy)}
+    mappings = {problem.all_digital}
+    if problem.units:
+        mappings |= {*_proposed(problem, strategy)}
     fitting = [mapping for mapping in mappings if not problem.breaks_cost_limits(mapping)]
     if not fitting:
         return None
