@@ -105,10 +105,8 @@ class Cluster(Executor):
 
     def wait_for_others(self, task: _Task) -> None:
         """Wait until no other candidate is being evaluated."""
-        from distributed import wait
-
-        if others := [other.future for other in self._pending if other is not task]:
-            wait(others)
+        for other in [each for each in self._pending if each is not task]:
+            other.future.exception()  # returns when it has ended, whatever came of it
 
     def forget(self, task: _Task) -> None:
         """The evaluation has ended."""

@@ -58,6 +58,8 @@ def acceptable(problem: Problem, kept: Mapping, evaluation: Evaluation) -> bool:
     It may if all limits hold. Where the mapping breaks a cost limit, so that the oracle was not asked,
     it may if it exceeds the limits by less than `kept` does.
     """
+    if evaluation.failed:
+        return False
     if evaluation.accuracy is None:
         return excess(problem, evaluation.mapping) < excess(problem, kept)
     return evaluation.feasible
