@@ -18,8 +18,8 @@ class ExampleStatistics:
     """Statistics of examples: of the floating-point network, and of every draw at every time.
 
     Args:
-        baseline: Those of the floating-point network, float32, shape (n_examples, n_statistics).
-        draws: Those of the draws, float32, shape (n_draws, n_times, n_examples, n_statistics).
+        baseline: Those of the floating-point network, float64, shape (n_examples, n_statistics).
+        draws: Those of the draws, float64, shape (n_draws, n_times, n_examples, n_statistics).
 
     Raises:
         InputError: Shapes or types do not fit together, or a number is not finite.
@@ -33,11 +33,11 @@ class ExampleStatistics:
             self.baseline.ndim != 2
             or self.draws.ndim != 4
             or self.draws.shape[2:] != self.baseline.shape
-            or {self.baseline.dtype, self.draws.dtype} != {np.dtype(np.float32)}
+            or {self.baseline.dtype, self.draws.dtype} != {np.dtype(np.float64)}
         ):
             raise InputError(
                 f"statistics: got {self.baseline.dtype} {self.baseline.shape} and {self.draws.dtype} "
-                f"{self.draws.shape}; must be float32 of the same examples"
+                f"{self.draws.shape}; must be float64 of the same examples"
             )
         if not (np.isfinite(self.baseline).all() and np.isfinite(self.draws).all()):
             raise InputError("statistics: NaN or infinite numbers")
@@ -46,7 +46,7 @@ class ExampleStatistics:
     def of(baseline: np.ndarray, draws: np.ndarray) -> ExampleStatistics:
         """Statistics of any number type; for the arguments, see the class."""
         return ExampleStatistics(
-            baseline=np.asarray(baseline, np.float32), draws=np.asarray(draws, np.float32)
+            baseline=np.asarray(baseline, np.float64), draws=np.asarray(draws, np.float64)
         )
 
     @staticmethod

@@ -130,3 +130,13 @@ def test_booleans_are_right_answers() -> None:
 def test_what_does_not_fit_is_refused(baseline: np.ndarray, draws: np.ndarray) -> None:
     with pytest.raises(InputError, match="statistics: "):
         ExampleStatistics.of(baseline, draws)
+
+
+def test_large_numbers_keep_their_digits() -> None:
+    """Numbers around a million that differ by one: squares need more digits than float32 has."""
+    y = 1e6 + RNG.normal(size=300)
+    error = 0.01 * np.ones(300)
+    exact = np.stack([error, y, y**2], axis=-1)
+    metric = Metric(name="R2", value="determination", low=-inf, unit="")
+    statistics = ExampleStatistics.of(exact, exact[None, None])
+    assert statistics.baseline_value(metric) == pytest.approx(1.0 - 0.01 / y.var(), abs=1e-3)

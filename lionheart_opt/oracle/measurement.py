@@ -88,7 +88,7 @@ def measure(
         digital: What matrices compute in that are not analog; None is floating point.
 
     Returns:
-        Statistics of examples (see `Task.statistics`), boolean or float32, shape
+        Statistics of examples (see `Task.statistics`), boolean or float64, shape
         (n_mappings, n_draws, n_times, n_examples, n_statistics).
 
     Raises:
@@ -157,7 +157,7 @@ class _Measured:
     """
 
     def __init__(self, task: Task, shape: tuple[int, ...], n_examples: int) -> None:
-        self.statistics = np.zeros((*shape, n_examples, 0), np.float32)
+        self.statistics = np.zeros((*shape, n_examples, 0), np.float64)
         self._task = task
         self._kept: dict[tuple[int, ...], list[Any]] = {}
 
@@ -178,7 +178,7 @@ class _Measured:
     def _put(self, place: tuple[int, ...], statistics: torch.Tensor, begin: int) -> None:
         values = statistics.numpy()
         if not self.statistics.shape[-1]:
-            kind = np.bool_ if values.dtype == np.bool_ else np.float32
+            kind = np.bool_ if values.dtype == np.bool_ else np.float64
             self.statistics = np.zeros((*self.statistics.shape[:-1], values.shape[1]), kind)
         self.statistics[place][begin : begin + len(values)] = values
 
