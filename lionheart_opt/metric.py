@@ -129,7 +129,9 @@ class Metric:
         if self.value is None:
             raise InputError(f"metric {self.name!r}: its function is not known here")
         function = VALUES[self.value] if isinstance(self.value, str) else self.value
-        return np.asarray(function(np.asarray(means, float)), float)
+        values = np.asarray(function(np.asarray(means, float)), float)
+        within = np.clip(values, self.low, self.high)  # a perfect network may be rounded beyond it
+        return np.where(np.abs(values - within) <= 1e-9, within, values)
 
     def gradient(self, means: np.ndarray) -> np.ndarray:
         """Derivatives of the value with respect to each mean, of the same shape (..., n_statistics)."""

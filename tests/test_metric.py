@@ -112,6 +112,18 @@ def test_drops_are_in_points_with_a_sign(drop: float | None, text: str) -> None:
     assert ACCURACY.said(drop) == text
 
 
+def test_rounding_leads_out_of_no_range() -> None:
+    """A perfect correlation is 1, whatever the rounding; what is really beyond stays so."""
+    metric = Metric(value="mean")
+    assert float(metric.of(np.array([1.0 + 1e-12]))) == 1.0
+    assert float(metric.of(np.array([-1e-12]))) == 0.0
+    assert float(metric.of(np.array([1.01]))) == 1.01
+    y = np.random.default_rng(0).normal(3.0, 1.0, 1000)
+    means = np.stack([y, y, y**2, y**2, y * y], axis=-1).mean(axis=0)
+    correlation = Metric(value="correlation", low=-1.0)
+    correlation.check(np.atleast_1d(correlation.of(means)))
+
+
 def test_records_keep_it() -> None:
     bits = Metric(name="bits", value="ratio", higher_is_better=False, high=inf, unit="bits")
     assert Metric.from_json(bits.to_json()) == bits and bits.is_known

@@ -14,6 +14,7 @@ from lionheart_opt.datasets.stored import StoredExamples, read_all
 from lionheart_opt.errors import InputError
 from lionheart_opt.tasks import Task
 from lionheart_opt.tasks.batches import Inputs, Targets
+from lionheart_opt.tasks.question_answering import objects
 from lionheart_opt.text import shown
 
 #: Data sets up to this size are read into memory at once.
@@ -182,7 +183,7 @@ def _collated(rows: list[Any]) -> Any:
 def _padded(values: list[Any], name: str) -> tuple[Any, bool]:
     """A batch of values, and whether some of them had to be padded."""
     if isinstance(values[0], str) or name in ("answers", "context"):
-        return _objects(values), False
+        return objects(values if isinstance(values[0], str) else list(map(tuple, values))), False
     tensors = [torch.as_tensor(np.asarray(v) if isinstance(v, list) else v) for v in values]
     lengths = {tuple(tensor.shape) for tensor in tensors}
     if len(lengths) == 1:
@@ -194,12 +195,6 @@ def _padded(values: list[Any], name: str) -> tuple[Any, bool]:
     value = _PADDING.get(name, 0)
     batch = torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
     return batch, True
-
-
-def _objects(values: list[Any]) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values if isinstance(values[0], str) else [tuple(value) for value in values]
-    return array
 
 
 def _inputs(given: Any) -> Inputs:
@@ -244,10 +239,7 @@ def _target(given: Any, where: str) -> torch.Tensor | np.ndarray:
         return _tensor(given, where)
     except InputError:
         if isinstance(given, (list, tuple)):
-            array = np.empty(len(given), dtype=object)
-            for number, value in enumerate(given):
-                array[number] = value
-            return array
+            return objects(given)
         raise
 
 
