@@ -48,16 +48,7 @@ class PipelineProgramme(IntegerProgramme):
         excluded: Iterable[Mapping] = (),
         tolerance: float = 0.0,
     ) -> Mapping | None:
-        """The cheapest mapping whose predicted loss is accepted, or None if there is none.
-
-        Args:
-            quantity: Number of the quantity to minimise.
-            losses: Predicted loss of each unit on each target, shape (n_units, n_targets).
-            max_loss: Largest accepted sum of losses.
-            below: Largest accepted cost; infinite for no bound.
-            excluded: Mappings that must not be returned.
-            tolerance: By what share of its cost the mapping may be dearer than the cheapest.
-        """
+        """See `IntegerProgramme.cheapest`."""
         name = self.costs.quantities[quantity]
         number = COST_OBJECTIVES.index(name)
         without = list(excluded)
