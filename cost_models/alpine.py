@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import fsum, prod
 
@@ -28,10 +28,10 @@ from lionheart_opt.cost_models.parts.additive import (
 )
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
 from lionheart_opt.cost_models.parts.alpine_parameters import (
-    Calibration,
     CoreParameters,
     LinkParameters,
     MachineParameters,
+    SoftwareParameters,
     TileParameters,
 )
 from lionheart_opt.cost_models.parts.operations import folded_norms
@@ -50,15 +50,14 @@ class Alpine:
     that computed their first input, so that each stage of the pipeline keeps its activations and pools.
 
     Args:
-        system: Cores (digital targets), tiles (analog targets, each with its core) and links.
-        calibration: What the software costs.
+        system: Cores (digital targets), what their software costs, tiles (analog targets, each with its
+            core) and links.
 
     Raises:
         InputError: The system lacks a number or has one that the family does not know.
     """
 
     system: System
-    calibration: Calibration = field(default_factory=Calibration)
 
     def __post_init__(self) -> None:
         _ = self._core, self._tiles, self._links  # computed here so that mistakes show at once
@@ -159,7 +158,7 @@ class Alpine:
         for name in self._cores:
             self.system.target_as(name, CoreParameters)
         machine = self.system.machine_as(MachineParameters)
-        return Core(machine=machine, calibration=self.calibration)
+        return Core(machine=machine, software=self.system.software_as(SoftwareParameters))
 
     @cached_property
     def _cores(self) -> tuple[str, ...]:

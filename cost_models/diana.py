@@ -29,9 +29,6 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import Layer, Workload
 
-#: Numbers of adjacent output pixels that the in-memory array can compute at once.
-_UNROLLS = (1, 2, 4, 8)
-
 
 class MachineParameters(Parameters):
     """`[machine]`: the clock in Hz, and the power in W while both arrays run."""
@@ -57,6 +54,7 @@ class AnalogParameters(Parameters):
         columns: Columns of the array.
         least_channels: Fewest input channels that a window occupies.
         channels: Most input channels that a window can have.
+        pixels: Most adjacent output pixels that it computes at once; their number is a power of two.
         mvm_latency_s: Time of one product.
         row_load_cycles: Cycles to write one row of weights.
         power_w: Power while it runs alone.
@@ -66,6 +64,7 @@ class AnalogParameters(Parameters):
     columns: int = Field(gt=0)
     least_channels: int = Field(gt=0)
     channels: int = Field(gt=0)
+    pixels: int = Field(gt=0)
     mvm_latency_s: float = Field(gt=0)
     row_load_cycles: int = Field(gt=0)
     power_w: float = Field(gt=0)
@@ -127,6 +126,7 @@ class Diana:
     system: System
 
     def __post_init__(self) -> None:
+        self.system.refuse_software()
         _ = self.machine, self.digital, self.analog  # so that mistakes show at once
 
     @cached_property
@@ -182,7 +182,7 @@ class Diana:
         channels = max(array.least_channels, shape.channels_in)
         unroll = max(
             pixels
-            for pixels in _UNROLLS
+            for pixels in (2**power for power in range(array.pixels.bit_length()))
             if pixels == 1
             or (
                 pixels * shape.channels_out <= array.columns

@@ -75,6 +75,7 @@ class ImcCluster:
     system: System
 
     def __post_init__(self) -> None:
+        self.system.refuse_software()
         _ = self.machine, self._parameters  # so that mistakes show at once
 
     @cached_property

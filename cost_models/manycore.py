@@ -153,6 +153,7 @@ class Manycore:
     system: System
 
     def __post_init__(self) -> None:
+        self.system.refuse_software()
         _ = self.machine, self.cores, self.ima  # so that mistakes show at once
 
     @cached_property

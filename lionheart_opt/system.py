@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lionheart_opt.constants import Block, Parameters
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.text import shown
@@ -18,53 +19,19 @@ from lionheart_opt.workload import Layer, Unit, Workload
 if TYPE_CHECKING:
     import pandas
 
-Parameters = TypeVar("Parameters", bound=BaseModel)
-Scalar = bool | int | float | str
-
 #: How a target multiplies with weights. `lionheart_opt.oracle.digital` says what the digital ones are.
 Numerics = Literal["analog", "fp32", "fp16", "int8", "int4", "ternary"]
 
 
-#: Digest of a system whose file says its numerics -> digest of the file that did not. Its prices are the
-#: same, and oracles have always simulated what it says now, so that records answer the same question.
-_AS_RECORDED = {"5c5ce969cd652fca": "38575408c26fb77c"}  # lionheart.toml
+#: Digest of a system whose file says its numerics, and numbers that stood in code -> digest of the file
+#: that did not. Prices and what oracles simulate are the same, so that records answer the same question.
+_AS_RECORDED = {
+    "10923d7e33cf9385": "38575408c26fb77c",  # lionheart.toml
+    "1201e065681cf47c": "af4ff08b92de431d",  # diana.toml
+}
 
 
-class _Block(BaseModel):
-    """A TOML block: known keys, a source, and the finite numbers that its cost model reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    source: str = Field(min_length=1)
-    parameters: dict[str, Scalar] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _gather_parameters(cls, data: Any) -> Any:
-        """Keys that are not the block's own are parameters of the system family."""
-        if not isinstance(data, dict) or "parameters" in data:
-            return data
-        own = {key: value for key, value in data.items() if key in cls.model_fields}
-        own["parameters"] = {key: value for key, value in data.items() if key not in own}
-        return own
-
-    def parse(self, kind: type[Parameters], where: str) -> Parameters:
-        """The parameters as the pydantic model that a cost model declares for such a block.
-
-        Args:
-            kind: The pydantic model.
-            where: What errors call the block.
-
-        Raises:
-            InputError: A key is missing, unknown, or of the wrong type or range.
-        """
-        try:
-            return kind.model_validate(self.parameters)
-        except ValidationError as error:
-            raise first_problem(error, where, kind, self.parameters) from error
-
-
-class Target(_Block):
+class Target(Block):
     """Where a layer can run.
 
     Attributes:
@@ -76,8 +43,6 @@ class Target(_Block):
         kinds: Layer kinds that it supports; `*` is every kind.
         kernel: The only kernel of convolutions that it supports; None is any.
         tiles: How many crossbars it has; None where the mapping gets as many as it needs.
-        source: Where its numbers come from.
-        parameters: The numbers that the cost model of the system's family reads.
     """
 
     name: str
@@ -117,7 +82,7 @@ class Target(_Block):
     __str__ = __repr__
 
 
-class Link(_Block):
+class Link(Block):
     """What moving data between two targets takes; parameters as the system family defines them."""
 
     between: tuple[str, str] = Field(strict=False)
@@ -128,8 +93,12 @@ class Link(_Block):
         return f"[links] between {' and '.join(map(repr, self.between))}"
 
 
-class Machine(_Block):
+class Machine(Block):
     """Numbers that belong to no single target: memory, clocks, static power."""
+
+
+class Software(Block):
+    """What the code on the digital targets costs. Such numbers are seldom published, but fitted."""
 
 
 class System(BaseModel):
@@ -143,6 +112,7 @@ class System(BaseModel):
         targets: What layers can run on.
         links: What moving data between targets takes.
         machine: Numbers that belong to no single target.
+        software: What the code on the digital targets costs; None where the family reads no such numbers.
         origin: What errors call it, if not its name: the path of its file.
     """
 
@@ -155,6 +125,7 @@ class System(BaseModel):
     targets: tuple[Target, ...]
     links: tuple[Link, ...] = ()
     machine: Machine | None = None
+    software: Software | None = None
     origin: str = Field(default="", exclude=True)
 
     @model_validator(mode="after")
@@ -195,9 +166,31 @@ class System(BaseModel):
         Raises:
             InputError: It is missing, or does not fit.
         """
-        if self.machine is None:
-            raise InputError(f"{self.where}: table [machine] is missing")
-        return self.machine.parse(kind, f"{self.where}: [machine]")
+        return self._shared("machine", self.machine, kind)
+
+    def software_as(self, kind: type[Parameters]) -> Parameters:
+        """`[software]` as the pydantic model that a cost model declares for it.
+
+        Raises:
+            InputError: It is missing, or does not fit.
+        """
+        return self._shared("software", self.software, kind)
+
+    def refuse_software(self) -> None:
+        """Refuse a table `[software]`, where the family reads none.
+
+        Raises:
+            InputError: There is one.
+        """
+        if self.software is not None:
+            raise InputError(
+                f"{self.where}: the family {self.family!r} reads no table [software]; remove it"
+            )
+
+    def _shared(self, name: str, block: Block | None, kind: type[Parameters]) -> Parameters:
+        if block is None:
+            raise InputError(f"{self.where}: table [{name}] is missing")
+        return block.parse(kind, f"{self.where}: [{name}]")
 
     def target_as(self, name: str, kind: type[Parameters]) -> Parameters:
         """Parameters of a target as the pydantic model that a cost model declares for them.
@@ -262,8 +255,15 @@ class System(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Digest of every number and source in it."""  # not cached: `model_copy` would keep it
-        data = self.model_dump(mode="json")
+        """Digest of every number and source in it, but for intervals, which decide no price."""
+        data = self.model_dump(mode="json")  # not cached: `model_copy` would keep it
+        for name in ("machine", "software"):
+            if data[name] is not None:
+                del data[name]["intervals"]
+        if data["software"] is None:  # as in records of versions that did not know it
+            del data["software"]
+        for block in (*data["targets"], *data["links"]):
+            del block["intervals"]
         for target in data["targets"]:
             if target["rpu_config"] is None:  # as in records of versions that did not know it
                 del target["rpu_config"]

@@ -12,7 +12,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.plugins import cost_model, load_system, system_names
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
-from lionheart_opt.system import System
+from lionheart_opt.system import Software, System
 from lionheart_opt.testing import CostModelContract
 
 DIGESTS = json.loads((Path(__file__).parent / "golden" / "digests.json").read_text())
@@ -45,7 +45,7 @@ from dataclasses import dataclass
 from lionheart_opt.cost_models.parts.additive import layer_costs
 from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.cost import Cost
-from lionheart_opt.system import System
+from lionheart_opt.system import Software, System
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def test_shipped_systems_name_a_source_in_every_block(name: str) -> None:
     assert all(target.source for target in system.targets)
     assert all(link.source for link in system.links)
     assert system.machine is None or system.machine.source
+    assert system.software is None or system.software.source
 
 
 def test_objects_say_in_a_line_what_they_are() -> None:
@@ -182,6 +183,15 @@ def test_mistakes_get_one_clear_line(old: str, new: str, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["diana", "imc-cluster", "manycore"])
+def test_families_without_software_refuse_its_table(name: str) -> None:
+    software = Software(source="made up", parameters={"simple_cycles": 1.0})
+    with pytest.raises(
+        InputError, match=rf"{name}.toml: the family .* reads no table \[software\]"
+    ):
+        cost_model(load_system(name).model_copy(update={"software": software}))
+
+
 def test_a_link_joins_targets_that_exist() -> None:
     link = '[[links]]\nsource = "guess"\nbetween = ["cpu", "tiles"]\n'
     with pytest.raises(InputError, match=r"unknown target 'tiles' \(did you mean 'tile'\?\)"):
@@ -206,7 +216,8 @@ def test_mistakes_in_any_block_of_a_shipped_system_show_at_once(name: str) -> No
     """Not only when a mapping first uses the block."""
     system = load_system(name)
     blocks = {target.name: target for target in system.targets}
-    blocks |= {"machine": system.machine} if system.machine else {}
+    shared = {"machine": system.machine, "software": system.software}
+    blocks |= {name: block for name, block in shared.items() if block}
     keys = [(block, key) for block, owner in blocks.items() for key in owner.parameters]
     assert keys
     for block, key in keys:
@@ -220,7 +231,8 @@ def test_the_least_sizes_of_every_block(name: str) -> None:
     system = load_system(name)
     least = {"ports": 2, "level_latency_cycles": 0}
     blocks = {target.name: target for target in system.targets}
-    blocks |= {"machine": system.machine} if system.machine else {}
+    shared = {"machine": system.machine, "software": system.software}
+    blocks |= {name: block for name, block in shared.items() if block}
     n_sizes = 0
     for block, owner in blocks.items():
         for key, value in owner.parameters.items():
@@ -272,6 +284,19 @@ class TestOwnSystem(CostModelContract):
         assert ours.tiles["tile"] > theirs.tiles["tile"]
         assert ours.latency_s > theirs.latency_s
 
+    def test_its_software_counts(self, system: System) -> None:
+        workload = convolutional_workload()
+        mapping = Space(workload=workload, system=system).all_digital
+        faster = variant(system, "software", convolution_efficiency=0.4)
+        slow_s, fast_s = (
+            cost_model(each).cost(workload, mapping).latency_s for each in (system, faster)
+        )
+        assert fast_s < slow_s
+
+    def test_it_must_describe_its_software(self, system: System) -> None:
+        with pytest.raises(InputError, match=r"small.toml: table \[software\] is missing"):
+            cost_model(system.model_copy(update={"software": None}))
+
 
 OWN_ALPINE = """
 family = "alpine"
@@ -294,6 +319,18 @@ dram_bytes_per_s = 1e9
 dram_access_j = 120e-12
 dram_access_bytes = 64
 memory_controller_w = 0.1
+
+[software]
+source = "measured"
+linear_efficiency = { value = 0.3, low = 0.2, high = 0.4, source = "measured on 20 layers" }
+convolution_efficiency = 0.2
+sparse_mac_cycles = 9.0
+simple_cycles = 1.0
+transcendental_cycles = 80.0
+convert_cycles = 20.0
+input_cycles = 10.0
+handoff_cycles = 1e5
+dram_stall_s_per_byte = 2e-9
 
 [targets.core]
 source = "data sheet"

@@ -11,19 +11,18 @@ on the high-power system:
   as long as the printed ends of the figures' axes allow.
 
 The logarithms of all ratios have the same weight. Low-power results and the mappings at a threshold are
-left out. The script prints the values for `Calibration`.
+left out. The script prints `[software]` as the system files hold it.
 """
 
 from __future__ import annotations
-
-from dataclasses import asdict, fields, replace
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from lionheart_opt.cost_models.alpine import Alpine
-from lionheart_opt.cost_models.parts.alpine_parameters import Calibration
+from lionheart_opt.cost_models.parts.alpine_parameters import SoftwareParameters
 from lionheart_opt.cost_models.validation import alpine as paper
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.plugins import load_system
 
 #: 10 inferences of the digital perceptron on one high-power core. With more, the LSTM's longest bar,
@@ -37,9 +36,18 @@ _ASSUMED = "simple_cycles"
 _PRIOR = 0.03
 
 
-def residuals(calibration: Calibration) -> np.ndarray:
+def shipped() -> SoftwareParameters:
+    """What the system files hold."""
+    return load_system("alpine-high-power").software_as(SoftwareParameters)
+
+
+def residuals(software: SoftwareParameters) -> np.ndarray:
     """Logarithms of predicted / published, shape (n_results,)."""
-    model = Alpine(load_system("alpine-high-power"), calibration)
+
+    def model_of(name: str) -> Alpine:
+        return Alpine(variant(load_system(name), "software", **software.model_dump()))
+
+    model = model_of("alpine-high-power")
     ratios = []
     for experiment in paper.experiments():
         if experiment.case in paper.HIGH_POWER_GAINS:
@@ -54,34 +62,36 @@ def residuals(calibration: Calibration) -> np.ndarray:
         if experiment.case == "MLP case 1":
             time_s, _ = experiment.measured(model, is_analog=False)
             ratios.append(10 * time_s / PERCEPTRON_S)
-    lionheart = Alpine(load_system("lionheart"), calibration)
+    lionheart = model_of("lionheart")
     for network, speedup in paper.ALL_ANALOG_SPEEDUPS.items():
         ratios.append(paper.all_analog_gains(lionheart, network)[0] / speedup)
     return np.log(ratios)
 
 
-def fit(start: Calibration) -> Calibration:
+def fit(start: SoftwareParameters) -> SoftwareParameters:
     """The values with the least sum of squared residuals."""
-    names = [field.name for field in fields(start) if field.name != _ASSUMED]
+    names = [name for name in SoftwareParameters.model_fields if name != _ASSUMED]
     origin = np.log([getattr(start, name) for name in names])
 
-    def calibration(logarithms: np.ndarray) -> Calibration:
-        return replace(start, **dict(zip(names, np.exp(logarithms).tolist(), strict=True)))
+    def software(logarithms: np.ndarray) -> SoftwareParameters:
+        changes = dict(zip(names, np.exp(logarithms).tolist(), strict=True))
+        return start.model_copy(update=changes)
 
     def objective(logarithms: np.ndarray) -> np.ndarray:
         prior = _PRIOR * (logarithms - origin)
-        return np.concatenate([residuals(calibration(logarithms)), prior])
+        return np.concatenate([residuals(software(logarithms)), prior])
 
-    return calibration(least_squares(objective, origin).x)
+    return software(least_squares(objective, origin).x)
 
 
 def main() -> None:
     """Print the fitted values and how well they meet what they were fitted to."""
-    fitted = fit(Calibration())
-    for name, value in asdict(fitted).items():
-        print(f"{name}: float = {value:.4g}")
+    fitted = fit(shipped())
+    print("[software]")
+    for name, value in fitted.model_dump().items():
+        print(f"{name} = {value:.4g}")
     errors = np.abs(np.expm1(residuals(fitted)))
-    print(f"median error {np.median(errors):.1%}, largest {np.max(errors):.1%}")
+    print(f"# median error {np.median(errors):.1%}, largest {np.max(errors):.1%}")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from lionheart_opt.cost_models.parts.additive import Components
 from lionheart_opt.cost_models.parts.alpine_parameters import (
-    Calibration,
     MachineParameters,
+    SoftwareParameters,
     TileParameters,
 )
 from lionheart_opt.cost_models.parts.operations import Operations, operations
@@ -45,7 +45,7 @@ class Core:
     """A core of the machine and the code that runs on it."""
 
     machine: MachineParameters
-    calibration: Calibration
+    software: SoftwareParameters
 
     def digital(self, layer: Layer, *, is_cold: bool, is_reread: bool, where: str) -> Run:
         """The layer on the core: arithmetic, then waiting for memory.
@@ -80,7 +80,7 @@ class Core:
         a transposed convolution overlap.
         """
         assert layer.mvm is not None
-        calibration, mvm = self.calibration, layer.mvm
+        software, mvm = self.software, layer.mvm
         rows, columns = tile.rows or mvm.rows, tile.columns or mvm.columns
         down, across = tile.split(layer)
         queued, dequeued = mvm.count * mvm.rows * across, mvm.count * mvm.columns * down
@@ -93,11 +93,11 @@ class Core:
         mvm_s, mvm_j = self._busy(products * tile.mvm_latency_s)
         traffic = self._activation_traffic(layer)
         components = {
-            "convert": self._active(converted * calibration.convert_cycles),
+            "convert": self._active(converted * software.convert_cycles),
             "queue": self._transfer(queued, tile),
             "mvm": (mvm_s, mvm_j + products * product_j),
             "dequeue": self._transfer(dequeued, tile),
-            "partial sums": self._active(additions * calibration.simple_cycles),
+            "partial sums": self._active(additions * software.simple_cycles),
             **self._memory(layer, 0, traffic),
         }
         return Run(components=components, dram_bytes=traffic)
@@ -105,7 +105,7 @@ class Core:
     @property
     def handoff(self) -> tuple[float, float]:
         """Time and energy of one end of a hand-over between cores: lock and data go through memory."""
-        return self.waiting(self.calibration.handoff_cycles / self.machine.frequency_hz)
+        return self.waiting(self.software.handoff_cycles / self.machine.frequency_hz)
 
     def waiting(self, time_s: float) -> tuple[float, float]:
         """Time and energy of waiting for memory or for a peripheral."""
@@ -113,13 +113,13 @@ class Core:
         return time_s, time_s * machine.frequency_hz * machine.memory_wait_j_per_cycle
 
     def _operation_cycles(self, count: Operations) -> float:
-        calibration, peak = self.calibration, self.machine.simd_macs_per_cycle
+        software, peak = self.software, self.machine.simd_macs_per_cycle
         return (
-            count.linear_macs / (peak * calibration.linear_efficiency)
-            + count.convolution_macs / (peak * calibration.convolution_efficiency)
-            + count.sparse_macs * calibration.sparse_mac_cycles
-            + count.simple * calibration.simple_cycles
-            + count.transcendental * calibration.transcendental_cycles
+            count.linear_macs / (peak * software.linear_efficiency)
+            + count.convolution_macs / (peak * software.convolution_efficiency)
+            + count.sparse_macs * software.sparse_mac_cycles
+            + count.simple * software.simple_cycles
+            + count.transcendental * software.transcendental_cycles
         )
 
     def _active(self, cycles: float) -> tuple[float, float]:
@@ -131,7 +131,7 @@ class Core:
     def _transfer(self, count: int, tile: TileParameters) -> tuple[float, float]:
         """Time and energy of bytes to or from a tile: a simple operation and the instruction for each."""
         return self._busy(
-            count * self.calibration.simple_cycles / self.machine.frequency_hz
+            count * self.software.simple_cycles / self.machine.frequency_hz
             + count / tile.io_bytes_per_s
         )
 
@@ -143,7 +143,7 @@ class Core:
     def _memory(self, layer: Layer, weights_read: int, traffic: int) -> Components:
         """Waiting for memory, and the energy of what the caches and the memory move."""
         machine = self.machine
-        stall_s = max(self.calibration.dram_stall_s_per_byte, 1 / machine.dram_bytes_per_s)
+        stall_s = max(self.software.dram_stall_s_per_byte, 1 / machine.dram_bytes_per_s)
         # The power of the controller counts while data move. If it were drawn all the time, energies
         # would exceed the axes of ALPINE's figures, and section VI-A does not name it.
         byte_j = (
@@ -154,7 +154,7 @@ class Core:
         llc_j += layer.output_count * machine.llc_write_j_per_byte
         loaded = sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
         return {
-            "input": self._active(loaded * self.calibration.input_cycles),
+            "input": self._active(loaded * self.software.input_cycles),
             "memory": self.waiting(traffic * stall_s),
             "llc access": (0.0, llc_j),
             "dram": (0.0, traffic * byte_j),

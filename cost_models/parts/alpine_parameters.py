@@ -1,8 +1,7 @@
-"""What the `alpine` family reads from a system file, and its calibration, which no paper gives."""
+"""What the `alpine` family reads from a system file."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 
 from pydantic import Field
@@ -91,15 +90,12 @@ class LinkParameters(Parameters):
     bytes_per_s: float = Field(gt=0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """What the measured software costs a core: not published, fitted once, the same for all systems.
+class SoftwareParameters(Parameters):
+    """`[software]`: what the code costs a core. Cycles scale with the clock, seconds do not.
 
-    `cost_models/calibration/alpine.py` fits these values to the high-power results of Klein et al. 2023
-    and to those of LionHeart. Cycles scale with the clock, seconds do not. Speed-ups hardly depend on the
-    common scale of all values, which rests on the axes of Klein et al.'s figures alone.
+    `cost_models/calibration/alpine.py` fits the values of the shipped systems, once for all of them.
 
-    Args:
+    Attributes:
         linear_efficiency: Share of the SIMD peak that products with a matrix reach on cached data.
         convolution_efficiency: The same for convolutions.
         sparse_mac_cycles: Cycles of a multiply-accumulate of a depthwise or grouped convolution.
@@ -112,12 +108,12 @@ class Calibration:
         dram_stall_s_per_byte: Time that a core waits for a byte that is in no cache.
     """
 
-    linear_efficiency: float = 0.113
-    convolution_efficiency: float = 0.0504
-    sparse_mac_cycles: float = 91.9
-    simple_cycles: float = 1.0
-    transcendental_cycles: float = 98.2
-    convert_cycles: float = 45.2
-    input_cycles: float = 120.0
-    handoff_cycles: float = 288e3
-    dram_stall_s_per_byte: float = 0.587e-9
+    linear_efficiency: float = Field(gt=0)
+    convolution_efficiency: float = Field(gt=0)
+    sparse_mac_cycles: float = Field(gt=0)
+    simple_cycles: float = Field(ge=0)
+    transcendental_cycles: float = Field(gt=0)
+    convert_cycles: float = Field(ge=0)
+    input_cycles: float = Field(ge=0)
+    handoff_cycles: float = Field(ge=0)
+    dram_stall_s_per_byte: float = Field(ge=0)

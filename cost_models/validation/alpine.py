@@ -87,7 +87,7 @@ class Experiment:
 
     def gains(self, model: Alpine) -> tuple[float, float]:
         """Speed-up and energy gain of the tiles; the model's system has one core."""
-        model = Alpine(with_cores(model.system, max(self.stages.values())), model.calibration)
+        model = Alpine(with_cores(model.system, max(self.stages.values())))
         (digital_s, digital_j), (analog_s, analog_j) = (
             self.measured(model, is_analog) for is_analog in (False, True)
         )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lionheart_opt.cost import Cost, LayerCost, cost_tables
 from lionheart_opt.cost_models.alpine import Alpine
-from lionheart_opt.cost_models.parts.alpine_parameters import Calibration
+from lionheart_opt.cost_models.parts.alpine_parameters import SoftwareParameters
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.validation.alpine_networks import lstm, perceptron
 from lionheart_opt.cost_models.variants import variant
@@ -123,7 +123,8 @@ class TestCore:
         assert priced(fits, "core", system).components["memory"][0] == 0
         waiting_s, _ = priced(exceeds, "core", system).components["memory"]
         # all weights for each of 16 pixels
-        assert waiting_s == pytest.approx(16 * 2359296 * Calibration().dram_stall_s_per_byte)
+        stall_s = system.software_as(SoftwareParameters).dram_stall_s_per_byte
+        assert waiting_s == pytest.approx(16 * 2359296 * stall_s)
 
     def test_weights_that_steps_share_fill_the_cache_once(self) -> None:
         """Ten steps of an LSTM with 364 kB of weights find them all in 1 MB."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from lionheart_opt.constants import Scalar
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
 from lionheart_opt.plugins import cost_model, load_system
-from lionheart_opt.system import Link, Scalar
+from lionheart_opt.system import Link
 
 #: What may be free. Everything else is divided by, is a size, or is a time or power of real hardware.
 MAY_BE_ZERO = {
@@ -28,6 +29,11 @@ MAY_BE_ZERO = {
     "channel_energy_j",
     "column_energy_j",
     "cell_energy_j",
+    "simple_cycles",
+    "convert_cycles",
+    "input_cycles",
+    "handoff_cycles",
+    "dram_stall_s_per_byte",
 }
 #: Smallest whole number that makes sense, where it is not 1 (or 0).
 LEAST = {"ports": 2}
@@ -42,9 +48,11 @@ SYSTEMS = {
 def numbers() -> Iterator[tuple[str, str, str, Scalar]]:
     """System, block, key and value of every number of the shipped systems."""
     for name, system in SYSTEMS.items():
-        blocks = {"machine": system.machine, **{target.name: target for target in system.targets}}
+        blocks = {"machine": system.machine, "software": system.software}
+        blocks |= {target.name: target for target in system.targets}
         for block, owner in blocks.items():
-            assert owner is not None
+            if owner is None:
+                continue
             for key, value in owner.parameters.items():
                 if not isinstance(value, str):
                     yield name, block, key, value

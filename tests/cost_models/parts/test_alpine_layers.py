@@ -9,8 +9,8 @@ from small_networks import convolution, operator
 
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
 from lionheart_opt.cost_models.parts.alpine_parameters import (
-    Calibration,
     MachineParameters,
+    SoftwareParameters,
     TileParameters,
 )
 from lionheart_opt.workload import Layer, Mvm
@@ -35,7 +35,7 @@ class TestAlpineLayers:
         dram_access_bytes=64,
         memory_controller_w=0.0,
     )
-    calibration = Calibration(
+    software = SoftwareParameters(
         linear_efficiency=0.5,
         convolution_efficiency=0.25,
         sparse_mac_cycles=3.0,
@@ -46,7 +46,7 @@ class TestAlpineLayers:
         handoff_cycles=1000.0,
         dram_stall_s_per_byte=2e-9,
     )
-    core = Core(machine=machine, calibration=calibration)
+    core = Core(machine=machine, software=software)
     tile = TileParameters(
         core="core",
         rows=20,
@@ -131,7 +131,7 @@ class TestAlpineLayers:
         assert compute_s(operator("x", "sigmoid")) == pytest.approx(144 * 11e-9)
 
     def test_a_simple_operation_may_take_several_cycles(self) -> None:
-        core = replace(self.core, calibration=replace(self.calibration, simple_cycles=3.0))
+        core = replace(self.core, software=self.software.model_copy(update={"simple_cycles": 3.0}))
         run = core.digital(operator("x", "batch_norm"), is_cold=False, is_reread=False, where="")
         assert run.components["compute"][0] == pytest.approx(144 * 2 * 3e-9)
         on_tiles = core.analog(convolution("conv"), self.tile).components

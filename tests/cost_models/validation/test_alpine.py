@@ -1,13 +1,11 @@
 """How well the model of ALPINE and LionHeart meets what the papers publish."""
 
-from dataclasses import replace
-
 import pytest
 from recorded_errors import assert_no_error_has_grown
 
 from lionheart_opt.cost_models.alpine import Alpine
-from lionheart_opt.cost_models.parts.alpine_parameters import Calibration
 from lionheart_opt.cost_models.validation import alpine as paper
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
@@ -63,7 +61,7 @@ def test_bars_stay_within_the_printed_axes(
 def test_a_full_product_takes_228_ns_beside_the_core() -> None:
     """64 ns in, 100 ns, 64 ns out; 10.24 nJ at 14 nm, scaled by 5.3 (Table I(C), VI-B)."""
     system = load_system("alpine-high-power")
-    model = Alpine(system, replace(Calibration(), simple_cycles=0.0))
+    model = Alpine(variant(system, "software", simple_cycles=0.0))
     layer = Layer(
         name="fc", kind="linear", module="fc", inputs=(INPUT,), input_shapes=((1, 256),),
         output_shape=(1, 256), macs=65536, weight_count=65536,
