@@ -265,19 +265,23 @@ def _look_at_capacity(problem: Problem, checked: Checked) -> None:
         return ""
 
     units = list(analog_units(problem))
+    if not units:
+        checked.notes.append("no unit can run on an analog target: there is nothing to search")
+        return
+    together = too_large(units)
+    if not together:
+        return
     reasons = {unit: too_large([unit]) for unit in units}
     never = [unit for unit in units if reasons[unit]]
-    if never and len(never) == len(units):
+    if len(never) == len(units):
         raise InputError(
             f"{system.where}: no unit fits on an analog target; unit {never[0]!r} needs "
             f"{reasons[never[0]]}"
         )
     for unit in never:
         checked.notes.append(f"unit {unit!r} never fits: it needs {reasons[unit]}")
-    if units and not never and (reason := too_large(units)):
-        checked.notes.append(f"all-analog does not fit: it needs {reason}")
-    if not units:
-        checked.notes.append("no unit can run on an analog target: there is nothing to search")
+    if not never:
+        checked.notes.append(f"all-analog does not fit: it needs {together}")
 
 
 def _check_storage(source: StudyFile | StudyScript) -> None:

@@ -155,26 +155,27 @@ class Matrix:
         Raises:
             InputError: The network has no such parameter, or too few rows in it.
         """
-        parameters = dict(network.named_parameters(remove_duplicate=False))
-        weight = f"{path}.weight" if path else "weight"
-        if weight in parameters and parameters[weight].dim() > 1:
+        weight_name = f"{path}.weight" if path else "weight"
+        weight = _parameter(network, weight_name)
+        if weight is not None and weight.dim() > 1:
             module = network.get_submodule(path)
             groups = 1
             if isinstance(module, _ConvNd):
                 groups = module.groups
-                if module.transposed or not has_matrix(groups, parameters[weight]):
+                if module.transposed or not has_matrix(groups, weight):
                     raise _no_matrix(network, path)
-            return cls(weight, 0, len(parameters[weight]), True, groups=groups)
+            return cls(weight_name, 0, len(weight), True, groups=groups)
         match = _PATH.fullmatch(path)
         name = match["parameter"] if match else path
-        if not match or name not in parameters or parameters[name].dim() < 2:
+        parameter = _parameter(network, name)
+        if not match or parameter is None or parameter.dim() < 2:
             raise _no_matrix(network, path)
         if match["outputs"] and not match["first"]:
             outputs = tuple(map(int, match["outputs"].split(",")))
-            if not set(outputs) < set(range(parameters[name].dim())):
-                raise InputError(f"{path}: the parameter has {parameters[name].dim()} dimensions")
-            return cls.whole(name, parameters[name], outputs)
-        n_rows = len(parameters[name])
+            if not set(outputs) < set(range(parameter.dim())):
+                raise InputError(f"{path}: the parameter has {parameter.dim()} dimensions")
+            return cls.whole(name, parameter, outputs)
+        n_rows = len(parameter)
         groups = int(match["groups"] or 1)
         if groups > 1 and (
             n_rows % groups or not match.end("parameter") == match.start("groups") - 1
@@ -187,6 +188,13 @@ class Matrix:
         if not first < last <= n_rows or (is_transposed and last - first < n_rows):
             raise InputError(f"{path}: the parameter has {n_rows} rows")
         return cls(name, first, last, last - first == n_rows, is_transposed, groups=groups)
+
+
+def _parameter(network: nn.Module, name: str) -> nn.Parameter | None:
+    try:
+        return network.get_parameter(name)
+    except AttributeError:
+        return None
 
 
 def is_weight(parameter: str) -> bool:
