@@ -10,6 +10,8 @@ from typing import TextIO
 
 #: Characters of the longest message, and of the longest value in one.
 LONGEST, LONGEST_VALUE = 300, 80
+#: The path of a file with which a message starts: all but its last folder can be left out.
+_FOLDERS = re.compile(r"^[^:]*/([^/:]+/[^/:]+: )")
 #: What a terminal shows that knows ASCII only.
 _ASCII = {
     **{"µ": "u", "×": "x", "→": ">", "–": "-", "’": "'", "…": "~", "±": "+-", "≤": "<="},
@@ -49,7 +51,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, longest: int = LONGEST) -> str:
-    """The text on one printable line; of a long one, the middle is left out.
+    """The text on one printable line; of a long one, folders at its start and the middle are left out.
 
     Args:
         text: Any text. Its line breaks become spaces.
@@ -58,6 +60,8 @@ def one_line(text: str, longest: int = LONGEST) -> str:
     if len(text) > 4 * longest:  # what is left out need not be looked at
         text = text[: 2 * longest] + text[-2 * longest :]
     line = printable(re.sub(r"\s*[\r\n]+\s*", " ", text.strip()))
+    if len(line) > longest:
+        line = _FOLDERS.sub(r".../\1", line)
     if len(line) <= longest:
         return line
     head = (longest - 5) // 2

@@ -37,6 +37,13 @@ def test_of_a_long_text_the_middle_is_left_out(length):
     assert (" ... " in line) == (length > LONGEST)
 
 
+def test_a_long_path_takes_no_room_from_what_is_wrong():
+    wrong = "[oracle]: unknown key 'epoch' (did you mean 'epochs'?); must be " + "name, " * 30
+    line = one_line(f"/home/{'deep/' * 30}study/study.toml: {wrong}")
+    assert line == f".../study/study.toml: {wrong}".strip()
+    assert one_line(f"/home/study/study.toml: {wrong}").startswith("/home/study/study.toml: ")
+
+
 def test_escapes_count_as_characters():
     assert len(one_line("\x1b" * 200)) <= LONGEST and "\x1b" not in one_line("\x1b" * 200)
 
