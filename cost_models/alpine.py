@@ -19,7 +19,7 @@ from math import fsum, prod
 
 import numpy as np
 
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
     additive_tables,
@@ -122,6 +122,20 @@ class Alpine:
 
         tables = additive_tables(self.system, workload, components, tiles)
         return self._with_links(workload, tables) if self._links else tables
+
+    def ceilings(self) -> tuple[Ceiling, ...]:
+        """The SIMD peak and the memory of a core, one product after the other and the queue of a tile."""
+        machine = self._core.machine
+        return tuple(
+            _tile_ceiling(target.name, self._tiles[target.name])
+            if target.name in self._tiles
+            else Ceiling(
+                target=target.name,
+                ops_per_s=2 * machine.simd_macs_per_cycle * machine.frequency_hz,
+                bytes_per_s={"memory": machine.dram_bytes_per_s},
+            )
+            for target in self.system.targets
+        )
 
     def _with_links(self, workload: Workload, tables: CostTables) -> CostTables:
         """Add the cost of links to the coefficients of units and of pairs of units."""
@@ -273,3 +287,14 @@ class Alpine:
         """Latency in s and energy in J of a transfer, leakage of the cache included."""
         time_s, energy_j = self._transfer(start, end, elements).get("transfer", (0.0, 0.0))
         return time_s, energy_j + time_s * self._core.machine.llc_leakage_w
+
+
+def _tile_ceiling(name: str, tile: TileParameters) -> Ceiling:
+    is_sized = tile.rows is not None and tile.columns is not None
+    macs = (tile.rows or 0) * (tile.columns or 0)
+    return Ceiling(
+        target=name,
+        ops_per_s=2 * macs / tile.mvm_latency_s if is_sized else None,
+        bytes_per_s={"queue": tile.io_bytes_per_s},
+        keeps_weights=True,
+    )

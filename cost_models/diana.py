@@ -18,7 +18,7 @@ from math import prod
 
 from pydantic import Field
 
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import operations
@@ -159,6 +159,20 @@ class Diana:
         """The coefficients of the same cost; units take turns on the array, so that none occupies it."""
         price = unless_fused(workload, self._price)
         return additive_tables(self.system, workload, price, lambda *_: 0.0)
+
+    def ceilings(self) -> tuple[Ceiling, ...]:
+        """All cells of both arrays. The formulas know no memory that could be slower."""
+        digital, analog, clock_hz = self.digital, self.analog, self.machine.clock_hz
+        of_host = Ceiling(
+            target=self.system.host, ops_per_s=2 * digital.pixels * digital.channels * clock_hz
+        )
+        of_analog = Ceiling(
+            target="analog", ops_per_s=2 * analog.rows * analog.columns / analog.mvm_latency_s
+        )
+        return tuple(
+            of_host if target.name == self.system.host else of_analog
+            for target in self.system.targets
+        )
 
     def digital_cycles(self, shape: Shape) -> float:
         """Cycles of a convolution on the digital array, load and store included."""

@@ -24,7 +24,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.packing import crossbars
@@ -125,6 +125,26 @@ class ImcCluster:
 
         price = unless_fused(workload, self._price)
         return additive_tables(self.system, workload, price, share)
+
+    def ceilings(self) -> tuple[Ceiling, ...]:
+        """Rates of the cores and of the engine, one job of a whole crossbar at a time, and the bus."""
+        clock_hz = self.machine.clock_hz
+        bus = {"bus": self.machine.bus_bytes_per_cycle * clock_hz}
+        ceilings = []
+        for name, parameters in self._parameters.items():
+            if isinstance(parameters, ImaParameters):
+                ops_per_s = parameters.ops_per_s(clock_hz)
+                ceiling = Ceiling(
+                    target=name, ops_per_s=ops_per_s, bytes_per_s=bus, keeps_weights=True
+                )
+            elif isinstance(parameters, EngineParameters):
+                ops_per_s = 2 * parameters.macs_per_cycle * clock_hz
+                ceiling = Ceiling(target=name, ops_per_s=ops_per_s, bytes_per_s=bus)
+            else:  # the cores work on what is in the L1
+                ops_per_s = 2 * parameters.fastest_macs_per_cycle * clock_hz
+                ceiling = Ceiling(target=name, ops_per_s=ops_per_s)
+            ceilings.append(ceiling)
+        return tuple(ceilings)
 
     def _ima(self, target: str) -> ImaParameters:
         parameters = self._parameters[target]

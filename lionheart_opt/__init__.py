@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
     from lionheart_opt.analyses import diagnose, lifetime
     from lionheart_opt.api import check, cost, load, problem, search, trace
+    from lionheart_opt.api_hardware import roofline, systems
     from lionheart_opt.calibration_cost import CalibrationCost, calibration_cost
     from lionheart_opt.cost import Cost, CostModel, LayerCost
     from lionheart_opt.datasets import Dataset
@@ -76,7 +77,9 @@ _NAMES = {
     "load": "api:load",
     "plot": "plots",
     "problem": "api:problem",
+    "roofline": "api_hardware:roofline",
     "search": "api:search",
+    "systems": "api_hardware:systems",
     "trace": "api:trace",
 }
 
@@ -116,7 +119,9 @@ __all__ = [
     "load",
     "plot",
     "problem",
+    "roofline",
     "search",
+    "systems",
     "trace",
 ]
 
@@ -124,12 +129,14 @@ __all__ = [
 class _FrontDoor(ModuleType):
     """The package itself: `lo.cost` and `lo.problem` stay functions.
 
-    Three modules have the same names. Python binds a module to its package when it is first imported,
+    Some modules have the same names. Python binds a module to its package when it is first imported,
     which would replace the function.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in {"calibration_cost", "cost", "problem"} and isinstance(value, ModuleType):
+        if name in {"calibration_cost", "cost", "problem", "roofline"} and isinstance(
+            value, ModuleType
+        ):
             return  # `from lionheart_opt.cost import Cost` needs no such binding
         super().__setattr__(name, value)
 

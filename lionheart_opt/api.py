@@ -149,7 +149,7 @@ def problem(
         over=over,
         relative=is_relative,
     )
-    machine = _system(system)
+    machine = system_of(system)
     settings = dict(table_of(oracle, "oracle"))
     network = network_of(model, settings)
     data = None if dataset is None else dataset_of(dataset, task, network)
@@ -312,7 +312,7 @@ def cost(
         InputError: The system, the mapping or an operation of the network is not known.
     """
     workload = model if isinstance(model, Workload) else trace(model, example)
-    machine = _system(system)
+    machine = system_of(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):
         price = plugins.cost_model(machine).cost(workload, named_mapping(space, mapping))
@@ -351,7 +351,12 @@ def named_mapping(
     return space.mapping(dict(mapping.items()))
 
 
-def _system(system: str | Path | System) -> System:
+def system_of(system: str | Path | System) -> System:
+    """The system that an argument names or is.
+
+    Raises:
+        InputError: There is none of that name, or its file is malformed.
+    """
     if isinstance(system, System):
         return system
     if not isinstance(system, (str, Path)):

@@ -173,7 +173,7 @@ class CostModel(Protocol):
     """Latency and energy of a mapping, without running anything.
 
     A cost model is built with the keyword argument `system`, a `System`. What it may offer beyond this
-    protocol: `PricesInBulk`, `PricesPipelines`.
+    protocol: `PricesInBulk`, `PricesPipelines`, `HasCeilings`.
     """
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
@@ -222,6 +222,34 @@ def pipeline_tables(cost_model: CostModel, workload: Workload) -> PipelineTables
     if isinstance(cost_model, PricesPipelines):
         return cost_model.pipeline_tables(workload)
     return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceiling:
+    """What a target does at most, however well a layer fills it.
+
+    Args:
+        target: Name of the target.
+        ops_per_s: Operations per second, two for each MAC, of all its arrays that work at once. None
+            where an array is as large as the layer.
+        bytes_per_s: Name of an interface -> rate at which activations (and weights, where `keeps_weights`
+            is false) pass through it.
+        keeps_weights: Whether the weights stay where they are used, so that none are moved.
+    """
+
+    target: str
+    ops_per_s: float | None
+    bytes_per_s: dict[str, float] = field(default_factory=dict)
+    keeps_weights: bool = False
+
+
+@runtime_checkable
+class HasCeilings(Protocol):
+    """A cost model that says what its targets do at most; `lo.roofline` needs it."""
+
+    def ceilings(self) -> tuple[Ceiling, ...]:
+        """One ceiling for each target, in the order of the system."""
+        ...
 
 
 class CostModelFactory(Protocol):

@@ -37,6 +37,11 @@ class CoresParameters(Parameters):
     depthwise_mac_energy_j: float = Field(ge=0)
     element_op_energy_j: float = Field(ge=0)
 
+    @property
+    def fastest_macs_per_cycle(self) -> float:
+        """The higher of the rates of multiply-accumulates."""
+        return max(self.convolution_macs_per_cycle, self.depthwise_macs_per_cycle)
+
     def work(self, layer: Layer, where: str) -> tuple[float, float]:
         """Cycles and energy (J) of a layer on the cores of one cluster.
 
@@ -112,6 +117,11 @@ class ImaParameters(Parameters):
         """Cycles that one job computes, and cycles that it streams its inputs and results."""
         compute = ceil(round(self.mvm_latency_s * clock_hz, 6))
         return compute, sum(ceil(length / bus_bytes_per_cycle) for length in tile)
+
+    def ops_per_s(self, clock_hz: float) -> float:
+        """Operations per second of one crossbar that is filled, two for each MAC."""
+        cycles, _ = self.job_cycles(self.array, clock_hz, bus_bytes_per_cycle=1)
+        return 2 * self.rows * self.columns * clock_hz / cycles
 
     def job_energy(self, tile: Tile, layer: Layer) -> float:
         """Energy in J of one job: affine in input channels, columns and cells."""

@@ -27,7 +27,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lionheart_opt.cost import Cost
-from lionheart_opt.cost_models.manycore import Manycore, Plan
+from lionheart_opt.cost_models.manycore import Manycore
+from lionheart_opt.cost_models.parts.manycore_plan import Plan
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system

@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 app.command("list")(systems.list_installed)
 app.command()(systems.cost)
+app.command()(systems.systems)
 app.command()(systems.validate)
 
 

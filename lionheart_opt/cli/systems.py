@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lionheart_opt import plugins
-from lionheart_opt.api_arguments import kind_of
 from lionheart_opt.cli.inputs import AsJson, print_json, say_written
 from lionheart_opt.cli.installed import Listed, installed
+from lionheart_opt.cli.networks import (
+    Example,
+    InputShape,
+    ModelArguments,
+    ModelClass,
+    ModelName,
+    traced,
+)
 from lionheart_opt.errors import InputError
 from lionheart_opt.own_modules import beside
-from lionheart_opt.text import shown
 from lionheart_opt.text_files import parse_json, read_text, reported
 
 if TYPE_CHECKING:
@@ -40,33 +45,12 @@ def list_installed(
 
 
 def cost(
-    model: Annotated[
-        str,
-        typer.Option(
-            help="A name of `list models`, package.module:factory, or hf:FOLDER (Hugging Face's)."
-        ),
-    ],
+    model: ModelName,
     system: Annotated[str, typer.Option(help="A name of `list systems`, or FILE.toml.")],
-    input_shape: Annotated[
-        str | None, typer.Option("--input", help="Channels first, without the batch: 3x32x32.")
-    ] = None,
-    example: Annotated[
-        str | None,
-        typer.Option(
-            help="package.module:attr of what the network is called with, or of a function that returns "
-            "it: a tensor, a tuple or a dictionary, each with a batch of 1."
-        ),
-    ] = None,
-    model_argument: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            help="Argument of the network; the value is JSON, or else a text. May be given again.",
-        ),
-    ] = None,
-    model_class: Annotated[
-        str | None, typer.Option(help="Class that loads a network of Hugging Face.")
-    ] = None,
+    input_shape: InputShape = None,
+    example: Example = None,
+    model_argument: ModelArguments = None,
+    model_class: ModelClass = None,
     mapping: Annotated[
         str,
         typer.Option(
@@ -74,7 +58,8 @@ def cost(
         ),
     ] = "all-analog",
     plot: Annotated[
-        Path | None, typer.Option(help="Folder for stacked bars by layer and component.")
+        Path | None,
+        typer.Option(help="Folder for stacked bars by layer and component, and for the roofline."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -91,13 +76,7 @@ def cost(
     from lionheart_opt.space import Space
 
     machine = plugins.load_system(system, "--system")
-    if input_shape is not None and example is not None:
-        raise InputError("--input and --example: both are given; choose one")
-    named = {"name": model, "arguments": _arguments(model_argument or [])}
-    if model_class is not None:
-        named["class"] = model_class
-    given = _shape(input_shape) if example is None else _example(example)
-    workload = api.trace(named, given)
+    workload = traced(model, input_shape, example, model_argument, model_class)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):
         best = cheapest(space) if mapping == "best" and not Path(mapping).is_file() else None
@@ -113,65 +92,18 @@ def cost(
     if best is not None:
         data |= {"mapping": dict(chosen.items()), "exact": best.exact}
     if plot is not None:
+        from lionheart_opt.cost import HasCeilings
         from lionheart_opt.plots.cost import draw_costs
+        from lionheart_opt.plots.roofline import draw_roofline
+        from lionheart_opt.roofline import roofline
 
         say_written(draw_costs(costs, plot, f"{model} on {machine.name}"))
+        if isinstance(plugins.cost_model(machine), HasCeilings):
+            say_written(draw_roofline(roofline(workload, machine, chosen), plot))
     if as_json:
         print_json(data)
     else:
         tables.print_cost(data)
-
-
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        shape = tuple(int(part) for part in text.split("x"))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise InputError(f"--input: got {text!r}; must be positive sizes such as 3x32x32")
-    return shape
-
-
-def _arguments(given: list[str]) -> dict[str, Any]:
-    """Arguments of the network, by name."""
-    arguments: dict[str, Any] = {}
-    for text in given:
-        name, sign, value = text.partition("=")
-        if not sign or not name.isidentifier():
-            raise InputError(f"--model-argument: got {shown(text)}; must be KEY=VALUE")
-        if name in arguments:
-            raise InputError(f"--model-argument: {name} is given twice")
-        try:
-            arguments[name] = json.loads(value, parse_constant=_no_constant)
-        except ValueError:
-            arguments[name] = value
-    return arguments
-
-
-def _no_constant(name: str) -> None:
-    """Python reads NaN and Infinity as numbers, which JSON has not."""
-    raise ValueError(name)
-
-
-def _example(reference: str) -> Any:
-    """What a network is called with: of a module, or returned by its function."""
-    if ":" not in reference:
-        raise InputError(f"--example: got {shown(reference)}; must be package.module:attr")
-    with beside(Path.cwd()):
-        found = plugins.attribute(reference, "--example")
-        example = plugins.call(found, {}, "--example") if callable(found) else found
-    if hasattr(example, "keys"):  # what a tokenizer returns is no dictionary
-        example = {str(name): example[name] for name in example.keys()}
-    parts = example.values() if isinstance(example, dict) else example
-    parts = parts if isinstance(example, (dict, tuple)) else [example]
-    if not parts or not all(hasattr(part, "detach") for part in parts):
-        raise InputError(
-            f"--example: {reference} is {kind_of(example)}; must be a tensor, or a tuple or dictionary "
-            "of tensors"
-        )
-    return example
 
 
 def _mapping(space: Space, name: str) -> Mapping:
@@ -191,6 +123,43 @@ def _mapping(space: Space, name: str) -> Mapping:
         return named_mapping(space, data)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def systems(
+    model: ModelName,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name of `list systems`, or FILE.toml; may be given again. All by default."
+        ),
+    ] = None,
+    input_shape: InputShape = None,
+    example: Example = None,
+    model_argument: ModelArguments = None,
+    model_class: ModelClass = None,
+    plot: Annotated[Path | None, typer.Option(help="Folder for a figure of all systems.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every system on one network side by side: whether it fits, time, energy, and what it gains.
+
+    Example: `lionheart-opt systems --model resnet8`
+
+    `--system lionheart --system mine.toml` compares these two only.
+    """
+    from lionheart_opt import api_hardware
+    from lionheart_opt.cli import tables
+
+    machines = [plugins.load_system(name, "--system") for name in dict.fromkeys(system or ())]
+    workload = traced(model, input_shape, example, model_argument, model_class)
+    comparison = api_hardware.systems(workload, machines or None)
+    if plot is not None:
+        from lionheart_opt.plots.systems import draw_systems
+
+        say_written(draw_systems(comparison, plot))
+    if as_json:
+        print_json(comparison.to_json())
+    else:
+        tables.print_systems(comparison)
 
 
 def validate(

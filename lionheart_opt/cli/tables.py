@@ -23,6 +23,7 @@ from lionheart_opt.results.wording import (
 
 if TYPE_CHECKING:
     from lionheart_opt.results.sensitivity import Profile
+    from lionheart_opt.system_comparison import SystemComparison
 
 
 def _of_chips(quantile: float | None) -> str:
@@ -204,6 +205,33 @@ def print_cost(data: dict[str, Any]) -> None:
         out.print(data["misfit"], style="bold")
     if data["interval_s"] != data["latency_s"]:
         out.print(f"one result every {si(data['interval_s'], 's')} in steady state (pipelined)")
+
+
+def print_systems(comparison: SystemComparison) -> None:
+    """Each system: its prices, what does not fit, and what cannot be priced."""
+    out = console()
+    table = new_table(
+        f"{comparison.model} on every system",
+        *("system, mapping", ">latency", ">interval", ">energy", ">speed-up", ">energy\ngain"),
+    )
+    notes = []
+    for prices in comparison.systems:
+        if prices.problem:
+            notes.append(f"{prices.system}: {prices.problem}")
+        table.add_row(prices.system, *("-" * 5 if prices.problem else ()))
+        for row in prices.rows() if prices.costs else ():
+            table.add_row(
+                f"  {row['mapping']}{'' if row['fits'] else ' *'}",
+                si(row["latency_s"], "s"),
+                si(row["interval_s"], "s"),
+                si(row["energy_j"], "J"),
+                times(row["speedup"]),
+                times(row["energy_gain"]),
+            )
+            if row["misfit"]:
+                notes.append(f"* {prices.system}, {row['mapping']}: {row['misfit']}")
+    caption = "Gains are over all-digital on the same system. Interval: time per inference."
+    say(out, table, "\n".join([caption, *notes]))
 
 
 def print_validation(rows: Sequence[dict[str, Any]]) -> None:

@@ -14,7 +14,9 @@ from lionheart_opt.plots.lifetime import lifetime
 from lionheart_opt.plots.mappings import mappings
 from lionheart_opt.plots.pareto import pareto
 from lionheart_opt.plots.progress import progress
+from lionheart_opt.plots.roofline import roofline
 from lionheart_opt.plots.sensitivity import sensitivity
+from lionheart_opt.plots.systems import systems
 from lionheart_opt.plots.thresholds import thresholds
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "mappings",
     "pareto",
     "progress",
+    "roofline",
     "sensitivity",
+    "systems",
     "thresholds",
 ]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from lionheart_opt import plugins
-from lionheart_opt.cost import CostModel, cost_tables
+from lionheart_opt.cost import CostModel, HasCeilings, cost_tables
 from lionheart_opt.errors import InputError
+from lionheart_opt.roofline import roofline
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
@@ -66,6 +67,18 @@ class CostModelContract:
         again = [cost_model.cost(workload, mapping) for mapping in reversed(mappings)]
         assert first == again[::-1]
         assert workload == convolutional_workload()
+
+    def test_no_layer_exceeds_its_ceilings(self, system: System, cost_model: CostModel) -> None:
+        """Where ceilings are offered, there is one for each target, and no layer reaches more."""
+        if not isinstance(cost_model, HasCeilings):
+            pytest.skip("the model names no ceilings")
+        names = [ceiling.target for ceiling in cost_model.ceilings()]
+        assert names == [target.name for target in system.targets]
+        workload = convolutional_workload()
+        for mapping in sample(Space(workload=workload, system=system)):
+            for point in roofline(workload, system, mapping, cost_model).points:
+                most = point.attainable_ops_per_s
+                assert most is None or point.ops_per_s <= most * (1 + 1e-9), point
 
     @pytest.mark.parametrize("wider", [0, 1, 2])
     def test_more_work_never_costs_less(

@@ -74,7 +74,25 @@ def test_cost_of_a_mapping_file_with_figures(tmp_path):
         *arguments, "--mapping", tmp_path / "mapping.json", "--plot", tmp_path / "figures"
     )
     assert code == 0 and "crossbars: 1 on tile" in out
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"costs.pdf", "costs.png"}
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {"costs.pdf", "costs.png", "roofline.pdf", "roofline.png"}
+
+
+def test_every_system_side_by_side(tmp_path):
+    listed = rows("systems", "--model", "resnet8", "--input", "3x32x32")
+    names = {row["name"] for row in rows("list", "systems")["systems"]}
+    assert {row["system"] for row in listed} == names
+    ours = {row["mapping"]: row for row in listed if row["system"] == "lionheart"}
+    assert set(ours) == {"all-digital", "all-analog", "best"} and ours["best"]["fits"] is True
+    cost = rows("cost", "--model", "resnet8", "--system", "lionheart", "--mapping", "best")
+    for key in ("latency_s", "interval_s", "energy_j", "speedup", "energy_gain"):
+        assert ours["best"][key] == pytest.approx(cost[key])
+    two = ("--system", "imc-cluster", "--system", "diana", "--plot", tmp_path)
+    code, out, err = call("systems", "--model", "mobilenet_v2", *two)
+    assert code == 0 and "systems.pdf" in err and "lionheart" not in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert "imc-cluster, all-analog: 54 of 34 crossbars on 'ima': does not fit" in out
+    assert call("systems", "--model", "resnet8", "--system", "nowhere")[0] == 2
 
 
 NETWORK = """

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from lionheart_opt.cost_models.manycore import Manycore, Plan
+from lionheart_opt.cost_models.manycore import Manycore
+from lionheart_opt.cost_models.parts.manycore_plan import Plan
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import separable_pool_operations
 from lionheart_opt.cost_models.parts.replication import Stage

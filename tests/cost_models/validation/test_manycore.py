@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from recorded_errors import assert_no_error_has_grown
 
-from lionheart_opt.cost_models.manycore import Manycore, Plan
+from lionheart_opt.cost_models.manycore import Manycore
+from lionheart_opt.cost_models.parts.manycore_plan import Plan
 from lionheart_opt.cost_models.validation import manycore as paper
 from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System

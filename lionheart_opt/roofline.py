@@ -1,0 +1,141 @@
+"""The roofline of a mapping: what each layer reaches, and what its target could do at most.
+
+S. Williams et al., "Roofline: an insightful visual performance model for multicore architectures",
+Communications of the ACM 52(4), 2009. Two operations count for each multiply-accumulate. A byte counts
+for each activation that a layer reads or writes and for each weight that its target must fetch, as the
+built-in systems are priced with 8 bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from lionheart_opt import plugins
+from lionheart_opt.cost import Ceiling, CostModel, HasCeilings
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.system import System
+from lionheart_opt.workload import Layer, Workload
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, kw_only=True)
+class RooflinePoint:
+    """What one layer reaches.
+
+    Args:
+        name: Name of the layer.
+        target: Name of the target that runs it.
+        ops_per_byte: Its operations for each byte that it moves.
+        ops_per_s: Operations per second that it reaches.
+        attainable_ops_per_s: The most that the ceilings of its target allow; None where there are none.
+        time_s: The time that it takes; in a pipeline, the time between two results.
+    """
+
+    name: str
+    target: str
+    ops_per_byte: float
+    ops_per_s: float
+    attainable_ops_per_s: float | None
+    time_s: float
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Roofline:
+    """Layers with multiply-accumulates, and the ceilings of the machine.
+
+    Args:
+        model: Name of the network.
+        system: Name of the system.
+        points: One entry a layer that has multiply-accumulates and takes time, in execution order.
+        ceilings: What each target does at most.
+    """
+
+    model: str
+    system: str
+    points: tuple[RooflinePoint, ...]
+    ceilings: tuple[Ceiling, ...]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row a layer.
+
+        Columns: `name`, `target`, `ops_per_byte`, `ops_per_s`, `attainable_ops_per_s`, `time_s`.
+        """
+        import pandas
+
+        columns = list(RooflinePoint.__dataclass_fields__)
+        return pandas.DataFrame([asdict(point) for point in self.points], columns=columns)
+
+    def __repr__(self) -> str:
+        return f"Roofline({self.model!r} on {self.system!r}: {len(self.points)} layers)"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(index=False)}"
+
+
+def attainable(ceiling: Ceiling, ops_per_byte: float) -> float | None:
+    """Operations per second that a target reaches at most; None where nothing limits them."""
+    limits = [ops_per_byte * rate for rate in ceiling.bytes_per_s.values()]
+    if ceiling.ops_per_s is not None:
+        limits.append(ceiling.ops_per_s)
+    return min(limits, default=None)
+
+
+def inputs_read(layer: Layer) -> int:
+    """Elements of the inputs that are needed; strides leave some out."""
+    if layer.mvm is None:
+        return layer.input_count
+    return min(layer.input_count, layer.mvm.count * layer.mvm.rows)
+
+
+def roofline(
+    workload: Workload, system: System, mapping: Mapping, cost_model: CostModel | None = None
+) -> Roofline:
+    """Operations per byte and per second of every layer of a mapping.
+
+    Args:
+        workload: What runs.
+        system: What it runs on.
+        mapping: Where each unit runs.
+        cost_model: What prices it; the model of the system's family by default.
+
+    Raises:
+        InputError: The system's cost model names no ceilings, or cannot price an operation.
+    """
+    model = plugins.cost_model(system) if cost_model is None else cost_model
+    if not isinstance(model, HasCeilings):
+        raise InputError(
+            f"{system.where}: family {system.family!r} names no ceilings, so that there is no roofline"
+        )
+    ceilings = {ceiling.target: ceiling for ceiling in model.ceilings()}
+    cost = model.cost(workload, mapping)
+    points = []
+    for layer, price in zip(workload.layers, cost.layers, strict=True):
+        time_s = price.latency_s if cost.interval_s is None else cost.interval_s
+        if not layer.macs or not time_s:
+            continue
+        ceiling = ceilings[price.target]
+        moved_bytes = inputs_read(layer) + layer.output_count
+        if not ceiling.keeps_weights:
+            moved_bytes += layer.weight_count
+        ops_per_byte = 2 * layer.macs / moved_bytes
+        points.append(
+            RooflinePoint(
+                name=layer.name,
+                target=price.target,
+                ops_per_byte=ops_per_byte,
+                ops_per_s=2 * layer.macs / time_s,
+                attainable_ops_per_s=attainable(ceiling, ops_per_byte),
+                time_s=time_s,
+            )
+        )
+    return Roofline(
+        model=workload.name,
+        system=system.name,
+        points=tuple(points),
+        ceilings=tuple(ceilings.values()),
+    )

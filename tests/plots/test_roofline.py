@@ -1,0 +1,30 @@
+"""The figure of a roofline."""
+
+from figure_checks import check_figure, shown_text
+
+import lionheart_opt as lo
+from lionheart_opt.plots.roofline import draw_roofline
+from lionheart_opt.roofline import Roofline
+
+
+def test_every_layer_lies_below_its_line(tmp_path):
+    source = lo.roofline("resnet8", "lionheart", "best")
+    figure = lo.plot.roofline(source)
+    check_figure(figure)
+    [axes] = figure.axes
+    points = sum(len(each.get_offsets()) for each in axes.collections)
+    assert points == len(source.points) and len(axes.lines) == 2
+    assert {"core", "tile"} <= set(shown_text(figure))
+    names = [path.name for path in draw_roofline(source, tmp_path)]
+    assert names == ["roofline.pdf", "roofline.png"]
+
+
+def test_tiles_as_large_as_the_layer_have_the_slope_only():
+    figure = lo.plot.roofline(lo.roofline("resnet8", "alpine-high-power"))
+    check_figure(figure)
+
+
+def test_no_products_are_said():
+    figure = lo.plot.roofline(Roofline(model="x", system="y", points=(), ceilings=()))
+    check_figure(figure)
+    assert "no layer has multiply-accumulates" in shown_text(figure)

@@ -1,0 +1,68 @@
+"""The roofline against numbers by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+import lionheart_opt as lo
+from lionheart_opt.cost import Ceiling, Cost, LayerCost
+from lionheart_opt.errors import InputError
+from lionheart_opt.plugins import load_system
+from lionheart_opt.roofline import attainable, inputs_read, roofline
+from lionheart_opt.space import Space
+from lionheart_opt.synthetic import convolutional_workload
+
+
+def test_the_lowest_ceiling_counts() -> None:
+    ceiling = Ceiling(target="tile", ops_per_s=100.0, bytes_per_s={"in": 4.0, "bus": 10.0})
+    assert attainable(ceiling, 2.0) == 8.0 and attainable(ceiling, 50.0) == 100.0
+    assert attainable(Ceiling(target="tile", ops_per_s=None), 1.0) is None
+
+
+def test_operations_and_bytes_of_a_layer() -> None:
+    line = lo.roofline("mlp", "lionheart", "all-digital").to_frame().iloc[0]
+    layer = next(layer for layer in lo.trace("mlp").layers if layer.macs)
+    moved = layer.input_count + layer.weight_count + layer.output_count
+    assert line.ops_per_byte == pytest.approx(2 * layer.macs / moved)
+    assert line.ops_per_s == pytest.approx(2 * layer.macs / line.time_s)
+    assert line.attainable_ops_per_s == pytest.approx(
+        min(2 * 16 * 2.3e9, 19.2e9 * line.ops_per_byte)
+    )
+    kept = lo.roofline("mlp", "lionheart", "all-analog").to_frame().iloc[0]
+    assert kept.target == "tile"
+    assert kept.ops_per_byte == pytest.approx(
+        2 * layer.macs / (layer.input_count + layer.output_count)
+    )
+
+
+def test_pixels_that_a_stride_leaves_out_are_not_moved() -> None:
+    strided = next(
+        layer
+        for layer in lo.trace("resnet8").layers
+        if layer.kernel == (1, 1) and layer.stride == (2, 2)
+    )
+    assert inputs_read(strided) == strided.input_count // 4
+
+
+def test_in_a_pipeline_a_layer_has_the_interval() -> None:
+    points = lo.roofline("resnet8", "manycore").points
+    interval_s = lo.cost("resnet8", "manycore").interval_s
+    assert {point.time_s for point in points} == {interval_s}
+
+
+@dataclass(frozen=True)
+class WithoutCeilings:
+    def cost(self, workload: lo.Workload, mapping: lo.Mapping) -> Cost:
+        layers = [
+            LayerCost(name=x.name, kind=x.kind, target="core", macs=x.macs, components={})
+            for x in workload.layers
+        ]
+        return Cost(layers=tuple(layers))
+
+
+def test_a_model_without_ceilings_is_refused() -> None:
+    space = Space(workload=convolutional_workload(), system=load_system("lionheart"))
+    with pytest.raises(InputError, match="names no ceilings"):
+        roofline(space.workload, space.system, space.all_digital, WithoutCeilings())

@@ -1,0 +1,43 @@
+"""Systems side by side: the prices are those of each alone, and what cannot be priced says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import lionheart_opt as lo
+from lionheart_opt.errors import InputError
+from lionheart_opt.plugins import load_system
+from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.system_comparison import compare_systems
+
+
+def test_prices_are_those_of_each_system_alone() -> None:
+    workload = convolutional_workload()
+    names = ["manycore", "lionheart"]
+    frame = lo.systems(workload, names).to_frame()
+    assert list(dict.fromkeys(frame.system)) == names
+    for row in frame.itertuples():
+        cost = lo.cost(workload, row.system, row.mapping)
+        assert row.latency_s == cost.latency_s and row.energy_j == cost.energy_j
+        assert row.interval_s == cost.time_per_inference_s and row.fits == cost.fits
+    digital, analog = (frame[frame.mapping == name].iloc[1] for name in ("all-digital", "best"))
+    assert analog.speedup == pytest.approx(digital.interval_s / analog.interval_s)
+
+
+def test_a_system_that_cannot_price_it_says_so() -> None:
+    workload = convolutional_workload()
+    layers = tuple(
+        replace(layer, kind="softmax") if layer.kind == "add" else layer
+        for layer in workload.layers
+    )
+    workload = replace(workload, layers=layers)
+    systems = [load_system(name) for name in ("diana", "lionheart")]
+    comparison = compare_systems(workload, systems)
+    refused, priced = comparison.systems
+    assert "softmax" in refused.problem and not refused.costs and priced.costs
+    rows = comparison.to_json()
+    assert len(rows) == 4 and rows[0]["problem"] == refused.problem and rows[0]["fits"] is None
+    with pytest.raises(InputError, match="softmax"):
+        compare_systems(workload, systems[:1])
