@@ -312,12 +312,13 @@ def _check_records(source: StudyFile | StudyScript, problem: Problem, checked: C
     for search in source.plans():
         with checked.step(f"the record of {search.name}"):
             specification = source.specification(search)
-            keeper = OptunaKeeper.existing(search.name, storage, specification)
+            name = source.stored_name(search.name, specification, storage)
+            keeper = OptunaKeeper.existing(name, storage, specification)
             if keeper is None:
                 continue
             Record(problem, keeper)
             try:
-                OptunaKeeper.existing(search.name, storage, specification, contents)
+                OptunaKeeper.existing(name, storage, specification, contents)
             except InputError as error:
                 if keeper.has_contents:
                     raise

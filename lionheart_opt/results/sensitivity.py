@@ -198,7 +198,7 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
     contents = file.contents
     if training == "none":  # nothing is trained, so that the meaning of a training does not matter
         contents = {key: value for key, value in contents.items() if key != "format"}
-    name = f"profile/{training}"
+    name = file.stored_name(f"profile/{training}", specification, file.storage)
     sources = {"oracle": file.oracle_sources}
     keeper = OptunaKeeper.open(
         problem, name, file.storage, specification, contents, sources, file.outcomes

@@ -21,6 +21,7 @@ from lionheart_opt.own_modules import beside
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import matching_units
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.names import lies_in, stored_name
 from lionheart_opt.study.openings import Opening, openings
 from lionheart_opt.study.question import (
     USUAL_ORACLE,
@@ -32,7 +33,7 @@ from lionheart_opt.study.question import (
 from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import RecordedOracle
-from lionheart_opt.study.schema import RunTable, StudyTable
+from lionheart_opt.study.schema import StudyTable
 from lionheart_opt.study.search import Budget, Search, SearchPlan, chosen
 from lionheart_opt.study.sources import Sources, named_sources, plugin_sources
 from lionheart_opt.study.specification import identity, recorded_limits
@@ -275,17 +276,12 @@ class StudyFile:
                 strategy=run.strategy,
                 arguments=run.arguments,
                 seed=seed,
-                budget=self.budget(run),
+                budget=Budget(**(run.budget or self.table.budget).model_dump()),
             )
             for run in self.table.run
             for seed in run.seeds
         ]
         return chosen(plans, only, "run", str(self.path))
-
-    def budget(self, run: RunTable) -> Budget:
-        """The run's own budget, or the study's."""
-        table = run.budget or self.table.budget
-        return Budget(trials=table.trials, oracle_s=table.oracle_s)
 
     def strategy(self, plan: SearchPlan) -> Strategy:
         """The strategy of a search, with its arguments.
@@ -344,6 +340,13 @@ class StudyFile:
         """URL of the storage."""
         return self.table.storage
 
+    def stored_name(
+        self, search: str, specification: dict[str, Any], storage: optuna.storages.BaseStorage
+    ) -> str:
+        """What the Optuna study of a search is called; see `names.stored_name`."""
+        is_own = lies_in(self.folder, self.storage_url)
+        return stored_name(storage, self.name, search, specification, is_own=is_own)
+
     def storage_to_read(self) -> optuna.storages.BaseStorage | None:
         """The storage, opened for reading only unless it is open; None where it has no records."""
         if "storage" in vars(self):
@@ -358,8 +361,10 @@ class StudyFile:
         """
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
-        said = self.specification(plan), self.contents, self.sources(plan)
-        keeper = OptunaKeeper.open(self.problem, plan.name, self.storage, *said, self.outcomes)
+        specification = self.specification(plan)
+        name = self.stored_name(plan.name, specification, self.storage)
+        said = specification, self.contents, self.sources(plan)
+        keeper = OptunaKeeper.open(self.problem, name, self.storage, *said, self.outcomes)
         return Search(
             Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
         )
@@ -376,9 +381,9 @@ class StudyFile:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
         for plan in self.plans():
-            keeper = OptunaKeeper.existing(
-                plan.name, storage, self.specification(plan), outcomes=self.outcomes
-            )
+            specification = self.specification(plan)
+            name = self.stored_name(plan.name, specification, storage)
+            keeper = OptunaKeeper.existing(name, storage, specification, outcomes=self.outcomes)
             if keeper is not None:
                 keeper.warn_of_other_sources(self.sources(plan))
                 yield plan, Record(self.problem, keeper)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,14 +22,19 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import claimed
 from lionheart_opt.study.record import FAILED, Trial, plain_attributes
+from lionheart_opt.study.same_question import (
+    CONTENTS,
+    RECORD_FORMAT,
+    SPECIFICATION,
+    check_contents,
+    same_question,
+)
 from lionheart_opt.study.sources import Sources, check_sources, source_changes
-from lionheart_opt.study.specification import FORMAT, differences, remedy, versions
+from lionheart_opt.study.specification import FORMAT, differences, versions
 from lionheart_opt.study.storage import reading
-from lionheart_opt.text import one_line
 
 #: User attributes of the Optuna study.
-CONTENTS = "contents"
-SPECIFICATION, VERSIONS, RECORD_FORMAT = "specification", "versions", "format"
+VERSIONS = "versions"
 #: User attribute with the sources of own plug-ins: of the oracle, the cost model and the strategy.
 SOURCES = "sources"
 #: User attribute that counts the proposals answered, repeats included, until the last new one: a
@@ -43,8 +47,6 @@ ANSWERS = "knowledge/"
 OUTCOMES = "outcomes"
 #: User attribute with what was measured of all-digital beside the trials.
 DIGITAL = "all-digital"
-#: Characters that messages say of what differs between a record and what is asked.
-MOST_SAID = 110
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
 #: User attribute with the order in which finalists are tested.
@@ -144,9 +146,9 @@ class OptunaKeeper:
             attributes = study.user_attrs
             if SPECIFICATION not in attributes:  # killed before its first line was written
                 return None
-            keeper = OptunaKeeper(_same_question(study, specification), outcomes)
+            keeper = OptunaKeeper(same_question(study, specification), outcomes)
             if contents is not None:
-                _check_contents(study, contents)
+                check_contents(study, contents)
             return keeper
 
     def warn_of_other_sources(self, sources: dict[str, Sources]) -> None:
@@ -357,43 +359,3 @@ def _quiet() -> Iterator[None]:
 def unused_sampler() -> optuna.samplers.BaseSampler:
     """Strategies propose everything; Optuna would otherwise set up a default one."""
     return optuna.samplers.RandomSampler(seed=0)
-
-
-def _check_contents(study: optuna.Study, contents: dict[str, Any]) -> None:
-    """Refuse to resume a record that other weights, data or hardware decide.
-
-    Records that do not hold their contents were made when all trainings of a lineage saw the same
-    batches (format 1 of `lionheart_opt.oracle.weights`).
-    """
-    now = json.loads(json.dumps(contents))
-    recorded = study.user_attrs.get(CONTENTS)
-    if recorded is None and now.get("format", 1) != 1:
-        raise InputError(
-            f"study {study.study_name!r}: it was recorded by an older version, in which every training "
-            "of a lineage saw the same batches; resuming it would mix two oracles. Give the run another "
-            "label or the study another storage; show, compare and plot still read it"
-        )
-    if recorded is not None and (differs := differences(recorded, now)):
-        raise InputError(
-            f"study {study.study_name!r} was recorded with another network, data or hardware: "
-            f"{one_line('; '.join(differs), MOST_SAID)}. Change them back, or give the run another label "
-            "or the study another storage. The record was not changed"
-        )
-
-
-def _same_question(study: optuna.Study, specification: dict[str, Any]) -> optuna.Study:
-    record_format = study.user_attrs.get(RECORD_FORMAT, 1)
-    if record_format > FORMAT:
-        raise InputError(
-            f"study {study.study_name!r}: its record has format {record_format}; this version reads "
-            f"up to {FORMAT}: install a newer lionheart_opt"
-        )
-    recorded = study.user_attrs[SPECIFICATION]
-    now = json.loads(json.dumps(specification))  # tuples become lists, as in the storage
-    if differs := differences(recorded, now):
-        raise InputError(
-            f"study {study.study_name!r} was recorded with other settings: "
-            f"{one_line('; '.join(differs), MOST_SAID)}. "
-            f"{remedy(differs)}. The record was not changed"
-        )
-    return study

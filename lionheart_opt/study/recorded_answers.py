@@ -12,14 +12,12 @@ from optuna.trial import TrialState
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.study.optuna_keeper import (
-    CONTENTS,
     DIGITAL,
     OUTCOMES,
-    RECORD_FORMAT,
     SOURCES,
-    SPECIFICATION,
     unused_sampler,
 )
+from lionheart_opt.study.same_question import CONTENTS, RECORD_FORMAT, SPECIFICATION
 from lionheart_opt.study.sources import Sources
 from lionheart_opt.study.specification import FORMAT, differences
 from lionheart_opt.study.storage import reading
@@ -91,7 +89,7 @@ def _recorded(
     usual = study.user_attrs[SPECIFICATION].get("training", training)
     is_old = (
         CONTENTS not in study.user_attrs
-    )  # its trainings mean something else, see `_check_contents`
+    )  # its trainings mean something else, see `check_contents`
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         if "accuracy" in trial.user_attrs:
             candidate = Candidate.from_json(trial.user_attrs["lineage"]).resolved(usual)

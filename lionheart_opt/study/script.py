@@ -221,6 +221,10 @@ class StudyScript:
         )
         return None if keeper is None else Record(self.problem, keeper)
 
+    def stored_name(self, search: str, *_: object) -> str:
+        """The name of the search itself: in Python, users name it."""
+        return search
+
     def storage_to_read(self) -> optuna.storages.BaseStorage | None:
         """As that of `StudyFile`."""
         if "storage" in vars(self):
