@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 class Table(BaseModel):
     """A table of a study file: known keys only, no conversion of types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,  # tracebacks would show passwords
+    )
 
 
 class ModelTable(Table):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from lionheart_opt.errors import Collected, InputError, InputErrors, unknown
+from lionheart_opt.masking import masked
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _wrong_value(problems: list[ErrorDetails], given: dict[str, Any]) -> str:
         if _walk(given, each["loc"])[0] == names and each["msg"].startswith(_ADVICE)
     )
     message = f"must be {' or '.join(advice)}" if advice else problem["msg"]
-    return f"{key or '(top level)'}: got {shown(problem['input'])}; {message}"
+    return f"{key or '(top level)'}: got {masked(shown(problem['input']))}; {message}"
 
 
 def _walk(given: Any, path: Path) -> tuple[list[str], Any]:

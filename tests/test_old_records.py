@@ -204,9 +204,11 @@ def test_new_records_say_their_format(tmp_path):
     (tmp_path / "study.log").unlink()
     assert call("run", tmp_path, "--only", "random")[0] == 0
     storage = open_storage("journal:///study.log", tmp_path)
-    study = optuna.load_study(study_name="random/seed0", storage=storage)
+    study = optuna.load_study(study_name=f"{tmp_path.name}/random/seed0", storage=storage)
     assert study.user_attrs["format"] == FORMAT
-    assert SEARCHES[3:] == optuna.get_all_study_names(storage)
+    assert [f"{tmp_path.name}/{name}" for name in SEARCHES[3:]] == optuna.get_all_study_names(
+        storage
+    )
 
 
 def test_a_record_with_trainings_of_old_is_not_resumed(tmp_path):

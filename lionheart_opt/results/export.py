@@ -8,12 +8,12 @@ from pathlib import Path
 
 from lionheart_opt.accuracy import KeepsWeights
 from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.masking import shown_url
 from lionheart_opt.results.best import chosen_trial
 from lionheart_opt.results.metrics import gains, is_option, saves
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.wording import json_text
 from lionheart_opt.study.file import StudyFile
-from lionheart_opt.study.storage import shown_url
 from lionheart_opt.text_files import reported, write_text
 
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.masking import shown_url
 from lionheart_opt.oracle_context import SaysNumerics
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
-from lionheart_opt.study.storage import shown_url
 
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile

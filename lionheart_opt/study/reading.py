@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from lionheart_opt.masking import shown_url
 from lionheart_opt.study.storage import (
     CREATION_PAUSE_S,
     CREATION_TRIES,
@@ -21,7 +22,6 @@ from lionheart_opt.study.storage import (
     open_storage,
     reading,
     scheme_of,
-    shown_url,
     with_environment,
 )
 from lionheart_opt.text_files import check_file

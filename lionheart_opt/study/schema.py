@@ -169,7 +169,7 @@ class StudyTable(Table):
     """How weights are obtained where a strategy does not say."""
     seed: int = Field(default=0, ge=0)
     """Of the oracle: the same programming draws for all strategies."""
-    storage: str = "sqlite:///study.db"
+    storage: str = Field(default="sqlite:///study.db", repr=False)  # it may hold a password
     """Any Optuna storage; relative files lie beside the study file."""
     model: ModelTable
     data: DataTable | None = None

@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.masking import secrets_of, shown_url, without
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import check_file, reported
 
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
 SQLITE_PATIENCE_S = 60.0
 #: How often, and after how many seconds, opening is tried again while another process creates the tables.
 CREATION_TRIES, CREATION_PAUSE_S = 20, 0.1
-
-
-#: A password in a URL: between the user's name and the host, or among the options.
-_SECRET = re.compile(
-    r"://[^:@/]*:(.*)@|(?:password|passwd|pwd|secret|token)=([^&]*)", re.IGNORECASE
-)
 #: An environment variable in a URL.
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -88,24 +81,20 @@ def reading(what: str, url: str = "") -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # libraries check little of what they read
+        secrets = secrets_of(_filled(url))
         kind, said = type(error).__name__, str(error).strip().partition("\n")[0]
-        for secret in _secrets(url):
-            said = said.replace(secret, "***")
+        said = without(secrets, said)
         is_plain = isinstance(error, (OSError, ImportError, RuntimeError)) and said
-        raise InputError(f"{what}: {said if is_plain else f'{kind}: {said}'}") from error
+        refusal = InputError(f"{what}: {said if is_plain else f'{kind}: {said}'}")
+        is_open = any(secret in str(each) for each in _causes(error) for secret in secrets)
+        raise refusal from (None if is_open else error)  # a traceback would show the passwords
 
 
-def shown_url(url: str) -> str:
-    """The URL of a storage as messages and tables show it: without passwords."""
-    for secret in filter(None, chain.from_iterable(_SECRET.findall(url))):
-        url = url.replace(secret, "***")
-    return url
-
-
-def _secrets(url: str) -> set[str]:
-    """The passwords in the URL of a storage, as they are written there and as a server is told them."""
-    secrets = set(filter(None, chain.from_iterable(_SECRET.findall(_filled(url)))))
-    return secrets | {unquote(secret) for secret in secrets}
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that a traceback shows before it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def with_environment(url: str) -> str:
@@ -122,7 +111,7 @@ def with_environment(url: str) -> str:
                 )
         if _filled(url) != url and "://" not in _filled(url):  # its value may be a secret
             raise InputError(
-                f"storage: {url!r} does not stand for a URL such as sqlite:///study.db"
+                f"storage: {shown_url(url)!r} does not stand for a URL such as sqlite:///study.db"
             )
     return _filled(url)
 
@@ -153,7 +142,8 @@ def _parts(url: str) -> tuple[str, str]:
     """What comes before and after `://`."""
     scheme, separator, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
     if not separator:
-        raise InputError(f"storage: got {shown(url)}; must be a URL such as sqlite:///study.db")
+        said = shown(shown_url(url) if isinstance(url, str) else url)
+        raise InputError(f"storage: got {said}; must be a URL such as sqlite:///study.db")
     return scheme, rest
 
 

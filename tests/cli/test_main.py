@@ -212,7 +212,7 @@ def test_optunas_tools_open_the_record(recorded):
     import optuna
 
     url = f"sqlite:///{recorded / 'study.db'}"
-    study = optuna.load_study(study_name="tpe/seed0", storage=url)
+    study = optuna.load_study(study_name=f"{recorded.name}/tpe/seed0", storage=url)
     assert set(study.trials[0].params) == {"1", "3"}
     assert optuna.visualization.matplotlib.plot_optimization_history(study) is not None
 

@@ -137,7 +137,7 @@ def test_candidates_are_those_of_earlier_records(tmp_path):
             Candidate(file.problem.analog(units), training=training) for units in expected
         ]
     names = optuna.get_all_study_names(file.storage)
-    assert sorted(names) == ["profile/full", "profile/none"]
+    assert sorted(names) == ["s/profile/full", "s/profile/none"]
 
 
 @pytest.mark.parametrize(

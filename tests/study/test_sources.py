@@ -174,7 +174,9 @@ def test_answers_of_another_oracle_are_not_copied(folder: Path) -> None:
 
 def test_records_without_sources_are_resumed_with_a_note(folder: Path) -> None:
     assert call("run", folder, "--only", "mine:Mine")[0] == 0
-    study = optuna.load_study(study_name="mine:Mine/seed0", storage=lo.load(folder).file.storage)
+    study = optuna.load_study(
+        study_name=f"{folder.name}/mine:Mine/seed0", storage=lo.load(folder).file.storage
+    )
     study.set_user_attr("sources", None)  # as if an older version had made it
     with pytest.warns(UserWarning, match="whether .*mine.py, .* changed since is not known"):
         assert call("run", folder, "--only", "mine:Mine")[0] == 0
