@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 
 from lionheart_opt.toml_errors import first_problem
 
 Parameters = TypeVar("Parameters", bound=BaseModel)
 Scalar = bool | int | float | str
+#: How far an eigenvalue of rounded correlations may lie below 0.
+_ROUNDED = 1e-3
 
 
 class Interval(BaseModel):
@@ -26,6 +29,46 @@ class Interval(BaseModel):
     low: float = Field(gt=0)
     high: float = Field(gt=0)
     source: str | None = Field(default=None, min_length=1)
+
+
+class Uncertainty(BaseModel):
+    """`[uncertainty]`: what is known of the constants of a system together, and what they leave open.
+
+    Attributes:
+        source: Where its numbers come from.
+        latency_factor: What no constant explains of the time on digital and on analog targets: with a
+            confidence of 95 %, it is longer or shorter by at most this factor. None if not known.
+        energy_factor: The same for energy.
+        constants: Constants whose errors depend on each other, such as `software.simple_cycles`, or
+            `targets.cores.mac_energy_j`. All others are independent.
+        correlations: Correlations of the logarithms of these constants, one row for each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    source: str = Field(min_length=1)
+    latency_factor: float | None = Field(default=None, ge=1)
+    energy_factor: float | None = Field(default=None, ge=1)
+    constants: tuple[str, ...] = Field(default=(), strict=False)
+    correlations: tuple[Annotated[tuple[float, ...], Strict(False)], ...] = Field(
+        default=(), strict=False
+    )
+
+    @model_validator(mode="after")
+    def _is_a_correlation(self) -> Uncertainty:
+        size = len(self.constants)
+        if len(set(self.constants)) < size:
+            raise ValueError("constants: a name is there more than once")
+        if [len(row) for row in self.correlations] != [size] * size:
+            raise ValueError(f"correlations: must have {size} rows of {size} numbers")
+        matrix = np.array(self.correlations).reshape(size, size)
+        if not (np.allclose(matrix, matrix.T) and np.allclose(np.diag(matrix), 1.0)):
+            raise ValueError("correlations: must be symmetric, with 1 on the diagonal")
+        if size and np.linalg.eigvalsh(matrix)[0] < -_ROUNDED:
+            raise ValueError(
+                "correlations: no errors are related like that (not positive semi-definite)"
+            )
+        return self
 
 
 class _UncertainConstant(Interval):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lionheart_opt.constants import Block, Parameters
+from lionheart_opt.constants import Block, Interval, Parameters, Uncertainty
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.text import shown
@@ -113,6 +113,7 @@ class System(BaseModel):
         links: What moving data between targets takes.
         machine: Numbers that belong to no single target.
         software: What the code on the digital targets costs; None where the family reads no such numbers.
+        uncertainty: What is known of the constants together; None where nothing is.
         origin: What errors call it, if not its name: the path of its file.
     """
 
@@ -126,6 +127,7 @@ class System(BaseModel):
     links: tuple[Link, ...] = ()
     machine: Machine | None = None
     software: Software | None = None
+    uncertainty: Uncertainty | None = None
     origin: str = Field(default="", exclude=True)
 
     @model_validator(mode="after")
@@ -146,7 +148,54 @@ class System(BaseModel):
                     raise unknown("target", end, names, "links")
             if sum(set(link.between) == set(other.between) for other in self.links) > 1:
                 raise ValueError(f"{link.where} is there more than once")
+        for constant in self.uncertainty.constants if self.uncertainty else ():
+            if constant not in self.intervals:
+                raise unknown(
+                    "constant with an interval", constant, self.intervals, "uncertainty.constants"
+                )
         return self
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        """Name of each table -> its numbers: `machine`, `software`, `targets.NAME`, `links.NUMBER`."""
+        shared = {"machine": self.machine, "software": self.software}
+        blocks: dict[str, Block] = {name: block for name, block in shared.items() if block}
+        blocks |= {f"targets.{target.name}": target for target in self.targets}
+        return blocks | {f"links.{number}": link for number, link in enumerate(self.links)}
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        """Constant, such as `software.simple_cycles` -> its interval, for those that have one."""
+        return {
+            f"{name}.{key}": interval
+            for name, block in self.blocks.items()
+            for key, interval in block.intervals.items()
+        }
+
+    def constant(self, name: str) -> float:
+        """Value of a constant that has an interval, such as `software.simple_cycles`."""
+        block, key = name.rsplit(".", 1)
+        return float(self.blocks[block].parameters[key])
+
+    def with_constants(self, values: dict[str, float]) -> System:
+        """A copy with other values of constants; their intervals stay.
+
+        Args:
+            values: Constant, such as `software.simple_cycles` -> value.
+        """
+        changed = dict(self.blocks)
+        for name, value in values.items():
+            block, key = name.rsplit(".", 1)
+            parameters = {**changed[block].parameters, key: value}
+            changed[block] = changed[block].model_copy(update={"parameters": parameters})
+        return self.model_copy(
+            update={
+                "machine": changed.get("machine"),
+                "software": changed.get("software"),
+                "targets": tuple(changed[f"targets.{target.name}"] for target in self.targets),
+                "links": tuple(changed[f"links.{number}"] for number in range(len(self.links))),
+            }
+        )
 
     def target(self, name: str) -> Target:
         """The target of that name; InputError with the nearest names if there is none."""
@@ -256,7 +305,8 @@ class System(BaseModel):
     @property
     def digest(self) -> str:
         """Digest of every number and source in it, but for intervals, which decide no price."""
-        data = self.model_dump(mode="json")  # not cached: `model_copy` would keep it
+        # not cached: `model_copy` would keep it
+        data = self.model_dump(mode="json", exclude={"uncertainty"})
         for name in ("machine", "software"):
             if data[name] is not None:
                 del data[name]["intervals"]

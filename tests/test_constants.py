@@ -86,3 +86,52 @@ def test_an_interval_of_a_constant_that_the_family_does_not_read_is_refused() ->
     )
     with pytest.raises(InputError, match="unknown key 'speed'"):
         cost_model(System.from_toml(text, "mine", "mine.toml"))
+
+
+TWO = FILE.format(clock_hz="{ value = 2e9, low = 1e9, high = 3e9 }").replace(
+    "rate = 2", "rate = { value = 2, low = 1, high = 4 }"
+)
+TABLE = """
+[uncertainty]
+source = "a fit"
+latency_factor = 1.2
+constants = ["machine.clock_hz", "targets.cpu.rate"]
+correlations = [[1.0, 0.3], [0.3, 1.0]]
+"""
+
+
+def test_what_is_known_of_all_constants() -> None:
+    system = System.from_toml(TWO + TABLE, "mine", "mine.toml")
+    assert list(system.intervals) == ["machine.clock_hz", "targets.cpu.rate"]
+    assert system.constant("targets.cpu.rate") == 2.0
+    assert system.uncertainty is not None and system.uncertainty.latency_factor == 1.2
+    assert system.digest == System.from_toml(TWO, "mine", "mine.toml").digest
+
+
+def test_other_values_keep_their_intervals() -> None:
+    link = '[[links]]\nsource = "x"\nbetween = ["cpu", "cpu"]\ndelay_s = 1\n'
+    system = System.from_toml(TWO + link + TABLE, "mine", "mine.toml")
+    moved = system.with_constants({"machine.clock_hz": 4e9, "links.0.delay_s": 3.0})
+    assert moved.machine is not None and moved.machine.parameters == {"clock_hz": 4e9}
+    assert moved.links[0].parameters == {"delay_s": 3.0}
+    assert moved.intervals == system.intervals and moved.targets == system.targets
+    assert system.constant("machine.clock_hz") == 2e9
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("1.2", "0.9", "uncertainty.latency_factor: got 0.9"),
+        ('"targets.cpu.rate"]', '"targets.cpu.rats"]', "(did you mean 'targets.cpu.rate'?)"),
+        ('"targets.cpu.rate"]', '"machine.clock_hz"]', "a name is there more than once"),
+        ("[[1.0, 0.3], [0.3, 1.0]]", "[[1.0, 0.3]]", "must have 2 rows of 2 numbers"),
+        ("[0.3, 1.0]]", "[0.2, 1.0]]", "must be symmetric"),
+        ("0.3", "1.3", "not positive semi-definite"),
+        ('source = "a fit"', "", "uncertainty.source' is missing"),
+        ("latency_factor", "latency", "unknown key 'latency' (did you mean 'latency_factor'?)"),
+    ],
+)
+def test_mistakes_in_what_is_known_of_all(old: str, new: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        System.from_toml(TWO + TABLE.replace(old, new), "mine", "mine.toml")
+    assert message in str(error.value) and "\n" not in str(error.value)

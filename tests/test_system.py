@@ -322,7 +322,7 @@ memory_controller_w = 0.1
 
 [software]
 source = "measured"
-linear_efficiency = { value = 0.3, low = 0.2, high = 0.4, source = "measured on 20 layers" }
+linear_efficiency = { value = 0.2, low = 0.1, high = 0.4, source = "measured on 20 layers" }
 convolution_efficiency = 0.2
 sparse_mac_cycles = 9.0
 simple_cycles = 1.0

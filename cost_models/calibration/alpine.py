@@ -1,7 +1,8 @@
 """Fit what no paper prints of ALPINE's software.
 
-Run `python -m lionheart_opt.cost_models.calibration.alpine`. The values are fitted to these results, all
-on the high-power system:
+Run `python -m lionheart_opt.cost_models.calibration.alpine`; with `--write`, it writes `[software]` and
+`[uncertainty]` into the system files of a checkout. The values are fitted to these results, all on the
+high-power system:
 
 - speed-ups and energy gains of Klein et al. 2023 (perceptron, LSTM with 750 units, CNN-F, CNN-M, CNN-S);
 - the ends of the range that the paper prints for the LSTM with 256 units, 1.0 to 1.5: the upper end for
@@ -10,88 +11,130 @@ on the high-power system:
 - one absolute time, since gains leave the common scale open: 10 inferences of the digital perceptron take
   as long as the printed ends of the figures' axes allow.
 
-The logarithms of all ratios have the same weight. Low-power results and the mappings at a threshold are
-left out. The script prints `[software]` as the system files hold it.
+The logarithms of all gains have the same scatter, which the fit estimates; that of the absolute time is
+that of a bar that ends somewhere in the upper half of its axis. Low-power results and the mappings at a
+threshold are left out.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import least_squares
 
+from lionheart_opt.constants import Uncertainty
 from lionheart_opt.cost_models.alpine import Alpine
+from lionheart_opt.cost_models.calibration.shipped import asked_to_write, settled, write
 from lionheart_opt.cost_models.parts.alpine_parameters import SoftwareParameters
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.fitting import Fitted, fit
 from lionheart_opt.plugins import load_system
 
+SYSTEMS = ("alpine-high-power", "alpine-low-power", "lionheart")
 #: 10 inferences of the digital perceptron on one high-power core. With more, the LSTM's longest bar,
 #: on the low-power system, would leave its axis of 0.04 s; the axes of 0.03 s, 0.12 J, 30 s and 110 J of
 #: the other networks are then more than half full, too.
 PERCEPTRON_S = 0.018
+#: Its standard deviation in logarithms: the longest bars end anywhere between half of their axis and all.
+_PERCEPTRON_SD = np.log(2) / np.sqrt(12)
 LSTM_256_SPEEDUPS = {"LSTM-256 1 core": 1.5, "LSTM-256 5 cores": 1.0}
 #: Not fitted, as the results hardly depend on it: one cycle, the least of an in-order core without SIMD.
 _ASSUMED = "simple_cycles"
-#: Weight of the starting values, which decide where the results determine a value only weakly.
-_PRIOR = 0.03
+#: Standard deviation in logarithms of the priors around the shipped values: a factor of 50. They decide
+#: where the results determine a value only weakly.
+_PRIOR_SD = 4.0
+
+NAMES = tuple(name for name in SoftwareParameters.model_fields if name != _ASSUMED)
 
 
 def shipped() -> SoftwareParameters:
     """What the system files hold."""
-    return load_system("alpine-high-power").software_as(SoftwareParameters)
+    return load_system(SYSTEMS[0]).software_as(SoftwareParameters)
 
 
-def residuals(software: SoftwareParameters) -> np.ndarray:
-    """Logarithms of predicted / published, shape (n_results,)."""
+def residuals(software: SoftwareParameters) -> dict[str, list[float]]:
+    """Case -> logarithms of predicted / published; `PERCEPTRON_S` is a case of its own."""
 
     def model_of(name: str) -> Alpine:
         return Alpine(variant(load_system(name), "software", **software.model_dump()))
 
     model = model_of("alpine-high-power")
-    ratios = []
+    errors: dict[str, list[float]] = {}
     for experiment in paper.experiments():
-        if experiment.case in paper.HIGH_POWER_GAINS:
-            published = paper.HIGH_POWER_GAINS[experiment.case]
-            ratios += [
-                ours / printed
-                for ours, printed in zip(experiment.gains(model), published, strict=True)
-            ]
-        if experiment.case in LSTM_256_SPEEDUPS:
-            speedup, _ = experiment.gains(model)
-            ratios.append(speedup / LSTM_256_SPEEDUPS[experiment.case])
-        if experiment.case == "MLP case 1":
+        name = experiment.case
+        if name in paper.HIGH_POWER_GAINS:
+            published = np.array(paper.HIGH_POWER_GAINS[name])
+            errors[name] = np.log(experiment.gains(model) / published).tolist()
+        if name in LSTM_256_SPEEDUPS:
+            errors[name] = [float(np.log(experiment.gains(model)[0] / LSTM_256_SPEEDUPS[name]))]
+        if name == "MLP case 1":
             time_s, _ = experiment.measured(model, is_analog=False)
-            ratios.append(10 * time_s / PERCEPTRON_S)
+            errors["perceptron"] = [float(np.log(10 * time_s / PERCEPTRON_S))]
     lionheart = model_of("lionheart")
     for network, speedup in paper.ALL_ANALOG_SPEEDUPS.items():
-        ratios.append(paper.all_analog_gains(lionheart, network)[0] / speedup)
-    return np.log(ratios)
+        errors[network] = [float(np.log(paper.all_analog_gains(lionheart, network)[0] / speedup))]
+    return errors
 
 
-def fit(start: SoftwareParameters) -> SoftwareParameters:
-    """The values with the least sum of squared residuals."""
-    names = [name for name in SoftwareParameters.model_fields if name != _ASSUMED]
-    origin = np.log([getattr(start, name) for name in names])
+def fitted(start: SoftwareParameters) -> Fitted:
+    """The constants of `NAMES` with the least sum of squares."""
 
-    def software(logarithms: np.ndarray) -> SoftwareParameters:
-        changes = dict(zip(names, np.exp(logarithms).tolist(), strict=True))
-        return start.model_copy(update=changes)
+    def errors(logs: np.ndarray) -> np.ndarray:
+        return np.concatenate([*residuals(_software(start, logs)).values()])
 
-    def objective(logarithms: np.ndarray) -> np.ndarray:
-        prior = _PRIOR * (logarithms - origin)
-        return np.concatenate([residuals(software(logarithms)), prior])
+    known_sd = [
+        _PERCEPTRON_SD if case == "perceptron" else np.nan
+        for case, values in residuals(start).items()
+        for _ in values
+    ]
+    return fit(
+        errors,
+        np.log([getattr(start, name) for name in NAMES]),
+        precision=np.eye(len(NAMES)) / _PRIOR_SD**2,
+        known_sd=np.array(known_sd),
+    )
 
-    return software(least_squares(objective, origin).x)
+
+def _software(start: SoftwareParameters, logs: np.ndarray) -> SoftwareParameters:
+    return start.model_copy(update=dict(zip(NAMES, np.exp(logs).tolist(), strict=True)))
+
+
+def coverage(result: Fitted) -> tuple[int, int]:
+    """How many gains lie within the interval of a fit without their case, and how many there are."""
+    inside = total = first = 0
+    for case, values in residuals(shipped()).items():
+        group = list(range(first, first + len(values)))
+        first += len(values)
+        if case != "perceptron":
+            errors, half_widths = result.left_out(group)
+            inside += int((np.abs(errors) <= half_widths).sum())
+            total += len(group)
+    return inside, total
 
 
 def main() -> None:
-    """Print the fitted values and how well they meet what they were fitted to."""
-    fitted = fit(shipped())
-    print("[software]")
-    for name, value in fitted.model_dump().items():
-        print(f"{name} = {value:.4g}")
-    errors = np.abs(np.expm1(residuals(fitted)))
+    """Print or write the fitted values, and say how well they meet what they were fitted to."""
+    start = shipped()
+    result = fitted(start)
+    origin = np.log([getattr(start, name) for name in NAMES])
+    constants = settled(NAMES, origin, result)
+    # A gain is a ratio of two times, each with an error of its own.
+    shared = float(np.exp(result.quantile * result.scatter / np.sqrt(2)))
+    uncertainty = Uncertainty(
+        source=(
+            f"calibration/alpine.py: {len(result.sd)} results, {result.degrees:.1f} degrees of freedom; "
+            f"scatter of gains {result.scatter:.1%}"
+        ),
+        latency_factor=shared,
+        energy_factor=shared,
+        constants=tuple(f"software.{name}" for name in NAMES),
+        correlations=tuple(tuple(row) for row in result.correlations.tolist()),
+    )
+    for system in SYSTEMS:
+        write(system, {"software": constants}, uncertainty, is_written=asked_to_write())
+    errors = np.abs(np.expm1(result.residuals))
     print(f"# median error {np.median(errors):.1%}, largest {np.max(errors):.1%}")
+    inside, total = coverage(result)
+    print(f"# within the intervals of fits without their case: {inside} of {total} gains")
 
 
 if __name__ == "__main__":
