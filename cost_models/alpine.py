@@ -172,7 +172,11 @@ class Alpine:
         for name in self._cores:
             self.system.target_as(name, CoreParameters)
         machine = self.system.machine_as(MachineParameters)
-        return Core(machine=machine, software=self.system.software_as(SoftwareParameters))
+        return Core(
+            machine=machine,
+            software=self.system.software_as(SoftwareParameters),
+            operators=self.system.operators,
+        )
 
     @cached_property
     def _cores(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ The formulas cover convolutions and linear layers. They load the weights of the 
 layer, so that it is never full, and have no term for moving between the arrays, which share an L1.
 Where the formulas are silent, this model departs as little as it can: operations on elements take the
 load and store term of the formulas, at the power of the digital array. Functions that need more than
-additions and comparisons are refused.
+additions and comparisons run on the RISC-V core, element by element.
 """
 
 from __future__ import annotations
@@ -31,9 +31,14 @@ from lionheart_opt.workload import Layer, Workload
 
 
 class MachineParameters(Parameters):
-    """`[machine]`: the clock in Hz, and the power in W while both arrays run."""
+    """`[machine]`: the clock in Hz, and the power in W while both arrays run.
+
+    `core_cycles_per_operation` is what the RISC-V core takes for an operation on an element: an
+    addition, a comparison, or the look-up of an 8-bit function.
+    """
 
     clock_hz: float = Field(gt=0)
+    core_cycles_per_operation: float = Field(gt=0)
     both_power_w: float = Field(gt=0)
 
 
@@ -86,7 +91,9 @@ class Shape:
 def shape_of(layer: Layer) -> Shape | None:
     """The shape of a convolution or product; None for everything else.
 
-    A linear layer is a convolution with one pixel for each token, and so is a product of activations.
+    A linear layer is a convolution with one pixel for each token, and so is a product of activations. A
+    transposed convolution is a convolution whose input is stretched with zeros. Axes after the first are
+    one loop.
     """
     if layer.kind in ("linear", "matmul"):
         channels_out = layer.output_shape[-1]
@@ -99,7 +106,7 @@ def shape_of(layer: Layer) -> Shape | None:
             out_x=layer.output_count // channels_out,
             out_y=1,
         )
-    if layer.kind.endswith(("conv1d", "conv2d")):
+    if layer.kind.endswith(("conv1d", "conv2d", "conv3d")) or "conv_transpose" in layer.kind:
         return Shape(
             channels_in=layer.input_shapes[0][1],
             channels_out=layer.output_shape[1],
@@ -235,19 +242,27 @@ class Diana:
                 "weights": (load, self.energy_j(load, 0.0)),
             }
         if shape is not None:
-            digital_s = self.digital_cycles(shape) / clock_hz
-            return {"compute": (digital_s, self.energy_j(0.0, digital_s))}
-        digital_s = self._element_cycles(layer) / clock_hz
-        return {"move": (digital_s, self.energy_j(0.0, digital_s))}
+            return self._digitally("compute", self.digital_cycles(shape))
+        return self._elements(layer)
 
-    def _element_cycles(self, layer: Layer) -> float:
-        count = operations(layer, f"system {self.system.name!r}")
-        if layer.macs or count.transcendental:
+    def _elements(self, layer: Layer) -> Components:
+        """A layer without products: at the arrays' ports, or on the core if it is more than a sum."""
+        machine = self.machine
+        count = operations(layer, f"system {self.system.name!r}", self.system.operators)
+        if layer.macs:
             raise InputError(
                 f"system {self.system.name!r}: layer {layer.name!r}: no published cost of "
-                f"{layer.kind!r}; only convolutions, products, and additions or comparisons of elements"
+                f"{layer.kind!r}; of products, only convolutions and matrix products have one"
             )
-        return (layer.input_count + layer.output_count) / self.digital.store_bytes_per_cycle
+        if count.transcendental:
+            cycles = (count.simple + count.transcendental) * machine.core_cycles_per_operation
+            return self._digitally("core", cycles)
+        moved = layer.input_count + layer.output_count
+        return self._digitally("move", moved / self.digital.store_bytes_per_cycle)
+
+    def _digitally(self, component: str, cycles: float) -> Components:
+        time_s = cycles / self.machine.clock_hz
+        return {component: (time_s, self.energy_j(0.0, time_s))}
 
 
 def _ceil(amount: float, step: int) -> int:

@@ -161,7 +161,7 @@ class ImcCluster:
             cycles = layer.macs / parameters.macs_per_cycle
             energy_j = layer.macs * parameters.mac_energy_j
         else:
-            cycles, energy_j = parameters.work(layer, where)
+            cycles, energy_j = parameters.work(layer, where, self.system.operators)
         return {"compute": (cycles / self.machine.clock_hz, energy_j)}
 
     def _jobs(self, layer: Layer, ima: ImaParameters, where: str) -> Components:

@@ -282,7 +282,9 @@ class Manycore:
         """Split the layer over as many clusters as its weights (8 bit) need."""
         machine = self.machine
         clusters = max(1, ceil(layer.weight_count / machine.l1_bytes))
-        cycles, energy_j = self.cores.work(layer, f"system {self.system.name!r}")
+        cycles, energy_j = self.cores.work(
+            layer, f"system {self.system.name!r}", self.system.operators
+        )
         slice_s = cycles / (clusters * slices * machine.clock_hz)
         return Work(
             clusters=clusters,

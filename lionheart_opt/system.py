@@ -26,8 +26,7 @@ Numerics = Literal["analog", "fp32", "fp16", "int8", "int4", "ternary"]
 #: Digest of a system whose file says its numerics, and numbers that stood in code -> digest of the file
 #: that did not. Prices and what oracles simulate are the same, so that records answer the same question.
 _AS_RECORDED = {
-    "10923d7e33cf9385": "38575408c26fb77c",  # lionheart.toml
-    "1201e065681cf47c": "af4ff08b92de431d",  # diana.toml
+    "be6bed535e52e48c": "38575408c26fb77c",  # lionheart.toml
 }
 
 
@@ -93,6 +92,22 @@ class Link(Block):
         return f"[links] between {' and '.join(map(repr, self.between))}"
 
 
+class OperatorPrice(BaseModel):
+    """`[operators.KIND]`: the price of an operator that the cost models do not know, on the host.
+
+    Attributes:
+        simple: Additions, multiplications, comparisons and moves for each element of its result.
+        transcendental: Exponentials, divisions and roots for each element of its result.
+        source: Where the numbers come from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    simple: float = Field(ge=0)
+    transcendental: float = Field(ge=0)
+    source: str = Field(min_length=1)
+
+
 class Machine(Block):
     """Numbers that belong to no single target: memory, clocks, static power."""
 
@@ -114,6 +129,7 @@ class System(BaseModel):
         machine: Numbers that belong to no single target.
         software: What the code on the digital targets costs; None where the family reads no such numbers.
         uncertainty: What is known of the constants together; None where nothing is.
+        operators: Kind of layer -> its price, for operators that the cost models do not know.
         origin: What errors call it, if not its name: the path of its file.
     """
 
@@ -128,6 +144,7 @@ class System(BaseModel):
     machine: Machine | None = None
     software: Software | None = None
     uncertainty: Uncertainty | None = None
+    operators: dict[str, OperatorPrice] = Field(default_factory=dict)
     origin: str = Field(default="", exclude=True)
 
     @model_validator(mode="after")
@@ -317,6 +334,8 @@ class System(BaseModel):
         for target in data["targets"]:
             if target["rpu_config"] is None:  # as in records of versions that did not know it
                 del target["rpu_config"]
+        if not data["operators"]:
+            del data["operators"]
         now = digest(data)
         return _AS_RECORDED.get(now, now)
 

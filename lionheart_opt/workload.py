@@ -152,8 +152,7 @@ class Unit:
 class Workload:
     """Every operation of one inference in execution order, and its units.
 
-    Layers that belong to no unit (activations, adds, norms, attention products) run on the system's
-    host.
+    Layers that belong to no unit (activations, sums, norms, attention products) run on the host.
 
     Args:
         name: What messages and reports call it.
@@ -161,9 +160,7 @@ class Workload:
         units: What a search may move.
 
     Raises:
-        InputError: A name is used twice, a layer reads one that does not exist or runs later, its
-            inputs and their shapes differ in number, a unit refers to a layer that does not exist, or a
-            layer is in two units.
+        InputError: There is no layer, a name is used twice, or layers and units do not fit together.
     """
 
     name: str
@@ -171,6 +168,8 @@ class Workload:
     units: tuple[Unit, ...]
 
     def __post_init__(self) -> None:
+        if not self.layers:
+            raise InputError(f"workload {shown(self.name)}: has no layers")
         names = [layer.name for layer in self.layers]
         texts = [t for x in self.layers for t in (x.name, x.kind, x.module, *x.inputs)]
         for text in (self.name, *texts, *(unit.name for unit in self.units)):
@@ -185,8 +184,9 @@ class Workload:
         for layer in self.layers:
             where = f"workload {self.name!r}, {layer.name}"
             if len(layer.inputs) != len(layer.input_shapes):
+                n_shapes = len(layer.input_shapes)
                 raise InputError(
-                    f"{where}: {len(layer.inputs)} inputs, but {len(layer.input_shapes)} input_shapes"
+                    f"{where}: {len(layer.inputs)} inputs, but {n_shapes} input_shapes"
                 )
             for source in layer.inputs:
                 if source not in sources:

@@ -84,8 +84,8 @@ def test_objects_say_in_a_line_what_they_are() -> None:
     assert repr(system) == "System('mine': family mine:Mine; cpu (fp32, host), tile (analog))"
     cluster = load_system("imc-cluster")
     assert (
-        repr(cluster.target("ima"))
-        == "Target('ima': analog, pcm, runs conv1d, conv2d, linear, 34 tiles)"
+        repr(cluster.target("ima")) == "Target('ima': analog, pcm, runs linear, "
+        "conv1d, conv2d, grouped_conv1d, grouped_conv2d, 34 tiles)"
     )
     assert str(cluster.target("dw-engine")) == (
         "Target('dw-engine': int8, runs depthwise_conv2d, kernel (3, 3))"

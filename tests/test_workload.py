@@ -133,10 +133,9 @@ def test_a_frame_has_a_row_for_each_layer() -> None:
     assert (last["kind"], last["weights"], last["output_shape"]) == ("linear", 8, (1, 1, 1))
 
 
-def test_a_workload_without_layers_has_an_empty_frame() -> None:
-    empty = Workload(name="empty", layers=(), units=())
-    assert len(empty.to_frame()) == 0 and len(empty.to_frame().columns) == 8
-    assert repr(empty) == "Workload('empty': 0 layers, 0 units, 0 MACs, 0 weights)"
+def test_a_workload_without_layers_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^workload 'empty': has no layers$"):
+        Workload(name="empty", layers=(), units=())
 
 
 def test_pickles_keep_value_and_digest() -> None:
@@ -219,7 +218,7 @@ def test_files_that_are_no_workload(text: str, tmp_path: Path) -> None:
 
 
 texts = st.text(max_size=8).filter(str.isprintable)
-names = st.lists(texts.filter(lambda s: s not in ("", INPUT)), unique=True, max_size=6)
+names = st.lists(texts.filter(lambda s: s not in ("", INPUT)), unique=True, min_size=1, max_size=6)
 sizes = st.integers(0, 2**40)
 
 

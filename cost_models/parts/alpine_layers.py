@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lionheart_opt.cost_models.parts.additive import Components
 from lionheart_opt.cost_models.parts.alpine_parameters import (
@@ -11,6 +11,7 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     TileParameters,
 )
 from lionheart_opt.cost_models.parts.operations import Operations, operations
+from lionheart_opt.system import OperatorPrice
 from lionheart_opt.workload import INPUT, Layer
 
 
@@ -42,10 +43,11 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Core:
-    """A core of the machine and the code that runs on it."""
+    """A core of the machine and the code that runs on it; `operators` are those of the system's file."""
 
     machine: MachineParameters
     software: SoftwareParameters
+    operators: dict[str, OperatorPrice] = field(default_factory=dict)
 
     def digital(self, layer: Layer, *, is_cold: bool, is_reread: bool, where: str) -> Run:
         """The layer on the core: arithmetic, then waiting for memory.
@@ -67,7 +69,9 @@ class Core:
         traffic += weights * (int(is_cold) + (passes - 1) * int(is_reread))
         is_streamed = weights > self.machine.l1_data_bytes
         components = {
-            "compute": self._active(self._operation_cycles(operations(layer, where))),
+            "compute": self._active(
+                self._operation_cycles(operations(layer, where, self.operators))
+            ),
             **self._memory(layer, weights * (passes if is_streamed else 1), traffic),
         }
         return Run(components=components, dram_bytes=traffic)

@@ -15,6 +15,7 @@ from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.cost_models.parts.packing import Tile, cut
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.errors import InputError
+from lionheart_opt.system import OperatorPrice
 from lionheart_opt.workload import Layer
 
 
@@ -42,15 +43,20 @@ class CoresParameters(Parameters):
         """The higher of the rates of multiply-accumulates."""
         return max(self.convolution_macs_per_cycle, self.depthwise_macs_per_cycle)
 
-    def work(self, layer: Layer, where: str) -> tuple[float, float]:
+    def work(self, layer: Layer, where: str, own: dict[str, OperatorPrice]) -> tuple[float, float]:
         """Cycles and energy (J) of a layer on the cores of one cluster.
 
         Non-linear functions of 8-bit elements are table look-ups, one operation each.
 
+        Args:
+            layer: What must run.
+            where: What errors call the cost model.
+            own: Kinds that the system's file prices.
+
         Raises:
             InputError: The kind is not known.
         """
-        count = operations(layer, where)
+        count = operations(layer, where, own)
         elements = count.simple + count.transcendental
         if layer.kind in ("max_pool2d", "avg_pool2d"):
             elements = separable_pool_operations(layer)

@@ -26,7 +26,12 @@ _KINDS = {
     "_safe_softmax": "softmax",
     "_unsafe_index": "index",
     "rsub": "sub",
+    "log_sigmoid_forward": "logsigmoid",
+    "_embedding_bag_forward_only": "embedding_bag",
 }
+
+#: Powers that have a name of their own.
+_ROOTS = {1: "copy", 2: "square", 0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}
 
 _POOL = re.compile(r"_?(?:adaptive_)?(?P<kind>(?:max|avg)_pool(?P<axes>[123])d)(?:_with_indices)?")
 
@@ -112,10 +117,20 @@ def describe(operator: Operator) -> Description:
         return Description(kind="embedding_bag", fields={"macs": macs})
     if pool := _POOL.fullmatch(name):
         return _pool(operator, pool["kind"], int(pool["axes"]))
+    if name == "pow":
+        return Description(kind=_power(operator.settings.get("exponent")))
     if name == "hardtanh":
         limits = operator.settings.get("min_val", -1), operator.settings.get("max_val", 1)
         return Description(kind="relu6" if limits == (0, 6) else "hardtanh")
     return Description(kind=_KINDS.get(name, name.strip("_")))
+
+
+def _power(exponent: Any) -> str:
+    """Kind of a power: `pow` where the exponent is neither a small whole number nor a root."""
+    if isinstance(exponent, (int, float)) and exponent in _ROOTS:
+        return _ROOTS[exponent]
+    is_whole_number = isinstance(exponent, (int, float)) and float(exponent).is_integer()
+    return f"pow{int(exponent)}" if is_whole_number and 2 < exponent < 100 else "pow"
 
 
 def _convolution(operator: Operator) -> Description:

@@ -144,7 +144,19 @@ class TestLayers:
         assert shape_of(line) == Shape(
             channels_in=6, channels_out=8, groups=1, kernel_x=3, kernel_y=1, out_x=5, out_y=1
         )
-        assert shape_of(replace(image, kind="conv3d")) is None
+        volume = replace(
+            image,
+            kind="conv3d",
+            input_shapes=((1, 6, 12, 14, 9),),
+            output_shape=(1, 8, 5, 7, 3),
+            groups=1,
+            kernel=(3, 4, 2),
+        )
+        assert shape_of(volume) == Shape(
+            channels_in=6, channels_out=8, groups=1, kernel_x=3, kernel_y=8, out_x=5, out_y=21
+        )
+        stretched = replace(image, kind="conv_transpose2d", groups=1)
+        assert shape_of(stretched) == shape_of(replace(image, groups=1))
 
     @pytest.mark.parametrize(
         ("channels_out", "channels_in", "pixels_at_once"),
@@ -212,19 +224,21 @@ class TestLayers:
         np.testing.assert_allclose(latency_s, [cost.latency_s for cost in costs], rtol=1e-12)
         np.testing.assert_allclose(energy_j, [cost.energy_j for cost in costs], rtol=1e-12)
 
-    @pytest.mark.parametrize("kind", ["softmax", "gelu", "local_response_norm", "no_such_kind"])
-    def test_what_the_formulas_do_not_cover_is_refused(self, kind: str) -> None:
-        workload = convolutional_workload()
+    @pytest.mark.parametrize(
+        ("kind", "n_operations"), [("softmax", 5), ("gelu", 4), ("local_response_norm", 10)]
+    )
+    def test_functions_run_on_the_core(self, kind: str, n_operations: int) -> None:
+        [layer] = MODEL.cost(network(operator("x", kind)), Mapping.of({})).layers
+        time_s = n_operations * 144 * 9.57 / CLOCK_HZ
+        assert layer.components == {
+            "core": (pytest.approx(time_s), pytest.approx(time_s * 24.96e-3))
+        }
 
-        def odd(layer: Layer) -> Layer:
-            return replace(layer, kind=kind) if layer.name == "add" else layer
+    def test_an_operator_that_nobody_knows_is_refused(self) -> None:
+        with pytest.raises(InputError, match="layer 'x': unknown operator 'no_such_kind'"):
+            MODEL.cost(network(operator("x", "no_such_kind")), Mapping.of({}))
 
-        workload = replace(workload, layers=tuple(map(odd, workload.layers)))
-        with pytest.raises(InputError, match=rf"'add'.*{kind}"):
-            MODEL.cost(workload, Space(workload=workload, system=MODEL.system).all_digital)
-
-    @pytest.mark.parametrize("kind", ["bilinear", "conv3d"])
-    def test_products_that_the_formulas_do_not_cover_are_no_moves(self, kind: str) -> None:
-        workload = network(operator("x", kind, macs=1000, kernel=(1, 1, 1)))
-        with pytest.raises(InputError, match=f"no published cost of '{kind}'"):
+    def test_products_that_the_formulas_do_not_cover_are_no_moves(self) -> None:
+        workload = network(operator("x", "bilinear", macs=1000))
+        with pytest.raises(InputError, match="no published cost of 'bilinear'"):
             MODEL.cost(workload, Mapping.of({}))

@@ -189,3 +189,16 @@ class TestKinds:
     def test_which_operators_stay_whole(self) -> None:
         assert is_whole("layer_norm") and is_whole("upsample_bilinear2d")
         assert not is_whole("scaled_dot_product_attention")
+
+
+@pytest.mark.parametrize(
+    ("exponent", "kind"),
+    [
+        *((1, "copy"), (2, "square"), (2.0, "square"), (3.0, "pow3"), (5, "pow5"), (0.5, "sqrt")),
+        *((-0.5, "rsqrt"), (-1, "reciprocal"), (2.5, "pow"), (-3, "pow"), (100, "pow"), (0, "pow")),
+        *((float("inf"), "pow"), (None, "pow")),
+    ],
+)
+def test_whole_powers_and_roots_have_kinds_of_their_own(exponent: float | None, kind: str) -> None:
+    settings = {} if exponent is None else {"exponent": exponent}
+    assert describe(operator("pow", (1, 4), settings=settings, self=(1, 4))).kind == kind

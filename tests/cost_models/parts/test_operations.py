@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 from small_networks import convolution, network, operator
 
-from lionheart_opt.cost_models.parts.operations import Operations, folded_norms, operations
+from lionheart_opt.cost_models.parts.operations import (
+    Operations,
+    folded_norms,
+    is_pointwise,
+    operations,
+)
 from lionheart_opt.errors import InputError
+from lionheart_opt.system import OperatorPrice
 from lionheart_opt.workload import Layer
 
 
@@ -48,7 +54,13 @@ class TestOperations:
             ("relu relu6 add mul where cat copy pad embedding im2col upsample_nearest2d", 1, 0),
             ("addcmul lerp hardswish hardsigmoid batch_norm", 2, 0),
             ("upsample_bilinear2d", 8, 0),  # four products and their sums
-            ("sigmoid tanh exp log rsqrt div pow erf softplus elu", 1, 1),
+            ("sigmoid tanh exp log rsqrt div erf softplus elu log10 asin atan2 sinc", 1, 1),
+            ("pow", 1, 2),  # a logarithm and an exponential
+            ("square copysign logical_xor trunc nan_to_num scatter_add rot90 hardshrink", 1, 0),
+            ("glu", 2, 1),
+            ("remainder fmod addcdiv", 2, 1),
+            ("logaddexp logit", 2, 2),
+            ("upsample_bicubic2d", 32, 0),  # sixteen products and their sums
             ("silu gelu mish", 3, 1),
             ("softmax log_softmax", 4, 1),
             ("layer_norm group_norm instance_norm", 6, 0),
@@ -60,6 +72,37 @@ class TestOperations:
         expected = Operations(simple=simple * 144, transcendental=transcendental * 144)
         for kind in kinds.split():
             assert operations(operator("x", kind), "mine") == expected, kind
+
+    @pytest.mark.parametrize(
+        ("exponent", "products"),
+        [(3, 2), (4, 2), (5, 3), (7, 4), (8, 3), (15, 6), (16, 4), (99, 9)],
+    )
+    def test_whole_powers_are_products(self, exponent: int, products: int) -> None:
+        """Square, and multiply where a bit of the exponent is set."""
+        layer = operator("x", f"pow{exponent}")
+        assert operations(layer, "mine") == Operations(simple=products * 144)
+        assert is_pointwise(layer.kind)
+
+    @pytest.mark.parametrize("kind", ["sort", "topk", "median"])
+    def test_sorting_compares_in_every_level_of_a_tree(self, kind: str) -> None:
+        layer = operator("x", kind, input_shapes=((1, 5),), output_shape=(1, 2))
+        assert operations(layer, "mine") == Operations(simple=5 * 3)
+
+    def test_a_bag_of_embeddings_adds_what_it_looks_up(self) -> None:
+        bag = {"input_shapes": ((6,),), "output_shape": (2, 8)}
+        assert operations(operator("x", "embedding_bag", **bag), "mine").simple == 6 * 8
+        weighted = operations(operator("x", "embedding_bag", macs=48, **bag), "mine")
+        assert weighted == Operations(linear_macs=48)
+
+    def test_a_system_can_price_an_operator(self) -> None:
+        own = {"fft_r2c": OperatorPrice(simple=17.5, transcendental=0.5, source="measured")}
+        layer = operator("x", "fft_r2c", output_shape=(1, 4))
+        assert operations(layer, "mine", own) == Operations(simple=70, transcendental=2)
+
+    def test_pointwise_functions_read_one_element_of_each_operand(self) -> None:
+        assert all(map(is_pointwise, ("gelu", "add", "pow3", "batch_norm", "clamp_min")))
+        others = ("softmax", "cat", "mean", "layer_norm", "linear", "copy", "pow1", "glu", "index")
+        assert not any(map(is_pointwise, others))
 
     @pytest.mark.parametrize("axes", [1, 2, 3])
     def test_kinds_of_every_number_of_axes(self, axes: int) -> None:
@@ -92,9 +135,19 @@ class TestOperations:
 
     def test_an_operator_that_is_not_known_is_refused(self) -> None:
         with pytest.raises(
-            InputError, match=r"mine: layer 'x': unknown operator 'rellu' \(did you"
+            InputError,
+            match=r"mine: layer 'x': unknown operator 'rellu' \(did you mean 'relu'\?\);",
         ):
             operations(operator("x", "rellu"), "mine")
+
+    def test_the_message_says_how_to_price_an_operator(self) -> None:
+        with pytest.raises(InputError) as caught:
+            operations(operator("x", "fft_r2c"), "system 'imc-cluster'")
+        assert str(caught.value) == (
+            "system 'imc-cluster': layer 'x': unknown operator 'fft_r2c'; to price it, add a table "
+            "[operators.fft_r2c] to the system's file, with the `simple` and `transcendental` "
+            "operations of an element of its result"
+        )
 
     @pytest.mark.parametrize(
         "kind",

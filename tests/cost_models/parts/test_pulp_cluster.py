@@ -43,7 +43,7 @@ class TestPulpCluster:
         ],
     )
     def test_work_of_the_cores(self, layer: Layer, cycles: float, energy_j: float) -> None:
-        assert self.cores.work(layer, "here") == (cycles, energy_j)
+        assert self.cores.work(layer, "here", {}) == (cycles, energy_j)
 
     def test_pools_of_the_cores_are_separable(self) -> None:
         """A 2x2 pool of stride 2: two rows of one operation, then one; an average scales, too."""
@@ -51,7 +51,7 @@ class TestPulpCluster:
         pool, average = operator("x", "max_pool2d", **fields), operator("x", "avg_pool2d", **fields)
         assert separable_pool_operations(pool) == 36 * 3
         assert separable_pool_operations(average) == 36 * 4
-        assert self.cores.work(pool, "here") == (216.0, 10_800.0)
+        assert self.cores.work(pool, "here", {}) == (216.0, 10_800.0)
         trivial = operator("x", "max_pool2d", kernel=(1, 1), stride=(1, 1))
         assert separable_pool_operations(trivial) == 144
 
