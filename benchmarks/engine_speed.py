@@ -3,7 +3,12 @@
 Every network is all-analog with LionHeart's configuration. Each engine runs at its own best batch size.
 The engines take turns, and ratios of times of the same round are reported (median and quartiles), so that
 other work on the machine slows all engines alike. Memory is the most that one pass of the same batch adds
-to a process; every engine has a process of its own.
+to a process; every engine has a process of its own. `draws` is an evaluation on ten chips, programmed and
+drifted one after the other.
+
+Everything is measured twice, in processes of their own: with OpenMP's threads as torch starts them, which
+spin while they wait (a notebook, a script), and with threads that sleep (`OMP_WAIT_POLICY=PASSIVE`, the
+command line). The fast engine should be as fast in both.
 
     python benchmarks/engine_speed.py [--case resnet8 --case bert128] [--rounds 9] [--json FILE]
 
@@ -33,11 +38,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from lionheart_opt import models
+from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.rpu import lionheart
 
 ENGINES = ("plain", "fast", "aihwkit")
-WORK = ("evaluation", "training")
+WORK = ("evaluation", "draws", "training")
+#: Chips of `draws`.
+DRAWS = 10
+#: What threads do while they wait -> environment variables.
+WAITING: dict[str, dict[str, str]] = {"spinning": {}, "sleeping": {"OMP_WAIT_POLICY": "PASSIVE"}}
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 Clock = Callable[[], float]
 RATIOS = (("aihwkit", "fast"), ("fast", "plain"), ("aihwkit", "plain"))
@@ -108,10 +118,15 @@ def prepare(case: Case, name: str, settle: int = 32) -> nn.Module:
     ]
     simulator = engine("fast" if name == "fast" else "aihwkit")
     analog = simulator.analog(network, modules, lionheart()).eval()
-    seeds = {path: number for number, path in enumerate(modules)}
+    put_on_chip(analog, 0)
+    return analog
+
+
+def put_on_chip(analog: AnalogNetwork, draw: int) -> None:
+    """Program a chip and let it drift for a day."""
+    seeds = {path: 1000 * draw + number for number, path in enumerate(analog.analog)}
     analog.program(seeds)
     analog.drift(86400.0, seeds)
-    return analog
 
 
 def run(
@@ -123,11 +138,14 @@ def run(
     clock: Clock = time.perf_counter,
 ) -> float:
     """Seconds for all inputs, in batches."""
-    if work == "evaluation":
+    if work != "training":
         started = clock()
         with torch.no_grad():
-            for part in inputs.split(batch):
-                network(part)
+            for draw in range(DRAWS if work == "draws" else 1):
+                if work == "draws" and isinstance(network, AnalogNetwork):
+                    put_on_chip(network, draw)
+                for part in inputs.split(batch):
+                    network(part)
         return clock() - started
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     after_step = None if simulator == "plain" else network.after_step
@@ -189,15 +207,22 @@ def resident(which: str) -> float:
 
 def memories(name: str, work: str, threads: int) -> dict[str, float]:
     """`memory` of each engine."""
-    memory_mib = {}
     # freed memory goes back to the system at once, so that the peak is that of memory in use
-    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
-    for each in ENGINES:
-        command = [sys.executable, __file__, "--threads", str(threads)]
-        command += ["--memory-of", f"{name}:{work}:{each}"]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment)
-        memory_mib[each] = float(done.stdout)
-    return memory_mib
+    at_once = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+    return {
+        each: float(in_a_process(threads, at_once, "--memory-of", f"{name}:{work}:{each}"))
+        for each in ENGINES
+    }
+
+
+def in_a_process(threads: int, environment: dict[str, str], *arguments: str) -> str:
+    """What this file prints when it is run with arguments."""
+    inherited = {key: text for key, text in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    command = [sys.executable, __file__, "--threads", str(threads), *arguments]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, env=inherited | environment, text=True
+    )
+    return done.stdout
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -211,21 +236,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="add results to this file")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    parser.add_argument("--measure-of", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(chosen.threads)
     if chosen.memory_of:
         print(memory(*chosen.memory_of.split(":")))
         return
+    if chosen.measure_of:
+        name, work = chosen.measure_of.split(":")
+        print(json.dumps(measure(name, work, chosen.rounds, CLOCKS[chosen.clock])))
+        return
     there = json.loads(chosen.json.read_text()) if chosen.json and chosen.json.exists() else []
-    results = {(result["case"], result["work"]): result for result in there}
+    results = {(result["case"], result["work"], result["waiting"]): result for result in there}
     print(
         f"{chosen.threads} threads; {chosen.clock} time; medians of {chosen.rounds} rounds (quartiles)"
     )
-    for key in product(chosen.case or CASES, chosen.work or WORK):
+    for key in product(chosen.case or CASES, chosen.work or WORK, WAITING):
         if key not in results:
-            result = measure(*key, chosen.rounds, CLOCKS[chosen.clock])
-            result |= {"threads": chosen.threads, "clock": chosen.clock}
-            result["memory_mib"] = memories(*key, chosen.threads)
+            name, work, waiting = key
+            how = ("--rounds", str(chosen.rounds), "--clock", chosen.clock)
+            said = in_a_process(
+                chosen.threads, WAITING[waiting], *how, "--measure-of", f"{name}:{work}"
+            )
+            result = json.loads(said)
+            result |= {"waiting": waiting, "threads": chosen.threads, "clock": chosen.clock}
+            result["memory_mib"] = memories(name, work, chosen.threads)
             for a, b in RATIOS:
                 result[f"{a} / {b}"] = ratios(result, a, b)
             results[key] = result
@@ -235,7 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def show(result: dict[str, Any]) -> None:
-    print(f"{result['case']} {result['work']}")
+    print(f"{result['case']} {result['work']}, threads {result['waiting']} while they wait")
     for a, b in RATIOS:
         low, middle, high = result[f"{a} / {b}"]
         memory = result["memory_mib"][a] / result["memory_mib"][b]

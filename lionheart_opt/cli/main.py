@@ -270,8 +270,8 @@ def table(
 
 def main() -> None:
     """Entry point of `lionheart-opt`: bad input is one line on standard error and exit code 2."""
-    # Threads that spin while they wait make small networks crawl where the cores are shared with
-    # anything else; OpenMP reads this when torch is loaded.
+    # Threads of torch that spin while they wait take the cores from other programs; OpenMP reads this
+    # when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.formatwarning = lambda message, *_: f"warning: {one_line(str(message))}\n"
     for stream in (sys.stdout, sys.stderr):

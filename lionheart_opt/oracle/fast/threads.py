@@ -1,13 +1,19 @@
-"""Computes rows of a layer in several threads and adds results always in the same order."""
+"""Computes rows of a layer in several threads and adds results always in the same order.
+
+The threads are torch's own. Others would have to share the cores with them: OpenMP's threads go on
+spinning for a while after each operation of torch.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +23,9 @@ PIECES = 4
 
 #: Smallest piece, in multiply-accumulate operations: about ten times the cost of handing it over.
 PIECE_MACS = 4_000_000
+
+#: What a thread of OpenMP runs: a function of one pointer.
+_Work = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def in_threads(
@@ -46,13 +55,70 @@ def in_threads(
                 return
             sums.add(number, piece(first, last))
 
-    others = min(n_threads, len(ranges)) - 1
-    helpers = [_pool(n_threads, os.getpid()).submit(work) for _ in range(others)]
-    work()
-    for helper in helpers:
-        if not helper.cancel():
-            helper.result()
+    if n_threads > 1 and len(ranges) > 1:
+        _together(work, left.clear, n_threads)
+    else:
+        work()
     return sums.arrays
+
+
+def _together(work: Callable[[], None], stop: Callable[[], None], n_threads: int) -> None:
+    """Run `work` in the calling thread and in torch's others, and raise the first error.
+
+    Args:
+        work: What every thread runs.
+        stop: Leaves the other threads nothing to do.
+        n_threads: torch's number of threads; another one would make OpenMP start threads anew.
+    """
+    errors: list[BaseException] = []
+
+    def help_(_: int | None) -> None:
+        try:
+            work()
+        except BaseException as error:
+            stop()
+            errors.append(error)
+
+    openmp = _openmp(os.getpid())
+    if openmp is None:
+        work()
+        return
+    helper = _Work(help_)
+    try:
+        openmp.GOMP_parallel_start(helper, None, n_threads)
+        work()
+    except BaseException:
+        stop()
+        raise
+    finally:
+        openmp.GOMP_parallel_end()
+    if errors:
+        raise errors[0]
+
+
+#: Process that imported this module.
+_FIRST = os.getpid()
+
+
+@lru_cache(maxsize=1)
+def _openmp(process: int) -> Any:
+    """The OpenMP library that torch is linked to; None if it cannot be used.
+
+    Its threads do not survive a fork. GNU's library, and those of Intel and LLVM, run a region of several
+    threads by two functions: `GOMP_parallel_start` lets the other threads begin, and
+    `GOMP_parallel_end` waits for them.
+    """
+    if process != _FIRST:
+        return None
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    try:
+        openmp = ctypes.CDLL(str(library))
+        start, end = openmp.GOMP_parallel_start, openmp.GOMP_parallel_end
+    except (OSError, AttributeError):  # a torch without OpenMP
+        return None
+    start.argtypes, start.restype = (_Work, ctypes.c_void_p, ctypes.c_uint), None
+    end.argtypes, end.restype = (), None
+    return openmp
 
 
 class _Sums:
@@ -79,8 +145,3 @@ class _Sums:
                     for whole, part in zip(self.arrays, ready, strict=True):
                         whole += part
                 self._next += 1
-
-
-@lru_cache(maxsize=1)
-def _pool(n_threads: int, process: int) -> ThreadPoolExecutor:  # noqa: ARG001  a forked process needs its own
-    return ThreadPoolExecutor(n_threads)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from time import sleep
 
@@ -89,3 +93,81 @@ def test_errors_of_a_thread_are_raised() -> None:
             in_threads(piece, 100, 1, macs=10**9)
     finally:
         torch.set_num_threads(before)
+
+
+def test_an_error_of_the_calling_thread_leaves_the_others_nothing_to_do() -> None:
+    begun: list[int] = []
+
+    def piece(first: int, _: int) -> list[np.ndarray]:
+        begun.append(first)
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        sleep(0.05)
+        return []
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            in_threads(piece, 100, 1, macs=10**9)
+        assert len(begun) < 2 * threads.PIECES
+        torch.ones(500, 500) @ torch.ones(500, 500)  # torch can still use its threads
+    finally:
+        torch.set_num_threads(before)
+
+
+#: Prints the threads of torch, those of the pieces, and those of the process after that.
+_THREADS = """
+import os, threading, time
+import numpy as np, torch
+from lionheart_opt.oracle.fast.threads import in_threads
+
+torch.set_num_threads(2)
+torch.ones(1000, 1000) @ torch.ones(1000, 1000)
+of_torch = set(os.listdir("/proc/self/task"))
+of_pieces = set()
+
+def piece(first, last):
+    of_pieces.add(str(threading.get_native_id()))
+    time.sleep(0.05)
+    return []
+
+in_threads(piece, 100, 1, macs=10**9)
+print(len(of_pieces), of_pieces <= of_torch, set(os.listdir("/proc/self/task")) == of_torch)
+"""
+
+
+def test_the_threads_are_those_of_torch() -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", _THREADS],
+        env=environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["2", "True", "True"]
+
+
+#: Works in a forked process, in which threads of OpenMP do not exist.
+_FORKED = """
+import os, sys
+import numpy as np, torch
+from lionheart_opt.oracle.fast.threads import in_threads
+
+torch.set_num_threads(2)
+
+def total():
+    [sums] = in_threads(lambda first, last: [np.full(1, last - first)], 100, 1, macs=10**9)
+    return int(sums[0])
+
+assert total() == 100
+child = os.fork()
+if child == 0:
+    os._exit(0 if total() == 100 else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_forked_process_works_alone() -> None:
+    subprocess.run([sys.executable, "-c", _FORKED], check=True, timeout=60)
