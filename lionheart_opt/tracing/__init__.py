@@ -56,10 +56,14 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
     parameter. Query, key and value of torch's attention are three (`attention.q_proj`). A product with a
     matrix that a unit has the other way round is left to the host, which then has a copy of the weights.
 
+    A single inference needs no padding, so no token of the example counts as padding: the workload does
+    not depend on the length of a text that was padded to it. Networks of Hugging Face leave masks out then.
+
     Args:
         model: The network. It is not changed: a copy runs, in evaluation mode.
         example: What the model is called with: a tensor, positional or keyword arguments. The first
-            dimension of each tensor is the batch, which must be 1.
+            dimension of each tensor is the batch, which must be 1. Keyword arguments whose names end in
+            `attention_mask` say which tokens are padding, as those of Hugging Face do.
         name: Name of the workload.
 
     Raises:
@@ -130,7 +134,11 @@ def _run(
     copy = deepcopy(model).eval()
     clones = {id(tensor): tensor.detach().clone() for tensor in tensors_of(example)}
     inputs: Example = tree_map_only(Tensor, lambda tensor: clones[id(tensor)], example)
-    tracer = Tracer(copy, tensors_of(inputs), name, used)
+    masks = _padding_masks(inputs)
+    for mask in masks.values():
+        mask.fill_(1)
+    given = {key: part for key, part in inputs.items() if key not in masks} if masks else inputs
+    tracer = Tracer(copy, tensors_of(given), name, used)
     with torch.inference_mode(), _unfused(copy), Exits(tracer), tracer:
         match inputs:
             case dict():
@@ -140,6 +148,17 @@ def _run(
             case _:
                 result = copy(inputs)
     return tracer, tensors_of(result)
+
+
+def _padding_masks(inputs: Example) -> dict[str, Tensor]:
+    """Keyword arguments that say which tokens are padding: 1 or True for those that are not."""
+    if not isinstance(inputs, dict):
+        return {}
+    return {
+        key: mask
+        for key, mask in inputs.items()
+        if key.endswith("attention_mask") and mask.ndim == 2 and not mask.is_floating_point()
+    }
 
 
 @contextmanager

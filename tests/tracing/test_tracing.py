@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_transformers import bert, gpt2
 from torch import Tensor, nn
 from traced import Lambda, kinds
 
@@ -60,6 +61,30 @@ def test_decisions_on_values_are_warned_of() -> None:
     with pytest.warns(UserWarning, match="net: module Lambda reads a value of an activation"):
         workload = trace(Lambda(forward), torch.ones(1, 5), "net")
     assert kinds(workload) == ["sum", "gt", "mul"]
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_padding_of_the_example_does_not_matter(kind: str, attention: str) -> None:
+    network = bert("BertForSequenceClassification") if kind == "bert" else gpt2()
+    network.set_attn_implementation(attention)
+    tokens, whole = torch.randint(5, 20, (1, 6)), torch.ones(1, 6, dtype=torch.int64)
+    padded = torch.tensor([[1, 1, 1, 0, 0, 0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alone = trace(network, {"input_ids": tokens}, "net")
+        for mask in (whole, padded, padded.bool()):
+            given = {"input_ids": tokens, "attention_mask": mask}
+            assert trace(network, given, "net") == alone
+    assert padded.sum() == 3, "the example is left as it was"
+
+
+def test_a_mask_of_floats_is_an_input() -> None:
+    def forward(_: nn.Module, x: Tensor, attention_mask: Tensor) -> Tensor:
+        return x + attention_mask.exp()
+
+    example = {"x": torch.zeros(1, 3), "attention_mask": torch.zeros(1, 3)}
+    assert kinds(trace(Lambda(forward), example, "net")) == ["exp", "add"]
 
 
 def test_model_and_torch_are_left_as_they_were() -> None:
