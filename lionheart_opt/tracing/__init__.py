@@ -57,7 +57,7 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
     matrix that a unit has the other way round is left to the host, which then has a copy of the weights.
 
     A single inference needs no padding, so no token of the example counts as padding: the workload does
-    not depend on the length of a text that was padded to it. Networks of Hugging Face leave masks out then.
+    not depend on the length of a text that was padded. Networks of Hugging Face then leave masks out.
 
     Args:
         model: The network. It is not changed: a copy runs, in evaluation mode.
