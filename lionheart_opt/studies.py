@@ -79,9 +79,7 @@ class Study:
         if isinstance(searches, dict):
             labelled = list(searches.items())
         else:
-            labelled = [
-                (label_of(strategy), strategy) for strategy in _listed(searches, "searches")
-            ]
+            labelled = [(label_of(each), each) for each in _listed(searches, "searches")]
         plans = [
             SearchPlan(
                 label=label,
@@ -163,6 +161,7 @@ class Study:
         scheduler: str | None = None,
         checks: bool = True,
         trainings: int | None = None,
+        wait: bool = False,
         progress: bool | None = None,
     ) -> list[SearchResult]:
         """Run or resume the searches, one after the other. An interruption loses nothing.
@@ -173,6 +172,7 @@ class Study:
             scheduler: Address of a Dask scheduler (`tcp://host:8786`), whose workers do it instead.
             checks: Measure the best mappings once more, on test data with fresh draws.
             trainings: Trainings, each with another seed, that the verdict rests on; None is the study's.
+            wait: Wait for another process that runs a search, instead of refusing.
             progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
         Returns:
@@ -185,7 +185,7 @@ class Study:
         from lionheart_opt.study.cluster import executor
 
         source = self._source
-        for name, flag in {"checks": checks, "progress": progress}.items():
+        for name, flag in {"checks": checks, "wait": wait, "progress": progress}.items():
             if flag is not None and not isinstance(flag, bool):
                 raise InputError(f"{name}: got {shown(flag)}; must be True or False")
         plans = source.plans((only,) if isinstance(only, str) else _listed(only, "only"))
@@ -202,9 +202,10 @@ class Study:
             with pool or nullcontext(), _live(source.oracle, progress) as live:
                 for plan in plans:
                     search = source.search(plan)
-                    live.ended(search.run(live.start(search), pool))
-                    if checks:
-                        check_finalists(search.record, source.oracle, judged)
+                    with search.record.claimed(wait=wait):
+                        live.ended(search.run(live.start(search), pool))
+                        if checks:
+                            check_finalists(search.record, source.oracle, judged)
         return [result for result in self.results() if result.name in {p.name for p in plans}]
 
     def results(self) -> list[SearchResult]:
@@ -287,11 +288,11 @@ class Study:
         from lionheart_opt.results.sensitivity import profile_search, read_profile
 
         with self.file.beside():
-            oracle = self.file.oracle
             search = profile_search(self.file, training, pairs)
-            with _live(oracle, progress) as live:
-                live.ended(search.run(live.start(search)))
-                return read_profile(search.record, training, proxies=proxies)
+            with _live(self.file.oracle, progress) as live:
+                with search.record.claimed():
+                    live.ended(search.run(live.start(search)))
+                    return read_profile(search.record, training, proxies=proxies)
 
     def plot(self, out: str | Path | None = None) -> list[Path]:
         """Write every figure of the study as PDF and PNG.

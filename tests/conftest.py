@@ -1,7 +1,21 @@
 import os
 
+import postgres as servers
 import pytest
 
 # The arrays of the tests are tiny: more threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest.register_assert_rewrite("lionheart_opt.testing")
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server that runs."""
+    if lacks := servers.missing():
+        pytest.skip(lacks)
+    server = servers.Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

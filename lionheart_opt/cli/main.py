@@ -122,6 +122,10 @@ def run(
         bool,
         typer.Option(help="Measure the best mappings once more, on test data with fresh draws."),
     ] = True,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Wait for another process that runs a search of the study."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run or resume every strategy of the study. Ctrl-C loses nothing.
@@ -133,7 +137,9 @@ def run(
     loaded = load_study(study)
     where = f" --scheduler {scheduler}" if scheduler else ""
     with resumable(f"run {study}{where}"):
-        loaded.run(only or (), workers, scheduler=scheduler, checks=checks, progress=True)
+        loaded.run(
+            only or (), workers, scheduler=scheduler, checks=checks, wait=wait, progress=True
+        )
     _show(loaded, as_json)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from math import fsum, isclose
 from typing import Any
@@ -20,7 +20,7 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
-from lionheart_opt.study.claim import claimed
+from lionheart_opt.study.claim import Claim, Held, claimed
 from lionheart_opt.study.record import FAILED, Trial, plain_attributes
 from lionheart_opt.study.same_question import (
     CONTENTS,
@@ -71,6 +71,7 @@ class OptunaKeeper:
         self.study = study
         self._outcomes = outcomes
         self._next_number: int | None = None
+        self._claim: Claim | None = None
 
     def __repr__(self) -> str:
         return f"OptunaKeeper({self.name!r})"
@@ -103,29 +104,26 @@ class OptunaKeeper:
         Raises:
             InputError: The record was made for another specification. The message says what differs.
         """
-        # a journal would grow with every attempt to create what exists
-        existing = OptunaKeeper.existing(name, storage, specification, contents or {}, outcomes)
-        if existing is not None:
-            with reading(f"study {name!r}: its record cannot be read"):
-                check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
-            return existing
-        with _quiet(), writing(name):
-            study = optuna.create_study(
-                storage=storage,
-                study_name=name,
-                directions=["minimize"] * len(problem.objectives),
-                sampler=unused_sampler(),
-                load_if_exists=True,
-            )
-            with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                study.set_metric_names(list(problem.objectives))
-            study.set_user_attr(RECORD_FORMAT, FORMAT)
-            study.set_user_attr(VERSIONS, versions())
-            study.set_user_attr(CONTENTS, contents or {})
-            study.set_user_attr(SOURCES, sources or {})
-            study.set_user_attr(SPECIFICATION, specification)
-        return OptunaKeeper(study, outcomes)
+        while True:
+            # a journal would grow with every attempt to create what exists
+            existing = OptunaKeeper.existing(name, storage, specification, contents or {}, outcomes)
+            if existing is not None:
+                with reading(f"study {name!r}: its record cannot be read"):
+                    check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
+                return existing
+            with _quiet(), writing(name):
+                study = optuna.create_study(
+                    storage=storage,
+                    study_name=name,
+                    directions=["minimize"] * len(problem.objectives),
+                    sampler=unused_sampler(),
+                    load_if_exists=True,
+                )
+                try:
+                    _describe(study, problem, specification, contents or {}, sources or {})
+                except Held:
+                    if SPECIFICATION not in study.user_attrs:
+                        raise
 
     @staticmethod
     def existing(
@@ -171,12 +169,20 @@ class OptunaKeeper:
         """Whether it says what it was recorded with; records of older versions do not."""
         return CONTENTS in self.study.user_attrs
 
-    def claimed(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def claimed(self, *, wait: bool = False) -> Iterator[None]:
         """As `Keeper.claimed`."""
-        return claimed(self.study)
+        with claimed(self.study, wait=wait) as self._claim:
+            self._next_number = None
+            try:
+                yield
+            finally:
+                self._claim = None
 
     def trials(self, problem: Problem) -> list[Trial]:
         """As `Keeper.trials`. Trials that never finished are left out.
+
+        A candidate that is there twice counts once: see `lionheart_opt.study.fence`.
 
         Raises:
             InputError: The record is damaged, or the problem's cost model gives other costs than those
@@ -186,7 +192,11 @@ class OptunaKeeper:
             finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, _FAIL))
             finished = sorted(finished, key=lambda trial: trial.number)
             finished = [t for t in finished if t.state != _FAIL or FAILED in t.user_attrs]
-        return [Trial(trial.number, self._evaluation(problem, trial)) for trial in finished]
+        trials: dict[str, Trial] = {}
+        for trial in finished:
+            evaluation = self._evaluation(problem, trial)
+            trials.setdefault(evaluation.candidate.digest, Trial(trial.number, evaluation))
+        return list(trials.values())
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
         """As `Keeper.add`."""
@@ -288,8 +298,10 @@ class OptunaKeeper:
     def _reading(self) -> AbstractContextManager[None]:
         return reading(f"study {self.name!r}: its record cannot be read")
 
-    def _writing(self) -> AbstractContextManager[None]:
-        return writing(self.name)
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with writing(self.name), self._claim.writing() if self._claim else nullcontext():
+            yield
 
     def _evaluation(self, problem: Problem, trial: FrozenTrial) -> Evaluation:
         with self._reading():
@@ -315,6 +327,27 @@ class OptunaKeeper:
                 "has changed since the record was made; use its version or start a new study"
             )
         return evaluation
+
+
+def _describe(
+    study: optuna.Study,
+    problem: Problem,
+    specification: dict[str, Any],
+    contents: dict[str, Any],
+    sources: dict[str, Sources],
+) -> None:
+    """Write what a new study is about, unless another process has just done it."""
+    with claimed(study, is_brief=True) as claim, claim.writing():
+        if SPECIFICATION in study.user_attrs:
+            return
+        with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(problem.objectives))
+        study.set_user_attr(RECORD_FORMAT, FORMAT)
+        study.set_user_attr(VERSIONS, versions())
+        study.set_user_attr(CONTENTS, contents)
+        study.set_user_attr(SOURCES, sources)
+        study.set_user_attr(SPECIFICATION, specification)
 
 
 def writing(name: str) -> AbstractContextManager[None]:

@@ -122,18 +122,22 @@ def _database(
     options: dict[str, Any] = {} if creator is None else {"creator": creator}
     engine = create_engine(url, **options)
     try:
-        for _ in range(CREATION_TRIES):
+        before, tries = set[str](), 0
+        while True:
             tables = set(inspect(engine).get_table_names())
             if "studies" not in tables:
                 return None
             if tables >= set(VERSIONS) and all(map(partial(_has_rows, engine), VERSIONS)):
                 break
-            time.sleep(CREATION_PAUSE_S)  # another process may be creating the tables
-        else:
-            raise RuntimeError(
-                "its table 'studies' is not one of Optuna's, or of a very old version; if it is: "
-                "optuna storage upgrade"
-            )
+            # another process may be creating the tables
+            tries = tries + 1 if tables == before else 0
+            before = tables
+            if tries > CREATION_TRIES:
+                raise RuntimeError(
+                    "its table 'studies' is not one of Optuna's, or of a very old version; if it "
+                    "is: optuna storage upgrade"
+                )
+            time.sleep(CREATION_PAUSE_S)
     finally:
         engine.dispose()
     storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)

@@ -39,11 +39,14 @@ class Keeper(Protocol):
         """Name of the search, for messages."""
         ...
 
-    def claimed(self) -> AbstractContextManager[None]:
+    def claimed(self, *, wait: bool = False) -> AbstractContextManager[None]:
         """Keep other processes from running the search while the block runs.
 
+        Args:
+            wait: Wait until another process has ended that runs it.
+
         Raises:
-            InputError: Another process is running it.
+            InputError: Another process is running it, or has taken it over.
         """
         ...
 
@@ -117,7 +120,7 @@ class InMemory:
     def __repr__(self) -> str:
         return f"InMemory({self.name!r}: {len(self._trials)} trials)"
 
-    def claimed(self) -> AbstractContextManager[None]:
+    def claimed(self, *, wait: bool = False) -> AbstractContextManager[None]:  # noqa: ARG002
         """As `Keeper.claimed`: nobody else can see it."""
         return nullcontext()
 
@@ -185,6 +188,7 @@ class Record:
     def __init__(self, problem: Problem, keeper: Keeper | None = None) -> None:
         self.problem = problem
         self.keeper: Keeper = keeper or InMemory()
+        self._is_claimed = False
         self._read()
 
     def _read(self) -> None:
@@ -204,17 +208,28 @@ class Record:
             self._shared_s = max(self._shared_s, evaluation.accuracy.shared_s)
 
     @contextmanager
-    def claimed(self) -> Iterator[None]:
+    def claimed(self, *, wait: bool = False) -> Iterator[None]:
         """Keep other processes from running the search while the block runs.
 
-        What another process has written in the meantime is read first.
+        What another process has written in the meantime is read first. A block inside such a block
+        does nothing.
+
+        Args:
+            wait: Wait until another process has ended that runs it.
 
         Raises:
-            InputError: Another process is running it.
+            InputError: Another process is running it, or has taken it over.
         """
-        with self.keeper.claimed():
-            self._read()
+        if self._is_claimed:
             yield
+            return
+        with self.keeper.claimed(wait=wait):
+            self._read()
+            self._is_claimed = True
+            try:
+                yield
+            finally:
+                self._is_claimed = False
 
     @property
     def name(self) -> str:

@@ -241,8 +241,8 @@ class Search:
 
         Raises:
             ReplayDiverged: The strategy is not a function of its seed and answers.
-            InputError: Another process is running this search, or the strategy yields something else
-                than candidates.
+            InputError: Another process is running this search or has taken it over, or the strategy
+                yields something else than candidates.
         """
         with self.record.claimed():
             rng = np.random.default_rng(self.seed)

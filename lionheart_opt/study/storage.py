@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.masking import secrets_of, shown_url, without
+from lionheart_opt.study.fence import guard_database, guarded
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import check_file, reported
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 #: Seconds that a writer waits for another process to release an SQLite file.
 SQLITE_PATIENCE_S = 60.0
 #: How often, and after how many seconds, opening is tried again while another process creates the tables.
-CREATION_TRIES, CREATION_PAUSE_S = 20, 0.1
+CREATION_TRIES, CREATION_PAUSE_S = 50, 0.1
 #: An environment variable in a URL.
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -56,7 +57,7 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         if scheme == "journal":
             from lionheart_opt.study.journal import MendedJournal
 
-            return JournalStorage(MendedJournal(_file(rest, folder)))
+            return guarded(JournalStorage(MendedJournal(_file(rest, folder))))
         if scheme in ("redis", "rediss"):
             return JournalStorage(JournalRedisBackend(url))
         if scheme == "grpc":
@@ -180,7 +181,9 @@ def _database(url: str, **options: Any) -> optuna.storages.BaseStorage:
 
     for attempt in range(CREATION_TRIES):
         try:
-            return get_storage(RDBStorage(url, **options))
+            database = RDBStorage(url, **options)
+            guard_database(database)
+            return guarded(get_storage(database))
         except SQLAlchemyError as error:
             # another process is creating the same tables
             is_race = isinstance(error, IntegrityError) or "already exists" in str(error)

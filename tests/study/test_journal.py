@@ -6,6 +6,7 @@ from front_door import made_up, outcome
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
+from lionheart_opt.study import journal
 from lionheart_opt.study.journal import BEGINNING, torn_at
 from lionheart_opt.study.storage import open_storage
 
@@ -70,3 +71,20 @@ def test_a_text_without_a_last_newline_is_refused_unharmed(tmp_path):
     with pytest.raises(InputError, match=r"notes\.txt: its last line is no line of a journal"):
         open_storage(f"journal:///{path}")
     assert path.read_text() == "these are my notes"
+
+
+def test_a_lock_that_a_killed_process_has_left_is_said_once_and_removed(
+    tmp_path, monkeypatch, caplog
+):
+    """Optuna waits for ever where the path is relative: its link then leads nowhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(journal, "SAID_AFTER_S", 0.1)
+    monkeypatch.setattr(journal, "GRACE_S", 0.5)
+    (tmp_path / "lab").mkdir()
+    study = optuna.create_study(storage=open_storage("journal:///lab/k.log"))
+    (tmp_path / "lab/k.log.lock").symlink_to("lab/k.log")
+    study.set_user_attr("a", 1)
+    assert study.user_attrs == {"a": 1}
+    [said] = [each.getMessage() for each in caplog.records if "lock" in each.getMessage()]
+    assert said.startswith(f"waiting for the lock {tmp_path}/lab/k.log.lock; if a killed process")
+    assert [path.name for path in (tmp_path / "lab").iterdir()] == ["k.log"]

@@ -21,6 +21,7 @@ from lionheart_opt.evaluation import incumbent
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.processes import this_process
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, ReplayDiverged, Search
 from lionheart_opt.study.storage import open_storage
@@ -200,19 +201,20 @@ def test_a_setting_that_came_later_and_is_not_used_is_no_other_question(sqlite):
 
 def test_two_drivers_of_one_search_are_refused(sqlite):
     first = study(sqlite, "random", 3)
-    first.record.keeper.study.set_user_attr(
-        "driver", {"host": os.uname().nodename, "pid": os.getppid(), "beat": time.time()}
-    )
-    with pytest.raises(InputError, match=f"is being run by process {os.getppid()}"):
-        first.run()
+    second = study(sqlite, "random", 3)
+    with first.record.claimed():
+        with pytest.raises(InputError, match=f"is being run by process {os.getpid()}"):
+            second.run()
+        assert first.run() == "budget"
+    assert second.run() == "budget"
 
 
-def test_the_lease_of_a_dead_process_is_taken_over(sqlite):
+def test_the_claim_of_a_dead_process_is_taken_over(sqlite):
     search = study(sqlite, "random", 3)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     search.record.keeper.study.set_user_attr(
-        "driver", {"host": os.uname().nodename, "pid": dead.pid, "beat": time.time()}
+        "driver", {**this_process(), "pid": dead.pid, "token": "theirs"}
     )
     assert search.run() == "budget"
 
@@ -334,3 +336,19 @@ def test_slow_is_transparent():
     assert np.array_equal(
         problem.evaluate(candidate).accuracy.samples, slow.evaluate(candidate).accuracy.samples
     )
+
+
+def test_a_candidate_that_is_recorded_twice_counts_once():
+    """Where a storage cannot check who writes, a driver that was stopped may have been too late."""
+    search = memory_study(Random(), trials=4)
+    search.run()
+    whole, recorded = outcome(search), search.record.keeper.study
+    for trial in recorded.get_trials()[1:3]:
+        recorded.add_trial(trial)
+    continued = Search(
+        Record(search.problem, OptunaKeeper(recorded)), Random(), seed=7, budget=Budget(trials=5)
+    )
+    assert len(continued.record) == 4
+    continued.run()
+    assert outcome(continued)[:4] == whole and len(continued.record) == 5
+    assert [trial.number for trial in continued.record.trials()] == [0, 1, 2, 3, 6]
