@@ -1,13 +1,17 @@
-"""Runs one search of the tiny problem on a storage: what the kill test starts and kills."""
+"""Runs searches of the tiny problem on a storage: what tests of faults start, stop and kill."""
 
 import sys
 import time
 from dataclasses import dataclass, replace
 
+import optuna
+
 from lionheart_opt.accuracy import AccuracyOracle
+from lionheart_opt.errors import InputError
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study import claim
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
@@ -34,15 +38,45 @@ class Slow:
         return self.oracle.accuracy(candidate, fidelity, seed)
 
 
-def study(url: str, strategy: str, trials: int, pause_s: float = 0.0) -> Search:
+def named(strategy: str, number: int) -> str:
+    """Name of the record of a round."""
+    return f"{strategy}-{number}" if number else strategy
+
+
+def study(
+    url: str | optuna.storages.BaseStorage,
+    strategy: str,
+    trials: int,
+    pause_s: float = 0.0,
+    name: str = "",
+) -> Search:
     problem = tiny_problem()
     problem = replace(problem, oracle=Slow(problem.oracle, pause_s))
-    keeper = OptunaKeeper.open(problem, strategy, open_storage(url), {"strategy": strategy})
+    storage = open_storage(url) if isinstance(url, str) else url
+    keeper = OptunaKeeper.open(problem, name or strategy, storage, {"strategy": strategy})
     return Search(
         Record(problem, keeper), STRATEGIES[strategy], seed=7, budget=Budget(trials=trials)
     )
 
 
+def rounds(
+    url: str, strategy: str, trials: str, pause_s: str, count: str = "1", wait: str = ""
+) -> None:
+    """Say `ready`; then, for each line that is read, run a search and say how that went."""
+    if not count.isdigit():
+        count, wait = "1", count
+    claim.LOOK_S, claim.DEAD_AFTER_S = 0.1, 1.0
+    print("ready", flush=True)
+    for number in range(int(count)):
+        sys.stdin.readline()
+        try:
+            search = study(url, strategy, int(trials), float(pause_s), named(strategy, number))
+            with search.record.claimed(wait=bool(wait)):
+                search.run()
+            print("done", flush=True)
+        except InputError as error:
+            print(error, flush=True)
+
+
 if __name__ == "__main__":
-    url, strategy, trials, pause_s = sys.argv[1:]
-    study(url, strategy, int(trials), float(pause_s)).run()
+    rounds(*sys.argv[1:])

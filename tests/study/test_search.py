@@ -67,7 +67,9 @@ def test_killed_at_random_points_and_resumed_equals_uninterrupted(name, tmp_path
     study(url, name, trials)  # the database is made before the first kill
     dice = random.Random(name)
     for _ in range(2):
-        process = subprocess.Popen([sys.executable, SCRIPT, url, name, str(trials), "0.05"])
+        process = subprocess.Popen(
+            [sys.executable, SCRIPT, url, name, str(trials), "0.05"], stdin=subprocess.DEVNULL
+        )
         _wait_for_new_trials(url, process, dice.randrange(1, 4))
         time.sleep(dice.uniform(0, 0.08))
         process.send_signal(signal.SIGKILL)
