@@ -19,6 +19,7 @@ from math import fsum, prod
 
 import numpy as np
 
+from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
@@ -136,6 +137,15 @@ class Alpine:
             )
             for target in self.system.targets
         )
+
+    @property
+    def coupled(self) -> dict[str, tuple[str, ...]]:
+        """See `RescalesArrays`: all numbers can be chosen freely."""
+        return {}
+
+    def rescaled(self, target: str, factors: ArrayChange) -> dict[str, float]:
+        """See `RescalesArrays`."""
+        return self._tiles[target].rescaled(factors)
 
     def _with_links(self, workload: Workload, tables: CostTables) -> CostTables:
         """Add the cost of links to the coefficients of units and of pairs of units."""

@@ -24,6 +24,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
 from lionheart_opt.cost_models.parts.fusion import unless_fused
@@ -145,6 +146,15 @@ class ImcCluster:
                 ceiling = Ceiling(target=name, ops_per_s=ops_per_s)
             ceilings.append(ceiling)
         return tuple(ceilings)
+
+    @property
+    def coupled(self) -> dict[str, tuple[str, ...]]:
+        """See `RescalesArrays`: all numbers can be chosen freely."""
+        return {}
+
+    def rescaled(self, target: str, factors: ArrayChange) -> dict[str, float]:
+        """See `RescalesArrays`."""
+        return self._ima(target).rescaled(factors)
 
     def _ima(self, target: str) -> ImaParameters:
         parameters = self._parameters[target]

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, log
 
+from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import layer_cost, target_of
 from lionheart_opt.cost_models.parts.fusion import free
@@ -194,6 +195,16 @@ class Manycore:
             )
             for target in self.system.targets
         )
+
+    def rescaled(self, target: str, factors: ArrayChange) -> dict[str, float]:  # noqa: ARG002
+        """See `RescalesArrays`."""
+        return self.ima.rescaled(factors)
+
+    @property
+    def coupled(self) -> dict[str, tuple[str, ...]]:
+        """See `RescalesArrays`: every cluster has one crossbar and its cores."""
+        tiles = (target.name for target in self.system.targets if target.tiles is not None)
+        return {"machine.clusters": tuple(f"targets.{name}.tiles" for name in tiles)}
 
     def cost_of(self, workload: Workload, mapping: Mapping, plan: Plan) -> Cost:
         """Price one inference under a given plan."""

@@ -27,7 +27,7 @@ class Cheapest:
 
     Args:
         mapping: It fits the system.
-        objective: What it costs least of: the time per inference.
+        objective: What it costs least of.
         exact: Whether no mapping that fits costs less, up to a millionth.
     """
 
@@ -45,11 +45,16 @@ class _AcceptsAll:
         return Accuracy(samples=samples, times_s=(1.0,), baseline=1.0)
 
 
-def cheapest(space: Space) -> Cheapest | None:
-    """The mapping of the shortest time per inference that fits, whatever its accuracy.
+def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest | None:
+    """The mapping that fits and costs least, whatever its accuracy.
 
     `knapsack` finds it, with an oracle that accepts everything. That is exact where costs are sums over
-    units and pairs of units, and for the interval of pipelines that are replicated under a budget.
+    units and pairs of units, and for the interval and the energy of pipelines that are replicated under a
+    budget.
+
+    Args:
+        space: What can run where.
+        objective: What it costs least of; None is the time per inference.
 
     Returns:
         None where no mapping that fits was found.
@@ -59,7 +64,8 @@ def cheapest(space: Space) -> Cheapest | None:
     """
     model = plugins.cost_model(space.system)
     is_pipelined = model.cost(space.workload, space.all_digital).interval_s is not None
-    objective: CostObjective = "interval_s" if is_pipelined else "latency_s"
+    if objective is None:
+        objective = "interval_s" if is_pipelined else "latency_s"
     problem = Problem(
         workload=space.workload,
         system=space.system,
@@ -78,12 +84,13 @@ def cheapest(space: Space) -> Cheapest | None:
     if not fitting:
         return None
     tables = pipeline_tables if is_pipelined else cost_tables
+    is_sum = not (is_pipelined and objective == "latency_s")
     return Cheapest(
         mapping=min(
             fitting, key=lambda each: (problem.cost(each).value(objective), sorted(each.items()))
         ),
         objective=objective,
-        exact=tables(model, space.workload) is not None,
+        exact=is_sum and tables(model, space.workload) is not None,
     )
 
 

@@ -8,6 +8,7 @@ from html import escape
 from math import fsum, inf
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
+from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
@@ -169,11 +170,41 @@ class Cost:
         return f"<p>{escape(repr(self))}</p>{self.to_frame().to_html(index=False)}"
 
 
+def area_m2(system: System, tiles: dict[str, int]) -> float | None:
+    """Area of arrays, converters, and what is said of the rest; None where an array has no area.
+
+    Args:
+        system: The system.
+        tiles: Analog target -> crossbars of a mapping. They count where the target has no number of
+            crossbars of its own.
+    """
+    machine = system.machine
+    total = 0.0 if machine is None or machine.area_m2 is None else machine.area_m2
+    for name in system.analog_targets:
+        target = system.target(name)
+        if target.array is None or target.array.area_m2 is None:
+            return None
+        count = tiles.get(name, 0) if target.tiles is None else target.tiles
+        total += count * (target.array.area_m2 + target.array.beside_m2)
+    return total or None
+
+
+def area_of(cost: Cost, workload: Workload, system: System) -> dict[str, float | None]:
+    """Area in m2, and operations per second that the network reaches for each mm2, in units of 10^12.
+
+    Two operations count for each multiply-accumulate. Both are None where the system gives no areas.
+    """
+    area, density = area_m2(system, cost.tiles), None
+    if area is not None:
+        density = 2 * workload.macs / cost.time_per_inference_s / (area * 1e6) / 1e12
+    return {"area_m2": area, "tops_per_mm2": density}
+
+
 class CostModel(Protocol):
     """Latency and energy of a mapping, without running anything.
 
     A cost model is built with the keyword argument `system`, a `System`. What it may offer beyond this
-    protocol: `PricesInBulk`, `PricesPipelines`, `HasCeilings`.
+    protocol: `PricesInBulk`, `PricesPipelines`, `HasCeilings`, `RescalesArrays`.
     """
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
@@ -249,6 +280,25 @@ class HasCeilings(Protocol):
 
     def ceilings(self) -> tuple[Ceiling, ...]:
         """One ceiling for each target, in the order of the system."""
+        ...
+
+
+@runtime_checkable
+class RescalesArrays(Protocol):
+    """A cost model that knows which of a target's numbers belong to its array; `explore` needs it."""
+
+    def rescaled(self, target: str, factors: ArrayChange) -> dict[str, float]:
+        """The numbers of an analog target that another array changes.
+
+        Args:
+            target: Name of the target.
+            factors: What a product takes on the other array.
+        """
+        ...
+
+    @property
+    def coupled(self) -> dict[str, tuple[str, ...]]:
+        """Dotted name of a number -> the numbers that always equal it."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from lionheart_opt.arrays import Array
 from lionheart_opt.constants import Block, Interval, Parameters, Uncertainty
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
@@ -42,6 +43,7 @@ class Target(Block):
         kinds: Layer kinds that it supports; `*` is every kind.
         kernel: The only kernel of convolutions that it supports; None is any.
         tiles: How many crossbars it has; None where the mapping gets as many as it needs.
+        array: The converters and the areas of an analog target, where they are known.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Target(Block):
     kinds: tuple[str, ...] = Field(min_length=1, strict=False)
     kernel: tuple[int, ...] | None = Field(default=None, strict=False)
     tiles: int | None = Field(default=None, ge=0)
+    array: Array | None = None
 
     @model_validator(mode="after")
     def _only_tiles_are_configured(self) -> Target:
@@ -109,7 +112,13 @@ class OperatorPrice(BaseModel):
 
 
 class Machine(Block):
-    """Numbers that belong to no single target: memory, clocks, static power."""
+    """Numbers that belong to no single target: memory, clocks, static power.
+
+    Attributes:
+        area_m2: Area of what comes with no array; None where it is not known.
+    """
+
+    area_m2: float | None = Field(default=None, gt=0)
 
 
 class Software(Block):
@@ -321,7 +330,7 @@ class System(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Digest of every number and source in it, but for intervals, which decide no price."""
+        """Digest of every number and source in it, but for intervals and areas, which decide no price."""
         # not cached: `model_copy` would keep it
         data = self.model_dump(mode="json", exclude={"uncertainty"})
         for name in ("machine", "software"):
@@ -331,7 +340,10 @@ class System(BaseModel):
             del data["software"]
         for block in (*data["targets"], *data["links"]):
             del block["intervals"]
+        if data["machine"] is not None:
+            del data["machine"]["area_m2"]
         for target in data["targets"]:
+            del target["array"]  # it decides no price, and the oracle is asked whether it agrees
             if target["rpu_config"] is None:  # as in records of versions that did not know it
                 del target["rpu_config"]
         if not data["operators"]:

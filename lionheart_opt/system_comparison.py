@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lionheart_opt import plugins
 from lionheart_opt.cheapest import cheapest
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Cost, area_of
 from lionheart_opt.errors import InputError
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 #: Columns of `SystemComparison.to_frame`.
 COLUMNS = (
     *("system", "mapping", "fits", "misfit", "latency_s", "interval_s", "energy_j"),
-    *("speedup", "energy_gain", "analog_mac_ratio", "problem"),
+    *("speedup", "energy_gain", "analog_mac_ratio", "area_m2"),
+    *("tops_per_mm2", "problem"),
 )
 
 
@@ -33,12 +34,14 @@ class SystemPrices:
         system: Name of the system.
         costs: `all-digital`, `all-analog` and `best` -> cost. Without `best` where no mapping fits.
         analog_mac_ratios: The same names -> share of the MACs that is analog.
+        areas: The same names -> `area_m2` and `tops_per_mm2`, see `area_of`.
         problem: Why the system cannot price the network; empty if it can.
     """
 
     system: str
     costs: dict[str, Cost]
     analog_mac_ratios: dict[str, float]
+    areas: dict[str, dict[str, float | None]]
     problem: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
@@ -60,6 +63,7 @@ class SystemPrices:
                 "speedup": digital.time_per_inference_s / cost.time_per_inference_s,
                 "energy_gain": digital.energy_j / cost.energy_j,
                 "analog_mac_ratio": self.analog_mac_ratios[name],
+                **self.areas[name],
                 "problem": "",
             }
             for name, cost in self.costs.items()
@@ -83,7 +87,8 @@ class SystemComparison:
 
         Columns: `system`, `mapping`, `fits`, `misfit`, `latency_s`, `interval_s` (time per inference),
         `energy_j`, `speedup`, `energy_gain` (over all-digital on the same system), `analog_mac_ratio`,
-        `problem` (why the system cannot price the network; the other columns are then missing).
+        `area_m2` and `tops_per_mm2` (reached; missing where the system gives no areas), `problem` (why
+        the system cannot price the network; the other columns are then missing).
         """
         import pandas
 
@@ -128,6 +133,9 @@ def _prices(workload: Workload, system: System) -> SystemPrices:
             name: model.cost(workload, mapping).within(system) for name, mapping in mappings.items()
         }
     except InputError as error:
-        return SystemPrices(system=system.name, costs={}, analog_mac_ratios={}, problem=str(error))
+        return SystemPrices(
+            system=system.name, costs={}, analog_mac_ratios={}, areas={}, problem=str(error)
+        )
     ratios = {name: space.analog_mac_ratio(mapping) for name, mapping in mappings.items()}
-    return SystemPrices(system=system.name, costs=costs, analog_mac_ratios=ratios)
+    areas = {name: area_of(cost, workload, system) for name, cost in costs.items()}
+    return SystemPrices(system=system.name, costs=costs, analog_mac_ratios=ratios, areas=areas)

@@ -6,6 +6,7 @@ from math import ceil
 
 from pydantic import Field
 
+from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.workload import Layer
 
@@ -70,6 +71,13 @@ class TileParameters(Parameters):
     io_bytes_per_s: float = Field(gt=0)
     ops_per_j: float = Field(gt=0)
     energy_scale: float = Field(gt=0)
+
+    def rescaled(self, factors: ArrayChange) -> dict[str, float]:
+        """The numbers that another array changes; `ops_per_j` is that of a product of the whole array."""
+        return {
+            "mvm_latency_s": self.mvm_latency_s * factors.time,
+            "ops_per_j": self.ops_per_j * factors.cells / factors.product_energy,
+        }
 
     def split(self, layer: Layer) -> tuple[int, int]:
         """Rows and columns of tiles that hold the matrix of a layer."""

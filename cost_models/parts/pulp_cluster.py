@@ -11,6 +11,7 @@ from math import ceil, prod
 
 from pydantic import Field
 
+from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.cost_models.parts.packing import Tile, cut
 from lionheart_opt.cost_models.parts.parameters import Parameters
@@ -128,6 +129,15 @@ class ImaParameters(Parameters):
         """Operations per second of one crossbar that is filled, two for each MAC."""
         cycles, _ = self.job_cycles(self.array, clock_hz, bus_bytes_per_cycle=1)
         return 2 * self.rows * self.columns * clock_hz / cycles
+
+    def rescaled(self, factors: ArrayChange) -> dict[str, float]:
+        """The numbers that another array changes; what a job takes beside them is the cluster's."""
+        return {
+            "mvm_latency_s": self.mvm_latency_s * factors.time,
+            "channel_energy_j": self.channel_energy_j * factors.row_energy,
+            "column_energy_j": self.column_energy_j * factors.column_energy,
+            "cell_energy_j": self.cell_energy_j * factors.cell_energy,
+        }
 
     def job_energy(self, tile: Tile, layer: Layer) -> float:
         """Energy in J of one job: affine in input channels, columns and cells."""

@@ -72,6 +72,7 @@ def cost(
     from lionheart_opt import api
     from lionheart_opt.cheapest import cheapest
     from lionheart_opt.cli import tables
+    from lionheart_opt.cost import area_of
     from lionheart_opt.results.report import cost_report
     from lionheart_opt.space import Space
 
@@ -89,6 +90,7 @@ def cost(
     costs = {name: api.cost(workload, machine, assigned) for name, assigned in mappings.items()}
     price, digital = costs[label], costs["all-digital"]
     data = cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
+    data |= area_of(price, workload, machine)
     if best is not None:
         data |= {"mapping": dict(chosen.items()), "exact": best.exact}
     if plot is not None:

@@ -194,6 +194,10 @@ def print_cost(data: dict[str, Any]) -> None:
         f"energy {si(data['energy_j'], 'J')} ({times(data['energy_gain'])} less), "
         f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
     )
+    if data["area_m2"] is not None:
+        out.print(
+            f"area {1e6 * data['area_m2']:.3g} mm2, {data['tops_per_mm2']:.3g} TOPS/mm2 reached"
+        )
     if "exact" in data:
         out.print(
             "the mapping of the shortest time per inference that fits, whatever its accuracy"
@@ -213,12 +217,13 @@ def print_systems(comparison: SystemComparison) -> None:
     table = new_table(
         f"{comparison.model} on every system",
         *("system, mapping", ">latency", ">interval", ">energy", ">speed-up", ">energy\ngain"),
+        ">mm2",
     )
     notes = []
     for prices in comparison.systems:
         if prices.problem:
             notes.append(f"{prices.system}: {prices.problem}")
-        table.add_row(prices.system, *("-" * 5 if prices.problem else ()))
+        table.add_row(prices.system, *("-" * 6 if prices.problem else ()))
         for row in prices.rows() if prices.costs else ():
             table.add_row(
                 f"  {row['mapping']}{'' if row['fits'] else ' *'}",
@@ -227,6 +232,7 @@ def print_systems(comparison: SystemComparison) -> None:
                 si(row["energy_j"], "J"),
                 times(row["speedup"]),
                 times(row["energy_gain"]),
+                "-" if row["area_m2"] is None else f"{1e6 * row['area_m2']:.3g}",
             )
             if row["misfit"]:
                 notes.append(f"* {prices.system}, {row['mapping']}: {row['misfit']}")

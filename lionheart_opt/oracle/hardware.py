@@ -11,6 +11,7 @@ from aihwkit.exceptions import AihwkitException
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.oracle.input_ranges import check_input_ranges
 from lionheart_opt.oracle.numerics import TargetNumerics
+from lionheart_opt.oracle.rpu import bits_of, resolution
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle_context import OracleContext
@@ -40,6 +41,8 @@ def check_hardware(
         where = f"{context.where} rpu_config {numerics.names[name]!r}"
         with wrong.collect():
             check_array_size(rpu_config, context.system, name, where)
+        with wrong.collect():
+            check_converters(rpu_config, context.system, name, where)
     for rpu_config in {id(each): each for each in numerics.rpu_configs.values()}.values():
         with wrong.collect():
             check_times(rpu_config, settings.times_s, context.where)
@@ -84,6 +87,37 @@ def check_array_size(rpu_config: Any, system: System, target: str, where: str) -
             f"{system.name!r} has {rows}x{columns}; it needs mapping.max_input_size = {rows}, "
             f"max_output_size = {columns}"
         )
+
+
+def check_converters(rpu_config: Any, system: System, target: str, where: str) -> None:
+    """Refuse a configuration whose converters differ by a bit or more from those that the system prices.
+
+    A target without `array` does not say what its converters are. Converters that do not quantise at all
+    are an idealisation that a study may choose.
+
+    Args:
+        rpu_config: An aihwkit `TorchInferenceRPUConfig`.
+        system: The system.
+        target: Name of the analog target that has the configuration.
+        where: What the message calls the configuration.
+
+    Raises:
+        InputError: The inputs or the outputs have another resolution.
+    """
+    array, forward = system.target(target).array, rpu_config.forward
+    if array is None or forward.is_perfect:
+        return
+    converters = (
+        ("inputs", "inp_res", forward.inp_res, array.input_bits),
+        ("outputs", "out_res", forward.out_res, array.output_bits),
+    )
+    for name, key, step, priced in converters:
+        simulated = bits_of(step)
+        if simulated is not None and abs(simulated - priced) >= 1:
+            raise InputError(
+                f"{where}: {name} of {simulated:.3g} bits, but target {target!r} of system "
+                f"{system.name!r} has {priced:g}; it needs forward.{key} = {resolution(priced):.6g}"
+            )
 
 
 def check_times(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from math import isfinite, isnan
+from math import isfinite, isnan, log2
+from re import compile as pattern
 from typing import Any, cast
 
 import torch
@@ -26,21 +27,29 @@ from lionheart_opt.oracle.rpu_configs import lionheart as lionheart
 from lionheart_opt.oracle.rpu_translation import as_torch
 from lionheart_opt.plugins import attribute
 
+#: Rows, columns, and bits of inputs and of outputs.
+_ARRAY = pattern(r"(\d+)x(\d+) (\d+(?:\.\d+)?)/(\d+(?:\.\d+)?) bit")
+
 
 def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
     """The RPU configuration of that name.
 
     Args:
-        name: Name of a built-in configuration, or `package.module:factory`. Configurations of aihwkit's
-            C++ tiles are translated (see `as_torch`).
+        name: Name of a built-in configuration, perhaps with another array and other converters
+            (`lionheart 512x256 6/8 bit`: rows, columns, bits of inputs and of outputs), or
+            `package.module:factory`. Configurations of aihwkit's C++ tiles are translated (see
+            `as_torch`).
         where: Place that names the configuration, for error messages.
 
     Raises:
         InputError: There is no such configuration, or the oracle cannot use it.
     """
-    if ":" not in name and name not in BUILT_IN:
-        raise unknown("rpu_config", name, BUILT_IN, where)
-    config = BUILT_IN[name]() if name in BUILT_IN else attribute(name, where)()
+    built_in, _, array = name.partition(" ")
+    if ":" not in name and built_in not in BUILT_IN:
+        raise unknown("rpu_config", built_in, BUILT_IN, where)
+    config = attribute(name, where)() if ":" in name else BUILT_IN[built_in]()
+    if array and ":" not in name:
+        _resize(config, array, f"{where}: rpu_config {name!r}".removeprefix(": "))
     is_torch = isinstance(config, TorchInferenceRPUConfig)
     try:
         if isinstance(config, InferenceRPUConfig) and not is_torch:
@@ -51,6 +60,37 @@ def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
     if problem:
         raise InputError(f"{where}: rpu_config {name!r}: {problem}".removeprefix(": "))
     return cast(TorchInferenceRPUConfig, config)
+
+
+def _resize(config: TorchInferenceRPUConfig, array: str, where: str) -> None:
+    """Give a built-in configuration another array and other converters."""
+    match = _ARRAY.fullmatch(array)
+    if match is None:
+        raise InputError(f"{where}: must be a name, or one such as 'lionheart 512x256 6/8 bit'")
+    rows, columns, input_bits, output_bits = match.groups()
+    config.mapping.max_input_size = int(rows)
+    config.mapping.max_output_size = int(columns)
+    config.forward.inp_res = resolution(float(input_bits))
+    config.forward.out_res = resolution(float(output_bits))
+
+
+def resolution(bits: float) -> float:
+    """The step of a signed converter of so many bits, relative to its range, as aihwkit takes it.
+
+    Raises:
+        InputError: A converter of one bit or less has no step.
+    """
+    if not bits > 1:
+        raise InputError(f"converter: got {bits:g} bits; must be more than 1")
+    return float(1 / (2**bits - 2))
+
+
+def bits_of(resolution: float) -> float | None:
+    """Bits of a converter whose step is that share of its range; None where it is not quantised."""
+    if resolution <= 0:
+        return None
+    steps = 1 / resolution if resolution < 1 else resolution
+    return log2(steps + 2)
 
 
 def _problem(config: object) -> str:

@@ -31,7 +31,8 @@ def roofline(source: Roofline) -> Figure:
     """Operations per second against operations per byte of every layer, below its target's ceiling.
 
     The area of a point is its share of the time. A layer far below its line wastes its target; one at the
-    slope is limited by an interface, one at the flat part by arithmetic.
+    slope is limited by an interface, one at the flat part by arithmetic. Layers whose data are in a cache
+    may lie above the slope of the memory.
 
     Args:
         source: What `lo.roofline` returns.

@@ -69,16 +69,19 @@ class CostModelContract:
         assert workload == convolutional_workload()
 
     def test_no_layer_exceeds_its_ceilings(self, system: System, cost_model: CostModel) -> None:
-        """Where ceilings are offered, there is one for each target, and no layer reaches more."""
+        """Where ceilings are offered, each target has one, and no layer computes faster.
+
+        It may be faster than a memory, if its data are in a cache.
+        """
         if not isinstance(cost_model, HasCeilings):
             pytest.skip("the model names no ceilings")
-        names = [ceiling.target for ceiling in cost_model.ceilings()]
-        assert names == [target.name for target in system.targets]
+        most = {ceiling.target: ceiling.ops_per_s for ceiling in cost_model.ceilings()}
+        assert list(most) == [target.name for target in system.targets]
         workload = convolutional_workload()
         for mapping in sample(Space(workload=workload, system=system)):
             for point in roofline(workload, system, mapping, cost_model).points:
-                most = point.attainable_ops_per_s
-                assert most is None or point.ops_per_s <= most * (1 + 1e-9), point
+                ceiling = most[point.target]
+                assert ceiling is None or point.ops_per_s <= ceiling * (1 + 1e-9), point
 
     @pytest.mark.parametrize("wider", [0, 1, 2])
     def test_more_work_never_costs_less(

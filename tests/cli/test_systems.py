@@ -46,6 +46,16 @@ def test_a_mapping_that_does_not_fit_is_priced_and_says_so():
     assert "does not fit" not in call(*arguments, "--mapping", "all-digital")[1]
 
 
+def test_area_where_the_system_gives_it():
+    data = rows("cost", "--model", "resnet8", "--system", "imc-cluster")
+    assert data["area_m2"] == pytest.approx(29.9e-6, rel=0.01)
+    operations = 2 * sum(layer["macs"] for layer in data["layers"])
+    reached = operations / data["interval_s"] / 29.89 / 1e12
+    assert data["tops_per_mm2"] == pytest.approx(reached, rel=1e-3)
+    assert "area 29.9 mm2" in call("cost", "--model", "resnet8", "--system", "imc-cluster")[1]
+    assert rows("cost", "--model", "resnet8", "--system", "lionheart")["area_m2"] is None
+
+
 def test_the_best_mapping_by_name():
     arguments = ("cost", "--model", "resnet8", "--system", "lionheart")
     best = rows(*arguments, "--mapping", "best")

@@ -11,8 +11,9 @@ from front_door import data, small
 import lionheart_opt as lo
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.hardware import check_array_size, check_times
-from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.oracle.hardware import check_array_size, check_converters, check_times
+from lionheart_opt.oracle.rpu import lionheart, rpu_config
+from lionheart_opt.redesign import redesigned
 
 
 def arrays(rows: int, columns: int) -> Any:
@@ -40,6 +41,26 @@ def test_arrays_are_those_of_the_target(system: str, target: str, rows: int, col
 def test_arrays_that_a_system_sizes_to_their_layers_may_have_any_size() -> None:
     for config in (arrays(256, 256), arrays(0, 0)):
         check_array_size(config, plugins.load_system("alpine-high-power"), "tile", "here")
+
+
+def test_converters_are_those_of_the_target() -> None:
+    machine = plugins.load_system("lionheart")
+    check_converters(lionheart(), machine, "tile", "here")
+    check_converters(rpu_config("hermes"), machine, "tile", "here")  # 420 levels: 8.7 bits
+    ideal = lionheart()
+    ideal.forward.inp_res = -1.0
+    check_converters(ideal, machine, "tile", "here")
+    for name, said in (
+        ("lionheart 256x256 6/8 bit", r"inputs of 6 bits, .* has 8; .*inp_res = 0.0039"),
+        ("lionheart 256x256 8/7 bit", "outputs of 7 bits"),
+    ):
+        with pytest.raises(InputError, match=said):
+            check_converters(rpu_config(name), machine, "tile", "here")
+    redesign = redesigned(machine, {"targets.tile.input_bits": 6})
+    named = redesign.target("tile").rpu_config
+    check_converters(rpu_config(str(named)), redesign, "tile", "here")
+    with pytest.raises(InputError, match="inputs of 8 bits"):
+        check_converters(lionheart(), redesign, "tile", "here")
 
 
 def test_times_that_a_noise_model_does_not_know_are_all_named() -> None:

@@ -11,7 +11,7 @@ from aihwkit.inference import PCMLikeNoiseModel
 from aihwkit.simulator.configs import QuantizedTorchInferenceRPUConfig
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.oracle.rpu import lionheart, rpu_config, rpu_digest
+from lionheart_opt.oracle.rpu import bits_of, lionheart, rpu_config, rpu_digest
 
 
 def test_configurations_by_name() -> None:
@@ -105,3 +105,27 @@ def test_configurations_are_not_shared() -> None:
     changed = rpu_config("lionheart")
     changed.forward.out_noise = 1.0
     assert rpu_config("lionheart").forward.out_noise == 0.06
+
+
+def test_a_built_in_configuration_with_another_array():
+    config = rpu_config("lionheart 512x128 6/7 bit")
+    assert (config.mapping.max_input_size, config.mapping.max_output_size) == (512, 128)
+    assert config.forward.inp_res == 1 / (2**6 - 2) and config.forward.out_res == 1 / (2**7 - 2)
+    assert bits_of(config.forward.out_res) == pytest.approx(7)
+    assert bits_of(-1) is None and bits_of(254) == 8
+    assert rpu_digest(config) != rpu_digest(rpu_config("lionheart"))
+    same = rpu_config("lionheart 256x256 8/8 bit")
+    assert rpu_digest(same) == rpu_digest(rpu_config("lionheart"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("lionheart 512", "such as 'lionheart 512x256 6/8 bit'"),
+        ("lionheart 512x512 1/8 bit", "must be more than 1"),
+        ("lionhart 512x512 8/8 bit", "unknown rpu_config 'lionhart'"),
+    ],
+)
+def test_arrays_that_cannot_be(name, said):
+    with pytest.raises(InputError, match=said):
+        rpu_config(name)

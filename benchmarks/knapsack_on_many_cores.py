@@ -1,0 +1,100 @@
+"""Does `knapsack` find what the best of all other strategies find on the many-core?
+
+ResNet-18 on 256x256 images, ResNet-20 and MobileNet, for latency, energy and interval, once with an
+oracle that accepts every mapping and once with one that does not: losses of units are drawn at random,
+and about a third of all-analog's is allowed. A row has the least cost of any feasible mapping that each
+strategy proposed within 300 trials, divided by the least of all: 1 is best.
+
+    python benchmarks/knapsack_on_many_cores.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from lionheart_opt.api import trace
+from lionheart_opt.cost import COST_OBJECTIVES, CostObjective
+from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.mapping import TRAININGS
+from lionheart_opt.plugins import build, cost_model, load_system
+from lionheart_opt.problem import Problem
+from lionheart_opt.synthetic import SyntheticOracle
+from lionheart_opt.testing import drive
+from lionheart_opt.workload import Workload
+
+NETWORKS = {"resnet18": (3, 256, 256), "resnet20": (3, 32, 32), "mobilenet": (3, 32, 32)}
+#: Row -> strategy and arguments.
+ROWS: dict[str, tuple[str, dict[str, object]]] = {
+    "knapsack": ("knapsack", {}),
+    "mac_greedy": ("mac_greedy", {}),
+    "greedy": ("greedy", {}),
+    "greedy, backward": ("greedy", {"start": "all-analog"}),
+    "local_search": ("local_search", {}),
+    "quadratic": ("quadratic", {}),
+    "TPE": ("optuna", {"enqueue": ["all-digital", "all-analog"]}),
+    "harmonica": ("harmonica", {}),
+    "random": ("random", {}),
+}
+TRIALS = 300
+#: Largest accepted drop, and that of all-analog where the oracle is strict.
+MAX_DROP, ALL_ANALOG_DROP = 0.02, 0.06
+
+
+def problem_of(workload: Workload, objective: CostObjective, is_strict: bool) -> Problem:
+    """The problem on the built-in many-core."""
+    system = load_system("manycore")
+    names = tuple(unit.name for unit in workload.units)
+    losses = np.random.default_rng(0).lognormal(sigma=1.2, size=len(names))
+    losses *= ALL_ANALOG_DROP / losses.sum() if is_strict else 0.0
+    oracle = SyntheticOracle(
+        units=names,
+        analog={"ima": 1.0},
+        single=dict.fromkeys(TRAININGS, losses),
+        pair=np.zeros((len(names), len(names))),
+        noise=0.0,
+    )
+    return Problem(
+        workload=workload,
+        system=system,
+        cost_model=cost_model(system),
+        oracle=oracle,
+        objectives=(objective,),
+        accuracy_limit=AccuracyLimit(max_drop=MAX_DROP, time_s=(86_400.0,)),
+        training="none",
+    )
+
+
+def least_cost(problem: Problem, row: str) -> float:
+    """The least cost of the feasible mappings that a strategy proposes, or all-digital's."""
+    name, arguments = ROWS[row]
+    evaluations = drive(build("strategies", name, arguments), problem, trials=TRIALS)
+    objective = problem.objectives[0]
+    assert objective != "drop"
+    feasible = [each.objectives[objective] for each in evaluations if each.feasible]
+    return min([problem.digital_cost.value(objective), *feasible])
+
+
+def main() -> None:
+    """Print one line a problem."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=NETWORKS)
+    chosen = parser.parse_args().networks
+    print(f"{'network, objective, oracle':36}" + "".join(f"{row[:12]:>13}" for row in ROWS))
+    for name in chosen:
+        workload = trace(name, NETWORKS[name])
+        for objective in COST_OBJECTIVES:
+            for is_strict in (False, True):
+                problem = problem_of(workload, objective, is_strict)
+                start = time.perf_counter()
+                costs = {row: least_cost(problem, row) for row in ROWS}
+                least = min(costs.values())
+                label = f"{name}, {objective}, {'strict' if is_strict else 'accepts all'}"
+                shares = "".join(f"{cost / least:13.4f}" for cost in costs.values())
+                print(f"{label:36}{shares}   {time.perf_counter() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
