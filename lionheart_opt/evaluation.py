@@ -9,6 +9,7 @@ from math import fsum
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.bounds import Bounds
 from lionheart_opt.cost import Cost
 from lionheart_opt.mapping import Candidate, Mapping
 
@@ -27,6 +28,8 @@ class Evaluation:
         oracle_s: Seconds of oracle time that the answer cost, without what it shares with others.
         failed: Why there is no accuracy although the cost keeps the limits: every worker process that
             evaluated it has died. Empty where there is one.
+        drop: The limit's statistic at its worst time, with its bounds; None where nothing was measured,
+            or the training diverged.
     """
 
     candidate: Candidate
@@ -36,6 +39,7 @@ class Evaluation:
     violations: dict[str, float]
     oracle_s: float
     failed: str = ""
+    drop: Bounds | None = None
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value:.4g}" for name, value in self.objectives.items())

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMetric
+from lionheart_opt.bounds import Bounds
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
@@ -278,11 +279,14 @@ class Problem(Space):
         cost = self.cost(candidate.mapping)
         violations = self.cost_violations(cost)
         drop = self.worst_drop  # where a broken cost limit spared the oracle
+        measured: Bounds | None = None
         if accuracy is not None:
             bounds = self.accuracy_limit.bounds(accuracy)
             violations["drop"] = drop_excess(bounds.high, self.accuracy_limit.max_drop)
             if accuracy.diverged:
                 violations["diverged"] = 1.0
+            else:
+                measured = bounds
             drop = bounds.estimate
         if failed:
             violations["failed"] = 1.0
@@ -296,4 +300,5 @@ class Problem(Space):
             violations=violations,
             oracle_s=accuracy.training_s + accuracy.evaluation_s if accuracy else 0.0,
             failed=failed,
+            drop=measured,
         )

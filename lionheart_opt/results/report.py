@@ -33,7 +33,8 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. `verdict` says
     whether that shows that it keeps the limit (`verified`, `not verified`). The test data may verify a
     safer mapping only: `verified_trial` has its number, `verified_high` the upper bound of its drop.
-    What is not known is None. `diverged` has the numbers of the trials whose training diverged.
+    What is not known is None. `diverged` and `failed` have the numbers of the trials whose training
+    diverged, and whose evaluation failed.
     """
     best = result.best
     row: dict[str, Any] = {
@@ -51,7 +52,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     row |= dict.fromkeys(("drop", "drop_high", "test_drop"))
     row |= dict.fromkeys(("verdict", "verified_trial", "verified_high"))
     row |= dict.fromkeys(("latency_s", "energy_j", "speedup", "energy_gain", "analog_mac_ratio"))
-    row["diverged"] = result.diverged
+    row |= {"diverged": result.diverged, "failed": result.failed}
     if best is None:
         return row
     speedup, energy_gain = gains(result.problem, best.cost)

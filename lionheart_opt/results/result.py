@@ -42,6 +42,7 @@ COLUMNS = {
     "verdict": "object",
     "oracle_s": "float64",
     "diverged": "bool",
+    "failed": "bool",
 }
 
 
@@ -224,6 +225,15 @@ class SearchResult:
             if evaluation.accuracy is not None and evaluation.accuracy.diverged
         ]
 
+    @property
+    def failed(self) -> list[int]:
+        """Numbers of the trials whose evaluation failed, for example because every worker died."""
+        return [
+            number
+            for number, evaluation in zip(self.numbers, self.evaluations, strict=True)
+            if evaluation.failed
+        ]
+
     @cached_property
     def bounds(self) -> list[Bounds]:
         """The limit's statistic and its bounds for each of `measured`."""
@@ -280,7 +290,7 @@ class SearchResult:
         the oracle, or the training diverged),
         `feasible`, `best` (True for the best trial; for none where nothing beats all-digital), `verdict`
         (`verified` or `not verified` on test data; empty where it was not tested), `oracle_s`,
-        `diverged` (whether the training did).
+        `diverged` (whether the training did), `failed` (whether the evaluation did).
 
         Energies may be as small as 1e-11 J, which pandas' own `to_json` rounds to 0.
         """
@@ -310,6 +320,7 @@ class SearchResult:
                     self.verdict.says(evaluation) if self.verdict else "",
                     evaluation.oracle_s,
                     number in diverged,
+                    bool(evaluation.failed),
                 )
             )
         return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)

@@ -364,7 +364,8 @@ class StudyFile:
         specification = self.specification(plan)
         name = self.stored_name(plan.name, specification, self.storage)
         said = specification, self.contents, self.sources(plan)
-        keeper = OptunaKeeper.open(self.problem, name, self.storage, *said, self.outcomes)
+        kept = self.outcomes, self.question_text
+        keeper = OptunaKeeper.open(self.problem, name, self.storage, *said, *kept)
         return Search(
             Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
         )

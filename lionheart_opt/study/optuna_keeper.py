@@ -21,6 +21,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import Claim, Held, claimed
+from lionheart_opt.study.dashboard import feasibility, write_note
 from lionheart_opt.study.record import FAILED, Trial, plain_attributes
 from lionheart_opt.study.same_question import (
     CONTENTS,
@@ -85,6 +86,7 @@ class OptunaKeeper:
         contents: dict[str, Any] | None = None,
         sources: dict[str, Sources] | None = None,
         outcomes: OutcomeStore | None = None,
+        text: str = "",
     ) -> OptunaKeeper:
         """Create the study, or open the existing one if it answers the same question.
 
@@ -100,6 +102,7 @@ class OptunaKeeper:
             sources: Sources of the plug-ins that are not our own: `oracle`, `cost model`, `strategy`.
                 Kept and compared likewise; on reading, a warning says what differs.
             outcomes: Where it keeps which examples are right.
+            text: What it is to find out, for the dashboard.
 
         Raises:
             InputError: The record was made for another specification. The message says what differs.
@@ -120,7 +123,8 @@ class OptunaKeeper:
                     load_if_exists=True,
                 )
                 try:
-                    _describe(study, problem, specification, contents or {}, sources or {})
+                    said = specification, contents or {}, sources or {}
+                    _describe(study, problem, *said, text)
                 except Held:
                     if SPECIFICATION not in study.user_attrs:
                         raise
@@ -207,6 +211,7 @@ class OptunaKeeper:
             params={unit: evaluation.mapping[unit] for unit in units},
             distributions={unit: CategoricalDistribution(problem.choices[unit]) for unit in units},
             user_attrs=plain_attributes(problem, evaluation) | self._kept(evaluation.accuracy),
+            system_attrs=feasibility(evaluation.violations),
             constraints=evaluation.violations,
         )
         assert trial.datetime_complete is not None
@@ -335,6 +340,7 @@ def _describe(
     specification: dict[str, Any],
     contents: dict[str, Any],
     sources: dict[str, Sources],
+    text: str,
 ) -> None:
     """Write what a new study is about, unless another process has just done it."""
     with claimed(study, is_brief=True) as claim, claim.writing():
@@ -343,6 +349,7 @@ def _describe(
         with warnings.catch_warnings():  # Optuna still calls names of objectives experimental
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(problem.objectives))
+        write_note(study, text)
         study.set_user_attr(RECORD_FORMAT, FORMAT)
         study.set_user_attr(VERSIONS, versions())
         study.set_user_attr(CONTENTS, contents)

@@ -305,7 +305,7 @@ class Record:
 
 def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:
     """What a kept trial says of an evaluation beside parameters, objectives and violations."""
-    accuracy, cost = evaluation.accuracy, evaluation.cost
+    accuracy, cost, digital = evaluation.accuracy, evaluation.cost, problem.digital_cost
     attributes: dict[str, Any] = {
         "digest": evaluation.candidate.digest,
         "lineage": evaluation.candidate.to_json(),
@@ -317,7 +317,12 @@ def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]
         "oracle_s": evaluation.oracle_s,
         "oracle_seed": problem.seed,
         "training": problem.resolved(evaluation.candidate).trained_by,
+        "feasible": evaluation.feasible,
+        "speedup": digital.time_per_inference_s / cost.time_per_inference_s,
+        "energy_gain": digital.energy_j / cost.energy_j,
     }
+    if evaluation.drop is not None:
+        attributes |= {"drop": evaluation.drop.estimate, "drop_high": evaluation.drop.high}
     if accuracy is not None:
         attributes["accuracy"] = accuracy.to_json()
         attributes["draws"] = len(accuracy.samples)

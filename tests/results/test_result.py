@@ -123,6 +123,7 @@ TYPES = {
     "feasible": "bool",
     "best": "bool",
     "diverged": "bool",
+    "failed": "bool",
     **dict.fromkeys(
         (
             *("latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
@@ -141,7 +142,7 @@ def test_frames_hold_what_the_evaluations_hold(problem):
     assert list(frame.columns) == [
         *("trial", "mapping", "latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
         *("analog_mac_ratio", "fits", "drop", "drop_high", "feasible", "best", "verdict"),
-        *("oracle_s", "diverged"),
+        *("oracle_s", "diverged", "failed"),
     ]
     assert frame.dtypes.astype(str).to_dict() == TYPES
     digital = limited.cost(limited.all_digital)
