@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import optuna
 
 #: System attributes of a study with its note: the version, and then the text in pieces.
 NOTE_VERSION, NOTE_PART = "dashboard:note_ver", "dashboard:note_str:"
@@ -21,6 +24,14 @@ def note(text: str) -> dict[str, Any]:
     if not parts:
         return {}
     return {NOTE_VERSION: 1} | {f"{NOTE_PART}{k}": part for k, part in enumerate(parts)}
+
+
+def write_note(study: optuna.Study, text: str) -> None:
+    """Have the dashboard show a text as the note of a study."""
+    storage = study._storage
+    number = storage.get_study_id_from_name(study.study_name)
+    for name, value in note(text).items():
+        storage.set_study_system_attr(number, name, value)
 
 
 def feasibility(violations: dict[str, float]) -> dict[str, list[float]]:

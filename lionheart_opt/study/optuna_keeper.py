@@ -123,8 +123,7 @@ class OptunaKeeper:
                     load_if_exists=True,
                 )
                 try:
-                    said = specification, contents or {}, sources or {}
-                    _describe(study, problem, *said, text)
+                    _describe(study, problem, specification, contents or {}, sources or {}, text)
                 except Held:
                     if SPECIFICATION not in study.user_attrs:
                         raise

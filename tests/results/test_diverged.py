@@ -77,6 +77,15 @@ def test_nothing_is_said_where_nothing_diverged(result, capsys):
     assert show_row(alone)["diverged"] == []
 
 
+def test_a_failed_evaluation_is_told(result):
+    problem = result.problem
+    failed = problem.evaluation(answer(problem, 3, 0.0).candidate, None, "its worker has died")
+    some = search("x", result.evaluations[0], failed, problem=problem, trials=(0, 7))
+    assert some.failed == [7] == show_row(some)["failed"] and show_row(some)["diverged"] == []
+    assert list(some.to_frame()["failed"]) == [False, True]
+    assert show_row(result)["failed"] == [] and not result.to_frame()["failed"].any()
+
+
 def test_no_more_draws_are_taken_of_it():
     """They would be those of other weights."""
     asked = []

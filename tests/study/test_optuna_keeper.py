@@ -32,9 +32,34 @@ def test_trials_are_optunas(storage):
     for trial, kept in zip(trials, keeper.trials(problem), strict=True):
         evaluation = kept.evaluation
         assert trial.values == list(evaluation.objectives.values())
-        assert trial.constraints == pytest.approx(evaluation.violations)
+        violations = evaluation.violations
+        assert trial.constraints == pytest.approx(violations | {"0": max(violations.values())})
+        attributes = trial.user_attrs
+        assert attributes["feasible"] is evaluation.feasible
+        assert attributes["drop"] == evaluation.objectives["drop"] <= attributes["drop_high"]
+        digital = problem.digital_cost
+        assert attributes["speedup"] == digital.latency_s / evaluation.cost.latency_s
+        assert attributes["energy_gain"] == digital.energy_j / evaluation.cost.energy_j
         assert trial.params == {unit.name: evaluation.mapping[unit.name] for unit in problem.units}
         assert trial.duration.total_seconds() == pytest.approx(evaluation.oracle_s)
+
+
+def test_what_was_not_measured_has_no_drop(storage):
+    problem = replace(tiny_problem(), cost_limits={"latency_s": 1e-30})
+    keeper = OptunaKeeper.open(problem, "s", storage, SAID)
+    keeper.add(problem, problem.evaluate(problem.pretrained(problem.all_digital)))
+    attributes = keeper.study.trials[0].user_attrs
+    assert attributes["feasible"] is False and attributes["speedup"] == 1.0
+    assert not {"drop", "drop_high"} & set(attributes)
+
+
+def test_a_new_study_has_its_question_as_a_note(storage):
+    problem = tiny_problem()
+    for text in ("Which mapping?", "another text"):
+        OptunaKeeper.open(problem, "s", storage, SAID, text=text)
+    attributes = storage.get_study_system_attrs(storage.get_study_id_from_name("s"))
+    assert attributes["dashboard:note_str:0"] == "Which mapping?"
+    assert attributes["dashboard:note_ver"] == 1
 
 
 def test_opening_announces_nothing(storage, capfd):
