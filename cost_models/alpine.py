@@ -5,13 +5,15 @@ order and does not prefetch. A tile runs matrix products: the core converts and 
 waits for the product, and reads the result back (Klein et al. 2023, section IV).
 
 With one core the cost is a sum over layers. With several cores the layers form a pipeline: the latency is
-still the sum, results come at the pace of the busiest core (`Cost.interval_s`), and every result that
-passes from one core to another is handed over through memory with a lock.
+that of the critical path, results come at the pace of the busiest core (`Cost.interval_s`), and every
+result that passes from one core to another is handed over through memory with a lock
+(`parts/alpine_cores.py`). Cores are counted (`cores` of `[machine]`), and layers are then placed on them
+for the shortest interval (`parts/placement.py`); or they are listed as targets, and the mapping says
+which core and which tiles run a unit.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +29,7 @@ from lionheart_opt.cost_models.parts.additive import (
     layer_cost,
     target_of,
 )
+from lionheart_opt.cost_models.parts.alpine_cores import pipelined, placed
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
 from lionheart_opt.cost_models.parts.alpine_parameters import (
     CoreParameters,
@@ -37,7 +40,7 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
 )
 from lionheart_opt.cost_models.parts.operations import folded_norms
 from lionheart_opt.cost_tables import CostTables
-from lionheart_opt.errors import unknown
+from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
@@ -71,32 +74,51 @@ class Alpine:
         """
         place = self._places(workload, mapping)
         runs = self._runs(workload, place)
-        busy_s: dict[str, float] = defaultdict(float)
-        for name, run in runs.items():
-            busy_s[self._driver(place[name])] += run.latency_s
-        latency_s = fsum(busy_s.values())
-        machine = self._core.machine
-        interval_s: float | None = None
-        leakage_w, idle_w = machine.llc_leakage_w, 0.0
-        if self._is_pipelined:
-            traffic = sum(run.dram_bytes for run in runs.values())
-            interval_s = max(*busy_s.values(), traffic / machine.dram_bytes_per_s)
-            idle_s = len(busy_s) * interval_s - latency_s
-            # shared out in proportion to the layers' times, so that the breakdown sums to the total
-            leakage_w *= interval_s / latency_s
-            idle_w = machine.idle_j_per_cycle * machine.frequency_hz * idle_s / latency_s
-        layers = []
-        for layer in workload.layers:
-            run = runs[layer.name]
-            components = run.components | {"llc leakage": (0.0, run.latency_s * leakage_w)}
-            if self._is_pipelined:
-                components["idle cores"] = (0.0, run.latency_s * idle_w)
-            layers.append(layer_cost(layer, place[layer.name], components))
         tiles = {
             name: sum(self._crossbars(workload, workload.unit(unit), name) for unit in units)
             for name, units in ((name, mapping.units_on(name)) for name in self._tiles)
         }
-        return Cost(layers=tuple(layers), interval_s=interval_s, tiles=tiles)
+        if self._is_pipelined:
+            return replace(self._pipelined(workload, place, runs), tiles=tiles)
+        leakage_w = self._core.machine.llc_leakage_w
+        layers = []
+        for layer in workload.layers:
+            run = runs[layer.name]
+            components = run.components | {"llc leakage": (0.0, run.latency_s * leakage_w)}
+            layers.append(layer_cost(layer, place[layer.name], components))
+        return Cost(layers=tuple(layers), tiles=tiles)
+
+    def _pipelined(self, workload: Workload, place: dict[str, str], runs: dict[str, Run]) -> Cost:
+        """The cost on several cores. Layers off the critical path add energy but no latency."""
+        core, machine, bound_s = self._core, self._core.machine, None
+        core_of = {name: self._driver(target) for name, target in place.items()}
+        numbers: dict[str, str] = {}
+        if machine.cores > 1:
+            placement = placed(workload, runs, core)
+            numbers = {name: f"core {number}" for name, number in placement.core_of.items()}
+            core_of, bound_s = numbers, placement.bound_s
+        network = pipelined(workload, runs, core_of, core)
+        busy_s = fsum(network.busy_s.values())
+        idle_s = max(machine.cores, len(self._cores)) * network.interval_s - busy_s
+        # shared out in proportion to the layers' times, so that the breakdown sums to the total
+        leakage_w = machine.llc_leakage_w * network.interval_s / busy_s
+        idle_w = machine.idle_j_per_cycle * machine.frequency_hz * idle_s / busy_s
+        layers = []
+        for layer in workload.layers:
+            run = network.runs[layer.name]
+            components = run.components | {
+                "llc leakage": (0.0, run.latency_s * leakage_w),
+                "idle cores": (0.0, run.latency_s * idle_w),
+            }
+            if layer.name not in network.path:
+                components = {part: (0.0, energy_j) for part, (_, energy_j) in components.items()}
+            cost = layer_cost(layer, place[layer.name], components)
+            layers.append(replace(cost, place=numbers.get(layer.name, "")))
+        return Cost(
+            layers=tuple(layers),
+            interval_s=network.interval_s,
+            interval_bound_s=None if bound_s is None else max(bound_s, network.memory_s),
+        )
 
     def tables(self, workload: Workload) -> CostTables | None:
         """Coefficients of the same cost, for a system with one core.
@@ -128,11 +150,11 @@ class Alpine:
         """The SIMD peak and the memory of a core, one product after the other and the queue of a tile."""
         machine = self._core.machine
         return tuple(
-            _tile_ceiling(target.name, self._tiles[target.name])
+            _tile_ceiling(target.name, self._tiles[target.name], machine.cores)
             if target.name in self._tiles
             else Ceiling(
                 target=target.name,
-                ops_per_s=2 * machine.simd_macs_per_cycle * machine.frequency_hz,
+                ops_per_s=2 * machine.cores * machine.simd_macs_per_cycle * machine.frequency_hz,
                 bytes_per_s={"memory": machine.dram_bytes_per_s},
             )
             for target in self.system.targets
@@ -182,11 +204,27 @@ class Alpine:
         for name in self._cores:
             self.system.target_as(name, CoreParameters)
         machine = self.system.machine_as(MachineParameters)
+        if machine.cores > 1:
+            self._check_counted(machine.cores)
         return Core(
             machine=machine,
             software=self.system.software_as(SoftwareParameters),
             operators=self.system.operators,
         )
+
+    def _check_counted(self, cores: int) -> None:
+        """Refuse what the number of cores leaves open."""
+        where = f"{self.system.where}: [machine]: cores: got {cores}"
+        if len(self._cores) > 1:
+            raise InputError(
+                f"{where}, and {len(self._cores)} digital targets; cores are counted or listed as targets"
+            )
+        for target in self.system.targets:
+            if target.tiles is not None:
+                raise InputError(
+                    f"{where}, and target {target.name!r} has {target.tiles} tiles; to limit the tiles "
+                    "of each core, list the cores and their tiles as targets"
+                )
 
     @cached_property
     def _cores(self) -> tuple[str, ...]:
@@ -194,7 +232,7 @@ class Alpine:
 
     @property
     def _is_pipelined(self) -> bool:
-        return len(self._cores) > 1
+        return len(self._cores) > 1 or self._core.machine.cores > 1
 
     @cached_property
     def _tiles(self) -> dict[str, TileParameters]:
@@ -237,7 +275,7 @@ class Alpine:
         return place
 
     def _runs(self, workload: Workload, place: dict[str, str]) -> dict[str, Run]:
-        """The run of every layer on its target, fetching its inputs included."""
+        """The run of every layer on its target, fetching its inputs over links included."""
         # The layers of a pipeline share the cache all the time. On one core all weights count, those that
         # the mapping moves to tiles included, so that the cost stays a sum over layers.
         competing = [
@@ -247,17 +285,10 @@ class Alpine:
         ]
         price = self._pricer(workload, competing)
         runs = {layer.name: price(layer, place[layer.name]) for layer in workload.layers}
-        senders, receivers = set[str](), set[str]()
-        for edge in workload.edges:
+        for edge in workload.edges if self._links else ():
             reader, target = edge.layer.name, place[edge.layer.name]
             start = self._driver(target) if edge.source == INPUT else place[edge.source]
             runs[reader] = runs[reader].plus(self._transfer(start, target, edge.element_count))
-            if self._driver(start) != self._driver(target):
-                senders.add(edge.source)
-                receivers.add(reader)
-        for ends in senders, receivers:
-            for name in ends:
-                runs[name] = runs[name].plus({"handoff": self._core.handoff})
         return runs
 
     def _pricer(
@@ -303,12 +334,12 @@ class Alpine:
         return time_s, energy_j + time_s * self._core.machine.llc_leakage_w
 
 
-def _tile_ceiling(name: str, tile: TileParameters) -> Ceiling:
+def _tile_ceiling(name: str, tile: TileParameters, cores: int) -> Ceiling:
     is_sized = tile.rows is not None and tile.columns is not None
     macs = (tile.rows or 0) * (tile.columns or 0)
     return Ceiling(
         target=name,
-        ops_per_s=2 * macs / tile.mvm_latency_s if is_sized else None,
-        bytes_per_s={"queue": tile.io_bytes_per_s},
+        ops_per_s=2 * cores * macs / tile.mvm_latency_s if is_sized else None,
+        bytes_per_s={"queue": cores * tile.io_bytes_per_s},
         keeps_weights=True,
     )

@@ -35,7 +35,9 @@ class LayerCost:
         target: Name of the target that runs it.
         macs: Multiply-accumulates of the layer.
         components: Component (`compute`, `memory`, `queue`, `mvm`, `transfer`, ...) ->
-            (latency in s, energy in J); they add up to the layer's cost.
+            (latency in s, energy in J); they add up to the layer's cost. Where layers run side by
+            side, those that the inference does not wait for have a latency of 0.
+        place: Where the cost model placed it, such as `core 3`; empty where the target says all.
 
     Raises:
         InputError: A latency or an energy is not a finite number, or is negative.
@@ -46,6 +48,7 @@ class LayerCost:
     target: str
     macs: int
     components: dict[str, tuple[float, float]]
+    place: str = ""
 
     def __post_init__(self) -> None:
         for component, (latency_s, energy_j) in self.components.items():
@@ -80,6 +83,8 @@ class Cost:
         layers: One entry for each layer of the workload, in execution order.
         interval_s: Time between two results in steady state where the system pipelines inferences;
             None where the next inference starts when the last has ended.
+        interval_bound_s: Where the cost model places the layers: no placement of this mapping has a
+            shorter interval. None where it places nothing.
         tiles: Target -> number of crossbars that the mapping occupies on it.
         capacities: Target -> number of crossbars that it has; targets without a limit are left out. None
             where the cost was not compared with a system, see `within`.
@@ -90,6 +95,7 @@ class Cost:
 
     layers: tuple[LayerCost, ...]
     interval_s: float | None = None
+    interval_bound_s: float | None = None
     tiles: dict[str, int] = field(default_factory=dict)
     capacities: dict[str, int] | None = field(default=None, compare=False)
 
@@ -151,10 +157,10 @@ class Cost:
         return f"{', '.join(parts)}: does not fit" if parts else ""
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row a layer: `name`, `kind`, `target`, `macs`, `latency_s`, `energy_j`."""
+        """One row a layer: `name`, `kind`, `target`, `place`, `macs`, `latency_s`, `energy_j`."""
         import pandas
 
-        columns = ["name", "kind", "target", "macs", "latency_s", "energy_j"]
+        columns = ["name", "kind", "target", "place", "macs", "latency_s", "energy_j"]
         rows = [[getattr(layer, column) for column in columns] for layer in self.layers]
         return pandas.DataFrame(rows, columns=columns)
 

@@ -65,5 +65,13 @@ def test_prices_of_one_mapping_in_three_ways():
     units = {unit.name: "core" for unit in workload.units}
     assert by_name == lo.cost(workload, system, lo.Mapping.of({**units, "fc": "tile"}))
     frame = lo.cost("resnet8").to_frame()
-    assert list(frame.columns) == ["name", "kind", "target", "macs", "latency_s", "energy_j"]
+    assert list(frame.columns) == [
+        "name",
+        "kind",
+        "target",
+        "place",
+        "macs",
+        "latency_s",
+        "energy_j",
+    ]
     assert frame["latency_s"].sum() == pytest.approx(lo.cost("resnet8").latency_s)

@@ -54,8 +54,16 @@ def test_the_time_per_inference_is_the_interval_of_a_pipeline():
 
 def test_a_frame_has_a_row_for_each_layer():
     frame = COST.to_frame()
-    assert list(frame.columns) == ["name", "kind", "target", "macs", "latency_s", "energy_j"]
-    assert frame.iloc[0].tolist() == ["fc1", "linear", "tile", 6, 1.5, 4.25]
+    assert list(frame.columns) == [
+        "name",
+        "kind",
+        "target",
+        "place",
+        "macs",
+        "latency_s",
+        "energy_j",
+    ]
+    assert frame.iloc[0].tolist() == ["fc1", "linear", "tile", "", 6, 1.5, 4.25]
     assert len(Cost(layers=()).to_frame()) == 0
 
 

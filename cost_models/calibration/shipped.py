@@ -15,8 +15,6 @@ from lionheart_opt.system_text import with_constants, with_uncertainty
 
 #: Values of the fitted constants of a table, and their intervals.
 Constants = tuple[dict[str, float], dict[str, Interval]]
-#: Shift of a constant, as a share of half its interval, that is small.
-_SMALL = 0.05
 
 
 def asked_to_write() -> bool:
@@ -24,7 +22,9 @@ def asked_to_write() -> bool:
     return "--write" in sys.argv[1:]
 
 
-def settled(names: Sequence[str], start: np.ndarray, result: Fitted) -> Constants:
+def settled(
+    names: Sequence[str], start: np.ndarray, result: Fitted, small: float = 0.05
+) -> Constants:
     """What the file holds of fitted constants: the values that it has if the fit does not move them.
 
     Records of searches are tied to the values. So a shift that is small beside the interval is none.
@@ -33,8 +33,9 @@ def settled(names: Sequence[str], start: np.ndarray, result: Fitted) -> Constant
         names: Names of the constants.
         start: Logarithms of the values that the file has.
         result: The fit that began there.
+        small: Shift of a constant, as a share of half its interval, that is small.
     """
-    is_same = bool((np.abs(result.logs - start) < _SMALL * result.half_widths).all())
+    is_same = bool((np.abs(result.logs - start) < small * result.half_widths).all())
     logs = start if is_same else result.logs
     values = dict(zip(names, np.exp(logs).tolist(), strict=True))
     widths = np.exp(result.half_widths).tolist()

@@ -106,10 +106,21 @@ class Core:
         }
         return Run(components=components, dram_bytes=traffic)
 
-    @property
-    def handoff(self) -> tuple[float, float]:
-        """Time and energy of one end of a hand-over between cores: lock and data go through memory."""
-        return self.waiting(self.software.handoff_cycles / self.machine.frequency_hz)
+    def send(self, elements: int) -> tuple[float, float]:
+        """Time and energy of writing a result for other cores, under a lock."""
+        machine = self.machine
+        lock_s, lock_j = self.waiting(self.software.handoff_cycles / machine.frequency_hz)
+        time_s, energy_j = self._moved(elements)
+        energy_j += elements * machine.llc_write_j_per_byte
+        return lock_s + time_s, lock_j + energy_j
+
+    def receive(self, elements: int) -> tuple[float, float]:
+        """Time and energy of fetching a result of another core."""
+        time_s, energy_j = self._moved(elements)
+        return time_s, energy_j + elements * self.machine.llc_read_j_per_byte
+
+    def _moved(self, elements: int) -> tuple[float, float]:
+        return self._active(elements * self.software.simple_cycles)
 
     def waiting(self, time_s: float) -> tuple[float, float]:
         """Time and energy of waiting for memory or for a peripheral."""

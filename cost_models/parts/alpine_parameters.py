@@ -10,11 +10,16 @@ from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.workload import Layer
 
+#: Cores of a machine at most; layers are placed on them in a time that grows with their number.
+MOST_CORES = 1024
+
 
 class MachineParameters(Parameters):
     """`[machine]`: clock, memory and energies (Klein et al. 2023, Table I).
 
     Attributes:
+        cores: Number of cores. They are alike, and each has tiles of its own. With more than one, layers
+            are placed on them for the shortest interval.
         frequency_hz: Clock of every core.
         simd_macs_per_cycle: Most int8 multiply-accumulates that a core does in a cycle.
         l1_data_bytes: Size of the data cache of one core.
@@ -31,6 +36,7 @@ class MachineParameters(Parameters):
         memory_controller_w: Power of the memory controller and its I/O while they move data.
     """
 
+    cores: int = Field(default=1, gt=0, le=MOST_CORES)
     frequency_hz: float = Field(gt=0)
     simd_macs_per_cycle: float = Field(gt=0)
     l1_data_bytes: int = Field(gt=0)
@@ -112,7 +118,8 @@ class SoftwareParameters(Parameters):
         transcendental_cycles: Cycles of an exponential, a division or a root.
         convert_cycles: Cycles to convert an activation to the int8 of a tile, or back.
         input_cycles: Cycles to fetch an element of the network's input.
-        handoff_cycles: Cycles of one end of passing a result between two cores.
+        handoff_cycles: Cycles of the lock under which a core hands a result to others. Each end also
+            moves its bytes.
         dram_stall_s_per_byte: Time that a core waits for a byte that is in no cache.
     """
 

@@ -118,10 +118,10 @@ def perceptron(parts: int = 1, width: int = 1024) -> Workload:
 def lstm(hidden: int, parts: int = 1) -> Workload:
     """A cell and a dense layer, `LSTM_STEPS` steps one after the other (section VIII).
 
-    The cell is cut so that the four gates of an element stay together. The unit `state` then gathers the
-    results of the parts before the dense layer and the next step read them.
+    The cell is cut so that the four gates of an element stay together. In the next step, each part reads
+    the results of all parts.
 
-    Units: `cell.1`, `cell.2`, ..., `dense`, and `state` where there are parts.
+    Units: `cell.1`, `cell.2`, ..., `dense`.
     """
     builder = _Builder({INPUT: (1, _CHARACTERS)})
     width = hidden // parts
@@ -147,8 +147,6 @@ def lstm(hidden: int, parts: int = 1) -> Workload:
             memory[part] = [carry]
             squashed = builder.add(f"{path}.tanh_2", "tanh", carry)
             slices.append(builder.add(f"{path}.mul_2", "mul", sigmoid, squashed, shape=(1, width)))
-        if parts > 1:
-            slices = [builder.add(f"{step}.state", "cat", *slices, shape=(1, hidden), unit="state")]
         state = slices
         dense = builder.linear(f"{step}.dense", *state, columns=_CHARACTERS, unit="dense")
         builder.add(f"{step}.softmax", "softmax", dense)

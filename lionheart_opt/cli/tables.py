@@ -181,7 +181,7 @@ def print_cost(data: dict[str, Any]) -> None:
         table.add_row(
             layer["name"],
             layer["kind"],
-            layer["target"],
+            f"{layer['target']} ({layer['place']})" if layer["place"] else layer["target"],
             f"{layer['macs']:,}",
             si(layer["latency_s"], "s"),
             si(layer["energy_j"], "J"),
@@ -209,6 +209,11 @@ def print_cost(data: dict[str, Any]) -> None:
         out.print(data["misfit"], style="bold")
     if data["interval_s"] != data["latency_s"]:
         out.print(f"one result every {si(data['interval_s'], 's')} in steady state (pipelined)")
+    if data["interval_bound_s"] is not None:
+        out.print(
+            "layers are placed for the shortest interval; no placement of this mapping is below "
+            f"{si(data['interval_bound_s'], 's')}. Layers without a latency run beside others."
+        )
 
 
 def print_systems(comparison: SystemComparison) -> None:

@@ -23,7 +23,7 @@ def test_cost_has_the_promised_keys():
     promised = "system model latency_s energy_j speedup energy_gain analog_mac_ratio fits layers"
     assert set(promised.split()) <= set(data)
     layer = data["layers"][0]
-    assert set(layer) == {"name", "kind", "target", "macs", "latency_s", "energy_j"}
+    assert set(layer) == {"name", "kind", "target", "place", "macs", "latency_s", "energy_j"}
     assert sum(row["latency_s"] for row in data["layers"]) == pytest.approx(data["latency_s"])
     assert sum(row["energy_j"] for row in data["layers"]) == pytest.approx(data["energy_j"])
     digital = rows(

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lionheart_opt.cost import Cost, LayerCost, cost_tables
+from lionheart_opt.cost import LayerCost
 from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.parts.alpine_parameters import SoftwareParameters
-from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.validation.alpine_networks import lstm, perceptron
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
@@ -41,10 +40,6 @@ def loosely_coupled() -> System:
         parameters={"latency_s": 1e-6, "bytes_per_s": 1e9},
     )
     return system_of("lionheart").model_copy(update={"links": (link,)})
-
-
-def two_cores() -> System:
-    return paper.with_cores(system_of("lionheart"), 2)
 
 
 def one_layer(layer: Layer) -> Workload:
@@ -287,72 +282,18 @@ class TestCrossings:
         assert model.cost(workload, shuffled) == cost
 
 
-class TestPipeline:
-    """Several cores."""
-
-    def cost(self, **stages: str) -> Cost:
-        return Alpine(two_cores()).cost(convolutional_workload(), Mapping.of(stages))
-
-    def test_one_busy_core_is_no_pipeline(self) -> None:
-        workload = convolutional_workload()
-        alone = Alpine(system_of("lionheart"))
-        mapping = Space(workload=workload, system=alone.system).all_analog
-        single, double = alone.cost(workload, mapping), Alpine(two_cores()).cost(workload, mapping)
-        assert single.interval_s is None
-        assert (
-            double.interval_s == pytest.approx(single.latency_s) == pytest.approx(double.latency_s)
-        )
-        assert double.energy_j == pytest.approx(single.energy_j)
-
-    def test_results_come_at_the_pace_of_the_busiest_core(self) -> None:
-        cost = self.cost(conv1="core", conv2="core2", shortcut="core2", fc="core2")
-        busy_s = {"core": 0.0, "core2": 0.0}
-        for layer in cost.layers:
-            busy_s[layer.target] += layer.latency_s
-        assert cost.interval_s == pytest.approx(max(busy_s.values()))
-        assert cost.latency_s == pytest.approx(sum(busy_s.values()))
-
-    def test_what_follows_stays_on_its_core_and_handing_over_costs_both_ends(self) -> None:
-        cost = self.cost(conv1="tile", conv2="tile2", shortcut="tile2", fc="core2")
-        layers = {layer.name: layer for layer in cost.layers}
-        assert [layers[name].target for name in ("relu1", "add", "pool")] == [
-            *("core", "core2", "core2")
-        ]
-        handed = {name for name, layer in layers.items() if "handoff" in layer.components}
-        assert handed == {"relu1", "conv2", "shortcut"}
-        # 288,000 cycles of waiting at each end: once for `relu1`, which two others read
-        one_end = (288e3 / 2.3e9, 288e3 * 638.99e-12)
-        for name in handed:
-            assert layers[name].components["handoff"] == pytest.approx(one_end)
-
-    def test_idle_cores_and_leakage_are_paid_for_the_interval(self) -> None:
-        cost = self.cost(conv1="core", conv2="core2", shortcut="core2", fc="core2")
-        assert cost.interval_s is not None
-        by_component = {
-            name: sum(layer.components[name][1] for layer in cost.layers)
-            for name in ("llc leakage", "idle cores")
-        }
-        assert by_component["llc leakage"] == pytest.approx(3.49632 * cost.interval_s)
-        idle_s = 2 * cost.interval_s - cost.latency_s
-        assert by_component["idle cores"] == pytest.approx(126.03e-12 * 2.3e9 * idle_s)
-
-    def test_there_are_no_tables(self) -> None:
-        """The slowest core sets the pace: no sum over units. Callers then price mapping by mapping."""
-        model = Alpine(two_cores())
-        assert model.tables(convolutional_workload()) is None
-        assert cost_tables(model, convolutional_workload()) is None
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"cores": 0}, r"\[machine\]: cores: got 0"),
+        ({"cores": 1025}, r"\[machine\]: cores: got 1025"),
         ({"frequency_hz": -1.0}, r"\[machine\]: frequency_hz: got -1.0"),
         ({"frequency_hz": "fast"}, r"\[machine\]: frequency_hz: got 'fast'"),
     ],
 )
 def test_wrong_numbers_are_named(change: dict[str, float | str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Alpine(variant(system_of("lionheart"), "machine", **change))
+        Alpine(variant(system_of("alpine-high-power-8"), "machine", **change))
 
 
 def test_a_tile_needs_a_core_that_exists() -> None:

@@ -200,7 +200,13 @@ class TestAlpineLayers:
 
     def test_waiting_and_handing_over(self) -> None:
         assert self.core.waiting(2e-9) == pytest.approx((2e-9, 1e-9))
-        assert self.core.handoff == pytest.approx((1e-6, 0.5e-6))
+        # 1,000 cycles of waiting, then a cycle of work for each byte
+        byte_s, byte_j = 1 / self.machine.frequency_hz, self.machine.active_j_per_cycle
+        write_j, read_j = self.machine.llc_write_j_per_byte, self.machine.llc_read_j_per_byte
+        assert self.core.send(50) == pytest.approx(
+            (1e-6 + 50 * byte_s, 0.5e-6 + 50 * (byte_j + write_j))
+        )
+        assert self.core.receive(50) == pytest.approx((50 * byte_s, 50 * (byte_j + read_j)))
 
     def test_components_are_added_by_name(self) -> None:
         run = Run(components={"a": (1.0, 2.0)}, dram_bytes=3.0)
