@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +25,7 @@ from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.durations import seconds_of
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.estimates import Spread
 from lionheart_opt.granularity import Units, with_units
 from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Mapping, Training
@@ -39,6 +42,7 @@ from lionheart_opt.study.script import StudyScript, label_of, usual_budget
 from lionheart_opt.study.search import SearchPlan
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
+from lionheart_opt.uncertainty import spread_of
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -297,6 +301,8 @@ def cost(
 ) -> Cost:
     """Latency and energy of one inference, layer by layer, and whether the mapping fits (`Cost.fits`).
 
+    `Cost.estimate` and `Cost.gain_over` say how well they are known.
+
     Args:
         model: A workload, or what `trace` takes.
         system: Name of a system, path of a TOML file, or the system itself.
@@ -315,8 +321,15 @@ def cost(
     machine = system_of(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):
-        price = plugins.cost_model(machine).cost(workload, named_mapping(space, mapping))
-    return price.within(machine)
+        chosen = named_mapping(space, mapping)
+        price = plugins.cost_model(machine).cost(workload, chosen)
+    known = partial(_spread, machine, workload, chosen, Path.cwd())
+    return replace(price.within(machine), find_spread=known)
+
+
+def _spread(system: System, workload: Workload, mapping: Mapping, folder: Path) -> Spread | None:
+    with beside(folder):  # where a cost model of one's own may lie
+        return spread_of(system, workload, mapping, plugins.cost_model)
 
 
 def named_mapping(

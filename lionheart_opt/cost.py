@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.errors import InputError
+from lionheart_opt.estimates import Estimate, Spread
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
@@ -88,6 +90,7 @@ class Cost:
         tiles: Target -> number of crossbars that the mapping occupies on it.
         capacities: Target -> number of crossbars that it has; targets without a limit are left out. None
             where the cost was not compared with a system, see `within`.
+        find_spread: Finds out how well the cost is known; None where nobody can say.
 
     Raises:
         InputError: The interval or a number of tiles is not a finite number, or is negative.
@@ -98,6 +101,7 @@ class Cost:
     interval_bound_s: float | None = None
     tiles: dict[str, int] = field(default_factory=dict)
     capacities: dict[str, int] | None = field(default=None, compare=False)
+    find_spread: Callable[[], Spread | None] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         numbers: dict[str, float] = {
@@ -136,6 +140,48 @@ class Cost:
         }
         return values[objective]
 
+    @cached_property
+    def spread(self) -> Spread | None:
+        """How the cost moves with the errors of the system's constants; None where nothing is known."""
+        return None if self.find_spread is None else self.find_spread()
+
+    def estimate(self, objective: CostObjective) -> Estimate:
+        """The cost's value of an objective with its interval of 95 %.
+
+        Example:
+            >>> lo.cost("resnet8").estimate("latency_s")
+            Estimate(value=0.0031, low=0.0017, high=0.0057)
+        """
+        value, spread = self.value(objective), self.spread
+        return (
+            Estimate(value) if spread is None else spread.estimate(value, spread.shifts[objective])
+        )
+
+    def layer_estimates(self, layer: LayerCost) -> tuple[Estimate, Estimate]:
+        """Latency in s and energy in J of one of its layers, with their intervals of 95 %."""
+        if (spread := self.spread) is None:
+            return Estimate(layer.latency_s), Estimate(layer.energy_j)
+        latency, energy = spread.layers[layer.name]
+        return spread.estimate(layer.latency_s, latency), spread.estimate(layer.energy_j, energy)
+
+    def gain_over(self, reference: Cost, objective: CostObjective) -> Estimate:
+        """How many times less this costs than a reference, with its interval of 95 %.
+
+        Both costs share the errors of the system's constants. So a gain is known better than they are.
+
+        Args:
+            reference: Cost of another mapping of the same network on the same system.
+            objective: What is compared.
+        """
+        ratio = reference.value(objective) / self.value(objective)
+        before, after = reference.spread, self.spread
+        if before is None or after is None or before.errors != after.errors:
+            return Estimate(ratio)
+        shifts = before.shifts[objective], after.shifts[objective]
+        if not any(shift.any() for shift in shifts):
+            return Estimate(ratio)
+        return Estimate.within(ratio, before.half_width(shifts[0] - shifts[1]))
+
     def within(self, system: System) -> Cost:
         """The same cost, compared with the crossbars that the system has."""
         has = {target.name: target.tiles for target in system.targets if target.tiles is not None}
@@ -157,11 +203,20 @@ class Cost:
         return f"{', '.join(parts)}: does not fit" if parts else ""
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row a layer: `name`, `kind`, `target`, `place`, `macs`, `latency_s`, `energy_j`."""
+        """One row a layer: `name`, `kind`, `target`, `place`, `macs`, `latency_s`, `energy_j`.
+
+        Where it is known how sure they are, the ends of their intervals of 95 % follow: `latency_low_s`,
+        `latency_high_s`, `energy_low_j`, `energy_high_j`.
+        """
         import pandas
 
         columns = ["name", "kind", "target", "place", "macs", "latency_s", "energy_j"]
         rows = [[getattr(layer, column) for column in columns] for layer in self.layers]
+        if self.spread is not None:
+            columns += ["latency_low_s", "latency_high_s", "energy_low_j", "energy_high_j"]
+            for row, layer in zip(rows, self.layers, strict=True):
+                latency, energy = self.layer_estimates(layer)
+                row += [latency.low, latency.high, energy.low, energy.high]
         return pandas.DataFrame(rows, columns=columns)
 
     def __repr__(self) -> str:

@@ -59,7 +59,10 @@ def cost(
     ] = "all-analog",
     plot: Annotated[
         Path | None,
-        typer.Option(help="Folder for stacked bars by layer and component, and for the roofline."),
+        typer.Option(
+            help="Folder for stacked bars by layer and component, for a tornado chart of the system's "
+            "constants, and for the roofline."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -97,9 +100,12 @@ def cost(
         from lionheart_opt.cost import HasCeilings
         from lionheart_opt.plots.cost import draw_costs
         from lionheart_opt.plots.roofline import draw_roofline
+        from lionheart_opt.plots.tornado import draw_tornado
         from lionheart_opt.roofline import roofline
 
         say_written(draw_costs(costs, plot, f"{model} on {machine.name}"))
+        if not data["no_interval"]:
+            say_written(draw_tornado(price, digital, plot, f"{label} of {model} on {machine.name}"))
         if isinstance(plugins.cost_model(machine), HasCeilings):
             say_written(draw_roofline(roofline(workload, machine, chosen), plot))
     if as_json:

@@ -190,8 +190,9 @@ def print_cost(data: dict[str, Any]) -> None:
     say(out, table)
     tiles = ", ".join(f"{count} on {target}" for target, count in data["tiles"].items() if count)
     out.print(
-        f"latency {si(data['latency_s'], 's')} ({times(data['speedup'])} faster than all-digital), "
-        f"energy {si(data['energy_j'], 'J')} ({times(data['energy_gain'])} less), "
+        f"latency {_span(data, 'latency', 's')} "
+        f"({_times_span(data, 'speedup')} faster than all-digital), "
+        f"energy {_span(data, 'energy', 'J')} ({_times_span(data, 'energy_gain')} less), "
         f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
     )
     if data["area_m2"] is not None:
@@ -208,12 +209,35 @@ def print_cost(data: dict[str, Any]) -> None:
     if not data["fits"]:
         out.print(data["misfit"], style="bold")
     if data["interval_s"] != data["latency_s"]:
-        out.print(f"one result every {si(data['interval_s'], 's')} in steady state (pipelined)")
+        out.print(f"one result every {_span(data, 'interval', 's')} in steady state (pipelined)")
     if data["interval_bound_s"] is not None:
         out.print(
             "layers are placed for the shortest interval; no placement of this mapping is below "
             f"{si(data['interval_bound_s'], 's')}. Layers without a latency run beside others."
         )
+    if data["no_interval"]:
+        out.print(f"no interval: {data['no_interval']}")
+    else:
+        constants = [error for error in data["errors"] if "." in error]
+        scatter = (
+            ", and what they do not explain" if len(constants) < len(data["errors"]) else " only"
+        )
+        uncertain = f"{len(constants)} uncertain constant{'s' * (len(constants) != 1)}"
+        out.print(f"in brackets: intervals of 95 % from {uncertain}{scatter}")
+
+
+def _span(data: dict[str, Any], stem: str, unit: str) -> str:
+    """A quantity and its interval, such as `3.1 ms [1.7 ms, 5.7 ms]`."""
+    low, high = (data[f"{stem}_{end}_{unit.lower()}"] for end in ("low", "high"))
+    interval = "" if low is None else f" [{si(low, unit)}, {si(high, unit)}]"
+    return si(data[f"{stem}_{unit.lower()}"], unit) + interval
+
+
+def _times_span(data: dict[str, Any], name: str) -> str:
+    """A gain and its interval, such as `6.9x [5.2x, 9.1x]`."""
+    low, high = data[f"{name}_low"], data[f"{name}_high"]
+    interval = "" if low is None else f" [{times(low)}, {times(high)}]"
+    return times(data[name]) + interval
 
 
 def print_systems(comparison: SystemComparison) -> None:

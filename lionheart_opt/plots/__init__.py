@@ -18,6 +18,7 @@ from lionheart_opt.plots.roofline import roofline
 from lionheart_opt.plots.sensitivity import sensitivity
 from lionheart_opt.plots.systems import systems
 from lionheart_opt.plots.thresholds import thresholds
+from lionheart_opt.plots.tornado import tornado
 
 __all__ = [
     "cost",
@@ -32,4 +33,5 @@ __all__ = [
     "sensitivity",
     "systems",
     "thresholds",
+    "tornado",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.errors import InputError
 from lionheart_opt.plots.style import (
     COLOURS,
@@ -26,6 +26,7 @@ from lionheart_opt.plots.style import (
 )
 
 QUANTITIES = (("latency", "s"), ("energy", "J"))
+OBJECTIVES: tuple[CostObjective, ...] = ("latency_s", "energy_j")
 PREFIXES = (("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9), ("p", 1e12))
 OTHERS = "other layers"
 
@@ -76,7 +77,8 @@ def cost(costs: Cost | dict[str, Cost], *, title: str = "") -> Figure:
         costs: A cost, or the name of each mapping -> its cost.
         title: Title of the figure, for example the network and the system.
 
-    A mapping that needs more crossbars than there are says so below the bars.
+    Whiskers are intervals of 95 %, where the costs say how well they are known. A mapping that needs more
+    crossbars than there are says so below the bars.
 
     Raises:
         InputError: There is no cost.
@@ -96,13 +98,14 @@ def cost(costs: Cost | dict[str, Cost], *, title: str = "") -> Figure:
     if misfits:
         figure.supxlabel("\n".join(misfits), fontsize=8)
     [parts] = figure.subfigures(1, 2, squeeze=False)
-    _column(parts[0], "by component", list(named), info.components)
-    _column(parts[1], "by layer", list(named), info.layers)
+    _column(parts[0], "by component", named, info.components)
+    _column(parts[1], "by layer", named, info.layers)
     return figure
 
 
-def _column(part: Any, title: str, names: list[str], stacks: dict[str, np.ndarray]) -> None:
-    """Stacked bars of latency above those of energy, with one legend."""
+def _column(part: Any, title: str, costs: dict[str, Cost], stacks: dict[str, np.ndarray]) -> None:
+    """Stacked bars of latency above those of energy, with their intervals and one legend."""
+    names = list(costs)
     panels = part.subplots(2, 1)
     styles = {name: _style(name, k) for k, name in enumerate(stacks)}
     for axes, (quantity, unit), row in zip(panels, QUANTITIES, (0, 1), strict=True):
@@ -112,10 +115,14 @@ def _column(part: Any, title: str, names: list[str], stacks: dict[str, np.ndarra
         for name, share in stacks.items():
             axes.barh(range(len(names)), scale * share[row], left=left, height=0.6, **styles[name])
             left += scale * share[row]
+        ends = scale * _ends(costs, OBJECTIVES[row])
+        if any(each.estimate(OBJECTIVES[row]).low for each in costs.values()):
+            reach, look_of = np.abs(ends - left), {"ecolor": "black", "elinewidth": 1, "capsize": 2}
+            axes.errorbar(left, range(len(names)), xerr=reach, fmt="none", **look_of)
         axes.set_yticks(range(len(names)), [as_text(name, 24) for name in names])
         axes.tick_params(axis="y", length=0)
         if totals.any():
-            axes.set_xlim(0, 1.04 * scale * totals.max())
+            axes.set_xlim(0, 1.04 * max(ends.max(), left.max()))
         else:
             say(axes, "nothing has a price")
         axes.set_ylim(len(names) - 0.5, -0.5)
@@ -123,6 +130,13 @@ def _column(part: Any, title: str, names: list[str], stacks: dict[str, np.ndarra
         axes.set_xlabel(f"{quantity} ({prefix}{unit})")
     panels[0].set_title(title)
     legend_above(part, [Patch(label=as_text(name, 26), **styles[name]) for name in stacks])
+
+
+def _ends(costs: dict[str, Cost], quantity: CostObjective) -> np.ndarray:
+    """Ends of the intervals of totals, shape (2, n_costs); the totals where nothing is known."""
+    estimates = [cost.estimate(quantity) for cost in costs.values()]
+    pairs = [(e.value, e.value) if e.low is None else (e.low, e.high) for e in estimates]
+    return np.array(pairs).T
 
 
 def _style(name: str, k: int) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
 
+#: Why costs have no interval.
+NO_INTERVAL = "the system file says of no constant that matters here how well it is known"
+
 if TYPE_CHECKING:
     from lionheart_opt.study.file import StudyFile
     from lionheart_opt.study.script import StudyScript
@@ -102,16 +105,32 @@ def median_draws(runs: Sequence[SearchResult]) -> float | None:
 
 
 def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float) -> dict[str, Any]:
-    """JSON of `cost`: totals, gains over all-digital, one entry a layer."""
+    """JSON of `cost`: totals, gains over all-digital, one entry a layer, intervals of 95 %.
+
+    The ends of an interval are None where `no_interval` says why nothing is known. The intervals follow
+    from the `errors`.
+    """
+    estimates = {
+        "latency_s": cost.estimate("latency_s"),
+        "interval_s": cost.estimate("interval_s"),
+        "energy_j": cost.estimate("energy_j"),
+        "speedup": cost.gain_over(digital, "interval_s"),
+        "energy_gain": cost.gain_over(digital, "energy_j"),
+    }
     return {
         "system": system,
         "model": model,
-        "latency_s": cost.latency_s,
-        "interval_s": cost.time_per_inference_s,
+        **{name: estimate.value for name, estimate in estimates.items()},
+        **{
+            end: bound
+            for name, estimate in estimates.items()
+            for end, bound in zip(ends_of(name), estimate[1:], strict=True)
+        },
+        "no_interval": ""
+        if estimates["latency_s"].low or estimates["energy_j"].low
+        else NO_INTERVAL,
+        "errors": list(cost.spread.errors) if cost.spread else [],
         "interval_bound_s": cost.interval_bound_s,
-        "energy_j": cost.energy_j,
-        "speedup": digital.time_per_inference_s / cost.time_per_inference_s,
-        "energy_gain": digital.energy_j / cost.energy_j,
         "analog_mac_ratio": ratio,
         "fits": cost.fits,
         "misfit": cost.misfit,
@@ -129,6 +148,12 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
             for layer in cost.layers
         ],
     }
+
+
+def ends_of(name: str) -> tuple[str, str]:
+    """Names of the ends of an interval: `latency_low_s` and `latency_high_s` of `latency_s`."""
+    stem, unit = (name[:-2], name[-2:]) if name[-2:] in ("_s", "_j") else (name, "")
+    return f"{stem}_low{unit}", f"{stem}_high{unit}"
 
 
 def short(space: Space, mapping: Mapping) -> str:

@@ -1,8 +1,12 @@
 """The verbs that need no study: `list`, `cost` and `validate`."""
 
+import re
+from pathlib import Path
+
 import pytest
 from cli_setup import call, rows
 
+from lionheart_opt.cost_models import systems
 from lionheart_opt.plugins import available
 
 
@@ -30,6 +34,26 @@ def test_cost_has_the_promised_keys():
         "cost", "--model", "resnet8", "--system", "lionheart", "--mapping", "all-digital"
     )
     assert digital["speedup"] == 1 and digital["analog_mac_ratio"] == 0
+
+
+def test_prices_and_gains_have_intervals_where_constants_have(tmp_path):
+    data = rows("cost", "--model", "resnet8", "--system", "lionheart")
+    assert data["no_interval"] == ""
+    for name in ("latency{}_s", "interval{}_s", "energy{}_j", "speedup{}", "energy_gain{}"):
+        low, value, high = (data[name.format(end)] for end in ("_low", "", "_high"))
+        assert 0 < low < value < high
+    code, out, _ = call("cost", "--model", "resnet8", "--system", "lionheart")
+    assert code == 0 and "intervals of 95 %" in out and "faster than all-digital" in out
+    assert (
+        "8 uncertain constants, and what they do not explain" in out and len(data["errors"]) == 12
+    )
+    text = (Path(systems.__path__[0]) / "lionheart.toml").read_text().split("[uncertainty]")[0]
+    (tmp_path / "bare.toml").write_text(re.sub(r"\{ value = (\S+),.*?\}", r"\1", text))
+    exact = rows("cost", "--model", "mlp", "--system", tmp_path / "bare.toml")
+    assert exact["latency_low_s"] is None and "how well it is known" in exact["no_interval"]
+    code, out, _ = call("cost", "--model", "mlp", "--system", tmp_path / "bare.toml")
+    assert code == 0 and "no interval: the system file says of no constant" in out
+    assert "[" not in out.split("latency ")[1]
 
 
 def test_a_mapping_that_does_not_fit_is_priced_and_says_so():
@@ -85,7 +109,9 @@ def test_cost_of_a_mapping_file_with_figures(tmp_path):
     )
     assert code == 0 and "crossbars: 1 on tile" in out
     names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert names == {"costs.pdf", "costs.png", "roofline.pdf", "roofline.png"}
+    assert names == {
+        f"{figure}.{kind}" for figure in ("costs", "roofline", "tornado") for kind in ("pdf", "png")
+    }
 
 
 def test_every_system_side_by_side(tmp_path):

@@ -64,14 +64,36 @@ def test_a_plan_has_one_line_for_all_seeds_of_a_strategy(printed, label):
 
 
 def test_a_cost_has_a_row_for_each_layer(printed):
-    layer = {"name": "[/x]", "kind": "conv2d", "target": "tile", "macs": 2_359_296}
+    layer = {"name": "[/x]", "kind": "conv2d", "target": "tile", "macs": 2_359_296, "place": None}
     data = {
         **{"model": "resnet8", "system": "lionheart", "tiles": {"tile": 3}, "speedup": 1.5},
         **{"latency_s": 1e-5, "energy_j": 2e-3, "interval_s": 5e-6, "energy_gain": 2.0},
         **{"analog_mac_ratio": 0.5, "fits": False, "misfit": "3 of 2 crossbars on 'tile': no"},
         "layers": [{**layer, "latency_s": 1e-5, "energy_j": 2e-3}],
+        **{
+            "latency_low_s": 5e-6,
+            "latency_high_s": 2e-5,
+            "energy_low_j": None,
+            "energy_high_j": None,
+        },
+        **{
+            "interval_low_s": None,
+            "interval_high_s": None,
+            "speedup_low": 1.2,
+            "speedup_high": 1.9,
+        },
+        **{
+            "energy_gain_low": None,
+            "energy_gain_high": None,
+            "no_interval": "",
+            "interval_bound_s": None,
+        },
+        "errors": ["machine.rate", "time of analog targets"],
     }
     out = printed(tables.print_cost, data)
+    assert "10 µs [5 µs, 20 µs]" in out and "1.50x [1.20x, 1.90x]" in out and "2 mJ (2.00x" in out
+    assert "from 1 uncertain constant, and what" in out
+    assert "no interval: x" in printed(tables.print_cost, {**data, "no_interval": "x"})
     assert "[/x]" in out and "10 µs" in out and "3 on tile" in out and "one result every" in out
     assert "3 of 2 crossbars" in out
     assert "3 of 2" not in printed(tables.print_cost, {**data, "fits": True, "misfit": ""})

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import pytest
 from figure_checks import ODD_LABELS, check_figure, shown_text
+from matplotlib.container import ErrorbarContainer
 
+import lionheart_opt as lo
 from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.errors import InputError
 from lionheart_opt.plots import cost
 from lionheart_opt.plots.cost import cost_info, draw_costs
+from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.testing import tiny_problem
 
 
@@ -95,3 +98,17 @@ def test_it_is_written_as_pdf_and_png(tmp_path):
     paths = draw_costs({"x": made_up_cost(["a"])}, tmp_path, "tiny")
     assert [path.name for path in paths] == ["costs.pdf", "costs.png"]
     assert all(path.is_file() for path in paths)
+
+
+def test_whiskers_are_the_intervals():
+    workload = convolutional_workload()
+    costs = {name: lo.cost(workload, "lionheart", name) for name in ("all-digital", "all-analog")}
+    figure = cost(costs)
+    check_figure(figure)
+    unit = figure.axes[0].get_xlabel().split("(")[1][:-1]
+    scale = {"": 1.0, "m": 1e3, "µ": 1e6}[unit[:-1]]
+    [whiskers] = [bars for bars in figure.axes[0].containers if isinstance(bars, ErrorbarContainer)]
+    ends = [segment[:, 0].tolist() for segment in whiskers[2][0].get_segments()]
+    for drawn, each in zip(ends, costs.values(), strict=True):
+        estimate = each.estimate("latency_s")
+        assert drawn == pytest.approx([scale * estimate.low, scale * estimate.high])

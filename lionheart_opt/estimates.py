@@ -1,0 +1,56 @@
+"""A number with its interval, and how a cost moves with what is not known of its system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Estimate(NamedTuple):
+    """A number and the ends of its interval of 95 %, which are None where nothing says how sure it is."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @staticmethod
+    def within(value: float, half_width: float | None) -> Estimate:
+        """A number that is known up to a factor.
+
+        Args:
+            value: The number.
+            half_width: Logarithm of the factor; None where it is not known.
+        """
+        if half_width is None:
+            return Estimate(value)
+        return Estimate(value, value * exp(-half_width), value * exp(half_width))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spread:
+    """How a cost moves with the errors of its system.
+
+    Args:
+        errors: Name of each error: constants, such as `software.simple_cycles`, then what no constant
+            explains, such as `time of analog targets`.
+        shifts: Quantity -> change of its logarithm where one error is half of its interval of 95 %,
+            shape (n_errors,).
+        layers: Name of a layer -> the same for its latency and its energy, shape (2, n_errors).
+        correlations: Of the errors, shape (n_errors, n_errors).
+    """
+
+    errors: tuple[str, ...]
+    shifts: dict[str, np.ndarray]
+    layers: dict[str, np.ndarray]
+    correlations: np.ndarray
+
+    def half_width(self, shift: np.ndarray) -> float:
+        """Half of the interval of 95 % of a logarithm that moves so, all errors together."""
+        return float(np.sqrt(max(0.0, shift @ self.correlations @ shift)))
+
+    def estimate(self, value: float, shift: np.ndarray) -> Estimate:
+        """A number that moves so. One that no known error moves has no interval, as others may."""
+        return Estimate.within(value, self.half_width(shift) if shift.any() else None)

@@ -1,0 +1,102 @@
+"""How well a cost is known: intervals of 95 % that follow from those of the system's constants.
+
+A cost model is made linear in the logarithms of the uncertain constants (central differences). Their
+errors may depend on each other (`[uncertainty]`). What no constant explains is one more error for all
+digital targets, and one for all analog targets, of time and of energy each. Two mappings of a network
+share all errors, so that a gain is known better than the costs that it compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp, log
+
+import numpy as np
+
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel
+from lionheart_opt.estimates import Spread
+from lionheart_opt.fitting import STEP
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.system import System
+from lionheart_opt.workload import Workload
+
+
+def spread_of(
+    system: System,
+    workload: Workload,
+    mapping: Mapping,
+    build: Callable[[System], CostModel],
+) -> Spread | None:
+    """How the cost of a mapping moves with the errors of the system; prices it twice for each constant.
+
+    Args:
+        system: Where it runs.
+        workload: What runs.
+        mapping: What runs where.
+        build: Gives the cost model of a system.
+
+    Returns:
+        None where the system says of nothing how well it is known.
+    """
+    widths = {name: log(each.high / each.low) / 2 for name, each in system.intervals.items()}
+    scatter = system.uncertainty
+    factors = (scatter.latency_factor, scatter.energy_factor) if scatter else (None, None)
+    if not widths and factors == (None, None):
+        return None
+    cost = build(system).cost(workload, mapping)
+    columns = []
+    for name, width in widths.items():
+        value = system.constant(name)
+        below, above = (
+            build(system.with_constants({name: value * exp(step)})).cost(workload, mapping)
+            for step in (-STEP, STEP)
+        )
+        columns.append((_numbers(above) - _numbers(below)) / (2 * STEP) * width)
+    errors = list(widths)
+    analog = np.array([layer.target in system.analog_targets for layer in cost.layers])
+    for kind, members in (("digital", ~analog), ("analog", analog)):
+        for quantity, factor in zip(("time", "energy"), factors, strict=True):
+            if factor is not None:
+                errors.append(f"{quantity} of {kind} targets")
+                columns.append(log(factor) * _share(cost, members, quantity))
+    shifts = np.array(columns).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shifts = np.nan_to_num(shifts / _numbers(cost)[:, None], nan=0.0, posinf=0.0, neginf=0.0)
+    first = len(COST_OBJECTIVES)
+    return Spread(
+        errors=tuple(errors),
+        shifts=dict(zip(COST_OBJECTIVES, shifts[:first], strict=True)),
+        layers={
+            layer.name: shifts[first + 2 * k : first + 2 * k + 2]
+            for k, layer in enumerate(cost.layers)
+        },
+        correlations=_correlations(system, errors),
+    )
+
+
+def _numbers(cost: Cost) -> np.ndarray:
+    """The quantities of a cost, then latency and energy of each layer."""
+    layers = [number for layer in cost.layers for number in (layer.latency_s, layer.energy_j)]
+    return np.array([*(cost.value(quantity) for quantity in COST_OBJECTIVES), *layers])
+
+
+def _share(cost: Cost, members: np.ndarray, quantity: str) -> np.ndarray:
+    """What of all numbers lies on some layers; of the interval the same share as of the latency."""
+    numbers = _numbers(cost)
+    first, is_time = len(COST_OBJECTIVES), quantity == "time"
+    layers = numbers[first:].reshape(-1, 2) * np.array([is_time, not is_time])
+    kept = layers * members[:, None]
+    latency_s, energy_j = kept.sum(axis=0)
+    interval_s = cost.time_per_inference_s * (latency_s / cost.latency_s if cost.latency_s else 0.0)
+    return np.array([latency_s, energy_j, interval_s, *kept.ravel()])
+
+
+def _correlations(system: System, errors: list[str]) -> np.ndarray:
+    matrix = np.eye(len(errors))
+    table = system.uncertainty
+    if table is not None and table.constants:
+        there = [name for name in table.constants if name in errors]
+        rows = [errors.index(name) for name in there]
+        known = [table.constants.index(name) for name in there]
+        matrix[np.ix_(rows, rows)] = np.array(table.correlations)[np.ix_(known, known)]
+    return matrix

@@ -1,0 +1,21 @@
+"""Numbers with their intervals."""
+
+import numpy as np
+import pytest
+
+from lionheart_opt.estimates import Estimate, Spread
+
+
+def test_intervals_are_factors() -> None:
+    assert Estimate.within(6.0, None) == Estimate(6.0, None, None)
+    value, low, high = Estimate.within(6.0, np.log(2.0))
+    assert (value, low, high) == pytest.approx((6.0, 3.0, 12.0))
+    assert Estimate.within(0.0, 1.0) == Estimate(0.0, 0.0, 0.0)
+
+
+def test_errors_add_up_as_they_depend_on_each_other() -> None:
+    spread = Spread(
+        errors=("a", "b"), shifts={}, layers={}, correlations=np.array([[1.0, -0.5], [-0.5, 1.0]])
+    )
+    assert spread.half_width(np.array([3.0, 4.0])) == pytest.approx((9 + 16 - 12) ** 0.5)
+    assert spread.half_width(np.zeros(2)) == 0.0

@@ -1,0 +1,176 @@
+"""Intervals of costs and gains, against what is known of sums and by drawing constants at random."""
+
+import math
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import lionheart_opt as lo
+from lionheart_opt.constants import Interval, Uncertainty
+from lionheart_opt.cost import Cost
+from lionheart_opt.estimates import Estimate
+from lionheart_opt.plugins import cost_model, load_system
+from lionheart_opt.space import Space
+from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.system import System
+from lionheart_opt.uncertainty import spread_of
+
+WORKLOAD = convolutional_workload()
+SYSTEM = load_system("lionheart")
+SPACE = Space(workload=WORKLOAD, system=SYSTEM)
+
+
+def known(system: System, mapping: str = "all-digital") -> Cost:
+    return lo.cost(WORKLOAD, system, mapping)
+
+
+def with_only(*names: str, uncertainty: Uncertainty | None = None) -> System:
+    """LionHeart's system with intervals of these constants of its software only, a factor of 2 each."""
+    assert SYSTEM.software is not None
+    values = SYSTEM.software.parameters
+    intervals = {name: Interval(low=values[name] / 2, high=values[name] * 2) for name in names}
+    software = SYSTEM.software.model_copy(update={"intervals": intervals})
+    return SYSTEM.model_copy(update={"software": software, "uncertainty": uncertainty})
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    cost = known(with_only())
+    assert cost.spread is None
+    assert cost.estimate("latency_s") == Estimate(cost.latency_s, None, None)
+    assert cost.gain_over(cost, "energy_j") == Estimate(1.0, None, None)
+    assert "latency_low_s" not in cost.to_frame()
+    assert replace(cost, find_spread=None).spread is None
+
+
+def test_one_constant_moves_the_share_that_depends_on_it() -> None:
+    """Convolutions take a share of the time; a factor of 2 of their rate is one of it to that power."""
+    system = with_only("convolution_efficiency")
+    cost = known(system)
+    faster = system.with_constants({"software.convolution_efficiency": 1e9})
+    share = 1 - known(faster).latency_s / cost.latency_s
+    assert 0.1 < share < 1
+    estimate = cost.estimate("latency_s")
+    assert estimate.value == cost.latency_s
+    assert estimate.high == pytest.approx(cost.latency_s * 2**share, rel=1e-3)
+    assert estimate.low == pytest.approx(cost.latency_s / 2**share, rel=1e-3)
+
+
+def test_correlated_errors_add_up_or_cancel() -> None:
+    names = ("convolution_efficiency", "linear_efficiency")
+    widths = {}
+    for correlation in (-1.0, 0.0, 1.0):
+        table = Uncertainty(
+            source="made up",
+            constants=tuple(f"software.{name}" for name in names),
+            correlations=((1.0, correlation), (correlation, 1.0)),
+        )
+        spread = known(with_only(*names, uncertainty=table)).spread
+        assert spread is not None
+        shift = spread.shifts["latency_s"]
+        widths[correlation] = spread.half_width(shift)
+        first, second = np.abs(shift)
+    assert widths[0.0] == pytest.approx(math.hypot(first, second))
+    assert widths[1.0] == pytest.approx(first + second)
+    assert widths[-1.0] == pytest.approx(abs(first - second))
+
+
+def test_intervals_are_those_of_constants_drawn_at_random() -> None:
+    """500 systems whose constants lie as the file says: 95 % of their gains lie in the interval."""
+    table = SYSTEM.uncertainty
+    assert table is not None
+    narrow = {name: 0.15 for name in table.constants}  # where the model is linear enough to compare
+    assert SYSTEM.software is not None
+    intervals = {
+        name.removeprefix("software."): Interval(
+            low=SYSTEM.constant(name) * math.exp(-width),
+            high=SYSTEM.constant(name) * math.exp(width),
+        )
+        for name, width in narrow.items()
+    }
+    system = SYSTEM.model_copy(
+        update={
+            "software": SYSTEM.software.model_copy(update={"intervals": intervals}),
+            "uncertainty": table.model_copy(update={"latency_factor": None, "energy_factor": None}),
+        }
+    )
+    estimate = known(system, "all-analog").gain_over(known(system), "latency_s")
+    rng = np.random.default_rng(0)
+    sd = 0.15 / 1.96 * np.ones(len(narrow))
+    covariance = np.array(table.correlations) * np.outer(sd, sd)
+    gains = []
+    for draw in rng.multivariate_normal(np.zeros(len(sd)), covariance, size=500):
+        values = {
+            name: SYSTEM.constant(name) * math.exp(step)
+            for name, step in zip(narrow, draw, strict=True)
+        }
+        model = cost_model(system.with_constants(values))
+        slow, fast = (
+            model.cost(WORKLOAD, each).latency_s for each in (SPACE.all_digital, SPACE.all_analog)
+        )
+        gains.append(slow / fast)
+    assert estimate.low is not None and estimate.high is not None
+    inside = np.mean([estimate.low < gain < estimate.high for gain in gains])
+    assert 0.92 < inside < 0.98
+
+
+def test_a_gain_is_known_better_than_its_costs_and_over_itself_exactly() -> None:
+    digital, analog = known(SYSTEM), known(SYSTEM, "all-analog")
+    assert digital.gain_over(digital, "latency_s") == Estimate(1.0, 1.0, 1.0)
+    gain = analog.gain_over(digital, "latency_s")
+    assert gain.value == digital.latency_s / analog.latency_s
+    widths = [
+        math.log(each.high / each.low)  # type: ignore[operator]
+        for each in (gain, digital.estimate("latency_s"), analog.estimate("latency_s"))
+    ]
+    assert widths[0] < math.hypot(*widths[1:])
+    one_moved = lo.cost(WORKLOAD, SYSTEM, {"fc": "tile"})
+    small = one_moved.gain_over(digital, "latency_s")
+    assert math.log(small.high / small.low) < 0.1  # type: ignore[operator]
+
+
+def test_what_no_constant_explains() -> None:
+    """All-digital lies on one kind of target, so that its time has the whole factor."""
+    table = Uncertainty(source="made up", latency_factor=1.5)
+    system = with_only(uncertainty=table)
+    cost = known(system)
+    estimate = cost.estimate("latency_s")
+    assert estimate.high == pytest.approx(1.5 * cost.latency_s)
+    assert cost.estimate("energy_j") == Estimate(cost.energy_j, None, None)
+    assert cost.spread is not None
+    assert cost.spread.errors == ("time of digital targets", "time of analog targets")
+    gain = known(system, "all-analog").gain_over(cost, "latency_s")
+    assert gain.high == pytest.approx(gain.value * math.exp(math.log(1.5) * 2**0.5), rel=0.1)
+
+
+def test_layers_have_intervals_of_their_own() -> None:
+    frame = known(SYSTEM, "all-analog").to_frame()
+    busy = frame[frame["latency_s"] > 0]
+    assert len(busy) and (busy["latency_low_s"] < busy["latency_s"]).all()
+    assert (busy["latency_s"] < busy["latency_high_s"]).all()
+    assert (busy["energy_low_j"] < busy["energy_high_j"]).all()
+    idle = frame[frame["latency_s"] == 0]
+    assert (idle["latency_high_s"] == 0).all()
+
+
+def test_costs_travel_with_what_is_known_of_them() -> None:
+    cost = pickle.loads(pickle.dumps(known(SYSTEM)))
+    assert cost.estimate("energy_j") == known(SYSTEM).estimate("energy_j")
+    assert cost == known(SYSTEM)
+
+
+def test_costs_of_different_systems_have_no_common_errors() -> None:
+    gain = known(SYSTEM).gain_over(known(with_only("simple_cycles")), "latency_s")
+    assert gain.low is None
+
+
+def test_a_system_is_priced_twice_for_each_constant() -> None:
+    calls = []
+
+    def build(system: System):  # type: ignore[no-untyped-def]
+        calls.append(system)
+        return cost_model(system)
+
+    spread_of(SYSTEM, WORKLOAD, SPACE.all_digital, build)
+    assert len(calls) == 1 + 2 * len(SYSTEM.intervals)
