@@ -87,7 +87,7 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     is_sum = not (is_pipelined and objective == "latency_s")
     return Cheapest(
         mapping=min(
-            fitting, key=lambda each: (problem.cost(each).value(objective), sorted(each.items()))
+            fitting, key=lambda each: (problem.totals(each).value(objective), sorted(each.items()))
         ),
         objective=objective,
         exact=is_sum and tables(model, space.workload) is not None,

@@ -77,6 +77,57 @@ class LayerCost:
         return fsum(energy for _, energy in self.components.values())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What one inference costs in total: a `Cost` without its layers, which is kept for every evaluation.
+
+    Args:
+        latency_s: Time of one inference from its input to its output.
+        energy_j: Energy of one inference.
+        interval_s: As for `Cost`.
+        tiles: As for `Cost`.
+        capacities: As for `Cost`.
+    """
+
+    latency_s: float
+    energy_j: float
+    interval_s: float | None = None
+    tiles: dict[str, int] = field(default_factory=dict)
+    capacities: dict[str, int] | None = field(default=None, compare=False)
+
+    @property
+    def time_per_inference_s(self) -> float:
+        """The pipelining interval where there is one, otherwise the latency."""
+        return self.latency_s if self.interval_s is None else self.interval_s
+
+    def value(self, objective: CostObjective) -> float:
+        """The value of an objective.
+
+        `interval_s` is the time per inference, which is the latency where nothing is pipelined.
+        """
+        values: dict[CostObjective, float] = {
+            "latency_s": self.latency_s,
+            "energy_j": self.energy_j,
+            "interval_s": self.time_per_inference_s,
+        }
+        return values[objective]
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether every target has as many crossbars as the mapping needs; None if that is not known."""
+        return None if self.capacities is None else not self.misfit
+
+    @property
+    def misfit(self) -> str:
+        """What does not fit, such as `225 of 34 crossbars on 'ima': does not fit`; empty if all fits."""
+        parts = [
+            f"{self.tiles[target]} of {capacity} crossbars on {target!r}"
+            for target, capacity in (self.capacities or {}).items()
+            if self.tiles.get(target, 0) > capacity
+        ]
+        return f"{', '.join(parts)}: does not fit" if parts else ""
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Cost:
     """What one inference costs: the sum of its layers.
@@ -123,22 +174,25 @@ class Cost:
         """Energy of one inference."""
         return fsum(layer.energy_j for layer in self.layers)
 
+    @cached_property
+    def totals(self) -> Totals:
+        """The sums over the layers."""
+        return Totals(
+            latency_s=self.latency_s,
+            energy_j=self.energy_j,
+            interval_s=self.interval_s,
+            tiles=self.tiles,
+            capacities=self.capacities,
+        )
+
     @property
     def time_per_inference_s(self) -> float:
-        """The pipelining interval where there is one, otherwise the latency."""
-        return self.latency_s if self.interval_s is None else self.interval_s
+        """As `Totals.time_per_inference_s`."""
+        return self.totals.time_per_inference_s
 
     def value(self, objective: CostObjective) -> float:
-        """The cost's value of an objective.
-
-        `interval_s` is the time per inference, which is the latency where nothing is pipelined.
-        """
-        values: dict[CostObjective, float] = {
-            "latency_s": self.latency_s,
-            "energy_j": self.energy_j,
-            "interval_s": self.time_per_inference_s,
-        }
-        return values[objective]
+        """As `Totals.value`."""
+        return self.totals.value(objective)
 
     @cached_property
     def spread(self) -> Spread | None:
@@ -189,18 +243,13 @@ class Cost:
 
     @property
     def fits(self) -> bool | None:
-        """Whether every target has as many crossbars as the mapping needs; None if that is not known."""
-        return None if self.capacities is None else not self.misfit
+        """As `Totals.fits`."""
+        return self.totals.fits
 
     @property
     def misfit(self) -> str:
-        """What does not fit, such as `225 of 34 crossbars on 'ima': does not fit`; empty if all fits."""
-        parts = [
-            f"{self.tiles[target]} of {capacity} crossbars on {target!r}"
-            for target, capacity in (self.capacities or {}).items()
-            if self.tiles.get(target, 0) > capacity
-        ]
-        return f"{', '.join(parts)}: does not fit" if parts else ""
+        """As `Totals.misfit`."""
+        return self.totals.misfit
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a layer: `name`, `kind`, `target`, `place`, `macs`, `latency_s`, `energy_j`.

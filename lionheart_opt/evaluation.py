@@ -10,7 +10,7 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.bounds import Bounds
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Totals
 from lionheart_opt.mapping import Candidate, Mapping
 
 
@@ -20,7 +20,7 @@ class Evaluation:
 
     Args:
         candidate: The candidate that was evaluated.
-        cost: Cost of its mapping.
+        cost: What its mapping costs in total; `Problem.cost` has it by layer.
         accuracy: Its accuracy; None where the cost alone broke a limit, so that no oracle time was spent,
             or where the evaluation failed.
         objectives: Name -> value, all to be minimised.
@@ -33,7 +33,7 @@ class Evaluation:
     """
 
     candidate: Candidate
-    cost: Cost
+    cost: Totals
     accuracy: Accuracy | None
     objectives: dict[str, float]
     violations: dict[str, float]

@@ -14,7 +14,7 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMetric
 from lionheart_opt.bounds import Bounds
-from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective, Totals
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
@@ -28,8 +28,8 @@ from lionheart_opt.workload import Workload
 
 Objective = CostObjective | Literal["drop"]
 OBJECTIVES: tuple[Objective, ...] = (*COST_OBJECTIVES, "drop")
-#: Costs that a problem keeps, of some 30 kB each.
-PRICES_KEPT = 2048
+#: Costs that a problem keeps, of some 70 kB each, and totals, of some 3 kB each with their mappings.
+PRICES_KEPT, TOTALS_KEPT = 256, 16_384
 
 
 class Prices:
@@ -40,6 +40,7 @@ class Prices:
 
     def __init__(self) -> None:
         self._cost = lru_cache(PRICES_KEPT)(_cost)
+        self._totals = lru_cache(TOTALS_KEPT)(self._summed)
 
     def cost(
         self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
@@ -47,8 +48,19 @@ class Prices:
         """As `cost_model.cost(workload, mapping).within(system)`."""
         return self._cost(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
 
+    def totals(
+        self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
+    ) -> Totals:
+        """The totals of `cost`."""
+        return self._totals(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
+
+    def _summed(
+        self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
+    ) -> Totals:
+        return self._cost(cost_model, system, workload, mapping).totals
+
     def __repr__(self) -> str:
-        return f"Prices({self._cost.cache_info().currsize} mappings)"
+        return f"Prices({self._totals.cache_info().currsize} mappings)"
 
     def __reduce__(self) -> tuple[type[Prices], tuple[()]]:
         return Prices, ()  # another process prices for itself
@@ -151,6 +163,10 @@ class Problem(Space):
         """Price a mapping; costs no budget."""
         return self.prices.cost(self.cost_model, self.system, self.workload, mapping)
 
+    def totals(self, mapping: Mapping) -> Totals:
+        """As `cost`, without its layers; of more mappings, it is kept."""
+        return self.prices.totals(self.cost_model, self.system, self.workload, mapping)
+
     @cached_property
     def digital_cost(self) -> Cost:
         """Cost of all-digital: what speed-ups are measured against."""
@@ -187,7 +203,7 @@ class Problem(Space):
         }
         return replace(evaluation, objectives=objectives)
 
-    def cost_violations(self, cost: Cost) -> dict[str, float]:
+    def cost_violations(self, cost: Cost | Totals) -> dict[str, float]:
         """Relative excess over each cost limit, and crossbars beyond each target's capacity."""
         violations: dict[str, float] = {
             name: cost.value(name) / limit - 1.0 for name, limit in self.cost_limits.items()
@@ -236,7 +252,9 @@ class Problem(Space):
 
     def breaks_cost_limits(self, mapping: Mapping) -> bool:
         """Whether the cost alone decides that it is infeasible, so that no oracle time is spent."""
-        return any(violation > 0 for violation in self.cost_violations(self.cost(mapping)).values())
+        return any(
+            violation > 0 for violation in self.cost_violations(self.totals(mapping)).values()
+        )
 
     def ask(self, question: Question) -> Answer:
         """The oracle's answer to a question beside accuracy; a search pays for it once.
@@ -267,7 +285,11 @@ class Problem(Space):
         )
 
     def evaluation(
-        self, candidate: Candidate, accuracy: Accuracy | None, failed: str = ""
+        self,
+        candidate: Candidate,
+        accuracy: Accuracy | None,
+        failed: str = "",
+        cost: Totals | None = None,
     ) -> Evaluation:
         """The evaluation that follows from an accuracy; also how a record is read back.
 
@@ -275,8 +297,9 @@ class Problem(Space):
             candidate: The candidate.
             accuracy: Its accuracy, if the oracle was asked.
             failed: Why the oracle could not answer; the candidate is then not feasible.
+            cost: What its mapping costs; None asks the cost model.
         """
-        cost = self.cost(candidate.mapping)
+        cost = cost or self.totals(candidate.mapping)
         violations = self.cost_violations(cost)
         drop = self.worst_drop  # where a broken cost limit spared the oracle
         measured: Bounds | None = None

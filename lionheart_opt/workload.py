@@ -104,12 +104,12 @@ class Layer:
     groups: int = 1
     element_bytes: int = 4
 
-    @property
+    @cached_property
     def input_count(self) -> int:
         """Elements that it reads, weights not included."""
         return sum(prod(shape) for shape in self.input_shapes)
 
-    @property
+    @cached_property
     def output_count(self) -> int:
         """Elements that it writes."""
         return prod(self.output_shape)

@@ -102,7 +102,7 @@ class Knapsack:
         while len(unfit) < MAX_UNFIT:
             holding = model.holding(max_drop)
             best = min(
-                (problem.cost(mapping).value(objective) for mapping in holding), default=np.inf
+                (problem.totals(mapping).value(objective) for mapping in holding), default=np.inf
             )
             below = best * (1.0 - self.min_gain)
             excluded = [*model.failing(max_drop), *unfit]
@@ -118,7 +118,7 @@ class Knapsack:
                     return
                 slack *= 2.0  # the profile's training may lose much more than the problem's
                 continue
-            if excess(problem, proposal) or problem.cost(proposal).value(objective) > below:
+            if excess(problem, proposal) or problem.totals(proposal).value(objective) > below:
                 unfit.append(proposal)
                 continue
             [evaluation] = yield [problem.pretrained(proposal)]

@@ -97,7 +97,7 @@ class Quadratic:
         quantity = int(rng.integers(len(objectives)))
 
         def cost(mapping: Mapping) -> float:
-            return problem.cost(mapping).value(objectives[quantity])
+            return problem.totals(mapping).value(objectives[quantity])
 
         best = min(map(cost, model.holding(max_drop)), default=np.inf)
         proposal = optimiser.best(quantity, model.max_loss(max_drop), rng)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Cost, Totals
 from lionheart_opt.evaluation import Evaluation, incumbent
 from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit
 from lionheart_opt.problem import Problem
@@ -27,7 +27,7 @@ def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
     return problem.accuracy_limit.bounds(evaluation.accuracy).estimate
 
 
-def gains(problem: Problem, cost: Cost) -> tuple[float, float]:
+def gains(problem: Problem, cost: Cost | Totals) -> tuple[float, float]:
     """Speed-up and energy gain over all-digital."""
     digital = problem.digital_cost
     return (
@@ -40,7 +40,7 @@ def gains(problem: Problem, cost: Cost) -> tuple[float, float]:
 _ROUNDING = 1e-9
 
 
-def saves(problem: Problem, cost: Cost) -> bool:
+def saves(problem: Problem, cost: Cost | Totals) -> bool:
     """Whether a mapping costs less than all-digital.
 
     What counts is the first cost objective, then the next; the latency and then the energy where the drop

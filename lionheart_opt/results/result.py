@@ -312,7 +312,7 @@ class SearchResult:
                     speedup,
                     energy_gain,
                     self.problem.analog_mac_ratio(evaluation.mapping),
-                    cost.within(self.problem.system).fits,
+                    cost.fits,
                     np.nan if bound is None else bound.estimate,
                     np.nan if bound is None else bound.high,
                     evaluation.feasible,

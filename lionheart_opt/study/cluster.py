@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
@@ -55,7 +55,7 @@ class Cluster(Executor):
         super().__init__(problem)
         self.scheduler = scheduler
         try:
-            self._client: Any = Client(scheduler, timeout=CONNECTION_S, set_as_default=False)
+            self._client = cast(Any, Client)(scheduler, timeout=CONNECTION_S, set_as_default=False)
         except Exception as error:  # Dask has no class of error for it
             raise InputError(
                 f"scheduler: no Dask scheduler answers at {shown(scheduler)}: {error}"

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
-from math import fsum, isclose
+from math import fsum
 from typing import Any
 
 import optuna
@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.artifacts import OutcomeStore
-from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
@@ -23,6 +22,7 @@ from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.claim import Claim, Held, claimed
 from lionheart_opt.study.dashboard import feasibility, write_note
 from lionheart_opt.study.record import FAILED, Trial, plain_attributes
+from lionheart_opt.study.recorded_prices import check_costs, recorded_prices
 from lionheart_opt.study.same_question import (
     CONTENTS,
     RECORD_FORMAT,
@@ -31,7 +31,7 @@ from lionheart_opt.study.same_question import (
     same_question,
 )
 from lionheart_opt.study.sources import Sources, check_sources, source_changes
-from lionheart_opt.study.specification import FORMAT, differences, versions
+from lionheart_opt.study.specification import FORMAT, versions
 from lionheart_opt.study.storage import reading
 
 #: User attributes of the Optuna study.
@@ -209,7 +209,9 @@ class OptunaKeeper:
             values=None if evaluation.failed else list(evaluation.objectives.values()),
             params={unit: evaluation.mapping[unit] for unit in units},
             distributions={unit: CategoricalDistribution(problem.choices[unit]) for unit in units},
-            user_attrs=plain_attributes(problem, evaluation) | self._kept(evaluation.accuracy),
+            user_attrs=plain_attributes(problem, evaluation)
+            | recorded_prices(problem).attributes(evaluation)
+            | self._kept(evaluation.accuracy),
             system_attrs=feasibility(evaluation.violations),
             constraints=evaluation.violations,
         )
@@ -316,20 +318,11 @@ class OptunaKeeper:
             recorded = {name: float(trial.user_attrs[name]) for name in ("latency_s", "energy_j")}
             if trial.values is not None:
                 objectives = zip(problem.objectives, map(float, trial.values), strict=True)
-                recorded |= {str(name): value for name, value in objectives}
+                recorded |= {f"objective {name}": value for name, value in objectives}
         failed = str(trial.user_attrs.get(FAILED, ""))
-        evaluation = problem.evaluation(candidate, accuracy, failed)
-        now = {
-            **evaluation.objectives,
-            "latency_s": evaluation.cost.latency_s,
-            "energy_j": evaluation.cost.energy_j,
-        }
-        if any(not isclose(now[name], value, rel_tol=1e-9) for name, value in recorded.items()):
-            lines = "; ".join(differences(recorded, {name: now[name] for name in recorded}))
-            raise InputError(
-                f"trial {trial.number} of study {self.name!r}: {lines}: the cost model "
-                "has changed since the record was made; use its version or start a new study"
-            )
+        cost = recorded_prices(problem).totals(candidate, trial.user_attrs)
+        evaluation = problem.evaluation(candidate, accuracy, failed, cost)
+        check_costs(f"trial {trial.number} of study {self.name!r}", evaluation, recorded)
         return evaluation
 
 

@@ -304,16 +304,12 @@ class Record:
 
 
 def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:
-    """What a kept trial says of an evaluation beside parameters, objectives and violations."""
+    """What a kept trial says of an evaluation beside parameters, objectives, violations and costs."""
     accuracy, cost, digital = evaluation.accuracy, evaluation.cost, problem.digital_cost
     attributes: dict[str, Any] = {
         "digest": evaluation.candidate.digest,
         "lineage": evaluation.candidate.to_json(),
-        "latency_s": cost.latency_s,
-        "energy_j": cost.energy_j,
         "analog_mac_ratio": problem.analog_mac_ratio(evaluation.mapping),
-        "tiles": cost.tiles,
-        "breakdown": {layer.name: [layer.latency_s, layer.energy_j] for layer in cost.layers},
         "oracle_s": evaluation.oracle_s,
         "oracle_seed": problem.seed,
         "training": problem.resolved(evaluation.candidate).trained_by,

@@ -281,6 +281,6 @@ def _tiles(problem: Problem, target: str, allowed: np.ndarray) -> np.ndarray:
     units = [unit.name for unit in problem.workload.units]
     rows = np.flatnonzero(allowed)
     for row in rows:
-        tiles[row] = problem.cost(problem.mapping({units[row]: target})).tiles.get(target, 0)
-    together = problem.cost(problem.mapping({units[row]: target for row in rows})).tiles
+        tiles[row] = problem.totals(problem.mapping({units[row]: target})).tiles.get(target, 0)
+    together = problem.totals(problem.mapping({units[row]: target for row in rows})).tiles
     return tiles * (together.get(target, 0) / tiles.sum()) if tiles.any() else tiles

@@ -16,7 +16,7 @@ def cost_objectives(problem: Problem) -> tuple[CostObjective, ...]:
 
 def price(problem: Problem, mapping: Mapping) -> float:
     """The mapping's value of the first cost objective."""
-    return problem.cost(mapping).value(cost_objectives(problem)[0])
+    return problem.totals(mapping).value(cost_objectives(problem)[0])
 
 
 def other_targets(problem: Problem, mapping: Mapping, unit: str) -> list[str]:
@@ -48,7 +48,7 @@ def excess(problem: Problem, mapping: Mapping) -> float:
 
     The excess over a cost limit is relative to the limit, that over a capacity is in crossbars.
     """
-    violations = problem.cost_violations(problem.cost(mapping))
+    violations = problem.cost_violations(problem.totals(mapping))
     return sum(max(0.0, violation) for violation in violations.values())
 
 

@@ -166,7 +166,6 @@ def test_what_a_trial_says_beside_its_values():
     evaluation = problem.evaluate(problem.pretrained(problem.all_analog))
     said = plain_attributes(problem, evaluation)
     assert said["digest"] == evaluation.candidate.digest and said["oracle_seed"] == 3
-    assert said["latency_s"] == evaluation.cost.latency_s
     assert said["training"] == problem.training and said["draws"] == len(
         said["accuracy"]["samples"]
     )
