@@ -89,6 +89,7 @@ def test_a_cost_has_a_row_for_each_layer(printed):
             "interval_bound_s": None,
         },
         "errors": ["machine.rate", "time of analog targets"],
+        "area_m2": None,
     }
     out = printed(tables.print_cost, data)
     assert "10 µs [5 µs, 20 µs]" in out and "1.50x [1.20x, 1.90x]" in out and "2 mJ (2.00x" in out
