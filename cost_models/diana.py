@@ -19,10 +19,20 @@ from math import prod
 from pydantic import Field
 
 from lionheart_opt.cost import Ceiling, Cost
-from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
+from lionheart_opt.cost_models.parts.additive import (
+    Components,
+    Price,
+    additive_tables,
+    layer_costs,
+)
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
+from lionheart_opt.cost_models.parts.spilling import (
+    SpillingParameters,
+    bytes_of_inputs,
+    with_memory,
+)
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -30,15 +40,19 @@ from lionheart_opt.system import System, Target
 from lionheart_opt.workload import Layer, Workload
 
 
-class MachineParameters(Parameters):
+class MachineParameters(SpillingParameters):
     """`[machine]`: the clock in Hz, and the power in W while both arrays run.
 
     `core_cycles_per_operation` is what the RISC-V core takes for an operation on an element: an
-    addition, a comparison, or the look-up of an 8-bit function.
+    addition, a comparison, or the look-up of an 8-bit function. Weights take `digital_weight_bits` and
+    `analog_weight_bits`. Every layer loads its weights from the L2, which the formulas include, or from
+    the DRAM, where the L2 cannot hold those of the whole network in 8 bits.
     """
 
     clock_hz: float = Field(gt=0)
     core_cycles_per_operation: float = Field(gt=0)
+    digital_weight_bits: int = Field(gt=0)
+    analog_weight_bits: int = Field(gt=0)
     both_power_w: float = Field(gt=0)
 
 
@@ -157,14 +171,14 @@ class Diana:
         Raises:
             InputError: The model does not know an operator, or a target cannot run it.
         """
-        price = unless_fused(workload, self._price)
+        price = unless_fused(workload, self._pricer(workload))
         layers = layer_costs(self.system, workload, mapping, price)
         # the one array holds the weights of one layer at a time
         return Cost(layers=layers, tiles={"analog": int(bool(mapping.units_on("analog")))})
 
     def tables(self, workload: Workload) -> CostTables:
         """The coefficients of the same cost; units take turns on the array, so that none occupies it."""
-        price = unless_fused(workload, self._price)
+        price = unless_fused(workload, self._pricer(workload))
         return additive_tables(self.system, workload, price, lambda *_: 0.0)
 
     def ceilings(self) -> tuple[Ceiling, ...]:
@@ -232,9 +246,28 @@ class Diana:
             analog_s - digital_s
         )
 
+    def _pricer(self, workload: Workload) -> Price:
+        """The price of layers that are not fused, memory beyond the L1 included."""
+        machine, inputs_bytes = self.machine, bytes_of_inputs(workload)
+        is_far = workload.weight_count > machine.l2_bytes
+
+        def price(layer: Layer, target: Target) -> Components:
+            components = self._price(layer, target)
+            time_s, energy_j = machine.spilled(layer, inputs_bytes, 0)
+            if is_far and layer.weight_count and layer.macs:
+                is_analog = target.numerics == "analog"
+                bits = machine.analog_weight_bits if is_analog else machine.digital_weight_bits
+                weights_s, weights_j = machine.transfer(layer.weight_count * bits / 8, is_far=True)
+                time_s, energy_j = time_s + weights_s, energy_j + weights_j
+            return with_memory(components, time_s, energy_j)
+
+        return price
+
     def _price(self, layer: Layer, target: Target) -> Components:
-        """The price of a layer that is not fused."""
+        """The price of a layer whose operands are in the L1."""
         clock_hz, shape = self.machine.clock_hz, shape_of(layer)
+        if target.name == "analog" and "transpose" in layer.kind:
+            raise self._no_price(layer)
         if target.name == "analog" and shape is not None:
             mvm, load = (cycles / clock_hz for cycles in self.analog_cycles(shape))
             return {
@@ -250,15 +283,17 @@ class Diana:
         machine = self.machine
         count = operations(layer, f"system {self.system.name!r}", self.system.operators)
         if layer.macs:
-            raise InputError(
-                f"system {self.system.name!r}: layer {layer.name!r}: no published cost of "
-                f"{layer.kind!r}; of products, only convolutions and matrix products have one"
-            )
+            raise self._no_price(layer)
         if count.transcendental:
             cycles = (count.simple + count.transcendental) * machine.core_cycles_per_operation
             return self._digitally("core", cycles)
         moved = layer.input_count + layer.output_count
         return self._digitally("move", moved / self.digital.store_bytes_per_cycle)
+
+    def _no_price(self, layer: Layer) -> InputError:
+        return InputError(
+            f"system {self.system.name!r}: layer {layer.name!r}: no published cost of {layer.kind!r}"
+        )
 
     def _digitally(self, component: str, cycles: float) -> Components:
         time_s = cycles / self.machine.clock_hz

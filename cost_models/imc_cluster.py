@@ -3,11 +3,13 @@
 A. Garofalo et al., "A Heterogeneous In-Memory Computing Cluster For Flexible End-to-End Inference of
 Real-World Deep Neural Networks", IEEE JETCAS 12(2), 2022, doi 10.1109/JETCAS.2022.3170152.
 
-Layers run one after the other. As in the paper, all activations stay in the shared L1, where the three
+Layers run one after the other. As in the paper, activations stay in the shared L1, where the three
 engines read and write the same layout, so that changing the engine costs nothing beyond what the rows of
-the table already contain (the marshalling that software depthwise needs is part of its rate). Weights
-stay in the crossbars. The partial sums of a matrix that is cut into several row tiles are added inside
-the accelerator (the table leaves no time for it). The number of crossbars is the number that packing
+the table already contain (the marshalling that software depthwise needs is part of its rate). Weights and
+inputs of the network that do not fit are fetched (`parts/spilling.py`). Weights of analog layers stay in
+the crossbars. The partial sums of a matrix that is cut into several row tiles are added inside the
+accelerator (the table leaves no time for it).
+The number of crossbars is the number that packing
 needs.
 
 Sources: the jobs, the bus and the latency of the array are published. The rates of the depthwise engine
@@ -26,18 +28,28 @@ from pydantic import Field
 
 from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling, Cost
-from lionheart_opt.cost_models.parts.additive import Components, additive_tables, layer_costs
+from lionheart_opt.cost_models.parts.additive import (
+    Components,
+    Price,
+    additive_tables,
+    layer_costs,
+)
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.packing import crossbars
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
+from lionheart_opt.cost_models.parts.spilling import (
+    SpillingParameters,
+    bytes_of_inputs,
+    with_memory,
+)
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import Layer, Unit, Workload
 
 
-class MachineParameters(Parameters):
+class MachineParameters(SpillingParameters):
     """`[machine]`.
 
     Attributes:
@@ -101,7 +113,7 @@ class ImcCluster:
         Raises:
             InputError: The model does not know an operator, or a target cannot run it.
         """
-        price = unless_fused(workload, self._price)
+        price = unless_fused(workload, self._pricer(workload))
         layers = layer_costs(self.system, workload, mapping, price)
         used = {
             name: crossbars(
@@ -124,7 +136,7 @@ class ImcCluster:
             cells = sum(rows * columns for rows, columns in _matrices(workload, unit.name))
             return cells / prod(self._ima(target.name).array)
 
-        price = unless_fused(workload, self._price)
+        price = unless_fused(workload, self._pricer(workload))
         return additive_tables(self.system, workload, price, share)
 
     def ceilings(self) -> tuple[Ceiling, ...]:
@@ -161,8 +173,20 @@ class ImcCluster:
         assert isinstance(parameters, ImaParameters)
         return parameters
 
+    def _pricer(self, workload: Workload) -> Price:
+        """The price of layers that are not fused, memory beyond the L1 included."""
+        inputs_bytes = bytes_of_inputs(workload)
+
+        def price(layer: Layer, target: Target) -> Components:
+            components = self._price(layer, target)
+            weight_bytes = 0 if target.numerics == "analog" else layer.weight_count
+            moves = self.machine.spilled(layer, inputs_bytes, weight_bytes)
+            return with_memory(components, *moves)
+
+        return price
+
     def _price(self, layer: Layer, target: Target) -> Components:
-        """The price of a layer that is not fused."""
+        """The price of a layer whose operands are in the L1."""
         where = f"system {self.system.name!r}"
         parameters = self._parameters[target.name]
         if isinstance(parameters, ImaParameters):

@@ -17,7 +17,7 @@ begin, one slice of its own work, and its transfer; the rest overlaps. All clust
 
 Sources: platform, array and levels are from Table I of the paper. Rates of the cores and energies at
 22 nm are those of `imc_cluster`, at twice the cores. `hbm_bytes_per_cycle` and `energy_scale` (22 nm to
-5 nm, and everything that moves data) are fitted by `lionheart_opt.cost_models.calibration.manycore`.
+5 nm) are fitted by `lionheart_opt.cost_models.calibration.manycore`.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class Manycore:
     def _layout(self, workload: Workload) -> _Layout:
         if not self._layouts or self._layouts[0].workload is not workload:
             graph = Graph.of(workload)
-            storage, memory_s = self._memory(workload, graph)
+            storage, memory_s = self._memory(graph)
             self._layouts[:] = [
                 _Layout(
                     workload=workload,
@@ -251,17 +251,14 @@ class Manycore:
             ]
         return self._layouts[0]
 
-    def _memory(self, workload: Workload, graph: Graph) -> tuple[int, float]:
+    def _memory(self, graph: Graph) -> tuple[int, float]:
         """Clusters that store tensors, and the time that the memory is busy for an inference in s."""
         machine = self.machine
         skipping_bytes = sum(layer.output_count for layer in graph.skipping)
-        # 8 bit; a layer that reads the network's input again reads it from memory again
-        traffic_bytes = sum(edge.element_count for edge in workload.edges if edge.source == INPUT)
+        traffic_bytes = sum(_memory_bytes(graph, layer, machine) for layer in graph.layers.values())
         storage = 0
         if machine.residuals == "l1":  # one tensor is read while the next is written
             storage = ceil(2 * skipping_bytes / machine.l1_bytes)
-        else:
-            traffic_bytes += 2 * skipping_bytes
         return storage, traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
 
     def _work(self, layout: _Layout, mapping: Mapping, name: str) -> Work:
@@ -286,7 +283,15 @@ class Manycore:
         return Work(
             clusters=work.clusters,
             slice_s=max(work.slice_s, inwards_s, outwards_s),
-            components=work.components | {"transfer": (outwards_s + hops / machine.clock_hz, 0.0)},
+            components=work.components
+            | {
+                "transfer": (
+                    outwards_s + hops / machine.clock_hz,
+                    layer.output_count * machine.link_j_per_byte,
+                ),
+                # its time is the bound on the interval
+                "memory": (0.0, _memory_bytes(graph, layer, machine) * machine.hbm_j_per_byte),
+            },
         )
 
     def _on_cores(self, layer: Layer, slices: int) -> Work:
@@ -339,6 +344,17 @@ class Manycore:
                 ),
             },
         )
+
+
+def _memory_bytes(graph: Graph, layer: Layer, machine: MachineParameters) -> int:
+    """Bytes of 8-bit activations that a layer moves from and to the memory.
+
+    A layer that reads the network's input again reads it from memory again. Tensors that skip layers are
+    written once and read once where they wait in memory.
+    """
+    read = sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
+    waits = machine.residuals == "hbm" and layer in graph.skipping
+    return read + (2 * layer.output_count if waits else 0)
 
 
 def _shared_work(graph: Graph, work: dict[str, Work], layers: list[str]) -> dict[float, int]:

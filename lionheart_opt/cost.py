@@ -142,6 +142,7 @@ class Cost:
         capacities: Target -> number of crossbars that it has; targets without a limit are left out. None
             where the cost was not compared with a system, see `within`.
         find_spread: Finds out how well the cost is known; None where nobody can say.
+        not_priced: What the prices of the system leave out, each in a few words.
 
     Raises:
         InputError: The interval or a number of tiles is not a finite number, or is negative.
@@ -153,6 +154,7 @@ class Cost:
     tiles: dict[str, int] = field(default_factory=dict)
     capacities: dict[str, int] | None = field(default=None, compare=False)
     find_spread: Callable[[], Spread | None] | None = field(default=None, compare=False)
+    not_priced: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         numbers: dict[str, float] = {
@@ -237,9 +239,9 @@ class Cost:
         return Estimate.within(ratio, before.half_width(shifts[0] - shifts[1]))
 
     def within(self, system: System) -> Cost:
-        """The same cost, compared with the crossbars that the system has."""
+        """The same cost, compared with the crossbars that the system has; it says what it leaves out."""
         has = {target.name: target.tiles for target in system.targets if target.tiles is not None}
-        return replace(self, capacities=has)
+        return replace(self, capacities=has, not_priced=system.not_priced)
 
     @property
     def fits(self) -> bool | None:

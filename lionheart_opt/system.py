@@ -138,6 +138,7 @@ class System(BaseModel):
         machine: Numbers that belong to no single target.
         software: What the code on the digital targets costs; None where the family reads no such numbers.
         uncertainty: What is known of the constants together; None where nothing is.
+        not_priced: What its prices leave out, each in a few words.
         operators: Kind of layer -> its price, for operators that the cost models do not know.
         origin: What errors call it, if not its name: the path of its file.
     """
@@ -154,6 +155,7 @@ class System(BaseModel):
     software: Software | None = None
     uncertainty: Uncertainty | None = None
     operators: dict[str, OperatorPrice] = Field(default_factory=dict)
+    not_priced: tuple[str, ...] = Field(default=(), strict=False)
     origin: str = Field(default="", exclude=True)
 
     @model_validator(mode="after")
@@ -332,7 +334,7 @@ class System(BaseModel):
     def digest(self) -> str:
         """Digest of every number and source in it, but for intervals and areas, which decide no price."""
         # not cached: `model_copy` would keep it
-        data = self.model_dump(mode="json", exclude={"uncertainty"})
+        data = self.model_dump(mode="json", exclude={"uncertainty", "not_priced"})
         for name in ("machine", "software"):
             if data[name] is not None:
                 del data[name]["intervals"]

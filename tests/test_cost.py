@@ -136,3 +136,13 @@ class TestCostsAreNumbers:
     def test_a_number_of_tiles_that_is_none_is_refused(self) -> None:
         with pytest.raises(InputError, match="cost: tiles of 'tile': got -1"):
             Cost(layers=(), tiles={"tile": -1})
+
+
+def test_a_cost_says_what_it_leaves_out() -> None:
+    from lionheart_opt.plugins import load_system
+
+    diana = load_system("diana")
+    assert diana.not_priced and Cost(layers=()).within(diana).not_priced == diana.not_priced
+    assert Cost(layers=()).within(diana) == Cost(layers=()), "no part of what was measured"
+    unsaid = diana.model_copy(update={"not_priced": ()})
+    assert unsaid.digest == diana.digest, "it decides no price"

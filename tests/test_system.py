@@ -242,7 +242,7 @@ def test_the_least_sizes_of_every_block(name: str) -> None:
                 with pytest.raises(InputError, match=rf"{block}\]: {key}: got"):
                     cost_model(variant(system, block, **{key: least.get(key, 1) - 1}))
             elif key.endswith(("_j", "_j_per_byte", "leakage_w", "idle_j_per_cycle")):
-                is_free = not key.startswith(("active", "ops"))
+                is_free = not key.startswith(("active", "ops", "peak"))
                 if is_free:
                     cost_model(variant(system, block, **{key: 0.0}))
     assert n_sizes

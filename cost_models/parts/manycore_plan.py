@@ -26,6 +26,8 @@ class MachineParameters(Parameters):
         hbm_bytes_per_cycle: What the memory sustains under this traffic, reads and writes together.
         residuals: Where tensors that skip layers wait.
         energy_scale: Factor on the energies of the targets.
+        hbm_j_per_byte: Energy of a byte that is read from the memory or written to it.
+        link_j_per_byte: Energy of a byte that goes from one cluster to another.
     """
 
     clock_hz: float = Field(gt=0)
@@ -38,6 +40,8 @@ class MachineParameters(Parameters):
     hbm_bytes_per_cycle: float = Field(gt=0)
     residuals: Literal["l1", "hbm"]
     energy_scale: float = Field(gt=0)
+    hbm_j_per_byte: float = Field(ge=0)
+    link_j_per_byte: float = Field(ge=0)
 
 
 @dataclass(frozen=True, kw_only=True)

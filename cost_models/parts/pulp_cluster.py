@@ -80,7 +80,8 @@ class ImaParameters(Parameters):
 
     The energy of reading inputs counts the channels of a window, not its pixels. The prediction for the
     only published k x k layer (row 0 of Fig. 12(a)) is then within 1 %, and off by 17 % if each of its 27
-    rows counts. Energies of deep k x k layers rest on that one row.
+    rows counts. No job is more efficient than the published peak, which full arrays reach, whatever the
+    size of their windows.
 
     Attributes:
         rows: Rows of the crossbar.
@@ -90,6 +91,7 @@ class ImaParameters(Parameters):
         channel_energy_j: Energy for each input channel of the window that a job reads.
         column_energy_j: Energy for each column that is converted and written.
         cell_energy_j: Energy for each cell that is used.
+        peak_ops_per_j: Most operations per joule of a job, two for each cell.
     """
 
     rows: int = Field(gt=0)
@@ -99,6 +101,7 @@ class ImaParameters(Parameters):
     channel_energy_j: float = Field(ge=0)
     column_energy_j: float = Field(ge=0)
     cell_energy_j: float = Field(ge=0)
+    peak_ops_per_j: float = Field(gt=0)
 
     @property
     def array(self) -> Tile:
@@ -140,14 +143,15 @@ class ImaParameters(Parameters):
         }
 
     def job_energy(self, tile: Tile, layer: Layer) -> float:
-        """Energy in J of one job: affine in input channels, columns and cells."""
+        """Energy in J of one job: affine in input channels, columns and cells, at the peak or above."""
         rows, columns = tile
-        return (
+        energy_j = (
             self.job_energy_j
             + self.channel_energy_j * rows / prod(layer.kernel)
             + self.column_energy_j * columns
             + self.cell_energy_j * rows * columns
         )
+        return max(energy_j, 2 * rows * columns / self.peak_ops_per_j)
 
 
 def separable_pool_operations(layer: Layer) -> int:

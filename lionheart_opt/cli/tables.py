@@ -208,6 +208,8 @@ def print_cost(data: dict[str, Any]) -> None:
         )
     if not data["fits"]:
         out.print(data["misfit"], style="bold")
+    if data["not_priced"]:
+        out.print(f"not in the price: {'; '.join(data['not_priced'])}")
     if data["interval_s"] != data["latency_s"]:
         out.print(f"one result every {_span(data, 'interval', 's')} in steady state (pipelined)")
     if data["interval_bound_s"] is not None:

@@ -134,6 +134,7 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
         "analog_mac_ratio": ratio,
         "fits": cost.fits,
         "misfit": cost.misfit,
+        "not_priced": list(cost.not_priced),
         "tiles": cost.tiles,
         "layers": [
             {

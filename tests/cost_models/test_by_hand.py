@@ -103,7 +103,7 @@ class TestImcCluster:
 
 
 class TestManycore:
-    """1 GHz, 64 bytes a cycle, 16 cores: twice the rates of the cluster, 0.5846 of its energies."""
+    """1 GHz, 64 bytes a cycle, 16 cores: twice the rates of the cluster, 0.5229 of its energies."""
 
     system = load_system("manycore")
     #: Up and down four levels of four cycles.
@@ -115,26 +115,28 @@ class TestManycore:
         plan = model.plan(NETWORK, mapping, {})
         # six columns a result, each of 24 bytes; `add` reads two
         column_s = 24 / 64e9
-        scale = 0.5846
+        scale = 0.5229
         check(
             plan.work["conv"].components,
             compute=(5184 / 6 / 47.8e9, 5184 * 4.703e-12 * scale),
-            transfer=(column_s + self.HOPS_S, 0.0),
+            transfer=(column_s + self.HOPS_S, 144 * 7e-12),
+            memory=(0.0, 144 * 31.4e-12),
         )
         check(
             plan.work["dw"].components,
             compute=(1296 / 6 / 10.47e9, 1296 * 21.48e-12 * scale),
-            transfer=(column_s + self.HOPS_S, 0.0),
+            transfer=(column_s + self.HOPS_S, 144 * 7e-12),
         )
         check(
             plan.work["add"].components,
             compute=(144 / 6 / 1.6718e9, 144 * 82.64e-12 * scale),
-            transfer=(column_s + self.HOPS_S, 0.0),
+            transfer=(column_s + self.HOPS_S, 144 * 7e-12),
+            memory=(0.0, 144 * 31.4e-12),  # it reads the input, too
         )
         check(
             plan.work["fc"].components,
             compute=(1440 / 47.8e9, 1440 * 4.703e-12 * scale),
-            transfer=(10 / 64e9 + self.HOPS_S, 0.0),
+            transfer=(10 / 64e9 + self.HOPS_S, 10 * 7e-12),
         )
         assert "relu" not in plan.work
         # the slowest is `dw`: 1296 MACs
@@ -147,8 +149,9 @@ class TestManycore:
         conv_job_j = 2.126e-9 + 4 * 22.67e-12 + 4 * 36.14e-12 + 144 * 0.03926e-12
         check(
             plan.work["conv"].components,
-            mvm=(6 * 130e-9, 36 * conv_job_j * 0.5846),
-            transfer=(24 / 64e9 + self.HOPS_S, 0.0),
+            mvm=(6 * 130e-9, 36 * conv_job_j * 0.5229),
+            transfer=(24 / 64e9 + self.HOPS_S, 144 * 7e-12),
+            memory=(0.0, 144 * 31.4e-12),
         )
         assert plan.work["conv"].slice_s == pytest.approx(6 * 130e-9)
         assert plan.interval_s == pytest.approx(36 * 130e-9)
@@ -182,7 +185,7 @@ class TestManycore:
         n_sums = -(-rows // 256) - 1
         assert work.clusters == clusters
         assert work.components["sums"] == pytest.approx(
-            (levels_of_sums * sum_s, n_sums * 300 * 82.64e-12 * 0.5846)
+            (levels_of_sums * sum_s, n_sums * 300 * 82.64e-12 * 0.5229)
         )
         assert work.components["mvm"][0] == pytest.approx(130e-9)
         streams_s = rows / 64e9

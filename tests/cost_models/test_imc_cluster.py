@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small_networks import convolution
 
 from lionheart_opt.cost_models.imc_cluster import ImcCluster
+from lionheart_opt.cost_models.parts.pulp_cluster import ImaParameters
 from lionheart_opt.cost_models.validation import imc_cluster as paper
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
@@ -65,8 +67,8 @@ class TestJobs:
         layer = paper.full_array()
         sequential, _ = price(variant(system, "machine", jobs="sequential"), layer, "ima")
         pipelined, _ = price(system, layer, "ima")
-        assert pipelined == pytest.approx(4096 * 130e-9)
-        assert sequential == pytest.approx(4096 * (65 + 16 + 16) / 500e6)
+        assert pipelined == pytest.approx(1024 * 130e-9)
+        assert sequential == pytest.approx(1024 * (65 + 16 + 16) / 500e6)
 
 
 class TestTargets:
@@ -118,7 +120,7 @@ class TestTargets:
         workload = Workload(name="twice", layers=(layer, again), units=(unit,))
         cost = ImcCluster(system).cost(workload, Mapping.of({"shared": "ima"}))
         assert cost.tiles == {"ima": 1}
-        assert cost.latency_s == pytest.approx(2 * 4096 * 130e-9)
+        assert cost.latency_s == pytest.approx(2 * 1024 * 130e-9)
 
     def test_parameters_are_checked(self, system: System, workload: Workload) -> None:
         mapping = paper.table_mapping(workload)
@@ -127,3 +129,13 @@ class TestTargets:
         negative = variant(system, "ima", mvm_latency_s=-1.0)
         with pytest.raises(InputError, match=r"targets.ima.*mvm_latency_s"):
             ImcCluster(negative).cost(workload, mapping)
+
+
+@pytest.mark.parametrize("side", [1, 3, 5, 7])
+@pytest.mark.parametrize("system", ["imc-cluster", "manycore"])
+def test_no_window_beats_the_published_peak(system: str, side: int) -> None:
+    """Jobs that fill the array: 256 rows of ever fewer channels, 256 columns."""
+    ima = load_system(system).target_as("ima", ImaParameters)
+    layer = replace(convolution("conv"), kernel=(side, side))
+    assert 2 * 256 * 256 / ima.job_energy((256, 256), layer) == pytest.approx(6.39e12)
+    assert 2 * 128 * 256 / ima.job_energy((128, 256), layer) < 6.39e12

@@ -177,3 +177,33 @@ def test_workloads_in_turns_cost_what_they_cost_alone(system: System) -> None:
             alone = Manycore(system).cost(workload, mapping)
             assert kept.to_frame().equals(alone.to_frame())
             assert (kept.interval_s, kept.tiles) == (alone.interval_s, alone.tiles)
+
+
+class TestEnergyOfMoves:
+    """Bytes between clusters, and to and from the memory, have energies beside those of the targets."""
+
+    def energy_j(self, system: System, workload: Workload, **changes: float | str) -> float:
+        changed = variant(system, "machine", **changes)
+        mapping = Space(workload=workload, system=changed).all_analog
+        return Manycore(changed).cost(workload, mapping).energy_j
+
+    def test_of_the_memory(self, system: System, workload: Workload) -> None:
+        image = 3 * 256 * 256
+        skipping = sum(layer.output_count for layer in Graph.of(workload).skipping)
+        for residuals, moved in (("l1", image), ("hbm", image + 2 * skipping)):
+            free, dear = (
+                self.energy_j(system, workload, residuals=residuals, hbm_j_per_byte=unit)
+                for unit in (0.0, 1e-9)
+            )
+            assert dear - free == pytest.approx(moved * 1e-9)
+
+    def test_of_the_interconnect(self, system: System, workload: Workload) -> None:
+        free, dear = (self.energy_j(system, workload, link_j_per_byte=unit) for unit in (0.0, 1e-9))
+        moved = sum(layer.output_count for layer in Graph.of(workload).layers.values())
+        assert dear - free == pytest.approx(moved * 1e-9)
+
+    def test_a_slow_memory_sets_the_interval(self, system: System, workload: Workload) -> None:
+        slow = variant(system, "machine", hbm_bytes_per_cycle=0.0413)
+        mapping = Space(workload=workload, system=slow).all_analog
+        cost = Manycore(slow).cost(workload, mapping)
+        assert cost.interval_s == pytest.approx(3 * 256 * 256 / 0.0413e9)

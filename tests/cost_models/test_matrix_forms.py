@@ -74,7 +74,7 @@ def test_places_that_no_kernel_reaches_are_not_subtracted() -> None:
 @pytest.mark.parametrize("name", ["diana", "imc-cluster", "manycore"])
 def test_transposed_convolutions_without_a_published_cost_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="no published cost of 'conv_transpose2d'"):
-        cost(traced(nn.ConvTranspose2d(64, 32, 2, stride=2)), name)
+        cost(traced(nn.ConvTranspose2d(64, 32, 2, stride=2)), name)  # on the array
 
 
 def test_depthwise_convolutions_stay_on_the_host() -> None:

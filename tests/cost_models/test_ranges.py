@@ -34,6 +34,10 @@ MAY_BE_ZERO = {
     "input_cycles",
     "handoff_cycles",
     "dram_stall_s_per_byte",
+    "l2_j_per_byte",
+    "dram_j_per_byte",
+    "hbm_j_per_byte",
+    "link_j_per_byte",
 }
 #: Smallest whole number that makes sense, where it is not 1 (or 0).
 LEAST = {"ports": 2}

@@ -31,6 +31,7 @@ class TestPulpCluster:
         channel_energy_j=10.0,
         column_energy_j=100.0,
         cell_energy_j=1000.0,
+        peak_ops_per_j=1.0,
     )
 
     @pytest.mark.parametrize(
