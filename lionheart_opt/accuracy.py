@@ -83,6 +83,7 @@ class Accuracy:
         outcomes: Which examples are right in each draw, or their statistics; None where that is not
             known, or not loaded.
         metric: What the values are.
+        weights: Id of the artifact that holds the trained weights; empty where none does.
 
     Raises:
         ValueError: Shapes do not fit together.
@@ -103,6 +104,7 @@ class Accuracy:
     spread: Spread | None = None
     outcomes: Told | None = None
     metric: Metric = ACCURACY
+    weights: str = ""
 
     @staticmethod
     def of(outcomes: Told, *, metric: Metric = ACCURACY, **others: Any) -> Accuracy:
@@ -123,9 +125,7 @@ class Accuracy:
         for name in ("n_examples", "of_examples", "batch_size"):
             n = getattr(self, name)
             if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-                raise InputError(
-                    f"accuracy: {name}: got {shown(n)}; must be a positive whole number"
-                )
+                raise InputError(f"accuracy: {name}: got {shown(n)}; must be a whole number > 0")
         if not isinstance(self.note, str):
             raise InputError(f"accuracy: note: got {shown(self.note)}; must be a text")
         if self.spread is not None and self.spread.each.shape != self.samples.shape:
@@ -393,8 +393,8 @@ class HasIdentity(Protocol):
 
 @runtime_checkable
 class StoresWeights(Protocol):
-    """An oracle that keeps trained weights in a folder."""
+    """An oracle that keeps trained weights in a folder, or a bucket (`lionheart_opt.buckets`)."""
 
-    def storing_in(self, folder: Path) -> AccuracyOracle:
-        """The same oracle, keeping its weights in this folder if it has none of its own yet."""
+    def storing_in(self, place: str | Path) -> AccuracyOracle:
+        """The same oracle, keeping its weights in this place if it has none of its own yet."""
         ...

@@ -21,6 +21,7 @@ from lionheart_opt.api_arguments import (
     units_of,
 )
 from lionheart_opt.api_networks import dataset_of, network_of, traced, workload_of
+from lionheart_opt.buckets import place_of
 from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.durations import seconds_of
@@ -126,8 +127,8 @@ def problem(
         oracle: Settings of the oracle, as in a study file's `[oracle]`; `kind` names another oracle.
         cost_limits: Largest accepted `latency_s`, `energy_j` or `interval_s`.
         seed: Seed of programming draws and trainings, common to all strategies.
-        artifacts: Folder in which trained weights are kept. By default they are kept beside the storage
-            of a search, or until the process ends.
+        artifacts: Where trained weights are kept: a folder, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`.
+            By default they are kept with the record of a search, or until the process ends.
 
     Example:
         >>> data = lo.dataset(train=(images, labels), test=(test_images, test_labels))
@@ -179,7 +180,7 @@ def problem(
         digital=names_of(digital, "digital"),
         times_s=times_s,
         folder=Path.cwd(),
-        artifacts=None if artifacts is None else path_of(artifacts, "artifacts"),
+        artifacts=None if artifacts is None else place_of(artifacts),
         origin="problem",
         relative=is_relative,
     )
@@ -210,6 +211,7 @@ def search(
     scheduler: str | None = None,
     trainings: int | None = None,
     label: str | None = None,
+    artifacts: str | Path | None = None,
     progress: bool | None = None,
 ) -> SearchResult:
     """Search for the best mapping with one strategy. Called again, it resumes.
@@ -227,6 +229,8 @@ def search(
         scheduler: Address of a Dask scheduler (`tcp://host:8786`), whose workers do it instead.
         trainings: Trainings that a verdict on the test data rests on; None gives no verdict.
         label: Name of the search in tables, plots and the storage; the strategy's name by default.
+        artifacts: Where trained weights, and what is known of each example, are kept: a folder,
+            `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`. By default beside the file of the storage.
         progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
     Example:
@@ -243,7 +247,7 @@ def search(
         seed=seed,
         budget=usual_budget(trials, oracle_s),
     )
-    single = Study(StudyScript("search", problem, [plan], storage))
+    single = Study(StudyScript("search", problem, [plan], storage, artifacts))
     is_judged = trainings != 0 or isinstance(trainings, bool)
     [result] = single.run(
         workers=workers,

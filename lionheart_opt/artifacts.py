@@ -1,20 +1,28 @@
-"""A folder of artifacts, as an artifact store of Optuna that is safe to interrupt."""
+"""Artifacts in a folder or a bucket, in Optuna's stores: safe to interrupt, and checked when read.
+
+An artifact that Optuna is told of is named by the SHA-256 of its content: optuna-dashboard opens no other
+names than hexadecimal ones.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import json
+import mimetypes
 import os
 import shutil
 import warnings
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from optuna.artifacts import FileSystemArtifactStore
+from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from lionheart_opt.errors import InputError
+from lionheart_opt.buckets import ArtifactBucket
 from lionheart_opt.example_statistics import ExampleStatistics, Told
 from lionheart_opt.text_files import reported
 
@@ -49,42 +57,86 @@ class ArtifactFolder(FileSystemArtifactStore):  # type: ignore[misc, unused-igno
             raise
 
 
-class OutcomeStore:
-    """Outcomes of examples in an artifact folder; the name of each is the digest of its content.
+#: Any artifact store of ours.
+Artifacts = ArtifactFolder | ArtifactBucket
+#: Prefix of the system attributes that tell Optuna of an artifact.
+LINK = "artifacts:"
+
+
+class Damaged(Exception):
+    """An artifact is not what was stored."""
+
+
+def store_at(place: str | Path) -> Artifacts:
+    """The artifact store in a folder, or in a bucket; see `lionheart_opt.buckets.place_of`."""
+    return ArtifactBucket(place) if isinstance(place, str) else ArtifactFolder(place)
+
+
+def keep(artifacts: Artifacts, content: bytes) -> str:
+    """Store an artifact, once; its id, which is the SHA-256 of the content."""
+    artifact_id = hashlib.sha256(content).hexdigest()
+    with suppress(ArtifactNotFound, Damaged, OSError):
+        kept(artifacts, artifact_id)
+        return artifact_id
+    artifacts.write(artifact_id, io.BytesIO(content))
+    return artifact_id
+
+
+def kept(artifacts: Artifacts, artifact_id: str) -> bytes:
+    """The content of an artifact that `keep` stored.
+
+    Raises:
+        ArtifactNotFound: There is none.
+        Damaged: Its SHA-256 is another one.
+    """
+    with artifacts.open_reader(artifact_id) as file:
+        content: bytes = file.read()
+    if hashlib.sha256(content).hexdigest() != artifact_id:
+        raise Damaged("its SHA-256 is another one")
+    return content
+
+
+def links(artifact_ids: dict[str, str]) -> dict[str, str]:
+    """System attributes of a study or a trial that tell Optuna, and its dashboard, of artifacts.
 
     Args:
-        folder: The folder, which is created when something is first written.
+        artifact_ids: What Optuna calls the file -> id of the artifact; empty where there is none.
+    """
+    attributes = {}
+    for filename, artifact_id in artifact_ids.items():
+        if artifact_id:
+            kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+            about = ArtifactMeta(artifact_id, filename, kind, None)
+            attributes[LINK + artifact_id] = json.dumps(asdict(about))
+    return attributes
+
+
+class OutcomeStore:
+    """Outcomes of examples, in a folder or a bucket.
+
+    Args:
+        place: Where; a folder is created when something is first written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._artifacts = ArtifactFolder(folder)
-        self._folder = folder
+    def __init__(self, place: str | Path) -> None:
+        self.artifacts = store_at(place)
+        self._place = place
 
     def __repr__(self) -> str:
-        return f"OutcomeStore({str(self._folder)!r})"
+        return f"OutcomeStore({str(self._place)!r})"
 
     def put(self, outcomes: Told) -> str:
-        """Store outcomes; their name."""
-        content = outcomes.to_bytes()
-        name = _name(content)
-        if not (self._folder / name).exists():
-            self._artifacts.write(name, io.BytesIO(content))
-        return name
+        """Store outcomes; the id of their artifact."""
+        return keep(self.artifacts, outcomes.to_bytes())
 
-    def get(self, name: str) -> Told | None:
-        """The outcomes of that name; None if there are none, or with a warning if they are damaged."""
+    def get(self, artifact_id: str) -> Told | None:
+        """The outcomes with that id; None if there are none, or with a warning if they are damaged."""
         try:
-            with self._artifacts.open_reader(name) as file:
-                content: bytes = file.read()
-            if _name(content) != name:
-                raise InputError("its SHA-256 is another one")
-            return ExampleStatistics.from_bytes(content)
+            return ExampleStatistics.from_bytes(kept(self.artifacts, artifact_id))
         except ArtifactNotFound:
             return None
-        except (InputError, OSError) as error:
-            warnings.warn(f"artifact {name} is damaged ({error}); it is not used", stacklevel=2)
+        except (Damaged, OSError) as error:
+            warnings.warn(
+                f"artifact {artifact_id} is damaged ({error}); it is not used", stacklevel=2
+            )
             return None
-
-
-def _name(content: bytes) -> str:
-    return f"outcomes-{hashlib.sha256(content).hexdigest()[:32]}.npz"

@@ -105,7 +105,8 @@ class OracleContext:
         digital: Names of the units that stay on the host.
         times_s: Times at which the accuracy limit must hold.
         folder: What relative file names are relative to.
-        artifacts: Where trained weights are kept; None is a temporary folder.
+        artifacts: Where trained weights are kept: a folder, or the URL of a bucket; None is a temporary
+            folder.
         origin: What error messages call the study: the path of its file, for example.
         relative: Whether the limit's drop is a share of the baseline.
         task: What the network is for, as a study file names it; None is what the data set says.
@@ -118,7 +119,7 @@ class OracleContext:
     digital: tuple[str, ...]
     times_s: tuple[float, ...]
     folder: Path
-    artifacts: Path | None
+    artifacts: str | Path | None
     origin: str
     relative: bool = False
     task: Any = None

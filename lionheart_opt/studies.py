@@ -56,6 +56,7 @@ class Study:
         trials: int | None = None,
         oracle_s: float | None = None,
         storage: str | None = None,
+        artifacts: str | Path | None = None,
         name: str = "study",
     ) -> Study:
         """A study of several strategies on one problem.
@@ -67,6 +68,7 @@ class Study:
             trials: Evaluations of each search; 100 if `oracle_s` is not given either.
             oracle_s: Oracle seconds of each search.
             storage: URL of an Optuna storage (`sqlite:///k.db`); None keeps the records in memory.
+            artifacts: Folder or bucket of trained weights, as for `lo.search`.
             name: What messages and reports call the study.
 
         Example:
@@ -74,12 +76,9 @@ class Study:
             >>> study.run(workers=2)
             >>> study.compare()
         """
-        if isinstance(searches, str):
-            searches = [searches]
-        if isinstance(searches, dict):
-            labelled = list(searches.items())
-        else:
-            labelled = [(label_of(each), each) for each in _listed(searches, "searches")]
+        named = searches if isinstance(searches, dict) else {}
+        listed = [searches] if isinstance(searches, str) else _listed(searches, "searches")
+        labelled = list(named.items()) or [(label_of(each), each) for each in listed]
         plans = [
             SearchPlan(
                 label=label,
@@ -91,7 +90,7 @@ class Study:
             for label, strategy in labelled
             for seed in _listed(seeds, "seeds")
         ]
-        return Study(StudyScript(name, problem, plans, storage))
+        return Study(StudyScript(name, problem, plans, storage, artifacts))
 
     def __repr__(self) -> str:
         seeds = Counter(plan.label for plan in self.searches)

@@ -1,9 +1,13 @@
 """Outcomes are artifacts that are named by their content."""
 
-import numpy as np
-import pytest
+import hashlib
 
-from lionheart_opt.artifacts import ArtifactFolder, OutcomeStore
+import numpy as np
+import optuna
+import pytest
+from optuna.artifacts import FileSystemArtifactStore
+
+from lionheart_opt.artifacts import ArtifactFolder, OutcomeStore, links
 from lionheart_opt.errors import InputError
 from lionheart_opt.outcomes import Outcomes
 
@@ -19,7 +23,26 @@ def test_equal_outcomes_are_stored_once(tmp_path) -> None:
     ] == [name]
     loaded = store.get(name)
     assert loaded is not None and loaded.to_bytes() == OUTCOMES.to_bytes()
-    assert store.get("outcomes-none.npz") is None
+    assert store.get("outcomes-none.npz") is None and store.get("0" * 64) is None
+    assert name == hashlib.sha256(OUTCOMES.to_bytes()).hexdigest()
+
+
+def test_optuna_is_told_of_artifacts(tmp_path) -> None:
+    """Its own functions list and open them."""
+    store = OutcomeStore(tmp_path / "artifacts")
+    name = store.put(OUTCOMES)
+    trial = optuna.trial.create_trial(value=1.0, system_attrs=links({"e.npz": name, "w.pt": ""}))
+    study = optuna.create_study()
+    study.add_trial(trial)
+    [about] = optuna.artifacts.get_all_artifact_meta(study.trials[0], storage=study._storage)
+    assert (about.artifact_id, about.filename) == (name, "e.npz")
+    path = tmp_path / "copy.npz"
+    optuna.artifacts.download_artifact(
+        artifact_store=FileSystemArtifactStore(tmp_path / "artifacts"),
+        artifact_id=about.artifact_id,
+        file_path=str(path),
+    )
+    assert path.read_bytes() == OUTCOMES.to_bytes()
 
 
 def test_damaged_ones_are_named_and_not_used(tmp_path) -> None:

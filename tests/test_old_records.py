@@ -13,8 +13,9 @@ from cli_setup import call, rows
 
 import lionheart_opt as lo
 from lionheart_opt.oracle.table import AccuracyTable
+from lionheart_opt.study.answers import ANSWERS
 from lionheart_opt.study.file import StudyFile
-from lionheart_opt.study.optuna_keeper import ANSWERS, OptunaKeeper
+from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.specification import FORMAT
 from lionheart_opt.study.storage import open_storage
 

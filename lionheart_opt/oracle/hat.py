@@ -195,11 +195,11 @@ class HatOracle(DiagnosesMatrices):
         """See `KeepsWeights.export_weights`."""
         torch.save(self.trained(candidate, seed).weights, path)
 
-    def storing_in(self, folder: Path) -> HatOracle:
+    def storing_in(self, place: str | Path) -> HatOracle:
         """See `StoresWeights.storing_in`."""
         if not self.store.is_temporary:
             return self
-        return replace(self, store=WeightStore.folder(folder))
+        return replace(self, store=WeightStore.at(place))
 
     def at_times(self, times_s: Sequence[float]) -> HatOracle:
         """See `MeasuresAt.at_times`."""
@@ -334,6 +334,7 @@ class HatOracle(DiagnosesMatrices):
             evaluation_s=evaluation_s,
             shared_s=shared_s,
             note=trained.note,
+            weights=self.store.artifact_of(key) or "",
             of_examples=len(exact),
             batch_size=self._batch_size(len(exact)),
         )

@@ -1,6 +1,7 @@
 """Trained weights as artifacts. Their names are digests of everything that they depend on.
 
-Beside each artifact is its SHA-256. An artifact that does not have it is damaged; it is never used.
+Under each name is the SHA-256 of the artifact. An artifact that does not have it is damaged; it is never
+used. The artifact of finished weights is also called by it, so that Optuna can be told of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import re
 import warnings
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +24,13 @@ import torch
 from optuna.artifacts.exceptions import ArtifactNotFound
 from torch import nn
 
-from lionheart_opt.artifacts import ArtifactFolder
+from lionheart_opt.artifacts import ArtifactFolder, Artifacts, Damaged, keep, kept, store_at
 from lionheart_opt.errors import InputError
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import check_file, reported
 
 Weights = dict[str, torch.Tensor]
+_SHA_256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,11 +55,11 @@ class WeightStore:
     """Weights in an Optuna artifact store.
 
     Args:
-        artifacts: Any artifact store of Optuna.
+        artifacts: Where they are.
         is_temporary: Whether it is gone when the process ends.
     """
 
-    artifacts: Any
+    artifacts: Artifacts
     is_temporary: bool = False
 
     @staticmethod
@@ -65,9 +68,9 @@ class WeightStore:
         return WeightStore(ArtifactFolder(path))
 
     @staticmethod
-    def at(path: Path | None) -> WeightStore:
-        """A store in a folder, or a temporary one without any."""
-        return WeightStore.temporary() if path is None else WeightStore.folder(path)
+    def at(place: str | Path | None) -> WeightStore:
+        """A store in a folder or a bucket, or a temporary one without any."""
+        return WeightStore.temporary() if place is None else WeightStore(store_at(place))
 
     @staticmethod
     def temporary() -> WeightStore:
@@ -77,19 +80,44 @@ class WeightStore:
         return WeightStore(ArtifactFolder(Path(folder.name)), is_temporary=True)
 
     def get(self, key: str) -> Trained | None:
-        """The trained weights with that key; None if there are none."""
-        content = self.read(f"{key}.pt")
+        """The trained weights with that key; None if there are none, or if they are damaged."""
+        name = f"{key}.pt"
+        try:
+            checksums = self._checksums(name)
+            content = self.read(name) if checksums is None else self._finished(name, checksums)
+        except (Damaged, InputError, OSError) as error:
+            _warn(name, str(error))
+            return None
         if content is None:
             return None
         try:
             return Trained(**{**content, "losses": tuple(content["losses"])})
         except (KeyError, TypeError, InputError) as error:
-            _warn(f"{key}.pt", f"no trained weights: {error}")
+            _warn(name, f"no trained weights: {error}")
             return None
+
+    def _finished(self, name: str, checksums: Sequence[str]) -> dict[str, Any]:
+        """What is stored under the SHA-256; older versions stored it under the name.
+
+        Raises:
+            Damaged: It is not what was stored, or is not there.
+            InputError: It cannot be read.
+        """
+        for place in (*(each for each in checksums[:1] if _SHA_256.fullmatch(each)), name):
+            with suppress(ArtifactNotFound):
+                if place == name:
+                    return self._read(name)
+                return _load(io.BytesIO(kept(self.artifacts, place)), name)
+        raise Damaged("there is no artifact with its SHA-256")
 
     def put(self, key: str, trained: Trained) -> None:
         """Store trained weights under a key."""
-        self.write(f"{key}.pt", {**vars(trained), "losses": list(trained.losses)})
+        content = _saved({**vars(trained), "losses": list(trained.losses)})
+        self._write_checksums(f"{key}.pt", [keep(self.artifacts, content.getvalue())])
+
+    def artifact_of(self, key: str) -> str | None:
+        """Id of the artifact with the weights that were stored last under a key; None without any."""
+        return next(iter(self._checksums(f"{key}.pt") or ()), None)
 
     def read(self, name: str) -> dict[str, Any] | None:
         """What `write` stored under the name; None if there is nothing, or if it is damaged.
@@ -125,12 +153,10 @@ class WeightStore:
 
     def write(self, name: str, content: dict[str, Any]) -> None:
         """Store tensors and plain data under a name, replacing what was stored before."""
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
+        buffer = _saved(content)
         digest = hashlib.sha256(buffer.getbuffer()).hexdigest()
         # first, and with the checksum of what is replaced: an interruption leaves either one right
         self._write_checksums(name, [digest, *(self._checksums(name) or ())[:1]])
-        buffer.seek(0)
         self.artifacts.write(name, buffer)
 
     def _checksums(self, name: str) -> list[str] | None:
@@ -149,6 +175,14 @@ class WeightStore:
         for artifact in (name, f"{name}.sha256"):
             with suppress(ArtifactNotFound):
                 self.artifacts.remove(artifact)
+
+
+def _saved(content: dict[str, Any]) -> io.BytesIO:
+    """What `torch.save` writes."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    buffer.seek(0)
+    return buffer
 
 
 def _warn(name: str, reason: str) -> None:

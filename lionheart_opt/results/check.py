@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, CountsExamples, Fidelity, SaysMetric
 from lionheart_opt.bounds import examples_needed
+from lionheart_opt.buckets import check_place
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.metric import ACCURACY
@@ -290,6 +291,7 @@ def _check_storage(source: StudyFile | StudyScript) -> None:
     Raises:
         InputError: A run could not keep its record.
     """
+    check_place(source.artifacts)
     url = source.storage_url
     if url is None:
         return

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import AccuracyOracle
+from lionheart_opt.buckets import place_of
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.granularity import with_units
 from lionheart_opt.oracle_context import OracleContext
@@ -86,9 +87,7 @@ class StudyFile:
         labels = [run.name for run in table.run]
         for label in labels:
             if labels.count(label) > 1:
-                raise InputError(
-                    f"{file}: two runs are called {label!r}; give them different labels"
-                )
+                raise InputError(f"{file}: two runs are called {label!r}; give them other labels")
         return StudyFile(file, table)
 
     def __repr__(self) -> str:
@@ -163,7 +162,7 @@ class StudyFile:
             digital=digital,
             times_s=self.table.limits.time_s,
             folder=self.folder,
-            artifacts=self.folder / "artifacts",
+            artifacts=self.artifacts,
             origin=str(self.path),
             relative=self.table.limits.accuracy_limit.relative,
             task=self.table.task,
@@ -216,12 +215,12 @@ class StudyFile:
         """Everything that decides results, but for the strategy; as plain data."""
         kept = {"objectives", "training", "digital", "seed", *_OF_THE_ORACLE, "limits"}
         plain = self._plain(kept)
-        return {**plain, "limits": recorded_limits(plain["limits"]), **self._digests}
+        return self._with_digests({**plain, "limits": recorded_limits(plain["limits"])})
 
     @cached_property
     def oracle_specification(self) -> dict[str, Any]:
         """Everything that decides what the oracle answers; objectives and limits do not."""
-        return {**self._plain({*_OF_THE_ORACLE, "seed"}), **self._digests}
+        return self._with_digests(self._plain({*_OF_THE_ORACLE, "seed"}))
 
     @cached_property
     def contents(self) -> dict[str, Any]:
@@ -257,9 +256,8 @@ class StudyFile:
         plain: dict[str, Any] = json.loads(self.table.model_dump_json(include=keys))
         return plain
 
-    @property
-    def _digests(self) -> dict[str, Any]:
-        return {"workload": self.workload.digest, "system": self.system.digest}
+    def _with_digests(self, plain: dict[str, Any]) -> dict[str, Any]:
+        return {**plain, "workload": self.workload.digest, "system": self.system.digest}
 
     def plans(self, only: Sequence[str] = ()) -> list[SearchPlan]:
         """Every search that the file asks for, or those of the runs in `only`.
@@ -328,7 +326,12 @@ class StudyFile:
         """Where records keep which examples are right."""
         from lionheart_opt.artifacts import OutcomeStore
 
-        return OutcomeStore(self.folder / "artifacts")
+        return OutcomeStore(self.artifacts)
+
+    @property
+    def artifacts(self) -> str | Path:
+        """Where artifacts are kept; see `place_of`."""
+        return place_of(self.table.artifacts, self.folder)
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:
@@ -363,9 +366,8 @@ class StudyFile:
 
         specification = self.specification(plan)
         name = self.stored_name(plan.name, specification, self.storage)
-        said = specification, self.contents, self.sources(plan)
-        kept = self.outcomes, self.question_text
-        keeper = OptunaKeeper.open(self.problem, name, self.storage, *said, *kept)
+        said = specification, self.contents, self.sources(plan), self.outcomes
+        keeper = OptunaKeeper.open(self.problem, name, self.storage, *said, self.question_text)
         return Search(
             Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
         )
@@ -376,8 +378,7 @@ class StudyFile:
         Raises:
             InputError: A record was made with other settings.
         """
-        storage = self.storage_to_read()
-        if storage is None:
+        if (storage := self.storage_to_read()) is None:
             return
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
@@ -391,8 +392,7 @@ class StudyFile:
 
     def _studies_of_the_oracle(self) -> list[optuna.Study]:
         """Searches and profiles of the storage that asked this oracle."""
-        storage = self.storage_to_read()
-        if storage is None:
+        if (storage := self.storage_to_read()) is None:
             return []
         from lionheart_opt.study.recorded_answers import studies_of
 

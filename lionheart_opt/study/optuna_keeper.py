@@ -14,11 +14,12 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.artifacts import OutcomeStore
+from lionheart_opt.artifacts import OutcomeStore, links
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
+from lionheart_opt.study.answers import ANSWERS, answer_of, recorded_answer
 from lionheart_opt.study.claim import Claim, Held, claimed
 from lionheart_opt.study.dashboard import feasibility, write_note
 from lionheart_opt.study.record import FAILED, Trial, plain_attributes
@@ -41,9 +42,6 @@ SOURCES = "sources"
 #: User attribute that counts the proposals answered, repeats included, until the last new one: a
 #: strategy that has run dry repeats itself for ever.
 PROPOSALS = "proposals"
-#: Prefix of the user attributes with answers beside accuracy; the question's digest follows. Records of
-#: format 1 have the same.
-ANSWERS = "knowledge/"
 #: User attribute of a trial with the name of the artifact that says which examples are right.
 OUTCOMES = "outcomes"
 #: User attribute with what was measured of all-digital beside the trials.
@@ -203,7 +201,10 @@ class OptunaKeeper:
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
         """As `Keeper.add`."""
-        units = [unit.name for unit in problem.units]
+        units, accuracy = [unit.name for unit in problem.units], evaluation.accuracy
+        kept = self._kept(accuracy)
+        weights = accuracy.weights if accuracy else ""
+        linked = links({"examples.npz": kept.get(OUTCOMES, ""), "weights.pt": weights})
         trial = create_trial(
             state=_FAIL if evaluation.failed else TrialState.COMPLETE,
             values=None if evaluation.failed else list(evaluation.objectives.values()),
@@ -211,8 +212,8 @@ class OptunaKeeper:
             distributions={unit: CategoricalDistribution(problem.choices[unit]) for unit in units},
             user_attrs=plain_attributes(problem, evaluation)
             | recorded_prices(problem).attributes(evaluation)
-            | self._kept(evaluation.accuracy),
-            system_attrs=feasibility(evaluation.violations),
+            | kept,
+            system_attrs=feasibility(evaluation.violations) | linked,
             constraints=evaluation.violations,
         )
         assert trial.datetime_complete is not None
@@ -239,7 +240,7 @@ class OptunaKeeper:
         """As `Keeper.answers_s`."""
         with self._reading():
             return fsum(
-                _answer(said).oracle_s
+                answer_of(said).oracle_s
                 for name, said in self.study.user_attrs.items()
                 if name.startswith(ANSWERS)
             )
@@ -352,29 +353,6 @@ def _describe(
 def writing(name: str) -> AbstractContextManager[None]:
     """Turn what a storage raises that cannot be written, such as a full disk, into bad input."""
     return reading(f"study {name!r}: its record cannot be written")
-
-
-def recorded_answer(study: optuna.Study, question: Question) -> Answer | None:
-    """The answer that a study recorded; None if the question was not asked."""
-    said = study.user_attrs.get(ANSWERS + question.digest)
-    if said is None:
-        return None
-    answer = _answer(said)
-    asked = vars(question)
-    for name, values in answer.values.items():
-        if missing := set(asked.get("units", asked.get("prices", ()))) - set(values):
-            raise ValueError(f"{name} has no value for {', '.join(sorted(missing))}")
-    return answer
-
-
-def _answer(said: dict[str, Any]) -> Answer:
-    """The answer to a question beside accuracy, from its user attribute."""
-    plain = said.get("answer", said)  # format 1 has the fields of question and answer side by side
-    values = {
-        str(name): {str(unit): float(value) for unit, value in units.items()}
-        for name, units in plain["values"].items()
-    }
-    return Answer(values=values, oracle_s=float(plain["oracle_s"]))
 
 
 @contextmanager

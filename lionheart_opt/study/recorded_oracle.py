@@ -94,7 +94,7 @@ class RecordedOracle:
     def consult(self, question: Question, seed: int) -> Answer:
         """As `Consultable.consult`; copied, at the same price, where it has been asked."""
         if seed == self._seed and self._studies:
-            from lionheart_opt.study.optuna_keeper import recorded_answer
+            from lionheart_opt.study.answers import recorded_answer
 
             for study in self._studies:
                 if answer := recorded_answer(study, question):

@@ -16,7 +16,9 @@ from pydantic import (
     model_validator,
 )
 
+from lionheart_opt.buckets import place_of
 from lionheart_opt.cost import CostObjective
+from lionheart_opt.errors import InputError
 from lionheart_opt.granularity import Granularity
 from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Training
@@ -41,6 +43,14 @@ def _printable(name: str) -> str:
     if not name.isprintable():
         raise ValueError(f"got {shown(name)}; must have no control characters")
     return name
+
+
+def _place(where: str) -> str:
+    try:
+        place_of(where)
+    except InputError as error:
+        raise ValueError(str(error).removeprefix("artifacts: ")) from None
+    return where
 
 
 #: Names of units, or patterns such as `layer1.*`.
@@ -171,6 +181,9 @@ class StudyTable(Table):
     """Of the oracle: the same programming draws for all strategies."""
     storage: str = Field(default="sqlite:///study.db", repr=False)  # it may hold a password
     """Any Optuna storage; relative files lie beside the study file."""
+    artifacts: Annotated[str, AfterValidator(_place)] = "artifacts"
+    """Where trained weights and what is known of each example are kept: a folder beside the study file,
+    `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`."""
     model: ModelTable
     data: DataTable | None = None
     task: dict[str, Any] | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.accuracy import AccuracyOracle, Enumerates, StoresWeights
+from lionheart_opt.buckets import place_of
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategy import Strategy
@@ -40,13 +41,20 @@ class StudyScript:
         problem: What its searches answer.
         plans: The searches.
         storage: URL of the Optuna storage that keeps the records; None keeps them in memory.
+        artifacts: Where weights and outcomes are kept: a folder, `s3://BUCKET/PREFIX` or
+            `gs://BUCKET/PREFIX`; beside the file of the storage by default.
 
     Raises:
         InputError: There are no searches, or two of them have the same name.
     """
 
     def __init__(
-        self, name: str, problem: Problem, plans: Sequence[SearchPlan], storage: str | None
+        self,
+        name: str,
+        problem: Problem,
+        plans: Sequence[SearchPlan],
+        storage: str | None,
+        artifacts: str | Path | None = None,
     ) -> None:
         if not isinstance(problem, Problem):
             raise InputError(
@@ -64,7 +72,9 @@ class StudyScript:
                     f"{name}: two searches are called {each!r}; give them other labels"
                 )
         self.name = name
-        self.problem = _stored(problem, storage)
+        beside = None if storage is None else artifacts_beside(storage)
+        self.artifacts = beside if artifacts is None else place_of(artifacts)
+        self.problem = _stored(problem, self.artifacts)
         self._plans = list(plans)
         self.storage_url = storage
         self._records: dict[str, Record] = {}
@@ -112,13 +122,12 @@ class StudyScript:
 
     @property
     def outcomes(self) -> OutcomeStore | None:
-        """Where records keep which examples are right: beside the file of the storage."""
-        folder = None if self.storage_url is None else artifacts_beside(self.storage_url)
-        if folder is None:
+        """Where records keep which examples are right."""
+        if self.storage_url is None or self.artifacts is None:
             return None
         from lionheart_opt.artifacts import OutcomeStore
 
-        return OutcomeStore(folder)
+        return OutcomeStore(self.artifacts)
 
     @cached_property
     def storage(self) -> optuna.storages.BaseStorage:
@@ -250,9 +259,8 @@ def usual_budget(trials: int | None, oracle_s: float | None) -> Budget:
     return Budget(trials=trials, oracle_s=oracle_s)
 
 
-def _stored(problem: Problem, storage: str | None) -> Problem:
-    """The problem, its trained weights kept beside the file of the storage."""
-    folder = None if storage is None else artifacts_beside(storage)
-    if folder is None or not isinstance(problem.oracle, StoresWeights):
+def _stored(problem: Problem, place: str | Path | None) -> Problem:
+    """The problem, its trained weights kept in a place."""
+    if place is None or not isinstance(problem.oracle, StoresWeights):
         return problem
-    return replace(problem, oracle=problem.oracle.storing_in(folder))
+    return replace(problem, oracle=problem.oracle.storing_in(place))

@@ -49,7 +49,7 @@ def test_a_study_file_makes_the_oracle(tmp_path: Path) -> None:
         Candidate(problem.all_analog, training="short"), Fidelity(draws=(0, 2)), 0
     )
     assert answer.samples.shape == (2, 2)
-    assert len(list((tmp_path / "artifacts").glob("*.pt"))) == 2
+    assert len(list((tmp_path / "artifacts").glob("*.pt.sha256"))) == 2
     given = tmp_path / "given.pt"
     torch.save(oracle.pretrained.weights, given)
     text = STUDY.replace('"digits_cnn" }', '"digits_cnn", weights = "given.pt" }')

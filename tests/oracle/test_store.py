@@ -118,8 +118,8 @@ def test_an_artifact_appears_whole_or_not_at_all(
         store.put("key", Trained(weights={"w": torch.zeros(3)}))
     kept = store.get("key")
     assert kept is not None and kept.note == "old" and kept.losses == (1.0,)
-    files = sorted(file.name for file in (tmp_path / "new").iterdir())
-    assert files == ["key.pt", "key.pt.sha256"]
+    files = {file.name for file in (tmp_path / "new").iterdir()}
+    assert files == {store.artifact_of("key"), "key.pt.sha256"}
 
 
 def test_an_interruption_between_checksum_and_artifact_leaves_the_old_one(
@@ -142,6 +142,33 @@ def test_an_interruption_between_checksum_and_artifact_leaves_the_old_one(
     assert store.read("name") == {"n": 3}
 
 
+def put_as_before(store: WeightStore, key: str, trained: Trained) -> None:
+    """As older versions: weights under the name, their SHA-256 beside them."""
+    store.write(f"{key}.pt", {**vars(trained), "losses": list(trained.losses)})
+
+
+def test_weights_of_an_older_store_are_read(tmp_path: Path) -> None:
+    store = WeightStore.folder(tmp_path)
+    put_as_before(store, "key", Trained(weights={"w": torch.ones(3)}, note="old"))
+    old = store.get("key")
+    assert old is not None and old.note == "old"
+    flip_a_bit(tmp_path / "key.pt")
+    with pytest.warns(UserWarning, match=r"artifact key\.pt is damaged \(its SHA-256 is another"):
+        assert store.get("key") is None
+    store.put("key", Trained(weights={"w": torch.ones(3)}, note="new"))
+    new = store.get("key")
+    assert new is not None and new.note == "new"
+
+
+def test_equal_weights_are_stored_once_and_named_by_their_content(tmp_path: Path) -> None:
+    store = WeightStore.folder(tmp_path)
+    for key in ("a", "b"):
+        store.put(key, Trained(weights={"w": torch.ones(3)}))
+    [name] = {store.artifact_of("a"), store.artifact_of("b")}
+    assert hashlib.sha256((tmp_path / str(name)).read_bytes()).hexdigest() == name
+    assert {file.name for file in tmp_path.iterdir()} == {name, "a.pt.sha256", "b.pt.sha256"}
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
@@ -160,10 +187,14 @@ def test_a_damaged_artifact_is_named_and_not_used(
     tmp_path: Path, damage: Callable[[Path], None], has_checksum: bool
 ) -> None:
     store = WeightStore.folder(tmp_path)
-    store.put("key", Trained(weights=small_network().state_dict()))
-    damage(tmp_path / "key.pt")
-    if not has_checksum:
+    trained = Trained(weights=small_network().state_dict())
+    if has_checksum:
+        store.put("key", trained)
+        damage(tmp_path / str(store.artifact_of("key")))
+    else:
+        put_as_before(store, "key", trained)
         (tmp_path / "key.pt.sha256").unlink()
+        damage(tmp_path / "key.pt")
     with pytest.warns(UserWarning, match=r"artifact key\.pt is damaged") as caught:
         assert store.get("key") is None
     assert len(caught) == 1 and "\n" not in str(caught[0].message)
@@ -180,7 +211,7 @@ def test_a_damaged_checksum_is_not_accepted(tmp_path: Path, content: bytes) -> N
 
 def test_whole_artifacts_without_checksum_get_one(tmp_path: Path) -> None:
     store = WeightStore.folder(tmp_path)
-    store.put("key", Trained(weights=small_network().state_dict()))
+    put_as_before(store, "key", Trained(weights=small_network().state_dict()))
     checksum = tmp_path / "key.pt.sha256"
     expected = checksum.read_text()
     assert expected.strip() == hashlib.sha256((tmp_path / "key.pt").read_bytes()).hexdigest()

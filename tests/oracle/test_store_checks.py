@@ -17,7 +17,6 @@ from torch import nn
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.store import (
-    Trained,
     WeightStore,
     check_fit,
     load_weights,
@@ -120,7 +119,7 @@ def test_artifacts_of_an_older_store_are_read_where_nothing_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = WeightStore.folder(tmp_path)
-    store.put("key", Trained(weights={"w": torch.ones(3)}, note="old"))
+    store.write("key.pt", {"weights": {"w": torch.ones(3)}, "losses": [], "note": "old"})
     (tmp_path / "key.pt.sha256").unlink()
 
     def read_only(*_: Any) -> None:

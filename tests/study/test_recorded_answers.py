@@ -6,7 +6,7 @@ import optuna
 import pytest
 from recorded_search import SAID, searched
 
-from lionheart_opt.study.optuna_keeper import recorded_answer
+from lionheart_opt.study.answers import recorded_answer
 from lionheart_opt.study.recorded_answers import recorded_accuracies, studies_of
 
 
