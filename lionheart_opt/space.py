@@ -129,7 +129,7 @@ class Space:
             for unit in self.workload.units
             if mapping[unit.name] in self.system.analog_targets
         )
-        return analog / self.workload.macs
+        return analog / self.workload.macs if self.workload.macs else 0.0
 
 
 def matching_units(workload: Workload, patterns: Iterable[str], where: str) -> tuple[str, ...]:

@@ -73,5 +73,9 @@ def test_prices_of_one_mapping_in_three_ways():
         "macs",
         "latency_s",
         "energy_j",
+        "latency_low_s",
+        "latency_high_s",
+        "energy_low_j",
+        "energy_high_j",
     ]
     assert frame["latency_s"].sum() == pytest.approx(lo.cost("resnet8").latency_s)

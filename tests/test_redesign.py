@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import lionheart_opt as lo
-from lionheart_opt.cost import area_m2
+from lionheart_opt.area import area_m2
 from lionheart_opt.errors import InputError
 from lionheart_opt.plugins import load_system
 from lionheart_opt.redesign import number, redesigned
@@ -55,13 +55,6 @@ def test_clusters_bring_their_crossbars() -> None:
     system = redesigned(load_system("manycore"), {"machine.clusters": 64})
     assert [target.tiles for target in system.targets] == [64, 64]
     assert area_m2(system, {}) == pytest.approx(64 * 0.9375e-6)
-
-
-def test_areas() -> None:
-    cluster = load_system("imc-cluster")
-    assert area_m2(cluster, {"ima": 1}) == pytest.approx(29.9e-6, rel=0.01)  # "~30 mm2"
-    assert area_m2(load_system("manycore"), {}) == pytest.approx(480e-6)
-    assert area_m2(load_system("lionheart"), {"tile": 4}) is None
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,11 @@ def lines(network: nn.Module, *shape: int, system: Any = None, digital: Any = ()
     )
 
 
-def general() -> System:
-    """LionHeart's machine, whose tiles run whatever has a matrix."""
+def running(*kinds: str) -> System:
+    """LionHeart's machine, whose tiles run layers of these kinds."""
     system = load_system("lionheart", "here")
     targets = [
-        target.model_copy(update={"kinds": ("*",)}) if target.numerics == "analog" else target
+        target.model_copy(update={"kinds": kinds}) if target.numerics == "analog" else target
         for target in system.targets
     ]
     return system.model_copy(update={"targets": tuple(targets)})
@@ -57,7 +57,7 @@ def test_kinds_that_the_tiles_do_not_run() -> None:
         nn.Conv2d(4, 4, 1),
         nn.ConvTranspose2d(4, 4, 2),
     )
-    assert lines(network, 4, 5, 5) == [
+    assert lines(network, 4, 5, 5, system=running("conv1d", "conv2d", "linear")) == [
         "'0', '3' stay on the host: the analog targets of system 'lionheart' run conv1d, conv2d, "
         "linear only; add 'conv_transpose2d' to their `kinds` in a system file of your own, if they "
         "can run it",
@@ -65,8 +65,10 @@ def test_kinds_that_the_tiles_do_not_run() -> None:
         "linear only; add 'grouped_conv2d' to their `kinds` in a system file of your own, if they "
         "can run it",
     ]
-    assert lines(network, 4, 5, 5, system=general()) == []
-    assert lines(network, 4, 5, 5, digital=("*",)) == []
+    assert lines(network, 4, 5, 5) == []
+    assert (
+        lines(network, 4, 5, 5, digital=("*",), system=running("conv1d", "conv2d", "linear")) == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_kinds_that_the_tiles_do_not_run() -> None:
     ],
 )
 def test_weights_without_a_matrix(network: nn.Module, shape: tuple[int, ...], message: str) -> None:
-    [line] = lines(nn.Sequential(network), *shape, system=general())
+    [line] = lines(nn.Sequential(network), *shape, system=running("*"))
     assert f"stays on the host: {message}" in line
 
 
@@ -97,7 +99,7 @@ def test_a_matrix_for_each_head() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.matmul(x, self.weight)
 
-    [line] = lines(Heads(), 2, 5, 4, system=general())
+    [line] = lines(Heads(), 2, 5, 4, system=running("*"))
     assert "has a matrix for each head or expert; make each of them a parameter" in line
 
 

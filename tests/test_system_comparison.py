@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.plugins import load_system
 from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.system import OperatorPrice
 from lionheart_opt.system_comparison import compare_systems
+from lionheart_opt.tracing import trace
 
 
 def test_prices_are_those_of_each_system_alone() -> None:
@@ -31,15 +34,22 @@ def test_prices_are_those_of_each_system_alone() -> None:
 def test_a_system_that_cannot_price_it_says_so() -> None:
     workload = convolutional_workload()
     layers = tuple(
-        replace(layer, kind="softmax") if layer.kind == "add" else layer
-        for layer in workload.layers
+        replace(layer, kind="own") if layer.kind == "add" else layer for layer in workload.layers
     )
     workload = replace(workload, layers=layers)
-    systems = [load_system(name) for name in ("diana", "lionheart")]
+    price = OperatorPrice(simple=1.0, transcendental=0.0, source="made up")
+    able = load_system("lionheart").model_copy(update={"operators": {"own": price}})
+    systems = [load_system("diana"), able]
     comparison = compare_systems(workload, systems)
     refused, priced = comparison.systems
-    assert "softmax" in refused.problem and not refused.costs and priced.costs
+    assert "unknown operator 'own'" in refused.problem and not refused.costs and priced.costs
     rows = comparison.to_json()
     assert len(rows) == 4 and rows[0]["problem"] == refused.problem and rows[0]["fits"] is None
-    with pytest.raises(InputError, match="softmax"):
+    with pytest.raises(InputError, match="unknown operator 'own'"):
         compare_systems(workload, systems[:1])
+
+
+def test_a_network_without_macs_can_be_compared() -> None:
+    workload = trace(torch.nn.Embedding(10, 8), torch.zeros(1, 6, dtype=torch.long), "words")
+    frame = lo.systems(workload, ["lionheart", "manycore"]).to_frame()
+    assert (frame.analog_mac_ratio == 0).all() and (frame.speedup == 1).all()

@@ -73,9 +73,9 @@ def cost(
     `--model mine:network --example mine:batch --model-argument depth=3` prices a network of your own.
     """
     from lionheart_opt import api
+    from lionheart_opt.area import area_of
     from lionheart_opt.cheapest import cheapest
     from lionheart_opt.cli import tables
-    from lionheart_opt.cost import area_of
     from lionheart_opt.results.report import cost_report
     from lionheart_opt.space import Space
 

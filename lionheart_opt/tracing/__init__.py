@@ -137,8 +137,12 @@ def _run(
     masks = _padding_masks(inputs)
     for mask in masks.values():
         mask.fill_(1)
-    given = {key: part for key, part in inputs.items() if key not in masks} if masks else inputs
-    tracer = Tracer(copy, tensors_of(given), name, used)
+    given = [
+        tensor
+        for tensor in tensors_of(inputs)
+        if all(tensor is not mask for mask in masks.values())
+    ]
+    tracer = Tracer(copy, given, name, used)
     with torch.inference_mode(), _unfused(copy), Exits(tracer), tracer:
         match inputs:
             case dict():

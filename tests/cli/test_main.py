@@ -298,7 +298,7 @@ def test_what_no_tile_can_hold_is_said_and_can_be_kept_on_the_host(tmp_path):
 
 
 def test_a_study_changed_since_its_record_is_refused(recorded, tmp_path):
-    folder = tmp_path / "changed"
+    folder = tmp_path / recorded.name
     shutil.copytree(recorded, folder)
     text = (folder / "study.toml").read_text()
     (folder / "study.toml").write_text(text.replace("max_drop = 0.9", "max_drop = 0.2"))

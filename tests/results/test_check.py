@@ -188,7 +188,7 @@ def test_a_record_of_another_question_is_said(tmp_path):
     text = (folder / "study.toml").read_text()
     (folder / "study.toml").write_text(text.replace("max_drop = 0.9", "max_drop = 0.8"))
     [line] = problems(folder)
-    assert "'own/seed0'" in line and "max_drop" in line
+    assert "'study/own/seed0'" in line and "max_drop" in line
     (folder / "study.toml").write_text(text.replace("noisy_tiles", "network"))
     assert any("noisy_tiles" in line or "RPUConfig" in line for line in problems(folder))
 

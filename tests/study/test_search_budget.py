@@ -351,7 +351,7 @@ def test_the_record_is_claimed_while_the_search_runs() -> None:
 
     class Keeper(InMemory):
         @contextmanager
-        def claimed(self) -> Iterator[None]:  # type: ignore[override]
+        def claimed(self, *, wait: bool = False) -> Iterator[None]:  # type: ignore[override]
             events.append("claimed")
             yield
             events.append("released")
