@@ -17,7 +17,7 @@ PRINTED = {
     "image_classifier": "SearchResult('mac_greedy', seed 0: 3 trials",
     "language_model": "SearchResult('exhaustive', seed 0: 8 trials",
     "own_strategy": "SearchResult('RandomBackward', seed 1: 8 trials",
-    "segmentation": "SearchResult('exhaustive', seed 0: 8 trials",
+    "segmentation": "SearchResult('exhaustive', seed 0: 16 trials",
     "price_systems": "  lionheart   0.004719  0.025833 1.472060     1.463167",
 }
 
