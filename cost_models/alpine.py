@@ -39,7 +39,7 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     TileParameters,
 )
 from lionheart_opt.cost_models.parts.operations import folded_norms
-from lionheart_opt.cost_tables import CostTables
+from lionheart_opt.cost_tables import CostTables, SharedWork
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
@@ -132,12 +132,49 @@ class Alpine:
         """
         if self._is_pipelined:
             return None
-        price = self._pricer(workload, workload.layers)
+        return self._sums(workload, self._pricer(workload, workload.layers))
+
+    def shared_work(self, workload: Workload) -> SharedWork | None:
+        """What all mappings on counted cores cost at least; None for other systems.
+
+        Of the weights that may be cached, those that compete are the layer's own and those of layers that
+        no tile can run. There are no hand-overs, and no core idles.
+
+        Raises:
+            InputError: The model does not know an operator.
+        """
+        cores = self._core.machine.cores
+        if cores == 1:
+            return None
+        units = {unit.name: unit for unit in workload.units}
+        on_tiles = {
+            name
+            for unit in units.values()
+            if not set(self._tiles).isdisjoint(self.system.targets_of(workload, unit))
+            for name in unit.layers
+        }
+        always = [layer for layer in workload.layers if layer.name not in on_tiles]
+        together = self._pricer(workload, always)
+        alone = {
+            unit.name: self._pricer(workload, [*always, *workload.layers_of(unit)])
+            for unit in units.values()
+        }
+
+        def price(layer: Layer, target: str) -> Run:
+            unit = workload.unit_of.get(layer.name)
+            return (together if unit is None else alone[unit])(layer, target)
+
+        return SharedWork(tables=self._sums(workload, price, cores), shares=cores)
+
+    def _sums(
+        self, workload: Workload, price: Callable[[Layer, str], Run], cores: int = 1
+    ) -> CostTables:
+        """Sums over layers, and over links; the cache leaks while that many cores share the work."""
+        leakage_w = self._core.machine.llc_leakage_w / cores
 
         def components(layer: Layer, target: Target) -> Components:
             run = price(layer, target.name)
-            leakage_j = run.latency_s * self._core.machine.llc_leakage_w
-            return run.components | {"llc leakage": (0.0, leakage_j)}
+            return run.components | {"llc leakage": (0.0, run.latency_s * leakage_w)}
 
         def tiles(unit: Unit, target: Target) -> float:
             is_analog = target.name in self._tiles

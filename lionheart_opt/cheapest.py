@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.cost import CostObjective, cost_tables, pipeline_tables
+from lionheart_opt.cost_tables import SharedWork, shared_work
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
@@ -50,7 +53,8 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
 
     `knapsack` finds it, with an oracle that accepts everything. That is exact where costs are sums over
     units and pairs of units, and for the interval and the energy of pipelines that are replicated under a
-    budget.
+    budget. Elsewhere, moves of single units improve what is found, and where cores share the work, each
+    unit begins where its own work takes least.
 
     Args:
         space: What can run where.
@@ -76,22 +80,61 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
         accuracy_limit=AccuracyLimit(max_drop=0.5, time_s=(1.0,)),
         training="none",
     )
-    strategy: Strategy = plugins.build("strategies", "knapsack", {"min_gain": MIN_GAIN})
+    shared = shared_work(model, space.workload)
     mappings = {problem.all_digital}
-    if problem.units:
-        mappings |= {*_proposed(problem, strategy)}
+    if shared is not None:
+        mappings |= {problem.all_analog, _least_work(problem, shared, objective)}
+    elif problem.units:
+        strategy: Strategy = plugins.build("strategies", "knapsack", {"min_gain": MIN_GAIN})
+        mappings |= {problem.all_analog, *_proposed(problem, strategy)}
     fitting = [mapping for mapping in mappings if not problem.breaks_cost_limits(mapping)]
     if not fitting:
         return None
     tables = pipeline_tables if is_pipelined else cost_tables
     is_sum = not (is_pipelined and objective == "latency_s")
-    return Cheapest(
-        mapping=min(
-            fitting, key=lambda each: (problem.totals(each).value(objective), sorted(each.items()))
-        ),
-        objective=objective,
-        exact=is_sum and tables(model, space.workload) is not None,
+    is_exact = is_sum and tables(model, space.workload) is not None
+
+    def rank(mapping: Mapping) -> tuple[float, list[tuple[str, str]]]:
+        return problem.totals(mapping).value(objective), sorted(mapping.items())
+
+    best = min(fitting, key=rank)
+    if not is_exact:
+        best = _descended(problem, best, rank)
+    return Cheapest(mapping=best, objective=objective, exact=is_exact)
+
+
+def _least_work(problem: Problem, shared: SharedWork, objective: CostObjective) -> Mapping:
+    """Each unit where its own work takes least."""
+    tables, quantity = shared.tables, int(objective == "energy_j")
+    columns = {target: column for column, target in enumerate(tables.targets)}
+    work = dict(zip(tables.units, tables.unit[..., quantity], strict=True))
+    return problem.mapping(
+        {
+            unit: min(targets, key=lambda name: float(work[unit][columns[name]]))
+            for unit, targets in problem.choices.items()
+        }
     )
+
+
+def _descended(
+    problem: Problem, best: Mapping, rank: Callable[[Mapping], tuple[float, Any]]
+) -> Mapping:
+    """Where moves of single units lead to, as long as one gains more than a millionth."""
+    priced = 0
+    while priced < MOST_TRIALS:
+        moved = [
+            best.move(unit.name, target)
+            for unit in problem.units
+            for target in problem.choices[unit.name]
+            if target != best[unit.name]
+        ]
+        priced += len(moved)
+        fitting = [mapping for mapping in moved if not problem.breaks_cost_limits(mapping)]
+        cheaper = min(fitting, key=rank, default=best)
+        if rank(cheaper)[0] >= rank(best)[0] * (1.0 - MIN_GAIN):
+            break
+        best = cheaper
+    return best
 
 
 def _proposed(problem: Problem, strategy: Strategy) -> list[Mapping]:

@@ -286,7 +286,7 @@ class CostModel(Protocol):
     """Latency and energy of a mapping, without running anything.
 
     A cost model is built with the keyword argument `system`, a `System`. What it may offer beyond this
-    protocol: `PricesInBulk`, `PricesPipelines`, `HasCeilings`, `RescalesArrays`.
+    protocol: `PricesInBulk`, `PricesPipelines`, `HasCeilings`, `RescalesArrays`, `cost_tables.BoundsInBulk`.
     """
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.workload import Workload
 
 #: Mappings priced at once, few enough for their sums to stay in the processor's cache.
 _CHUNK = 16_384
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SharedWork:
+    """What all mappings cost at least on alike cores that share the work, such as stages of a pipeline.
+
+    Args:
+        tables: Time that all cores work together, and energy. No mapping costs less energy.
+        shares: Number of cores. No mapping has a shorter interval than their share of that time.
+    """
+
+    tables: CostTables
+    shares: int
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -103,3 +118,21 @@ class CostTables:
             both = columns[first] * len(self.targets) + columns[second]
             total += table.reshape(-1, 2).take(both, axis=0)
         return total
+
+
+@runtime_checkable
+class BoundsInBulk(Protocol):
+    """A cost model whose cost is no sum, but is bounded by one, for some systems at least."""
+
+    def shared_work(self, workload: Workload) -> SharedWork | None:
+        """The coefficients of the sum, with which solvers look for mappings that the model then prices.
+
+        Returns:
+            None where the cost on this system is not bounded so.
+        """
+        ...
+
+
+def shared_work(cost_model: object, workload: Workload) -> SharedWork | None:
+    """The model's sum that bounds its cost; None where it has none."""
+    return cost_model.shared_work(workload) if isinstance(cost_model, BoundsInBulk) else None

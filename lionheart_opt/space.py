@@ -73,8 +73,18 @@ class Space:
 
     @cached_property
     def all_analog(self) -> Mapping:
-        """Every unit on the first analog target that can run it, the rest on the host."""
-        return self.analog(self.choices)
+        """Every unit on the first analog target that can run it.
+
+        Of the rest, those for which the system has an engine, a digital target that does not run every
+        kind of layer, are on the first such engine, as in Garofalo et al. 2022 (JETCAS 12(2)). All others
+        are on the host.
+        """
+        return self.mapping({unit: self._accelerator(unit) for unit in self.choices})
+
+    def _accelerator(self, unit: str) -> str:
+        analog = self.analog_target(unit)
+        engines = (name for name in self.choices[unit] if "*" not in self.system.target(name).kinds)
+        return analog if analog != self.system.host else next(engines, analog)
 
     def analog_target(self, unit: str) -> str:
         """The first analog target that can run the unit; the host where none can.

@@ -45,6 +45,35 @@ def test_it_may_be_faster_than_all_analog() -> None:
     assert best.latency_s < analog.latency_s < digital.latency_s
 
 
+@pytest.mark.parametrize(
+    "name", ["lionheart", "alpine-high-power-8", "imc-cluster", "manycore", "diana"]
+)
+@pytest.mark.parametrize("model", ["resnet8"])
+def test_it_is_never_slower_than_the_mappings_that_have_names(name: str, model: str) -> None:
+    workload = lo.trace(model)
+    best = lo.cost(workload, name, "best")
+    assert best.fits
+    for named in ("all-analog", "all-digital"):
+        cost = lo.cost(workload, name, named)
+        if cost.fits:
+            assert best.time_per_inference_s <= cost.time_per_inference_s * (1 + 1e-5)
+
+
+def test_on_counted_cores_no_single_mapping_of_a_small_network_is_faster() -> None:
+    space = Space(
+        workload=convolutional_workload((64, 64, 40)),
+        system=plugins.load_system("alpine-high-power-8"),
+    )
+    best = cheapest(space)
+    assert best is not None and not best.exact and best.objective == "interval_s"
+    intervals = [
+        lo.cost(space.workload, space.system, each).interval_s for each in every_mapping(space)
+    ]
+    assert lo.cost(space.workload, space.system, best.mapping).interval_s == min(
+        filter(None, intervals)
+    )
+
+
 def test_costs_that_are_no_sum_are_not_called_exact() -> None:
     problem = several_cores(("latency_s",))
     best = cheapest(problem)

@@ -22,6 +22,7 @@ from lionheart_opt.synthetic import (
     synthetic_workload,
 )
 from lionheart_opt.testing import tiny_problem
+from lionheart_opt.tracing import trace_model
 
 FOUR = ("cpu", "tile", "sram", "npu")
 
@@ -160,3 +161,19 @@ def test_moves_come_unit_by_unit_in_the_order_of_the_system() -> None:
         ("fc2", "tile"),
         ("fc2", "sram"),
     ]
+
+
+def test_all_analog_leaves_to_an_engine_what_no_tile_can_run() -> None:
+    """Garofalo et al. 2022, section VI: depthwise convolutions are on the engine, in 10.28 ms."""
+    workload = trace_model("mobilenet_v2")
+    system = plugins.load_system("imc-cluster")
+    space = Space(workload=workload, system=system)
+    kinds: dict[str, set[str]] = {}
+    for layer in workload.layers:
+        if layer.name in workload.unit_of:
+            target = space.all_analog[workload.unit_of[layer.name]]
+            kinds.setdefault(target, set()).add(layer.kind)
+    assert kinds == {"ima": {"conv2d", "linear"}, "dw-engine": {"depthwise_conv2d"}}
+    cost = plugins.cost_model(system).cost(workload, space.all_analog)
+    assert cost.latency_s == pytest.approx(10.28e-3, rel=1e-3)
+    assert space.analog_target(workload.unit_of["features.1.conv.0.0"]) == system.host

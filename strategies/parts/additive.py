@@ -9,8 +9,13 @@ from itertools import product
 
 import numpy as np
 
-from lionheart_opt.cost import COST_OBJECTIVES, CostObjective, cost_tables, pipeline_tables
-from lionheart_opt.cost_tables import CostTables
+from lionheart_opt.cost import (
+    COST_OBJECTIVES,
+    CostObjective,
+    cost_tables,
+    pipeline_tables,
+)
+from lionheart_opt.cost_tables import CostTables, SharedWork, shared_work
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import PipelineTables
 from lionheart_opt.problem import Problem
@@ -63,7 +68,8 @@ class Additive:
 
         Differences are taken against all-digital, for single units and for `neighbours`. They are exact
         if the cost is such a sum, and an approximation if not. `interval_s` is in no table, so that it
-        always comes from differences. For pipelines, see `_from_pipeline`.
+        always comes from differences. For pipelines, see `_from_pipeline`; where cores share the
+        work, `SharedWork`.
         """
         limited = tuple(name for name in COST_OBJECTIVES if name in problem.cost_limits)
         quantities = tuple(dict.fromkeys(cost_objectives(problem) + limited))
@@ -71,6 +77,9 @@ class Additive:
         pipeline = pipeline_tables(problem.cost_model, problem.workload)
         if tables is None and pipeline is not None:
             return _from_pipeline(problem, quantities, pipeline)
+        shared = shared_work(problem.cost_model, problem.workload)
+        if tables is None and shared is not None:
+            return _from_shared_work(problem, quantities, shared)
         if tables is None:
             return _from_differences(problem, quantities)
         if "interval_s" in quantities:
@@ -162,7 +171,7 @@ def _from_tables(
     problem: Problem, quantities: tuple[CostObjective, ...], tables: CostTables
 ) -> Additive:
     rows = _rows(problem, tables)
-    columns = [("latency_s", "energy_j").index(name) for name in quantities]
+    columns = [COST_OBJECTIVES.index(name) for name in quantities]
     position = {row: number for number, row in enumerate(rows)}
     pairs = [[position[first], position[second]] for first, second in tables.pairs]
     return Additive(
@@ -177,6 +186,32 @@ def _from_tables(
         tiles=tables.tiles[rows],
         exact=True,
     )
+
+
+def _from_shared_work(
+    problem: Problem, quantities: tuple[CostObjective, ...], shared: SharedWork
+) -> Additive:
+    """Sums that are in proportion to the work and the energy, and right for all-analog."""
+    tables = shared.tables
+    cost = problem.cost(problem.all_analog)
+    work = tables.cost_batch(tables.encode([problem.all_analog]))
+    latency_s, energy_j = (float(values[0]) for values in work)
+    factors = (
+        cost.latency_s / latency_s,
+        cost.energy_j / energy_j,
+        cost.time_per_inference_s / latency_s,
+    )
+
+    def with_interval(table: np.ndarray) -> np.ndarray:
+        return np.concatenate([table, table[..., :1]], axis=-1) * factors
+
+    sums = replace(
+        tables,
+        fixed=with_interval(tables.fixed),
+        unit=with_interval(tables.unit),
+        pair=with_interval(tables.pair),
+    )
+    return replace(_from_tables(problem, quantities, sums), exact=False)
 
 
 def _from_pipeline(

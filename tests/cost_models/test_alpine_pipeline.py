@@ -12,6 +12,7 @@ from lionheart_opt.cost import Cost, cost_tables
 from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.cost_tables import BoundsInBulk
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
@@ -156,6 +157,26 @@ class TestCountedCores:
             intervals.append(by_hand.cost(workload, listed).interval_s)
         assert cost.interval_s == pytest.approx(min(map(float, intervals)))
         assert cost.interval_bound_s is not None and cost.interval_bound_s <= min(intervals)
+
+    @settings(max_examples=20, deadline=None)
+    @given(seed=st.integers(0, 10_000), llc_bytes=st.sampled_from((100, 3000, 1 << 20)))
+    def test_shared_work_bounds_interval_and_energy(self, seed: int, llc_bytes: int) -> None:
+        workload = convolutional_workload()
+        model = Alpine(variant(self.system, "machine", llc_bytes=llc_bytes))
+        shared = model.shared_work(workload)
+        assert shared is not None and shared.shares == 3
+        assert isinstance(model, BoundsInBulk)
+        mapping = random_mapping(
+            Space(workload=workload, system=self.system), np.random.default_rng(seed)
+        )
+        cost = model.cost(workload, mapping)
+        work_s, energy_j = shared.tables.cost_batch(shared.tables.encode([mapping]))
+        assert cost.interval_s is not None and cost.interval_bound_s is not None
+        assert work_s[0] / 3 <= cost.interval_bound_s * (1 + 1e-9)
+        assert energy_j[0] <= cost.energy_j * (1 + 1e-9)
+
+    def test_listed_cores_share_no_work(self) -> None:
+        assert Alpine(two_cores()).shared_work(convolutional_workload()) is None
 
     def test_more_cores_are_never_slower(self) -> None:
         from lionheart_opt.tracing import trace_model

@@ -147,3 +147,24 @@ def test_a_capacity_that_fractions_meet_but_for_rounding_is_kept() -> None:
     assert shares.sum() > 1.0 and rounded.keeps_limits(row, costs.values(row)).all()
     above = replace(costs, tiles=shares * (1 + 1e-6))
     assert not above.keeps_limits(row, costs.values(row)).any()
+
+
+def test_work_that_cores_share_is_right_for_all_analog() -> None:
+    """And in proportion to it for other mappings."""
+    system = plugins.load_system("alpine-high-power-8")
+    problem = replace(
+        several_cores(("latency_s", "energy_j", "interval_s")),
+        system=system,
+        cost_model=plugins.cost_model(system),
+    )
+    costs = Additive.of(problem)
+    assert not costs.exact
+    [values] = costs.values(costs.encode([problem.all_analog]))
+    cost = problem.cost(problem.all_analog)
+    expected = {name: cost.value(name) for name in costs.quantities}
+    assert dict(zip(costs.quantities, values, strict=True)) == pytest.approx(expected)
+    latency_s, energy_j, interval_s = (
+        costs.unit[..., costs.number(name)] for name in ("latency_s", "energy_j", "interval_s")
+    )
+    assert np.allclose(latency_s / interval_s, latency_s.flat[0] / interval_s.flat[0])
+    assert (energy_j > 0).all()
