@@ -285,8 +285,8 @@ class Cost:
 class CostModel(Protocol):
     """Latency and energy of a mapping, without running anything.
 
-    A cost model is built with the keyword argument `system`, a `System`. What it may offer beyond this
-    protocol: `PricesInBulk`, `PricesPipelines`, `HasCeilings`, `RescalesArrays`, `cost_tables.BoundsInBulk`.
+    A cost model is built with the keyword argument `system`, a `System`. It may also offer
+    `PricesInBulk`, `PricesPipelines`, `HasCeilings`, `RescalesArrays` and `cost_tables.BoundsInBulk`.
     """
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
