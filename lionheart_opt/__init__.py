@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lionheart_opt.datasets.arrays import from_arrays as dataset
     from lionheart_opt.errors import InputError
     from lionheart_opt.evaluation import Evaluation
+    from lionheart_opt.explorations import explore
     from lionheart_opt.mapping import Candidate, Mapping
     from lionheart_opt.metric import Metric
     from lionheart_opt.problem import Problem
@@ -73,6 +74,7 @@ _NAMES = {
     "cost": "api:cost",
     "dataset": "datasets.arrays:from_arrays",
     "diagnose": "analyses:diagnose",
+    "explore": "explorations:explore",
     "lifetime": "analyses:lifetime",
     "load": "api:load",
     "plot": "plots",
@@ -115,6 +117,7 @@ __all__ = [
     "cost",
     "dataset",
     "diagnose",
+    "explore",
     "lifetime",
     "load",
     "plot",

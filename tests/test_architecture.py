@@ -77,6 +77,7 @@ ELSEWHERE = {
     "api": "front door",
     "api_hardware": "front door",
     "api_networks": "front door",
+    "explorations": "front door",
     "studies": "front door",
     "synthetic": "testing",
     "testing": "testing",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lionheart_opt.cli import analyses, systems
+from lionheart_opt.cli import analyses, exploring, systems
 from lionheart_opt.cli.inputs import (
     AsJson,
     StudyPath,
@@ -38,6 +38,7 @@ app = typer.Typer(
 app.command("list")(systems.list_installed)
 app.command()(systems.cost)
 app.command()(systems.systems)
+app.command()(exploring.explore)
 app.command()(systems.validate)
 
 

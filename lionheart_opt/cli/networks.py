@@ -86,11 +86,16 @@ def _arguments(given: list[str]) -> dict[str, Any]:
             raise InputError(f"--model-argument: got {shown(text)}; must be KEY=VALUE")
         if name in arguments:
             raise InputError(f"--model-argument: {name} is given twice")
-        try:
-            arguments[name] = json.loads(value, parse_constant=_no_constant)
-        except ValueError:
-            arguments[name] = value
+        arguments[name] = parsed(value)
     return arguments
+
+
+def parsed(value: str) -> Any:
+    """A value of the command line: JSON, or else a text."""
+    try:
+        return json.loads(value, parse_constant=_no_constant)
+    except ValueError:
+        return value
 
 
 def _no_constant(name: str) -> None:

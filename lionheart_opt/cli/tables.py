@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from lionheart_opt.results.wording import (
 )
 
 if TYPE_CHECKING:
+    from lionheart_opt.results.exploration import Exploration
     from lionheart_opt.results.sensitivity import Profile
     from lionheart_opt.system_comparison import SystemComparison
 
@@ -269,6 +271,39 @@ def print_systems(comparison: SystemComparison) -> None:
                 notes.append(f"* {prices.system}, {row['mapping']}: {row['misfit']}")
     caption = "Gains are over all-digital on the same system. Interval: time per inference."
     say(out, table, "\n".join([caption, *notes]))
+
+
+def print_exploration(exploration: Exploration) -> None:
+    """The designs on the front, and how many others were tried."""
+    out = console()
+    heads = {
+        "latency_s": ">latency",
+        "interval_s": ">interval",
+        "energy_j": ">energy",
+        "area_m2": ">mm2",
+        "drop": ">drop",
+    }
+    has_drop = any(design.results.get("drop") is not None for design in exploration.designs)
+    names = [*exploration.objectives, *(["drop"] if has_drop else [])]
+    table = new_table(
+        f"{exploration.model} on designs of {exploration.system}: the front",
+        *("design", *(heads[name] for name in names), ">analog\nMACs"),
+    )
+    for design in exploration.front:
+        chosen = "\n".join(f"{name} = {value}" for name, value in design.numbers.items())
+        cells = {
+            "latency_s": si(design.results["latency_s"], "s"),
+            "interval_s": si(design.results["interval_s"], "s"),
+            "energy_j": si(design.results["energy_j"], "J"),
+            "area_m2": f"{1e6 * (design.results['area_m2'] or 0.0):.3g}",
+            "drop": f"{design.results.get('drop') or 0.0:.4g}",
+        }
+        ratio = percent(design.results["analog_mac_ratio"])
+        table.add_row(chosen, *(cells[name] for name in names), ratio)
+    problems = Counter(design.problem for design in exploration.designs if design.problem)
+    notes = [f"{len(exploration.designs)} designs tried, each with its best mapping."]
+    notes += [f"{count} without a mapping: {problem}" for problem, count in problems.items()]
+    say(out, table, "\n".join(notes))
 
 
 def print_validation(rows: Sequence[dict[str, Any]]) -> None:

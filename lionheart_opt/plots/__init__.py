@@ -10,6 +10,7 @@ from lionheart_opt.plots.cost import cost
 from lionheart_opt.plots.depth import depth
 from lionheart_opt.plots.diagnosis import diagnosis
 from lionheart_opt.plots.drift import drift
+from lionheart_opt.plots.exploration import exploration
 from lionheart_opt.plots.lifetime import lifetime
 from lionheart_opt.plots.mappings import mappings
 from lionheart_opt.plots.pareto import pareto
@@ -25,6 +26,7 @@ __all__ = [
     "depth",
     "diagnosis",
     "drift",
+    "exploration",
     "lifetime",
     "mappings",
     "pareto",

@@ -167,6 +167,20 @@ class RunTable(Table):
         return self.label or self.strategy
 
 
+class ExploreTable(Table):
+    """`[explore]`: systems to explore together with the mapping (`lionheart-opt explore`)."""
+
+    vary: dict[str, str | list[bool | int | float | str]] = Field(min_length=1)
+    """Dotted name of a number of the system (`targets.tile.rows`) -> its values, or a range from, to
+    (included), step (`"64:512:64"`)."""
+    objectives: tuple[Literal["latency_s", "energy_j", "interval_s", "area_m2"], ...] | None = (
+        Field(default=None, strict=False)
+    )
+    """What is minimised, at most three; without them, latency, energy and, where it is known, area."""
+    trials: int | None = Field(default=None, gt=0)
+    """Designs at most; 100 without it."""
+
+
 class StudyTable(Table):
     """A whole `study.toml`."""
 
@@ -200,6 +214,7 @@ class StudyTable(Table):
     limits: LimitsTable
     budget: BudgetTable = BudgetTable(trials=100)
     verdict: VerdictTable = VerdictTable()
+    explore: ExploreTable | None = None
     run: tuple[RunTable, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
