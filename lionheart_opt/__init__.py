@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
     from lionheart_opt.analyses import diagnose, lifetime
     from lionheart_opt.api import check, cost, load, problem, search, trace
+    from lionheart_opt.api_fit import fit
     from lionheart_opt.api_hardware import roofline, systems
     from lionheart_opt.calibration_cost import CalibrationCost, calibration_cost
     from lionheart_opt.cost import Cost, CostModel, LayerCost
@@ -75,6 +76,7 @@ _NAMES = {
     "dataset": "datasets.arrays:from_arrays",
     "diagnose": "analyses:diagnose",
     "explore": "explorations:explore",
+    "fit": "api_fit:fit",
     "lifetime": "analyses:lifetime",
     "load": "api:load",
     "plot": "plots",
@@ -118,6 +120,7 @@ __all__ = [
     "dataset",
     "diagnose",
     "explore",
+    "fit",
     "lifetime",
     "load",
     "plot",

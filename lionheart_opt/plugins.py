@@ -17,6 +17,7 @@ from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.own_modules import find_module
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
+from lionheart_opt.text_files import read_text
 
 Kind = Literal["strategies", "cost_models", "oracles", "systems", "validations"]
 
@@ -201,6 +202,14 @@ def load_system(name: str, where: str = "", folder: Path | None = None) -> Syste
         raise unknown("system", name, names, where)
     file = resources.files(names[name]) / f"{name}.toml"
     return System.from_toml(file.read_text(encoding="utf-8"), name, f"{names[name]}/{name}.toml")
+
+
+def system_text(name: str) -> str:
+    """The TOML of a system that `load_system` has loaded."""
+    if name.endswith(".toml"):
+        return read_text(Path(name))
+    file = resources.files(system_names()[name]) / f"{name}.toml"
+    return file.read_text(encoding="utf-8")
 
 
 def cost_model(system: System) -> CostModel:

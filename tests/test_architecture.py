@@ -75,6 +75,7 @@ RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
 ELSEWHERE = {
     "analyses": "front door",
     "api": "front door",
+    "api_fit": "front door",
     "api_hardware": "front door",
     "api_networks": "front door",
     "explorations": "front door",

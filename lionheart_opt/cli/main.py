@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lionheart_opt.cli import analyses, exploring, systems
+from lionheart_opt.cli import analyses, exploring, fits, systems
 from lionheart_opt.cli.inputs import (
     AsJson,
     StudyPath,
@@ -40,6 +40,7 @@ app.command()(systems.cost)
 app.command()(systems.systems)
 app.command()(exploring.explore)
 app.command()(systems.validate)
+app.command()(fits.fit)
 
 
 @app.command()

@@ -1,0 +1,64 @@
+"""What `fit` found, as tables."""
+
+from __future__ import annotations
+
+from lionheart_opt.cli.tables import new_table, say
+from lionheart_opt.results.wording import console
+from lionheart_opt.system_fit import SystemFit
+
+
+def print_fit(fitted: SystemFit) -> None:
+    """Constants before and after, the errors that remain, and the measurements that are missed."""
+    out = console()
+    table = new_table(
+        f"Constants of {fitted.system.name}",
+        "constant",
+        ">before",
+        ">interval",
+        ">fitted",
+        ">interval",
+        "",
+    )
+    for row in fitted.to_frame().to_dict("records"):
+        is_fitted = row["constant"] in fitted.fitted
+        table.add_row(
+            row["constant"].rpartition(".")[0] + ".\n" + row["constant"].rpartition(".")[2],
+            f"{row['prior']:.4g}",
+            f"{row['prior_low']:.3g} to {row['prior_high']:.3g}",
+            f"{row['value']:.4g}" if is_fitted else "-",
+            f"{row['low']:.3g} to {row['high']:.3g}" if is_fitted else "-",
+            row["found"].removeprefix("fitted").removeprefix(", "),
+        )
+    say(out, table, "Intervals of 95 %. A prior is the interval before the fit.")
+    errors = new_table(
+        "Errors",
+        "measurements",
+        ">number",
+        ">median",
+        ">worst",
+        ">median before",
+        ">in their interval",
+    )
+    for part in fitted.summary():
+        errors.add_row(
+            str(part["part"]),
+            str(part["measurements"]),
+            *(
+                f"{part[key]:.1f} %"
+                for key in (
+                    "median_error_percent",
+                    "worst_error_percent",
+                    "prior_median_error_percent",
+                )
+            ),
+            str(part["inside"]),
+        )
+    say(out, errors)
+    for row in fitted.residuals().to_dict("records"):
+        if not row["inside"]:
+            out.print(
+                f"{row['where']}: {row['quantity']} of {row['layer']} is outside its interval: "
+                f"measured {row['measured']:.4g}, predicted {row['predicted']:.4g}"
+            )
+    if len(fitted.summary()) == 1:
+        out.print("no measurement is held out, so that nothing checks the fit")
