@@ -1,6 +1,18 @@
 """Outcomes are artifacts that are named by their content."""
 
+<<<<<<< HEAD
 import hashlib
+=======
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+>>>>>>> cef7233 (A database server that is out of reach is waited for; a connection that breaks repeats no trial)
 
 import numpy as np
 import optuna
@@ -69,3 +81,37 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path) -> None:
     (tmp_path / "artifacts").write_text("a file")
     with pytest.raises(InputError, match="artifacts"):
         OutcomeStore(tmp_path / "artifacts").put(OUTCOMES)
+
+
+@pytest.mark.parametrize("step", ["copyfileobj", "fsync", "replace", "after"])
+def test_a_kill_inside_a_write_leaves_the_artifact_whole_or_not_there(step, tmp_path):
+    code = f"""
+import io, os, pathlib, shutil, signal
+from lionheart_opt import artifacts
+def die(*arguments):
+    if {step!r} == "copyfileobj":
+        arguments[1].write(b"half"); arguments[1].flush()
+    if {step!r} == "after":
+        replace(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+replace = pathlib.Path.replace
+place = {{"copyfileobj": shutil, "fsync": os, "replace": pathlib.Path, "after": pathlib.Path}}[{step!r}]
+setattr(place, {step!r}.replace("after", "replace"), die)
+artifacts.ArtifactFolder(pathlib.Path({str(tmp_path)!r})).write("a", io.BytesIO(b"whole"))
+"""
+    process = subprocess.run([sys.executable, "-c", code], timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    kept = tmp_path / "a"
+    assert kept.read_bytes() == b"whole" if step == "after" else not kept.exists()
+    ArtifactFolder(tmp_path).write("a", io.BytesIO(b"whole"))
+    assert kept.read_bytes() == b"whole"
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_part(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left on device") as error:
+        ArtifactFolder(tmp_path).write("a", io.BytesIO(b"whole"))
+    assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == []

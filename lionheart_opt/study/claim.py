@@ -14,8 +14,9 @@ import optuna
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.study.fence import DRIVER, LostClaim, fenced, token_of
+from lionheart_opt.study.outages import impatient
 from lionheart_opt.study.processes import named, state_of, this_process
-from lionheart_opt.study.storage import reading
+from lionheart_opt.study.storage import reading, root_of
 
 _log = logging.getLogger(__name__)
 
@@ -49,13 +50,17 @@ class Claim:
         self._token = token
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, number: int | None = None) -> Iterator[None]:
         """Write to the record in this block.
+
+        Args:
+            number: Number that the trial must get which is written; None where any will do.
 
         Raises:
             LostClaim: Another process has taken the search over. Nothing was written.
+            NumberTaken: The trial would get another number. It was not written.
         """
-        with fenced(self._study, self._token):
+        with fenced(self._study, self._token, number):
             yield
 
 
@@ -88,7 +93,8 @@ def claimed(study: optuna.Study, *, wait: bool = False, is_brief: bool = False) 
         with heartbeat(lambda beat: _write_beat(claim, study, beat)):
             yield claim
     finally:
-        with suppress(Exception), fenced(study, token):  # the error at hand says more
+        # the error at hand says more
+        with suppress(Exception), impatient(), fenced(study, token):
             study.set_user_attr(DRIVER, None)
         _OURS.discard(token)
 
@@ -172,21 +178,25 @@ def _life(study: optuna.Study) -> tuple[Any, Any]:
 def heartbeat(beat: Callable[[int], None]) -> Iterator[None]:
     """Call `beat` with 1, 2, ... every `HEARTBEAT_S` while the block runs; works with any storage.
 
-    A beat that fails is logged and the next one tried: a database that is locked or out of reach for
-    a moment must not make a living driver look dead. When the claim is lost, beating ends.
+    A beat that fails is logged, once, and the next one tried: a database that is locked or out of reach
+    for a moment must not make a living driver look dead. When the claim is lost, beating ends.
     """
     stop = threading.Event()
 
     def keep_beating() -> None:
-        count = 0
+        count, is_said = 0, False
         while not stop.wait(HEARTBEAT_S):
             count += 1
             try:
-                beat(count)
+                with impatient():
+                    beat(count)
+                is_said = False
             except LostClaim:
                 return  # the next write of the driver says so
             except Exception as error:  # whatever the storage raises
-                _log.warning("heartbeat failed, will be tried again: %s", error)
+                if not is_said:
+                    _log.warning("heartbeat failed, will be tried again: %s", root_of(error))
+                is_said = True
 
     thread = threading.Thread(target=keep_beating, daemon=True)
     thread.start()

@@ -25,6 +25,10 @@ class LostClaim(InputError):
     """Another process has taken the search over; nothing was written."""
 
 
+class NumberTaken(InputError):
+    """A trial would get another number than it must; nothing was written."""
+
+
 @dataclass(frozen=True)
 class Fence:
     """What the record must say for a write to go through.
@@ -33,11 +37,13 @@ class Fence:
         study_id: Number of the Optuna study.
         study_name: Its name, for messages.
         token: Token of the driver that the record must name; None if it must name none.
+        number: Number that a trial must get which is written; None where any will do.
     """
 
     study_id: int
     study_name: str
     token: str | None
+    number: int | None = None
 
     def check(self, driver: object) -> None:
         """Compare with the driver that the record names.
@@ -72,7 +78,7 @@ def current_fence() -> Fence | None:
 
 
 @contextmanager
-def fenced(study: optuna.Study, token: str | None) -> Iterator[None]:
+def fenced(study: optuna.Study, token: str | None, number: int | None = None) -> Iterator[None]:
     """Let the writes of the block through only while the record names this driver.
 
     Databases check it inside the transaction that writes, with the driver's row locked until the commit;
@@ -84,11 +90,14 @@ def fenced(study: optuna.Study, token: str | None) -> Iterator[None]:
     Args:
         study: The Optuna study.
         token: The driver's token; None if there must be no driver.
+        number: Number that the trial of the block must get. Databases check it: when a connection has
+            broken, nobody can say whether the trial was written, and Optuna tries again.
 
     Raises:
         LostClaim: The record names another driver. Nothing was written.
+        NumberTaken: The trial would get another number. It was not written.
     """
-    fence = Fence(study._study_id, study.study_name, token)
+    fence = Fence(study._study_id, study.study_name, token, number)
     if study._storage not in _GUARDED:
         fence.check(study.user_attrs.get(DRIVER))
     reset = _FENCE.set(fence)
@@ -128,14 +137,26 @@ def _check_session(session: Session) -> None:
     fence = current_fence()
     if fence is None or not (session.info.get("has_written") or session.new or session.dirty):
         return
+    from optuna.storages._rdb.models import StudyUserAttributeModel, TrialModel
     from sqlalchemy import column, select, table, update
 
+    pending = [*session.new, *session.dirty]
+    if not any(isinstance(row, StudyUserAttributeModel) and row.key == DRIVER for row in pending):
+        session.flush()  # the driver's row is locked last: two threads cannot wait for each other
     attributes = table(
         "study_user_attributes", column("study_id"), column("key"), column("value_json")
     )
-    row = (attributes.c.study_id == fence.study_id) & (attributes.c.key == DRIVER)
+    drivers = (attributes.c.study_id == fence.study_id) & (attributes.c.key == DRIVER)
     connection = session.connection()
     if connection.dialect.name == "sqlite":  # it locks nothing before the first change
-        connection.execute(update(attributes).where(row).values(value_json=attributes.c.value_json))
-    said = connection.execute(select(attributes.c.value_json).where(row).with_for_update()).scalar()
+        connection.execute(
+            update(attributes).where(drivers).values(value_json=attributes.c.value_json)
+        )
+    said = connection.execute(
+        select(attributes.c.value_json).where(drivers).with_for_update()
+    ).scalar()
     fence.check(None if said is None else json.loads(said))
+    if fence.number is not None:
+        for row in session.identity_map.values():
+            if isinstance(row, TrialModel) and row.number not in (None, fence.number):
+                raise NumberTaken

@@ -22,6 +22,7 @@ from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.answers import ANSWERS, answer_of, recorded_answer
 from lionheart_opt.study.claim import Claim, Held, claimed
 from lionheart_opt.study.dashboard import feasibility, write_note
+from lionheart_opt.study.fence import NumberTaken
 from lionheart_opt.study.record import FAILED, Trial, plain_attributes
 from lionheart_opt.study.recorded_prices import check_costs, recorded_prices
 from lionheart_opt.study.same_question import (
@@ -33,7 +34,7 @@ from lionheart_opt.study.same_question import (
 )
 from lionheart_opt.study.sources import Sources, check_sources, source_changes
 from lionheart_opt.study.specification import FORMAT, versions
-from lionheart_opt.study.storage import reading
+from lionheart_opt.study.storage import quiet, reading
 
 #: User attributes of the Optuna study.
 VERSIONS = "versions"
@@ -112,7 +113,7 @@ class OptunaKeeper:
                 with reading(f"study {name!r}: its record cannot be read"):
                     check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
                 return existing
-            with _quiet(), writing(name):
+            with quiet(), writing(name):
                 study = optuna.create_study(
                     storage=storage,
                     study_name=name,
@@ -218,12 +219,20 @@ class OptunaKeeper:
         )
         assert trial.datetime_complete is not None
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.oracle_s)
-        with self._writing():
-            if self._next_number is None:
+        if self._next_number is None:
+            with self._reading():
                 self._next_number = len(self.study.get_trials(deepcopy=False))
-            self.study.add_trial(trial)
-        self._next_number += 1
-        return self._next_number - 1
+        number, self._next_number = self._next_number, None
+        try:
+            with self._writing(number):
+                self.study.add_trial(trial)
+        except NumberTaken:  # by this trial, if a connection broke after it was written
+            with self._reading():
+                kept = self.study.get_trials(deepcopy=False)[number]
+            if kept.user_attrs.get("digest") != evaluation.candidate.digest:
+                return self.add(problem, evaluation)
+        self._next_number = number + 1
+        return number
 
     def answer(self, question: Question) -> Answer | None:
         """As `Keeper.answer`."""
@@ -306,8 +315,8 @@ class OptunaKeeper:
         return reading(f"study {self.name!r}: its record cannot be read")
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with writing(self.name), self._claim.writing() if self._claim else nullcontext():
+    def _writing(self, number: int | None = None) -> Iterator[None]:
+        with writing(self.name), self._claim.writing(number) if self._claim else nullcontext():
             yield
 
     def _evaluation(self, problem: Problem, trial: FrozenTrial) -> Evaluation:
@@ -353,17 +362,6 @@ def _describe(
 def writing(name: str) -> AbstractContextManager[None]:
     """Turn what a storage raises that cannot be written, such as a full disk, into bad input."""
     return reading(f"study {name!r}: its record cannot be written")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Optuna from announcing every study on standard error."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def unused_sampler() -> optuna.samplers.BaseSampler:

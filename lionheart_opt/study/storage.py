@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SQLITE_PATIENCE_S = 60.0
 #: How often, and after how many seconds, opening is tried again while another process creates the tables.
 CREATION_TRIES, CREATION_PAUSE_S = 50, 0.1
+#: What databases say when two processes create the same table.
+_RACES = re.compile("already exists|duplicate key|UNIQUE constraint|Duplicate entry", re.IGNORECASE)
 #: An environment variable in a URL.
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
@@ -83,12 +85,20 @@ def reading(what: str, url: str = "") -> Iterator[None]:
         raise
     except Exception as error:  # libraries check little of what they read
         secrets = secrets_of(_filled(url))
-        kind, said = type(error).__name__, str(error).strip().partition("\n")[0]
+        root = root_of(error)
+        kind, said = type(root).__name__, str(root).strip().partition("\n")[0]
         said = without(secrets, said)
-        is_plain = isinstance(error, (OSError, ImportError, RuntimeError)) and said
+        is_plain = isinstance(root, (OSError, ImportError, RuntimeError)) and said
         refusal = InputError(f"{what}: {said if is_plain else f'{kind}: {said}'}")
         is_open = any(secret in str(each) for each in _causes(error) for secret in secrets)
         raise refusal from (None if is_open else error)  # a traceback would show the passwords
+
+
+def root_of(error: BaseException) -> BaseException:
+    """What a database said, without the words of Optuna and SQLAlchemy around it."""
+    if type(error).__name__ == "StorageInternalError" and error.__cause__ is not None:
+        error = error.__cause__
+    return getattr(error, "orig", None) or error
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -96,6 +106,19 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna from announcing every study on standard error."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def with_environment(url: str) -> str:
@@ -175,18 +198,27 @@ def _sqlite(path: Path) -> optuna.storages.BaseStorage:
 
 
 def _database(url: str, **options: Any) -> optuna.storages.BaseStorage:
-    """The storage in a database. Finished trials are immutable, so each is read once."""
+    """The storage in a database. Finished trials are immutable, so each is read once.
+
+    Args:
+        url: SQLAlchemy URL.
+        options: What Optuna's storage takes beside; none for a database on a server.
+    """
     from optuna.storages import RDBStorage, get_storage
-    from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    from lionheart_opt.study.outages import PatientDatabase
 
     for attempt in range(CREATION_TRIES):
         try:
-            database = RDBStorage(url, **options)
+            database = (
+                RDBStorage(url, **options) if options else PatientDatabase(url, shown_url(url))
+            )
             guard_database(database)
             return guarded(get_storage(database))
         except SQLAlchemyError as error:
             # another process is creating the same tables
-            is_race = isinstance(error, IntegrityError) or "already exists" in str(error)
+            is_race = isinstance(error, DBAPIError) and bool(_RACES.search(str(error)))
             if not is_race or attempt == CREATION_TRIES - 1:
                 raise
             time.sleep(CREATION_PAUSE_S)

@@ -16,6 +16,7 @@ from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
 from lionheart_opt.study.storage import open_storage
+from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import tiny_problem
 
 STRATEGIES = {
@@ -24,6 +25,8 @@ STRATEGIES = {
     "tpe": Optuna(sampler="TPESampler", arguments={"n_startup_trials": 4}),
     "nsga2": Optuna(sampler="NSGAIISampler", arguments={"population_size": 4}, batch=3),
 }
+#: Budgets above this one ask for a problem with more mappings.
+MOST_TINY = 30
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def study(
     pause_s: float = 0.0,
     name: str = "",
 ) -> Search:
-    problem = tiny_problem()
+    problem = tiny_problem() if trials <= MOST_TINY else synthetic_problem(n_units=12)
     problem = replace(problem, oracle=Slow(problem.oracle, pause_s))
     storage = open_storage(url) if isinstance(url, str) else url
     keeper = OptunaKeeper.open(problem, name or strategy, storage, {"strategy": strategy})

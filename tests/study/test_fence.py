@@ -57,6 +57,37 @@ def test_a_take_over_waits_for_a_write_that_was_checked(kind, request, tmp_path,
     assert len(other.trials) == 1
 
 
+def test_a_beat_and_a_trial_do_not_wait_for_each_other(postgres, monkeypatch):
+    """The first beat is a new row, which locks that of the study, as a trial does."""
+    url = postgres.new_database()
+    study, other = new_study(url), other_driver(url)
+    study.set_user_attr(DRIVER, {"token": "first"})
+    checked, errors = threading.Event(), []
+    check, main = Fence.check, threading.current_thread()
+
+    def slow_check(self, driver):
+        check(self, driver)
+        if threading.current_thread() is not main:
+            checked.set()
+            time.sleep(0.5)
+
+    def beat() -> None:
+        try:
+            with fenced(other, "first"):
+                other.set_user_attr("beat", 1)
+        except Exception as error:
+            errors.append(error)
+
+    monkeypatch.setattr(Fence, "check", slow_check)
+    thread = threading.Thread(target=beat)
+    thread.start()
+    checked.wait(20)
+    with fenced(study, "first"):
+        study.add_trial(optuna.trial.create_trial(value=1.0))
+    thread.join()
+    assert errors == [] and len(study.trials) == 1 and study.user_attrs["beat"] == 1
+
+
 @pytest.mark.parametrize("scheme", ["sqlite", "journal"])
 def test_nothing_is_asked_before_and_nothing_is_checked_without_a_fence(
     scheme, tmp_path, monkeypatch
