@@ -1,18 +1,12 @@
 """Outcomes are artifacts that are named by their content."""
 
-<<<<<<< HEAD
-import hashlib
-=======
 import errno
+import hashlib
 import io
 import os
 import signal
 import subprocess
 import sys
-
-import numpy as np
-import pytest
->>>>>>> cef7233 (A database server that is out of reach is waited for; a connection that breaks repeats no trial)
 
 import numpy as np
 import optuna

@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -297,8 +297,18 @@ def main() -> None:
         print(f"error: {one_line(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt as stop:
-        print("\nStopped.", file=sys.stderr)
-        sys.exit(exit_code(stop))
+        _end(stop)
+    except SystemExit as end:
+        # typer turns Ctrl-C into an exit without a word
+        cause = end.__context__ and end.__context__.__cause__
+        if isinstance(cause, KeyboardInterrupt):
+            _end(cause)
+        raise
+
+
+def _end(stop: KeyboardInterrupt) -> NoReturn:
+    print("\nStopped.", file=sys.stderr)
+    sys.exit(exit_code(stop))
 
 
 if __name__ == "__main__":

@@ -228,8 +228,8 @@ class OptunaKeeper:
                 self.study.add_trial(trial)
         except NumberTaken:  # by this trial, if a connection broke after it was written
             with self._reading():
-                kept = self.study.get_trials(deepcopy=False)[number]
-            if kept.user_attrs.get("digest") != evaluation.candidate.digest:
+                recorded = self.study.get_trials(deepcopy=False)[number]
+            if recorded.user_attrs.get("digest") != evaluation.candidate.digest:
                 return self.add(problem, evaluation)
         self._next_number = number + 1
         return number

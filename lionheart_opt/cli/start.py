@@ -1,0 +1,34 @@
+"""Where the command line begins: it ends cleanly even while everything else is still being imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+#: Signals that end the start, and the exit codes that they lead to.
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGHUP: 130, signal.SIGTERM: 143}
+
+
+def main() -> None:
+    """Entry point of `lionheart-opt`."""
+    before = {number: signal.getsignal(number) for number in EXIT_CODES}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, _stop)
+    from lionheart_opt.cli.main import main as run
+
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    run()
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """End at once: an exception could get lost in the import that it comes out of."""
+    print("\nStopped.", file=sys.stderr, flush=True)
+    os._exit(EXIT_CODES[signal.Signals(number)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Ctrl-C, SIGTERM and SIGHUP at any moment of the start: one line, and the right exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+import pytest
+from cli_setup import make_study
+from front_door import python
+
+from lionheart_opt.cli import main, start
+from lionheart_opt.study.signals import Stopped
+
+#: A verb that reads a study waits here for a signal, as if it took long.
+CODE = """
+import sys
+import lionheart_opt.cli.start as start
+if sys.argv[1] == "import":
+    class Slow:
+        def find_spec(self, name, *_):
+            if name == "typer":
+                print("here", flush=True)
+                try:
+                    sys.stdin.readline()
+                except BaseException:
+                    pass  # imports of others do such things
+    sys.meta_path.insert(0, Slow())
+else:
+    from lionheart_opt.cli import main
+    def load_study(_):
+        print("here", flush=True)
+        sys.stdin.readline()
+    main.load_study = load_study
+sys.argv = ["lionheart-opt", "show", "."]
+start.main()
+"""
+
+
+@pytest.mark.parametrize("where", ["import", "verb"])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 130), (signal.SIGTERM, 143)]
+)
+def test_a_signal_is_one_line_and_an_exit_code(where, number, code, tmp_path):
+    process = python(tmp_path, "-c", CODE, where)
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (code, "\nStopped.\n")
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_any_moment_of_the_start(tmp_path):
+    folder = make_study(tmp_path / "study")
+    code = "import lionheart_opt.cli.start as start; print('here', flush=True); start.main()"
+    for tenths in range(30):
+        process = python(tmp_path, "-c", code, "run", folder, "--no-checks")
+        assert process.stdout.readline() == "here\n"
+        time.sleep(tenths / 10)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        if process.returncode != 0:  # it had ended before
+            assert process.returncode == 130 and "Traceback" not in err, err
+            assert "\nStopped" in err, err
+
+
+def test_handlers_are_restored_and_ignored_signals_stay_ignored(monkeypatch):
+    seen = {}
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(main, "main", lambda: seen.update(int=signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        start.main()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert seen["int"] is handler and signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_signal_in_a_verb_says_so_with_its_own_exit_code(monkeypatch, capsys):
+    def stop(_) -> None:
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(main, "load_study", stop)
+    monkeypatch.setattr(sys, "argv", ["lionheart-opt", "show", "."])
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    assert end.value.code == 143 and capsys.readouterr().err == "\nStopped.\n"
