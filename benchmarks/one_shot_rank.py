@@ -94,7 +94,8 @@ def measure(file: StudyFile, mappings: int, draws: int, seed: int) -> Search:
     budget = Budget(trials=mappings * len(TRAININGS))
     search = Search(record, Sample(mappings), seed, budget)
     with Live(file.oracle) as live:
-        live.ended(search.run(live.start(search)))
+        name = search.record.name
+        live.ended(name, search.run(live.start(search, name)))
     return search
 
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import gc
-import os
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lionheart_opt.accuracy import AccuracyOracle
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.result import COLUMNS, SearchResult
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
 
     from lionheart_opt.mapping import Training
     from lionheart_opt.results.comparison import Comparison
-    from lionheart_opt.results.live import Live, Silent
     from lionheart_opt.results.sensitivity import Profile
 
 #: Labels of runs that the representation of a study names.
@@ -163,11 +159,14 @@ class Study:
         wait: bool = False,
         progress: bool | None = None,
     ) -> list[SearchResult]:
-        """Run or resume the searches, one after the other. An interruption loses nothing.
+        """Run or resume the searches: side by side with workers, otherwise one after the other.
+
+        An interruption loses nothing. What a search finds does not depend on the others, nor on how many
+        workers there are.
 
         Args:
             only: Labels of runs, or names of searches (`LABEL/seedN`); all by default.
-            workers: Number of processes that evaluate candidates side by side.
+            workers: Number of processes that evaluate candidates side by side; 1 is this process.
             scheduler: Address of a Dask scheduler (`tcp://host:8786`), whose workers do it instead.
             checks: Measure the best mappings once more, on test data with fresh draws.
             trainings: Trainings, each with another seed, that the verdict rests on; None is the study's.
@@ -180,8 +179,7 @@ class Study:
         Raises:
             InputError: A search or argument cannot be used, or a record was made with other settings.
         """
-        from lionheart_opt.results.finalists import check_finalists
-        from lionheart_opt.study.cluster import executor
+        from lionheart_opt.results.running import run_searches
 
         source = self._source
         for name, flag in {"checks": checks, "wait": wait, "progress": progress}.items():
@@ -197,14 +195,15 @@ class Study:
                 raise InputError(f"{said}; must be a whole number from 1 to {largest}")
         with stopped_by_signals(), source.beside():
             source.check_strategies()
-            pool = executor(source.problem, workers, scheduler)
-            with pool or nullcontext(), _live(source.oracle, progress) as live:
-                for plan in plans:
-                    search = source.search(plan)
-                    with search.record.claimed(wait=wait):
-                        live.ended(search.run(live.start(search), pool))
-                        if checks:
-                            check_finalists(search.record, source.oracle, judged)
+            run_searches(
+                source,
+                plans,
+                workers,
+                scheduler,
+                trainings=judged if checks else None,
+                wait=wait,
+                progress=progress,
+            )
         return [result for result in self.results() if result.name in {p.name for p in plans}]
 
     def results(self) -> list[SearchResult]:
@@ -284,13 +283,15 @@ class Study:
             proxies: Also what may predict the losses, such as second derivatives; this takes long.
             progress: Show progress on standard error. None shows it on a terminal and in a notebook.
         """
+        from lionheart_opt.results.running import live
         from lionheart_opt.results.sensitivity import profile_search, read_profile
 
         with self.file.beside():
             search = profile_search(self.file, training, pairs)
-            with _live(self.file.oracle, progress) as live:
+            name = search.record.name
+            with live(self.file.oracle, progress, [name]) as shown_live:
                 with search.record.claimed():
-                    live.ended(search.run(live.start(search)))
+                    shown_live.ended(name, search.run(shown_live.start(search, name)))
                     return read_profile(search.record, training, proxies=proxies)
 
     def plot(self, out: str | Path | None = None) -> list[Path]:
@@ -387,13 +388,3 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _live(oracle: AccuracyOracle, progress: bool | None) -> Live | Silent:
-    """What shows the progress of searches."""
-    if progress is None:
-        in_notebook = "ipykernel" in sys.modules and "JPY_PARENT_PID" in os.environ
-        progress = sys.stderr.isatty() or in_notebook
-    from lionheart_opt.results.live import Live, Silent
-
-    return Live(oracle) if progress else Silent()

@@ -5,6 +5,8 @@ import pytest
 
 # The arrays of the tests are tiny: more threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Runs of the command line that do not say how many workers they want have none.
+os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 pytest.register_assert_rewrite("lionheart_opt.testing")
 
 

@@ -33,6 +33,19 @@ def load_study(path: Path) -> Study:
     return load(path)
 
 
+def usual_workers(study: Study, scheduler: str | None) -> int:
+    """Worker processes of a run that names none: one for each core.
+
+    `LOKY_MAX_CPU_COUNT` may say that there are fewer. Where a cluster works, or where an oracle answers
+    from a table, at once, there are none beside this process.
+    """
+    if scheduler is not None or study.file.is_on_a_table:
+        return 1
+    from loky import cpu_count
+
+    return int(cpu_count())
+
+
 @contextmanager
 def resumable(verb: str) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP end the block with a line that says how to go on.

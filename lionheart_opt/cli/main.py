@@ -19,6 +19,7 @@ from lionheart_opt.cli.inputs import (
     print_json,
     resumable,
     say_written,
+    usual_workers,
     without_export_warnings,
 )
 from lionheart_opt.errors import InputError, unknown
@@ -111,8 +112,12 @@ def run(
         list[str] | None, typer.Option(help="Only this run (its label); may be given again.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(help="Processes that evaluate candidates side by side.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="Processes that evaluate candidates side by side: by default as many as there are "
+            "cores; 1, this process, where the oracle is a table.",
+        ),
+    ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(
@@ -130,7 +135,9 @@ def run(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run or resume every strategy of the study. Ctrl-C loses nothing.
+    """Run or resume every strategy of the study, side by side. Ctrl-C loses nothing.
+
+    What a strategy finds does not depend on the number of workers.
 
     Example: `lionheart-opt run studies/quickstart --workers 2`
 
@@ -139,9 +146,8 @@ def run(
     loaded = load_study(study)
     where = f" --scheduler {scheduler}" if scheduler else ""
     with resumable(f"run {study}{where}"):
-        loaded.run(
-            only or (), workers, scheduler=scheduler, checks=checks, wait=wait, progress=True
-        )
+        count = usual_workers(loaded, scheduler) if workers is None else workers
+        loaded.run(only or (), count, scheduler=scheduler, checks=checks, wait=wait, progress=True)
     _show(loaded, as_json)
 
 

@@ -1,62 +1,72 @@
-"""Progress of searches on the terminal, with the time left."""
+"""Progress of the searches of a study on the terminal, with the best so far and the time left."""
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.console import Group, RenderableType
+from rich.live import Live as Display
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from lionheart_opt.accuracy import AccuracyOracle, ReportsTraining
 from lionheart_opt.metric import ACCURACY
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import drop_of, gains
+from lionheart_opt.results.overview import Overview, Standing
 from lionheart_opt.results.report import short
 from lionheart_opt.results.wording import console, seconds, times
 from lionheart_opt.study.record import Trial
 from lionheart_opt.study.search import Ending, Search, Watcher
 from lionheart_opt.study.search import Progress as SearchProgress
 
-#: Where output is piped, a training reports its progress at most this often.
+#: Where output is piped, a training and the whole study report their progress at most this often.
 QUIET_S = 60.0
+#: Searches that the terminal shows at most.
+MOST_ROWS = 12
+#: Seconds between two changes of the terminal.
+REFRESH_S = 0.25
+#: How searches end, in words.
+ENDINGS: dict[Ending, str] = {
+    "finished": "finished",
+    "budget": "budget spent",
+    "repeats": "finished: it proposed nothing new for a long time",
+}
 
 
 class Live:
-    """Progress bars, one a search, with the time left.
+    """An overview of all searches: a row for each that runs or has ended, and a line for the study.
 
-    Where output is piped, each answer is a plain line, and long trainings add one a minute.
+    Where output is piped, each answer is a plain line. Long trainings, and the whole study, add one a
+    minute. Its methods may be called from several threads.
 
     Args:
         oracle: The oracle of the searches; the progress of its trainings is shown, too.
+        names: Names of the searches, in their order.
+        at_once: Searches that run at once.
     """
 
-    def __init__(self, oracle: AccuracyOracle) -> None:
+    def __init__(self, oracle: AccuracyOracle, names: Sequence[str] = (), at_once: int = 1) -> None:
         self._oracle = oracle
         self._console = console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[oracle]}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("{task.fields[doing]}", style="dim", markup=False),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = TaskID(0)
+        self._lock = threading.RLock()
+        self.overview = Overview(names=names, at_once=at_once)
         self._name = ""
-        self._said = time.monotonic()
+        self._begun = self._said = self._study_said = time.monotonic()
+        self._display = Display(
+            get_renderable=self._rows,
+            console=self._console,
+            refresh_per_second=1.0 / REFRESH_S,
+            redirect_stdout=False,
+        )
 
     def __enter__(self) -> Live:
-        self._progress.start()
+        if self._console.is_terminal:
+            self._display.start()
         return self
 
     def __exit__(
@@ -65,54 +75,55 @@ class Live:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._display.stop()
         if isinstance(self._oracle, ReportsTraining):
             self._oracle.watch(_unheard)  # bars cannot travel to worker processes with the oracle
 
-    def start(self, search: Search) -> Watcher:
+    def start(self, search: Search, name: str) -> Watcher:
         """A watcher of one search."""
-        self._name = search.record.name
-        self._task = self._progress.add_task(
-            self._name, total=search.budget.trials, oracle="", left="", doing=""
-        )
-        problem, budget = search.problem, search.budget
-        begun, already = time.monotonic(), len(search.record)
+        problem = search.problem
+        with self._lock:
+            self._name = name
+            standing = self.overview.start(name, search)
         if isinstance(self._oracle, ReportsTraining):
             self._oracle.watch(self._training)
 
-        def left(trials: int, oracle_s: float) -> str:
-            done = trials - already
-            shares = [trials / budget.trials] if budget.trials else []
-            shares += [oracle_s / budget.oracle_s] if budget.oracle_s else []
-            if done < 1 or not shares:
-                return ""
-            spent = time.monotonic() - begun
-            per_share = spent / max(max(shares) - max(shares) * already / trials, 1e-9)
-            return f"{seconds(max(1 - max(shares), 0) * per_share)} left at most"
-
         def watch(now: SearchProgress) -> None:
-            doing = "replaying the record" if now.state == "replaying" else ""
-            if now.candidate is not None:
-                doing = short(problem, now.candidate.mapping)
-            self._progress.update(
-                self._task,
-                completed=now.trials,
-                oracle=f"oracle {seconds(now.oracle_s)}",
-                left=left(now.trials, now.oracle_s),
-                doing=doing,
-            )
-            if now.trial is not None:
-                self._answered(now.trial, problem)
+            with self._lock:
+                standing.update(now.trials, now.oracle_s)
+                if now.state == "replaying":
+                    standing.doing = "replaying the record"
+                if now.candidate is not None and self._console.is_terminal:
+                    standing.doing = short(problem, now.candidate.mapping)
+                if now.trial is not None:
+                    standing.take(problem, [now.trial.evaluation])
+                    self._answered(name, now.trial, problem)
 
         return watch
 
-    def _training(self, text: str) -> None:
-        self._progress.update(self._task, doing=text)
-        if not self._console.is_terminal and time.monotonic() - self._said >= QUIET_S:
-            self._said = time.monotonic()
-            self._console.print(f"{self._name}: {text}", markup=False, soft_wrap=True)
+    def ended(self, name: str, how: Ending) -> None:
+        """A search has ended."""
+        with self._lock:
+            self.overview.end(name, ENDINGS[how])
+            if self._console.is_terminal:
+                return
+            best = _best(self.overview.standings[name])
+            self._print(f"{name}: {ENDINGS[how]}{f'; best: {best}' if best else ''}")
+            if len(self.overview.standings) > 1:
+                self._print(self.overview.text)
 
-    def _answered(self, trial: Trial, problem: Problem) -> None:
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def _training(self, text: str) -> None:
+        with self._lock:
+            self.overview.standings[self._name].doing = text
+            if not self._console.is_terminal and time.monotonic() - self._said >= QUIET_S:
+                self._said = time.monotonic()
+                self._print(f"{self._name}: {text}")
+
+    def _answered(self, name: str, trial: Trial, problem: Problem) -> None:
         if self._console.is_terminal:
             return
         evaluation = trial.evaluation
@@ -122,25 +133,52 @@ class Live:
         drop = f"drop {metric.said(drop_of(problem, evaluation))} {metric.drop_unit}"
         if accuracy is not None and accuracy.diverged:
             drop = accuracy.note
-        self._console.print(
-            f"{self._name} trial {trial.number}: {drop}, "
+        self._print(
+            f"{name} trial {trial.number}: {drop}, "
             f"{times(speedup)}, {'feasible' if evaluation.feasible else 'not feasible'}: "
-            f"{short(problem, evaluation.mapping)}",
-            markup=False,
-            soft_wrap=True,
+            f"{short(problem, evaluation.mapping)}"
         )
+        if time.monotonic() - self._study_said >= QUIET_S:
+            self._study_said = time.monotonic()
+            self._print(self.overview.text)
 
-    def ended(self, how: Ending) -> None:
-        """The search has ended."""
-        text = {
-            "finished": "finished",
-            "budget": "budget spent",
-            "repeats": "finished: it proposed nothing new for a long time",
-        }[how]
-        self._progress.update(self._task, left="", doing=text)
-        self._progress.stop_task(self._task)
-        if not self._console.is_terminal:
-            self._console.print(f"{self._name}: {text}", markup=False, soft_wrap=True)
+    def _rows(self) -> RenderableType:
+        """What the terminal shows."""
+        with self._lock:
+            running, finished = self.overview.of("running"), self.overview.of("finished")
+            shown = [*finished[-max(MOST_ROWS - len(running), 1) :], *running[:MOST_ROWS]]
+            table = Table.grid(padding=(0, 1))
+            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+            for justify in ("left", "right", "right", "right"):
+                table.add_column(justify=justify, no_wrap=True)
+            table.expand = True
+            now_s = self.overview.clock()
+            for each in shown:
+                left_s = each.left_s(now_s)
+                left = "" if left_s is None else f"{seconds(left_s)} left at most"
+                budget = each.search.budget.trials if each.search else None
+                table.add_row(
+                    Text(each.name),
+                    ProgressBar(total=1.0, completed=each.share or 0.0, width=8)
+                    if each.share is not None
+                    else "",
+                    f"{each.trials}/{budget}" if budget else str(each.trials),
+                    f"best {_best(each) or '-'}",
+                    Text(each.doing.partition(":")[0] if each.state == "finished" else left),
+                )
+            lines: list[RenderableType] = [table]
+            if len(running) == 1 and running[0].doing:
+                lines.append(Text(running[0].doing, style="dim", no_wrap=True, overflow="ellipsis"))
+            spent = seconds(time.monotonic() - self._begun)
+            lines.append(Text(f"{self.overview.text}; {spent} so far", overflow="fold"))
+            return Group(*lines)
+
+
+def _best(standing: Standing) -> str:
+    """The best mapping of a search so far, as its speed-up; empty before anything is feasible."""
+    if standing.best is None or standing.search is None:
+        return ""
+    return times(gains(standing.search.problem, standing.best.cost)[0])
 
 
 def _unheard(text: str) -> None:
@@ -156,10 +194,10 @@ class Silent:
     def __exit__(self, *_: object) -> None:
         return
 
-    def start(self, search: Search) -> Watcher:  # noqa: ARG002
+    def start(self, search: Search, name: str) -> Watcher:  # noqa: ARG002
         """As `Live.start`."""
         return lambda _: None
 
-    def ended(self, how: Ending) -> None:  # noqa: ARG002
+    def ended(self, name: str, how: Ending) -> None:  # noqa: ARG002
         """As `Live.ended`."""
         return

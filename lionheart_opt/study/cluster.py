@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 import warnings
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar, cast
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.study.executors import Executor, WorkerDied, Workers
-from lionheart_opt.study.worker import SentProblem, evaluate_for
+from lionheart_opt.study.executors import Executor, WorkerDied, Workers, WorkStopped
+from lionheart_opt.study.worker import Job, SentProblem, work_for
 from lionheart_opt.text import shown
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+T = TypeVar("T")
 
-    from lionheart_opt.study.executors import Answers
-
+#: Searches that share a cluster at least, which may have no workers yet.
+FEWEST_SEARCHES = 4
 #: Seconds after which a scheduler that does not answer is taken for missing.
 CONNECTION_S = 20
 
 
 class Cluster(Executor):
-    """Workers of a Dask cluster, each of which evaluates one candidate at a time.
+    """Workers of a Dask cluster, each of which does one job at a time.
 
     The problem is sent to the cluster once, and each worker builds it once. A worker computes with as
     many threads as it was started with (`dask worker --nthreads`). Workers may come and go. On leaving
@@ -65,63 +64,71 @@ class Cluster(Executor):
             self._problem_there = self._client.submit(
                 _same, self._sent, key=f"p-{self._sent.token}"
             )
-        self._pending: set[_Task] = set()
+        self._pending: set[_Task[Any]] = set()
+        self._gate = threading.Lock()
         if not self._client.nthreads():
             warnings.warn(f"{scheduler} has no workers yet: waiting for them", stacklevel=2)
 
     def __repr__(self) -> str:
         return f"Cluster({self.scheduler!r} for {self._problem!r})"
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    @property
+    def at_once(self) -> int:
+        """As `Executor.at_once`: one for each worker that there is now, `FEWEST_SEARCHES` at least."""
+        return max(len(self._client.nthreads()), FEWEST_SEARCHES)
+
+    def stop(self) -> None:
+        """As `Executor.stop`. What workers have begun, they compute to its end."""
+        super().stop()
         self._client.close()
 
-    def evaluate(self, candidates: Sequence[Candidate]) -> Answers:
-        """As `Executor.evaluate`."""
-        try:
-            yield from super().evaluate(candidates)
-        except (concurrent.futures.CancelledError, asyncio.CancelledError) as error:
-            raise InputError(
-                f"scheduler: the connection to {self.scheduler} is lost; finished trials are recorded: "
-                "run again to resume"
-            ) from error
+    def submit(self, job: Job[T], place: int = 0) -> _Task[T]:
+        """As `Executor.submit`."""
+        with self._gate:
+            self.check_running()
+            task = _Task(self, job, place)
+            self._pending.add(task)
+            return task
 
-    def _submit(self, candidate: Candidate) -> _Task:
-        task = _Task(self, candidate)
-        self._pending.add(task)
-        return task
+    def submitted(self, job: Job[T], place: int) -> Any:
+        """The Dask future of a job."""
+        return self._client.submit(_work, self._problem_there, job, pure=False, priority=-place)
 
-    def submitted(self, candidate: Candidate) -> Any:
-        """The Dask future of an evaluation."""
-        return self._client.submit(_evaluate, self._problem_there, candidate, pure=False)
-
-    def is_alone(self, task: _Task) -> bool:
-        """Whether no other candidate is being evaluated."""
+    def is_alone(self, task: _Task[Any]) -> bool:
+        """Whether no other job is being done."""
         return self._pending <= {task}
 
-    def wait_for_others(self, task: _Task) -> None:
-        """Wait until no other candidate is being evaluated."""
-        for other in [each for each in self._pending if each is not task]:
-            other.future.exception()  # returns when it has ended, whatever came of it
+    @contextmanager
+    def alone(self, task: _Task[Any]) -> Iterator[None]:
+        """Let no other job be done while the block runs; those that have begun are waited for."""
+        with self._gate:
+            for other in [each for each in list(self._pending) if each is not task]:
+                other.future.exception()  # returns when it has ended, whatever came of it
+            yield
 
-    def forget(self, task: _Task) -> None:
-        """The evaluation has ended."""
+    def forget(self, task: _Task[Any]) -> None:
+        """The job has ended."""
         self._pending.discard(task)
 
+    def lost(self) -> Exception:
+        """What is to be raised where Dask says that a job was cancelled."""
+        if self._is_stopped:
+            return WorkStopped()
+        return InputError(
+            f"scheduler: the connection to {self.scheduler} is lost; finished trials are recorded: "
+            "run again to resume"
+        )
 
-class _Task:
-    """One evaluation on the cluster; see `Pending`."""
 
-    def __init__(self, cluster: Cluster, candidate: Candidate) -> None:
-        self._cluster, self._candidate = cluster, candidate
+class _Task(Generic[T]):
+    """One job on the cluster; see `Pending`."""
+
+    def __init__(self, cluster: Cluster, job: Job[T], place: int) -> None:
+        self._cluster, self._job, self._place = cluster, job, place
         self._was_alone = cluster.is_alone(self)
-        self.future = cluster.submitted(candidate)
+        self.future = cluster.submitted(job, place)
 
-    def result(self) -> Evaluation:
+    def result(self) -> T:
         """As `Pending.result`.
 
         Dask tries again where a worker died, and gives up after `MOST_RETRIES` more. It blames all the
@@ -130,26 +137,28 @@ class _Task:
         """
         try:
             return self._result()
+        except (concurrent.futures.CancelledError, asyncio.CancelledError) as error:
+            raise self._cluster.lost() from error
         finally:
             self._cluster.forget(self)
 
-    def _result(self) -> Evaluation:
+    def _result(self) -> T:
         from distributed import KilledWorker
 
-        evaluation: Evaluation
+        done: T
         try:
-            evaluation = self.future.result()
-            return evaluation
+            done = self.future.result()
+            return done
         except KilledWorker as error:
             if self._was_alone and self._cluster.is_alone(self):
                 raise WorkerDied from error
-        self._cluster.wait_for_others(self)
-        self.future = self._cluster.submitted(self._candidate)
-        try:
-            evaluation = self.future.result()
-        except KilledWorker as error:
-            raise WorkerDied from error
-        return evaluation
+        with self._cluster.alone(self):
+            self.future = self._cluster.submitted(self._job, self._place)
+            try:
+                done = self.future.result()
+            except KilledWorker as error:
+                raise WorkerDied from error
+        return done
 
     def cancel(self) -> None:
         """As `Pending.cancel`."""
@@ -181,8 +190,8 @@ def _same(sent: SentProblem) -> SentProblem:
     return sent
 
 
-def _evaluate(sent: SentProblem, candidate: Candidate) -> Evaluation:
-    """Evaluate a candidate in a worker of the cluster."""
+def _work(sent: SentProblem, job: Job[T]) -> T:
+    """Do a job in a worker of the cluster."""
     from distributed import get_worker
 
-    return evaluate_for(sent, candidate, threads=get_worker().state.nthreads)
+    return work_for(sent, job, threads=get_worker().state.nthreads)

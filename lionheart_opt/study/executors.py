@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
-from queue import LifoQueue
+from dataclasses import dataclass, replace
+from queue import LifoQueue, PriorityQueue
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from loky import ProcessPoolExecutor
 
+from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
+from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study import worker
 from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
-from lionheart_opt.study.worker import SentProblem, evaluated
+from lionheart_opt.study.worker import Ask, CheckFinally, Evaluate, Job, SentProblem
 
 #: Every worker computes with one thread: that is what several workers are for.
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
@@ -32,21 +35,28 @@ DIED = f"its worker process died {MOST_RETRIES + 1} times (killed, or out of mem
 NO_MEMORY = f"it ran out of memory {MOST_RETRIES + 1} times"
 
 Answers = Generator[Evaluation, None, None]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class WorkerDied(Exception):
-    """Every worker process that evaluated a candidate has died."""
+    """Every worker process that did a job has died."""
 
 
-class Pending(Protocol):
-    """An evaluation that a worker process is asked for."""
+class WorkStopped(Exception):
+    """The executor has been stopped; what it was asked for is given up."""
 
-    def result(self) -> Evaluation:
-        """Wait for it.
+
+class Pending(Protocol[T_co]):
+    """A job that a worker process is asked to do."""
+
+    def result(self) -> T_co:
+        """Wait for what it gives.
 
         Raises:
-            WorkerDied: Every worker process that evaluated it has died.
+            WorkerDied: Every worker process that did it has died.
             MemoryError: A worker ran out of memory.
+            WorkStopped: The executor has been stopped.
         """
         ...
 
@@ -56,9 +66,12 @@ class Pending(Protocol):
 
 
 class Executor(ABC):
-    """Worker processes that evaluate candidates of one problem.
+    """Worker processes that work for one problem, for several searches at once.
 
-    Use it as a context manager. What records hold is copied, and not sent to a worker.
+    Use it as a context manager; its methods may be called from several threads. What records hold is
+    copied, and not sent to a worker. A candidate that several searches ask for at once is evaluated once.
+    Of candidates that wait, those that come first in their batches are evaluated first, so that no
+    search waits for the whole batch of another one.
 
     Args:
         problem: The problem whose candidates are evaluated.
@@ -73,21 +86,38 @@ class Executor(ABC):
         self._sent = SentProblem.of(
             replace(problem, oracle=self._records.oracle) if self._records else problem
         )
+        self._shared: dict[str, _Shared] = {}
+        self._sharing = threading.Lock()
+        self._is_stopped = False
 
     def __enter__(self) -> Self:
         return self
 
-    @abstractmethod
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.stop()
+
+    @property
+    @abstractmethod
+    def at_once(self) -> int:
+        """Number of searches that are to share it."""
 
     @abstractmethod
-    def _submit(self, candidate: Candidate) -> Pending:
-        """Ask for an evaluation."""
+    def submit(self, job: Job[T], place: int = 0) -> Pending[T]:
+        """Ask for a job; of those that wait, the ones with the least `place` are done first."""
+
+    def stop(self) -> None:
+        """Give up what is being done, at once. Who waits for it gets `WorkStopped`."""
+        self._is_stopped = True
+
+    def check_running(self) -> None:
+        """Raise `WorkStopped` if it has been stopped."""
+        if self._is_stopped:
+            raise WorkStopped
 
     def evaluate(self, candidates: Sequence[Candidate]) -> Answers:
         """Evaluate candidates side by side; the answers come in the order of the candidates.
@@ -98,33 +128,77 @@ class Executor(ABC):
         Raises:
             InputError: The problem cannot be rebuilt in a worker process, or worker processes cannot be
                 started.
+            WorkStopped: The executor has been stopped.
         """
-        answers = [self._recorded(candidate) or self._submit(candidate) for candidate in candidates]
+        answers = [
+            self._recorded(candidate) or self._ask_for(candidate, place)
+            for place, candidate in enumerate(candidates)
+        ]
         try:
-            for number, candidate in enumerate(candidates):
-                answer = answers[number]
-                retries = 0
-                while not isinstance(answer, Evaluation):
-                    try:
-                        answer = self._remembered(candidate, answer.result())
-                    except WorkerDied:
-                        answer = self._problem.evaluation(candidate, None, DIED)
-                    except MemoryError:
-                        if retries == MOST_RETRIES:
-                            answer = self._problem.evaluation(candidate, None, NO_MEMORY)
-                        else:
-                            retries += 1
-                            answers[number] = answer = self._submit(candidate)
-                yield answer
+            for number, (candidate, answer) in enumerate(zip(candidates, answers, strict=True)):
+                self.check_running()
+                if isinstance(answer, Evaluation):
+                    yield answer
+                    continue
+                evaluation = replace(answer.result(), candidate=candidate)
+                if self._records is not None and evaluation.accuracy is not None:
+                    resolved = self._problem.resolved(candidate)
+                    self._records.remember(resolved, evaluation.accuracy)
+                answer.leave()
+                answers[number] = evaluation
+                yield evaluation
         finally:
             for answer in answers:
                 if not isinstance(answer, Evaluation):
-                    answer.cancel()
+                    answer.leave()
 
-    def _remembered(self, candidate: Candidate, evaluation: Evaluation) -> Evaluation:
-        if self._records is not None and evaluation.accuracy is not None:
-            self._records.remember(self._problem.resolved(candidate), evaluation.accuracy)
-        return evaluation
+    def ask(self, question: Question) -> Answer:
+        """The oracle's answer to a question beside accuracy.
+
+        Raises:
+            InputError: The oracle does not answer such questions.
+        """
+        copied = self._records.copied(question, self._problem.seed) if self._records else None
+        return copied or self._done(Ask(question))
+
+    def checking(self, oracle: object) -> object:
+        """An oracle whose final checks the workers make; the oracle itself if it has none."""
+        return _Checking(self._done) if isinstance(oracle, ChecksFinally) else oracle
+
+    def _done(self, job: Job[T]) -> T:
+        try:
+            return self.submit(job).result()
+        except WorkerDied:
+            raise RuntimeError(f"workers: {job!r}: {DIED}") from None
+
+    def _ask_for(self, candidate: Candidate, place: int) -> _Shared:
+        key = self._problem.resolved(candidate).digest
+        with self._sharing:
+            shared = self._shared.get(key)
+            if shared is None:
+                shared = self._shared[key] = _Shared(self, key, candidate, place)
+            shared.users += 1
+            return shared
+
+    def tried(self, candidate: Candidate, pending: Pending[Evaluation]) -> Evaluation:
+        """The evaluation that a worker is asked for; tried again where there was too little memory."""
+        for retries in range(MOST_RETRIES + 1):
+            try:
+                return pending.result()
+            except WorkerDied:
+                return self._problem.evaluation(candidate, None, DIED)
+            except MemoryError:
+                if retries < MOST_RETRIES:
+                    pending = self.submit(Evaluate(candidate))
+        return self._problem.evaluation(candidate, None, NO_MEMORY)
+
+    def leave(self, key: str, shared: _Shared) -> None:
+        """One of those who wait for an evaluation does so no more."""
+        with self._sharing:
+            shared.users -= 1
+            if not shared.users:
+                del self._shared[key]
+                shared.pending.cancel()
 
     def _recorded(self, candidate: Candidate) -> Evaluation | None:
         """The evaluation, if records hold all of it."""
@@ -134,6 +208,40 @@ class Executor(ABC):
             return replace(self._problem, oracle=self._records.records_only()).evaluate(candidate)
         except NotRecorded:
             return None
+
+
+class _Shared:
+    """An evaluation that several searches may wait for."""
+
+    def __init__(self, executor: Executor, key: str, candidate: Candidate, place: int) -> None:
+        self._executor, self._key, self._candidate = executor, key, candidate
+        self.pending: Pending[Evaluation] = executor.submit(Evaluate(candidate), place)
+        self.users = 0
+        self._waiting = threading.Lock()
+        self._evaluation: Evaluation | None = None
+
+    def result(self) -> Evaluation:
+        """Wait for it."""
+        with self._waiting:
+            if self._evaluation is None:
+                self._evaluation = self._executor.tried(self._candidate, self.pending)
+            return self._evaluation
+
+    def leave(self) -> None:
+        """Wait for it no more."""
+        self._executor.leave(self._key, self)
+
+
+@dataclass(frozen=True)
+class _Checking:
+    """The final checks of an oracle, made by workers; see `ChecksFinally`."""
+
+    done: Callable[[Job[dict[str, Accuracy]]], dict[str, Accuracy]]
+
+    def final_checks(
+        self, candidate: Candidate, fidelity: Fidelity, seed: int
+    ) -> dict[str, Accuracy]:
+        return self.done(CheckFinally(candidate, fidelity, seed))
 
 
 class Workers(Executor):
@@ -154,35 +262,64 @@ class Workers(Executor):
     def __init__(self, problem: Problem, count: int) -> None:
         super().__init__(problem)
         self.count = count
-        self._threads = ThreadPoolExecutor(count)  # each waits for one process
+        self._numbers = itertools.count()
+        self._waiting: PriorityQueue[tuple[int, int, Future[Any], Job[Any]]] = PriorityQueue()
         self._idle: LifoQueue[_Process] = LifoQueue()
         self._lock = threading.Lock()
-        self._is_closed = False
         self._processes = {_Process(self._sent) for _ in range(count)}
         for process in self._processes:
             self._idle.put(process)
+        self._threads = [threading.Thread(target=self._do_jobs) for _ in range(count)]
+        for thread in self._threads:  # each waits for one process
+            thread.start()
 
     def __repr__(self) -> str:
         return f"Workers({self.count} processes for {self._problem!r})"
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    @property
+    def at_once(self) -> int:
+        """As `Executor.at_once`: each search keeps one process busy at least."""
+        return self.count
+
+    def stop(self) -> None:
+        """As `Executor.stop`."""
         with self._lock:
-            self._is_closed = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+            super().stop()
         for process in self._processes:
             process.kill()
-        self._threads.shutdown()
+        for _ in self._threads:
+            self._waiting.put((-1, next(self._numbers), Future(), _nothing))
+        for thread in self._threads:
+            thread.join()
+        while not self._waiting.empty():
+            self._waiting.get()[2].set_exception(WorkStopped())
 
-    def _submit(self, candidate: Candidate) -> Future[Evaluation]:
-        return self._threads.submit(self._try, candidate)
+    def submit(self, job: Job[T], place: int = 0) -> Future[T]:
+        """As `Executor.submit`."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._is_stopped:
+                future.set_exception(WorkStopped())
+            else:
+                self._waiting.put((place, next(self._numbers), future, job))
+        return future
 
-    def _try(self, candidate: Candidate) -> Evaluation:
-        """Evaluate a candidate in the next idle process, and in others if that dies."""
+    def _do_jobs(self) -> None:
+        while True:
+            _, _, future, job = self._waiting.get()
+            if self._is_stopped:
+                if not future.cancelled():
+                    future.set_exception(WorkStopped())
+                return
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                future.set_result(self._try(job))
+            except BaseException as error:  # whoever waits for it gets it
+                future.set_exception(WorkStopped() if self._is_stopped else error)
+
+    def _try(self, job: Job[T]) -> T:
+        """Do a job in the next idle process, and in others if that dies."""
         deaths = failed_starts = 0
         while deaths <= MOST_RETRIES:
             process = self._idle.get()
@@ -190,8 +327,9 @@ class Workers(Executor):
             try:
                 process.ready.result()
                 is_ready = True
-                return process.evaluate(candidate)
+                return process.work(job)
             except BrokenProcessPool as error:
+                self.check_running()
                 deaths += is_ready
                 failed_starts += not is_ready
                 process = self._replaced(process)
@@ -207,13 +345,16 @@ class Workers(Executor):
     def _replaced(self, dead: _Process) -> _Process:
         """A new process instead of one that has died."""
         with self._lock:
-            if self._is_closed:
-                return dead
+            self.check_running()
             self._processes.remove(dead)
             dead.kill()
             process = _Process(self._sent)
             self._processes.add(process)
             return process
+
+
+def _nothing(problem: Problem) -> None:
+    """A job that ends a thread."""
 
 
 class _Process:
@@ -226,13 +367,13 @@ class _Process:
         #: Done when the problem is built.
         self.ready: Future[None] = self._pool.submit(worker.get_ready)
 
-    def evaluate(self, candidate: Candidate) -> Evaluation:
-        """Evaluate a candidate.
+    def work(self, job: Job[T]) -> T:
+        """Do a job.
 
         Raises:
             BrokenProcessPool: The process died meanwhile.
         """
-        answer: Future[Evaluation] = self._pool.submit(worker.evaluate, candidate)
+        answer: Future[T] = self._pool.submit(worker.work, job)
         return answer.result()
 
     def kill(self) -> None:
@@ -246,7 +387,7 @@ def in_process(problem: Problem, candidates: Sequence[Candidate]) -> Answers:
     for candidate in candidates:
         for _ in range(MOST_RETRIES + 1):
             try:
-                answer = evaluated(problem, candidate)
+                answer = Evaluate(candidate)(problem)
                 break
             except MemoryError:
                 continue

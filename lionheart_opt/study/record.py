@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import fsum
@@ -264,11 +264,16 @@ class Record:
         """The recorded answer to a question beside accuracy; None if it was not asked yet."""
         return self.keeper.answer(question)
 
-    def ask(self, question: Question) -> Answer:
-        """The answer to a question beside accuracy: the recorded one, or the problem's, which is kept."""
+    def ask(self, question: Question, ask: Callable[[Question], Answer] | None = None) -> Answer:
+        """The answer to a question beside accuracy: the recorded one, or a new one, which is kept.
+
+        Args:
+            question: The question.
+            ask: Answers it; the problem's oracle by default.
+        """
         answer = self.keeper.answer(question)
         if answer is None:
-            answer = self.problem.ask(question)
+            answer = (ask or self.problem.ask)(question)
             self.keeper.add_answer(question, answer)
             self._answers_s += answer.oracle_s
         return answer

@@ -93,13 +93,17 @@ class RecordedOracle:
 
     def consult(self, question: Question, seed: int) -> Answer:
         """As `Consultable.consult`; copied, at the same price, where it has been asked."""
+        return self.copied(question, seed) or consult(self.oracle, question, seed)
+
+    def copied(self, question: Question, seed: int) -> Answer | None:
+        """The answer to a question that a record holds; None if there is none."""
         if seed == self._seed and self._studies:
             from lionheart_opt.study.answers import recorded_answer
 
             for study in self._studies:
                 if answer := recorded_answer(study, question):
                     return answer
-        return consult(self.oracle, question, seed)
+        return None
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyOracle.accuracy`; copied where all draws of `fidelity` are known."""

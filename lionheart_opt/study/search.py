@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -246,7 +247,7 @@ class Search:
         """
         with self.record.claimed():
             rng = np.random.default_rng(self.seed)
-            problem = replace(self.problem, answers=self._ask)
+            problem = replace(self.problem, answers=partial(self._ask, workers))
             if self.recommends:
                 self._measure_all_digital(workers)
             with closing(self.strategy.search(problem, rng)) as proposals:
@@ -323,11 +324,11 @@ class Search:
             )
         return batch
 
-    def _ask(self, question: Question) -> Answer:
+    def _ask(self, workers: Executor | None, question: Question) -> Answer:
         """The strategy's question, answered from the record or paid for."""
         if self.record.answer(question) is None and self.spent():
             raise _BudgetSpent
-        return self.record.ask(question)
+        return self.record.ask(question, workers.ask if workers else None)
 
     def _check_replay(self, known: dict[str, Evaluation], proposed: set[str]) -> None:
         """New ground is reached only after everything recorded has been proposed again."""

@@ -8,20 +8,23 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import cloudpickle
 
+from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.own_modules import beside, current_folder, own_modules
 from lionheart_opt.problem import Problem
+from lionheart_opt.questions import Answer, Question, consult
 
 #: A worker looks this often whether the process that started it still runs.
 PARENT_POLL_S = 1.0
@@ -29,6 +32,11 @@ PARENT_POLL_S = 1.0
 MOST_PROBLEMS = 4
 #: What torch says when there is no memory left; its class of error is that of any other fault.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+T = TypeVar("T")
+#: What a worker is asked to do with a problem.
+Job = Callable[[Problem], T]
 
 
 @dataclass(frozen=True)
@@ -63,18 +71,49 @@ class SentProblem:
         return SentProblem(pickled, current_folder())
 
 
-def evaluated(problem: Problem, candidate: Candidate) -> Evaluation:
-    """Evaluate a candidate.
+@dataclass(frozen=True)
+class Evaluate:
+    """A job: evaluate a candidate.
 
     Raises:
         MemoryError: There is not enough memory, whatever torch calls that.
     """
-    try:
-        return problem.evaluate(candidate)
-    except RuntimeError as error:
-        if any(words in str(error) for words in _OUT_OF_MEMORY):
-            raise MemoryError(str(error)) from error
-        raise
+
+    candidate: Candidate
+
+    def __call__(self, problem: Problem) -> Evaluation:
+        """Do it."""
+        try:
+            return problem.evaluate(self.candidate)
+        except RuntimeError as error:
+            if any(words in str(error) for words in _OUT_OF_MEMORY):
+                raise MemoryError(str(error)) from error
+            raise
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A job: ask the oracle a question beside accuracy."""
+
+    question: Question
+
+    def __call__(self, problem: Problem) -> Answer:
+        """Do it."""
+        return consult(problem.oracle, self.question, problem.seed)
+
+
+@dataclass(frozen=True)
+class CheckFinally:
+    """A job: measure a finalist once more; see `ChecksFinally.final_checks`."""
+
+    candidate: Candidate
+    fidelity: Fidelity
+    seed: int
+
+    def __call__(self, problem: Problem) -> dict[str, Accuracy]:
+        """Do it."""
+        assert isinstance(problem.oracle, ChecksFinally)
+        return problem.oracle.final_checks(self.candidate, self.fidelity, self.seed)
 
 
 #: The problem of this process, which is a worker of one study.
@@ -105,22 +144,22 @@ def get_ready() -> None:
         _built(_sent)
 
 
-def evaluate(candidate: Candidate) -> Evaluation:
-    """Evaluate a candidate of the problem of this process."""
+def work(job: Job[T]) -> T:
+    """Do a job for the problem of this process."""
     assert _sent is not None, "a worker without a problem"
-    return evaluate_for(_sent, candidate, threads=1)
+    return work_for(_sent, job, threads=1)
 
 
 #: Held while a candidate is evaluated: threads of a process would share torch's random numbers.
 _one_at_a_time = threading.Lock()
 
 
-def evaluate_for(sent: SentProblem, candidate: Candidate, threads: int) -> Evaluation:
-    """Evaluate a candidate of any problem; the problem is built when it is first seen.
+def work_for(sent: SentProblem, job: Job[T], threads: int) -> T:
+    """Do a job for any problem; the problem is built when it is first seen.
 
     Args:
         sent: The problem.
-        candidate: The candidate.
+        job: The job.
         threads: Threads that torch and numba may use.
 
     Raises:
@@ -130,7 +169,7 @@ def evaluate_for(sent: SentProblem, candidate: Candidate, threads: int) -> Evalu
         problem = _built(sent)
         _limit_threads(threads)
         try:
-            return evaluated(problem, candidate)
+            return job(problem)
         except Exception as error:
             sendable = _sendable(error)
             if sendable is error:  # Dask follows causes, for ever where an error is its own

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import typer
 
-from lionheart_opt.cli.inputs import load_study, print_json, resumable, say_written
+from lionheart_opt.cli.inputs import load_study, print_json, resumable, say_written, usual_workers
 from lionheart_opt.errors import InputError
 
 OLD = Path(__file__).parents[1] / "old_records" / "journal"
@@ -58,3 +59,13 @@ def test_files_are_named_on_standard_error_or_as_json(capsys):
     assert json.loads(out) == ["figures/a.pdf", "figures/a.png"] and err == ""
     say_written([])
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("oracle", "scheduler", "count"),
+    [("hat", None, 3), ("hat", "tcp://host:8786", 1), ("table", None, 1)],
+)
+def test_a_run_has_a_worker_for_each_core_where_workers_help(oracle, scheduler, count, monkeypatch):
+    monkeypatch.setattr("loky.cpu_count", lambda: 3)
+    study = SimpleNamespace(file=SimpleNamespace(is_on_a_table=oracle == "table"))
+    assert usual_workers(study, scheduler) == count

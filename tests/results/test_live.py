@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from lionheart_opt.results import live
 from lionheart_opt.results.live import Live
@@ -38,8 +39,8 @@ def shown(budget: Budget) -> tuple[Trains, Search]:
     search = Search(
         Record(replace(problem, oracle=oracle), InMemory("random/seed0")), Random(), 0, budget
     )
-    with Live(oracle) as progress:
-        progress.ended(search.run(progress.start(search)))
+    with Live(oracle, ["random/seed0"]) as progress:
+        progress.ended("random/seed0", search.run(progress.start(search, "random/seed0")))
     return oracle, search
 
 
@@ -52,7 +53,7 @@ def test_where_output_is_piped_each_answer_is_a_line(capfd):
         assert line.startswith(f"random/seed0 trial {number}: drop +")
         feasible = "feasible" if trial.evaluation.feasible else "not feasible"
         assert f", {feasible}: " in line
-    assert lines[-1] == "random/seed0: budget spent"
+    assert lines[-1].startswith("random/seed0: budget spent")
 
 
 def test_long_trainings_say_so_now_and_then(capfd, monkeypatch):
@@ -72,24 +73,34 @@ def test_when_it_ends_nobody_listens_to_the_oracle(capfd):
 
 
 @pytest.mark.parametrize("budget", [Budget(trials=4), Budget(oracle_s=5000.0), Budget()])
-def test_bars_on_a_terminal(budget, monkeypatch):
-    terminal = Console(force_terminal=True, width=200, record=True)
+def test_an_overview_on_a_terminal(budget, monkeypatch):
+    terminal = Console(force_terminal=True, width=80, record=True)
     monkeypatch.setattr(live, "console", lambda stderr: terminal)
+    monkeypatch.setattr(live, "REFRESH_S", 0.01)
     problem = tiny_problem()
-    search = Search(Record(problem, InMemory("[bold]odd/seed0")), Random(), 0, budget)
-    left: set[str] = set()
-    with Live(problem.oracle) as progress:
-        watch = progress.start(search)
+    names = ["[bold]odd/seed0", "waits/seed0"]
+    search = Search(Record(problem, InMemory(names[0])), Random(), 0, budget)
+    shown: list[str] = []
+    with Live(problem.oracle, names) as progress:
+        watch = progress.start(search, names[0])
 
         def look(now):
             watch(now)
-            left.add(progress._progress.tasks[0].fields["left"])
+            with terminal.capture() as capture:
+                terminal.print(progress._rows())
+            shown.append(capture.get())
 
-        progress.ended(search.run(look))
+        progress.ended(names[0], search.run(look))
+        terminal.print(progress._rows())
     text = terminal.export_text()
-    assert "[bold]odd/seed0" in text and "oracle " in text, "a label is no markup"
+    assert "[bold]odd/seed0" in text, "a label is no markup"
+    assert "1 of 2 searches finished, 1 waiting" in text
+    assert (
+        max(len(line) for each in shown for line in Text.from_ansi(each).plain.splitlines()) <= 80
+    )
     limited = budget != Budget()
-    assert any(each.endswith(" left at most") for each in left) == limited
+    assert any("left at most" in each for each in shown) == limited
+    assert any("best " in each for each in shown)
 
 
 def test_a_resumed_search_starts_where_it_was(capfd):
@@ -97,8 +108,8 @@ def test_a_resumed_search_starts_where_it_was(capfd):
     record = Record(problem, InMemory("random/seed0"))
     Search(record, Random(), 0, Budget(trials=2)).run()
     search = Search(record, Random(), 0, Budget(trials=3))
-    with Live(problem.oracle) as progress:
-        progress.ended(search.run(progress.start(search)))
+    with Live(problem.oracle, ["random/seed0"]) as progress:
+        progress.ended("random/seed0", search.run(progress.start(search, "random/seed0")))
     lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 2 and lines[0].startswith("random/seed0 trial 2: ")
 
@@ -110,7 +121,7 @@ def test_a_resumed_search_starts_where_it_was(capfd):
 def test_how_it_ended(how, text, capfd):
     problem = tiny_problem()
     with Live(problem.oracle) as progress:
-        progress.start(Search(Record(problem, InMemory("a/seed0")), Random()))
-        progress.ended(how)
+        progress.start(Search(Record(problem, InMemory("a/seed0")), Random()), "a/seed0")
+        progress.ended("a/seed0", how)
     said = capfd.readouterr().err
     assert said.startswith("a/seed0: ") and text in said
