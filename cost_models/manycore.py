@@ -330,7 +330,7 @@ class Manycore:
         sums = row_tiles - 1
         adders = ceil(sums / (machine.ports - 1))
         width = min(layer.mvm.columns, ima.columns)
-        sum_s = jobs * width / (self.cores.element_ops_per_cycle * machine.clock_hz)
+        sum_s = jobs * width / (machine.sum_ops_per_cycle * machine.clock_hz)
         sum_j = sums * layer.mvm.count * layer.mvm.columns * self.cores.element_op_energy_j
         levels = ceil(round(log(row_tiles, machine.ports), 9))
         return Work(

@@ -20,6 +20,7 @@ class MachineParameters(Parameters):
         clusters: Number of clusters.
         l1_bytes: Size of the L1 of one cluster.
         ports: Number of partial sums that can stream into a cluster at once.
+        sum_ops_per_cycle: Partial sums that the cores of one cluster add in a cycle.
         link_bytes_per_cycle: Rate at every level of the interconnect.
         levels: Levels of the tree between a cluster and the HBM controller.
         level_latency_cycles: Latency of each level.
@@ -34,6 +35,7 @@ class MachineParameters(Parameters):
     clusters: int = Field(gt=0)
     l1_bytes: int = Field(gt=0)
     ports: int = Field(gt=1)
+    sum_ops_per_cycle: float = Field(gt=0)
     link_bytes_per_cycle: int = Field(gt=0)
     levels: int = Field(gt=0)
     level_latency_cycles: int = Field(ge=0)

@@ -181,7 +181,7 @@ class TestManycore:
         )
         plan = Manycore(self.system).plan(network(fc), Mapping.of({"fc": "ima"}), {})
         work = plan.work["fc"]
-        sum_s = 256 / 1.6718e9
+        sum_s = 256 / 1.46e9
         n_sums = -(-rows // 256) - 1
         assert work.clusters == clusters
         assert work.components["sums"] == pytest.approx(
