@@ -8,10 +8,11 @@
 exactly the limit. `measure` measures a small digit classifier in every mapping on many chips, without
 training, at four times, and keeps which examples are right. `search` resamples chips and examples of
 such a table: what it holds is the population, so that every true drop is known. Candidates are mappings
-at one of the times, and the cheapest that is accepted wins. With `--costs worst`, the more a candidate
-truly loses, the cheaper it is: no search can be luckier. Winners that break the limit are then tested as
-a verdict tests them, on fresh chips and examples. Both compare the limit with the older one, which is
-about the given examples (`over="examples"`).
+at one of the times, and the cheapest that is accepted is the candidate of the search. With
+`--costs worst`, the more a mapping truly loses, the cheaper it is: no search can be luckier. `verified`
+is what a verdict makes of it with as many fresh chips and examples: the cheapest mapping on its ladder
+that is shown to keep the limit, or all-digital. Both commands compare the limit with the older one,
+which is about the given examples (`over="examples"`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from scipy.special import ndtr
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.results.finalists import steps
 from lionheart_opt.results.verdict import final_bounds, keeps
 
 OVER = ("population", "examples")
@@ -35,6 +37,8 @@ OVER = ("population", "examples")
 MARGIN = 1.34
 #: Deviations of what a margin changes by: always, and anew on every chip.
 OWN, ANEW = 0.25, 0.15
+#: Dearer mappings that a search has tried beside its candidate.
+OTHERS = 30
 
 
 def levels(rng: np.random.Generator, n: int, skewness: float) -> np.ndarray:
@@ -70,15 +74,15 @@ class MadeUp:
         return Outcomes.of(margins > 0, (margins + own - shifts[:, None] > 0)[:, None])
 
 
-def decide(limit: AccuracyLimit, outcomes: Outcomes) -> tuple[str, int]:
-    """The decision, and the passes of an example through the network that it took."""
+def decided(limit: AccuracyLimit, outcomes: Outcomes) -> tuple[Accuracy, int]:
+    """What has been seen when it is decided, and the passes of an example through the network of that."""
     times_s = limit.times_s
     whole = replace(Accuracy.of(outcomes, times_s=times_s), of_examples=outcomes.n_examples)
     accuracy = part(whole, limit.first_look)
     while (look := limit.next_look(accuracy)) is not None:
         more = part(whole, look)
         accuracy = accuracy.extend(more) if look.draws[0] else accuracy.widen(more)
-    return limit.decision(accuracy), len(accuracy.samples) * (accuracy.n_examples or 0)
+    return accuracy, len(accuracy.samples) * (accuracy.n_examples or 0)
 
 
 def part(whole: Accuracy, look: Fidelity) -> Accuracy:
@@ -102,7 +106,8 @@ def mappings(repetitions: int) -> list[dict[str, Any]]:
                         outcomes = made_up.outcomes(rng, n_examples, 20)
                         for over in OVER:
                             limit = AccuracyLimit(max_drop=made_up.true_drop, time_s=1.0, over=over)
-                            counts[over] += decide(limit, outcomes)[0] == "holds"
+                            accuracy, _ = decided(limit, outcomes)
+                            counts[over] += limit.decision(accuracy) == "holds"
                     rows.append(
                         {
                             "n_examples": n_examples,
@@ -166,50 +171,101 @@ def search(
         for max_drop in (0.01, 0.02):
             for n_candidates in (30, len(right)):
                 rng = np.random.default_rng(0)
-                broken, verified = dict.fromkeys(OVER, 0), dict.fromkeys(OVER, 0)
-                speedups: dict[str, list[float]] = {over: [] for over in OVER}
-                excess: dict[str, list[float]] = {over: [] for over in OVER}
+                won: dict[str, list[int | None]] = {kind: [] for kind in (*OVER, "verified")}
                 best = []
                 for _ in range(repetitions):
                     candidates = rng.choice(len(right), n_candidates, replace=False)
                     candidates = candidates[np.argsort(costs[candidates], kind="stable")]
-                    chips = rng.integers(right.shape[1], size=20)
-                    examples = rng.integers(len(baseline), size=n_examples)
+                    candidates = candidates[costs[candidates] < 1.0]
+                    population = Population(baseline, right, rng, n_examples)
                     good = candidates[(drops <= max_drop)[candidates]]
                     best.append(1.0 / min([*costs[good], 1.0]))
                     for over in OVER:
                         limit = AccuracyLimit(max_drop=max_drop, time_s=1.0, over=over)
-                        winner = None
-                        for each in candidates:
-                            if costs[each] >= 1.0:
-                                break
-                            sample = right[each][np.ix_(chips, examples)][:, None]
-                            if decide(limit, Outcomes.of(baseline[examples], sample))[0] == "holds":
-                                winner = each
-                                break
-                        speedups[over].append(1.0 if winner is None else 1.0 / costs[winner])
-                        if winner is not None and drops[winner] > max_drop:
-                            broken[over] += 1
-                            excess[over].append(float(drops[winner]) - max_drop)
-                            chips_then = rng.integers(right.shape[1], size=20)
-                            then = rng.integers(len(baseline), size=n_examples)
-                            test = right[winner][np.ix_(chips_then, then)][:, None]
-                            fresh = Accuracy.of(Outcomes.of(baseline[then], test), times_s=(1.0,))
-                            verified[over] += keeps(limit, final_bounds(limit, [fresh]))
-                rows.append(
-                    {
-                        "n_examples": n_examples,
-                        "max_drop": max_drop,
-                        "candidates": n_candidates,
-                        "speedup of the best": float(np.mean(best)),
-                        **{f"broken, {over}": broken[over] / repetitions for over in OVER},
-                        "broken and verified": verified["population"] / repetitions,
-                        **{f"largest excess, {over}": max([0.0, *excess[over]]) for over in OVER},
-                        **{f"speedup, {over}": float(np.mean(speedups[over])) for over in OVER},
-                    }
-                )
+                        looked = (
+                            each for each in candidates if population.high(limit, each) is not None
+                        )
+                        won[over].append(next(looked, None))
+                    limit = AccuracyLimit(max_drop=max_drop, time_s=1.0)
+                    winner = won["population"][-1]
+                    dearer = (
+                        candidates[costs[candidates] > costs[winner]] if winner is not None else []
+                    )
+                    others = rng.choice(dearer, min(len(dearer), OTHERS), replace=False)
+                    won["verified"].append(verified(limit, population, winner, others, costs))
+                row: dict[str, Any] = {
+                    "n_examples": n_examples,
+                    "max_drop": max_drop,
+                    "candidates": n_candidates,
+                    "speedup of the best": round(float(np.mean(best)), 3),
+                }
+                for kind, winners in won.items():
+                    excess = [drops[each] - max_drop for each in winners if each is not None]
+                    gains = [1.0 if each is None else 1.0 / costs[each] for each in winners]
+                    row[f"broken, {kind}"] = sum(each > 0 for each in excess) / repetitions
+                    row[f"largest excess, {kind}"] = round(max([0.0, *excess]), 5)
+                    row[f"speedup, {kind}"] = round(float(np.mean(gains)), 3)
+                rows.append(row)
                 print(json.dumps(rows[-1]), flush=True)
     return rows
+
+
+class Population:
+    """A table of chips and examples, of which a study sees a sample, and its verdict another one.
+
+    Args:
+        baseline: Which examples the floating-point network gets right, shape (n_examples,).
+        right: Which ones each mapping gets right on each chip, shape (n_mappings, n_chips, n_examples).
+        rng: Draws the samples.
+        n_examples: Size of each sample; there are twenty chips.
+    """
+
+    def __init__(
+        self, baseline: np.ndarray, right: np.ndarray, rng: np.random.Generator, n_examples: int
+    ) -> None:
+        self._baseline, self._right = baseline, right
+        self._seen, self._fresh = (
+            (rng.integers(right.shape[1], size=20), rng.integers(len(baseline), size=n_examples))
+            for _ in range(2)
+        )
+
+    def high(self, limit: AccuracyLimit, mapping: int) -> float | None:
+        """The upper bound of a mapping's drop where the limit is accepted; None where it is not."""
+        accuracy = decided(limit, self._outcomes(mapping, *self._seen))[0]
+        return limit.bounds(accuracy).high if limit.decision(accuracy) == "holds" else None
+
+    def passes(self, limit: AccuracyLimit, mapping: int) -> bool:
+        """Whether fresh chips and examples verify a mapping."""
+        fresh = Accuracy.of(self._outcomes(mapping, *self._fresh), times_s=limit.times_s)
+        return keeps(limit, final_bounds(limit, [fresh]))
+
+    def _outcomes(self, mapping: int, chips: np.ndarray, examples: np.ndarray) -> Outcomes:
+        sample = self._right[mapping][np.ix_(chips, examples)]
+        return Outcomes.of(self._baseline[examples], sample[:, None])
+
+
+def verified(
+    limit: AccuracyLimit,
+    population: Population,
+    winner: int | None,
+    others: np.ndarray,
+    costs: np.ndarray,
+) -> int | None:
+    """The mapping that a verdict verifies, of the winner and of safer ones that a search has tried."""
+    if winner is None:
+        return None
+    accepted = [
+        (each, high) for each in others if (high := population.high(limit, each)) is not None
+    ]
+    highest = population.high(limit, winner) or 0.0
+    safer = [(int(each), high) for each, high in accepted if high < highest]
+    chosen = steps([high for _, high in safer], [float(costs[each]) for each, _ in safer])
+    last = None
+    for each in (*(safer[number][0] for number in chosen), winner):
+        if not population.passes(limit, each):
+            break
+        last = each
+    return last
 
 
 def main() -> None:

@@ -144,7 +144,8 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
             out,
             again,
             "At most: upper confidence bound of the drop on test data. Verdict: whether that keeps the "
-            "limit. Safer mappings are tested first; the best one, if they all are verified."
+            "limit. Safer mappings are tested first, and the candidate of the search last, if they all "
+            "are verified. The last verified one is the result."
             if is_judged
             else "",
         )
@@ -159,10 +160,11 @@ def _verdict(result: SearchResult) -> tuple[str, str]:
     rests_on = f", {verdict.trainings} trainings" if verdict.trainings > 1 else ""
     if verdict.verified is None:
         return bound, f"not verified{rests_on}"
-    if verdict.verified is result.best:
+    candidate = result.candidate
+    if candidate is None or verdict.verified is candidate:
         return bound, f"verified{rests_on}"
-    gain = times(gains(result.problem, verdict.verified.cost)[0])
-    return bound, f"verified: trial {result.number_of(verdict.verified)}, {gain}{rests_on}"
+    gain = times(gains(result.problem, candidate.cost)[0])
+    return bound, f"verified{rests_on}\nnot so trial {result.number_of(candidate)}, {gain}"
 
 
 def _mappings(out: Console, results: Sequence[SearchResult]) -> None:

@@ -11,8 +11,12 @@ from lionheart_opt.results.result import SearchResult
 
 
 def best_of(results: Sequence[SearchResult]) -> Evaluation | None:
-    """The best mapping of several searches; None if nothing is feasible."""
-    evaluations = [evaluation for result in results for evaluation in result.evaluations]
+    """The best result of several searches; None if nothing is feasible.
+
+    A mapping that test data verify comes before candidates that they do not.
+    """
+    verified = [r for r in results if r.verdict is not None and r.verdict.verified is not None]
+    evaluations = [result.best for result in verified or results if result.best is not None]
     digital = (result.digital for result in results if result.digital is not None)
     return recommended(results[0].problem, evaluations, next(digital, None))
 

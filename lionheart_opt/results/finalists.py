@@ -20,10 +20,10 @@ LADDER = 4
 def ladder(result: SearchResult) -> list[Evaluation]:
     """The mappings that a verdict tests, in this order; validation data alone decide it.
 
-    From the safest to the cheapest, which is the best one: no other mapping is at once cheaper and safer
+    From the safest to the cheapest, which is the candidate: no other mapping is at once cheaper and safer
     (a lower upper bound of the drop). At most `LADDER` of them.
     """
-    best, problem = result.best, result.problem
+    best, problem = result.candidate, result.problem
     if best is None or best.accuracy is None:
         return []
     if best.mapping == problem.all_digital:  # its drop is 0 on any data if it is exact
@@ -32,21 +32,30 @@ def ladder(result: SearchResult) -> list[Evaluation]:
     name = names[0] if names else "latency_s"
     cheapest, digital = best.cost.value(name), problem.digital_cost.value(name)
     risk = problem.accuracy_limit.bounds(best.accuracy).high
-    rows = [
-        (bounds.high, evaluation.cost.value(name), number)
-        for number, (evaluation, bounds) in enumerate(
-            zip(result.measured, result.bounds, strict=True)
-        )
+    safer = [
+        (evaluation, bounds.high)
+        for evaluation, bounds in zip(result.measured, result.bounds, strict=True)
         if evaluation.feasible
         and bounds.high < risk
         and cheapest < evaluation.cost.value(name) < digital
     ]
-    steps: list[Evaluation] = []
-    for _, cost, number in sorted(rows):
-        if not steps or cost < steps[-1].cost.value(name):
-            steps.append(result.measured[number])
-    chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), LADDER - 1)).round())
-    return [*(steps[int(number)] for number in chosen), best]
+    chosen = steps([high for _, high in safer], [each.cost.value(name) for each, _ in safer])
+    return [*(safer[number][0] for number in chosen), best]
+
+
+def steps(highs: Sequence[float], costs: Sequence[float]) -> list[int]:
+    """Numbers of the mappings on the way from the safest to the cheapest, at most `LADDER` - 1.
+
+    Args:
+        highs: Upper bound of each mapping's drop.
+        costs: Cost of each.
+    """
+    way: list[int] = []
+    for _, cost, number in sorted(zip(highs, costs, range(len(highs)), strict=True)):
+        if not way or cost < costs[way[-1]]:
+            way.append(number)
+    chosen = np.unique(np.linspace(0, len(way) - 1, min(len(way), LADDER - 1)).round())
+    return [way[int(number)] for number in chosen]
 
 
 def finalists(result: SearchResult) -> list[Evaluation]:

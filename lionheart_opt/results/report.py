@@ -34,10 +34,11 @@ def show_row(result: SearchResult) -> dict[str, Any]:
 
     `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
     the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. `verdict` says
-    whether that shows that it keeps the limit (`verified`, `not verified`). The test data may verify a
-    safer mapping only: `verified_trial` has its number, `verified_high` the upper bound of its drop.
-    What is not known is None. `diverged` and `failed` have the numbers of the trials whose training
-    diverged, and whose evaluation failed.
+    whether that shows that it keeps the limit (`verified`, `not verified`); `verified_high` is then the
+    upper bound on test data. `candidate_trial` is the number of the trial that is best by the data of the
+    search alone: another one than `trial` where the test data verify a safer mapping only. What is not
+    known is None. `diverged` and `failed` have the numbers of the trials whose training diverged, and
+    whose evaluation failed.
     """
     best = result.best
     row: dict[str, Any] = {
@@ -53,7 +54,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
         "baseline": result.baseline,
     }
     row |= dict.fromkeys(("drop", "drop_high", "test_drop"))
-    row |= dict.fromkeys(("verdict", "verified_trial", "verified_high"))
+    row |= dict.fromkeys(("verdict", "candidate_trial", "verified_high"))
     row |= dict.fromkeys(("latency_s", "energy_j", "speedup", "energy_gain", "analog_mac_ratio"))
     row |= {"diverged": result.diverged, "failed": result.failed}
     if best is None:
@@ -62,11 +63,12 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     bounds = result.best_bounds
     if bounds is not None:
         row |= {"drop": bounds.estimate, "drop_high": bounds.high}
+    if result.candidate is not None:
+        row["candidate_trial"] = result.number_of(result.candidate)
     if result.verdict is not None:
-        verified = result.verdict.verified
-        row["verdict"] = "verified" if verified is best else "not verified"
-        if verified is not None:
-            row["verified_trial"] = result.number_of(verified)
+        is_verified = result.verdict.verified is not None
+        row["verdict"] = "verified" if is_verified else "not verified"
+        if is_verified:
             row["verified_high"] = result.verdict.bounds.high
     return {
         **row,

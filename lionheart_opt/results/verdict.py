@@ -23,7 +23,8 @@ class Verdict:
 
     Args:
         tested: The mappings that were tested, in this order, with the bounds of their drops.
-        verified: The last one that was shown to keep the limit; None if not even the first was.
+        verified: The last one that was shown to keep the limit: the result of the search. None if not
+            even the first was.
         trainings: Number of trainings that it rests on. With one, the weights are taken as given.
     """
 
@@ -66,6 +67,8 @@ def verdict_of(
         checks: Digest of a candidate -> name of a check -> its samples.
         limit: The limit.
     """
+    if not order:  # nothing has been tested, and thousands of digests take a while
+        return None
     by_digest = {each.candidate.digest: each for each in evaluations}
     tested: list[tuple[Evaluation, Bounds]] = []
     trainings: list[int] = []

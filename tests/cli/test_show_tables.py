@@ -63,7 +63,7 @@ def test_show_has_the_verdict_and_its_bound(printed):
     assert "verdict" in best and "+3.10" in best and "verified" in best
     assert "not verified" not in best and "trainings" not in best
     safer = shown(0.011, 0.2)
-    assert "verified: trial 0" in safer and "1.11x" in safer and "+1.10" in safer
+    assert "not so trial 1, 1.43x" in safer and "1.11x" in safer and "+1.10" in safer
     nothing = shown(0.3)
     assert "not verified" in nothing and "+30.00" in nothing
     assert "3 trainings" in shown(0.011, 0.031, trainings=3)

@@ -28,7 +28,7 @@ def run(label, strategy, seed=0, trials=None, problem=None) -> SearchResult:
 def test_show_has_exactly_the_promised_keys():
     promised = (
         "strategy seed trial trials oracle_seconds feasible beats_all_digital outcome mapping baseline "
-        "drop drop_high test_drop verdict verified_trial verified_high latency_s energy_j speedup "
+        "drop drop_high test_drop verdict candidate_trial verified_high latency_s energy_j speedup "
         "energy_gain analog_mac_ratio diverged failed"
     ).split()
     for result in (run("greedy", MacGreedy()), run("all-analog", Fixed("all-analog"))):

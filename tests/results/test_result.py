@@ -104,7 +104,9 @@ def test_it_is_read_from_a_record():
 
 
 def test_its_representation(result):
-    text = "SearchResult('x', seed 0: 5 trials, 6 oracle seconds; best: trial 3, speed-up 1.43x, "
+    text = (
+        "SearchResult('x', seed 0: 5 trials, 6 oracle seconds; candidate: trial 3, speed-up 1.43x, "
+    )
     assert repr(result) == text + "energy gain 1.82x)"
     assert "nothing feasible" in repr(search("y", problem=result.problem))
     assert "<table" in search("y", problem=result.problem)._repr_html_()

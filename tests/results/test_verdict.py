@@ -8,6 +8,7 @@ from made_up_runs import answer, made_up_problem, search
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.outcomes import Spread
+from lionheart_opt.results.best import best_of
 from lionheart_opt.results.report import show_row
 from lionheart_opt.results.verdict import final_bounds, verdict_of
 
@@ -64,14 +65,35 @@ def test_a_final_bound_looks_once_with_all_of_the_error():
 
 def test_rows_and_frames_say_it():
     best = show_row(judged(0.01, 0.02, 0.03, 0.04))
-    assert (best["verdict"], best["trial"], best["verified_trial"]) == ("verified", 3, 3)
+    assert (best["verdict"], best["trial"], best["candidate_trial"]) == ("verified", 3, 3)
     assert best["verified_high"] == pytest.approx(0.04)
     safer = show_row(judged(0.01, 0.02, 0.2))
-    assert (safer["verdict"], safer["trial"], safer["verified_trial"]) == ("not verified", 3, 1)
+    assert (safer["verdict"], safer["trial"], safer["candidate_trial"]) == ("verified", 1, 3)
+    assert safer["speedup"] < best["speedup"] and safer["drop"] == pytest.approx(0.02)
     nothing = show_row(judged(0.2))
-    assert (nothing["verdict"], nothing["verified_trial"]) == ("not verified", None)
-    column = judged(0.01, 0.02, 0.2).to_frame()["verdict"].tolist()
-    assert column == ["verified", "verified", "not verified", ""]
+    assert (nothing["verdict"], nothing["trial"], nothing["candidate_trial"]) == (
+        "not verified",
+        3,
+        3,
+    )
+    frame = judged(0.01, 0.02, 0.2).to_frame()
+    assert frame["verdict"].tolist() == ["verified", "verified", "not verified", ""]
+    assert frame["best"].tolist() == [False, True, False, False]
+
+
+def test_the_verified_mapping_is_the_result_and_others_are_candidates():
+    safer, nothing, untested = judged(0.01, 0.02, 0.2), judged(0.2), judged()
+    assert (safer.best, safer.candidate) == (ANSWERS[1], ANSWERS[3])
+    assert nothing.best is nothing.candidate is untested.best is ANSWERS[3]
+    assert "verified: trial 1" in repr(safer) and "not verified" not in repr(safer)
+    assert "candidate: trial 3" in repr(nothing) and "candidate: trial 3" in repr(untested)
+    assert best_of([nothing, safer]) is ANSWERS[1], "verified comes before a better candidate"
+    assert best_of([untested, nothing]) is ANSWERS[3]
+
+
+def test_a_verdict_that_refuses_the_candidate_itself_says_so():
+    refused = judged(0.2, order=(3,))
+    assert "not verified: trial 3" in repr(refused) and refused.best is ANSWERS[3]
 
 
 def test_several_trainings_are_bounded_over_trainings():
