@@ -10,6 +10,9 @@ from torch import Tensor
 
 from lionheart_opt.oracle.settings import Calibration
 
+#: Numbers of which moments are computed at once: intermediate results then stay in the cache.
+AT_ONCE = 1 << 18
+
 
 @dataclass(frozen=True, eq=False)
 class Columns:
@@ -63,6 +66,13 @@ class Moments:
             reads: Outputs, each of shape (n_columns, n_vectors).
             t: What they are fitted to, shape (n_columns, n_vectors).
         """
+        width = max(AT_ONCE // t.shape[0], 1)
+        parts = zip(*(each.split(width, 1) for each in (*reads, t)), strict=True)
+        for *some, wanted in parts:
+            self._add(rows, some, wanted)
+
+    def _add(self, rows: slice, reads: Sequence[Tensor], t: Tensor) -> None:
+        """As `add`, all at once."""
         y, count = reads[0], t.shape[1]
         if len(reads) > 1:
             var, y = torch.var_mean(torch.stack(list(reads)), 0)

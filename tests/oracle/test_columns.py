@@ -126,3 +126,18 @@ def test_applied_to_some_rows(is_map: bool, bias: torch.Tensor | None) -> None:
     expected = y * GAIN[1:].view(shape) + OFFSET[1:].view(shape)
     expected = expected if bias is None else expected + bias.view(shape)
     torch.testing.assert_close(applied, expected)
+
+
+@pytest.mark.parametrize("at_once", [1, 700, 1 << 18])
+def test_moments_do_not_depend_on_how_many_numbers_are_taken_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lionheart_opt.oracle.columns.AT_ONCE", at_once)
+    reads, t = (each[..., :1500].double() + 100.0 for each in noisy(2, 0.5))
+    columns = fitted(reads, t, reads=2)
+    y = reads.mean(0)
+    centred = y - y.mean(1, keepdim=True)
+    gain = (centred * t).sum(1) / (centred * centred).sum(1)
+    torch.testing.assert_close(columns.gain.double(), gain, rtol=1e-6, atol=0.0)
+    offset = t.mean(1) - gain * y.mean(1)
+    torch.testing.assert_close(columns.offset.double(), offset, rtol=1e-5, atol=1e-4)
