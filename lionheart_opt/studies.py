@@ -294,19 +294,20 @@ class Study:
                     shown_live.ended(name, search.run(shown_live.start(search, name)))
                     return read_profile(search.record, training, proxies=proxies)
 
-    def plot(self, out: str | Path | None = None) -> list[Path]:
+    def plot(self, out: str | Path | None = None, *, upload: bool = False) -> list[Path]:
         """Write every figure of the study as PDF and PNG.
 
         Args:
             out: Folder; `figures` in the study's folder by default.
+            upload: Also show them in optuna-dashboard, as artifacts of each search of a study file.
 
         Returns:
             The files that were written.
         """
         from lionheart_opt.plots.figures import draw_study
 
-        folder = self.file.figures if out is None else Path(out)
-        return draw_study(self.recorded_results(), self.truth(), folder)
+        to = self.file.figures if out is None else Path(out)
+        return draw_study(self.recorded_results(), self.truth(), to, self.file if upload else None)
 
     def table(self, out: str | Path | None = None, *, proxies: bool = False) -> dict[str, Any]:
         """Turn what the study has measured into a table, on which other searches take seconds.

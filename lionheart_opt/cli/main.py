@@ -203,13 +203,16 @@ def plot(
     out: Annotated[
         Path | None, typer.Option(help="Folder for PDF and PNG; STUDY/figures by default.")
     ] = None,
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Also show them in optuna-dashboard, with each search.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Pareto fronts, hypervolume as budgets are spent, gains at thresholds, mappings, drift.
 
     Example: `lionheart-opt plot studies/quickstart --out figures`
     """
-    say_written(load_study(study).plot(out), as_json)
+    say_written(load_study(study).plot(out, upload=upload), as_json)
 
 
 @app.command()

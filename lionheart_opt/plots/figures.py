@@ -12,15 +12,19 @@ from lionheart_opt.plots.source import Source, as_results, truth_of
 from lionheart_opt.plots.style import save
 from lionheart_opt.plots.thresholds import thresholds
 from lionheart_opt.results.result import SearchResult
+from lionheart_opt.study.file import StudyFile
 
 
-def draw_study(source: Source, truth: SearchResult | None, folder: Path) -> list[Path]:
+def draw_study(
+    source: Source, truth: SearchResult | None, folder: Path, shown: StudyFile | None = None
+) -> list[Path]:
     """Write every figure of a study as PDF and PNG, and return the paths.
 
     Args:
         source: A study, a `SearchResult`, or several.
         truth: Every mapping, evaluated; where it is None, that of the study, if known.
         folder: Folder to write to; created where it does not exist.
+        shown: A study whose searches show the PNGs in optuna-dashboard; None shows them nowhere.
 
     Raises:
         InputError: The source holds nothing that one figure can show.
@@ -36,4 +40,12 @@ def draw_study(source: Source, truth: SearchResult | None, folder: Path) -> list
         "mappings": mappings(results),
         "drift": drift(results),
     }
-    return [path for name, figure in figures.items() for path in save(figure, folder, name)]
+    paths = [path for name, figure in figures.items() for path in save(figure, folder, name)]
+    if shown is not None:
+        from lionheart_opt.study.optuna_keeper import OptunaKeeper
+
+        _ = shown.storage  # opened to write
+        for _, record in shown.records():
+            if isinstance(record.keeper, OptunaKeeper):
+                record.keeper.attach([path for path in paths if path.suffix == ".png"])
+    return paths

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from math import fsum
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -300,6 +302,22 @@ class OptunaKeeper:
         """As `Keeper.add_checks`."""
         plain = {name: accuracy.to_json() for name, accuracy in checks.items()}
         self._set(CHECKS + digest, plain)
+
+    def attach(self, files: Sequence[Path]) -> None:
+        """Show files as artifacts of the Optuna study, instead of earlier ones of the same names."""
+        if self._outcomes is None:
+            return
+        artifact_ids = {
+            file.name: hashlib.sha256(f"{self.name}/{file.name}".encode()).hexdigest()
+            for file in files
+        }
+        with self._writing():
+            storage = self.study._storage
+            for file in files:
+                with file.open("rb") as content:
+                    self._outcomes.artifacts.write(artifact_ids[file.name], content)
+            for name, value in links(artifact_ids).items():
+                storage.set_study_system_attr(self.study._study_id, name, value)
 
     def _kept(self, accuracy: Accuracy | None) -> dict[str, str]:
         """User attribute with the name under which outcomes are kept, which it writes."""

@@ -1,5 +1,7 @@
 """Every verb, really run on a tiny study of one's own network and data."""
 
+import hashlib
+import io
 import json
 import shutil
 import signal
@@ -214,6 +216,16 @@ def test_optunas_tools_open_the_record(recorded):
     url = f"sqlite:///{recorded / 'study.db'}"
     study = optuna.load_study(study_name=f"{recorded.name}/tpe/seed0", storage=url)
     assert set(study.trials[0].params) == {"1", "3"}
+    store, kept = optuna.artifacts.FileSystemArtifactStore(recorded / "artifacts"), set()
+    for trial in study.trials:
+        for about in optuna.artifacts.get_all_artifact_meta(trial, storage=study._storage):
+            content = store.open_reader(about.artifact_id).read()
+            assert hashlib.sha256(content).hexdigest() == about.artifact_id
+            kept.add(about.filename)
+            if about.filename == "weights.pt":
+                loaded = torch.load(io.BytesIO(content), weights_only=True)["weights"]
+                own_plugins.network().load_state_dict(loaded)
+    assert kept == {"examples.npz", "weights.pt"}
     assert optuna.visualization.matplotlib.plot_optimization_history(study) is not None
 
 

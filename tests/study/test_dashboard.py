@@ -77,6 +77,22 @@ def test_optuna_itself_knows_which_trial_is_best(study):
         assert trial.system_attrs[CONSTRAINTS] == [max(trial.constraints.values())]
 
 
+def test_figures_are_artifacts_of_each_search(study):
+    """Uploaded again, they take the place of the earlier ones."""
+    folder = Path(str(study._storage._backend.url).removeprefix("sqlite:///")).parent
+    store = optuna.artifacts.FileSystemArtifactStore(folder / "artifacts")
+    for _ in range(2):
+        code, out, err = call("plot", folder, "--upload", "--json")
+        assert code == 0, err
+        written = {path.name: path for path in map(Path, json.loads(out)) if path.suffix == ".png"}
+        kept = optuna.artifacts.get_all_artifact_meta(study)
+        assert sorted(each.filename for each in kept) == sorted(written) and written
+        for each in kept:
+            assert each.mimetype == "image/png"
+            content = store.open_reader(each.artifact_id).read()
+            assert content == written[each.filename].read_bytes()
+
+
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *_: object) -> None:
         return
