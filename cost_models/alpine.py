@@ -38,7 +38,7 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     SoftwareParameters,
     TileParameters,
 )
-from lionheart_opt.cost_models.parts.operations import folded_norms
+from lionheart_opt.cost_models.parts.operations import folded_norms, folded_scales
 from lionheart_opt.cost_tables import CostTables, SharedWork
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
@@ -340,7 +340,7 @@ class Alpine:
             workload: The workload that the layers belong to.
             competing: Layers whose weights compete for the last-level cache.
         """
-        core, folded = self._core, folded_norms(workload)
+        core, folded = self._core, folded_norms(workload) | folded_scales(workload)
         llc_bytes = core.machine.llc_bytes
         weights = {
             (layer.module, weight_bytes(layer)) for layer in competing

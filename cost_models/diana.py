@@ -26,7 +26,7 @@ from lionheart_opt.cost_models.parts.additive import (
     layer_costs,
 )
 from lionheart_opt.cost_models.parts.fusion import unless_fused
-from lionheart_opt.cost_models.parts.operations import operations
+from lionheart_opt.cost_models.parts.operations import appended_elements, operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.spilling import (
     SpillingParameters,
@@ -171,14 +171,14 @@ class Diana:
         Raises:
             InputError: The model does not know an operator, or a target cannot run it.
         """
-        price = unless_fused(workload, self._pricer(workload))
+        price = unless_fused(workload, self._pricer(workload), has_tables=False)
         layers = layer_costs(self.system, workload, mapping, price)
         # the one array holds the weights of one layer at a time
         return Cost(layers=layers, tiles={"analog": int(bool(mapping.units_on("analog")))})
 
     def tables(self, workload: Workload) -> CostTables:
         """The coefficients of the same cost; units take turns on the array, so that none occupies it."""
-        price = unless_fused(workload, self._pricer(workload))
+        price = unless_fused(workload, self._pricer(workload), has_tables=False)
         return additive_tables(self.system, workload, price, lambda *_: 0.0)
 
     def ceilings(self) -> tuple[Ceiling, ...]:
@@ -287,7 +287,8 @@ class Diana:
         if count.transcendental:
             cycles = (count.simple + count.transcendental) * machine.core_cycles_per_operation
             return self._digitally("core", cycles)
-        moved = layer.input_count + layer.output_count
+        kept = layer.output_count - appended_elements(layer)  # of a cache, which stays in place
+        moved = layer.input_count + layer.output_count - 2 * kept
         return self._digitally("move", moved / self.digital.store_bytes_per_cycle)
 
     def _no_price(self, layer: Layer) -> InputError:

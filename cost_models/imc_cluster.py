@@ -41,6 +41,7 @@ from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaPar
 from lionheart_opt.cost_models.parts.spilling import (
     SpillingParameters,
     bytes_of_inputs,
+    weights_read,
     with_memory,
 )
 from lionheart_opt.cost_tables import CostTables
@@ -179,7 +180,7 @@ class ImcCluster:
 
         def price(layer: Layer, target: Target) -> Components:
             components = self._price(layer, target)
-            weight_bytes = 0 if target.numerics == "analog" else layer.weight_count
+            weight_bytes = 0 if target.numerics == "analog" else weights_read(layer)
             moves = self.machine.spilled(layer, inputs_bytes, weight_bytes)
             return with_memory(components, *moves)
 

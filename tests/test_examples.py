@@ -13,6 +13,7 @@ SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 #: What each prints, among other things. Costs are exact; accuracies depend on the machine.
 PRINTED = {
     "compare_strategies": "knapsack   1.57  1.57  1.57",
+    "decoding": "1 after 1000: 1850 tokens/s",
     "hugging_face": "SearchResult('mac_greedy', seed 0: 4 trials",
     "image_classifier": "SearchResult('mac_greedy', seed 0: 3 trials",
     "language_model": "SearchResult('exhaustive', seed 0: 8 trials",

@@ -10,7 +10,12 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     SoftwareParameters,
     TileParameters,
 )
-from lionheart_opt.cost_models.parts.operations import Operations, operations
+from lionheart_opt.cost_models.parts.operations import (
+    Operations,
+    appended_elements,
+    cached_elements,
+    operations,
+)
 from lionheart_opt.system import OperatorPrice
 from lionheart_opt.workload import INPUT, Layer
 
@@ -151,23 +156,33 @@ class Core:
         )
 
     def _activation_traffic(self, layer: Layer) -> int:
-        """Bytes of int8 activations that the last-level cache cannot keep until they are read."""
-        activations = layer.input_count + layer.output_count
-        return activations if activations > self.machine.llc_bytes else 0
+        """Bytes of int8 activations that the last-level cache cannot keep until they are read.
+
+        Key-value caches come from memory in any case: a step of the network reads more than the
+        last-level cache keeps until the next.
+        """
+        cached = cached_elements(layer)
+        kept = layer.output_count - appended_elements(layer)
+        activations = layer.input_count + layer.output_count - kept
+        return activations if activations > self.machine.llc_bytes else cached
 
     def _memory(self, layer: Layer, weights_read: int, traffic: int) -> Components:
         """Waiting for memory, and the energy of what the caches and the memory move."""
         machine = self.machine
-        stall_s = max(self.software.dram_stall_s_per_byte, 1 / machine.dram_bytes_per_s)
+        stall_s = 1 / machine.dram_bytes_per_s
+        if not machine.prefetches:
+            stall_s += self.software.dram_stall_s_per_byte
         # The power of the controller counts while data move. If it were drawn all the time, energies
         # would exceed the axes of ALPINE's figures, and section VI-A does not name it.
         byte_j = (
             machine.dram_access_j / machine.dram_access_bytes
             + machine.memory_controller_w / machine.dram_bytes_per_s
         )
-        llc_j = (layer.input_count + weights_read) * machine.llc_read_j_per_byte
-        llc_j += layer.output_count * machine.llc_write_j_per_byte
+        kept = layer.output_count - appended_elements(layer)  # of a cache, which stays in place
+        llc_j = (layer.input_count - kept + weights_read) * machine.llc_read_j_per_byte
+        llc_j += (layer.output_count - kept) * machine.llc_write_j_per_byte
         loaded = sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
+        loaded -= cached_elements(layer)
         return {
             "input": self._active(loaded * self.software.input_cycles),
             "memory": self.waiting(traffic * stall_s),

@@ -33,6 +33,8 @@ class MachineParameters(Parameters):
         dram_bytes_per_s: Peak rate of the memory.
         dram_access_j: Energy of one access to the memory.
         dram_access_bytes: Bytes that one access moves.
+        prefetches: Whether bytes that are read in order arrive at the rate of the memory. ALPINE's core
+            asks for one line at a time.
         memory_controller_w: Power of the memory controller and its I/O while they move data.
     """
 
@@ -51,6 +53,7 @@ class MachineParameters(Parameters):
     dram_access_j: float = Field(ge=0)
     dram_access_bytes: int = Field(gt=0)
     memory_controller_w: float = Field(ge=0)
+    prefetches: bool = False
 
 
 class CoreParameters(Parameters):
@@ -117,10 +120,11 @@ class SoftwareParameters(Parameters):
             a tile.
         transcendental_cycles: Cycles of an exponential, a division or a root.
         convert_cycles: Cycles to convert an activation to the int8 of a tile, or back.
-        input_cycles: Cycles to fetch an element of the network's input.
+        input_cycles: Cycles to fetch and decode an element of the network's input, but for caches.
         handoff_cycles: Cycles of the lock under which a core hands a result to others. Each end also
             moves its bytes.
-        dram_stall_s_per_byte: Time that a core waits for a byte that is in no cache.
+        dram_stall_s_per_byte: Time that a core waits until a byte that is in no cache begins to arrive,
+            unless the memory prefetches.
     """
 
     linear_efficiency: float = Field(gt=0)

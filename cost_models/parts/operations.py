@@ -9,7 +9,7 @@ from math import prod
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.system import OperatorPrice
-from lionheart_opt.workload import Layer, Workload
+from lionheart_opt.workload import INPUT, Layer, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +139,31 @@ _KNOWN = (
 _POWER = re.compile(r"pow([3-9]|[1-9][0-9])")
 
 
+#: Operators that write into a tensor that is there, and those that read one beside what was computed.
+_APPENDS = frozenset({"cat", "index_copy", "index_put", "slice_scatter", "scatter"})
+_JOINS = _APPENDS | {"matmul"}
+
+
+def cached_elements(layer: Layer) -> int:
+    """Elements of the network's inputs that are its memory: a key-value cache, for example.
+
+    They are what a layer joins to, or multiplies with, something that the network computed. Such a cache
+    lies in memory as the network wrote it, so that nothing is decoded.
+    """
+    computes = any(source != INPUT for source in layer.inputs)
+    return _given(layer) if layer.kind in _JOINS and computes else 0
+
+
+def appended_elements(layer: Layer) -> int:
+    """Elements of the result that are written: what is appended to a cache leaves the cache in place."""
+    kept = cached_elements(layer) if layer.kind in _APPENDS else 0
+    return max(0, layer.output_count - kept)
+
+
+def _given(layer: Layer) -> int:
+    return sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
+
+
 def is_pointwise(kind: str) -> bool:
     """Whether each element of the result is a function of one element of each operand."""
     return kind in _POINTWISE or _POWER.fullmatch(kind) is not None
@@ -190,7 +215,7 @@ def operations(layer: Layer, where: str, own: dict[str, OperatorPrice] | None = 
         simple, transcendental = _PER_INPUT[kind]
     else:
         raise _no_price(layer, where)
-    count = layer.input_count if kind in _PER_INPUT else layer.output_count
+    count = layer.input_count if kind in _PER_INPUT else appended_elements(layer)
     return Operations(simple=simple * count, transcendental=transcendental * count)
 
 
@@ -201,6 +226,25 @@ def _no_price(layer: Layer, where: str) -> InputError:
         f"{where}: layer {layer.name!r}: unknown operator {layer.kind!r}{hint}; to price it, add a table "
         f"[operators.{layer.kind}] to the system's file, with the `simple` and `transcendental` "
         "operations of an element of its result"
+    )
+
+
+def folded_scales(workload: Workload) -> frozenset[str]:
+    """Names of multiplications by a constant that a product of activations takes along.
+
+    Attention scales queries and keys. Where a product is the only reader, its own scaling does that.
+    """
+    readers: dict[str, list[str]] = {}
+    for edge in workload.edges:
+        readers.setdefault(edge.source, []).append(edge.layer.kind)
+    return frozenset(
+        layer.name
+        for layer in workload.layers
+        if layer.kind in ("mul", "div")
+        and len(layer.inputs) == 1
+        and layer.weight_count <= 1
+        and layer.input_count == layer.output_count
+        and readers.get(layer.name) == ["matmul"]
     )
 
 

@@ -69,6 +69,12 @@ def bytes_of_inputs(workload: Workload) -> int:
     return sum(edge.element_count for edge in workload.edges if edge.source == INPUT)
 
 
+def weights_read(layer: Layer) -> int:
+    """8-bit weights that a run reads; an embedding reads only what it looks up."""
+    is_table = layer.kind in ("embedding", "embedding_bag")
+    return layer.output_count if is_table else layer.weight_count
+
+
 def with_memory(components: Components, time_s: float, energy_j: float) -> Components:
     """The components of a layer and, where it moves data, `memory`: what computing does not hide."""
     if not time_s:

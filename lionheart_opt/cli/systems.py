@@ -64,6 +64,14 @@ def cost(
             "constants, and for the roofline."
         ),
     ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Tokens that one inference produces or reads: 1 for a decoding step, the length of the "
+            "prompt for a prefill. Gives tokens per second and joules per token.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Latency, energy and gains over all-digital of one mapping, layer by layer.
@@ -71,12 +79,14 @@ def cost(
     Example: `lionheart-opt cost --model resnet8 --system lionheart`
 
     `--model mine:network --example mine:batch --model-argument depth=3` prices a network of your own.
+    For a decoding step, the example holds one token and the keys and values so far, as in
+    examples/decoding.py.
     """
     from lionheart_opt import api
     from lionheart_opt.area import area_of
     from lionheart_opt.cheapest import cheapest
     from lionheart_opt.cli import tables
-    from lionheart_opt.results.report import cost_report
+    from lionheart_opt.results.report import cost_report, per_token
     from lionheart_opt.space import Space
 
     machine = plugins.load_system(system, "--system")
@@ -93,7 +103,7 @@ def cost(
     costs = {name: api.cost(workload, machine, assigned) for name, assigned in mappings.items()}
     price, digital = costs[label], costs["all-digital"]
     data = cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
-    data |= area_of(price, workload, machine)
+    data |= area_of(price, workload, machine) | per_token(price, tokens)
     if best is not None:
         data |= {"mapping": dict(chosen.items()), "exact": best.exact}
     if plot is not None:

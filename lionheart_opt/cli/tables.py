@@ -212,6 +212,11 @@ def print_cost(data: dict[str, Any]) -> None:
         out.print(data["misfit"], style="bold")
     if data["not_priced"]:
         out.print(f"not in the price: {'; '.join(data['not_priced'])}")
+    if data["tokens"] is not None:
+        out.print(
+            f"{data['tokens_per_s']:.4g} tokens/s, {si(data['energy_per_token_j'], 'J')} a token "
+            f"({data['tokens']} an inference)"
+        )
     if data["interval_s"] != data["latency_s"]:
         out.print(f"one result every {_span(data, 'interval', 's')} in steady state (pipelined)")
     if data["interval_bound_s"] is not None:

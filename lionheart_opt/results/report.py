@@ -106,6 +106,15 @@ def median_draws(runs: Sequence[SearchResult]) -> float | None:
     return float(np.median(draws)) if draws else None
 
 
+def per_token(cost: Cost, tokens: int | None) -> dict[str, Any]:
+    """Tokens per second and joules per token, where an inference has so many tokens; otherwise None."""
+    rates: dict[str, Any] = {"tokens": tokens, "tokens_per_s": None, "energy_per_token_j": None}
+    if tokens is not None:
+        rates["tokens_per_s"] = tokens / cost.time_per_inference_s
+        rates["energy_per_token_j"] = cost.energy_j / tokens
+    return rates
+
+
 def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float) -> dict[str, Any]:
     """JSON of `cost`: totals, gains over all-digital, one entry a layer, intervals of 95 %.
 

@@ -280,3 +280,15 @@ def test_a_folder_named_like_a_mapping_is_no_mapping_file(tmp_path, monkeypatch)
     (tmp_path / "all-digital").mkdir()
     arguments = ("cost", "--model", "mlp", "--system", "lionheart", "--mapping", "all-digital")
     assert call(*arguments)[0] == 0
+
+
+def test_costs_of_a_token():
+    arguments = ("cost", "--model", "mlp", "--system", "lionheart")
+    data = rows(*arguments, "--tokens", "4")
+    assert data["tokens"] == 4
+    assert data["tokens_per_s"] == pytest.approx(4 / data["latency_s"])
+    assert data["energy_per_token_j"] == pytest.approx(data["energy_j"] / 4)
+    assert " tokens/s, " in call(*arguments, "--tokens", "4")[1]
+    assert rows(*arguments)["tokens_per_s"] is None
+    code, _, error = call(*arguments, "--tokens", "0")
+    assert code == 2 and "--tokens" in error

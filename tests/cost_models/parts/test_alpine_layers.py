@@ -13,7 +13,7 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     SoftwareParameters,
     TileParameters,
 )
-from lionheart_opt.workload import Layer, Mvm
+from lionheart_opt.workload import INPUT, Layer, Mvm
 
 
 class TestAlpineLayers:
@@ -44,7 +44,7 @@ class TestAlpineLayers:
         convert_cycles=2.0,
         input_cycles=4.0,
         handoff_cycles=1000.0,
-        dram_stall_s_per_byte=2e-9,
+        dram_stall_s_per_byte=1e-9,
     )
     core = Core(machine=machine, software=software)
     tile = TileParameters(
@@ -112,6 +112,30 @@ class TestAlpineLayers:
     ) -> None:
         run = self.core.digital(layer, is_cold=True, is_reread=True, where="here")
         assert run.dram_bytes == passes * (layer.weight_count + layer.bias_count)
+
+    def test_a_core_waits_for_the_first_byte_and_for_the_transfer(self) -> None:
+        """A nanosecond each for a byte; with prefetching, only the transfer."""
+        layer = convolution("conv", "before")
+
+        def waits_s(**changes: float) -> float:
+            core = replace(self.core, machine=self.machine.model_copy(update=changes))
+            run = core.digital(layer, is_cold=True, is_reread=False, where="here")
+            return run.components["memory"][0]
+
+        assert waits_s() == pytest.approx(144 * 2e-9)
+        assert waits_s(dram_bytes_per_s=4e9) == pytest.approx(144 * 1.25e-9)
+        assert waits_s(prefetches=True) == pytest.approx(144 * 1e-9)
+        assert waits_s(prefetches=True, dram_bytes_per_s=4e9) == pytest.approx(144 * 0.25e-9)
+
+    def test_a_cache_is_fetched_not_decoded(self) -> None:
+        """36 elements lie in memory, 4 are appended: four cycles, and nothing of the input is decoded."""
+        shapes = {"input_shapes": ((1, 9, 4), (1, 1, 4)), "output_shape": (1, 10, 4)}
+        append = operator("cat", "cat", INPUT, "key", **shapes)
+        run = self.core.digital(append, is_cold=False, is_reread=False, where="here")
+        assert run.components["compute"] == pytest.approx((4e-9, 4e-9))
+        assert run.components["input"] == (0.0, 0.0)
+        assert run.components["memory"][0] == pytest.approx(36 * 2e-9)
+        assert run.dram_bytes == 36
 
     def test_the_memory_controller_draws_power_while_data_move(self) -> None:
         """144 bytes at 2e9 a second and 3 W, beside 1 pJ for each byte."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from small_networks import convolution, network, operator, two_targets
 
-from lionheart_opt.cost_models.parts.fusion import fused, unless_fused
+from lionheart_opt.cost_models.parts.fusion import fused, looked_up, unless_fused
 from lionheart_opt.cost_models.validation import imc_cluster as paper
 from lionheart_opt.system import Target
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
@@ -71,3 +71,38 @@ class TestFusion:
 
     def test_not_functions_that_compute(self) -> None:
         assert fused(self.network(self.operator("gelu", "gelu", "conv"))) == frozenset()
+
+
+class TestLookUps:
+    """A function of one 8-bit element is one look-up, however it is written."""
+
+    def gelu(self) -> tuple[Layer, ...]:
+        return (
+            convolution("x"),
+            operator("half", "mul", "x"),
+            operator("cube", "pow3", "x"),
+            operator("inner", "add", "x", "cube"),
+            operator("tanh", "tanh", "inner"),
+            operator("gelu", "mul", "half", "tanh"),
+        )
+
+    def test_the_last_operator_is_the_look_up(self) -> None:
+        contributions = {"half", "cube", "inner", "tanh"}
+        assert looked_up(network(*self.gelu())) == contributions
+        assert fused(network(*self.gelu())) == contributions
+        assert fused(network(*self.gelu()), has_tables=False) == frozenset()
+
+    def test_not_what_something_else_reads(self) -> None:
+        workload = network(*self.gelu(), operator("mean", "mean", "cube"))
+        assert looked_up(workload) == {"half", "inner", "tanh"}
+
+    def test_not_functions_of_two_results(self) -> None:
+        """The gate of a perceptron: its sigmoid has a look-up of its own."""
+        gate = (operator("g", "sigmoid", "a"), operator("out", "mul", "g", "b"))
+        assert looked_up(network(convolution("a"), convolution("b"), *gate)) == frozenset()
+
+    def test_not_of_the_input_or_of_other_shapes(self) -> None:
+        inputs = operator("first", "exp"), operator("second", "sigmoid", "first")
+        assert looked_up(network(*inputs)) == frozenset()
+        wide = operator("y", "exp", "x", output_shape=(2, 4, 6, 6))
+        assert looked_up(network(convolution("x"), wide, operator("z", "exp", "y"))) == frozenset()

@@ -7,13 +7,16 @@ from small_networks import convolution, network, operator
 
 from lionheart_opt.cost_models.parts.operations import (
     Operations,
+    appended_elements,
+    cached_elements,
     folded_norms,
+    folded_scales,
     is_pointwise,
     operations,
 )
 from lionheart_opt.errors import InputError
 from lionheart_opt.system import OperatorPrice
-from lionheart_opt.workload import Layer
+from lionheart_opt.workload import INPUT, Layer
 
 
 class TestOperations:
@@ -103,6 +106,27 @@ class TestOperations:
         assert all(map(is_pointwise, ("gelu", "add", "pow3", "batch_norm", "clamp_min")))
         others = ("softmax", "cat", "mean", "layer_norm", "linear", "copy", "pow1", "glu", "index")
         assert not any(map(is_pointwise, others))
+
+    def test_what_is_appended_to_a_cache_leaves_it_in_place(self) -> None:
+        """A network's input that is joined to what it computed is a cache; otherwise it is an input."""
+        shapes = {"input_shapes": ((1, 9, 4), (1, 1, 4)), "output_shape": (1, 10, 4)}
+        append = operator("x", "cat", INPUT, "key", **shapes)
+        assert (cached_elements(append), appended_elements(append)) == (36, 4)
+        assert operations(append, "mine") == Operations(simple=4)
+        of_inputs = operator("x", "cat", INPUT, INPUT, **shapes)
+        assert (cached_elements(of_inputs), appended_elements(of_inputs)) == (0, 40)
+        product = operator("x", "matmul", "query", INPUT, **shapes, macs=7)
+        assert (cached_elements(product), appended_elements(product)) == (4, 40)
+        assert cached_elements(operator("x", "add", "key", INPUT)) == 0
+
+    def test_scales_of_attention_are_part_of_its_product(self) -> None:
+        scale, product = operator("scale", "mul", "x"), operator("p", "matmul", "scale", "y")
+        other = operator("other", "relu", "scale")
+        x, y = operator("x", "relu"), operator("y", "relu")
+        assert folded_scales(network(x, y, scale, product)) == {"scale"}
+        assert folded_scales(network(x, y, scale, product, other)) == frozenset()
+        by_weights = operator("scale", "mul", "x", bias_count=0, weight_count=4)
+        assert folded_scales(network(x, y, by_weights, product)) == frozenset()
 
     @pytest.mark.parametrize("axes", [1, 2, 3])
     def test_kinds_of_every_number_of_axes(self, axes: int) -> None:
