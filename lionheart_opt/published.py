@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal, get_args
 
 from lionheart_opt import errors, plugins
+
+#: What a published number is to the model: constants are fitted to it, it is predicted, or it is given.
+Role = Literal["fitted", "predicted", "input"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +23,7 @@ class Case:
         published: The paper's number; None where it gives none, or where it is kept for validation.
         predicted: The number of the cost model.
         source: Paper, and table or section, of the published number.
+        role: Whether constants are fitted to it, it is predicted, or the model is given it.
     """
 
     system: str
@@ -26,6 +32,7 @@ class Case:
     published: float | None
     predicted: float
     source: str
+    role: Role = "predicted"
 
     @property
     def error_percent(self) -> float | None:
@@ -56,6 +63,28 @@ def rows(system: str | None = None) -> list[dict[str, str | float | None]]:
             "predicted": case.predicted,
             "error_percent": case.error_percent,
             "source": case.source,
+            "role": case.role,
         }
         for case in cases
     ]
+
+
+def summary(cases: list[dict[str, Any]]) -> list[str]:
+    """A line for each role: how many published numbers, the median and the worst error.
+
+    Args:
+        cases: Rows of one system.
+    """
+    lines = []
+    for role in get_args(Role):
+        published = [
+            row for row in cases if row["role"] == role and row["error_percent"] is not None
+        ]
+        if published:
+            worst = max(published, key=lambda row: abs(row["error_percent"]))
+            errors_percent = [abs(row["error_percent"]) for row in published]
+            lines.append(
+                f"{len(published)} {role}: median error {median(errors_percent):.1f} %, "
+                f"worst {worst['error_percent']:+.1f} % ({worst['case']}, {worst['quantity']})"
+            )
+    return lines

@@ -44,7 +44,7 @@ from lionheart_opt.cost_models.validation.alpine_networks import (
 )
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
-from lionheart_opt.published import Case
+from lionheart_opt.published import Case, Role
 from lionheart_opt.space import Space, by_macs_descending
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
@@ -198,6 +198,7 @@ def _alpine(name: str, published: dict[str, tuple[float, float]]) -> list[Case]:
                     published=paper,
                     predicted=ours,
                     source=_section(experiment.case),
+                    role="fitted" if paper is not None else "predicted",
                 )
             )
     return cases
@@ -221,7 +222,14 @@ def lionheart() -> list[Case]:
     source = "Lammie et al. 2025, section IV-E"
     cases: list[Case] = []
 
-    def add(case: str, quantity: str, published: float | None, ours: float, note: str = "") -> None:
+    def add(
+        case: str,
+        quantity: str,
+        published: float | None,
+        ours: float,
+        note: str = "",
+        role: Role = "predicted",
+    ) -> None:
         cases.append(
             Case(
                 system="lionheart",
@@ -230,13 +238,14 @@ def lionheart() -> list[Case]:
                 published=published,
                 predicted=ours,
                 source=source + note,
+                role=role,
             )
         )
 
     for network in ("vgg16", "alexnet", "mobilenet", "resnet8", "resnet20"):
         speedup, energy_gain = all_analog_gains(model, network)
         case = f"{network} all-analog"
-        add(case, "speedup", ALL_ANALOG_SPEEDUPS.get(network), speedup)
+        add(case, "speedup", ALL_ANALOG_SPEEDUPS.get(network), speedup, role="fitted")
         add(case, "energy_gain", None, energy_gain)
     for network, published in FIVE_PERCENT_SPEEDUPS.items():
         workload = _traced(network)
@@ -249,28 +258,30 @@ def lionheart() -> list[Case]:
         case, note = f"{network} at 5 %", "; mapping not published, ours: first and last digital"
         add(case, "speedup", published, speedup, note)
         add(case, "energy_gain", None, energy_gain, note)
-        ratio = _ratio_for(model, space, published)
+        ratio, names = _mapping_for(model, space, published)
         add(
             case,
             "analog_mac_ratio",
             None,
             ratio,
-            "; least share, largest layers first, for its gain",
+            f"; the paper's gain needs {len(names)} of {len(space.units)} units analog, largest first: "
+            f"{', '.join(names)}",
         )
     return cases
 
 
-def _ratio_for(model: Alpine, space: Space, speedup: float) -> float:
-    """Analog MACs / all MACs at which the speed-up is reached if the largest layers move first."""
+def _mapping_for(model: Alpine, space: Space, speedup: float) -> tuple[float, list[str]]:
+    """The fewest units, largest first, that reach a speed-up, and their share of the MACs."""
     workload, mapping = space.workload, space.all_digital
     digital = model.cost(workload, mapping)
-    moved = 0
+    moved, names = 0, []
     for unit in by_macs_descending(workload, space.units):
         mapping = mapping.move(unit.name, space.analog_target(unit.name))
         moved += workload.unit_macs(unit)
+        names.append(unit.name)
         if _gains(digital, model.cost(workload, mapping))[0] >= speedup:
-            return moved / workload.macs
-    return float("nan")
+            return moved / workload.macs, names
+    return float("nan"), names
 
 
 def _gains(slow: Cost, fast: Cost) -> tuple[float, float]:

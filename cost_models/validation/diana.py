@@ -51,6 +51,7 @@ def cases() -> list[Case]:
             published=ops_per_j,
             predicted=efficiency(model, network),
             source=f"{_PEAK}: system level, {images}; network and mapping are not in open text",
+            role="fitted" if images == "ImageNet" else "predicted",
         )
         for images, (network, ops_per_j) in SYSTEM_LEVEL.items()
     ]

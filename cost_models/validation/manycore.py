@@ -38,7 +38,7 @@ from lionheart_opt.cost_models.parts.manycore_plan import Plan
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
-from lionheart_opt.published import Case
+from lionheart_opt.published import Case, Role
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Workload
@@ -152,6 +152,15 @@ def losses(step: Step, workload: Workload, model: Manycore) -> dict[str, float]:
     }
 
 
+#: Numbers that decide a parameter: the clusters are the budget within which layers are replicated.
+_ROLES: dict[tuple[str, str], Role] = {
+    ("resnet18 replicated", "clusters"): "input",
+    ("resnet18", "clusters"): "input",
+    ("resnet18", "speedup"): "fitted",
+    ("resnet18 batch of 16", "energy_j"): "fitted",
+}
+
+
 def cases() -> list[Case]:
     """Every published number of the many-core, and the groups kept for validation."""
     system = load_system(SYSTEM)
@@ -215,6 +224,7 @@ def cases() -> list[Case]:
             published=published,
             predicted=predicted,
             source=source,
+            role=_ROLES.get((case, quantity), "predicted"),
         )
         for case, quantity, published, predicted, source in numbers
     ]

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lionheart_opt.errors import digital_line
 from lionheart_opt.metric import Metric
+from lionheart_opt.published import summary
 from lionheart_opt.results.wording import (
     console,
     percent,
@@ -316,10 +317,11 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
     out = console()
     for system, cases in groupby(rows, key=lambda row: str(row["system"])):
         table = new_table(
-            system, "case", "quantity", ">published", ">predicted", ">error", ">source"
+            system, "case", "quantity", ">published", ">predicted", ">error", "role", ">source"
         )
         sources: dict[str, int] = {}
-        for row in cases:
+        numbers = list(cases)
+        for row in numbers:
             error = row["error_percent"]
             table.add_row(
                 row["case"],
@@ -327,9 +329,11 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
                 "-" if row["published"] is None else f"{row['published']:.4g}",
                 f"{row['predicted']:.4g}",
                 "-" if error is None else f"{error:+.1f} %",
+                "" if error is None else row["role"],
                 f"[{sources.setdefault(row['source'], len(sources) + 1)}]",
             )
-        say(out, table, "\n".join(f"[{number}] {source}" for source, number in sources.items()))
+        notes = [f"[{number}] {source}" for source, number in sources.items()]
+        say(out, table, "\n".join([*summary(numbers), *notes]))
 
 
 def print_profile(profile: Profile) -> None:

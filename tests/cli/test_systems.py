@@ -211,11 +211,21 @@ def test_files_that_are_no_networks(model, message):
 
 def test_validate_prints_published_beside_predicted():
     validated = rows("validate", "imc-cluster")
-    keys = {"system", "case", "quantity", "published", "predicted", "error_percent", "source"}
+    keys = {
+        "system",
+        "case",
+        "quantity",
+        "published",
+        "predicted",
+        "error_percent",
+        "source",
+        "role",
+    }
     assert all(set(row) == keys for row in validated)
     assert any(row["published"] is None for row in validated)
     code, out, _ = call("validate", "imc-cluster")
     assert code == 0 and "row 17 ADD" in out
+    assert " fitted: median error" in out and " predicted: median error" in out
 
 
 @pytest.mark.parametrize(
