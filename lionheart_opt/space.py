@@ -75,11 +75,38 @@ class Space:
     def all_analog(self) -> Mapping:
         """Every unit on the first analog target that can run it.
 
+        Where analog targets are alike but for the digital target that drives them, as the tiles of
+        several cores are, consecutive units are dealt to them so that each has about the same MACs.
+
         Of the rest, those for which the system has an engine, a digital target that does not run every
         kind of layer, are on the first such engine, as in Garofalo et al. 2022 (JETCAS 12(2)). All others
         are on the host.
         """
-        return self.mapping({unit: self._accelerator(unit) for unit in self.choices})
+        mapping = {unit: self._accelerator(unit) for unit in self.choices}
+        for alike in self._alike_tiles.values():
+            units = [unit for unit, target in mapping.items() if target == alike[0]]
+            macs = [self.workload.unit_macs(self.workload.unit(unit)) for unit in units]
+            ends = np.cumsum([float(count) for count in macs])
+            for unit, middle in zip(units, ends - np.divide(macs, 2), strict=True):
+                share = int(len(alike) * middle / ends[-1]) if ends[-1] else 0
+                mapping[unit] = alike[min(share, len(alike) - 1)]
+        return self.mapping(mapping)
+
+    @cached_property
+    def _alike_tiles(self) -> dict[str, list[str]]:
+        """Description -> analog targets that differ only in the target that drives them."""
+        names = {target.name for target in self.system.targets}
+        groups: dict[str, list[str]] = {}
+        for name in self.system.analog_targets:
+            target = self.system.target(name)
+            if not names.isdisjoint(map(str, target.parameters.values())):
+                numbers = {
+                    key: "" if str(value) in names else value
+                    for key, value in target.parameters.items()
+                }
+                changes = {"name": "", "source": "", "parameters": numbers}
+                groups.setdefault(repr(target.model_copy(update=changes).__dict__), []).append(name)
+        return groups
 
     def _accelerator(self, unit: str) -> str:
         analog = self.analog_target(unit)

@@ -93,9 +93,12 @@ class Greedy:
     def _backward(self, problem: Problem, units: Sequence[str]) -> Proposals:
         trial = problem.pretrained(problem.all_analog)
         for unit in reversed(units):
+            target = cheapest_digital(problem, trial.mapping, unit)
+            if target == trial.mapping[unit]:  # it has been on an engine from the start
+                continue
             [evaluation] = yield [trial]
             if evaluation.feasible and "drop" not in problem.objectives:
                 return
-            mapping = trial.mapping.move(unit, cheapest_digital(problem, trial.mapping, unit))
+            mapping = trial.mapping.move(unit, target)
             trial = Candidate(mapping, parent=trial if self.progressive else None)
         yield [trial]

@@ -175,6 +175,24 @@ class TestCountedCores:
         assert work_s[0] / 3 <= cost.interval_bound_s * (1 + 1e-9)
         assert energy_j[0] <= cost.energy_j * (1 + 1e-9)
 
+    def test_all_analog_uses_the_tiles_of_all_listed_cores(self) -> None:
+        from lionheart_opt.tracing import trace_model
+
+        workload = trace_model("resnet20")
+        system = paper.with_cores(system_of("alpine-high-power"), 3)
+        space = Space(workload=workload, system=system)
+        targets = list(dict.fromkeys(space.all_analog.values()))
+        assert targets == ["tile", "tile2", "tile3"]
+        runs = [targets.index(target) for target in space.all_analog.values()]
+        assert runs == sorted(runs)
+        model = Alpine(system)
+        first = Mapping.of(dict.fromkeys(space.all_analog, "tile"))
+        intervals = [model.cost(workload, each).interval_s for each in (space.all_analog, first)]
+        assert intervals[0] is not None and intervals[1] is not None
+        assert intervals[0] < 0.7 * intervals[1]
+        other = variant(system, "tile2", mvm_latency_s=1.0)
+        assert "tile2" not in Space(workload=workload, system=other).all_analog.values()
+
     def test_listed_cores_share_no_work(self) -> None:
         assert Alpine(two_cores()).shared_work(convolutional_workload()) is None
 
