@@ -21,13 +21,13 @@ from lionheart_opt.plots.style import (
     legend_above,
     look,
     paper_style,
+    prefix,
     save,
     say,
 )
 
 QUANTITIES = (("latency", "s"), ("energy", "J"))
 OBJECTIVES: tuple[CostObjective, ...] = ("latency_s", "energy_j")
-PREFIXES = (("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9), ("p", 1e12))
 OTHERS = "other layers"
 
 
@@ -110,7 +110,7 @@ def _column(part: Any, title: str, costs: dict[str, Cost], stacks: dict[str, np.
     styles = {name: _style(name, k) for k, name in enumerate(stacks)}
     for axes, (quantity, unit), row in zip(panels, QUANTITIES, (0, 1), strict=True):
         totals = sum((share[row] for share in stacks.values()), np.zeros(len(names)))
-        prefix, scale = _prefix(float(totals.max()))
+        sign, scale = prefix(float(totals.max()))
         left = np.zeros(len(names))
         for name, share in stacks.items():
             axes.barh(range(len(names)), scale * share[row], left=left, height=0.6, **styles[name])
@@ -127,7 +127,7 @@ def _column(part: Any, title: str, costs: dict[str, Cost], stacks: dict[str, np.
             say(axes, "nothing has a price")
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel(f"{quantity} ({prefix}{unit})")
+        axes.set_xlabel(f"{quantity} ({sign}{unit})")
     panels[0].set_title(title)
     legend_above(part, [Patch(label=as_text(name, 26), **styles[name]) for name in stacks])
 
@@ -144,11 +144,6 @@ def _style(name: str, k: int) -> dict[str, Any]:
         return {"facecolor": "#D8D8D8", "edgecolor": GREY, "linewidth": 0}
     hatch = "//" if k >= len(COLOURS) else None
     return {"facecolor": look(k)[0], "edgecolor": "white", "linewidth": 0, "hatch": hatch}
-
-
-def _prefix(largest: float) -> tuple[str, float]:
-    """The prefix with which a quantity reads best, and the factor that goes with it."""
-    return next((pair for pair in PREFIXES if largest * pair[1] >= 1.0), PREFIXES[0])
 
 
 def draw_costs(costs: dict[str, Cost], folder: Path, title: str) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,20 @@ from lionheart_opt.plots.style import (
     legend_above,
     new_figure,
     paper_style,
+    prefix,
     save,
     say,
 )
-from lionheart_opt.results.exploration import Exploration
+from lionheart_opt.results.exploration import Design, Exploration
 
 #: Ratio of the largest to the least value from which on an axis is logarithmic.
 DECADES = 30.0
+#: Objective -> what the axis calls it, and its unit; areas are in mm² always.
 LABELS = {
-    "latency_s": ("latency (s)", 1.0),
-    "interval_s": ("time per inference (s)", 1.0),
-    "energy_j": ("energy per inference (J)", 1.0),
-    "area_m2": ("area (mm²)", 1e6),
+    "latency_s": ("latency", "s"),
+    "interval_s": ("time per inference", "s"),
+    "energy_j": ("energy per inference", "J"),
+    "area_m2": ("area", "mm²"),
 }
 
 
@@ -53,22 +56,18 @@ def exploration(source: Exploration) -> Figure:
     possible = [design for design in source.designs if design.mapping is not None]
     on_front = np.array([design.trial in front for design in possible], dtype=bool)
     for axes, pair in zip(panels, pairs, strict=True):
-        columns = [
-            np.array([design.results[name] or 0.0 for design in possible]) * LABELS[name][1]
-            for name in pair
-        ]
-        axes.set_xlabel(LABELS[pair[0]][0])
-        axes.set_ylabel(LABELS[pair[1]][0])
+        (x_label, x), (y_label, y) = (_scaled(name, possible) for name in pair)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
         if not possible:
             say(axes, "no design has a mapping")
             continue
-        x, y = columns
         _scale(axes.xaxis, x)
         _scale(axes.yaxis, y)
         hollow = {"facecolors": "none", "edgecolors": GREY, "linewidth": 0.6}
         axes.scatter(x[~on_front], y[~on_front], s=10, **hollow)
         axes.scatter(x[on_front], y[on_front], s=14, color=COLOURS[0], zorder=3, linewidth=0)
-        kept = non_dominated(np.column_stack(columns))
+        kept = non_dominated(np.column_stack([x, y]))
         axes.step(x[kept], y[kept], where="post", color=COLOURS[0], linewidth=1.0)
     panels[0].set_title(as_text(f"{source.model} on {source.system}", 40))
     point: dict[str, Any] = {"marker": "o", "linestyle": ""}
@@ -78,6 +77,14 @@ def exploration(source: Exploration) -> Figure:
     ]
     legend_above(figure, handles)
     return figure
+
+
+def _scaled(name: str, designs: Sequence[Design]) -> tuple[str, np.ndarray]:
+    """Label of an objective with the unit that reads best, and the values in it."""
+    values = np.array([design.results[name] or 0.0 for design in designs])
+    quantity, unit = LABELS[name]
+    sign, factor = ("", 1e6) if name == "area_m2" else prefix(values.max(initial=0.0))
+    return f"{quantity} ({sign}{unit})", factor * values
 
 
 def _scale(axis: Any, values: np.ndarray) -> None:

@@ -29,6 +29,8 @@ MANY, COLUMNS = 4, 4
 LEGEND_WIDTH = 0.93
 #: Names of units along an axis need this many inches each; where there is less, some are left out.
 NAME_WIDTH = 0.11
+#: Prefixes of units, with their factors.
+PREFIXES = (("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9), ("p", 1e12))
 STYLE: dict[str, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -203,6 +205,11 @@ def say(axes: Any, text: str) -> None:
 def look(k: int) -> tuple[str, str]:
     """Colour and marker of the k-th strategy."""
     return COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+
+
+def prefix(largest: float) -> tuple[str, float]:
+    """The prefix with which a quantity reads best, and the factor that goes with it."""
+    return next((pair for pair in PREFIXES if largest * pair[1] >= 1.0), PREFIXES[0])
 
 
 def duration(time_s: float) -> str:
