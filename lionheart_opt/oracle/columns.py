@@ -67,7 +67,7 @@ class Moments:
             t: What they are fitted to, shape (n_columns, n_vectors).
         """
         width = max(AT_ONCE // t.shape[0], 1)
-        parts = zip(*(each.split(width, 1) for each in (*reads, t)), strict=True)
+        parts = zip(*(torch.split(each, width, 1) for each in (*reads, t)), strict=True)
         for *some, wanted in parts:
             self._add(rows, some, wanted)
 
