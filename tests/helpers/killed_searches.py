@@ -12,10 +12,11 @@ import sys
 import time
 from contextlib import nullcontext, suppress
 
+import optuna
 from search_in_a_process import study
 
 from lionheart_opt.study.executors import Workers
-from lionheart_opt.study.search import Progress
+from lionheart_opt.study.search import Budget, Progress, Search
 
 
 def kill_at_random(
@@ -28,6 +29,8 @@ def kill_at_random(
     seed: int = 0,
 ) -> int:
     """Kill so many drivers, or workers and drivers in turn; how many were killed while they ran."""
+    warm = study(optuna.storages.InMemoryStorage(), strategy, trials)
+    Search(warm.record, warm.strategy, seed=7, budget=Budget(trials=3)).run()  # imports the rest
     dice = random.Random(seed)
     hits = 0
     for number in range(kills):
@@ -36,9 +39,9 @@ def kill_at_random(
             os.close(ready)
             _run(url, strategy, trials, pause_s, workers, say)
         os.close(say)
-        if number % 3:  # otherwise it may be killed before it has begun
-            assert os.read(ready, 1), "it evaluates"
-        time.sleep(dice.uniform(0, 1.0 if workers else 0.3))
+        for _ in range(dice.randrange(8)):  # 0: it may be killed before it has begun
+            os.read(ready, 1)  # nothing, if it has ended
+        time.sleep(dice.uniform(0, 1.0 if workers else 0.1))
         os.close(ready)
         family = _workers_of(child) if workers else []
         if workers and number % 2 and family:  # one worker: the search goes on
@@ -71,7 +74,7 @@ def _run(url: str, strategy: str, trials: int, pause_s: float, workers: int, say
         search = study(url, strategy, trials, pause_s)
 
         def watch(progress: Progress) -> None:
-            if progress.state == "evaluating":
+            if progress.state != "replaying":
                 with suppress(BrokenPipeError):  # nobody listens any more
                     os.write(say, b"x")
 
