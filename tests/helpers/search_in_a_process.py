@@ -68,7 +68,7 @@ def rounds(
     """Say `ready`; then, for each line that is read, run a search and say how that went."""
     if not count.isdigit():
         count, wait = "1", count
-    claim.LOOK_S, claim.DEAD_AFTER_S = 0.1, 1.0
+    claim.HEARTBEAT_S, claim.LOOK_S, claim.DEAD_AFTER_S = 0.2, 0.1, 1.0
     print("ready", flush=True)
     for number in range(int(count)):
         sys.stdin.readline()

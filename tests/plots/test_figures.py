@@ -46,7 +46,7 @@ def test_a_study_brings_its_truth(tmp_path):
 
 
 def test_the_package_offers_functions_whatever_is_imported_later():
-    assert len(plots.__all__) == 13
+    assert len(plots.__all__) == 14
     for name in plots.__all__:
         module = importlib.import_module(f"lionheart_opt.plots.{name}")
         assert isinstance(module, ModuleType)
