@@ -91,6 +91,9 @@ def test_a_cost_has_a_row_for_each_layer(printed):
         "errors": ["machine.rate", "time of analog targets"],
         "area_m2": None,
         "not_priced": ["static power"],
+        "tokens": 4,
+        "tokens_per_s": 1234.5,
+        "energy_per_token_j": 2e-3,
     }
     out = printed(tables.print_cost, data)
     assert "10 µs [5 µs, 20 µs]" in out and "1.50x [1.20x, 1.90x]" in out and "2 mJ (2.00x" in out
@@ -98,6 +101,7 @@ def test_a_cost_has_a_row_for_each_layer(printed):
     assert "no interval: x" in printed(tables.print_cost, {**data, "no_interval": "x"})
     assert "[/x]" in out and "10 µs" in out and "3 on tile" in out and "one result every" in out
     assert "3 of 2 crossbars" in out and "not in the price: static power" in out
+    assert "1234 tokens/s, 2 mJ a token (4 an inference)" in out
     assert "3 of 2" not in printed(tables.print_cost, {**data, "fits": True, "misfit": ""})
 
 
