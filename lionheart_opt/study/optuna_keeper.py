@@ -37,6 +37,7 @@ from lionheart_opt.study.same_question import (
 from lionheart_opt.study.sources import Sources, check_sources, source_changes
 from lionheart_opt.study.specification import FORMAT, versions
 from lionheart_opt.study.storage import quiet, reading
+from lionheart_opt.study.text_columns import check_texts
 
 #: User attributes of the Optuna study.
 VERSIONS = "versions"
@@ -106,8 +107,16 @@ class OptunaKeeper:
             text: What it is to find out, for the dashboard.
 
         Raises:
-            InputError: The record was made for another specification. The message says what differs.
+            InputError: The record was made for another specification; the message says what differs. Or
+                the database cannot keep what a new one says.
         """
+        about = {
+            RECORD_FORMAT: FORMAT,
+            VERSIONS: versions(),
+            CONTENTS: contents or {},
+            SOURCES: sources or {},
+            SPECIFICATION: specification,  # the last: a record without it has not begun
+        }
         while True:
             # a journal would grow with every attempt to create what exists
             existing = OptunaKeeper.existing(name, storage, specification, contents or {}, outcomes)
@@ -115,6 +124,7 @@ class OptunaKeeper:
                 with reading(f"study {name!r}: its record cannot be read"):
                     check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
                 return existing
+            check_texts(storage, name, about)
             with quiet(), writing(name):
                 study = optuna.create_study(
                     storage=storage,
@@ -124,7 +134,7 @@ class OptunaKeeper:
                     load_if_exists=True,
                 )
                 try:
-                    _describe(study, problem, specification, contents or {}, sources or {}, text)
+                    _describe(study, problem, about, text)
                 except Held:
                     if SPECIFICATION not in study.user_attrs:
                         raise
@@ -219,6 +229,7 @@ class OptunaKeeper:
             system_attrs=feasibility(evaluation.violations) | linked,
             constraints=evaluation.violations,
         )
+        check_texts(self.study._storage, self.name, trial.user_attrs)
         assert trial.datetime_complete is not None
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.oracle_s)
         if self._next_number is None:
@@ -326,6 +337,7 @@ class OptunaKeeper:
         return {OUTCOMES: self._outcomes.put(accuracy.outcomes)}
 
     def _set(self, name: str, value: Any) -> None:
+        check_texts(self.study._storage, self.name, {name: value})
         with self._writing():
             self.study.set_user_attr(name, value)
 
@@ -354,14 +366,7 @@ class OptunaKeeper:
         return evaluation
 
 
-def _describe(
-    study: optuna.Study,
-    problem: Problem,
-    specification: dict[str, Any],
-    contents: dict[str, Any],
-    sources: dict[str, Sources],
-    text: str,
-) -> None:
+def _describe(study: optuna.Study, problem: Problem, about: dict[str, Any], text: str) -> None:
     """Write what a new study is about, unless another process has just done it."""
     with claimed(study, is_brief=True) as claim, claim.writing():
         if SPECIFICATION in study.user_attrs:
@@ -370,11 +375,8 @@ def _describe(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names(list(problem.objectives))
         write_note(study, text)
-        study.set_user_attr(RECORD_FORMAT, FORMAT)
-        study.set_user_attr(VERSIONS, versions())
-        study.set_user_attr(CONTENTS, contents)
-        study.set_user_attr(SOURCES, sources)
-        study.set_user_attr(SPECIFICATION, specification)
+        for name, value in about.items():
+            study.set_user_attr(name, value)
 
 
 def writing(name: str) -> AbstractContextManager[None]:
