@@ -119,6 +119,10 @@ def _with_array(system: System, target: Target, numbers: dict[str, Any]) -> Syst
     where = f"{system.where}: [targets.{target.name}]"
     model = plugins.cost_model(system)
     array = target.array
+    if array is not None and not isinstance(model, RescalesArrays):
+        raise InputError(
+            f"{where}: {', '.join(numbers)}: the family {system.family!r} has no price of other arrays"
+        )
     if array is None or not isinstance(model, RescalesArrays):
         raise InputError(
             f"{where}: {', '.join(numbers)}: the system does not say what its converters are "

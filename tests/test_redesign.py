@@ -76,6 +76,7 @@ def test_clusters_bring_their_crossbars() -> None:
             "must be at most the 4 columns",
         ),
         ("diana", {"targets.analog.rows": 512}, "does not say what its converters are"),
+        ("hermes-64", {"targets.cores.rows": 128}, "'fabric' has no price of other arrays"),
         ("alpine-high-power", {"targets.tile.rows": 512}, "does not say what its converters are"),
     ],
 )

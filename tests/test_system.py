@@ -183,7 +183,7 @@ def test_mistakes_get_one_clear_line(old: str, new: str, message: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["diana", "imc-cluster", "manycore"])
+@pytest.mark.parametrize("name", ["diana", "hermes-64", "imc-cluster", "manycore"])
 def test_families_without_software_refuse_its_table(name: str) -> None:
     software = Software(source="made up", parameters={"simple_cycles": 1.0})
     with pytest.raises(
@@ -252,6 +252,7 @@ def test_families_say_what_targets_they_need() -> None:
     for name, message in (
         ("manycore", "0 analog targets; manycore has exactly one"),
         ("diana", "unknown target 'analog'"),
+        ("hermes-64", "has the host, one analog target, and no"),
     ):
         system = load_system(name)
         digital = tuple(target for target in system.targets if target.numerics != "analog")

@@ -38,7 +38,7 @@ def traced(*layers: nn.Module) -> Workload:
     return trace(nn.Sequential(*layers), torch.zeros(1, 64, 12, 12), "net")
 
 
-@pytest.mark.parametrize("name", ["lionheart", "diana", "imc-cluster", "manycore"])
+@pytest.mark.parametrize("name", ["lionheart", "diana", "imc-cluster", "manycore", "hermes-64"])
 def test_a_grouped_convolution_costs_as_much_as_one_without_groups(name: str) -> None:
     """Its matrix has as many rows and columns; all of its cells are on the tiles."""
     grouped = traced(nn.Conv2d(64, 96, 3, padding=1, groups=4, bias=False))
@@ -71,7 +71,7 @@ def test_places_that_no_kernel_reaches_are_not_subtracted() -> None:
     assert min(time for time, _ in cost(up, "lionheart").layers[0].components.values()) >= 0
 
 
-@pytest.mark.parametrize("name", ["diana", "imc-cluster", "manycore"])
+@pytest.mark.parametrize("name", ["diana", "imc-cluster", "manycore", "hermes-64"])
 def test_transposed_convolutions_without_a_published_cost_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="no published cost of 'conv_transpose2d'"):
         cost(traced(nn.ConvTranspose2d(64, 32, 2, stride=2)), name)  # on the array

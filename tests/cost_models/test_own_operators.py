@@ -46,7 +46,7 @@ def test_a_system_prices_operators_of_its_own() -> None:
             System.from_toml(wrong, "mine", "mine.toml")
 
 
-@pytest.mark.parametrize("name", ["lionheart", "imc-cluster", "manycore", "diana"])
+@pytest.mark.parametrize("name", ["lionheart", "imc-cluster", "manycore", "diana", "hermes-64"])
 def test_every_family_reads_the_prices_of_its_system(name: str) -> None:
     """More operations cost more."""
     system = load_system(name)

@@ -38,6 +38,8 @@ MAY_BE_ZERO = {
     "dram_j_per_byte",
     "hbm_j_per_byte",
     "link_j_per_byte",
+    "mvm_energy_j",
+    "operation_j",
 }
 #: Smallest whole number that makes sense, where it is not 1 (or 0).
 LEAST = {"ports": 2}
@@ -45,7 +47,7 @@ LEAST = {"ports": 2}
 
 SYSTEMS = {
     name: load_system(name)
-    for name in ("alpine-high-power", "diana", "imc-cluster", "manycore", "lionheart")
+    for name in ("alpine-high-power", "diana", "hermes-64", "imc-cluster", "manycore", "lionheart")
 }
 
 

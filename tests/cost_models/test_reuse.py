@@ -21,6 +21,7 @@ from lionheart_opt.workload import Unit, Workload
 FAMILIES = {
     "alpine": "lionheart",
     "diana": "diana",
+    "fabric": "hermes-64",
     "imc_cluster": "imc-cluster",
     "manycore": "manycore",
 }
@@ -77,6 +78,7 @@ def test_every_use_costs_what_it_costs_alone(family: str) -> None:
         ("lionheart", 1, 3),
         ("alpine-high-power", 1, 3),
         ("imc-cluster", 1, 1),  # three matrices of 36 x 4 are packed into one array
+        ("hermes-64", 1, 3),
         ("diana", 1, 1),  # weights are loaded for every use
     ],
 )

@@ -28,6 +28,7 @@ def arrays(rows: int, columns: int) -> Any:
         ("lionheart", "tile", 256, 256),
         ("imc-cluster", "ima", 256, 256),
         ("diana", "analog", 1152, 512),
+        ("hermes-64", "cores", 256, 256),
     ],
 )
 def test_arrays_are_those_of_the_target(system: str, target: str, rows: int, columns: int) -> None:

@@ -58,6 +58,7 @@ def test_systems_name_configurations_that_fit_their_arrays(system: str) -> None:
         "imc-cluster": ("int8", "pcm"),
         "manycore": ("int8", "pcm"),
         "diana": ("int8", "diana"),
+        "hermes-64": ("fp16", "hermes"),
     }
     host = machine.target(machine.host).numerics
     assert (host, machine.target(machine.analog_targets[0]).rpu_config) == expected[system]

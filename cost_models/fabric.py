@@ -1,0 +1,233 @@
+"""A fabric of cores: each has an in-memory array and a digital unit; links carry what the units put out.
+
+M. Le Gallo et al., "A 64-core mixed-signal in-memory compute chip based on phase-change memory for deep
+neural network inference", Nature Electronics 6, 2023, doi 10.1038/s41928-023-01010-1; arXiv 2212.02872.
+
+A matrix is cut into the fewest equal parts that fit into an array, one part a core. All of them multiply
+one vector at once. Then the digital unit of each core puts out one result after the other, and each block
+of rows adds a hop to the way of the partial sums. Vectors and layers run one after the other, as they
+were measured.
+
+A core in use draws a constant power beside the energy of its array, for its digital unit and its links.
+Functions of single elements are applied to results that pass by: the measured LSTM step leaves no time
+for its gates. They take time only where the global digital unit is slower than the cores. It runs
+everything else, one operation after the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, prod
+
+from pydantic import Field
+
+from lionheart_opt.cost import Ceiling, Cost
+from lionheart_opt.cost_models.parts.additive import (
+    Components,
+    Price,
+    additive_tables,
+    layer_costs,
+)
+from lionheart_opt.cost_models.parts.fusion import unless_fused
+from lionheart_opt.cost_models.parts.operations import is_pointwise, operations
+from lionheart_opt.cost_models.parts.parameters import Parameters
+from lionheart_opt.cost_tables import CostTables
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.system import System, Target
+from lionheart_opt.workload import Layer, Mvm, Unit, Workload
+
+
+class MachineParameters(Parameters):
+    """`[machine]`: the clock of all digital units, in Hz."""
+
+    clock_hz: float = Field(gt=0)
+
+
+class DigitalParameters(Parameters):
+    """The global digital unit, which is the host.
+
+    Attributes:
+        slices: Parts that work at once.
+        cycles_per_operation: Cycles that a slice takes for an operation, or an element that passes by.
+        operation_j: Energy of an operation.
+    """
+
+    slices: int = Field(gt=0)
+    cycles_per_operation: float = Field(gt=0)
+    operation_j: float = Field(ge=0)
+
+
+class CoreParameters(Parameters):
+    """The cores.
+
+    Attributes:
+        rows: Rows of an array.
+        columns: Columns of an array.
+        mvm_latency_s: Time of one product.
+        mvm_energy_j: Energy of one product, however much of the array is in use.
+        cycles_per_result: Cycles between two results of a local digital unit.
+        hop_s: Delay of partial sums or results on their way from core to core.
+        beside_w: Power of a core in use without its array: digital unit and links.
+    """
+
+    rows: int = Field(gt=0)
+    columns: int = Field(gt=0)
+    mvm_latency_s: float = Field(gt=0)
+    mvm_energy_j: float = Field(ge=0)
+    cycles_per_result: int = Field(gt=0)
+    hop_s: float = Field(gt=0)
+    beside_w: float = Field(gt=0)
+
+    def blocks(self, matrix: Mvm) -> tuple[int, int]:
+        """Equal parts of a matrix, one a core: blocks of rows, and of columns."""
+        return ceil(matrix.rows / self.rows), ceil(matrix.columns / self.columns)
+
+
+@dataclass(frozen=True)
+class Fabric:
+    """Cost model of the family `fabric`.
+
+    Args:
+        system: One analog target, the cores, and the host, the global digital unit.
+
+    Raises:
+        InputError: The system has other targets, lacks a number, or has one that the family does not
+            know.
+    """
+
+    system: System
+
+    def __post_init__(self) -> None:
+        self.system.refuse_software()
+        _ = self.machine, self.digital, self.cores  # so that mistakes show at once
+
+    @cached_property
+    def machine(self) -> MachineParameters:
+        """Parameters of the machine."""
+        return self.system.machine_as(MachineParameters)
+
+    @cached_property
+    def digital(self) -> DigitalParameters:
+        """Parameters of the global digital unit."""
+        return self.system.target_as(self.system.host, DigitalParameters)
+
+    @cached_property
+    def cores(self) -> CoreParameters:
+        """Parameters of the cores."""
+        return self.system.target_as(self._cores.name, CoreParameters)
+
+    @property
+    def _cores(self) -> Target:
+        targets = self.system.targets
+        analog = [target for target in targets if target.numerics == "analog"]
+        if len(analog) != 1 or len(targets) != 2 or self.system.links:
+            names = ", ".join(repr(target.name) for target in targets)
+            raise InputError(
+                f"{self.system.where}: got targets {names} and {len(self.system.links)} tables [links]; "
+                "the family 'fabric' has the host, one analog target, and no [links]"
+            )
+        return analog[0]
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        """Price one inference as the sum of its layers.
+
+        Raises:
+            InputError: The model does not know an operator, or a target cannot run it.
+        """
+        layers = layer_costs(self.system, workload, mapping, self._pricer(workload))
+        name = self._cores.name
+        used = sum(self._occupied(workload, workload.unit(unit)) for unit in mapping.units_on(name))
+        return Cost(layers=layers, tiles={name: used})
+
+    def tables(self, workload: Workload) -> CostTables:
+        """The coefficients of the same cost. No two matrices share a core."""
+
+        def share(unit: Unit, target: Target) -> float:
+            return self._occupied(workload, unit) if target.numerics == "analog" else 0.0
+
+        return additive_tables(self.system, workload, self._pricer(workload), share)
+
+    def ceilings(self) -> tuple[Ceiling, ...]:
+        """All slices, and products of all cores at once, with nothing between them."""
+        cores = self.cores
+        of_host = 2 * self._operations_per_s
+        of_core = 2 * cores.rows * cores.columns / cores.mvm_latency_s
+        count = self._cores.tiles
+        of_cores = None if count is None else count * of_core
+        return tuple(
+            Ceiling(target=target.name, ops_per_s=of_cores, keeps_weights=True)
+            if target.numerics == "analog"
+            else Ceiling(target=target.name, ops_per_s=of_host)
+            for target in self.system.targets
+        )
+
+    def _occupied(self, workload: Workload, unit: Unit) -> int:
+        """Cores that hold the matrices of a unit."""
+        matrices = (layer.mvm for layer in workload.matrices_of(unit))
+        return sum(prod(self.cores.blocks(matrix)) for matrix in matrices if matrix)
+
+    def _pricer(self, workload: Workload) -> Price:
+        """The price of every layer of a workload."""
+        streams_s = self._streams_s(workload)
+
+        def price(layer: Layer, target: Target) -> Components:
+            if target.numerics == "analog" and layer.mvm is not None:
+                if "transpose" in layer.kind:  # nobody says who adds up what overlaps
+                    raise InputError(
+                        f"system {self.system.name!r}: layer {layer.name!r}: no published cost of "
+                        f"{layer.kind!r}"
+                    )
+                return self._products(layer.mvm)
+            if layer.mvm is None and layer.name in streams_s:
+                passing_s = layer.output_count / self._operations_per_s
+                return self._digitally("stream", max(0.0, passing_s - streams_s[layer.name]))
+            count = operations(layer, f"system {self.system.name!r}", self.system.operators)
+            macs = count.linear_macs + count.convolution_macs + count.sparse_macs
+            n_operations = macs + count.simple + count.transcendental
+            return self._digitally("compute", n_operations / self._operations_per_s)
+
+        return unless_fused(workload, price, has_tables=False)
+
+    def _products(self, matrix: Mvm) -> Components:
+        """All products of a layer: in the arrays, and what the digital units do with their results."""
+        cores, n_cores = self.cores, prod(self.cores.blocks(matrix))
+        mvm_s = matrix.count * cores.mvm_latency_s
+        hops_s = matrix.count * cores.blocks(matrix)[0] * cores.hop_s
+        results_s = hops_s + self._results_s(matrix)
+        mvm_j = n_cores * (matrix.count * cores.mvm_energy_j + mvm_s * cores.beside_w)
+        return {
+            "mvm": (mvm_s, mvm_j),
+            "results": (results_s, n_cores * results_s * cores.beside_w),
+        }
+
+    def _results_s(self, matrix: Mvm) -> float:
+        """Time in which the local digital units put out the results of all vectors."""
+        width = ceil(matrix.columns / self.cores.blocks(matrix)[1])
+        return matrix.count * width * self.cores.cycles_per_result / self.machine.clock_hz
+
+    def _streams_s(self, workload: Workload) -> dict[str, float]:
+        """Layers whose results pass by -> how long that takes.
+
+        These are the layers with products on cores, and functions of single elements of their results.
+        """
+        streams_s: dict[str, float] = {}
+        for layer in workload.layers:
+            if layer.mvm is not None:
+                streams_s[layer.name] = self._results_s(layer.mvm)
+            elif is_pointwise(layer.kind) and layer.kind not in self.system.operators:
+                passing = [streams_s[name] for name in layer.inputs if name in streams_s]
+                if passing:
+                    streams_s[layer.name] = max(passing)
+        return streams_s
+
+    def _digitally(self, component: str, time_s: float) -> Components:
+        """Work of all slices for so long."""
+        return {component: (time_s, time_s * self._operations_per_s * self.digital.operation_j)}
+
+    @property
+    def _operations_per_s(self) -> float:
+        """Operations of all slices of the global digital unit."""
+        digital = self.digital
+        return digital.slices * self.machine.clock_hz / digital.cycles_per_operation
