@@ -5,10 +5,11 @@ Architecture", DATE 2023, arXiv 2211.12877. A cluster is that of `imc_cluster` w
 
 Every layer has its own clusters. It works on one slice along the width of an image after the other, while
 other layers work on other slices and other images. A matrix that is larger than a crossbar is cut; the
-cores of further clusters add the partial sums of its row tiles in a tree. The slowest layers are
-replicated, with copies that take turns at slices, so that results come at the shortest interval that the
-clusters allow (`parts/replication.py`). Tensors that skip layers wait in the L1 of spare clusters, or in
-the HBM.
+cores of further clusters add the partial sums of its row tiles in a tree. Layers on cores are split by
+columns or channels. The slowest layers are replicated, with copies that take turns at slices. Trees,
+splits and copies of all layers are chosen together, so that results come at the shortest interval that
+the clusters allow (`parts/replication.py`). Tensors that skip layers wait in the L1 of spare clusters, or
+in the HBM.
 
 `Cost.interval_s` is the time between two results. `Cost.latency_s` is the time of one image while the
 pipeline is full. Each layer on the longest path contributes the wait for the slices that it needs to
@@ -22,18 +23,25 @@ Sources: platform, array and levels are from Table I of the paper. Rates of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil, log
+from math import ceil
 
 from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import layer_cost, target_of
 from lionheart_opt.cost_models.parts.fusion import free
-from lionheart_opt.cost_models.parts.manycore_plan import MachineParameters, Plan, Work
+from lionheart_opt.cost_models.parts.manycore_plan import (
+    MachineParameters,
+    Plan,
+    Work,
+    splits,
+    trees,
+)
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies, members_of, stages_of
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
-from lionheart_opt.cost_models.parts.replication import Stage, replicate
+from lionheart_opt.cost_models.parts.replication import Stage, Way, replicate
 from lionheart_opt.cost_models.parts.tabulated_pipeline import LayerWork, tabulate
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -52,7 +60,9 @@ class _Layout:
         stage_of: Layer -> name of the stage that has its matrix.
         storage_clusters: Number of clusters whose L1 holds the tensors that skip layers.
         memory_s: Time that the memory is busy for an inference.
-        works: (layer, target) -> what one copy does there, as far as it was asked for.
+        works: (layer, target) -> what one copy does there, for each way to build it, as far as it was
+            asked for.
+        stages: (name of a stage, target) -> the stage there, as far as it was asked for.
     """
 
     workload: Workload
@@ -60,7 +70,8 @@ class _Layout:
     stage_of: dict[str, str]
     storage_clusters: int
     memory_s: float
-    works: dict[tuple[str, str], Work]
+    works: dict[tuple[str, str], tuple[Work, ...]]
+    stages: dict[tuple[str, str], Stage]
 
 
 @dataclass(frozen=True)
@@ -119,32 +130,39 @@ class Manycore:
         Args:
             workload: What must run.
             mapping: Where each unit runs.
-            copies: Layer -> number of copies, 1 for layers that it does not name. None finds the best
-                numbers within the budget.
+            copies: Layer -> number of copies, 1 for layers that it does not name, built in the way that
+                takes the fewest clusters. None finds the best ways and numbers within the budget.
         """
         machine = self.machine
         layout = self._layout(workload)
         graph, stage_of = layout.graph, layout.stage_of
-        work = {name: self._work(layout, mapping, name) for name in graph.layers}
         storage, memory_s = layout.storage_clusters, layout.memory_s
+        target = {
+            name: target_of(self.system, workload, mapping, layer).name
+            for name, layer in graph.layers.items()
+        }
         stages = [
-            Stage(name=name, work=_shared_work(graph, work, members), clusters=work[name].clusters)
+            self._stage(layout, name, members, target[name])
             for name, members in members_of(stage_of).items()
         ]
         if copies is None:
             best = replicate(stages, machine.clusters - storage, memory_s)
-            copies = {stage.name: count for stage, count in zip(stages, best, strict=True)}
-        copies = {name: copies.get(stage, 1) for name, stage in stage_of.items()}
-        times = [stage.time_s(copies[stage.name]) for stage in stages]
+        else:
+            best = tuple(stage.smallest(copies.get(stage.name, 1)) for stage in stages)
+        chosen = {stage.name: option for stage, option in zip(stages, best, strict=True)}
+        work = {
+            name: self._works_at(layout, name, target[name])[chosen[stage].way]
+            for name, stage in stage_of.items()
+        }
         for name, stage in stage_of.items():
             if stage != name:  # its matrix is on the clusters of the stage already
                 work[name] = replace(work[name], clusters=0)
         return Plan(
             graph=graph,
             work=work,
-            copies=copies,
+            copies={name: chosen[stage].copies for name, stage in stage_of.items()},
             storage_clusters=storage,
-            interval_s=max([memory_s, *times]),
+            interval_s=max([memory_s, *(option.time_s for option in best)]),
         )
 
     def pipeline_tables(self, workload: Workload) -> PipelineTables:
@@ -157,15 +175,13 @@ class Manycore:
         members = members_of(layout.stage_of)
 
         def stage(name: str, target: str) -> Stage:
-            work = {member: self._work_at(layout, member, target) for member in members[name]}
-            shared = _shared_work(layout.graph, work, members[name])
-            return Stage(name=name, work=shared, clusters=work[name].clusters)
+            return self._stage(layout, name, members[name], target)
 
         def layer_work(name: str, target: str) -> LayerWork:
-            components = self._work_at(layout, name, target).components.values()
+            ways = [work.components.values() for work in self._works_at(layout, name, target)]
             return LayerWork(
-                own_s=sum(latency_s for latency_s, _ in components),
-                energy_j=sum(energy_j for _, energy_j in components),
+                own_s=tuple(sum(latency_s for latency_s, _ in way) for way in ways),
+                energy_j=sum(energy_j for _, energy_j in ways[0]),
             )
 
         return tabulate(
@@ -247,6 +263,7 @@ class Manycore:
                     storage_clusters=storage,
                     memory_s=memory_s,
                     works={},
+                    stages={},
                 )
             ]
         return self._layouts[0]
@@ -261,58 +278,68 @@ class Manycore:
             storage = ceil(2 * skipping_bytes / machine.l1_bytes)
         return storage, traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
 
-    def _work(self, layout: _Layout, mapping: Mapping, name: str) -> Work:
-        target = target_of(self.system, layout.workload, mapping, layout.graph.layers[name])
-        return self._work_at(layout, name, target.name)
+    def _stage(self, layout: _Layout, name: str, members: list[str], target: str) -> Stage:
+        stage = layout.stages.get((name, target))
+        if stage is None:
+            works = [self._works_at(layout, member, target) for member in members]
+            ways = tuple(
+                Way(
+                    work=_shared_work(layout.graph, dict(zip(members, way, strict=True))),
+                    clusters=max(work.clusters for work in way),
+                )
+                for way in zip(*works, strict=False)  # one matrix has the same ways everywhere
+            )
+            stage = Stage(name=name, ways=ways, room=self.machine.clusters)
+            layout.stages[name, target] = stage
+        return stage
 
-    def _work_at(self, layout: _Layout, name: str, target: str) -> Work:
-        work = layout.works.get((name, target))
-        if work is None:
-            work = self._work_on(layout.graph, name, self.system.target(target))
-            layout.works[name, target] = work
-        return work
+    def _works_at(self, layout: _Layout, name: str, target: str) -> tuple[Work, ...]:
+        works = layout.works.get((name, target))
+        if works is None:
+            works = tuple(self._works_on(layout.graph, name, self.system.target(target)))
+            layout.works[name, target] = works
+        return works
 
-    def _work_on(self, graph: Graph, name: str, target: Target) -> Work:
+    def _works_on(self, graph: Graph, name: str, target: Target) -> Iterator[Work]:
         layer, slices = graph.layers[name], graph.slices[name]
         on_target = self._on_crossbars if target.numerics == "analog" else self._on_cores
-        work = on_target(layer, slices)
         machine = self.machine
         link = machine.link_bytes_per_cycle * machine.clock_hz * slices
         inwards_s, outwards_s = layer.input_count / link, layer.output_count / link
         hops = 2 * machine.levels * machine.level_latency_cycles  # up the tree and down again
-        return Work(
-            clusters=work.clusters,
-            slice_s=max(work.slice_s, inwards_s, outwards_s),
-            components=work.components
-            | {
-                "transfer": (
-                    outwards_s + hops / machine.clock_hz,
-                    layer.output_count * machine.link_j_per_byte,
-                ),
-                # its time is the bound on the interval
-                "memory": (0.0, _memory_bytes(graph, layer, machine) * machine.hbm_j_per_byte),
-            },
-        )
+        moves = {
+            "transfer": (
+                outwards_s + hops / machine.clock_hz,
+                layer.output_count * machine.link_j_per_byte,
+            ),
+            # its time is the bound on the interval
+            "memory": (0.0, _memory_bytes(graph, layer, machine) * machine.hbm_j_per_byte),
+        }
+        for work in on_target(layer, slices):
+            yield Work(
+                clusters=work.clusters,
+                slice_s=max(work.slice_s, inwards_s, outwards_s),
+                components=work.components | moves,
+            )
 
-    def _on_cores(self, layer: Layer, slices: int) -> Work:
-        """Split the layer over as many clusters as its weights (8 bit) need."""
+    def _on_cores(self, layer: Layer, slices: int) -> Iterator[Work]:
+        """Split over one cluster or several, as far as the layer and the L1 allow."""
         machine = self.machine
-        clusters = max(1, ceil(layer.weight_count / machine.l1_bytes))
         cycles, energy_j = self.cores.work(
             layer, f"system {self.system.name!r}", self.system.operators
         )
-        slice_s = cycles / (clusters * slices * machine.clock_hz)
-        return Work(
-            clusters=clusters,
-            slice_s=slice_s,
-            components={"compute": (slice_s, energy_j * machine.energy_scale)},
-        )
+        for clusters, share in splits(layer, machine.l1_bytes):
+            slice_s = cycles * share / (slices * machine.clock_hz)
+            yield Work(
+                clusters=clusters,
+                slice_s=slice_s,
+                components={"compute": (slice_s, energy_j * machine.energy_scale)},
+            )
 
-    def _on_crossbars(self, layer: Layer, slices: int) -> Work:
+    def _on_crossbars(self, layer: Layer, slices: int) -> Iterator[Work]:
         """One cluster for each tile of the matrix, and a tree of adders for each column of tiles.
 
-        A cluster of the tree adds as many partial sums as it has ports. While it adds those of one
-        slice, the crossbars compute the next.
+        While the clusters of the tree add the partial sums of one slice, the crossbars compute the next.
         """
         machine, ima = self.machine, self.ima
         tiles = ima.tiles(layer, f"system {self.system.name!r}")
@@ -327,23 +354,20 @@ class Manycore:
         mvm_s = jobs * cycles / machine.clock_hz
         mvm_j = layer.mvm.count * sum(ima.job_energy(tile, layer) for tile in tiles)
 
-        sums = row_tiles - 1
-        adders = ceil(sums / (machine.ports - 1))
         width = min(layer.mvm.columns, ima.columns)
         sum_s = jobs * width / (machine.sum_ops_per_cycle * machine.clock_hz)
-        sum_j = sums * layer.mvm.count * layer.mvm.columns * self.cores.element_op_energy_j
-        levels = ceil(round(log(row_tiles, machine.ports), 9))
-        return Work(
-            clusters=len(tiles) + column_tiles * adders,
-            slice_s=max(mvm_s, min(sums, machine.ports - 1) * sum_s),
-            components={
-                "mvm": (mvm_s, mvm_j * machine.energy_scale),
-                "sums": (
-                    min(sums, levels * (machine.ports - 1)) * sum_s,
-                    sum_j * machine.energy_scale,
-                ),
-            },
+        sum_j = (
+            (row_tiles - 1) * layer.mvm.count * layer.mvm.columns * self.cores.element_op_energy_j
         )
+        for tree in trees(row_tiles, machine):
+            yield Work(
+                clusters=len(tiles) + column_tiles * tree.clusters,
+                slice_s=max(mvm_s, tree.sums * sum_s),
+                components={
+                    "mvm": (mvm_s, mvm_j * machine.energy_scale),
+                    "sums": (tree.path_sums * sum_s, sum_j * machine.energy_scale),
+                },
+            )
 
 
 def _memory_bytes(graph: Graph, layer: Layer, machine: MachineParameters) -> int:
@@ -357,10 +381,10 @@ def _memory_bytes(graph: Graph, layer: Layer, machine: MachineParameters) -> int
     return read + (2 * layer.output_count if waits else 0)
 
 
-def _shared_work(graph: Graph, work: dict[str, Work], layers: list[str]) -> dict[float, int]:
+def _shared_work(graph: Graph, work: dict[str, Work]) -> dict[float, int]:
     """Time for a slice -> number of such slices of all layers together."""
     slices: dict[float, int] = {}
-    for name in layers:
-        slice_s = work[name].slice_s
+    for name, each in work.items():
+        slice_s = each.slice_s
         slices[slice_s] = slices.get(slice_s, 0) + graph.slices[name]
     return slices

@@ -25,15 +25,16 @@ class PipelineTables:
             (n_intervals,).
         fixed_clusters: Clusters of what belongs to no unit, at each interval, shape (n_intervals,).
         clusters: Clusters that a unit needs to keep an interval, shape (n_intervals, n_units, n_targets);
-            infinite where it cannot. At the last interval, every stage has one copy.
-        fixed_s: Interval that everything beside the units imposes with one copy each.
-        one_copy_s: Interval that one copy of each stage of a unit imposes, shape (n_units, n_targets).
+            infinite where it cannot. At the last interval, every stage has the fewest that it can have.
+        fixed_s: Interval that everything beside the units imposes with the fewest clusters.
+        one_copy_s: Interval that the stages of a unit impose with the fewest clusters, shape (n_units,
+            n_targets).
         fixed_j: Energy in J of what belongs to no unit.
         energy_j: Energy of each unit on each target, shape (n_units, n_targets).
         unit_of: Number of the unit of each stage of the data flow, in execution order, -1 where it
             belongs to none, shape (n_stages,).
-        own_s: Time of each stage for a slice, shape (n_stages, n_targets); of one without a unit, the
-            same in every column.
+        own_s: Time of each stage for a slice as it is built to keep each interval, shape (n_intervals,
+            n_stages, n_targets); of one without a unit, the same in every column.
         sources: For each stage, the stages that it reads and the share of their results that must be
             there to begin.
         rest: Share of its results that each stage delivers after the first slice, shape (n_stages,).
@@ -61,7 +62,7 @@ class PipelineTables:
         )
 
     def fits(self, assignments: np.ndarray) -> np.ndarray:
-        """Whether one copy of everything fits, shape (n_mappings,).
+        """Whether everything fits with the fewest clusters, shape (n_mappings,).
 
         Args:
             assignments: Number of the target of each unit, integers of shape (n_mappings, n_units).
@@ -79,22 +80,19 @@ class PipelineTables:
         rows = np.arange(len(self.units))
         for start in range(0, len(assignments), _CHUNK):
             part = np.asarray(assignments[start : start + _CHUNK], dtype=np.intp)
-            interval_s = self._intervals(part)
+            number, interval_s = self._intervals(part)
             energy_j = self.fixed_j + self.energy_j[rows, part].sum(axis=1)
-            latency_s = self.latency(part, interval_s)
+            latency_s = self._latency(part, number, interval_s)
             total[start : start + _CHUNK] = np.stack([latency_s, energy_j, interval_s], axis=1)
         return total
 
-    def latency(self, assignments: np.ndarray, interval_s: np.ndarray) -> np.ndarray:
-        """Longest path of an image at the given intervals, shape (n_mappings,).
-
-        Args:
-            assignments: Number of the target of each unit, shape (n_mappings, n_units).
-            interval_s: Interval of each mapping in s, shape (n_mappings,).
-        """
+    def _latency(
+        self, assignments: np.ndarray, numbers: np.ndarray, interval_s: np.ndarray
+    ) -> np.ndarray:
+        """Longest path of an image at the given intervals, and their numbers, shape (n_mappings,)."""
         own = np.empty((len(self.unit_of), len(assignments)))
         for stage, unit in enumerate(self.unit_of):
-            own[stage] = self.own_s[stage][assignments[:, unit] if unit >= 0 else 0]
+            own[stage] = self.own_s[numbers, stage, assignments[:, unit] if unit >= 0 else 0]
         return self.longest_path(own, interval_s)
 
     def longest_path(self, own_s: np.ndarray, interval_s: np.ndarray) -> np.ndarray:
@@ -122,8 +120,11 @@ class PipelineTables:
         total: np.ndarray = taken + self.fixed_clusters[number]
         return total
 
-    def _intervals(self, assignments: np.ndarray) -> np.ndarray:
-        """The shortest interval of each mapping in s, by bisection, shape (n_mappings,)."""
+    def _intervals(self, assignments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Number and time in s of the shortest interval of each mapping, by bisection.
+
+        One that does not fit has the number of the last interval, and the time of its slowest stage.
+        """
         low = np.zeros(len(assignments), dtype=np.intp)
         high = np.full(len(assignments), len(self.intervals) - 1)
         while (low < high).any():
@@ -133,5 +134,4 @@ class PipelineTables:
             low = np.where(keeps, low, np.minimum(middle + 1, high))
         one_copy = self.one_copy_s[np.arange(len(self.units)), assignments]
         slowest = np.maximum(one_copy.max(axis=1, initial=0.0), self.fixed_s)
-        shortest: np.ndarray = np.where(self.fits(assignments), self.intervals[low], slowest)
-        return shortest
+        return low, np.where(self.fits(assignments), self.intervals[low], slowest)

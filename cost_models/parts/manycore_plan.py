@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil, log
 from typing import Literal
 
 from pydantic import Field
 
 from lionheart_opt.cost_models.parts.additive import Components
+from lionheart_opt.cost_models.parts.operations import is_pointwise
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pipeline import Graph
+from lionheart_opt.workload import Layer
 
 
 class MachineParameters(Parameters):
@@ -20,6 +24,7 @@ class MachineParameters(Parameters):
         clusters: Number of clusters.
         l1_bytes: Size of the L1 of one cluster.
         ports: Number of partial sums that can stream into a cluster at once.
+        trees: How many partial sums a cluster adds: as many as it has ports, or as many as pays.
         sum_ops_per_cycle: Partial sums that the cores of one cluster add in a cycle.
         link_bytes_per_cycle: Rate at every level of the interconnect.
         levels: Levels of the tree between a cluster and the HBM controller.
@@ -35,6 +40,7 @@ class MachineParameters(Parameters):
     clusters: int = Field(gt=0)
     l1_bytes: int = Field(gt=0)
     ports: int = Field(gt=1)
+    trees: Literal["widest", "chosen"]
     sum_ops_per_cycle: float = Field(gt=0)
     link_bytes_per_cycle: int = Field(gt=0)
     levels: int = Field(gt=0)
@@ -44,6 +50,79 @@ class MachineParameters(Parameters):
     energy_scale: float = Field(gt=0)
     hbm_j_per_byte: float = Field(ge=0)
     link_j_per_byte: float = Field(ge=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Clusters that add the partial sums of a column of tiles.
+
+    Args:
+        clusters: Number of clusters.
+        sums: Sums for each result in the cluster that adds the most.
+        path_sums: Sums for each result one after the other, from the tiles to the result.
+    """
+
+    clusters: int
+    sums: int
+    path_sums: int
+
+
+def trees(row_tiles: int, machine: MachineParameters) -> Iterator[Tree]:
+    """Ways to add the results of a column of tiles, from the fewest clusters on.
+
+    A matrix of one row of tiles needs none. Wider ports allow all trees that narrower ones do.
+    """
+    sums = row_tiles - 1
+    widest = min(sums, machine.ports - 1)
+    fewest = ceil(sums / max(widest, 1))
+    if machine.trees == "widest" or sums == 0:
+        yield _tree(row_tiles, fewest, machine.ports - 1)
+        return
+    for each in sorted({ceil(sums / clusters) for clusters in range(fewest, sums + 1)})[::-1]:
+        yield _tree(row_tiles, ceil(sums / each), each)
+
+
+def _tree(row_tiles: int, clusters: int, sums: int) -> Tree:
+    """The tree of clusters that add that many sums each."""
+    levels = ceil(round(log(row_tiles, sums + 1), 9))
+    most = row_tiles - 1
+    return Tree(clusters=clusters, sums=min(most, sums), path_sums=min(most, levels * sums))
+
+
+def splits(layer: Layer, l1_bytes: int) -> Iterator[tuple[int, float]]:
+    """Ways to split a layer over the cores of clusters that hold its weights (8 bit), the fewest first.
+
+    A cluster has whole columns of a matrix, or whole channels. Where one of them is larger than an L1, or
+    where the layer cannot be split, weights may lie in further clusters, which do not share the work.
+
+    Args:
+        layer: The layer.
+        l1_bytes: Size of the L1 of a cluster.
+
+    Yields:
+        Number of clusters, and the share of the work of the one that has the most.
+    """
+    columns, weight_bytes = _columns(layer), layer.weight_count
+    clusters = 0
+    for most in sorted({ceil(columns / count) for count in range(1, columns + 1)})[::-1]:
+        if most * weight_bytes <= l1_bytes * columns:
+            clusters = ceil(columns / most)
+            yield clusters, most / columns
+    if not clusters:
+        yield ceil(weight_bytes / l1_bytes), 1 / columns
+
+
+def _columns(layer: Layer) -> int:
+    """Parts of a layer that need nothing of each other; 1 where there are none or they are not known."""
+    if layer.mvm is not None:
+        return layer.mvm.columns
+    if layer.macs and layer.weight_count:
+        reads = max(1, layer.macs // layer.output_count)
+        return max(1, min(layer.weight_count // reads, layer.output_count))
+    shape = layer.output_shape
+    if len(shape) > 1 and (layer.macs or is_pointwise(layer.kind) or "_pool" in layer.kind):
+        return max(1, shape[1] if len(shape) > 3 or layer.kind.endswith("1d") else shape[-1])
+    return 1
 
 
 @dataclass(frozen=True, kw_only=True)

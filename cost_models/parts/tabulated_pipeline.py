@@ -19,11 +19,12 @@ class LayerWork:
     """What one copy of a layer does.
 
     Args:
-        own_s: Time from receiving the input of a slice to delivering its result.
+        own_s: Time from receiving the input of a slice to delivering its result, for each way to build
+            the layer's stage.
         energy_j: Energy of the whole layer.
     """
 
-    own_s: float
+    own_s: tuple[float, ...]
     energy_j: float
 
 
@@ -47,7 +48,7 @@ def tabulate(
         stages: Name of a stage -> its layers, which all belong to one unit, or to none.
         stage: The stage of that name on a target.
         work: What a layer does on a target.
-        room: Clusters for all copies of all stages.
+        room: Clusters for all stages.
         memory_s: Interval that the memory imposes.
     """
     targets = [target.name for target in system.targets]
@@ -69,11 +70,15 @@ def tabulate(
         for row, columns in [places(name)]
         for column in columns
     ]
-    times = {each.kind: np.array(each.times_s) for _, _, each in placed}
-    candidates = np.unique(np.concatenate([[memory_s], *times.values()]))
+    kinds = {each.kind: each for _, _, each in placed}
+    times = [[option.time_s for option in each.options] for each in kinds.values()]
+    candidates = np.unique(np.concatenate([[memory_s], *times]))
     intervals = candidates[candidates >= memory_s]
-    needed = {
-        each.kind: _clusters(times[each.kind], each.clusters, intervals) for _, _, each in placed
+    needed = {kind: _cheapest(each, intervals) for kind, each in kinds.items()}
+    ways = {
+        (member, column): needed[each.kind][1]
+        for _, column, each in placed
+        for member in stages[each.name]
     }
     clusters = np.full((*shape, len(intervals)), np.inf)
     one_copy_s = np.zeros(shape)
@@ -85,18 +90,19 @@ def tabulate(
     fixed_clusters, fixed_s, fixed_j = np.zeros(len(intervals)), memory_s, 0.0
     for row, column, each in placed:
         if row < 0:
-            fixed_clusters += needed[each.kind]
-            fixed_s = max(fixed_s, each.times_s[0])
+            fixed_clusters += needed[each.kind][0]
+            fixed_s = max(fixed_s, each.options[0].time_s)
         else:
-            clusters[row, column] += needed[each.kind]
-            one_copy_s[row, column] = max(one_copy_s[row, column], each.times_s[0])
+            clusters[row, column] += needed[each.kind][0]
+            one_copy_s[row, column] = max(one_copy_s[row, column], each.options[0].time_s)
     numbers = {name: number for number, name in enumerate(graph.layers)}
-    own_s = np.full((len(numbers), len(targets)), np.inf)
+    own_s = np.full((len(intervals), len(numbers), len(targets)), np.inf)
     for name, number in numbers.items():
         row, columns = places(name)
         for column in columns:
             priced = work(name, targets[column])
-            own_s[number, slice(None) if row < 0 else column] = priced.own_s
+            own = np.array(priced.own_s)[ways[name, column]]
+            own_s[:, number, slice(None) if row < 0 else column] = own[:, None] if row < 0 else own
             if row < 0:
                 fixed_j += priced.energy_j
             else:
@@ -122,8 +128,11 @@ def tabulate(
     )
 
 
-def _clusters(times_s: np.ndarray, clusters: int, intervals: np.ndarray) -> np.ndarray:
-    """Clusters of the least copies that keep each interval, infinite where none do."""
+def _cheapest(stage: Stage, intervals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters and way of the cheapest option that keeps each interval; infinitely many if none does."""
+    times_s = np.array([option.time_s for option in stage.options])
     faster = np.searchsorted(times_s[::-1], intervals * (1 + 1e-12), side="right")
-    copies = len(times_s) - faster + 1.0
-    return np.where(faster > 0, copies * clusters, np.inf)
+    chosen = np.minimum(len(times_s) - faster, len(times_s) - 1)
+    clusters = np.array([option.clusters for option in stage.options], dtype=float)[chosen]
+    ways = np.array([option.way for option in stage.options])[chosen]
+    return np.where(faster > 0, clusters, np.inf), ways

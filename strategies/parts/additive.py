@@ -230,7 +230,7 @@ def _from_pipeline(
     work_s[~can] = np.inf
     own_s = np.zeros(one_copy.shape)
     fixed_s = 0.0
-    for unit, stage_s in zip(pipeline.unit_of, pipeline.own_s, strict=True):
+    for unit, stage_s in zip(pipeline.unit_of, pipeline.own_s[-1], strict=True):
         if unit >= 0:
             own_s[unit] += stage_s
         else:

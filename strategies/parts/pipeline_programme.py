@@ -20,6 +20,8 @@ from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
 MOST_PAIRED = 64
 #: Intervals at which the shortest latency is sought.
 MOST_INTERVALS = 12
+#: Bounds on the times of units that are tried at each interval.
+MOST_BOUNDS = 8
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class PipelineProgramme(IntegerProgramme):
             return None
         targets = self._shortest_latency(place, targets, losses, max_loss, without)
         if name != "latency_s":  # a limit on the latency, which is no sum, is kept from there on
-            targets = self._descend(targets, number, losses, max_loss, without)
+            starts = [targets, *self._least_energy(place, quantity, limits, without)]
+            ends = [self._descend(each, number, losses, max_loss, without) for each in starts]
+            targets = ends[self._values(np.array(ends))[:, number].argmin()]
         is_cheap = self._values(targets[None])[0, number] <= below
         return self.costs.decode(targets) if is_cheap and self._keeps_limits(targets) else None
 
@@ -145,13 +149,45 @@ class PipelineProgramme(IntegerProgramme):
             if self._least_latency[each] >= shortest:
                 break
             limit = self._capacity(int(each))
-            targets = limit and self._minimise(self._own, [*limits, limit], excluded)
+            targets = limit and self._minimise(self._own(int(each)), [*limits, limit], excluded)
             if targets is None:
                 continue
             targets = self._descend(targets, number, losses, max_loss, excluded)
             if (latency := self._values(targets[None])[0, number]) < shortest:
                 best, shortest = targets, latency
         return self._descend(best, number, losses, max_loss, excluded)
+
+    def _least_energy(
+        self, place: int, quantity: int, limits: list[Limit], excluded: list[Mapping]
+    ) -> list[np.ndarray]:
+        """The mapping of least energy found that keeps all limits, if any, from one interval on.
+
+        At several intervals, the energy is least under a bound on the sum of the times that units take
+        for a slice. The bound is as loose as the limit on the latency seems to allow.
+        """
+        if self.costs.quantities[quantity] != "energy_j":
+            return []
+        allowed = self._least_latency <= self.costs.problem.cost_limits.get("latency_s", np.inf)
+        places = np.flatnonzero(allowed[place:]) + place
+        chosen = np.unique(np.linspace(0, len(places) - 1, MOST_INTERVALS).round().astype(int))
+        number = COST_OBJECTIVES.index("energy_j")
+        kept = []
+        for each in places[chosen] if len(places) else ():
+            capacity, own = self._capacity(int(each)), self._own(int(each))
+            if capacity is None:
+                continue
+            low, high = 0.0, float(np.abs(own).sum())
+            for _ in range(MOST_BOUNDS):
+                rows = [*limits, capacity, (own, (low + high) / 2)]
+                targets = self._minimise(self._row(quantity), rows, excluded)
+                if targets is None:
+                    low = (low + high) / 2
+                elif self._keeps_limits(targets):
+                    kept.append(targets)
+                    low = (low + high) / 2
+                else:
+                    high = (low + high) / 2
+        return sorted(kept, key=lambda targets: self._values(targets[None])[0, number])[:1]
 
     def _descend(
         self,
@@ -234,18 +270,18 @@ class PipelineProgramme(IntegerProgramme):
 
     @cached_property
     def _least_latency(self) -> np.ndarray:
-        """The longest path at each interval if every unit were on its fastest target."""
-        own = self.tables.own_s.min(axis=1)
-        shape = len(own), len(self.tables.intervals)
-        return self.tables.longest_path(np.broadcast_to(own[:, None], shape), self.tables.intervals)
+        """The longest path at each interval or a longer one if every unit were on its fastest target."""
+        own = self.tables.own_s.min(axis=2).T
+        paths = self.tables.longest_path(own, self.tables.intervals)
+        least: np.ndarray = np.minimum.accumulate(paths[::-1])[::-1]
+        return least
 
-    @cached_property
-    def _own(self) -> np.ndarray:
-        """Time of each unit's stages for a slice, as a row over the variables."""
+    def _own(self, place: int) -> np.ndarray:
+        """Time of each unit's stages for a slice at an interval, as a row over the variables."""
         own = np.zeros(self.costs.allowed.shape)
         for stage, unit in enumerate(self.tables.unit_of):
             if unit >= 0:
-                own[unit] += self.tables.own_s[stage]
+                own[unit] += self.tables.own_s[place, stage]
         return self._spread(np.where(self.costs.allowed, own, 0.0))
 
 

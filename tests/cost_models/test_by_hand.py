@@ -169,7 +169,10 @@ class TestManycore:
     def test_sums_of_the_tiles_of_a_matrix(
         self, rows: int, clusters: int, levels_of_sums: int, sums_a_slice: int
     ) -> None:
-        """300 columns take two columns of tiles; the wider of 256 columns takes the longest."""
+        """300 columns take two columns of tiles; the wider of 256 columns takes the longest.
+
+        Trees are as wide as ports allow.
+        """
         fc = replace(
             FC,
             inputs=(INPUT,),
@@ -179,7 +182,8 @@ class TestManycore:
             weight_count=300 * rows,
             mvm=Mvm(rows=rows, columns=300, count=1),
         )
-        plan = Manycore(self.system).plan(network(fc), Mapping.of({"fc": "ima"}), {})
+        system = variant(self.system, "machine", trees="widest")
+        plan = Manycore(system).plan(network(fc), Mapping.of({"fc": "ima"}), {})
         work = plan.work["fc"]
         sum_s = 256 / 1.46e9
         n_sums = -(-rows // 256) - 1
@@ -208,12 +212,13 @@ class TestManycore:
         assert plan.interval_s == pytest.approx((144 + 2 * 144) / 0.001 / 1e9)
 
     def test_weights_that_just_fit_into_a_cluster(self) -> None:
+        """Ten columns of 144 bytes, of which three clusters have four, three and three."""
         mapping = Mapping.of({"conv": "cores", "dw": "cores", "fc": "cores"})
-        for l1_bytes, clusters in ((1440, 1), (1439, 2), (720, 2), (719, 3)):
+        for l1_bytes, clusters, most in ((1440, 1, 10), (1439, 2, 5), (720, 2, 5), (719, 3, 4)):
             system = variant(self.system, "machine", l1_bytes=l1_bytes)
             plan = Manycore(system).plan(NETWORK, mapping, {})
             assert plan.clusters_of("fc") == clusters
-            assert plan.work["fc"].slice_s == pytest.approx(1440 / clusters / 47.8e9)
+            assert plan.work["fc"].slice_s == pytest.approx(144 * most / 47.8e9)
 
     def test_streams_may_bound_a_slice(self) -> None:
         """One byte a cycle: 48 bytes of two columns into `add` take longer than adding them."""

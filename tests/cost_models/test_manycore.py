@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from many_cores import networks
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from lionheart_opt.cost_models.manycore import Manycore
 from lionheart_opt.cost_models.parts.manycore_plan import Plan
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies
 from lionheart_opt.cost_models.parts.pulp_cluster import separable_pool_operations
-from lionheart_opt.cost_models.parts.replication import Stage
+from lionheart_opt.cost_models.parts.replication import Way
 from lionheart_opt.cost_models.validation import manycore as paper
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.plugins import load_system
@@ -35,13 +36,10 @@ def final(system: System, workload: Workload) -> Plan:
     return paper.steps(system, workload)[-1].plan
 
 
-def stages_of(plan: Plan) -> list[Stage]:
+def ways_of(plan: Plan) -> list[Way]:
+    """How each layer is built."""
     return [
-        Stage(
-            name=name,
-            work={work.slice_s: plan.graph.slices[name]},
-            clusters=work.clusters,
-        )
+        Way(work={work.slice_s: plan.graph.slices[name]}, clusters=work.clusters)
         for name, work in plan.work.items()
     ]
 
@@ -49,9 +47,9 @@ def stages_of(plan: Plan) -> list[Stage]:
 class TestReplication:
     def test_equals_the_integer_programme(self, final: Plan) -> None:
         """One binary for each stage and number of copies; HiGHS finds no shorter interval."""
-        stages = stages_of(final)
+        stages = ways_of(final)
         choices = [
-            (k, n) for k, stage in enumerate(stages) for n in range(1, len(stage.times_s) + 1)
+            (k, n) for k, stage in enumerate(stages) for n in range(1, max(stage.work.values()) + 1)
         ]
         scale = 1e-6
         times = np.array([stages[k].time_s(n) for k, n in choices]) / scale
@@ -74,23 +72,80 @@ class TestReplication:
         assert result.success
         assert result.fun * scale == pytest.approx(final.interval_s)
 
-    def test_more_clusters_never_hurt(self, system: System, workload: Workload) -> None:
-        mapping = Space(workload=workload, system=system).all_analog
-        plans = [
-            Manycore(variant(system, "machine", clusters=count)).plan(workload, mapping)
-            for count in (260, 300, 322, 400, 512)
-        ]
-        intervals = [plan.interval_s for plan in plans]
-        assert intervals == sorted(intervals, reverse=True)
-        assert all(
-            plan.clusters <= n for plan, n in zip(plans, (260, 300, 322, 400, 512), strict=True)
-        )
-
     def test_what_does_not_fit_is_reported(self, system: System, workload: Workload) -> None:
         """One copy of everything takes 243 clusters: more than 100, and said so."""
         small = variant(system, "machine", clusters=100)
         cost = Manycore(small).cost(workload, Space(workload=workload, system=small).all_analog)
         assert cost.tiles["ima"] == 243
+
+
+GROWING: dict[str, tuple[int, ...]] = {
+    "clusters": (300, 322, 400, 512, 700),
+    "ports": (2, 3, 4, 6, 8, 16, 17, 32),
+    "l1_bytes": (2**18, 700_000, 2**20, 1_500_000, 2**22, 2**23),
+    "link_bytes_per_cycle": (4, 16, 64, 128),
+}
+
+
+class TestMoreNeverHurts:
+    """More of a resource allows all that less of it does."""
+
+    @pytest.mark.parametrize("name", GROWING)
+    @pytest.mark.parametrize("where", ["all_analog", "all_digital"])
+    @pytest.mark.parametrize("network", ["resnet18", "small", "wide"])
+    def test_interval(self, system: System, network: str, where: str, name: str) -> None:
+        workload = {"wide": convolutional_workload((64, 300, 700), side=16), **networks()}[network]
+        mapping = getattr(Space(workload=workload, system=system), where)
+        models = [Manycore(variant(system, "machine", **{name: n})) for n in GROWING[name]]
+        plans = [model.plan(workload, mapping) for model in models]
+        intervals = [plan.interval_s for plan in plans]
+        assert all(
+            plan.clusters <= model.machine.clusters
+            for plan, model in zip(plans, models, strict=True)
+        )
+        assert intervals == sorted(intervals, reverse=True)
+        if network == "resnet18" and name == "clusters":
+            assert intervals[-1] < intervals[0] / 2
+
+    @pytest.mark.parametrize("clusters", [64, 243, 300])
+    @pytest.mark.parametrize("name", ["ports", "l1_bytes"])
+    def test_interval_of_mixed_mappings(self, system: System, name: str, clusters: int) -> None:
+        small = variant(system, "machine", clusters=clusters)
+        workload = networks()["resnet18"]
+        mapping = Space(workload=workload, system=system).all_analog
+        for unit in workload.units[3::4]:
+            mapping = mapping.move(unit.name, "cores")
+        plans = [
+            Manycore(variant(small, "machine", **{name: number})).plan(workload, mapping)
+            for number in GROWING[name]
+        ]
+        intervals = [plan.interval_s for plan in plans if plan.clusters <= clusters]
+        assert intervals == sorted(intervals, reverse=True)
+        assert len(intervals) == len(plans) or clusters < 300
+
+    def test_trees_that_pay_are_at_least_as_fast_as_the_widest(
+        self, system: System, workload: Workload
+    ) -> None:
+        mapping = Space(workload=workload, system=system).all_analog
+        for ports in (2, 4, 8, 16, 32):
+            intervals = [
+                Manycore(variant(system, "machine", ports=ports, trees=trees))
+                .plan(workload, mapping)
+                .interval_s
+                for trees in ("chosen", "widest")
+            ]
+            assert intervals[0] <= intervals[1]
+            assert (intervals[0] == intervals[1]) == (ports == 2), "two ports leave no choice"
+
+    def test_all_digital_is_close_to_what_all_cores_could_do(
+        self, system: System, workload: Workload
+    ) -> None:
+        """97 us if every core of 512 clusters were busy all the time."""
+        model = Manycore(system)
+        cost = model.cost(workload, Space(workload=workload, system=system).all_digital)
+        at_best = workload.macs / (512 * model.cores.convolution_macs_per_cycle * 1e9)
+        assert cost.interval_s is not None
+        assert at_best < cost.interval_s < 1.2 * at_best
 
 
 class TestPipeline:
@@ -144,7 +199,7 @@ class TestPipeline:
         whole = workload.layer("avgpool")
         assert separable_pool_operations(whole) == 64 * whole.output_count  # 63 sums, 1 scaling
 
-    def test_digital_layers_take_the_clusters_that_hold_their_weights(
+    def test_copies_of_digital_layers_take_the_clusters_that_hold_their_weights(
         self, system: System, workload: Workload
     ) -> None:
         plan = Manycore(system).plan(
