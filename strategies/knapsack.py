@@ -55,7 +55,7 @@ class Knapsack:
         thresholds: Largest drops to solve for besides the limit's; used where the drop is an objective.
         min_gain: Least relative improvement of the cost for which the oracle is asked.
         screen: Whether to estimate the profile from a third of the measurements, see
-            `parts/screening.py`. Networks with fewer than 36 units are measured one unit at a time.
+            `lionheart_opt.screening`. Networks with fewer than 36 units are measured one unit at a time.
 
     Raises:
         InputError: A threshold is not in (0, 1], or `min_gain` is not in (0, 1).

@@ -78,6 +78,12 @@ def profile(
     proxies: Annotated[
         bool, typer.Option("--proxies", help="Also what may predict the losses; takes long.")
     ] = False,
+    screen: Annotated[
+        bool,
+        typer.Option(
+            "--screen", help="Estimate rises of the loss from a third as many measurements."
+        ),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for PDF and PNG; STUDY/figures by default.")
     ] = None,
@@ -87,7 +93,8 @@ def profile(
 
     Measured once: strategies of the study that need the same numbers take them from there.
 
-    Example: `lionheart-opt profile studies/quickstart --pairs`
+    Example: `lionheart-opt profile studies/quickstart --pairs`; networks with 36 units and more:
+    `lionheart-opt profile studies/minilm-bbc --screen`
     """
     from lionheart_opt.cli import tables
     from lionheart_opt.mapping import TRAININGS
@@ -97,7 +104,9 @@ def profile(
         raise unknown("training", training, TRAININGS, "--training")
     loaded = load_study(study)
     with resumable(f"profile {study}"):
-        sensitivities = loaded.profile(training, pairs=pairs, proxies=proxies, progress=True)
+        sensitivities = loaded.profile(
+            training, pairs=pairs, proxies=proxies, screen=screen, progress=True
+        )
     say_written(draw_profile(sensitivities, out or loaded.file.figures))
     if as_json:
         print_json({"study": loaded.name, **sensitivities.to_json()})

@@ -344,7 +344,8 @@ def print_profile(profile: Profile) -> None:
     table = new_table("One unit analog", "unit", "target", f">drop\n({metric.drop_unit})", *heads)
     for row in sorted(profile.sensitivities, key=lambda row: -_or_least(row.drop)):
         values = [f"{profile.proxies[name][row.unit]:.3g}" for name in names]
-        table.add_row(row.unit, row.target, _spread(metric, row.drop, row.deviation), *values)
+        spread = row.standard_error if profile.screened else row.deviation
+        table.add_row(row.unit, row.target, _spread(metric, row.drop, spread), *values)
     say(out, table)
     if profile.interactions:
         pairs = new_table(
@@ -360,10 +361,13 @@ def print_profile(profile: Profile) -> None:
         if correlation is not None:
             rho, p_value = f"{correlation.rho:+.2f}", f"{correlation.p_value:.2g}"
         ranks.add_row(name.replace("_", " "), rho, p_value)
+    how = "mean (standard deviation)"
+    if profile.screened:
+        how = f"rise estimated from {profile.n_evaluations} groups of units (standard error)"
     say(
         out,
         ranks,
-        f"Drop: mean (standard deviation) over {profile.n_draws} programming draws, "
+        f"Drop: {how} over {profile.n_draws} programming draws, "
         f"{profile.time_s:g} s after programming, training {profile.training} "
         f"({seconds(profile.oracle_s)} of oracle). Rank correlation: Spearman's, of the proxy with the "
         "drop over units; p: probability of one as large by chance.",

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
-from lionheart_opt.datasets.splits import Examples, Splits
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.example_statistics import outcomes_of
 from lionheart_opt.mapping import Candidate, Mapping, Training
-from lionheart_opt.metric import ACCURACY, Metric
+from lionheart_opt.metric import ACCURACY
 from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.compensation import Compensation
 from lionheart_opt.oracle.diagnosis import DiagnosesMatrices
@@ -26,6 +26,7 @@ from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_times
 from lionheart_opt.oracle.loading import load
+from lionheart_opt.oracle.measured import MeasuresTask
 from lionheart_opt.oracle.measured_together import measure_together, served_by_one_network
 from lionheart_opt.oracle.measurement import (
     Conditions,
@@ -43,7 +44,7 @@ from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question, cannot_answer
 from lionheart_opt.system import System
-from lionheart_opt.tasks import CLASSIFICATION, Task
+from lionheart_opt.tasks import CLASSIFICATION
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ Part = Literal["validation", "test"]
 
 
 @dataclass(kw_only=True, eq=False)
-class HatOracle(DiagnosesMatrices):
+class HatOracle(MeasuresTask, DiagnosesMatrices):
     """Trains a candidate hardware-aware, programs it afresh for every draw, drifts and measures it.
 
     The baseline is the floating-point network; it is also the accuracy of a mapping that computes in
@@ -73,7 +74,7 @@ class HatOracle(DiagnosesMatrices):
         settings: How to train and measure.
         store: Where trained weights are kept.
         digital: Names of units that are never analog.
-        relative: Whether drops are shares of the baseline.
+        relative, by_loss: See `MeasuresTask`.
 
     Attributes:
         weights: What trains the weights of candidates.
@@ -85,11 +86,9 @@ class HatOracle(DiagnosesMatrices):
     workload: Workload
     system: System
     model: nn.Module
-    splits: Splits
     settings: OracleSettings
     store: WeightStore
     digital: tuple[str, ...] = ()
-    relative: bool = False
     weights: CandidateWeights = field(init=False, repr=False)
     _grouping: Grouping = field(default_factory=Grouping, init=False, repr=False)
     _baselines: dict[Part, np.ndarray] = field(default_factory=dict, init=False, repr=False)
@@ -212,17 +211,6 @@ class HatOracle(DiagnosesMatrices):
         """See `Recalibrates.recalibrated_every`."""
         settings = self.settings.recalibrated_every(interval_s)
         return None if settings is None else replace(self, settings=settings)
-
-    @property
-    def task(self) -> Task:
-        """What the network is for."""
-        return self.splits.train.task
-
-    @property
-    def metric(self) -> Metric:
-        """See `SaysMetric.metric`."""
-        metric = self.task.metric
-        return replace(metric, relative=True) if self.relative else metric
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -396,4 +384,5 @@ class HatOracle(DiagnosesMatrices):
 
     def _examples(self, part: Part) -> Examples:
         searched = self.splits.validation[: self.settings.validation_examples]
-        return self.splits.test if part == "test" else searched
+        examples = self.splits.test if part == "test" else searched
+        return examples.for_task(self.task) if self.by_loss else examples

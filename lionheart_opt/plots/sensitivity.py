@@ -101,7 +101,10 @@ def _drops(axes: Any, profile: Profile, units: list[str]) -> list[Any]:
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_ylabel(drop_label(profile.metric))
     axes.set_xticks([])
-    axes.set_title(f"one unit analog:\nmean and deviation over {profile.n_draws} draws", fontsize=7)
+    what = "estimate" if profile.screened else "mean"
+    axes.set_title(
+        f"one unit analog:\n{what} and deviation over {profile.n_draws} draws", fontsize=7
+    )
     axes.set_xlim(-0.6, len(units) - 0.4)
     return handles if len(targets) > 1 else []
 
@@ -150,7 +153,7 @@ def _error_bars(count: int) -> dict[str, float]:
 
 
 def _labels(profile: Profile) -> list[str]:
-    labels = ["measured drop"]
+    labels = ["estimated drop" if profile.screened else "measured drop"]
     for name, correlation in profile.correlations().items():
         rho = "" if correlation is None else f" (ρ = {correlation.rho:+.2f})"
         labels.append(as_text(name.replace("_", " "), 24) + rho)
@@ -159,7 +162,8 @@ def _labels(profile: Profile) -> list[str]:
 
 def draw_profile(profile: Profile, folder: Path) -> list[Path]:
     """Write the figure as PDF and PNG, and a heat map of deep networks; return the paths."""
-    paths = save(sensitivity(profile), folder, f"profile-{profile.training}")
+    name = f"profile-{profile.training}{'-screened' if profile.screened else ''}"
+    paths = save(sensitivity(profile), folder, name)
     if len(depth_info(profile)[1]) >= DEEP:
-        paths += save(depth(profile), folder, f"profile-{profile.training}-by-depth")
+        paths += save(depth(profile), folder, f"{name}-by-depth")
     return paths

@@ -16,9 +16,16 @@ from lionheart_opt.mapping import Training
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies, questions_of
+from lionheart_opt.results.screened import (
+    check_screening,
+    estimated_moments,
+    measuring_loss,
+    screened_trials,
+)
 from lionheart_opt.space import analog_moves, analog_units, neighbours
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.specification import identity
 
 if TYPE_CHECKING:
     import pandas
@@ -35,12 +42,14 @@ class Sensitivity:
         target: Name of the analog target.
         drop: Mean drop over draws at the profile's time; None where it was not measured.
         deviation: Standard deviation of the drop over draws; None where it was not measured.
+        standard_error: Standard error of `drop` over draws; None where it was not measured.
     """
 
     unit: str
     target: str
     drop: float | None
     deviation: float | None
+    standard_error: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +98,8 @@ class Profile:
         interactions: One for each measured pair of units; empty where none was measured.
         proxies: Name of the proxy -> unit -> value.
         metric: What drops are of.
+        screened: Whether groups of units were measured, and drops are estimated from them.
+        n_evaluations: Number of measurements.
     """
 
     training: Training
@@ -100,6 +111,8 @@ class Profile:
     interactions: tuple[Interaction, ...]
     proxies: dict[str, dict[str, float]]
     metric: Metric = ACCURACY
+    screened: bool = False
+    n_evaluations: int = 0
 
     @property
     def drops(self) -> dict[str, float]:
@@ -129,18 +142,20 @@ class Profile:
     def to_frame(self) -> pandas.DataFrame:
         """One row a unit and analog target, in execution order.
 
-        Columns: `unit`, `target`, `drop`, `drop_deviation` (both missing where not measured), and one
-        for each proxy.
+        Columns: `unit`, `target`, `drop`, `drop_deviation`, `drop_standard_error` (missing where not
+        measured), and one for each proxy.
         """
         import pandas
 
-        columns = ["unit", "target", "drop", "drop_deviation", *self.proxies]
+        columns = ["unit", "target", "drop", "drop_deviation", "drop_standard_error"]
+        columns += self.proxies
         rows = [
             [
                 sensitivity.unit,
                 sensitivity.target,
                 sensitivity.drop,
                 sensitivity.deviation,
+                sensitivity.standard_error,
                 *(values[sensitivity.unit] for values in self.proxies.values()),
             ]
             for sensitivity in self.sensitivities
@@ -150,7 +165,8 @@ class Profile:
 
     def __repr__(self) -> str:
         drops = self.drops
-        text = f"{len(drops)} of {len({each.unit for each in self.sensitivities})} units measured"
+        how = "estimated" if self.screened else "measured"
+        text = f"{len(drops)} of {len({each.unit for each in self.sensitivities})} units {how}"
         if drops:
             worst = max(drops, key=lambda unit: drops[unit])
             text += f", largest drop {drops[worst]:.4g} ({worst})"
@@ -177,7 +193,9 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> Correlation | No
     return Correlation(rho=float(result.statistic), p_value=float(result.pvalue))
 
 
-def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
+def profile_search(
+    file: StudyFile, training: Training, pairs: bool, screen: bool = False
+) -> Search:
     """The search that measures a profile, with its record opened or created; run it or resume it.
 
     Every candidate gets the most draws of the study's accuracy limit. Cost limits do not apply.
@@ -186,33 +204,45 @@ def profile_search(file: StudyFile, training: Training, pairs: bool) -> Search:
         file: The study.
         training: Training of the weights.
         pairs: Whether to measure pairs of units, too.
+        screen: Whether to measure the loss of about a third as many groups of units; see
+            `lionheart_opt.screening`.
 
     Raises:
         InputError: The record was made for another network, data, oracle, system, time or number of
-            draws.
+            draws; or there is nothing to be gained from screening.
     """
     from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
     problem = _profile_problem(file.problem, training)
     specification = _specification(file, problem, training)
-    contents = file.contents
+    contents, name = file.contents, f"profile/{training}"
+    if screen:
+        check_screening(problem, pairs)
+        with file.beside():
+            problem = replace(problem, oracle=measuring_loss(file.oracle))
+            contents = identity(problem.oracle)
+        # other profiles and searches must not take losses for accuracies
+        specification["oracle"] = {**specification["oracle"], "measures": "loss"}
+        name += "-screened"
     if training == "none":  # nothing is trained, so that the meaning of a training does not matter
         contents = {key: value for key, value in contents.items() if key != "format"}
-    name = file.stored_name(f"profile/{training}", specification, file.storage)
+    name = file.stored_name(name, specification, file.storage)
     sources = {"oracle": file.oracle_sources}
     keeper = OptunaKeeper.open(
         problem, name, file.storage, specification, contents, sources, file.outcomes
     )
-    arguments = {"training": training, "pairs": pairs}
+    arguments = {"training": training, "pairs": pairs, "screen": screen}
     strategy = plugins.build("strategies", "one_at_a_time", arguments)
-    trials = len(analog_moves(problem))
+    trials = screened_trials(problem) if screen else len(analog_moves(problem))
     if pairs:
         trials += len(neighbours(problem, analog_units(problem)))
     budget = Budget(trials=trials)
     return Search(Record(problem, keeper), strategy, seed=0, budget=budget, recommends=False)
 
 
-def read_profile(record: Record, training: Training, *, proxies: bool = False) -> Profile:
+def read_profile(
+    record: Record, training: Training, *, proxies: bool = False, screen: bool = False
+) -> Profile:
     """The profile in the record of `profile_search`.
 
     Args:
@@ -220,6 +250,7 @@ def read_profile(record: Record, training: Training, *, proxies: bool = False) -
         training: Training of the weights, as for the search.
         proxies: Whether to compute the oracle's proxies if they are not in the record yet. Second
             derivatives take much longer than the measurements of most networks.
+        screen: Whether groups of units were measured, as for the search.
 
     Raises:
         InputError: Proxies are asked for, and the oracle has none.
@@ -233,11 +264,23 @@ def read_profile(record: Record, training: Training, *, proxies: bool = False) -
         if evaluation.accuracy is not None and evaluation.measured
     }
     drops = {mapping: accuracy.drops_at(time_s) for mapping, accuracy in accuracies.items()}
+    if screen:
+        moments = estimated_moments(problem, drops)
+    else:
+        singles = {move: problem.all_digital.move(*move) for move in analog_moves(problem)}
+        moments = {move: _moments(drops[each]) for move, each in singles.items() if each in drops}
     sensitivities = []
     for unit, target in analog_moves(problem):
-        measured = drops.get(problem.all_digital.move(unit, target))
-        mean, deviation = (None, None) if measured is None else _moments(measured)
-        sensitivities.append(Sensitivity(unit=unit, target=target, drop=mean, deviation=deviation))
+        mean, deviation = moments.get((unit, target), (None, None))
+        sensitivities.append(
+            Sensitivity(
+                unit=unit,
+                target=target,
+                drop=mean,
+                deviation=deviation,
+                standard_error=None if deviation is None else deviation / n_draws**0.5,
+            )
+        )
     interactions = []
     for producer, consumer in neighbours(problem, analog_units(problem)):
         both, *alone = (
@@ -264,6 +307,8 @@ def read_profile(record: Record, training: Training, *, proxies: bool = False) -
         interactions=tuple(interactions),
         proxies=_proxies(record, proxies),
         metric=next((accuracy.metric for accuracy in accuracies.values()), ACCURACY),
+        screened=screen,
+        n_evaluations=len(accuracies),
     )
 
 

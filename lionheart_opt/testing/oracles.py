@@ -24,6 +24,7 @@ from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies, consult, questions_of
 from lionheart_opt.recalibration import Recalibrates
+from lionheart_opt.screening import MeasuresLoss
 from lionheart_opt.testing.problems import sample
 
 
@@ -174,6 +175,19 @@ class OracleContract:
         assert answer.times_s == times_s
         np.testing.assert_array_equal(answer.samples[:, 0], before.samples[:, -1])
         assert self.ask(problem, problem.all_analog, 0, 2).times_s == before.times_s
+
+    def test_the_loss_can_be_measured(self, problem: Problem) -> None:
+        """`MeasuresLoss`: it rises where a metric drops; the oracle itself keeps its own."""
+        if not isinstance(problem.oracle, MeasuresLoss):
+            pytest.skip("the oracle does not measure the loss")
+        before = self.ask(problem, problem.all_analog, 0, 2)
+        by_loss = problem.oracle.measured_by_loss()
+        candidate = Candidate(problem.all_analog, training=self.training)
+        answer = by_loss.accuracy(candidate, Fidelity(draws=(0, 2)), self.seed)
+        assert answer.samples.shape == before.samples.shape and answer.times_s == before.times_s
+        assert not answer.metric.higher_is_better and not answer.metric.relative
+        again = self.ask(problem, problem.all_analog, 0, 2)
+        np.testing.assert_array_equal(again.samples, before.samples)
 
     def test_chips_can_be_calibrated_at_other_intervals(self, problem: Problem) -> None:
         """`Recalibrates`: the same chips, right after a calibration; the oracle keeps its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,9 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
+from lionheart_opt.screening import FEWEST, screening
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.parts.pricing import price
-from lionheart_opt.strategies.parts.screening import FEWEST, screening
 
 #: (unit, target)
 Move = tuple[str, str]
@@ -115,8 +115,19 @@ def check_training(problem: Problem, training: Training, setting: str) -> None:
         )
 
 
+def observed_drop(problem: Problem, evaluation: Evaluation) -> float | None:
+    """Mean drop of an evaluation at the limit's latest time; None where there is none of its own."""
+    if evaluation.accuracy is None or not evaluation.measured:
+        return None
+    return float(evaluation.accuracy.drops_at(max(problem.accuracy_limit.times_s)).mean())
+
+
 def measure_moves(
-    problem: Problem, training: Training, setting: str = "profile", screen: bool = False
+    problem: Problem,
+    training: Training,
+    setting: str = "profile",
+    screen: bool = False,
+    observed: Callable[[Problem, Evaluation], float | None] = observed_loss,
 ) -> Measuring:
     """Measure every analog move alone, in one batch; or estimate them from a third of the measurements.
 
@@ -129,6 +140,7 @@ def measure_moves(
         setting: What the strategy calls the setting that gives the training.
         screen: Whether to measure groups of units and only those alone that seem to lose most, for each
             target with at least `screening.FEWEST` units.
+        observed: What an evaluation says about the loss.
 
     Raises:
         InputError: The oracle cannot answer the training.
@@ -147,7 +159,7 @@ def measure_moves(
         for evaluation in evaluations:
             if baseline is None and evaluation.accuracy:
                 baseline, metric = evaluation.accuracy.baseline, evaluation.accuracy.metric
-        return [observed_loss(problem, evaluation) for evaluation in evaluations]
+        return [observed(problem, evaluation) for evaluation in evaluations]
 
     alone: list[Move] = []
     for target in problem.system.analog_targets:

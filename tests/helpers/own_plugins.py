@@ -17,6 +17,27 @@ def network(hidden: int = 12) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(16, hidden), nn.ReLU(), nn.Linear(hidden, 3))
 
 
+class Block(nn.Module):
+    """Seven layers, each of which adds to its input."""
+
+    def __init__(self):
+        super().__init__()
+        for name in "abcdefg":
+            self.add_module(name, nn.Linear(16, 16))
+
+    def forward(self, x):
+        for layer in self.children():
+            x = x + 0.2 * torch.relu(layer(x))
+        return x
+
+
+def many_layers(blocks: int = 7) -> nn.Module:
+    """Seven blocks of seven layers, and a head."""
+    return nn.Sequential(
+        nn.Flatten(), nn.Sequential(*(Block() for _ in range(blocks))), nn.Linear(16, 3)
+    )
+
+
 class Attends(nn.Module):
     """Rows of a 4x4 image attend to each other; the projections of attention are bare parameters."""
 

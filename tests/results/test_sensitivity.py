@@ -96,10 +96,19 @@ def test_a_frame_has_a_row_for_each_unit_and_target(tmp_path):
     problem = tiny_problem(targets=("cpu", "tile", "sram"))
     profile = tiny_profile(problem)
     frame = profile.to_frame()
-    assert list(frame.columns) == ["unit", "target", "drop", "drop_deviation", "macs"]
+    assert list(frame.columns) == [
+        "unit",
+        "target",
+        "drop",
+        "drop_deviation",
+        "drop_standard_error",
+        "macs",
+    ]
     assert list(zip(frame.unit, frame.target, strict=True)) == analog_moves(problem)
     assert frame["drop"].tolist() == [row.drop for row in profile.sensitivities]
     assert frame.drop_deviation.tolist() == [row.deviation for row in profile.sensitivities]
+    errors = [row.deviation / np.sqrt(profile.n_draws) for row in profile.sensitivities]
+    assert frame.drop_standard_error.tolist() == pytest.approx(errors)
     macs = [problem.workload.unit_macs(problem.workload.unit(unit)) for unit in frame.unit]
     assert frame.macs.tolist() == macs
     measured = measure(counted(tmp_path / "s"), proxies=True).to_frame()

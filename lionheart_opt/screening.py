@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from math import ceil
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from lionheart_opt.accuracy import AccuracyOracle
 
 #: Measurements, relative to the number of units.
 SHARE = 1.0 / 3.0
@@ -20,6 +24,15 @@ SWEEPS = 200
 
 #: Numbers of the units of a group, measured together.
 Group = tuple[int, ...]
+
+
+@runtime_checkable
+class MeasuresLoss(Protocol):
+    """An oracle that can measure the loss, which is finer than most metrics."""
+
+    def measured_by_loss(self) -> AccuracyOracle:
+        """The same oracle, with the same weights and chips, that measures the loss of its task."""
+        ...
 
 
 def crossed_groups(names: Sequence[str]) -> list[Group]:
@@ -43,6 +56,11 @@ def crossed_groups(names: Sequence[str]) -> list[Group]:
     side = ceil(len(names) ** 0.5)
     order = np.arange(len(names))
     return list(dict.fromkeys(_members(order // side) + _members(order % side)))
+
+
+def most_measurements(names: Sequence[str]) -> int:
+    """The most measurements that `screening` takes."""
+    return max(int(SHARE * len(names)), len(crossed_groups(names)))
 
 
 def _members(labels: Iterable[object]) -> list[Group]:
@@ -87,6 +105,38 @@ def estimate(n_units: int, measured: dict[Group, float]) -> np.ndarray:
         losses *= np.exp(np.where(fixed, 0.0, step))
     losses[(counts == 0) & ~fixed] = losses[(counts > 0) | fixed].mean()
     return losses
+
+
+def estimate_with_errors(
+    n_units: int, measured: dict[Group, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Losses of single units and their standard errors over draws, both of shape (n_units,).
+
+    A unit that was measured alone has the mean of its draws; the others have what `estimate` says. Errors
+    are those of the jackknife over draws (Efron and Stein, Annals of Statistics 1981), which for a mean
+    is the usual one. They do not know that losses may not add up, and that blocks may not be alike.
+
+    Args:
+        n_units: Number of units.
+        measured: Losses of each measured group, shape (n_draws,), the same draws for all groups.
+    """
+    n_draws = min((len(losses) for losses in measured.values()), default=0)
+
+    def losses_of(draws: np.ndarray) -> np.ndarray:
+        means = {group: float(losses[draws].mean()) for group, losses in measured.items()}
+        # no group loses less than nothing, unless by chance
+        losses = estimate(n_units, {group: max(mean, 0.0) for group, mean in means.items()})
+        for group, mean in means.items():
+            if len(group) == 1:
+                losses[group[0]] = mean
+        return losses
+
+    draws = np.arange(n_draws)
+    losses = losses_of(draws)
+    if n_draws < 2:
+        return losses, np.full(n_units, np.nan)
+    without = np.array([losses_of(np.delete(draws, draw)) for draw in draws])
+    return losses, np.sqrt((n_draws - 1) * without.var(axis=0))
 
 
 def next_alone(losses: np.ndarray, measured: Iterable[Group], count: int) -> list[Group]:

@@ -9,10 +9,12 @@ from strategy_runs import additive, run_inner
 
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
-from lionheart_opt.strategies.parts.screening import (
+from lionheart_opt.screening import (
     Group,
     crossed_groups,
     estimate,
+    estimate_with_errors,
+    most_measurements,
     next_alone,
     screening,
 )
@@ -138,3 +140,33 @@ def test_groups_that_break_a_cost_limit_are_left_out() -> None:
     limited = replace(problem, cost_limits={"latency_s": 1e-12})
     quick, asked = profile(limited, screen=True)
     assert asked and set(quick.losses.values()) == {1.0} and quick.baseline == 1.0
+
+
+def test_errors_of_units_that_were_measured_alone_are_those_of_the_mean() -> None:
+    draws = np.random.default_rng(0).normal(0.1, 0.05, (3, 8))
+    losses, errors = estimate_with_errors(3, {(k,): draws[k] for k in range(3)})
+    np.testing.assert_allclose(losses, draws.mean(axis=1))
+    np.testing.assert_allclose(errors, draws.std(axis=1, ddof=1) / np.sqrt(8))
+    _, unknown = estimate_with_errors(3, {(0,): draws[0, :1]})
+    assert np.isnan(unknown).all()
+
+
+def test_errors_of_estimates_are_their_spread_over_repetitions() -> None:
+    truth = np.outer([1.0, 2.0, 0.5, 1.5, 3.0, 0.2], [0.3, 1.0, 2.0, 0.6, 0.1, 0.8]).ravel()
+    groups = crossed_groups([f"layer.{k}.{kind}" for k in range(6) for kind in "abcdef"])
+    rng = np.random.default_rng(0)
+
+    def once() -> tuple[np.ndarray, np.ndarray]:
+        chips = truth * (1 + 0.2 * rng.normal(size=(8, 36)))
+        return estimate_with_errors(36, {g: chips[:, list(g)].sum(axis=1) for g in groups})
+
+    estimates, errors = (np.array(each) for each in zip(*(once() for _ in range(60)), strict=True))
+    np.testing.assert_allclose(estimates.mean(axis=0), truth, rtol=0.05)
+    ratio = errors.mean(axis=0) / estimates.std(axis=0, ddof=1)
+    assert np.all((ratio > 0.7) & (ratio < 1.4))
+
+
+@pytest.mark.parametrize("names", [ENCODER, [f"fc{k}" for k in range(50)]])
+def test_it_is_known_how_many_measurements_there_will_be(names: list[str]) -> None:
+    losses = np.random.default_rng(0).lognormal(size=len(names))
+    assert screened(names, losses)[1] == most_measurements(names) <= len(names) / 3
