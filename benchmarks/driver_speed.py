@@ -128,6 +128,17 @@ def print_driver(n_trials: int) -> None:
                 f"a trial, {1e3 * spent / n_trials:6.2f} ms pass",
                 flush=True,
             )
+            if kind == "journal":
+                _print_reading(fresh, Path(folder), n_trials)
+
+
+def _print_reading(problem: Problem, folder: Path, n_trials: int) -> None:
+    """Seconds that the record takes to read, as `show`, `compare` and `plot` do first."""
+    start_cpu = time.process_time()
+    keeper = OptunaKeeper.open(problem, "search", open_storage("journal:///k.log", folder), {})
+    assert len(Record(problem, keeper)) == n_trials
+    spent_cpu = time.process_time() - start_cpu
+    print(f"{n_trials:7,} trials are read in {spent_cpu:.2f} s of processor time", flush=True)
 
 
 def _wait(problem: Problem) -> None:  # noqa: ARG001

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lionheart_opt.mapping import Mapping, Training
+from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategies.parts.sensitivity import trained
 from lionheart_opt.strategy import Proposals
+
+#: Mappings in a batch: many more than there are workers, so that few wait for the last one of a batch.
+BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,12 @@ class Random:
     training: Training | None = None
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
-        """One candidate at a time, each trained from the floating-point network."""
+        """`BATCH` candidates at a time, each trained from the floating-point network."""
         seen: set[Mapping] = set()
         while len(seen) < size(problem):
-            mapping = random_unseen(problem, rng, seen)
-            seen.add(mapping)
-            candidate = problem.pretrained(mapping)
-            yield [trained(problem, candidate, self.training)]
+            batch: list[Candidate] = []
+            for _ in range(min(BATCH, size(problem) - len(seen))):
+                mapping = random_unseen(problem, rng, seen)
+                seen.add(mapping)
+                batch.append(trained(problem, problem.pretrained(mapping), self.training))
+            yield batch

@@ -34,16 +34,18 @@ def load_study(path: Path) -> Study:
 
 
 def usual_workers(study: Study, scheduler: str | None) -> int:
-    """Worker processes of a run that names none: one for each core.
+    """Most worker processes of a run that names none: with their threads, they use each core once.
 
-    `LOKY_MAX_CPU_COUNT` may say that there are fewer. Where a cluster works, or where an oracle answers
-    from a table, at once, there are none beside this process.
+    `LOKY_MAX_CPU_COUNT` may say that there are fewer cores. Where a cluster works, or where an oracle
+    answers from a table, at once, there are none beside this process.
     """
     if scheduler is not None or study.file.is_on_a_table:
         return 1
     from loky import cpu_count
 
-    return int(cpu_count())
+    threads = study.file.table.oracle.get("threads", 1)
+    is_count = isinstance(threads, int) and threads > 0  # what it may be otherwise is refused later
+    return max(1, int(cpu_count()) // (threads if is_count else 1))
 
 
 @contextmanager

@@ -123,8 +123,9 @@ def run(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes that evaluate candidates side by side: by default as many as there are "
-            "cores; 1, this process, where the oracle is a table.",
+            help="Most processes that evaluate candidates side by side; they start when there is "
+            "work for them. By default, one for each core, or for as many cores as the oracle has "
+            "`threads`; 1, this process, where the oracle is a table.",
         ),
     ] = None,
     scheduler: Annotated[
@@ -146,7 +147,9 @@ def run(
 ) -> None:
     """Run or resume every strategy of the study, side by side. Ctrl-C loses nothing.
 
-    What a strategy finds does not depend on the number of workers.
+    What a strategy finds does not depend on the number of workers. A search that proposes one candidate
+    at a time uses one; `threads` in `[oracle]` lets it compute with several cores, and is part of the
+    record.
 
     Example: `lionheart-opt run studies/quickstart --workers 2`
 

@@ -24,10 +24,10 @@ def bad_chips(drops: np.ndarray, max_drop: float, rounding: float = 0.0) -> np.n
     Returns:
         Shape (n_bad,); none of fewer than five draws, or where half of them do.
     """
+    if len(drops) < 5 or drops.max() - drops.min() <= max_drop:
+        return np.empty(0, int)
     median = float(np.median(drops))
     deviation = max(_NORMAL * float(np.median(np.abs(drops - median))), rounding)
-    if len(drops) < 5:
-        return np.empty(0, int)
     return np.flatnonzero(drops - median > max(FAR * deviation, max_drop))
 
 

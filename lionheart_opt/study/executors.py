@@ -10,8 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from queue import LifoQueue, PriorityQueue
-from types import TracebackType
+from queue import Empty, LifoQueue, PriorityQueue
 from typing import Any, Protocol, Self, TypeVar
 
 from loky import ProcessPoolExecutor
@@ -93,12 +92,7 @@ class Executor(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     @property
@@ -247,13 +241,13 @@ class _Checking:
 class Workers(Executor):
     """Worker processes of this machine, one thread each.
 
-    Each worker receives a copy of the problem when it starts. Networks and plug-ins that are defined in
-    a notebook, in the main script or beside a study travel with it. On leaving the context, workers that
-    are still busy are stopped.
+    A worker is started, with a copy of the problem, when there is a job for it and the others are busy.
+    Networks and plug-ins that are defined in a notebook, in the main script or beside a study travel with
+    it. On leaving the context, workers that are still busy are stopped.
 
     Args:
         problem: The problem whose candidates are evaluated.
-        count: Number of processes, at least 1.
+        count: Largest number of processes, at least 1.
 
     Raises:
         InputError: The problem cannot be sent to another process.
@@ -266,11 +260,9 @@ class Workers(Executor):
         self._waiting: PriorityQueue[tuple[int, int, Future[Any], Job[Any]]] = PriorityQueue()
         self._idle: LifoQueue[_Process] = LifoQueue()
         self._lock = threading.Lock()
-        self._processes = {_Process(self._sent) for _ in range(count)}
-        for process in self._processes:
-            self._idle.put(process)
+        self._processes = set[_Process]()
         self._threads = [threading.Thread(target=self._do_jobs) for _ in range(count)]
-        for thread in self._threads:  # each waits for one process
+        for thread in self._threads:  # each uses one process
             thread.start()
 
     def __repr__(self) -> str:
@@ -322,7 +314,7 @@ class Workers(Executor):
         """Do a job in the next idle process, and in others if that dies."""
         deaths = failed_starts = 0
         while deaths <= MOST_RETRIES:
-            process = self._idle.get()
+            process = self._process()
             is_ready = False
             try:
                 process.ready.result()
@@ -332,7 +324,7 @@ class Workers(Executor):
                 self.check_running()
                 deaths += is_ready
                 failed_starts += not is_ready
-                process = self._replaced(process)
+                process = self._started(process)
                 if failed_starts > MOST_RETRIES:
                     raise InputError(
                         "workers: processes end as soon as they start (killed, or out of memory); "
@@ -342,12 +334,20 @@ class Workers(Executor):
                 self._idle.put(process)
         raise WorkerDied
 
-    def _replaced(self, dead: _Process) -> _Process:
-        """A new process instead of one that has died."""
+    def _process(self) -> _Process:
+        """An idle process, or a new one: each thread uses one at most."""
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return self._started()
+
+    def _started(self, dead: _Process | None = None) -> _Process:
+        """A new process, perhaps instead of one that has died."""
         with self._lock:
             self.check_running()
-            self._processes.remove(dead)
-            dead.kill()
+            if dead is not None:
+                self._processes.remove(dead)
+                dead.kill()
             process = _Process(self._sent)
             self._processes.add(process)
             return process

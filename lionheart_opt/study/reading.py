@@ -20,6 +20,7 @@ from lionheart_opt.study.storage import (
     SQLITE_PATIENCE_S,
     file_of,
     open_storage,
+    parse_distributions_once,
     reading,
     scheme_of,
     with_environment,
@@ -119,6 +120,7 @@ def _database(
     from optuna.storages import RDBStorage, get_storage
     from sqlalchemy import create_engine, inspect
 
+    parse_distributions_once()
     options: dict[str, Any] = {} if creator is None else {"creator": creator}
     engine = create_engine(url, **options)
     try:

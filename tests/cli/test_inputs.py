@@ -63,9 +63,18 @@ def test_files_are_named_on_standard_error_or_as_json(capsys):
 
 @pytest.mark.parametrize(
     ("oracle", "scheduler", "count"),
-    [("hat", None, 3), ("hat", "tcp://host:8786", 1), ("table", None, 1)],
+    [
+        ({}, None, 8),
+        ({"threads": 4}, None, 2),
+        ({"threads": 3}, None, 2),
+        ({"threads": 16}, None, 1),
+        ({"threads": "many"}, None, 8),  # which is refused when the oracle is built
+        ({}, "tcp://host:8786", 1),
+        ({"kind": "table"}, None, 1),
+    ],
 )
-def test_a_run_has_a_worker_for_each_core_where_workers_help(oracle, scheduler, count, monkeypatch):
-    monkeypatch.setattr("loky.cpu_count", lambda: 3)
-    study = SimpleNamespace(file=SimpleNamespace(is_on_a_table=oracle == "table"))
+def test_a_run_uses_each_core_once_where_workers_help(oracle, scheduler, count, monkeypatch):
+    monkeypatch.setattr("loky.cpu_count", lambda: 8)
+    is_on_a_table, table = oracle.get("kind") == "table", SimpleNamespace(oracle=oracle)
+    study = SimpleNamespace(file=SimpleNamespace(is_on_a_table=is_on_a_table, table=table))
     assert usual_workers(study, scheduler) == count

@@ -168,6 +168,16 @@ def test_a_worker_that_is_killed_from_outside_is_replaced():
     assert not any(each.failed for each in rest) and pid != rest[-1].accuracy.note
 
 
+def test_workers_start_when_there_is_work_for_them():
+    """A search that proposes one candidate at a time has one process, however many there may be."""
+    problem = replace(toy(), oracle=Slow(toy().oracle))
+    batch = [problem.pretrained(problem.mapping({u.name: "tile"})) for u in problem.units]
+    with Workers(problem, 2) as workers:
+        alone = {next(workers.evaluate([each])).accuracy.note for each in batch[:2]}
+        together = {each.accuracy.note for each in workers.evaluate(batch[2:])}
+    assert len(alone) == 1 and len(together) == 2 and alone < together
+
+
 def test_workers_that_cannot_start_end_the_search_with_a_clear_line(monkeypatch):
     monkeypatch.setattr("lionheart_opt.study.worker.get_ready", os.abort)
     with pytest.raises(lo.InputError, match=r"end as soon as they start.*run again to resume"):
