@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import fsum, prod
 
 import numpy as np
@@ -39,6 +39,14 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     TileParameters,
 )
 from lionheart_opt.cost_models.parts.operations import folded_norms, folded_scales
+from lionheart_opt.cost_models.parts.reprogramming import (
+    Layout,
+    Matrix,
+    holds_all,
+    matrix_of,
+    refuse_reprogramming,
+    with_reprogramming,
+)
 from lionheart_opt.cost_tables import CostTables, SharedWork
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.mapping import Mapping
@@ -65,6 +73,8 @@ class Alpine:
 
     def __post_init__(self) -> None:
         _ = self._core, self._tiles, self._links  # computed here so that mistakes show at once
+        if self._is_pipelined:
+            refuse_reprogramming(self.system, "with several cores, layers do not take turns")
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference.
@@ -75,8 +85,7 @@ class Alpine:
         place = self._places(workload, mapping)
         runs = self._runs(workload, place)
         tiles = {
-            name: sum(self._crossbars(workload, workload.unit(unit), name) for unit in units)
-            for name, units in ((name, mapping.units_on(name)) for name in self._tiles)
+            name: self._crossbars(workload, name, mapping.units_on(name)) for name in self._tiles
         }
         if self._is_pipelined:
             return replace(self._pipelined(workload, place, runs), tiles=tiles)
@@ -86,7 +95,14 @@ class Alpine:
             run = runs[layer.name]
             components = run.components | {"llc leakage": (0.0, run.latency_s * leakage_w)}
             layers.append(layer_cost(layer, place[layer.name], components))
-        return Cost(layers=tuple(layers), tiles=tiles)
+        cost = Cost(layers=tuple(layers), tiles=tiles)
+
+        def layouts(target: str) -> list[Layout]:
+            units = mapping.units_on(target)
+            return [Layout(own=self._own_crossbars(workload, target, units))]
+
+        waiting_w = self._core.waiting(1.0)[1] + leakage_w
+        return with_reprogramming(cost, self.system, workload, mapping, layouts, waiting_w)
 
     def _pipelined(self, workload: Workload, place: dict[str, str], runs: dict[str, Run]) -> Cost:
         """The cost on several cores. Layers off the critical path add energy but no latency."""
@@ -125,12 +141,15 @@ class Alpine:
 
         Returns:
             None for a system with several cores. Its cost is not a sum over units and pairs: all cores
-            wait for the busiest one, and a result is handed over once, however many layers read it.
+            wait for the busiest one, and a result is handed over once, however many layers read it. Nor
+            is it where tiles are reprogrammed as they cannot hold all units.
 
         Raises:
             InputError: The model does not know an operator.
         """
-        if self._is_pipelined:
+        if self._is_pipelined or not holds_all(
+            self.system, workload, partial(self._crossbars, workload)
+        ):
             return None
         return self._sums(workload, self._pricer(workload, workload.layers))
 
@@ -178,7 +197,7 @@ class Alpine:
 
         def tiles(unit: Unit, target: Target) -> float:
             is_analog = target.name in self._tiles
-            return self._crossbars(workload, unit, target.name) if is_analog else 0
+            return self._crossbars(workload, target.name, [unit.name]) if is_analog else 0
 
         tables = additive_tables(self.system, workload, components, tiles)
         return self._with_links(workload, tables) if self._links else tables
@@ -187,7 +206,7 @@ class Alpine:
         """The SIMD peak and the memory of a core, one product after the other and the queue of a tile."""
         machine = self._core.machine
         return tuple(
-            _tile_ceiling(target.name, self._tiles[target.name], machine.cores)
+            self._tiles[target.name].ceiling(target.name, machine.cores)
             if target.name in self._tiles
             else Ceiling(
                 target=target.name,
@@ -291,10 +310,20 @@ class Alpine:
             for link in self.system.links
         }
 
-    def _crossbars(self, workload: Workload, unit: Unit, target: str) -> int:
-        """Crossbars that hold the matrices of a unit, however often they are used."""
-        tile = self._tiles[target]
-        return sum(prod(tile.split(layer)) for layer in workload.matrices_of(unit))
+    def _crossbars(self, workload: Workload, target: str, units: Sequence[str]) -> int:
+        """Crossbars that hold the matrices of units, however often they are used."""
+        return sum(self._own_crossbars(workload, target, units).values())
+
+    def _own_crossbars(
+        self, workload: Workload, target: str, units: Sequence[str]
+    ) -> dict[Matrix, int]:
+        """Matrix -> the crossbars that hold it, for the matrices of units."""
+        split = self._tiles[target].split
+        return {
+            matrix_of(layer): prod(split(layer))
+            for unit in units
+            for layer in workload.matrices_of(workload.unit(unit))
+        }
 
     def _driver(self, target: str) -> str:
         """The core that is busy while the target works."""
@@ -369,14 +398,3 @@ class Alpine:
         """Latency in s and energy in J of a transfer, leakage of the cache included."""
         time_s, energy_j = self._transfer(start, end, elements).get("transfer", (0.0, 0.0))
         return time_s, energy_j + time_s * self._core.machine.llc_leakage_w
-
-
-def _tile_ceiling(name: str, tile: TileParameters, cores: int) -> Ceiling:
-    is_sized = tile.rows is not None and tile.columns is not None
-    macs = (tile.rows or 0) * (tile.columns or 0)
-    return Ceiling(
-        target=name,
-        ops_per_s=2 * cores * macs / tile.mvm_latency_s if is_sized else None,
-        bytes_per_s={"queue": cores * tile.io_bytes_per_s},
-        keeps_weights=True,
-    )

@@ -28,6 +28,7 @@ from lionheart_opt.cost_models.parts.additive import (
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import appended_elements, operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
+from lionheart_opt.cost_models.parts.reprogramming import refuse_reprogramming
 from lionheart_opt.cost_models.parts.spilling import (
     SpillingParameters,
     bytes_of_inputs,
@@ -148,6 +149,7 @@ class Diana:
 
     def __post_init__(self) -> None:
         self.system.refuse_software()
+        refuse_reprogramming(self.system, "the price of a layer includes loading its weights")
         _ = self.machine, self.digital, self.analog  # so that mistakes show at once
 
     @cached_property

@@ -32,6 +32,7 @@ from lionheart_opt.cost_models.parts.additive import (
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import is_pointwise, operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
+from lionheart_opt.cost_models.parts.reprogramming import refuse_reprogramming
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -101,6 +102,7 @@ class Fabric:
 
     def __post_init__(self) -> None:
         self.system.refuse_software()
+        refuse_reprogramming(self.system, "a fabric keeps its weights")
         _ = self.machine, self.digital, self.cores  # so that mistakes show at once
 
     @cached_property

@@ -19,8 +19,9 @@ and of additions reproduce the table. Energies and the rates of software convolu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Literal
 
@@ -35,9 +36,16 @@ from lionheart_opt.cost_models.parts.additive import (
     layer_costs,
 )
 from lionheart_opt.cost_models.parts.fusion import unless_fused
-from lionheart_opt.cost_models.parts.packing import crossbars
+from lionheart_opt.cost_models.parts.packing import crossbars, own_crossbars
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
+from lionheart_opt.cost_models.parts.reprogramming import (
+    Layout,
+    Matrix,
+    holds_all,
+    matrix_of,
+    with_reprogramming,
+)
 from lionheart_opt.cost_models.parts.spilling import (
     SpillingParameters,
     bytes_of_inputs,
@@ -117,24 +125,37 @@ class ImcCluster:
         price = unless_fused(workload, self._pricer(workload))
         layers = layer_costs(self.system, workload, mapping, price)
         used = {
-            name: crossbars(
-                [matrix for unit in mapping.units_on(name) for matrix in _matrices(workload, unit)],
-                self._ima(name).array,
-            )
+            name: self._crossbars(workload, name, mapping.units_on(name))
             for name in self.system.analog_targets
         }
-        return Cost(layers=layers, tiles=used)
+        cost = Cost(layers=layers, tiles=used)
 
-    def tables(self, workload: Workload) -> CostTables:
+        def layouts(target: str) -> list[Layout]:
+            matrices = _matrices(workload, mapping.units_on(target))
+            array = self._ima(target).array
+            packed, shared = own_crossbars(matrices, array)
+            alone = {key: crossbars([matrix], array) for key, matrix in matrices.items()}
+            return [Layout(own=packed, shared=shared), Layout(own=alone)]
+
+        return with_reprogramming(cost, self.system, workload, mapping, layouts)
+
+    def tables(self, workload: Workload) -> CostTables | None:
         """The coefficients of the same cost.
 
         `tiles` are the shares of a crossbar that units fill; packing needs at least their sum.
+
+        Returns:
+            None where crossbars are reprogrammed as they cannot hold all units.
         """
+        if not holds_all(self.system, workload, partial(self._crossbars, workload)):
+            return None
 
         def share(unit: Unit, target: Target) -> float:
             if target.numerics != "analog":
                 return 0.0
-            cells = sum(rows * columns for rows, columns in _matrices(workload, unit.name))
+            cells = sum(
+                rows * columns for rows, columns in _matrices(workload, [unit.name]).values()
+            )
             return cells / prod(self._ima(target.name).array)
 
         price = unless_fused(workload, self._pricer(workload))
@@ -168,6 +189,10 @@ class ImcCluster:
     def rescaled(self, target: str, factors: ArrayChange) -> dict[str, float]:
         """See `RescalesArrays`."""
         return self._ima(target).rescaled(factors)
+
+    def _crossbars(self, workload: Workload, target: str, units: Sequence[str]) -> int:
+        """Crossbars onto which the matrices of units are packed."""
+        return crossbars(_matrices(workload, units).values(), self._ima(target).array)
 
     def _ima(self, target: str) -> ImaParameters:
         parameters = self._parameters[target]
@@ -218,7 +243,11 @@ class ImcCluster:
         }
 
 
-def _matrices(workload: Workload, unit: str) -> list[tuple[int, int]]:
-    """Rows and columns of each weight matrix of a unit."""
-    matrices = (layer.mvm for layer in workload.matrices_of(workload.unit(unit)))
-    return [(mvm.rows, mvm.columns) for mvm in matrices if mvm]
+def _matrices(workload: Workload, units: Sequence[str]) -> dict[Matrix, tuple[int, int]]:
+    """Rows and columns of each weight matrix of units."""
+    return {
+        matrix_of(layer): (layer.mvm.rows, layer.mvm.columns)
+        for unit in units
+        for layer in workload.matrices_of(workload.unit(unit))
+        if layer.mvm
+    }

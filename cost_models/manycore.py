@@ -42,6 +42,7 @@ from lionheart_opt.cost_models.parts.manycore_plan import (
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies, members_of, stages_of
 from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaParameters
 from lionheart_opt.cost_models.parts.replication import Stage, Way, replicate
+from lionheart_opt.cost_models.parts.reprogramming import refuse_reprogramming
 from lionheart_opt.cost_models.parts.tabulated_pipeline import LayerWork, tabulate
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -92,6 +93,7 @@ class Manycore:
 
     def __post_init__(self) -> None:
         self.system.refuse_software()
+        refuse_reprogramming(self.system, "in a pipeline, layers do not take turns")
         _ = self.machine, self.cores, self.ima  # so that mistakes show at once
 
     @cached_property

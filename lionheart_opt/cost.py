@@ -13,6 +13,7 @@ from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.errors import InputError
 from lionheart_opt.estimates import Estimate, Spread
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.reprogramming import Rewriting
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
@@ -143,6 +144,7 @@ class Cost:
             where the cost was not compared with a system, see `within`.
         find_spread: Finds out how well the cost is known; None where nobody can say.
         not_priced: What the prices of the system leave out, each in a few words.
+        rewriting: Target -> what each inference reprograms there; targets that are not are left out.
 
     Raises:
         InputError: The interval or a number of tiles is not a finite number, or is negative.
@@ -155,6 +157,7 @@ class Cost:
     capacities: dict[str, int] | None = field(default=None, compare=False)
     find_spread: Callable[[], Spread | None] | None = field(default=None, compare=False)
     not_priced: tuple[str, ...] = field(default=(), compare=False)
+    rewriting: dict[str, Rewriting] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         numbers: dict[str, float] = {

@@ -128,6 +128,11 @@ def _with_array(system: System, target: Target, numbers: dict[str, Any]) -> Syst
             f"{where}: {', '.join(numbers)}: the system does not say what its converters are "
             "(`array = {...}`), so that another array has no price"
         )
+    if target.reprogramming is not None and not {"rows", "columns"}.isdisjoint(numbers):
+        raise InputError(
+            f"{where}: rows, columns: `reprogramming` holds for the array of the file; "
+            "another one has no price"
+        )
     stated = geometry(target, array)
     for key, value in numbers.items():
         is_whole = isinstance(value, int) and not isinstance(value, bool)

@@ -12,6 +12,7 @@ from lionheart_opt.arrays import Array
 from lionheart_opt.constants import Block, Interval, Parameters, Uncertainty
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.reprogramming import Reprogramming
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import parse_toml, read_text
 from lionheart_opt.toml_errors import first_problem
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 #: How a target multiplies with weights. `lionheart_opt.oracle.digital` says what the digital ones are.
 Numerics = Literal["analog", "fp32", "fp16", "int8", "int4", "ternary"]
-
 
 #: Digest of a system whose file says its numerics, and numbers that stood in code -> digest of the file
 #: that did not. Prices and what oracles simulate are the same, so that records answer the same question.
@@ -44,6 +44,7 @@ class Target(Block):
         kernel: The only kernel of convolutions that it supports; None is any.
         tiles: How many crossbars it has; None where the mapping gets as many as it needs.
         array: The converters and the areas of an analog target, where they are known.
+        reprogramming: What programming a crossbar during an inference takes; None where that is not done.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Target(Block):
     kernel: tuple[int, ...] | None = Field(default=None, strict=False)
     tiles: int | None = Field(default=None, ge=0)
     array: Array | None = None
+    reprogramming: Reprogramming | None = None
 
     @model_validator(mode="after")
     def _only_tiles_are_configured(self) -> Target:
@@ -61,6 +63,9 @@ class Target(Block):
                 f"rpu_config: got {shown(self.rpu_config)} for a target that computes in "
                 f"{self.numerics}; only analog targets have one"
             )
+        sizes = self.tiles, self.parameters.get("rows"), self.parameters.get("columns")
+        if self.reprogramming and not (self.numerics == "analog" and all(sizes)):
+            raise ValueError("reprogramming: needs an analog target with tiles, rows and columns")
         return self
 
     @property
@@ -342,12 +347,12 @@ class System(BaseModel):
             del data["software"]
         for block in (*data["targets"], *data["links"]):
             del block["intervals"]
-        if data["machine"] is not None:
-            del data["machine"]["area_m2"]
+        (data["machine"] or {}).pop("area_m2", None)
         for target in data["targets"]:
             del target["array"]  # it decides no price, and the oracle is asked whether it agrees
-            if target["rpu_config"] is None:  # as in records of versions that did not know it
-                del target["rpu_config"]
+            for key in ("rpu_config", "reprogramming"):
+                if target[key] is None:  # as in records of versions that did not know it
+                    del target[key]
         if not data["operators"]:
             del data["operators"]
         now = digest(data)

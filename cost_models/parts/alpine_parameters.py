@@ -7,6 +7,7 @@ from math import ceil
 from pydantic import Field
 
 from lionheart_opt.arrays import ArrayChange
+from lionheart_opt.cost import Ceiling
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.workload import Layer
 
@@ -87,6 +88,17 @@ class TileParameters(Parameters):
             "mvm_latency_s": self.mvm_latency_s * factors.time,
             "ops_per_j": self.ops_per_j * factors.cells / factors.product_energy,
         }
+
+    def ceiling(self, name: str, cores: int) -> Ceiling:
+        """One product after the other, and the queue, of as many tiles as there are cores."""
+        is_sized = self.rows is not None and self.columns is not None
+        macs = (self.rows or 0) * (self.columns or 0)
+        return Ceiling(
+            target=name,
+            ops_per_s=2 * cores * macs / self.mvm_latency_s if is_sized else None,
+            bytes_per_s={"queue": cores * self.io_bytes_per_s},
+            keeps_weights=True,
+        )
 
     def split(self, layer: Layer) -> tuple[int, int]:
         """Rows and columns of tiles that hold the matrix of a layer."""

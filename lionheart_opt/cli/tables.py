@@ -211,6 +211,17 @@ def print_cost(data: dict[str, Any]) -> None:
         )
     if not data["fits"]:
         out.print(data["misfit"], style="bold")
+    for target, what in data["reprogramming"].items():
+        inferences = what["lifetime_inferences"]
+        out.print(
+            f"{what['needed']} crossbars needed on {target!r}: each inference reprograms "
+            f"{what['rewritten']}, "
+            + (
+                "for how long is not known (no endurance)"
+                if inferences is None
+                else f"which its crossbars endure for {inferences:.3g} inferences"
+            )
+        )
     if data["not_priced"]:
         out.print(f"not in the price: {'; '.join(data['not_priced'])}")
     if data["tokens"] is not None:

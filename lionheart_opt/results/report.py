@@ -147,6 +147,7 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
         "misfit": cost.misfit,
         "not_priced": list(cost.not_priced),
         "tiles": cost.tiles,
+        "reprogramming": {target: asdict(what) for target, what in cost.rewriting.items()},
         "layers": [
             {
                 "name": layer.name,

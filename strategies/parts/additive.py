@@ -305,17 +305,20 @@ def _from_differences(problem: Problem, quantities: tuple[CostObjective, ...]) -
 
 
 def _tiles(problem: Problem, target: str, allowed: np.ndarray) -> np.ndarray:
-    """Crossbars of each unit on a target, shape (n_units,); 0 where the target has no capacity to keep.
+    """Crossbars of each unit on a target, shape (n_units,); 0 where there is no capacity to keep.
 
     Those of each unit alone, scaled so that their sum is what all units occupy together: less where
     units share crossbars, take turns or are replicated as long as there is room.
     """
     tiles = np.zeros(len(allowed))
-    if problem.system.target(target).tiles is None:
+    place = problem.system.target(target)
+    if place.tiles is None:
         return tiles
     units = [unit.name for unit in problem.workload.units]
     rows = np.flatnonzero(allowed)
     for row in rows:
         tiles[row] = problem.totals(problem.mapping({units[row]: target})).tiles.get(target, 0)
+    if place.reprogramming is not None:  # units take turns
+        return np.where(tiles > place.tiles, tiles, 0.0)
     together = problem.totals(problem.mapping({units[row]: target for row in rows})).tiles
     return tiles * (together.get(target, 0) / tiles.sum()) if tiles.any() else tiles
