@@ -30,8 +30,10 @@ def kill_at_random(
 ) -> int:
     """Kill so many drivers, or workers and drivers in turn; how many were killed while they ran."""
     warm = study(optuna.storages.InMemoryStorage(), strategy, trials)
-    Search(warm.record, warm.strategy, seed=7, budget=Budget(trials=3)).run()  # imports the rest
+    Search(warm.record, warm.strategy, seed=7, budget=Budget(trials=2)).run()  # imports the rest
     dice = random.Random(seed)
+    most_reports = 3 if strategy == "trained" else 8
+    spread_s = 1.0 if workers or strategy == "trained" else 0.1
     hits = 0
     for number in range(kills):
         ready, say = os.pipe()
@@ -39,9 +41,9 @@ def kill_at_random(
             os.close(ready)
             _run(url, strategy, trials, pause_s, workers, say)
         os.close(say)
-        for _ in range(dice.randrange(8)):  # 0: it may be killed before it has begun
+        for _ in range(dice.randrange(most_reports)):  # 0: it may be killed before it has begun
             os.read(ready, 1)  # nothing, if it has ended
-        time.sleep(dice.uniform(0, 1.0 if workers else 0.1))
+        time.sleep(dice.uniform(0, spread_s))
         os.close(ready)
         family = _workers_of(child) if workers else []
         if workers and number % 2 and family:  # one worker: the search goes on

@@ -1,5 +1,6 @@
 """Runs searches of the tiny problem on a storage: what tests of faults start, stop and kill."""
 
+import os
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ import optuna
 
 from lionheart_opt.accuracy import AccuracyOracle
 from lionheart_opt.errors import InputError
+from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.random import Random
@@ -22,9 +24,12 @@ from lionheart_opt.testing import tiny_problem
 STRATEGIES = {
     "mac_greedy": MacGreedy(),
     "random": Random(),
+    "trained": Random(),
     "tpe": Optuna(sampler="TPESampler", arguments={"n_startup_trials": 4}),
     "nsga2": Optuna(sampler="NSGAIISampler", arguments={"population_size": 4}, batch=3),
 }
+#: Environment variable: where `trained` keeps its weights; without it, until the process ends.
+WEIGHTS = "WEIGHTS"
 #: Budgets above this one ask for a problem with more mappings.
 MOST_TINY = 30
 
@@ -46,6 +51,17 @@ def named(strategy: str, number: int) -> str:
     return f"{strategy}-{number}" if number else strategy
 
 
+def trained_problem() -> Problem:
+    """Eight mappings of three small layers, each trained and measured on analog tiles."""
+    from front_door import data, small  # they load torch
+
+    import lionheart_opt as lo
+
+    oracle = {"hat": {"epochs": 6, "batch_size": 32}}
+    limits = {"max_drop": 0.2, "draws": [2, 4], "objectives": ["latency_s", "drop"]}
+    return lo.problem(small(), data(), oracle=oracle, artifacts=os.environ.get(WEIGHTS), **limits)
+
+
 def study(
     url: str | optuna.storages.BaseStorage,
     strategy: str,
@@ -53,7 +69,10 @@ def study(
     pause_s: float = 0.0,
     name: str = "",
 ) -> Search:
-    problem = tiny_problem() if trials <= MOST_TINY else synthetic_problem(n_units=12)
+    if strategy == "trained":
+        problem = trained_problem()
+    else:
+        problem = tiny_problem() if trials <= MOST_TINY else synthetic_problem(n_units=12)
     problem = replace(problem, oracle=Slow(problem.oracle, pause_s))
     storage = open_storage(url) if isinstance(url, str) else url
     keeper = OptunaKeeper.open(problem, name or strategy, storage, {"strategy": strategy})
