@@ -17,6 +17,7 @@ from lionheart_opt.study.fence import DRIVER, LostClaim, fenced, token_of
 from lionheart_opt.study.outages import impatient
 from lionheart_opt.study.processes import named, state_of, this_process
 from lionheart_opt.study.storage import reading, root_of
+from lionheart_opt.text import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -195,7 +196,8 @@ def heartbeat(beat: Callable[[int], None]) -> Iterator[None]:
                 return  # the next write of the driver says so
             except Exception as error:  # whatever the storage raises
                 if not is_said:
-                    _log.warning("heartbeat failed, will be tried again: %s", root_of(error))
+                    said = one_line(str(root_of(error)))
+                    _log.warning("heartbeat failed, will be tried again: %s", said)
                 is_said = True
 
     thread = threading.Thread(target=keep_beating, daemon=True)

@@ -346,7 +346,8 @@ class OptunaKeeper:
 
     @contextmanager
     def _writing(self, number: int | None = None) -> Iterator[None]:
-        with writing(self.name), self._claim.writing(number) if self._claim else nullcontext():
+        fence = self._claim.writing(number) if self._claim else nullcontext()
+        with writing(self.name, number), fence:
             yield
 
     def _evaluation(self, problem: Problem, trial: FrozenTrial) -> Evaluation:
@@ -379,9 +380,15 @@ def _describe(study: optuna.Study, problem: Problem, about: dict[str, Any], text
             study.set_user_attr(name, value)
 
 
-def writing(name: str) -> AbstractContextManager[None]:
-    """Turn what a storage raises that cannot be written, such as a full disk, into bad input."""
-    return reading(f"study {name!r}: its record cannot be written")
+def writing(name: str, number: int | None = None) -> AbstractContextManager[None]:
+    """Turn what a storage raises that cannot be written, such as a full disk, into bad input.
+
+    Args:
+        name: Name of the Optuna study.
+        number: Number of the trial that is written; None for anything else.
+    """
+    lost = "" if number is None else f"; trial {number} may be lost: resuming evaluates it again"
+    return reading(f"study {name!r}: its record cannot be written", advice=lost)
 
 
 def unused_sampler() -> optuna.samplers.BaseSampler:

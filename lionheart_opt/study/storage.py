@@ -86,12 +86,13 @@ def parse_distributions_once() -> None:
 
 
 @contextmanager
-def reading(what: str, url: str = "") -> Iterator[None]:
+def reading(what: str, url: str = "", advice: str = "") -> Iterator[None]:
     """Turn whatever a damaged storage, or one out of reach, raises into bad input.
 
     Args:
         what: What cannot be done if the block fails.
         url: URL of the storage; a password in it is not shown.
+        advice: What the message says at its end.
 
     Raises:
         InputError: The block raised anything; bad input stays as it is.
@@ -106,7 +107,7 @@ def reading(what: str, url: str = "") -> Iterator[None]:
         kind, said = type(root).__name__, str(root).strip().partition("\n")[0]
         said = without(secrets, said)
         is_plain = isinstance(root, (OSError, ImportError, RuntimeError)) and said
-        refusal = InputError(f"{what}: {said if is_plain else f'{kind}: {said}'}")
+        refusal = InputError(f"{what}: {said if is_plain else f'{kind}: {said}'}{advice}")
         is_open = any(secret in str(each) for each in _causes(error) for secret in secrets)
         raise refusal from (None if is_open else error)  # a traceback would show the passwords
 

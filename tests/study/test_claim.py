@@ -84,13 +84,14 @@ def test_a_beat_that_fails_is_tried_again(caplog):
 
     def beat(count: int) -> None:
         if count == 2:
-            raise StorageInternalError("database is locked")
+            raise StorageInternalError("database is locked\n\tIs it?")  # as libpq's messages
         if count == 3:
             third.set()
 
     with claim.heartbeat(beat):
         assert third.wait(PATIENCE_S)
-    assert "heartbeat failed, will be tried again: database is locked" in caplog.text
+    [said] = [each.getMessage() for each in caplog.records]
+    assert said == "heartbeat failed, will be tried again: database is locked Is it?"
 
 
 # --- who may take a search over -----------------------------------------------------------------------
