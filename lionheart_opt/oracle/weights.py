@@ -30,6 +30,7 @@ from lionheart_opt.oracle.training_on import KEPT, PairedTest, recipe_from_share
 from lionheart_opt.oracle.uses import check_uses, counted_uses, traced_uses
 from lionheart_opt.questions import Answer, LearnedShares
 from lionheart_opt.system import System
+from lionheart_opt.tasks.keys import task_key
 from lionheart_opt.workload import Workload
 
 #: Part of every digest of trained weights, and of the oracle's identity. Increase it when a change of the
@@ -375,9 +376,10 @@ class CandidateWeights:
 
     @cached_property
     def _question(self) -> str:
-        """Digest of the network with its given weights, and of the training data."""
+        """Digest of the network with its given weights, of the training data, and of the task."""
         layers, weights = network_text(self.model), weights_digest(self.model.state_dict())
-        return digest([layers, weights, self.splits.train.digest])
+        train = self.splits.train
+        return digest([layers, weights, train.digest, *task_key(train.task)])
 
     @cached_property
     def _pretrained_digest(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import pickle
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
@@ -90,6 +92,11 @@ class OwnTask(Task):
         self.functions = {"loss": _identity(loss), "metric": _identity(metric)}
         if callable(value):
             self.functions["value"] = _identity(value)
+
+    @property
+    def training_loss(self) -> Callable[..., Tensor]:
+        """The function of outputs and targets that is trained on."""
+        return self._loss
 
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """See `Task.loss`."""
@@ -208,7 +215,7 @@ def _of_torchmetrics(named: str, arguments: dict[str, Any]) -> Callable[[Any, An
 
 
 def _identity(function: Any) -> str:
-    """Name of a function, and a digest of its source where it is given itself."""
+    """Name of a function, and a digest of its source and of what it holds where it is given itself."""
     if isinstance(function, str):
         return function
     name = (
@@ -216,6 +223,16 @@ def _identity(function: Any) -> str:
     )
     try:
         source = inspect.getsource(function)
-    except (OSError, TypeError):
-        return name
-    return f"{name} {digest(source)}"
+    except (OSError, TypeError):  # an object that is called, or a function without a file
+        return f"{name} {_content(function)}".rstrip()
+    held = [_content(cell.cell_contents) for cell in getattr(function, "__closure__", None) or ()]
+    held += [_content(value) for value in getattr(function, "__defaults__", None) or ()]
+    return f"{name} {digest([source, *held] if held else source)}"
+
+
+def _content(value: Any) -> str:
+    """Digest of what an object holds, such as the settings of a loss of torch; empty if unknown."""
+    try:
+        return digest(hashlib.sha256(pickle.dumps(value)).hexdigest())
+    except Exception:  # whatever pickling raises
+        return ""
