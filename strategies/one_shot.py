@@ -46,8 +46,7 @@ class OneShot:
     by gradient descent.
 
     Args:
-        probes: Largest number of one-shot evaluations, repeats included. The batch that reaches it is
-            still evaluated.
+        probes: Largest number of one-shot evaluations, repeats included.
         strategy: Name of a registered strategy, or `module:attr`, that proposes mappings.
         arguments: Arguments of that strategy.
         points: Number of mappings of the front to train where the drop is an objective; 0 trains none.

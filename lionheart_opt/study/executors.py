@@ -284,7 +284,9 @@ class Workers(Executor):
         for thread in self._threads:
             thread.join()
         while not self._waiting.empty():
-            self._waiting.get()[2].set_exception(WorkStopped())
+            future = self._waiting.get()[2]
+            if future.set_running_or_notify_cancel():
+                future.set_exception(WorkStopped())
 
     def submit(self, job: Job[T], place: int = 0) -> Future[T]:
         """As `Executor.submit`."""

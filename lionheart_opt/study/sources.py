@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from lionheart_opt import plugins
@@ -28,6 +29,8 @@ _OURS = "lionheart_opt"
 
 #: File, relative to the folder of the top module -> digest; or distribution -> version.
 Sources = dict[str, str]
+#: Python 3.11 cannot parse in two threads at a time (`AST constructor recursion depth mismatch`).
+_PARSING = Lock()
 
 
 def named_sources(data: Any, folder: Path) -> Sources:
@@ -179,7 +182,8 @@ def _follow(name: str, root: Path, sources: Sources) -> None:
             continue
         text = file.read_bytes()
         try:
-            tree = ast.parse(text)
+            with _PARSING:
+                tree = ast.parse(text)
         except (SyntaxError, ValueError):
             sources[key] = digest(text.hex())
             continue

@@ -28,7 +28,7 @@ def nested(
         search: The inner search; closed at the end.
         translate: Maps a candidate of the inner search to the outer candidate that is evaluated for it.
         most: Number of answers, repeats included, after which the inner search is stopped. The batch
-            that reaches it is still answered. None is no limit.
+            that would exceed it is cut off. None is no limit.
 
     Returns:
         The outer evaluations, without repeats, in the order in which they were first received.
@@ -38,6 +38,8 @@ def nested(
     try:
         batch = next(search)
         while most is None or answered < most:
+            proposed = len(batch)
+            batch = batch if most is None else batch[: most - answered]
             outer = [translate(candidate) for candidate in batch]
             evaluations = yield outer
             answered += len(evaluations)
@@ -45,6 +47,8 @@ def nested(
                 candidate.digest: evaluation
                 for candidate, evaluation in zip(outer, evaluations, strict=True)
             }
+            if len(batch) < proposed:
+                break
             batch = search.send(
                 [
                     problem.evaluation(candidate, evaluation.accuracy)

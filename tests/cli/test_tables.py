@@ -91,6 +91,7 @@ def test_a_cost_has_a_row_for_each_layer(printed):
         "errors": ["machine.rate", "time of analog targets"],
         "area_m2": None,
         "not_priced": ["static power"],
+        "reprogramming": {},
         "tokens": 4,
         "tokens_per_s": 1234.5,
         "energy_per_token_j": 2e-3,

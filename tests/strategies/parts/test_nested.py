@@ -70,10 +70,8 @@ def test_an_inner_search_returns_each_candidate_once() -> None:
     assert [evaluation.candidate for evaluation in returned] == [first, second]
 
 
-@pytest.mark.parametrize(("most", "count"), [(1, 1), (2, 3), (3, 3), (4, 4), (None, 4)])
-def test_an_inner_search_stops_after_the_batch_that_reaches_its_most(
-    most: int | None, count: int
-) -> None:
+@pytest.mark.parametrize(("most", "count"), [(1, 1), (2, 2), (3, 3), (4, 4), (None, 4)])
+def test_an_inner_search_stops_at_its_most(most: int | None, count: int) -> None:
     problem = tiny_problem()
     first, second, third, fourth = candidates(problem)
     inner = Inner([[first], [second, third], [fourth]])
