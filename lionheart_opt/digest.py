@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from threading import Lock
 from typing import Any
+
+#: Held while source is parsed, which Python 3.11 cannot do in two threads at a time (`AST constructor
+#: recursion depth mismatch`, python/cpython#106905).
+PARSING = Lock()
 
 
 def digest(data: Any) -> str:

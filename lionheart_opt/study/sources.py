@@ -11,11 +11,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from lionheart_opt import plugins
-from lionheart_opt.digest import digest
+from lionheart_opt.digest import PARSING, digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.own_modules import beside, file_beside
 from lionheart_opt.pretrained import PREFIX
@@ -29,8 +28,6 @@ _OURS = "lionheart_opt"
 
 #: File, relative to the folder of the top module -> digest; or distribution -> version.
 Sources = dict[str, str]
-#: Python 3.11 cannot parse in two threads at a time (`AST constructor recursion depth mismatch`).
-_PARSING = Lock()
 
 
 def named_sources(data: Any, folder: Path) -> Sources:
@@ -182,7 +179,7 @@ def _follow(name: str, root: Path, sources: Sources) -> None:
             continue
         text = file.read_bytes()
         try:
-            with _PARSING:
+            with PARSING:
                 tree = ast.parse(text)
         except (SyntaxError, ValueError):
             sources[key] = digest(text.hex())

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lionheart_opt.accuracy import HasIdentity
-from lionheart_opt.digest import digest
+from lionheart_opt.digest import PARSING, digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 
@@ -115,7 +115,8 @@ def plain(value: Any) -> Any:
 def _source(kind: Any) -> str:
     """Digest of the source of a class or function; empty where there is none, as for built-in ones."""
     try:
-        return digest(inspect.getsource(kind))
+        with PARSING:
+            return digest(inspect.getsource(kind))
     except (OSError, TypeError):
         return ""
 

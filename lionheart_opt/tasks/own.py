@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lionheart_opt import plugins
-from lionheart_opt.digest import digest
+from lionheart_opt.digest import PARSING, digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.metric import Metric, ValueFunction
 from lionheart_opt.tasks import batches
@@ -222,7 +222,8 @@ def _identity(function: Any) -> str:
         f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function))}"
     )
     try:
-        source = inspect.getsource(function)
+        with PARSING:
+            source = inspect.getsource(function)
     except (OSError, TypeError):  # an object that is called, or a function without a file
         return f"{name} {_content(function)}".rstrip()
     held = [_content(cell.cell_contents) for cell in getattr(function, "__closure__", None) or ()]
