@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.errors import InputError
-from lionheart_opt.estimates import Estimate, Spread
+from lionheart_opt.estimates import Estimate, Spread, gain
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.reprogramming import Rewriting
 from lionheart_opt.system import System
@@ -232,7 +232,7 @@ class Cost:
             reference: Cost of another mapping of the same network on the same system.
             objective: What is compared.
         """
-        ratio = reference.value(objective) / self.value(objective)
+        ratio = gain(reference.value(objective), self.value(objective))
         before, after = reference.spread, self.spread
         if before is None or after is None or before.errors != after.errors:
             return Estimate(ratio)

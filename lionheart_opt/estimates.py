@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp
+from math import exp, inf
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,13 @@ class Estimate(NamedTuple):
         if half_width is None:
             return Estimate(value)
         return Estimate(value, value * exp(-half_width), value * exp(half_width))
+
+
+def gain(before: float, after: float) -> float:
+    """How many times less a cost is; 1 where nothing costs anything, as in a model without energies."""
+    if before == after:
+        return 1.0
+    return before / after if after else inf
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

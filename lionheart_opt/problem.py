@@ -16,6 +16,7 @@ from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMe
 from lionheart_opt.bounds import Bounds
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective, Totals
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.estimates import gain
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
@@ -171,6 +172,14 @@ class Problem(Space):
     def digital_cost(self) -> Cost:
         """Cost of all-digital: what speed-ups are measured against."""
         return self.cost(self.all_digital)
+
+    def gains(self, cost: Cost | Totals) -> tuple[float, float]:
+        """Speed-up and energy gain of a mapping over all-digital."""
+        digital = self.digital_cost
+        return (
+            gain(digital.time_per_inference_s, cost.time_per_inference_s),
+            gain(digital.energy_j, cost.energy_j),
+        )
 
     @property
     def is_digital_exact(self) -> bool:

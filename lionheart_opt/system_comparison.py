@@ -12,6 +12,7 @@ from lionheart_opt.area import area_of
 from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
+from lionheart_opt.estimates import gain
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
@@ -61,8 +62,8 @@ class SystemPrices:
                 "latency_s": cost.latency_s,
                 "interval_s": cost.time_per_inference_s,
                 "energy_j": cost.energy_j,
-                "speedup": digital.time_per_inference_s / cost.time_per_inference_s,
-                "energy_gain": digital.energy_j / cost.energy_j,
+                "speedup": gain(digital.time_per_inference_s, cost.time_per_inference_s),
+                "energy_gain": gain(digital.energy_j, cost.energy_j),
                 "analog_mac_ratio": self.analog_mac_ratios[name],
                 **self.areas[name],
                 "problem": "",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lionheart_opt.estimates import Estimate, Spread
+from lionheart_opt.estimates import Estimate, Spread, gain
 
 
 def test_intervals_are_factors() -> None:
@@ -19,3 +19,8 @@ def test_errors_add_up_as_they_depend_on_each_other() -> None:
     )
     assert spread.half_width(np.array([3.0, 4.0])) == pytest.approx((9 + 16 - 12) ** 0.5)
     assert spread.half_width(np.zeros(2)) == 0.0
+
+
+@pytest.mark.parametrize(("before", "after", "times"), [(6, 3, 2), (0, 0, 1), (3, 0, np.inf)])
+def test_a_gain_needs_no_energies(before: float, after: float, times: float) -> None:
+    assert gain(before, after) == times

@@ -11,7 +11,6 @@ from lionheart_opt.cli.tables import new_table, say, seeds
 from lionheart_opt.results import report
 from lionheart_opt.results.calibration import SHARE
 from lionheart_opt.results.chips import trials_with_bad_chips
-from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.wording import (
     console,
     diverged,
@@ -163,7 +162,7 @@ def _verdict(result: SearchResult) -> tuple[str, str]:
     candidate = result.candidate
     if candidate is None or verdict.verified is candidate:
         return bound, f"verified{rests_on}"
-    gain = times(gains(result.problem, candidate.cost)[0])
+    gain = times(result.problem.gains(candidate.cost)[0])
     return bound, f"verified{rests_on}\nnot so trial {result.number_of(candidate)}, {gain}"
 
 

@@ -25,7 +25,6 @@ from lionheart_opt.plots.style import (
     say,
     unit_text,
 )
-from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 
 #: More incumbents than this are too many rows: then each strategy shows the best of its seeds.
@@ -124,7 +123,7 @@ def mappings(source: Source) -> Figure:
 def _worth(result: SearchResult, evaluation: Evaluation) -> str:
     if not result.beats_all_digital:
         return result.outcome
-    return f"{gains(result.problem, evaluation.cost)[0]:.2f}×"
+    return f"{result.problem.gains(evaluation.cost)[0]:.2f}×"
 
 
 def _objectives(evaluation: Evaluation) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.best import best_of, outcome_of
 from lionheart_opt.results.history import final_hypervolume
-from lionheart_opt.results.metrics import gains, thresholds
+from lionheart_opt.results.metrics import thresholds
 from lionheart_opt.results.report import median_draws, show_row
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.verdict import final_bounds, is_again, keeps
@@ -326,7 +326,7 @@ def best_gains(run: SearchResult, max_drop: float) -> tuple[float, float] | None
 
     None if no mapping surely keeps it.
     """
-    pairs = [gains(run.problem, evaluation.cost) for evaluation in run.feasible_at(max_drop)]
+    pairs = [run.problem.gains(evaluation.cost) for evaluation in run.feasible_at(max_drop)]
     if not pairs:
         return None
     speedups, energy_gains = zip(*pairs, strict=True)

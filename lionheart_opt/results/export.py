@@ -10,7 +10,7 @@ from lionheart_opt.accuracy import KeepsWeights
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.masking import shown_url
 from lionheart_opt.results.best import chosen_trial
-from lionheart_opt.results.metrics import gains, is_option, saves
+from lionheart_opt.results.metrics import is_option, saves
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.wording import json_text
 from lionheart_opt.study.file import StudyFile
@@ -84,7 +84,7 @@ def _report(
     file: StudyFile, search: str, trial: int | None, evaluation: Evaluation, concern: str
 ) -> dict[str, object]:
     problem = file.problem
-    speedup, energy_gain = gains(problem, evaluation.cost)
+    speedup, energy_gain = problem.gains(evaluation.cost)
     report: dict[str, object] = {
         "study": file.name,
         "question": file.table.question,

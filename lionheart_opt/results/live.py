@@ -16,7 +16,7 @@ from rich.text import Text
 from lionheart_opt.accuracy import AccuracyOracle, ReportsTraining
 from lionheart_opt.metric import ACCURACY
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.metrics import drop_of, gains
+from lionheart_opt.results.metrics import drop_of
 from lionheart_opt.results.overview import Overview, Standing
 from lionheart_opt.results.report import short
 from lionheart_opt.results.wording import console, seconds, times
@@ -127,7 +127,7 @@ class Live:
         if self._console.is_terminal:
             return
         evaluation = trial.evaluation
-        speedup, _ = gains(problem, evaluation.cost)
+        speedup, _ = problem.gains(evaluation.cost)
         accuracy = evaluation.accuracy
         metric = ACCURACY if accuracy is None else accuracy.metric
         drop = f"drop {metric.said(drop_of(problem, evaluation))} {metric.drop_unit}"
@@ -178,7 +178,7 @@ def _best(standing: Standing) -> str:
     """The best mapping of a search so far, as its speed-up; empty before anything is feasible."""
     if standing.best is None or standing.search is None:
         return ""
-    return times(gains(standing.search.problem, standing.best.cost)[0])
+    return times(standing.search.problem.gains(standing.best.cost)[0])
 
 
 def _unheard(text: str) -> None:

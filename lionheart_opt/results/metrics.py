@@ -27,15 +27,6 @@ def drop_of(problem: Problem, evaluation: Evaluation) -> float | None:
     return problem.accuracy_limit.bounds(evaluation.accuracy).estimate
 
 
-def gains(problem: Problem, cost: Cost | Totals) -> tuple[float, float]:
-    """Speed-up and energy gain over all-digital."""
-    digital = problem.digital_cost
-    return (
-        digital.time_per_inference_s / cost.time_per_inference_s,
-        digital.energy_j / cost.energy_j,
-    )
-
-
 #: A cost counts as less than another only if the difference is more than rounding.
 _ROUNDING = 1e-9
 

@@ -14,7 +14,6 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.masking import shown_url
 from lionheart_opt.oracle_context import SaysNumerics
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.metrics import gains
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
 
@@ -59,7 +58,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     row |= {"diverged": result.diverged, "failed": result.failed}
     if best is None:
         return row
-    speedup, energy_gain = gains(result.problem, best.cost)
+    speedup, energy_gain = result.problem.gains(best.cost)
     bounds = result.best_bounds
     if bounds is not None:
         row |= {"drop": bounds.estimate, "drop_high": bounds.high}
@@ -192,7 +191,7 @@ def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
     extremes = []
     for name, mapping in (("all-digital", problem.all_digital), ("all-analog", problem.all_analog)):
         cost = problem.cost(mapping)
-        speedup, energy_gain = gains(problem, cost)
+        speedup, energy_gain = problem.gains(cost)
         extremes.append(
             {
                 "mapping": name,

@@ -16,7 +16,7 @@ from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import drop_excess
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.metrics import gains, is_option, recommended
+from lionheart_opt.results.metrics import is_option, recommended
 from lionheart_opt.results.verdict import Verdict, is_again, verdict_of
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, SearchPlan
@@ -290,7 +290,7 @@ class SearchResult:
             key=lambda evaluation: (evaluation.cost.time_per_inference_s, evaluation.cost.energy_j),
             default=None,
         )
-        slower = fastest is not None and gains(self.problem, fastest.cost)[0] < 1.0
+        slower = fastest is not None and self.problem.gains(fastest.cost)[0] < 1.0
         return None if slower and is_option(self.problem) else fastest
 
     def to_frame(self) -> pandas.DataFrame:
@@ -315,7 +315,7 @@ class SearchResult:
         for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
             cost = evaluation.cost
             bound = next(bounds) if evaluation.measured else None
-            speedup, energy_gain = gains(self.problem, cost)
+            speedup, energy_gain = self.problem.gains(cost)
             rows.append(
                 (
                     number,
@@ -343,7 +343,7 @@ class SearchResult:
         outcome = self.outcome
         if self.beats_all_digital:
             assert self.best is not None
-            speedup, energy_gain = gains(self.problem, self.best.cost)
+            speedup, energy_gain = self.problem.gains(self.best.cost)
             said = "candidate" if self.verdict is None else self.verdict.says(self.best)
             outcome = (
                 f"{said or 'candidate'}: trial {self.best_trial}, speed-up {speedup:.2f}x, "

@@ -302,7 +302,7 @@ class Workers(Executor):
         while True:
             _, _, future, job = self._waiting.get()
             if self._is_stopped:
-                if not future.cancelled():
+                if future.set_running_or_notify_cancel():
                     future.set_exception(WorkStopped())
                 return
             if not future.set_running_or_notify_cancel():

@@ -310,7 +310,8 @@ class Record:
 
 def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]:
     """What a kept trial says of an evaluation beside parameters, objectives, violations and costs."""
-    accuracy, cost, digital = evaluation.accuracy, evaluation.cost, problem.digital_cost
+    accuracy, cost = evaluation.accuracy, evaluation.cost
+    speedup, energy_gain = problem.gains(cost)
     attributes: dict[str, Any] = {
         "digest": evaluation.candidate.digest,
         "lineage": evaluation.candidate.to_json(),
@@ -319,8 +320,8 @@ def plain_attributes(problem: Problem, evaluation: Evaluation) -> dict[str, Any]
         "oracle_seed": problem.seed,
         "training": problem.resolved(evaluation.candidate).trained_by,
         "feasible": evaluation.feasible,
-        "speedup": digital.time_per_inference_s / cost.time_per_inference_s,
-        "energy_gain": digital.energy_j / cost.energy_j,
+        "speedup": speedup,
+        "energy_gain": energy_gain,
     }
     if evaluation.drop is not None:
         attributes |= {"drop": evaluation.drop.estimate, "drop_high": evaluation.drop.high}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import io
 import pickle
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -231,9 +232,24 @@ def _identity(function: Any) -> str:
     return f"{name} {digest([source, *held] if held else source)}"
 
 
+class _Pickler(pickle.Pickler):
+    """Writes the same in every process: tensors without addresses, functions by their source."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            content = hashlib.sha256()
+            batches.update_digest(content, value.detach().cpu())
+            return str, (content.hexdigest(),)
+        if inspect.isfunction(value):
+            return str, (_identity(value),)
+        return NotImplemented
+
+
 def _content(value: Any) -> str:
     """Digest of what an object holds, such as the settings of a loss of torch; empty if unknown."""
+    written = io.BytesIO()
     try:
-        return digest(hashlib.sha256(pickle.dumps(value)).hexdigest())
+        _Pickler(written).dump(value)
     except Exception:  # whatever pickling raises
         return ""
+    return digest(written.getvalue().hex())

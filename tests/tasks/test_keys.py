@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +55,17 @@ def test_settings_of_a_task_count():
 def test_what_a_loss_holds_counts(first, second):
     assert own(first) != own(second) and own(first) == own(first)
     assert task_key(own(first)) != task_key(own(second))
+
+
+def test_what_a_loss_holds_is_the_same_in_another_process():
+    code = (
+        "import torch; from functools import partial; from torch import nn;"
+        "from lionheart_opt.tasks.own import _identity;"
+        "w = torch.arange(3.0); print(_identity(nn.CrossEntropyLoss(w)),"
+        "_identity(partial(nn.functional.cross_entropy, weight=w)))"
+    )
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True) for _ in range(2)]
+    assert runs[0].stdout == runs[1].stdout != b""
 
 
 @pytest.mark.parametrize("text", ["+ 1.0", "* helper()"])
