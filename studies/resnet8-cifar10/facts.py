@@ -19,7 +19,6 @@ from scipy.stats import spearmanr, t
 from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.oracle.table import AccuracyTable
-from lionheart_opt.results.metrics import gains
 from lionheart_opt.space import every_mapping
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.reading import storage_to_read
@@ -65,7 +64,7 @@ def front_facts(file: StudyFile, table: AccuracyTable) -> None:
         assert best.accuracy is not None
         drops = 100 * best.accuracy.drops_at(max(limit.times_s))
         half = t.ppf(0.975, len(drops) - 1) * drops.std(ddof=1) / np.sqrt(len(drops))
-        speedup, energy_gain = gains(problem, best.cost)
+        speedup, energy_gain = problem.gains(best.cost)
         print(
             f"within {100 * max_drop:g} points: {len(kept)} mappings, fastest {speedup:.2f}x, energy "
             f"{energy_gain:.2f}x, drop {drops.mean():+.1f} ({half:.1f}): "
