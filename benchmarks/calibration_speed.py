@@ -77,9 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         }
         for work in works.values():
             work()  # compiles, warms up
-        least = {
-            name: min(seconds(work) for _ in range(chosen.rounds)) for name, work in works.items()
-        }
+        # they take turns, so that other work on the machine slows all of them alike
+        rounds = [
+            {name: seconds(work) for name, work in works.items()} for _ in range(chosen.rounds)
+        ]
+        least = {name: min(round_[name] for round_ in rounds) for name in works}
         own = least["two batches"] - least["one batch"]
         own += least["floating point"] * (chosen.fit_to == "network")
         share = (least["calibrated"] - least["as is"] - own) / least["as is"]

@@ -28,9 +28,9 @@ from scipy.special import ndtr
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.limits import AccuracyLimit
-from lionheart_opt.outcomes import Outcomes
 from lionheart_opt.results.finalists import steps
 from lionheart_opt.results.verdict import final_bounds, keeps
+from lionheart_opt.statistics.outcomes import Outcomes
 
 OVER = ("population", "examples")
 #: Mean and deviation of made-up margins: 91 % of the examples are right.

@@ -21,7 +21,6 @@ from math import fsum, prod
 
 import numpy as np
 
-from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
@@ -49,6 +48,7 @@ from lionheart_opt.cost_models.parts.reprogramming import (
 )
 from lionheart_opt.cost_tables import CostTables, SharedWork
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload

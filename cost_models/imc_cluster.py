@@ -27,7 +27,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
@@ -53,6 +52,7 @@ from lionheart_opt.cost_models.parts.spilling import (
     with_memory,
 )
 from lionheart_opt.cost_tables import CostTables
+from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import Layer, Unit, Workload

@@ -28,7 +28,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 
-from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import layer_cost, target_of
 from lionheart_opt.cost_models.parts.fusion import free
@@ -45,6 +44,7 @@ from lionheart_opt.cost_models.parts.replication import Stage, Way, replicate
 from lionheart_opt.cost_models.parts.reprogramming import refuse_reprogramming
 from lionheart_opt.cost_models.parts.tabulated_pipeline import LayerWork, tabulate
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import PipelineTables
 from lionheart_opt.system import System, Target

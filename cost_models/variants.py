@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lionheart_opt.constants import Scalar
 from lionheart_opt.errors import unknown
+from lionheart_opt.hardware.constants import Scalar
 from lionheart_opt.system import System
 
 

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lionheart_opt import plots as plot
     from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
+    from lionheart_opt.aging.calibration_cost import CalibrationCost, calibration_cost
     from lionheart_opt.analyses import diagnose, lifetime
     from lionheart_opt.api import check, cost, load, problem, search, trace
     from lionheart_opt.api_fit import fit
     from lionheart_opt.api_hardware import roofline, systems
-    from lionheart_opt.calibration_cost import CalibrationCost, calibration_cost
     from lionheart_opt.cost import Cost, CostModel, LayerCost
     from lionheart_opt.datasets import Dataset
     from lionheart_opt.datasets.arrays import from_arrays as dataset
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "Accuracy": "accuracy:Accuracy",
     "AccuracyOracle": "accuracy:AccuracyOracle",
-    "CalibrationCost": "calibration_cost:CalibrationCost",
+    "CalibrationCost": "aging.calibration_cost:CalibrationCost",
     "Candidate": "mapping:Candidate",
     "Cost": "cost:Cost",
     "CostModel": "cost:CostModel",
@@ -70,7 +70,7 @@ _NAMES = {
     "Target": "system:Target",
     "Unit": "workload:Unit",
     "Workload": "workload:Workload",
-    "calibration_cost": "calibration_cost:calibration_cost",
+    "calibration_cost": "aging.calibration_cost:calibration_cost",
     "check": "api:check",
     "cost": "api:cost",
     "dataset": "datasets.arrays:from_arrays",
@@ -140,9 +140,7 @@ class _FrontDoor(ModuleType):
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in {"calibration_cost", "cost", "problem", "roofline"} and isinstance(
-            value, ModuleType
-        ):
+        if name in {"cost", "problem"} and isinstance(value, ModuleType):
             return  # `from lionheart_opt.cost import Cost` needs no such binding
         super().__setattr__(name, value)
 

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 import numpy as np
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.example_statistics import Told, joined, told
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY, Metric
-from lionheart_opt.outcomes import Spread
+from lionheart_opt.statistics.example_statistics import Told, joined, told
+from lionheart_opt.statistics.outcomes import Spread
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:

@@ -9,27 +9,27 @@ from numbers import Integral
 from typing import Literal, cast
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, ChecksFinally, Fidelity
-from lionheart_opt.api import named_mapping
-from lionheart_opt.diagnosis import Diagnoses, Diagnosis
-from lionheart_opt.durations import seconds_of
-from lionheart_opt.errors import InputError
-from lionheart_opt.evaluation import Evaluation
-from lionheart_opt.lifetimes import (
+from lionheart_opt.aging.lifetimes import (
     Lifetime,
     MeasuresAt,
     checked_share,
     lifetime_of,
     looked_at_once,
 )
-from lionheart_opt.mapping import Candidate, Mapping
-from lionheart_opt.problem import Problem
-from lionheart_opt.recalibration import (
+from lionheart_opt.aging.recalibration import (
     INTERVALS_S,
     Recalibrates,
     Recalibration,
     checked_intervals,
     tried_intervals,
 )
+from lionheart_opt.api import named_mapping
+from lionheart_opt.diagnosis import Diagnoses, Diagnosis
+from lionheart_opt.durations import seconds_of
+from lionheart_opt.errors import InputError
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.problem import Problem
 from lionheart_opt.results.best import chosen_trial
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.verdict import TEST

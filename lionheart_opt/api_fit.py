@@ -16,12 +16,17 @@ from lionheart_opt import plugins
 from lionheart_opt.api import named_mapping, trace
 from lionheart_opt.api_arguments import kind_of
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.fitting.measurements import (
+    TOTAL,
+    Measurement,
+    measurements_of,
+    read_measurements,
+)
+from lionheart_opt.fitting.system_fit import Priced, SystemFit, fit_system
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.measurements import TOTAL, Measurement, measurements_of, read_measurements
 from lionheart_opt.own_modules import beside
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
-from lionheart_opt.system_fit import Priced, SystemFit, fit_system
 from lionheart_opt.text_files import parse_json, read_text
 from lionheart_opt.workload import Workload
 

@@ -10,13 +10,13 @@ from lionheart_opt import plugins
 from lionheart_opt.api import named_mapping, system_of, trace
 from lionheart_opt.api_arguments import several
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.roofline import Roofline
+from lionheart_opt.hardware.roofline import roofline as roofline_of
+from lionheart_opt.hardware.system_comparison import SystemComparison, compare_systems
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.own_modules import beside
-from lionheart_opt.roofline import Roofline
-from lionheart_opt.roofline import roofline as roofline_of
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
-from lionheart_opt.system_comparison import SystemComparison, compare_systems
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:

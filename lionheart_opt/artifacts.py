@@ -23,7 +23,7 @@ from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from lionheart_opt.buckets import ArtifactBucket
-from lionheart_opt.example_statistics import ExampleStatistics, Told
+from lionheart_opt.statistics.example_statistics import ExampleStatistics, Told
 from lionheart_opt.text_files import reported
 
 

@@ -9,11 +9,11 @@ from html import escape
 from math import fsum, inf
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
-from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.errors import InputError
 from lionheart_opt.estimates import Estimate, Spread, gain
+from lionheart_opt.hardware.arrays import ArrayChange
+from lionheart_opt.hardware.reprogramming import Rewriting
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.reprogramming import Rewriting
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 

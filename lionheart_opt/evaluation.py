@@ -9,9 +9,9 @@ from math import fsum
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.bounds import Bounds
 from lionheart_opt.cost import Totals
 from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.statistics.bounds import Bounds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -15,21 +15,21 @@ import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.api import system_of, trace
-from lionheart_opt.area import area_of
 from lionheart_opt.cheapest import cheapest
-from lionheart_opt.constants import Scalar
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
-from lionheart_opt.design_space import (
+from lionheart_opt.digest import digest
+from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.area import area_of
+from lionheart_opt.hardware.constants import Scalar
+from lionheart_opt.hardware.design_space import (
     ExploreObjective,
     Values,
     checked_values,
     chosen_objectives,
 )
-from lionheart_opt.digest import digest
-from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.own_modules import beside
-from lionheart_opt.redesign import redesigned
 from lionheart_opt.results.exploration import Design, Exploration
 from lionheart_opt.space import Space
 from lionheart_opt.studies import Study

@@ -10,7 +10,9 @@ from typing import Literal
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
-from lionheart_opt.bounds import (
+from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.metric import Metric
+from lionheart_opt.statistics.bounds import (
     Bounds,
     losses_of,
     mean_width,
@@ -18,8 +20,6 @@ from lionheart_opt.bounds import (
     tail_at,
     used_tail,
 )
-from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.metric import Metric
 
 #: Drops, in fractions of 1, that LionHeart searches a mapping for (IEEE TETC 2025, section IV-B4).
 LIONHEART_THRESHOLDS = (0.005, 0.01, 0.03, 0.05, 0.1)

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMetric
-from lionheart_opt.bounds import Bounds
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective, Totals
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.estimates import gain
@@ -23,6 +22,7 @@ from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.questions import Answer, Question, consult
 from lionheart_opt.space import Space
+from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lionheart_opt.arrays import Array
-from lionheart_opt.constants import Block, Interval, Parameters, Uncertainty
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.reprogramming import Reprogramming
+from lionheart_opt.hardware.arrays import Array
+from lionheart_opt.hardware.constants import Block, Interval, Parameters, Uncertainty
+from lionheart_opt.hardware.reprogramming import Reprogramming
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import parse_toml, read_text
 from lionheart_opt.toml_errors import first_problem

@@ -15,7 +15,7 @@ import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel
 from lionheart_opt.estimates import Spread
-from lionheart_opt.fitting import STEP
+from lionheart_opt.fitting.least_squares import STEP
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload

@@ -8,10 +8,10 @@ import pytest
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
+from lionheart_opt.fitting.system_fit import SystemFit
 from lionheart_opt.plugins import load_system
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
-from lionheart_opt.system_fit import SystemFit
 
 NETWORKS = {"small": convolutional_workload(), "wide": convolutional_workload([32, 48, 80])}
 TRUE = {"software.convolution_efficiency": 0.07, "software.convert_cycles": 30.0}

@@ -28,6 +28,6 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 def test_modules_of_the_same_name_do_not_take_their_place() -> None:
-    import lionheart_opt.roofline  # noqa: F401
+    import lionheart_opt.hardware.roofline  # noqa: F401
 
     assert callable(lo.roofline) and lo.roofline("mlp").points

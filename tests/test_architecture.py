@@ -71,6 +71,7 @@ ROOMS = (
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
+FOLDERS_OF_NOUNS = ("aging", "fitting", "hardware", "statistics")
 #: Modules at the top of `lionheart_opt` that are no nouns.
 ELSEWHERE = {
     "analyses": "front door",
@@ -111,6 +112,8 @@ def room_of(module: str) -> str:
         return "published numbers"
     is_room = f"lionheart_opt.{rest[0]}" in MODULES and len(rest) > 1
     is_package = MODULES.get(module, Path()).name == "__init__.py"
+    if rest[0] in FOLDERS_OF_NOUNS:
+        return "nouns"
     return rest[0] if is_room or is_package else ELSEWHERE.get(rest[0], "nouns")
 
 

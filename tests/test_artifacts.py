@@ -15,7 +15,7 @@ from optuna.artifacts import FileSystemArtifactStore
 
 from lionheart_opt.artifacts import ArtifactFolder, OutcomeStore, links
 from lionheart_opt.errors import InputError
-from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.statistics.outcomes import Outcomes
 
 OUTCOMES = Outcomes.of(np.ones(9, bool), np.arange(18).reshape(2, 1, 9) % 3 > 0)
 

@@ -22,7 +22,7 @@ from lionheart_opt.artifacts import OutcomeStore, keep
 from lionheart_opt.buckets import ArtifactBucket, check_place, place_of
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.store import Trained, WeightStore
-from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.statistics.outcomes import Outcomes
 
 OUTCOMES = Outcomes.of(np.ones(9, bool), np.arange(18).reshape(2, 1, 9) % 3 > 0)
 TRAINED = Trained(weights={"w": torch.arange(3.0)}, training_s=1.5, losses=(2.0,), note="x")

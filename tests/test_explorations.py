@@ -10,8 +10,8 @@ from counted_study import COUNTED
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.plugins import load_system
-from lionheart_opt.redesign import redesigned
 from lionheart_opt.space import Space, every_mapping
 from lionheart_opt.synthetic import convolutional_workload
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
-from lionheart_opt.bounds import paired
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit, drop_excess
 from lionheart_opt.results.metrics import thresholds
+from lionheart_opt.statistics.bounds import paired
 from lionheart_opt.strategies.each_threshold import EachThreshold
 from lionheart_opt.strategies.knapsack import Knapsack
 from lionheart_opt.synthetic import synthetic_problem

@@ -8,10 +8,10 @@ from scipy import stats
 from scipy.special import ndtr
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
-from lionheart_opt.bounds import Losses, examples_needed
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
-from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.statistics.bounds import Losses, examples_needed
+from lionheart_opt.statistics.outcomes import Outcomes
 
 LIMIT = AccuracyLimit(max_drop=0.02, time_s=1.0, draws=(5, 10, 20))
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import lionheart_opt as lo
-from lionheart_opt.constants import Interval, Uncertainty
 from lionheart_opt.cost import Cost
 from lionheart_opt.estimates import Estimate
+from lionheart_opt.hardware.constants import Interval, Uncertainty
 from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload

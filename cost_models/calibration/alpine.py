@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from lionheart_opt.constants import Uncertainty
 from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.calibration.shipped import asked_to_write, settled, write
 from lionheart_opt.cost_models.parts.alpine_parameters import SoftwareParameters
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.variants import variant
-from lionheart_opt.fitting import Fitted, fit
+from lionheart_opt.fitting.least_squares import Fitted, fit
+from lionheart_opt.hardware.constants import Uncertainty
 from lionheart_opt.plugins import load_system
 
 SYSTEMS = ("alpine-high-power", "alpine-high-power-8", "alpine-low-power", "lionheart")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lionheart_opt.constants import Interval, Uncertainty
 from lionheart_opt.cost_models import systems
-from lionheart_opt.fitting import Fitted
-from lionheart_opt.system_text import with_constants, with_uncertainty
+from lionheart_opt.fitting.least_squares import Fitted
+from lionheart_opt.fitting.system_text import with_constants, with_uncertainty
+from lionheart_opt.hardware.constants import Interval, Uncertainty
 
 #: Values of the fitted constants of a table, and their intervals.
 Constants = tuple[dict[str, float], dict[str, Interval]]

@@ -6,9 +6,9 @@ from math import ceil
 
 from pydantic import Field
 
-from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost import Ceiling
 from lionheart_opt.cost_models.parts.parameters import Parameters
+from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.workload import Layer
 
 #: Cores of a machine at most; layers are placed on them in a time that grows with their number.

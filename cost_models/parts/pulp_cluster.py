@@ -11,11 +11,11 @@ from math import ceil, prod
 
 from pydantic import Field
 
-from lionheart_opt.arrays import ArrayChange
 from lionheart_opt.cost_models.parts.operations import operations
 from lionheart_opt.cost_models.parts.packing import Tile, cut
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.system import OperatorPrice
 from lionheart_opt.workload import Layer
 

@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.reprogramming import Rewriting
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.reprogramming import Rewriting
 from lionheart_opt.system import System
 from lionheart_opt.workload import Layer, Workload
 

@@ -12,10 +12,10 @@ from lionheart_opt.cli.inputs import AsJson, StudyPath, load_study, print_json, 
 from lionheart_opt.results.wording import percent
 
 if TYPE_CHECKING:
+    from lionheart_opt.aging.lifetimes import Lifetime, Until
+    from lionheart_opt.aging.recalibration import Recalibration
     from lionheart_opt.diagnosis import Diagnosis, MatrixDiagnosis
-    from lionheart_opt.lifetimes import Lifetime, Until
     from lionheart_opt.metric import Metric
-    from lionheart_opt.recalibration import Recalibration
 
 Trial = Annotated[
     int | None,

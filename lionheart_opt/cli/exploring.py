@@ -20,7 +20,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:
-    from lionheart_opt.design_space import Values
+    from lionheart_opt.hardware.design_space import Values
 
 
 def explore(

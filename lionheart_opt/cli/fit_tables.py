@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lionheart_opt.cli.tables import new_table, say
+from lionheart_opt.fitting.system_fit import SystemFit
 from lionheart_opt.results.wording import console
-from lionheart_opt.system_fit import SystemFit
 
 
 def print_fit(fitted: SystemFit) -> None:

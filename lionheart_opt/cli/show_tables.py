@@ -21,7 +21,7 @@ from lionheart_opt.results.wording import (
 )
 
 if TYPE_CHECKING:
-    from lionheart_opt.calibration_cost import CalibrationCost
+    from lionheart_opt.aging.calibration_cost import CalibrationCost
     from lionheart_opt.results.result import SearchResult
 
 

@@ -83,9 +83,9 @@ def cost(
     examples/decoding.py.
     """
     from lionheart_opt import api
-    from lionheart_opt.area import area_of
     from lionheart_opt.cheapest import cheapest
     from lionheart_opt.cli import tables
+    from lionheart_opt.hardware.area import area_of
     from lionheart_opt.results.report import cost_report, per_token
     from lionheart_opt.space import Space
 
@@ -108,10 +108,10 @@ def cost(
         data |= {"mapping": dict(chosen.items()), "exact": best.exact}
     if plot is not None:
         from lionheart_opt.cost import HasCeilings
+        from lionheart_opt.hardware.roofline import roofline
         from lionheart_opt.plots.cost import draw_costs
         from lionheart_opt.plots.roofline import draw_roofline
         from lionheart_opt.plots.tornado import draw_tornado
-        from lionheart_opt.roofline import roofline
 
         say_written(draw_costs(costs, plot, f"{model} on {machine.name}"))
         if not data["no_interval"]:

@@ -24,9 +24,9 @@ from lionheart_opt.results.wording import (
 )
 
 if TYPE_CHECKING:
+    from lionheart_opt.hardware.system_comparison import SystemComparison
     from lionheart_opt.results.exploration import Exploration
     from lionheart_opt.results.sensitivity import Profile
-    from lionheart_opt.system_comparison import SystemComparison
 
 
 def _of_chips(quantile: float | None) -> str:

@@ -16,7 +16,6 @@ from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
-from lionheart_opt.example_statistics import outcomes_of
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY
 from lionheart_opt.models.plain import plain_network
@@ -43,6 +42,7 @@ from lionheart_opt.oracle.threads import computing_with
 from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
 from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question, cannot_answer
+from lionheart_opt.statistics.example_statistics import outcomes_of
 from lionheart_opt.system import System
 from lionheart_opt.tasks import CLASSIFICATION
 from lionheart_opt.workload import Workload

@@ -14,7 +14,6 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.example_statistics import ExampleStatistics, Told, told
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.oracle.table_file import (
@@ -26,8 +25,9 @@ from lionheart_opt.oracle.table_file import (
     read_number,
     read_right,
 )
-from lionheart_opt.outcomes import Outcomes
 from lionheart_opt.questions import Answer, Proxies, Question, cannot_answer
+from lionheart_opt.statistics.example_statistics import ExampleStatistics, Told, told
+from lionheart_opt.statistics.outcomes import Outcomes
 from lionheart_opt.text_files import check_file, reported
 
 

@@ -8,10 +8,8 @@ from time import perf_counter
 
 import numpy as np
 
-from lionheart_opt.bounds import Bounds, Losses, mean_width
 from lionheart_opt.datasets.splits import Splits
 from lionheart_opt.digest import digest
-from lionheart_opt.example_statistics import linearised
 from lionheart_opt.metric import Metric
 from lionheart_opt.oracle.compensation import Compensation
 from lionheart_opt.oracle.engine import Engine
@@ -21,6 +19,8 @@ from lionheart_opt.oracle.settings import HatRecipe, OracleSettings
 from lionheart_opt.oracle.store import Weights, WeightStore
 from lionheart_opt.oracle.training import Job, with_weights
 from lionheart_opt.oracle.uses import Uses
+from lionheart_opt.statistics.bounds import Bounds, Losses, mean_width
+from lionheart_opt.statistics.example_statistics import linearised
 
 #: Note of weights that training on has not been shown to make better.
 KEPT = "training on is not shown to be better; the weights before are kept"

@@ -9,8 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lionheart_opt.bounds import Bounds
-from lionheart_opt.lifetimes import Lifetime, Until
+from lionheart_opt.aging.lifetimes import Lifetime, Until
 from lionheart_opt.plots.drift import time_axis
 from lionheart_opt.plots.style import (
     COLUMN,
@@ -23,6 +22,7 @@ from lionheart_opt.plots.style import (
     save,
     say,
 )
+from lionheart_opt.statistics.bounds import Bounds
 
 
 @paper_style()

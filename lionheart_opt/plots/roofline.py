@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lionheart_opt.cost import Ceiling
+from lionheart_opt.hardware.roofline import Roofline, attainable
 from lionheart_opt.plots.style import (
     COLUMN,
     as_text,
@@ -20,7 +21,6 @@ from lionheart_opt.plots.style import (
     save,
     say,
 )
-from lionheart_opt.roofline import Roofline, attainable
 
 #: Area in points squared of the layer that takes longest, and the least area.
 LARGEST, LEAST = 60.0, 4.0

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lionheart_opt.hardware.system_comparison import SystemComparison
 from lionheart_opt.plots.style import (
     GREY,
     PAGE,
@@ -18,7 +19,6 @@ from lionheart_opt.plots.style import (
     paper_style,
     save,
 )
-from lionheart_opt.system_comparison import SystemComparison
 
 PANELS = (("interval_s", "time per inference (s)"), ("energy_j", "energy per inference (J)"))
 MAPPINGS = ("all-digital", "all-analog", "best")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lionheart_opt.calibration_cost import CalibrationCost, calibration_cost
+from lionheart_opt.aging.calibration_cost import CalibrationCost, calibration_cost
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.study.question import USUAL_ORACLE

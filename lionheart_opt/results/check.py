@@ -10,7 +10,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, CountsExamples, Fidelity, SaysMetric
-from lionheart_opt.bounds import examples_needed
 from lionheart_opt.buckets import check_place
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.mapping import Candidate
@@ -18,6 +17,7 @@ from lionheart_opt.metric import ACCURACY
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.report import plan
 from lionheart_opt.space import analog_units
+from lionheart_opt.statistics.bounds import examples_needed
 from lionheart_opt.staying_digital import staying_digital
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.question import build_oracle

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, Enumerates
-from lionheart_opt.bounds import Bounds, paired
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import drop_excess
 from lionheart_opt.mapping import Candidate
@@ -25,6 +24,7 @@ from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.verdict import final_bounds, is_again, keeps
 from lionheart_opt.results.wording import sentence
 from lionheart_opt.space import every_mapping, size
+from lionheart_opt.statistics.bounds import Bounds, paired
 from lionheart_opt.study.specification import differences
 
 if TYPE_CHECKING:

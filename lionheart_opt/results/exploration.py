@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.constants import Scalar
 from lionheart_opt.cost import CostObjective
-from lionheart_opt.design_space import EXPLORE_OBJECTIVES, ExploreObjective
 from lionheart_opt.evaluation import non_dominated
+from lionheart_opt.hardware.constants import Scalar
+from lionheart_opt.hardware.design_space import EXPLORE_OBJECTIVES, ExploreObjective
 
 if TYPE_CHECKING:
     import pandas

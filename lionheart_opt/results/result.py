@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.bounds import Bounds
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import drop_excess
@@ -18,6 +17,7 @@ from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import is_option, recommended
 from lionheart_opt.results.verdict import Verdict, is_again, verdict_of
+from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, SearchPlan
 

@@ -9,9 +9,9 @@ from math import hypot
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.bounds import Bounds, Losses, losses_of, mean_width
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
+from lionheart_opt.statistics.bounds import Bounds, Losses, losses_of, mean_width
 
 #: The check that a verdict rests on: test data with fresh draws.
 TEST = "test"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, SaysMetric
-from lionheart_opt.example_statistics import told
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.questions import Answer, Question, consult, questions_of
+from lionheart_opt.statistics.example_statistics import told
 
 if TYPE_CHECKING:
     import optuna

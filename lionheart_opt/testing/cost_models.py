@@ -11,7 +11,7 @@ import pytest
 from lionheart_opt import plugins
 from lionheart_opt.cost import CostModel, HasCeilings, cost_tables
 from lionheart_opt.errors import InputError
-from lionheart_opt.roofline import roofline
+from lionheart_opt.hardware.roofline import roofline
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System

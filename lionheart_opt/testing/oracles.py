@@ -17,14 +17,14 @@ from lionheart_opt.accuracy import (
     HasIdentity,
     Rehearses,
 )
+from lionheart_opt.aging.lifetimes import MeasuresAt
+from lionheart_opt.aging.recalibration import Recalibrates
 from lionheart_opt.diagnosis import SOURCES, Diagnoses
-from lionheart_opt.example_statistics import told
-from lionheart_opt.lifetimes import MeasuresAt
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies, consult, questions_of
-from lionheart_opt.recalibration import Recalibrates
 from lionheart_opt.screening import MeasuresLoss
+from lionheart_opt.statistics.example_statistics import told
 from lionheart_opt.testing.problems import sample
 
 

@@ -12,7 +12,8 @@ import pytest
 from cli_setup import STUDY, call, make_study, rows
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.bounds import Bounds
+from lionheart_opt.aging.lifetimes import Until, lifetime_of
+from lionheart_opt.aging.recalibration import Recalibration, TriedInterval
 from lionheart_opt.cli.analyses import (
     print_diagnosis,
     print_lifetime,
@@ -20,11 +21,10 @@ from lionheart_opt.cli.analyses import (
     said,
 )
 from lionheart_opt.diagnosis import SOURCES, Diagnosis, MatrixDiagnosis
-from lionheart_opt.lifetimes import Until, lifetime_of
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.metric import ACCURACY
-from lionheart_opt.recalibration import Recalibration, TriedInterval
 from lionheart_opt.results import wording
+from lionheart_opt.statistics.bounds import Bounds
 
 
 @pytest.fixture(scope="module")

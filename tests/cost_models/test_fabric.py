@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from small_networks import IMAGE, convolution, network, operator
 
-from lionheart_opt.area import area_m2
 from lionheart_opt.cost_models.fabric import Fabric
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.area import area_m2
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.system import Link, OperatorPrice

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from lionheart_opt.constants import Scalar
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.constants import Scalar
 from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.system import Link
 

@@ -59,7 +59,7 @@ MORE_TESTS = {
         f"tests/study/test_{name}.py" for name in ("record", "search", "optuna_keeper")
     ],
     "lionheart_opt/problem.py": ["tests/test_synthetic.py"],
-    "lionheart_opt/bounds.py": [
+    "lionheart_opt/statistics/bounds.py": [
         f"tests/test_limits{name}.py" for name in ("", "_rounding", "_population")
     ],
     "lionheart_opt/limits.py": ["tests/test_bounds.py"],
@@ -71,8 +71,8 @@ MORE_TESTS = {
 }
 MODULES = (
     "lionheart_opt/limits.py",
-    "lionheart_opt/bounds.py",
-    "lionheart_opt/outcomes.py",
+    "lionheart_opt/statistics/bounds.py",
+    "lionheart_opt/statistics/outcomes.py",
     "lionheart_opt/problem.py",
     "lionheart_opt/study/search.py",
     "lionheart_opt/study/record.py",

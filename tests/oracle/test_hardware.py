@@ -11,9 +11,9 @@ from front_door import data, small
 import lionheart_opt as lo
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.oracle.hardware import check_array_size, check_converters, check_times
 from lionheart_opt.oracle.rpu import lionheart, rpu_config
-from lionheart_opt.redesign import redesigned
 
 
 def arrays(rows: int, columns: int) -> Any:

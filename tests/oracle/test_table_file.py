@@ -9,12 +9,12 @@ import pytest
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError
-from lionheart_opt.example_statistics import ExampleStatistics
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.metric import Metric
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.oracle.table_file import packed
-from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.statistics.example_statistics import ExampleStatistics
+from lionheart_opt.statistics.outcomes import Outcomes
 
 N = 21
 CANDIDATES = [Candidate(Mapping.of({"a": target}), training="none") for target in ("cpu", "tile")]

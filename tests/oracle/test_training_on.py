@@ -13,7 +13,6 @@ from oracle_setup import NAMES, SETTINGS, candidate, mapping, small_oracle
 from pydantic import ValidationError
 
 from lionheart_opt.accuracy import Fidelity
-from lionheart_opt.bounds import Bounds
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.oracle import training
@@ -25,6 +24,7 @@ from lionheart_opt.oracle.training_on import (
     paired_gain,
     recipe_from_shared,
 )
+from lionheart_opt.statistics.bounds import Bounds
 
 START = candidate(*NAMES).with_training("one_shot")
 ON = Candidate(START.mapping, START, "short")

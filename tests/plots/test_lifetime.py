@@ -9,12 +9,12 @@ import pytest
 from figure_checks import check_figure, shown_text
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.bounds import Bounds
-from lionheart_opt.lifetimes import Lifetime, lifetime_of
+from lionheart_opt.aging.lifetimes import Lifetime, lifetime_of
+from lionheart_opt.aging.recalibration import Recalibration, TriedInterval
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.plots import lifetime
 from lionheart_opt.plots.lifetime import draw_lifetime
-from lionheart_opt.recalibration import Recalibration, TriedInterval
+from lionheart_opt.statistics.bounds import Bounds
 
 
 def made_up(times_s: tuple[float, ...]) -> Lifetime:

@@ -3,8 +3,8 @@
 from figure_checks import check_figure, shown_text
 
 import lionheart_opt as lo
+from lionheart_opt.hardware.roofline import Roofline
 from lionheart_opt.plots.roofline import draw_roofline
-from lionheart_opt.roofline import Roofline
 
 
 def test_every_layer_lies_below_its_line(tmp_path):

@@ -5,7 +5,7 @@ import json
 import pytest
 from made_up_runs import answer, made_up_problem, search
 
-from lionheart_opt.calibration_cost import calibration_cost
+from lionheart_opt.aging.calibration_cost import calibration_cost
 from lionheart_opt.results.calibration import calibration_costs, calibration_json
 
 SETTINGS = {

@@ -7,10 +7,10 @@ import pytest
 from made_up_runs import answer, made_up_problem, search
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.outcomes import Spread
 from lionheart_opt.results.best import best_of
 from lionheart_opt.results.report import show_row
 from lionheart_opt.results.verdict import final_bounds, verdict_of
+from lionheart_opt.statistics.outcomes import Spread
 
 PROBLEM = made_up_problem(objectives=("latency_s",))
 #: One to four of five units analog.

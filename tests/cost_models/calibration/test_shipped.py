@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lionheart_opt.constants import Uncertainty
 from lionheart_opt.cost_models.calibration.shipped import settled, write
-from lionheart_opt.fitting import Fitted, fit
+from lionheart_opt.fitting.least_squares import Fitted, fit
+from lionheart_opt.hardware.constants import Uncertainty
 from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 

@@ -14,9 +14,9 @@ from small_networks import operator
 from lionheart_opt.cost import Cost, cost_tables
 from lionheart_opt.cost_models.parts.packing import own_crossbars
 from lionheart_opt.cost_models.parts.reprogramming import Layout, plan
+from lionheart_opt.hardware.reprogramming import Reprogramming
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import cost_model, load_system
-from lionheart_opt.reprogramming import Reprogramming
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload

@@ -8,9 +8,9 @@ from math import floor
 from typing import Any, Protocol, runtime_checkable
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle
-from lionheart_opt.bounds import Bounds
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit, drop_excess
+from lionheart_opt.statistics.bounds import Bounds
 
 #: Intervals that are tried unless others are asked for: 1 h, 6 h, 1 day, 1 week, 30 and 91 days, 1 year.
 INTERVALS_S = (3_600.0, 21_600.0, 86_400.0, 604_800.0, 2_592_000.0, 7_862_400.0, 31_536_000.0)

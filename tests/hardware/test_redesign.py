@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 import lionheart_opt as lo
-from lionheart_opt.area import area_m2
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.area import area_m2
+from lionheart_opt.hardware.redesign import number, redesigned
 from lionheart_opt.plugins import load_system
-from lionheart_opt.redesign import number, redesigned
 from lionheart_opt.synthetic import convolutional_workload
 
 

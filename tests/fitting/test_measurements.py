@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.measurements import read_measurements
+from lionheart_opt.fitting.measurements import read_measurements
 
 TABLE = """model,mapping,layer,latency_s,energy_j,held_out
 resnet8,all-analog,conv1,1e-3,,no

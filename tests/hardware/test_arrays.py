@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lionheart_opt.arrays import (
+from lionheart_opt.hardware.arrays import (
     Array,
     Geometry,
     adc_area_m2,

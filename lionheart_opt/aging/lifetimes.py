@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from scipy.special import betaincinv
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle
-from lionheart_opt.bounds import Bounds
+from lionheart_opt.aging.recalibration import Recalibration
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.metric import ACCURACY, Metric
-from lionheart_opt.recalibration import Recalibration
+from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from lionheart_opt.area import area_m2
-from lionheart_opt.constants import Scalar
 from lionheart_opt.cost import COST_OBJECTIVES
 from lionheart_opt.errors import Collected, InputError, unknown
-from lionheart_opt.redesign import number, redesigned
+from lionheart_opt.hardware.area import area_m2
+from lionheart_opt.hardware.constants import Scalar
+from lionheart_opt.hardware.redesign import number, redesigned
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
 

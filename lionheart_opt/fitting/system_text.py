@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from json import dumps
 
-from lionheart_opt.constants import Interval, Uncertainty
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.constants import Interval, Uncertainty
 
 
 def with_constants(

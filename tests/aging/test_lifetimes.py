@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import binomtest
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.aging.lifetimes import Lifetime, Until, lifetime_of, share_bounds, until
 from lionheart_opt.errors import InputError
-from lionheart_opt.lifetimes import Lifetime, Until, lifetime_of, share_bounds, until
 from lionheart_opt.limits import AccuracyLimit
 
 TIMES = (1.0, 60.0, 3600.0, 86_400.0)

@@ -9,10 +9,10 @@ import torch
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.system_comparison import compare_systems
 from lionheart_opt.plugins import load_system
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import OperatorPrice
-from lionheart_opt.system_comparison import compare_systems
 from lionheart_opt.tracing import trace
 
 

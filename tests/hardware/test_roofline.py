@@ -9,8 +9,8 @@ import pytest
 import lionheart_opt as lo
 from lionheart_opt.cost import Ceiling, Cost, LayerCost
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.roofline import attainable, inputs_read, roofline
 from lionheart_opt.plugins import load_system
-from lionheart_opt.roofline import attainable, inputs_read, roofline
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 

@@ -6,8 +6,8 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.sandwich_covariance import cov_cluster_2groups
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.bounds import losses_of, mean_width
-from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.statistics.bounds import losses_of, mean_width
+from lionheart_opt.statistics.outcomes import Outcomes
 
 CHIPS, EXAMPLES = 20, 400
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lionheart_opt import plugins
-from lionheart_opt.constants import Interval, Uncertainty
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
-from lionheart_opt.fitting import NORMAL_95, Fitted, derivatives, fit
+from lionheart_opt.fitting.least_squares import NORMAL_95, Fitted, derivatives, fit
+from lionheart_opt.fitting.measurements import TOTAL, Measurement
+from lionheart_opt.fitting.system_text import with_constants, with_uncertainty
+from lionheart_opt.hardware.constants import Interval, Uncertainty
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.measurements import TOTAL, Measurement
 from lionheart_opt.system import System
-from lionheart_opt.system_text import with_constants, with_uncertainty
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:

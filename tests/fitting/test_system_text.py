@@ -2,9 +2,9 @@
 
 import pytest
 
-from lionheart_opt.constants import Interval, Uncertainty
 from lionheart_opt.errors import InputError
-from lionheart_opt.system_text import with_constants, with_uncertainty
+from lionheart_opt.fitting.system_text import with_constants, with_uncertainty
+from lionheart_opt.hardware.constants import Interval, Uncertainty
 from lionheart_opt.text_files import parse_toml
 
 TEXT = """# A machine.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import lionheart_opt as lo
-from lionheart_opt.area import area_m2, area_of
+from lionheart_opt.hardware.area import area_m2, area_of
 from lionheart_opt.plugins import load_system
 from lionheart_opt.synthetic import convolutional_workload
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.redesign import redesigned
+from lionheart_opt.hardware.reprogramming import Reprogramming
 from lionheart_opt.plugins import cost_model, load_system
-from lionheart_opt.redesign import redesigned
-from lionheart_opt.reprogramming import Reprogramming
 from lionheart_opt.system import System
 
-FILE = Path(__file__).parent / "helpers" / "reprogrammed.toml"
+FILE = Path(__file__).parents[1] / "helpers" / "reprogrammed.toml"
 RULE = Reprogramming(source="made up", crossbar_s=1e-3, crossbar_j=1e-6)
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lionheart_opt.accuracy import Accuracy, Fidelity
-from lionheart_opt.bounds import losses_of
 from lionheart_opt.errors import InputError
-from lionheart_opt.example_statistics import ExampleStatistics, joined, outcomes_of, told
 from lionheart_opt.metric import ACCURACY, Metric
-from lionheart_opt.outcomes import Outcomes
+from lionheart_opt.statistics.bounds import losses_of
+from lionheart_opt.statistics.example_statistics import ExampleStatistics, joined, outcomes_of, told
+from lionheart_opt.statistics.outcomes import Outcomes
 
 RNG = np.random.default_rng(0)
 N, DRAWS, TIMES = 400, 6, 2

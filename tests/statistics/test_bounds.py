@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.bounds import paired
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.statistics.bounds import paired
 
 LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20), over="examples")
 TIMES_S = (1.0, 60.0, 3600.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.outcomes import Outcomes, Spread
+from lionheart_opt.statistics.outcomes import Outcomes, Spread
 
 N = 21  # no multiple of 8
 

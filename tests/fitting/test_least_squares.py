@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.fitting import derivatives, fit
+from lionheart_opt.fitting.least_squares import derivatives, fit
 
 TRUE = np.log([3.0, 0.2])
 

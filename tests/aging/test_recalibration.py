@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from lionheart_opt.accuracy import Accuracy
-from lionheart_opt.errors import InputError
-from lionheart_opt.limits import AccuracyLimit
-from lionheart_opt.oracle.settings import Calibration
-from lionheart_opt.recalibration import (
+from lionheart_opt.aging.recalibration import (
     INTERVALS_S,
     Recalibration,
     checked_intervals,
     times_to_measure,
     tried_intervals,
 )
+from lionheart_opt.errors import InputError
+from lionheart_opt.limits import AccuracyLimit
+from lionheart_opt.oracle.settings import Calibration
 
 LIMIT = AccuracyLimit(max_drop=0.02, time_s=1.0, draws=(10,), over="examples")
 HOUR, DAY = 3600.0, 86_400.0

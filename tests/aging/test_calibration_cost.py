@@ -8,7 +8,7 @@ import pytest
 from by_hand import problem_of
 
 import lionheart_opt as lo
-from lionheart_opt.calibration_cost import CalibrationCost, calibration_cost
+from lionheart_opt.aging.calibration_cost import CalibrationCost, calibration_cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 

@@ -8,11 +8,11 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt import plugins
-from lionheart_opt.area import area_of
 from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.estimates import gain
+from lionheart_opt.hardware.area import area_of
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload

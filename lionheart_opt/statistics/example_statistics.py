@@ -10,7 +10,7 @@ import numpy as np
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.metric import ACCURACY, Metric
-from lionheart_opt.outcomes import Outcomes, Spread
+from lionheart_opt.statistics.outcomes import Outcomes, Spread
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 from typing import Any
 
 from lionheart_opt import plugins
-from lionheart_opt.arrays import Array, Geometry, change
-from lionheart_opt.constants import Block, Scalar
 from lionheart_opt.cost import RescalesArrays
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.hardware.arrays import Array, Geometry, change
+from lionheart_opt.hardware.constants import Block, Scalar
 from lionheart_opt.system import System, Target
 from lionheart_opt.text import shown
 
@@ -22,8 +22,8 @@ def redesigned(system: System, changes: dict[str, Scalar]) -> System:
     """A copy of a system with other numbers.
 
     Rows, columns, bits and shared converters of an analog target are scaled from the array that the file
-    states: with them change the time, energy and area of a product (`lionheart_opt.arrays`) and the RPU
-    configuration that the oracle simulates. All other numbers are replaced as they are.
+    states: with them change the time, energy and area of a product (`lionheart_opt.hardware.arrays`) and
+    the RPU configuration that the oracle simulates. All other numbers are replaced as they are.
 
     Args:
         system: The original, which is not changed.

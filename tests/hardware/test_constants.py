@@ -2,9 +2,9 @@
 
 import pytest
 
-from lionheart_opt.constants import Block, Interval
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.constants import Block, Interval
 from lionheart_opt.plugins import cost_model
 from lionheart_opt.system import System
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lionheart_opt.design_space import checked_values, chosen_objectives, values_of
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.design_space import checked_values, chosen_objectives, values_of
 from lionheart_opt.plugins import load_system
 
 

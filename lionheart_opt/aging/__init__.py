@@ -1,0 +1,1 @@
+"""How long a mapping keeps its limit on drifting chips, and what calibrating them takes."""

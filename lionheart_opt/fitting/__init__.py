@@ -1,0 +1,1 @@
+"""Constants of a system fitted to measured costs."""

@@ -1,0 +1,1 @@
+"""Closer looks at hardware: its numbers, arrays, area, roofline, and the choice between systems."""

@@ -1,0 +1,1 @@
+"""What is known of each example, and the confidence bounds that follow."""
