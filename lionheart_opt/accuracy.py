@@ -4,8 +4,8 @@ An oracle answers `AccuracyOracle.accuracy`. All else is optional, and used wher
 
 - `BuiltFromStudy`: a study file can name the oracle (`[oracle] kind = ...`).
 - `Anticipates`: it answers faster if it knows what will be asked next.
-- `Consultable`, `Diagnoses`, `MeasuresAt`, `MeasuresLoss`, `Recalibrates`: in `lionheart_opt.questions`,
-  `diagnosis`, `lifetimes`, `screening`, `recalibration`.
+- `Consultable`, `Diagnoses`, `MeasuresAt`, `Recalibrates`: in `lionheart_opt.questions`,
+  `diagnosis`, `aging.lifetimes`, `aging.recalibration`.
 - `ChecksFinally`: it can measure a chosen mapping on other data and draws than it was chosen by.
 - `Enumerates`: it can list the mappings that it answers for free.
 - `KeepsWeights`: it hands out trained weights.

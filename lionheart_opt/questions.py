@@ -46,6 +46,33 @@ class Proxies(Question):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Divergences(Question):
+    """Asks how far each unit, alone on an analog target, moves the outputs of the pretrained network.
+
+    See `lionheart_opt.tasks.Task.divergence`. Where the host does not compute in floating point, what
+    it adds by itself is taken off.
+
+    The answer holds, for the names `divergence` and `standard_error`, unit -> value. The error is over
+    the held-out examples, and over chips where there are two or more.
+
+    Args:
+        units: Names of the units.
+        target: Name of the analog target.
+        others: Unit -> where it runs while another one is on the target.
+        time_s: Time since programming, in seconds.
+        n_draws: Number of programmed chips.
+    """
+
+    what: ClassVar[str] = "divergences of single units"
+
+    units: tuple[str, ...]
+    target: str
+    others: dict[str, str]
+    time_s: float
+    n_draws: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
 class LearnedShares(Question):
     """Asks how much of each unit is analog after a training that minimises loss and cost together.
 
@@ -129,6 +156,29 @@ def consult(oracle: object, question: Question, seed: int) -> Answer:
     if not isinstance(oracle, Consultable) or type(question) not in oracle.questions:
         raise cannot_answer(question)
     return oracle.consult(question, seed)
+
+
+def check_screening(oracle: object, training: str, where: str) -> None:
+    """Refuse to ask for divergences where they say nothing, and an oracle that has none.
+
+    Args:
+        oracle: The oracle.
+        training: Training of the weights that units are compared with.
+        where: What asks, for the message.
+
+    Raises:
+        InputError: Each mapping has weights of its own, or the oracle cannot compare outputs.
+    """
+    if training != "none":
+        raise InputError(
+            f"{where}: all units are measured with the weights of the floating-point network; got "
+            f'training {training!r}; allowed: "none"'
+        )
+    if Divergences not in questions_of(oracle):
+        raise InputError(
+            f"{where}: the study's oracle cannot compare outputs of the network; an oracle that can: "
+            '[oracle] kind = "hat"'
+        )
 
 
 def cannot_answer(question: Question) -> InputError:

@@ -282,19 +282,16 @@ class Study:
             training: How weights are obtained: `none`, `one_shot`, `short` or `full`.
             pairs: Also pairs of units that share data flow.
             proxies: Also what may predict the losses, such as second derivatives; this takes long.
-            screen: Estimate the rise of the loss from about a third as many groups of units.
+            screen: How far each unit moves the outputs instead, on a third of the chips; see
+                `lionheart_opt.questions.Divergences`.
             progress: Show progress on standard error. None shows it on a terminal and in a notebook.
         """
-        from lionheart_opt.results.running import live
-        from lionheart_opt.results.sensitivity import profile_search, read_profile
+        from lionheart_opt.results.profiling import measured_profile
 
         with self.file.beside():
-            search = profile_search(self.file, training, pairs, screen)
-            name = search.record.name
-            with live(self.file.oracle, progress, [name]) as shown_live:
-                with search.record.claimed():
-                    shown_live.ended(name, search.run(shown_live.start(search, name)))
-                    return read_profile(search.record, training, proxies=proxies, screen=screen)
+            return measured_profile(
+                self.file, training, pairs=pairs, proxies=proxies, screen=screen, progress=progress
+            )
 
     def plot(self, out: str | Path | None = None, *, upload: bool = False) -> list[Path]:
         """Write every figure of the study as PDF and PNG.

@@ -15,7 +15,14 @@ from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.problem import Objective, Problem
-from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question, cannot_answer
+from lionheart_opt.questions import (
+    Answer,
+    Divergences,
+    LearnedShares,
+    Proxies,
+    Question,
+    cannot_answer,
+)
 from lionheart_opt.space import every_mapping
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Mvm, Shape, Unit, Workload
@@ -303,30 +310,25 @@ class SyntheticOracle:
     @property
     def questions(self) -> tuple[type[Question], ...]:
         """The kinds of questions that it answers: all that there are."""
-        return (Proxies, LearnedShares)
+        return (Proxies, LearnedShares, Divergences)
 
     def consult(self, question: Question, seed: int) -> Answer:  # noqa: ARG002
-        """Answer a question.
-
-        Proxies are the drop of each unit alone. Shares are above a half where the saving outweighs it.
-        """
-        single = {
-            training: dict(zip(self.units, drops, strict=True))
-            for training, drops in self.single.items()
-        }
+        """All answers follow from the drop of each unit alone; shares, also from what it saves."""
+        none = dict(zip(self.units, self.single["none"].tolist(), strict=True))
+        full = dict(zip(self.units, self.single["full"].tolist(), strict=True))
         if isinstance(question, Proxies):
-            alone = {unit: float(single["none"][unit]) for unit in question.units}
+            alone = {unit: none[unit] for unit in question.units}
             largest = {unit: drop / (2.0 + k % 3) for k, (unit, drop) in enumerate(alone.items())}
-            weight = dict.fromkeys(alone, 1.0)
-            proxies = {
-                "hessian_trace": alone,
-                "hessian_max_eigenvalue": largest,
-                "max_weight": weight,
-            }
+            proxies = {"hessian_trace": alone, "hessian_max_eigenvalue": largest}
+            proxies["max_weight"] = dict.fromkeys(alone, 1.0)
             return Answer(values=proxies, oracle_s=5.0)
+        if isinstance(question, Divergences):
+            values = {unit: 0.1 * none[unit] for unit in question.units}
+            said = {"divergence": values, "standard_error": dict.fromkeys(values, 0.0)}
+            return Answer(values=said, oracle_s=2.0)
         if isinstance(question, LearnedShares):
             gains = {
-                unit: question.strength * (digital - analog) - single["full"][unit]
+                unit: question.strength * (digital - analog) - full[unit]
                 for unit, (digital, analog) in question.prices.items()
             }
             shares = {unit: float(1 / (1 + np.exp(-100 * gain))) for unit, gain in gains.items()}

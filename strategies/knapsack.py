@@ -17,6 +17,7 @@ from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
 from lionheart_opt.strategies.parts.loss_model import LossModel
 from lionheart_opt.strategies.parts.pipeline_programme import programme_of
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
+from lionheart_opt.strategies.parts.screening import screened_moves
 from lionheart_opt.strategies.parts.sensitivity import measure_moves
 from lionheart_opt.strategy import Proposals
 
@@ -54,8 +55,8 @@ class Knapsack:
         profile: Training with which the losses of single units are measured.
         thresholds: Largest drops to solve for besides the limit's; used where the drop is an objective.
         min_gain: Least relative improvement of the cost for which the oracle is asked.
-        screen: Whether to estimate the profile from a third of the measurements, see
-            `lionheart_opt.screening`. Networks with fewer than 36 units are measured one unit at a time.
+        screen: Whether to estimate the profile from how far each unit moves the network's outputs on a
+            single chip, see `parts/screening.py`.
 
     Raises:
         InputError: A threshold is not in (0, 1], or `min_gain` is not in (0, 1).
@@ -76,7 +77,8 @@ class Knapsack:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
-        profile = yield from measure_moves(problem, self.profile, screen=self.screen)
+        measuring = screened_moves if self.screen else measure_moves
+        profile = yield from measuring(problem, self.profile, "profile")
         programme = programme_of(Additive.of(problem))
         model = LossModel(problem, profile)
         limit = problem.accuracy_limit.max_drop

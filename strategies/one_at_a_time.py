@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import analog_units, neighbours
@@ -26,24 +25,14 @@ class OneAtATime:
         training: Training of the weights; `none` probes the pretrained network.
         pairs: Whether to evaluate `lionheart_opt.space.neighbours` too, both units on their first
             analog targets.
-        screen: Whether to evaluate about a third as many groups of units instead, see
-            `lionheart_opt.screening`. Targets with fewer than 36 units are measured one unit at a time.
-
-    Raises:
-        InputError: Pairs are asked for together with screening.
     """
 
     training: Training = "none"
     pairs: bool = False
-    screen: bool = False
-
-    def __post_init__(self) -> None:
-        if self.pairs and self.screen:
-            raise InputError("screen: does not go with pairs, which need each unit measured alone")
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """A batch with each (unit, analog target), then one with the pairs; `rng` is not used."""
-        yield from measure_moves(problem, self.training, "training", self.screen, observed_drop)
+        yield from measure_moves(problem, self.training, "training", observed_drop)
         if self.pairs and (pairs := neighbours(problem, analog_units(problem))):
             yield [
                 trained(problem, problem.pretrained(problem.analog(pair)), self.training)

@@ -15,6 +15,7 @@ from lionheart_opt.strategies.parts.additive import ROUNDING, Additive
 from lionheart_opt.strategies.parts.annealing import Sums, anneal
 from lionheart_opt.strategies.parts.loss_model import LossModel
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
+from lionheart_opt.strategies.parts.screening import screened_moves
 from lionheart_opt.strategies.parts.sensitivity import measure_moves
 from lionheart_opt.strategy import Proposals
 
@@ -47,7 +48,7 @@ class Quadratic:
         profile: Training with which the losses of single units are measured.
         patience: Number of draws in a row without a proposal after which the search ends.
         min_gain: Least relative improvement of the cost for which the oracle is asked.
-        screen: Whether to estimate the profile from a third of the measurements, as in `knapsack`.
+        screen: Whether to estimate the profile from divergences, as in `knapsack`.
 
     Raises:
         InputError: `patience` is not positive, or `min_gain` is not in [0, 1).
@@ -66,7 +67,8 @@ class Quadratic:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """The profile in one batch, then one candidate at a time."""
-        profile = yield from measure_moves(problem, self.profile, screen=self.screen)
+        measuring = screened_moves if self.screen else measure_moves
+        profile = yield from measuring(problem, self.profile, "profile")
         model = LossModel(problem, profile, interactions=True)
         optimiser = _Optimiser(Additive.of(problem), model)
         evaluated: set[Mapping] = set()

@@ -81,7 +81,7 @@ def profile(
     screen: Annotated[
         bool,
         typer.Option(
-            "--screen", help="Estimate rises of the loss from a third as many measurements."
+            "--screen", help="How far each unit moves the outputs, on a third of the chips."
         ),
     ] = False,
     out: Annotated[
@@ -93,8 +93,8 @@ def profile(
 
     Measured once: strategies of the study that need the same numbers take them from there.
 
-    Example: `lionheart-opt profile studies/quickstart --pairs`; networks with 36 units and more:
-    `lionheart-opt profile studies/minilm-bbc --screen`
+    Example: `lionheart-opt profile studies/quickstart --pairs`; faster, for networks with many
+    units: `lionheart-opt profile studies/minilm-bbc --screen`
     """
     from lionheart_opt.cli import tables
     from lionheart_opt.mapping import TRAININGS

@@ -374,7 +374,7 @@ def print_profile(profile: Profile) -> None:
         ranks.add_row(name.replace("_", " "), rho, p_value)
     how = "mean (standard deviation)"
     if profile.screened:
-        how = f"rise estimated from {profile.n_evaluations} groups of units (standard error)"
+        how = "divergence of the outputs from the floating-point network's (standard error)"
     say(
         out,
         ranks,

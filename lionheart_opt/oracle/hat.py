@@ -21,6 +21,7 @@ from lionheart_opt.metric import ACCURACY
 from lionheart_opt.models.plain import plain_network
 from lionheart_opt.oracle.compensation import Compensation
 from lionheart_opt.oracle.diagnosis import DiagnosesMatrices
+from lionheart_opt.oracle.divergences import divergences
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.grouping import Grouping
 from lionheart_opt.oracle.hardware import check_times
@@ -41,7 +42,14 @@ from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weigh
 from lionheart_opt.oracle.threads import computing_with
 from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
-from lionheart_opt.questions import Answer, LearnedShares, Proxies, Question, cannot_answer
+from lionheart_opt.questions import (
+    Answer,
+    Divergences,
+    LearnedShares,
+    Proxies,
+    Question,
+    cannot_answer,
+)
 from lionheart_opt.statistics.example_statistics import outcomes_of
 from lionheart_opt.system import System
 from lionheart_opt.tasks import CLASSIFICATION
@@ -74,7 +82,7 @@ class HatOracle(MeasuresTask, DiagnosesMatrices):
         settings: How to train and measure.
         store: Where trained weights are kept.
         digital: Names of units that are never analog.
-        relative, by_loss: See `MeasuresTask`.
+        relative: See `MeasuresTask`.
 
     Attributes:
         weights: What trains the weights of candidates.
@@ -254,18 +262,23 @@ class HatOracle(MeasuresTask, DiagnosesMatrices):
     @property
     def questions(self) -> tuple[type[Question], ...]:
         """The kinds of questions that `consult` answers."""
-        return (Proxies, LearnedShares)
+        return (Proxies, LearnedShares, Divergences)
 
     def consult(self, question: Question, seed: int) -> Answer:
         """See `Consultable.consult`. Pretraining is not part of the time that the answer takes."""
         with computing_with(self.settings.threads):
             if isinstance(question, LearnedShares):
                 return self.weights.learned_shares(question, seed)
-            if not isinstance(question, Proxies):
+            if not isinstance(question, Proxies | Divergences):
                 raise cannot_answer(question)
-            _ = self.pretrained
+            network = self._network(self.pretrained).eval()
             started = perf_counter()
-            values = self.proxies(question.units, seed)
+            if isinstance(question, Proxies):
+                values = self.proxies(question.units, seed)
+            else:
+                values = divergences(
+                    self.weights, network, self._examples("validation"), question, seed
+                )
             return Answer(values=values, oracle_s=perf_counter() - started)
 
     def proxies(self, units: Sequence[str], seed: int) -> dict[str, dict[str, float]]:
@@ -384,5 +397,4 @@ class HatOracle(MeasuresTask, DiagnosesMatrices):
 
     def _examples(self, part: Part) -> Examples:
         searched = self.splits.validation[: self.settings.validation_examples]
-        examples = self.splits.test if part == "test" else searched
-        return examples.for_task(self.task) if self.by_loss else examples
+        return self.splits.test if part == "test" else searched

@@ -92,7 +92,10 @@ def _drops(axes: Any, profile: Profile, units: list[str]) -> list[Any]:
                 [units.index(row.unit) + (k - (len(targets) - 1) / 2) * width for row in rows],
                 [profile.metric.drop_scale * (row.drop or 0.0) for row in rows],
                 width,
-                yerr=[profile.metric.drop_scale * (row.deviation or 0.0) for row in rows],
+                yerr=[
+                    profile.metric.drop_scale * (row.deviation or row.standard_error or 0.0)
+                    for row in rows
+                ],
                 color=look(k)[0],
                 error_kw=_error_bars(len(units)),
                 label=as_text(target),
@@ -101,10 +104,8 @@ def _drops(axes: Any, profile: Profile, units: list[str]) -> list[Any]:
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_ylabel(drop_label(profile.metric))
     axes.set_xticks([])
-    what = "estimate" if profile.screened else "mean"
-    axes.set_title(
-        f"one unit analog:\n{what} and deviation over {profile.n_draws} draws", fontsize=7
-    )
+    spread = "standard error" if profile.screened else "deviation"
+    axes.set_title(f"one unit analog:\nmean and {spread} over {profile.n_draws} draws", fontsize=7)
     axes.set_xlim(-0.6, len(units) - 0.4)
     return handles if len(targets) > 1 else []
 
@@ -153,7 +154,7 @@ def _error_bars(count: int) -> dict[str, float]:
 
 
 def _labels(profile: Profile) -> list[str]:
-    labels = ["estimated drop" if profile.screened else "measured drop"]
+    labels = ["divergence" if profile.screened else "measured drop"]
     for name, correlation in profile.correlations().items():
         rho = "" if correlation is None else f" (ρ = {correlation.rho:+.2f})"
         labels.append(as_text(name.replace("_", " "), 24) + rho)

@@ -16,7 +16,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
 from lionheart_opt.oracle.table_file import packed
 from lionheart_opt.questions import Answer, Proxies, consult
-from lionheart_opt.results.sensitivity import check_proxies
+from lionheart_opt.results.profiling import check_proxies
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.text_files import reported
 

@@ -35,7 +35,9 @@ class Classification(Task):
             raise InputError(f"top_k: got {top_k!r}; must be a positive whole number")
         super().__init__(output=output)
         self.top_k = top_k
-        self.metric = ACCURACY if top_k == 1 else Metric(name=f"top-{top_k} accuracy", counts=True)
+        self._measures(
+            ACCURACY if top_k == 1 else Metric(name=f"top-{top_k} accuracy", counts=True)
+        )
 
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """See `Task.loss`."""
@@ -99,7 +101,7 @@ class MultiLabel(Task):
         super().__init__(output=output)
         self.average = average
         value = "ratio" if average == "micro" else "mean_of_ratios"
-        self.metric = Metric(name=f"{average} F1", value=value)
+        self._measures(Metric(name=f"{average} F1", value=value))
 
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """See `Task.loss`."""

@@ -55,7 +55,7 @@ class LanguageModel(Task):
             raise unknown("measure", measure, METRICS)
         super().__init__(output=output)
         self.measure, self.shift = measure, shift
-        self.metric = METRICS[measure]
+        self._measures(METRICS[measure])
 
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """See `Task.loss`."""

@@ -59,7 +59,7 @@ class QuestionAnswering(Task):
             raise InputError(f"longest: got {longest!r}; must be a positive whole number")
         super().__init__()
         self.measure, self.longest = measure, longest
-        self.metric = METRICS[measure]
+        self._measures(METRICS[measure])
 
     def feed(self, inputs: Inputs) -> Inputs:
         """See `Task.feed`: the windows of all examples, one after the other."""

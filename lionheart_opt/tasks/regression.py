@@ -41,7 +41,7 @@ class Regression(Task):
             raise unknown("measure", measure, METRICS)
         super().__init__(output=output)
         self.measure = measure
-        self.metric = METRICS[measure]
+        self._measures(METRICS[measure])
 
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """See `Task.loss`."""

@@ -32,7 +32,7 @@ class Segmentation(Task):
     def __init__(self, *, ignore_index: int = 255, output: str | int | None = None) -> None:
         super().__init__(output=output)
         self.ignore_index = ignore_index
-        self.metric = Metric(name="mean IoU", value="mean_of_ratios")
+        self._measures(Metric(name="mean IoU", value="mean_of_ratios"))
 
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """See `Task.loss`."""

@@ -59,6 +59,11 @@ class Task:
     def __init__(self, *, output: str | int | None = None) -> None:
         self.output = output
 
+    def _measures(self, metric: Metric) -> None:
+        """Take a metric, unless the class of a subclass has one of its own."""
+        if not hasattr(type(self), "metric"):
+            self.metric = metric
+
     def loss(self, outputs: Any, batch: Batch) -> Tensor:
         """Mean training loss over the examples, differentiable, shape ().
 
@@ -79,6 +84,25 @@ class Task:
             return F.mse_loss(said, right)
         said, right = said.movedim(self.class_axis, 1), right.movedim(self.class_axis, 1)
         return F.cross_entropy(said, right.softmax(1))
+
+    def divergence(self, outputs: Any, wanted: Any) -> Tensor:
+        """How far outputs are from those of another network, for each row of a batch, shape (n_rows,).
+
+        Where `class_axis` says along which axis scores of classes are, it is the Kullback-Leibler
+        divergence in nats, and the mean squared error otherwise. For small errors of a network whose
+        probabilities are right, it is by how much they raise the loss in the mean (the Hessian of the
+        loss is Fisher's information then: Martens, JMLR 2020, section 9); but it is not hidden by
+        the scatter of the loss over examples.
+        """
+        said, right = self.kept(outputs).double(), self.kept(wanted).double()
+        if self.class_axis is None:
+            squares: Tensor = (said - right).square()
+            return squares.flatten(1).mean(dim=1)
+        said = said.movedim(self.class_axis, 1).log_softmax(1)
+        right = right.movedim(self.class_axis, 1).log_softmax(1)
+        # a class without probability adds nothing, whatever the other network says
+        terms = torch.where(right.exp() > 0, right.exp() * (right - said), 0.0)
+        return terms.sum(dim=1).flatten(1).mean(dim=1) if terms.ndim > 2 else terms.sum(dim=1)
 
     def statistics(self, outputs: Any, batch: Batch) -> Tensor:
         """What the metric follows from, for each example, shape (n_examples, n_statistics).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -22,8 +23,8 @@ from lionheart_opt.aging.recalibration import Recalibrates
 from lionheart_opt.diagnosis import SOURCES, Diagnoses
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.problem import Problem
-from lionheart_opt.questions import Proxies, consult, questions_of
-from lionheart_opt.screening import MeasuresLoss
+from lionheart_opt.questions import Divergences, Proxies, consult, questions_of
+from lionheart_opt.space import analog_moves
 from lionheart_opt.statistics.example_statistics import told
 from lionheart_opt.testing.problems import sample
 
@@ -176,18 +177,25 @@ class OracleContract:
         np.testing.assert_array_equal(answer.samples[:, 0], before.samples[:, -1])
         assert self.ask(problem, problem.all_analog, 0, 2).times_s == before.times_s
 
-    def test_the_loss_can_be_measured(self, problem: Problem) -> None:
-        """`MeasuresLoss`: it rises where a metric drops; the oracle itself keeps its own."""
-        if not isinstance(problem.oracle, MeasuresLoss):
-            pytest.skip("the oracle does not measure the loss")
-        before = self.ask(problem, problem.all_analog, 0, 2)
-        by_loss = problem.oracle.measured_by_loss()
-        candidate = Candidate(problem.all_analog, training=self.training)
-        answer = by_loss.accuracy(candidate, Fidelity(draws=(0, 2)), self.seed)
-        assert answer.samples.shape == before.samples.shape and answer.times_s == before.times_s
-        assert not answer.metric.higher_is_better and not answer.metric.relative
-        again = self.ask(problem, problem.all_analog, 0, 2)
-        np.testing.assert_array_equal(again.samples, before.samples)
+    def test_divergences_are_of_every_unit(self, problem: Problem) -> None:
+        """`Divergences`: finite values with errors, the same twice, whichever units are asked."""
+        if Divergences not in questions_of(problem.oracle):
+            pytest.skip("the oracle cannot compare outputs")
+        target = problem.system.analog_targets[0]
+        units = tuple(unit for unit, where in analog_moves(problem) if where == target)
+        question = Divergences(
+            units=units,
+            target=target,
+            others=problem.all_digital.to_json(),
+            time_s=problem.accuracy_limit.times_s[0],
+            n_draws=2,
+        )
+        values = consult(problem.oracle, question, self.seed).values
+        assert values["divergence"].keys() == values["standard_error"].keys() == set(units)
+        assert all(error >= 0 for error in values["standard_error"].values())
+        assert consult(problem.oracle, question, self.seed).values == values
+        alone = consult(problem.oracle, replace(question, units=units[-1:]), self.seed).values
+        assert alone["divergence"] == {units[-1]: values["divergence"][units[-1]]}
 
     def test_chips_can_be_calibrated_at_other_intervals(self, problem: Problem) -> None:
         """`Recalibrates`: the same chips, right after a calibration; the oracle keeps its own."""

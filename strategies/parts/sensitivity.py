@@ -14,7 +14,6 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
-from lionheart_opt.screening import FEWEST, screening
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.parts.pricing import price
 
@@ -24,8 +23,6 @@ Move = tuple[str, str]
 
 #: The part of a strategy that measures a `MoveProfile`; used with `yield from`.
 Measuring = Generator[Sequence[Candidate], Sequence[Evaluation], "MoveProfile"]
-#: A part of it that asks for log losses; None where there is none.
-Asking = Generator[Sequence[Candidate], Sequence[Evaluation], list[float | None]]
 
 
 def observed_loss(problem: Problem, evaluation: Evaluation) -> float | None:
@@ -122,14 +119,19 @@ def observed_drop(problem: Problem, evaluation: Evaluation) -> float | None:
     return float(evaluation.accuracy.drops_at(max(problem.accuracy_limit.times_s)).mean())
 
 
+def savings(problem: Problem, moves: Sequence[Move]) -> dict[Move, float]:
+    """Reduction of the first cost objective by each move alone."""
+    digital = price(problem, problem.all_digital)
+    return {move: digital - price(problem, problem.all_digital.move(*move)) for move in moves}
+
+
 def measure_moves(
     problem: Problem,
     training: Training,
     setting: str = "profile",
-    screen: bool = False,
     observed: Callable[[Problem, Evaluation], float | None] = observed_loss,
 ) -> Measuring:
-    """Measure every analog move alone, in one batch; or estimate them from a third of the measurements.
+    """Measure every analog move alone, in one batch.
 
     Moves to digital targets lose nothing. A move that breaks a cost limit is not measured, because the
     oracle is not asked: it gets the mean loss of the others.
@@ -138,8 +140,6 @@ def measure_moves(
         problem: The problem whose moves are measured.
         training: Training of the weights that they are measured with.
         setting: What the strategy calls the setting that gives the training.
-        screen: Whether to measure groups of units and only those alone that seem to lose most, for each
-            target with at least `screening.FEWEST` units.
         observed: What an evaluation says about the loss.
 
     Raises:
@@ -147,53 +147,18 @@ def measure_moves(
     """
     check_training(problem, training, setting)
     moves = analog_moves(problem)
-    baseline, metric = None, ACCURACY
-    losses: dict[Move, float] = {}
-
-    def measure(groups: list[list[Move]]) -> Asking:
-        nonlocal baseline, metric
-        digital = problem.all_digital.to_json()
-        mappings = [Mapping.of(digital | dict(group)) for group in groups]
-        asked = [trained(problem, problem.pretrained(mapping), training) for mapping in mappings]
-        evaluations = (yield asked) if asked else []
-        for evaluation in evaluations:
-            if baseline is None and evaluation.accuracy:
-                baseline, metric = evaluation.accuracy.baseline, evaluation.accuracy.metric
-        return [observed(problem, evaluation) for evaluation in evaluations]
-
-    alone: list[Move] = []
-    for target in problem.system.analog_targets:
-        units = [unit for unit, where in moves if where == target]
-        if not screen or len(units) < FEWEST:
-            alone += [(unit, target) for unit in units]
-            continue
-        steps = screening(units)
-        groups = next(steps)
-        while True:
-            answers = yield from measure(
-                [[(units[number], target) for number in group] for group in groups]
-            )
-            try:
-                groups = steps.send(answers)
-            except StopIteration as stop:
-                losses |= {
-                    (unit, target): float(loss)
-                    for unit, loss in zip(units, stop.value, strict=True)
-                }
-                break
-    alone.sort(key=moves.index)
-    answers = yield from measure([[move] for move in alone])
-    measured = [loss for loss in answers if loss is not None]
+    mappings = [problem.all_digital.move(*move) for move in moves]
+    asked = [trained(problem, problem.pretrained(mapping), training) for mapping in mappings]
+    evaluations = (yield asked) if asked else []
+    losses = [observed(problem, evaluation) for evaluation in evaluations]
+    measured = [loss for loss in losses if loss is not None]
     mean = float(np.mean(measured)) if measured else 1.0
-    losses |= {
-        move: mean if loss is None else loss for move, loss in zip(alone, answers, strict=True)
-    }
-    digital_price = price(problem, problem.all_digital)
+    accuracy = next((each.accuracy for each in evaluations if each.accuracy), None)
     return MoveProfile(
-        losses={move: losses[move] for move in moves},
-        savings={
-            move: digital_price - price(problem, problem.all_digital.move(*move)) for move in moves
+        losses={
+            move: mean if loss is None else loss for move, loss in zip(moves, losses, strict=True)
         },
-        baseline=1.0 if baseline is None else baseline,
-        metric=metric,
+        savings=savings(problem, moves),
+        baseline=accuracy.baseline if accuracy else 1.0,
+        metric=accuracy.metric if accuracy else ACCURACY,
     )

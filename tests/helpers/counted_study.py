@@ -9,7 +9,7 @@ from cli_setup import make_study
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Proxies
-from lionheart_opt.results.sensitivity import profile_search, read_profile
+from lionheart_opt.results.profiling import profile_search, read_profile
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.study.file import StudyFile
 

@@ -1,15 +1,13 @@
-"""Screened profiles: a third of the measurements, on the loss, in a record of their own."""
+"""Screened profiles: how far units move the outputs, on few chips, in the record of the profile."""
 
 import json
 
 import numpy as np
-import optuna
 import pytest
 from cli_setup import STUDY, call, make_study
 from counted_study import searched
 
 import lionheart_opt as lo
-from lionheart_opt.results.sensitivity import profile_search, read_profile
 from lionheart_opt.study.file import StudyFile
 
 MANY = STUDY.replace("own_plugins:network", "own_plugins:many_layers") + (
@@ -26,15 +24,13 @@ def screened(tmp_path_factory):
     return folder, json.loads(out)
 
 
-def test_the_verb_estimates_every_unit_from_a_third_of_the_measurements(screened):
+def test_the_verb_measures_every_unit_on_a_third_of_the_chips(screened):
     folder, printed = screened
-    assert printed["screened"] and printed["metric"]["name"] == "loss"
-    assert len(printed["sensitivities"]) == UNITS
-    assert 10 <= printed["n_evaluations"] <= UNITS / 3
+    assert printed["screened"] and printed["metric"]["name"] == "divergence"
+    assert len(printed["sensitivities"]) == printed["n_evaluations"] == UNITS
+    assert printed["n_draws"] == max(1, lo.load(folder).problem.accuracy_limit.draws[-1] // 3)
     for row in printed["sensitivities"]:
-        assert np.isfinite(row["drop"]) and row["standard_error"] >= 0
-        assert row["deviation"] == pytest.approx(row["standard_error"] * np.sqrt(3))
-    assert any(row["standard_error"] > 0 for row in printed["sensitivities"])
+        assert row["drop"] > 0 and row["standard_error"] > 0 and row["deviation"] is None
     assert (folder / "figures" / "profile-none-screened.pdf").exists()
 
 
@@ -45,49 +41,45 @@ def test_the_second_time_costs_nothing_and_the_table_says_what_it_is(screened, t
     code, out, _ = call("profile", folder, "--screen", "--out", tmp_path)
     said = " ".join(out.split())
     assert code == 0
-    assert (
-        f"rise estimated from {printed['n_evaluations']} groups of units (standard error)" in said
-    )
+    assert "divergence of the outputs from the floating-point network's (standard error)" in said
     profile = lo.load(folder).profile(screen=True)
-    assert repr(profile).startswith(f"Profile({UNITS} of {UNITS} units estimated, ")
+    assert repr(profile).startswith(
+        f"Profile({UNITS} of {UNITS} units measured, largest divergence "
+    )
     assert profile.to_frame().drop_standard_error.notna().all()
 
 
-def test_losses_are_never_taken_for_accuracies(screened):
-    """The same candidates, in the same storage: a search asks the oracle itself."""
-    file = StudyFile.load(screened[0])
-    answers = searched(file, "one_at_a_time")
+def test_divergences_are_never_taken_for_accuracies(screened):
+    """The answers are in the record of the profile; neither it nor a search takes them for drops."""
+    folder, printed = screened
+    answers = searched(StudyFile.load(folder), "one_at_a_time")
     assert len(answers) == 2
     for answer in answers:
         assert answer.accuracy.metric.name == "accuracy" and answer.accuracy.baseline <= 1
-    assert file._studies_of_the_oracle(), "records of searches are found"
-    names = {study.study_name for study in file._studies_of_the_oracle()}
-    assert not any("screened" in name for name in names)
-    assert any("screened" in name for name in optuna.get_all_study_names(file.storage))
-
-
-def test_interrupted_and_resumed_equals_uninterrupted(screened, tmp_path):
-    file = StudyFile.load(make_study(tmp_path / "many", MANY))
-    search = profile_search(file, "none", pairs=False, screen=True)
-    search.budget = type(search.budget)(trials=5)
-    search.run()
-    assert len(search.record.evaluations()) == 5
-    again = profile_search(StudyFile.load(tmp_path / "many"), "none", pairs=False, screen=True)
-    assert again.run() == "finished"
-    resumed = json.loads(json.dumps(read_profile(again.record, "none", screen=True).to_json()))
-    rows = zip(resumed["sensitivities"], screened[1]["sensitivities"], strict=True)
-    assert all(a == b for a, b in rows)
+    profile = lo.load(folder).profile()
+    assert profile.metric.name == "accuracy" and not profile.screened
+    again = lo.load(folder).profile(screen=True)
+    assert [row.drop for row in again.sensitivities] == [
+        row["drop"] for row in printed["sensitivities"]
+    ]
+    assert not np.allclose(
+        [row.drop for row in profile.sensitivities], [row.drop for row in again.sensitivities]
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
-        (STUDY, (), "2 units can be analog; at least 36 are needed"),
-        (MANY, ("--pairs",), "does not go with pairs"),
+        (STUDY, ("--pairs",), "does not go with pairs"),
         (
-            MANY.replace("[oracle]\n", '[oracle]\nkind = "own_plugins:Patient"\n'),
+            STUDY,
+            ("--training", "short"),
+            "weights of the floating-point network; got training 'short'",
+        ),
+        (
+            STUDY.replace("[oracle]\n", '[oracle]\nkind = "own_plugins:Patient"\n'),
             (),
-            "measure the loss",
+            "cannot compare outputs",
         ),
     ],
 )

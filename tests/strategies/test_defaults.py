@@ -28,7 +28,7 @@ DEFAULTS = {
     "local_search": {"profile": "none"},
     "mac_greedy": {},
     "odimo": {"strengths": (0.03, 0.1, 0.3, 1.0, 3.0)},
-    "one_at_a_time": {"training": "none", "pairs": False, "screen": False},
+    "one_at_a_time": {"training": "none", "pairs": False},
     "one_shot": {
         "probes": 1024,
         "strategy": None,

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -211,3 +212,16 @@ def test_other_parts_are_refused(output: Any, outputs: Any, message: str) -> Non
 def test_tasks_with_other_settings_are_others() -> None:
     assert Classification() == Classification() and hash(Classification()) == hash(Classification())
     assert Classification() != Classification(top_k=5) != MultiLabel()
+
+
+@pytest.mark.parametrize(
+    "task", [Classification, MultiLabel, Segmentation, Regression, LanguageModel, QuestionAnswering]
+)
+def test_a_subclass_may_have_a_metric_of_its_own(task):
+    """The built-in one must not replace it without a word."""
+    own = Metric(name="cross entropy", higher_is_better=False, low=0.0, high=np.inf)
+
+    class Measured(task):
+        metric = own
+
+    assert Measured().metric == own != task().metric
