@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import fsum, prod
 
-import numpy as np
-
+from lionheart_opt.batches import BatchOrder
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
@@ -30,6 +29,7 @@ from lionheart_opt.cost_models.parts.additive import (
 )
 from lionheart_opt.cost_models.parts.alpine_cores import pipelined, placed
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
+from lionheart_opt.cost_models.parts.alpine_links import with_links
 from lionheart_opt.cost_models.parts.alpine_parameters import (
     CoreParameters,
     LinkParameters,
@@ -37,6 +37,7 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     SoftwareParameters,
     TileParameters,
 )
+from lionheart_opt.cost_models.parts.batches import tables_of_whole_batches, whole_batches
 from lionheart_opt.cost_models.parts.operations import folded_norms, folded_scales
 from lionheart_opt.cost_models.parts.reprogramming import (
     Layout,
@@ -76,6 +77,12 @@ class Alpine:
         if self._is_pipelined:
             refuse_reprogramming(self.system, "with several cores, layers do not take turns")
 
+    @property
+    def batch_order(self) -> BatchOrder:
+        """See `RunsBatches`."""
+        return "pipelined" if self._is_pipelined else "layer by layer"
+
+    @whole_batches
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference.
 
@@ -128,6 +135,8 @@ class Alpine:
             }
             if layer.name not in network.path:
                 components = {part: (0.0, energy_j) for part, (_, energy_j) in components.items()}
+            if workload.batch > 1 and layer.name == network.last:
+                components["wait"] = ((workload.batch - 1) * network.interval_s, 0.0)
             cost = layer_cost(layer, place[layer.name], components)
             layers.append(replace(cost, place=numbers.get(layer.name, "")))
         return Cost(
@@ -136,6 +145,7 @@ class Alpine:
             interval_bound_s=None if bound_s is None else max(bound_s, network.memory_s),
         )
 
+    @tables_of_whole_batches
     def tables(self, workload: Workload) -> CostTables | None:
         """Coefficients of the same cost, for a system with one core.
 
@@ -200,7 +210,9 @@ class Alpine:
             return self._crossbars(workload, target.name, [unit.name]) if is_analog else 0
 
         tables = additive_tables(self.system, workload, components, tiles)
-        return self._with_links(workload, tables) if self._links else tables
+        if not self._links:
+            return tables
+        return with_links(workload, tables, self.system.host, self._transfer_cost)
 
     def ceilings(self) -> tuple[Ceiling, ...]:
         """The SIMD peak and the memory of a core, one product after the other and the queue of a tile."""
@@ -224,36 +236,6 @@ class Alpine:
     def rescaled(self, target: str, factors: ArrayChange) -> dict[str, float]:
         """See `RescalesArrays`."""
         return self._tiles[target].rescaled(factors)
-
-    def _with_links(self, workload: Workload, tables: CostTables) -> CostTables:
-        """Add the cost of links to the coefficients of units and of pairs of units."""
-        number = {unit: k for k, unit in enumerate(tables.units)}
-        host = tables.targets.index(self.system.host)
-        unit = tables.unit.copy()
-        pair: dict[tuple[int, int], np.ndarray] = {}
-        for edge in workload.edges:
-            first = workload.unit_of.get(edge.source)
-            second = workload.unit_of.get(edge.layer.name)
-            table = np.array(
-                [
-                    [self._transfer_cost(start, end, edge.element_count) for end in tables.targets]
-                    for start in tables.targets
-                ]
-            )
-            if first and second:
-                if first != second:
-                    ends = number[first], number[second]
-                    pair[ends] = pair.get(ends, 0.0) + table
-            elif first:
-                unit[number[first]] += table[:, host]
-            elif second:
-                unit[number[second]] += table[host]
-        return replace(
-            tables,
-            unit=unit,
-            pairs=np.array(list(pair), dtype=np.intp).reshape(-1, 2),
-            pair=np.array(list(pair.values())).reshape(-1, *table.shape),
-        )
 
     @cached_property
     def _core(self) -> Core:

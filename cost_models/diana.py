@@ -18,6 +18,7 @@ from math import prod
 
 from pydantic import Field
 
+from lionheart_opt.batches import BatchOrder
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
@@ -25,6 +26,7 @@ from lionheart_opt.cost_models.parts.additive import (
     additive_tables,
     layer_costs,
 )
+from lionheart_opt.cost_models.parts.batches import tables_of_whole_batches, whole_batches
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import appended_elements, operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
@@ -108,7 +110,7 @@ def shape_of(layer: Layer) -> Shape | None:
 
     A linear layer is a convolution with one pixel for each token, and so is a product of activations. A
     transposed convolution is a convolution whose input is stretched with zeros. Axes after the first are
-    one loop.
+    one loop, and so are several images.
     """
     if layer.kind in ("linear", "matmul"):
         channels_out = layer.output_shape[-1]
@@ -129,7 +131,7 @@ def shape_of(layer: Layer) -> Shape | None:
             kernel_x=layer.kernel[0],
             kernel_y=prod(layer.kernel[1:]),
             out_x=layer.output_shape[2],
-            out_y=prod(layer.output_shape[3:]),
+            out_y=layer.output_shape[0] * prod(layer.output_shape[3:]),
         )
     return None
 
@@ -167,6 +169,12 @@ class Diana:
         """Parameters of the in-memory array."""
         return self.system.target_as("analog", AnalogParameters)
 
+    @property
+    def batch_order(self) -> BatchOrder:
+        """See `RunsBatches`."""
+        return "layer by layer"
+
+    @whole_batches
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference as the sum of its layers.
 
@@ -178,6 +186,7 @@ class Diana:
         # the one array holds the weights of one layer at a time
         return Cost(layers=layers, tiles={"analog": int(bool(mapping.units_on("analog")))})
 
+    @tables_of_whole_batches
     def tables(self, workload: Workload) -> CostTables:
         """The coefficients of the same cost; units take turns on the array, so that none occupies it."""
         price = unless_fused(workload, self._pricer(workload), has_tables=False)

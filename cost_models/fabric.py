@@ -22,6 +22,7 @@ from math import ceil, prod
 
 from pydantic import Field
 
+from lionheart_opt.batches import BatchOrder
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
@@ -29,6 +30,7 @@ from lionheart_opt.cost_models.parts.additive import (
     additive_tables,
     layer_costs,
 )
+from lionheart_opt.cost_models.parts.batches import tables_of_whole_batches, whole_batches
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import is_pointwise, operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
@@ -132,6 +134,12 @@ class Fabric:
             )
         return analog[0]
 
+    @property
+    def batch_order(self) -> BatchOrder:
+        """See `RunsBatches`."""
+        return "layer by layer"
+
+    @whole_batches
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference as the sum of its layers.
 
@@ -143,6 +151,7 @@ class Fabric:
         used = sum(self._occupied(workload, workload.unit(unit)) for unit in mapping.units_on(name))
         return Cost(layers=layers, tiles={name: used})
 
+    @tables_of_whole_batches
     def tables(self, workload: Workload) -> CostTables:
         """The coefficients of the same cost. No two matrices share a core."""
 

@@ -27,6 +27,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from lionheart_opt.batches import BatchOrder
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
@@ -34,6 +35,7 @@ from lionheart_opt.cost_models.parts.additive import (
     additive_tables,
     layer_costs,
 )
+from lionheart_opt.cost_models.parts.batches import tables_of_whole_batches, whole_batches
 from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.packing import crossbars, own_crossbars
 from lionheart_opt.cost_models.parts.parameters import Parameters
@@ -116,6 +118,12 @@ class ImcCluster:
             return self.system.target_as(target.name, CoresParameters)
         return self.system.target_as(target.name, EngineParameters)
 
+    @property
+    def batch_order(self) -> BatchOrder:
+        """See `RunsBatches`."""
+        return "layer by layer"
+
+    @whole_batches
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference as the sum of its layers.
 
@@ -139,6 +147,7 @@ class ImcCluster:
 
         return with_reprogramming(cost, self.system, workload, mapping, layouts)
 
+    @tables_of_whole_batches
     def tables(self, workload: Workload) -> CostTables | None:
         """The coefficients of the same cost.
 

@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 
+from lionheart_opt.batches import BatchOrder
 from lionheart_opt.cost import Ceiling, Cost
 from lionheart_opt.cost_models.parts.additive import layer_cost, target_of
 from lionheart_opt.cost_models.parts.fusion import free
@@ -115,6 +116,11 @@ class Manycore:
                 f"{self.system.where}: {len(names)} analog targets; manycore has exactly one"
             )
         return self.system.target_as(names[0], ImaParameters)
+
+    @property
+    def batch_order(self) -> BatchOrder:
+        """See `RunsBatches`."""
+        return "pipelined"
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """Price one inference in the full pipeline.

@@ -21,6 +21,7 @@ from lionheart_opt.api_arguments import (
     units_of,
 )
 from lionheart_opt.api_networks import dataset_of, network_of, traced, workload_of
+from lionheart_opt.batches import check_batch
 from lionheart_opt.buckets import place_of
 from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import Cost, CostObjective
@@ -90,6 +91,7 @@ def problem(
     over: Literal["population", "examples"] = "population",
     oracle: dict[str, Any] | None = None,
     cost_limits: dict[CostObjective, float] | None = None,
+    batch: int = 1,
     seed: int = 0,
     artifacts: str | Path | None = None,
 ) -> Problem:
@@ -126,6 +128,7 @@ def problem(
         over: `population`: the limit is about what the examples are drawn from; `examples`: about them.
         oracle: Settings of the oracle, as in a study file's `[oracle]`; `kind` names another oracle.
         cost_limits: Largest accepted `latency_s`, `energy_j` or `interval_s`.
+        batch: Inferences that are priced together; see `cost`.
         seed: Seed of programming draws and trainings, common to all strategies.
         artifacts: Where trained weights are kept: a folder, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`.
             By default they are kept with the record of a search, or until the process ends.
@@ -171,7 +174,7 @@ def problem(
                 "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
             )
         settings.setdefault("times_s", sorted({*USUAL_TIMES_S, *times_s}))
-    workload = with_units(workload_of(network, data), units_of(units))
+    workload = with_units(workload_of(network, data), units_of(units)).with_batch(batch)
     context = OracleContext(
         workload=workload,
         system=machine,
@@ -302,6 +305,7 @@ def cost(
     mapping: Mapping | dict[str, str] | str = "all-analog",
     *,
     example: Any = None,
+    batch: int | None = None,
 ) -> Cost:
     """Latency and energy of one inference, layer by layer, and whether the mapping fits (`Cost.fits`).
 
@@ -314,19 +318,26 @@ def cost(
             the accuracy, see `cheapest`), or units and their targets; what it leaves out runs on the
             host.
         example: As for `trace`.
+        batch: Inferences that run together, 1 by default. The latency is then that of the batch, energy
+            and `interval_s` those of one inference. One core or chip runs each layer for the whole batch
+            before the next, and loads its weights once; in a pipeline, inferences follow each other.
 
     Example:
         >>> lo.cost("resnet8", "lionheart", "all-analog").to_frame()
 
     Raises:
-        InputError: The system, the mapping or an operation of the network is not known.
+        InputError: The system, the mapping or an operation of the network is not known, or the system's
+            family prices no batches.
     """
     workload = model if isinstance(model, Workload) else trace(model, example)
+    workload = workload if batch is None else workload.with_batch(batch)
     machine = system_of(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):
         chosen = named_mapping(space, mapping)
-        price = plugins.cost_model(machine).cost(workload, chosen)
+        cost_model = plugins.cost_model(machine)
+        check_batch(cost_model, machine, workload)
+        price = cost_model.cost(workload, chosen)
     known = partial(_spread, machine, workload, chosen, Path.cwd())
     return replace(price.within(machine), find_spread=known)
 

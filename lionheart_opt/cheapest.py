@@ -10,6 +10,7 @@ import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import Accuracy, Fidelity
+from lionheart_opt.batches import as_single_inferences, check_batch
 from lionheart_opt.cost import CostObjective, cost_tables, pipeline_tables
 from lionheart_opt.cost_tables import SharedWork, shared_work
 from lionheart_opt.limits import AccuracyLimit
@@ -67,6 +68,9 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
         InputError: The cost model cannot price an operation.
     """
     model = plugins.cost_model(space.system)
+    check_batch(model, space.system, space.workload)
+    workload = as_single_inferences(model, space.workload)
+    space = Space(workload=workload, system=space.system, digital=space.digital)
     is_pipelined = model.cost(space.workload, space.all_digital).interval_s is not None
     if objective is None:
         objective = "interval_s" if is_pipelined else "latency_s"

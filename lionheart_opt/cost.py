@@ -135,8 +135,8 @@ class Cost:
 
     Args:
         layers: One entry for each layer of the workload, in execution order.
-        interval_s: Time between two results in steady state where the system pipelines inferences;
-            None where the next inference starts when the last has ended.
+        interval_s: Time per inference in steady state, where the system pipelines inferences or runs
+            batches; None where the next inference starts when the last has ended.
         interval_bound_s: Where the cost model places the layers: no placement of this mapping has a
             shorter interval. None where it places nothing.
         tiles: Target -> number of crossbars that the mapping occupies on it.
@@ -289,7 +289,8 @@ class CostModel(Protocol):
     """Latency and energy of a mapping, without running anything.
 
     A cost model is built with the keyword argument `system`, a `System`. It may also offer
-    `PricesInBulk`, `PricesPipelines`, `HasCeilings`, `RescalesArrays` and `cost_tables.BoundsInBulk`.
+    `PricesInBulk`, `PricesPipelines`, `HasCeilings`, `RescalesArrays`, `cost_tables.BoundsInBulk` and
+    `batches.RunsBatches`.
     """
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:

@@ -37,7 +37,8 @@ class PipelineTables:
             n_stages, n_targets); of one without a unit, the same in every column.
         sources: For each stage, the stages that it reads and the share of their results that must be
             there to begin.
-        rest: Share of its results that each stage delivers after the first slice, shape (n_stages,).
+        rest: Share of its results that each stage delivers after the first slice, shape (n_stages,); 1
+            more for each further inference of a batch.
     """
 
     units: tuple[str, ...]

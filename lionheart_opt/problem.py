@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMetric
+from lionheart_opt.batches import check_batch
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective, Totals
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.estimates import gain
@@ -106,7 +107,7 @@ class Problem(Space):
 
     Raises:
         InputError: An objective, the training or a cost limit does not exist, a limit is not a positive
-            number, or the seed is not a whole number.
+            number, the seed is not a whole number, or the cost model cannot price the workload's batch.
     """
 
     cost_model: CostModel
@@ -137,6 +138,7 @@ class Problem(Space):
                 raise InputError(
                     f"cost limit {name}: got {shown(limit)}; must be a positive number"
                 )
+        check_batch(self.cost_model, self.system, self.workload)
 
     def __repr__(self) -> str:
         limit = self.accuracy_limit

@@ -7,126 +7,24 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
-from math import prod
+from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.layer import INPUT, Edge, Layer, Mvm, Shape, layer_from_json
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import parse_json, read_text, write_text
 
 if TYPE_CHECKING:
     import pandas
 
-Shape = tuple[int, ...]
+__all__ = ["INPUT", "Edge", "Layer", "Mvm", "Shape", "Unit", "Workload"]
 
-#: Name that stands for the network's input in `Layer.inputs`.
-INPUT = "input"
-
+#: Inferences of a batch at most.
+MOST_IN_BATCH = 1_000_000
 _SHOWN = 3  # layers of a unit that its `repr` names
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mvm:
-    """A layer as a crossbar sees it: `count` products of a (`columns`, `rows`) matrix and a vector.
-
-    Linear: rows = in features, columns = out features, count = tokens. Convolution (im2col): rows =
-    in channels x kernel area, columns = out channels, count = output pixels. Transposed convolution:
-    rows = in channels, columns = out channels x kernel area, count = input pixels.
-    """
-
-    rows: int
-    columns: int
-    count: int
-
-
-class Edge(NamedTuple):
-    """Activations that flow from one layer to another.
-
-    Attributes:
-        source: Name of the layer whose result is read; `input` is the network's input.
-        layer: The layer that reads it.
-        shape: Shape of what is read, batch of 1 included.
-    """
-
-    source: str
-    layer: Layer
-    shape: Shape
-
-    @property
-    def element_count(self) -> int:
-        """Elements that are read."""
-        return prod(self.shape)
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Layer:
-    """One operation of one inference (batch of 1).
-
-    Args:
-        name: Unique name: the module's path for the main operation of a module (`stage1.0.conv1`),
-            otherwise the path of the calling module and the operation (`stage1.0.add`).
-        kind: `conv1d`, `conv2d`, `grouped_conv2d`, `depthwise_conv2d`, `linear`, `matmul`, `add`,
-            `batch_norm`, `relu`, `softmax`, `max_pool2d`, ... as `lionheart_opt.tracing` lists them.
-        module: Path of the module that ran it (empty for the top level). For a layer of a unit, the
-            path of the weight matrix: that of the module whose `weight` it is (`conv1`), otherwise
-            that of the parameter, with the rows taken (`attention.in_proj_weight[0:8]`), or how its
-            dimensions make a matrix (`c_proj.weight.T`, see `tracing.matrices.Matrix.path`).
-        inputs: Names of the layers whose results it reads, in the order of its arguments; `input` is
-            the network's input. Views (reshape, transpose, slice) are seen through.
-        input_shapes: One shape for each of `inputs`, batch of 1 included.
-        output_shape: Shape of the result, batch of 1 included.
-        macs: Multiply-accumulates, for all pixels or tokens; 0 where the operation has none.
-        weight_count: Elements of its weight (without bias); 0 for operations without parameters.
-        bias_count: Elements of its bias.
-        mvm: The crossbar's view. None where a crossbar cannot run it (depthwise, two activations, ...).
-        kernel: Kernel size of convolutions and pools, otherwise empty.
-        stride: Stride of convolutions and pools, otherwise empty.
-        padding: Padding of convolutions and pools, otherwise empty.
-        groups: Groups of a convolution.
-        element_bytes: Bytes of an element as traced (4 for float32).
-    """
-
-    name: str
-    kind: str
-    module: str
-    inputs: tuple[str, ...]
-    input_shapes: tuple[Shape, ...]
-    output_shape: Shape
-    macs: int = 0
-    weight_count: int = 0
-    bias_count: int = 0
-    mvm: Mvm | None = None
-    kernel: Shape = ()
-    stride: Shape = ()
-    padding: Shape = ()
-    groups: int = 1
-    element_bytes: int = 4
-
-    @cached_property
-    def input_count(self) -> int:
-        """Elements that it reads, weights not included."""
-        return sum(prod(shape) for shape in self.input_shapes)
-
-    @cached_property
-    def output_count(self) -> int:
-        """Elements that it writes."""
-        return prod(self.output_shape)
-
-    @cached_property
-    def edges(self) -> tuple[Edge, ...]:
-        """What it reads: one edge for each of `inputs`."""
-        inputs = zip(self.inputs, self.input_shapes, strict=True)
-        return tuple(Edge(source, self, shape) for source, shape in inputs)
-
-    def __repr__(self) -> str:
-        inputs = " and ".join(map(str, self.input_shapes))
-        macs = f", {self.macs:,} MACs" if self.macs else ""
-        weights = f", {self.weight_count:,} weights" if self.weight_count else ""
-        return (
-            f"Layer({self.name!r}: {self.kind} of {inputs} -> {self.output_shape}{macs}{weights})"
-        )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -158,16 +56,24 @@ class Workload:
         name: What messages and reports call it.
         layers: All operations, in execution order.
         units: What a search may move.
+        batch: Inferences that run together. Layers, and all counts, are those of one of them.
 
     Raises:
-        InputError: There is no layer, a name is used twice, or layers and units do not fit together.
+        InputError: There is no layer, a name is used twice, layers and units do not fit together, or the
+            batch is not a whole number from 1 on.
     """
 
     name: str
     layers: tuple[Layer, ...]
     units: tuple[Unit, ...]
+    batch: int = 1
 
     def __post_init__(self) -> None:
+        is_whole = isinstance(self.batch, Integral) and not isinstance(self.batch, bool)
+        if not is_whole or not 1 <= self.batch <= MOST_IN_BATCH:
+            raise InputError(
+                f"batch: got {shown(self.batch)}; must be a whole number from 1 to {MOST_IN_BATCH:,}"
+            )
         if not self.layers:
             raise InputError(f"workload {shown(self.name)}: has no layers")
         names = [layer.name for layer in self.layers]
@@ -307,6 +213,25 @@ class Workload:
         units = tuple(Unit(name=name, layers=layers) for name, layers in merged.items())
         return replace(self, units=units)
 
+    def with_batch(self, batch: int) -> Workload:
+        """The same network for so many inferences together.
+
+        Raises:
+            InputError: The batch is not a whole number from 1 on.
+        """
+        if batch is self.batch:
+            return self
+        is_number = isinstance(batch, Integral) and not isinstance(batch, bool)
+        return replace(self, batch=int(batch) if is_number else batch)
+
+    @cached_property
+    def whole_batch(self) -> Workload:
+        """The same work as a single inference, whose layers have the whole batch."""
+        if self.batch == 1:
+            return self
+        layers = tuple(layer.repeated(self.batch) for layer in self.layers)
+        return replace(self, layers=layers, batch=1)
+
     def to_frame(self) -> pandas.DataFrame:
         """One row a layer, in execution order.
 
@@ -331,7 +256,8 @@ class Workload:
     def __repr__(self) -> str:
         return (
             f"Workload({self.name!r}: {len(self.layers)} layers, {len(self.units)} units, "
-            f"{self.macs:,} MACs, {self.weight_count:,} weights)"
+            f"{self.macs:,} MACs, {self.weight_count:,} weights"
+            + (f", batch of {self.batch})" if self.batch > 1 else ")")
         )
 
     def _repr_html_(self) -> str:
@@ -344,7 +270,10 @@ class Workload:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives an equal workload back."""
-        return asdict(self)
+        data = asdict(self)
+        if self.batch == 1:  # as in files and records of versions that did not know it
+            del data["batch"]
+        return data
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Workload:
@@ -354,9 +283,10 @@ class Workload:
             InputError: The data do not describe a workload.
         """
         try:
-            layers = tuple(_layer_from_json(item) for item in data["layers"])
+            layers = tuple(layer_from_json(item) for item in data["layers"])
             units = tuple(Unit(name=u["name"], layers=tuple(u["layers"])) for u in data["units"])
-            return Workload(name=data["name"], layers=layers, units=units)
+            batch = data.get("batch", 1)
+            return Workload(name=data["name"], layers=layers, units=units, batch=batch)
         except (KeyError, TypeError) as error:
             raise InputError(f"not a workload: {shown(error)}") from error
 
@@ -376,25 +306,3 @@ class Workload:
             return Workload.from_json(data)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-
-
-def _layer_from_json(item: dict[str, Any]) -> Layer:
-    fields = {**item}
-    for key in ("inputs", "output_shape", "kernel", "stride", "padding"):
-        fields[key] = tuple(fields[key])
-    fields["input_shapes"] = tuple(tuple(shape) for shape in fields["input_shapes"])
-    fields["mvm"] = () if fields["mvm"] is None else Mvm(**fields["mvm"])
-    layer = Layer(**{**fields, "mvm": fields["mvm"] or None})
-    sizes = set(fields) - {"name", "kind", "module", "inputs"}
-    for key, number in ((name, each) for name in sizes for each in _numbers(fields[name])):
-        if type(number) is not int or number < 0:
-            what = f"layer {shown(layer.name)}: {key}"
-            raise InputError(f"{what}: got {shown(number)}; must be a whole number, 0 or more")
-    return layer
-
-
-def _numbers(value: Any) -> list[Any]:
-    """The numbers in a field of a layer: one, those of shapes, or those of a crossbar's view."""
-    if isinstance(value, Mvm):
-        value = (value.rows, value.columns, value.count)
-    return [n for each in value for n in _numbers(each)] if isinstance(value, tuple) else [value]

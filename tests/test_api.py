@@ -79,3 +79,14 @@ def test_prices_of_one_mapping_in_three_ways():
         "energy_high_j",
     ]
     assert frame["latency_s"].sum() == pytest.approx(lo.cost("resnet8").latency_s)
+
+
+def test_a_problem_of_a_batch_is_searched():
+    problem = made_up(batch=4)
+    assert problem.workload.batch == 4
+    result = lo.search(problem, "knapsack", trials=3)
+    best = result.best
+    assert best is not None
+    cost = lo.cost(problem.workload, problem.system, best.mapping)
+    assert best.cost.latency_s == cost.latency_s
+    assert cost.interval_s == pytest.approx(cost.latency_s / 4)

@@ -24,12 +24,14 @@ class Pipelined:
         runs: Layer -> its run, hand-overs included.
         path: Layers on the critical path of one inference on idle cores. Their times add up to its
             latency.
+        last: The layer on which that path ends.
         busy_s: Core -> time in s that it works for one inference.
         memory_s: Time in s that the memory works for one inference.
     """
 
     runs: dict[str, Run]
     path: frozenset[str]
+    last: str
     busy_s: dict[str, float]
     memory_s: float
 
@@ -121,9 +123,11 @@ def pipelined(
     for name, run in runs.items():
         busy_s[core_of[name]] += run.latency_s
     traffic = sum(run.dram_bytes for run in runs.values())
+    last, *before = _critical_path(workload.layers, runs, core_of)
     return Pipelined(
         runs=runs,
-        path=_critical_path(workload.layers, runs, core_of),
+        path=frozenset((last, *before)),
+        last=last,
         busy_s=dict(busy_s),
         memory_s=traffic / core.machine.dram_bytes_per_s,
     )
@@ -150,8 +154,8 @@ def _handed(
 
 def _critical_path(
     layers: tuple[Layer, ...], runs: dict[str, Run], core_of: dict[str, str]
-) -> frozenset[str]:
-    """The layers that one inference waits for, where every core runs its layers in execution order.
+) -> list[str]:
+    """The layers that one inference waits for, the last first, where cores run theirs in execution order.
 
     A layer starts when its inputs are there and its core has ended the layer before.
     """
@@ -171,4 +175,4 @@ def _critical_path(
     while step is not None:
         path.append(step)
         step = before[step]
-    return frozenset(path)
+    return path

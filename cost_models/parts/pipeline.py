@@ -17,10 +17,12 @@ class Graph:
     Args:
         layers: Name of a stage -> its layer.
         sources: Name of a stage -> names of the stages that it reads; the network's input is left out.
+        batch: Inferences that follow each other; the latency is that of all of them.
     """
 
     layers: dict[str, Layer]
     sources: dict[str, tuple[str, ...]]
+    batch: int = 1
 
     @staticmethod
     def of(workload: Workload) -> Graph:
@@ -37,7 +39,7 @@ class Graph:
             layers[layer.name] = layer
             read = dict.fromkeys(stage_of[name] for name in layer.inputs)
             sources[layer.name] = tuple(name for name in read if name != INPUT)
-        return Graph(layers=layers, sources=sources)
+        return Graph(layers=layers, sources=sources, batch=workload.batch)
 
     @cached_property
     def slices(self) -> dict[str, int]:
@@ -57,6 +59,11 @@ class Graph:
             if depth[name] - depth[source] > 1
         }
         return tuple(layer for name, layer in self.layers.items() if name in skipping)
+
+    @cached_property
+    def rest(self) -> dict[str, float]:
+        """Share of its results that each stage delivers after the first slice; 1 is one inference."""
+        return {name: 1 - 1 / count + (self.batch - 1) for name, count in self.slices.items()}
 
     def slices_needed(self, name: str) -> Iterator[tuple[str, float]]:
         """Stages that a stage reads, each with the share of its result that must be there to begin.
@@ -87,7 +94,7 @@ def _slices(layer: Layer) -> int:
 def latencies(
     graph: Graph, own_s: dict[str, float], interval_s: float
 ) -> tuple[dict[str, float], frozenset[str]]:
-    """The longest path of an image through a full pipeline.
+    """The longest path of an image, or of a batch of them, through a full pipeline.
 
     Every stage delivers its slices evenly over the interval, so that waiting for a share of them takes
     that share of the interval.
@@ -111,7 +118,7 @@ def latencies(
         ]
         start, wait[name], before[name] = max(arrivals, default=(0.0, 0.0, None))
         first[name] = start + own_s[name]
-    rest = {name: (1 - 1 / graph.slices[name]) * interval_s for name in graph.layers}
+    rest = {name: graph.rest[name] * interval_s for name in graph.layers}
     last = max(graph.layers, key=lambda name: first[name] + rest[name])
     wait[last] += rest[last]
     path: list[str] = []

@@ -124,7 +124,7 @@ def tabulate(
             tuple((numbers[source], share) for source, share in graph.slices_needed(name))
             for name in numbers
         ),
-        rest=np.array([1.0 - 1.0 / graph.slices[name] for name in numbers]),
+        rest=np.array([graph.rest[name] for name in numbers]),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, fsum
 from typing import TYPE_CHECKING, Literal
 
@@ -132,6 +132,8 @@ def calibration_cost(
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise InputError(f"{name}: got {shown(number)}; must be a positive whole number")
     mapping = problem.mapping(dict(mapping.items()))
+    inference = problem.cost(mapping)
+    problem = replace(problem, workload=problem.workload.with_batch(1))
     cost = problem.cost(mapping)
     analog_targets = problem.system.analog_targets
     shapes = {layer.name: layer.mvm for layer in problem.workload.layers if layer.mvm}
@@ -163,8 +165,8 @@ def calibration_cost(
         read_outs=examples * reads * read_outs,
         latency_s=examples * latency_s,
         energy_j=examples * energy_j,
-        inference_s=cost.time_per_inference_s,
-        inference_j=cost.energy_j,
+        inference_s=inference.time_per_inference_s,
+        inference_j=inference.energy_j,
     )
 
 

@@ -64,6 +64,13 @@ def cost(
             "constants, and for the roofline."
         ),
     ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            help="Inferences that run together: the latency is that of all of them, time per inference "
+            "and energy those of one."
+        ),
+    ] = 1,
     tokens: Annotated[
         int | None,
         typer.Option(
@@ -78,6 +85,8 @@ def cost(
 
     Example: `lionheart-opt cost --model resnet8 --system lionheart`
 
+    `--batch 16` prices 16 inferences together: weights that a layer loads are loaded once for all.
+
     `--model mine:network --example mine:batch --model-argument depth=3` prices a network of your own.
     For a decoding step, the example holds one token and the keys and values so far, as in
     examples/decoding.py.
@@ -91,6 +100,7 @@ def cost(
 
     machine = plugins.load_system(system, "--system")
     workload = traced(model, input_shape, example, model_argument, model_class)
+    workload = workload.with_batch(batch)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):
         best = cheapest(space) if mapping == "best" and not Path(mapping).is_file() else None
@@ -103,7 +113,7 @@ def cost(
     costs = {name: api.cost(workload, machine, assigned) for name, assigned in mappings.items()}
     price, digital = costs[label], costs["all-digital"]
     data = cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
-    data |= area_of(price, workload, machine) | per_token(price, tokens)
+    data |= area_of(price, workload, machine) | per_token(price, tokens) | {"batch": batch}
     if best is not None:
         data |= {"mapping": dict(chosen.items()), "exact": best.exact}
     if plot is not None:
@@ -155,6 +165,7 @@ def systems(
     example: Example = None,
     model_argument: ModelArguments = None,
     model_class: ModelClass = None,
+    batch: Annotated[int, typer.Option(help="Inferences that run together, as in `cost`.")] = 1,
     plot: Annotated[Path | None, typer.Option(help="Folder for a figure of all systems.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -169,7 +180,7 @@ def systems(
 
     machines = [plugins.load_system(name, "--system") for name in dict.fromkeys(system or ())]
     workload = traced(model, input_shape, example, model_argument, model_class)
-    comparison = api_hardware.systems(workload, machines or None)
+    comparison = api_hardware.systems(workload.with_batch(batch), machines or None)
     if plot is not None:
         from lionheart_opt.plots.systems import draw_systems
 

@@ -211,10 +211,11 @@ def print_cost(data: dict[str, Any]) -> None:
         )
     if not data["fits"]:
         out.print(data["misfit"], style="bold")
+    together = f"batch of {data['batch']}" if data["batch"] > 1 else "inference"
     for target, what in data["reprogramming"].items():
         inferences = what["lifetime_inferences"]
         out.print(
-            f"{what['needed']} crossbars needed on {target!r}: each inference reprograms "
+            f"{what['needed']} crossbars needed on {target!r}: each {together} reprograms "
             f"{what['rewritten']}, "
             + (
                 "for how long is not known (no endurance)"
@@ -229,7 +230,12 @@ def print_cost(data: dict[str, Any]) -> None:
             f"{data['tokens_per_s']:.4g} tokens/s, {si(data['energy_per_token_j'], 'J')} a token "
             f"({data['tokens']} an inference)"
         )
-    if data["interval_s"] != data["latency_s"]:
+    if data["batch"] > 1:
+        out.print(
+            f"batch of {data['batch']}: latencies are those of the batch, energies of one inference; "
+            f"{_span(data, 'interval', 's')} an inference, {data['inferences_per_s']:.4g} inferences/s"
+        )
+    elif data["interval_s"] != data["latency_s"]:
         out.print(f"one result every {_span(data, 'interval', 's')} in steady state (pipelined)")
     if data["interval_bound_s"] is not None:
         out.print(

@@ -31,7 +31,7 @@ class Rewriting:
 
     Args:
         needed: Crossbars that would hold all its matrices at the same time.
-        rewritten: How many crossbars each inference programs.
+        rewritten: How many crossbars each inference programs, or each batch of them.
         lifetime_inferences: Number of inferences until the endurance of a crossbar is spent; None where
             the endurance is not known.
     """

@@ -13,6 +13,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from lionheart_opt import plugins
+from lionheart_opt.batches import as_single_inferences, check_batch
 from lionheart_opt.cost import Ceiling, CostModel, HasCeilings
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -111,6 +112,8 @@ def roofline(
         raise InputError(
             f"{system.where}: family {system.family!r} names no ceilings, so that there is no roofline"
         )
+    check_batch(model, system, workload)
+    workload = as_single_inferences(model, workload)
     ceilings = {ceiling.target: ceiling for ceiling in model.ceilings()}
     cost = model.cost(workload, mapping)
     points = []

@@ -270,9 +270,11 @@ def _look_at_capacity(problem: Problem, checked: Checked) -> None:
         checked.notes.append("no unit can run on an analog target: there is nothing to search")
         return
     together = too_large(units)
+    batch = problem.workload.batch
+    runs = f"batch of {batch} inferences" if batch > 1 else "inference"
     for target, what in problem.cost(problem.all_analog).rewriting.items():
         checked.notes.append(
-            f"all-analog needs {what.needed} crossbars on {target!r}, so that each inference reprograms "
+            f"all-analog needs {what.needed} crossbars on {target!r}, so that each {runs} reprograms "
             f"{what.rewritten}"
         )
     if not together:

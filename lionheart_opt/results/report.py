@@ -141,6 +141,7 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
         else NO_INTERVAL,
         "errors": list(cost.spread.errors) if cost.spread else [],
         "interval_bound_s": cost.interval_bound_s,
+        "inferences_per_s": 1.0 / cost.time_per_inference_s,
         "analog_mac_ratio": ratio,
         "fits": cost.fits,
         "misfit": cost.misfit,

@@ -138,7 +138,7 @@ class StudyFile:
         """The study's model, traced."""
         try:
             with self.beside():
-                workload = traced(self.table, self.folder)
+                workload = traced(self.table, self.folder).with_batch(self.table.batch)
         except InputError as error:
             raise InputError(f"{self.path}: [model]: {error}") from error
         return with_units(workload, self.table.units, f"{self.path}: [units]")
@@ -214,7 +214,7 @@ class StudyFile:
     def question(self) -> dict[str, Any]:
         """Everything that decides results, but for the strategy; as plain data."""
         kept = {"objectives", "training", "digital", "seed", *_OF_THE_ORACLE, "limits"}
-        plain = self._plain(kept)
+        plain = self._plain(kept | ({"batch"} if self.table.batch > 1 else set()))
         return self._with_digests({**plain, "limits": recorded_limits(plain["limits"])})
 
     @cached_property
@@ -257,7 +257,8 @@ class StudyFile:
         return plain
 
     def _with_digests(self, plain: dict[str, Any]) -> dict[str, Any]:
-        return {**plain, "workload": self.workload.digest, "system": self.system.digest}
+        single = self.workload.with_batch(1).digest
+        return {**plain, "workload": single, "system": self.system.digest}
 
     def plans(self, only: Sequence[str] = ()) -> list[SearchPlan]:
         """Every search that the file asks for, or those of the runs in `only`.

@@ -25,6 +25,7 @@ from lionheart_opt.mapping import Training
 from lionheart_opt.oracle_context import DataTable, ModelTable, Table
 from lionheart_opt.problem import Objective
 from lionheart_opt.text import shown
+from lionheart_opt.workload import MOST_IN_BATCH
 
 #: Data sets that come along with a task of their own.
 _WITH_TASKS = ("shakespeare", "text")
@@ -203,6 +204,8 @@ class StudyTable(Table):
     task: dict[str, Any] | None = None
     """What the network is for: `kind` and the arguments of that task, or a loss and a metric of your own;
     what the data set says by default."""
+    batch: int = Field(default=1, gt=0, le=MOST_IN_BATCH)
+    """Inferences that are priced together; see `lo.cost`."""
     units: Annotated[
         Granularity | Patterns | dict[Name, Patterns], BeforeValidator(_size_of_units)
     ] = Field(default_factory=dict)

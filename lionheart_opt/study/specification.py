@@ -29,7 +29,7 @@ def problem_specification(problem: Problem) -> dict[str, Any]:
     """Everything that decides the results of searches on a problem, but for the strategy."""
     specification: dict[str, Any] = plain(
         {
-            "workload": problem.workload.digest,
+            "workload": problem.workload.with_batch(1).digest,
             "system": problem.system.digest,
             "objectives": list(problem.objectives),
             "limits": recorded_limits(asdict(problem.accuracy_limit)) | dict(problem.cost_limits),
@@ -38,6 +38,7 @@ def problem_specification(problem: Problem) -> dict[str, Any]:
             "seed": problem.seed,
             "oracle": identity(problem.oracle),
         }
+        | ({"batch": problem.workload.batch} if problem.workload.batch > 1 else {})
     )
     return specification
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lionheart_opt import plugins
+from lionheart_opt.batches import RunsBatches, check_batch
 from lionheart_opt.cost import CostModel, HasCeilings, cost_tables
 from lionheart_opt.errors import InputError
 from lionheart_opt.hardware.roofline import roofline
@@ -113,6 +114,35 @@ class CostModelContract:
         workload = replace(workload, layers=layers)
         with pytest.raises(InputError, match="no_such_kind"):
             cost_model.cost(workload, Space(workload=workload, system=system).all_digital)
+
+    def test_batches(self, system: System, cost_model: CostModel) -> None:
+        """A batch takes longer than an inference; MACs and energies are those of one inference.
+
+        A model that does not say how it runs batches is not asked for any.
+        """
+        workload = convolutional_workload()
+        batch = workload.with_batch(5)
+        if not isinstance(cost_model, RunsBatches):
+            with pytest.raises(InputError, match="single inferences only"):
+                check_batch(cost_model, system, batch)
+            return
+        tables = cost_tables(cost_model, batch)
+        for mapping in sample(Space(workload=workload, system=system)):
+            single, cost = cost_model.cost(workload, mapping), cost_model.cost(batch, mapping)
+            assert [layer.macs for layer in cost.layers] == [layer.macs for layer in single.layers]
+            assert cost.latency_s == fsum(layer.latency_s for layer in cost.layers)
+            if cost_model.batch_order == "pipelined":
+                assert cost.interval_s == single.interval_s
+                further_s = 4 * single.time_per_inference_s
+                assert cost.latency_s == pytest.approx(single.latency_s + further_s, rel=1e-9)
+                assert cost.energy_j == pytest.approx(single.energy_j, rel=1e-9)
+            else:
+                assert cost.latency_s > single.latency_s
+                assert cost.time_per_inference_s == pytest.approx(cost.latency_s / 5, rel=1e-9)
+            if tables is not None:
+                latency_s, energy_j = tables.cost_batch(tables.encode([mapping]))
+                np.testing.assert_allclose(latency_s, cost.latency_s, rtol=1e-9)
+                np.testing.assert_allclose(energy_j, cost.energy_j, rtol=1e-9)
 
     def test_tables_agree_with_the_cost(self, system: System, cost_model: CostModel) -> None:
         """Where coefficient tables are offered, they price every mapping alike."""

@@ -113,3 +113,11 @@ def test_a_calibration_without_a_price_is_refused() -> None:
     for latency_s, energy_j in ((0.0, 0.0), (1.0, 1.0)):
         with pytest.raises(InputError, match="the cost model gives no price"):
             CalibrationCost(**numbers, latency_s=latency_s, energy_j=energy_j)  # type: ignore[arg-type]
+
+
+def test_examples_of_a_calibration_follow_each_other() -> None:
+    single = lo.problem("mlp", system="diana", oracle={"kind": "front_door:MadeUp"}, draws=[2])
+    batch = replace(single, workload=single.workload.with_batch(16))
+    costs = [calibration_cost(each, each.all_analog, examples=8) for each in (single, batch)]
+    assert costs[1].latency_s == costs[0].latency_s
+    assert costs[1].inference_s < costs[0].inference_s

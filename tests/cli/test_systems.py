@@ -302,3 +302,25 @@ def test_costs_of_a_token():
     assert rows(*arguments)["tokens_per_s"] is None
     code, _, error = call(*arguments, "--tokens", "0")
     assert code == 2 and "--tokens" in error
+
+
+def test_costs_of_a_batch():
+    arguments = ("cost", "--model", "mlp", "--system", "diana", "--mapping", "all-digital")
+    single, batch = rows(*arguments), rows(*arguments, "--batch", "16", "--tokens", "4")
+    assert (single["batch"], batch["batch"]) == (1, 16)
+    assert single["inferences_per_s"] == pytest.approx(1 / single["latency_s"])
+    assert batch["inferences_per_s"] == pytest.approx(16 / batch["latency_s"])
+    assert batch["interval_s"] == pytest.approx(batch["latency_s"] / 16)
+    assert batch["tokens_per_s"] == pytest.approx(4 * 16 / batch["latency_s"])
+    assert batch["energy_per_token_j"] == pytest.approx(batch["energy_j"] / 4)
+    assert batch["energy_j"] < single["energy_j"], "the digital array has 16 pixels at once"
+    assert "batch of 16: " in call(*arguments, "--batch", "16")[1]
+    code, _, error = call(*arguments, "--batch", "0")
+    assert code == 2 and "batch: got 0; must be a whole number from 1 to" in error
+
+
+def test_systems_with_a_batch():
+    arguments = ("systems", "--model", "mlp", "--system", "diana")
+    single, batch = (rows(*arguments, *more)[0] for more in ((), ("--batch", "16")))
+    assert batch["interval_s"] < single["interval_s"]
+    assert batch["interval_s"] == pytest.approx(batch["latency_s"] / 16)

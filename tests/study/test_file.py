@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.table_oracle import TableOracle
 from lionheart_opt.study.file import StudyFile
@@ -258,3 +259,15 @@ def test_budgets_and_labels_are_no_part_of_the_question(file, tmp_path):
 
 def test_every_record_of_an_old_study_is_found(recorded):
     assert [plan.name for plan, _ in recorded.records()] == [plan.name for plan in recorded.plans()]
+
+
+def test_a_batch_decides_costs_but_not_what_the_oracle_answers(file, tmp_path):
+    plan = file.plans(["digital"])[0]
+    file.search(plan).run()
+    batch = written(tmp_path, "batch = 8\n" + STUDY)
+    assert batch.problem.digital_cost == lo.cost(file.workload, "lionheart", "all-digital", batch=8)
+    assert batch.oracle_specification == file.oracle_specification
+    with pytest.raises(InputError, match="batch: recorded None, now 8"):
+        list(batch.records())
+    with pytest.raises(InputError, match="batch"):
+        written(tmp_path, "batch = 0\n" + STUDY)

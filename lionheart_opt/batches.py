@@ -1,0 +1,46 @@
+"""Several inferences together: which cost models can price that, and how they run a batch."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol, runtime_checkable
+
+from lionheart_opt.cost import CostModel
+from lionheart_opt.errors import InputError
+from lionheart_opt.system import System
+from lionheart_opt.workload import Workload
+
+#: Each layer runs for the whole batch before the next one, or inferences follow each other in a pipeline.
+BatchOrder = Literal["layer by layer", "pipelined"]
+
+
+@runtime_checkable
+class RunsBatches(Protocol):
+    """A cost model that prices workloads with a `batch` above 1.
+
+    The latency is that of the batch, from its first input to its last result. Energies, MACs and
+    `Cost.interval_s` are those of one inference, while batches follow each other.
+    """
+
+    @property
+    def batch_order(self) -> BatchOrder:
+        """How the system runs a batch."""
+        ...
+
+
+def check_batch(cost_model: CostModel, system: System, workload: Workload) -> None:
+    """Refuse a batch that the cost model cannot price.
+
+    Raises:
+        InputError: The batch is above 1, and the model does not say how the system runs it.
+    """
+    if workload.batch > 1 and not isinstance(cost_model, RunsBatches):
+        raise InputError(
+            f"{system.where}: batch: got {workload.batch}; the family {system.family!r} prices single "
+            "inferences only"
+        )
+
+
+def as_single_inferences(cost_model: CostModel, workload: Workload) -> Workload:
+    """The work that follows itself on the system: a whole batch layer by layer, or one inference."""
+    is_whole = isinstance(cost_model, RunsBatches) and cost_model.batch_order == "layer by layer"
+    return workload.whole_batch if is_whole else workload.with_batch(1)
