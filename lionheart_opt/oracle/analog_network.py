@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
@@ -333,13 +334,15 @@ class _Products(WeightProducts):
 
     def __init__(self, network: AnalogNetwork) -> None:
         super().__init__()
-        self._network = network
+        # the network holds this: a cycle would keep its chips in memory until they are collected
+        self._network = weakref.proxy(network)
 
     def product(self, product: Product, matrix: Matrix) -> Tensor | None:
-        return self._network.product(product, matrix)
+        result: Tensor | None = self._network.product(product, matrix)
+        return result
 
     def steps(self, parameters: Iterable[str]) -> bool:
-        return self._network.steps(parameters)
+        return bool(self._network.steps(parameters))
 
 
 class _DigitalProducts(_Products):

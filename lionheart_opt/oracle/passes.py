@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from functools import cached_property
+from traceback import clear_frames
 from typing import Any, Protocol
 
 import torch
@@ -317,7 +318,9 @@ def _nodes(network: nn.Module) -> list[Node]:
     """The network's operations in execution order; empty if they cannot be run one by one."""
     try:
         graph = _LeafTracer().trace(network)
-    except Exception:  # tracing runs the user's code, which may raise anything
+    except Exception as error:  # tracing runs the user's code, which may raise anything
+        # a frame of torch.fx holds itself, and with it the network and all that calls this
+        clear_frames(error.__traceback__)
         return []
     nodes = list(graph.nodes)
     return nodes if all(map(is_pure, nodes)) else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from itertools import chain, combinations
 
 import numpy as np
@@ -259,3 +261,40 @@ def test_all_digital_scores_as_the_float_network() -> None:
     network = small_network().eval()
     samples = ask(network, [(), ("conv1",)])
     assert np.all(samples[0] == exact_statistics(network, EXAMPLES, 8).mean())
+
+
+class Unpacking(InPlace):
+    """Iterates over what tracing does not know, as many networks of Hugging Face do."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        n, *_ = images.shape
+        return self.linear(self.conv2(self.relu(self.conv1(images))).amax((2, 3)).view(n, -1))
+
+
+@pytest.mark.parametrize("kind", [InPlace, Overwriting, Branching, Unpacking, Twice, Sequences])
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_nothing_is_left_in_memory(kind, calibrated, monkeypatch) -> None:
+    """A copy of a network with its chips is large: it is freed at once, not by a late collection."""
+    made = []
+    fast = engine("fast")
+
+    class Watched(type(fast)):
+        def analog(self, *arguments):
+            network = super().analog(*arguments)
+            made.append(weakref.ref(network))
+            return network
+
+    monkeypatch.setitem(globals(), "engine", lambda name: Watched())
+    how = None
+    if calibrated:
+        settings = {"compensation": "columns", "calibration": {"examples": 16}}
+        how = Compensation.of(OracleSettings.model_validate(settings), EXAMPLES)
+    gc.collect()
+    gc.disable()
+    try:
+        network = seeded_network(kind)
+        paths = ("lstm.weight_ih_l0", "linear") if kind is Sequences else NAMES
+        ask(network, [paths[:1], paths], compensation=how)
+        assert made and all(reference() is None for reference in made)
+    finally:
+        gc.enable()

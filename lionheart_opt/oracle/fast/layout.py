@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from lionheart_opt.oracle.fast.kernels import PANEL
 from lionheart_opt.oracle.fast.structures import Layout
 from lionheart_opt.oracle.fast.tiles import Tiling
 from lionheart_opt.oracle.window import Window
+
+#: Packings that a layer uses, by how it is cut and the area of its kernel.
+_PACKINGS: WeakValueDictionary[tuple[Tiling, int], Packing] = WeakValueDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,17 @@ class Packing:
 
     @classmethod
     def of(cls, tiling: Tiling, area: int) -> Packing:
-        """The packing of a layer whose kernel has `area` positions (1 for a linear layer)."""
+        """The packing of a layer whose kernel has `area` positions (1 for a linear layer).
+
+        Layers that are cut alike share it: its indices are several times as large as the weights.
+        """
+        packing = _PACKINGS.get((tiling, area))
+        if packing is None:
+            packing = _PACKINGS[tiling, area] = cls._made(tiling, area)
+        return packing
+
+    @classmethod
+    def _made(cls, tiling: Tiling, area: int) -> Packing:
         n_outputs, n_inputs = tiling.outputs[-1][1], tiling.inputs[-1][1]
         nothing = n_outputs * n_inputs
         segments: list[tuple[int, int, int, int]] = []

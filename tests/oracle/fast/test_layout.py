@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -83,3 +85,12 @@ def test_neighbouring_inputs_are_one_run() -> None:
     window = window_of(nn.Conv2d(4, 3, 3))
     convolution = Packing.of(tiling(3, 36), 9).layout(window, 8, 8)
     assert convolution.runs.tolist() == [[0, 12], [32, 12], [64, 12]]  # one for each kernel row
+
+
+def test_layers_that_are_cut_alike_share_a_packing_as_long_as_one_of_them_is_there() -> None:
+    packing = Packing.of(tiling(5, 7, 0, 0), 1)
+    assert Packing.of(tiling(5, 7, 0, 0), 1) is packing
+    assert Packing.of(tiling(5, 7, 0, 0), 7) is not packing
+    gone = weakref.ref(packing)
+    del packing
+    assert gone() is None
