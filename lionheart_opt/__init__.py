@@ -153,6 +153,10 @@ class _FrontDoor(ModuleType):
         setattr(self, name, value)
         return value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Plug-ins that use `lo` travel to worker processes, which import it."""
+        return import_module, (self.__name__,)
+
     def __dir__(self) -> list[str]:
         return sorted([*__all__, *(name for name in super().__dir__() if name.startswith("__"))])
 

@@ -6,6 +6,7 @@ names than hexadecimal ones.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -13,7 +14,8 @@ import mimetypes
 import os
 import shutil
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
@@ -55,6 +57,38 @@ class ArtifactFolder(FileSystemArtifactStore):  # type: ignore[misc, unused-igno
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Let one process at a time run the block, of those that share the folder and give this name.
+
+        A process that is killed gives way. Where files cannot be locked, nobody waits.
+        """
+        path = self._folder / f"{name}.lock"
+        file = None
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            while file is None:
+                file = path.open("ab")
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if not _is_at(path, file):  # who held it before has removed it
+                    file.close()
+                    file = None
+        try:
+            yield
+        finally:
+            if file is not None:
+                with suppress(OSError):
+                    path.unlink()
+                file.close()
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    """Whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 #: Any artifact store of ours.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+
+import cloudpickle
 import pytest
 from front_door import output_of
 
@@ -53,6 +56,14 @@ def test_functions_stay_functions_whatever_is_imported(imports, tmp_path):
         "assert (lo.Cost, lo.Problem) == (Cost, Problem)\n"
     )
     output_of(tmp_path, "-c", code)
+
+
+def test_plug_ins_that_use_it_travel_to_workers():
+    here = {"lo": lo}
+    exec("def plug_in():\n    return lo.Accuracy", here)
+    sent = cloudpickle.dumps(here["plug_in"])
+    assert cloudpickle.loads(sent)() is lo.Accuracy
+    assert pickle.loads(pickle.dumps(lo)) is lo
 
 
 def test_names_of_the_package():

@@ -47,7 +47,25 @@ def learn_shares(
         question: Prices, and how much they count.
         progress: Called after every epoch.
     """
-    name = f"{key}.shares.pt"
+    with store.alone(key):
+        state = _learned(job, engine, store, f"{key}.shares.pt", units, question, progress)
+    if state.get("note"):
+        warnings.warn(state["note"], stacklevel=2)
+    shares = torch.sigmoid(state["logits"].double()).tolist()
+    values = {"share": dict(zip(units, shares, strict=True))}
+    return Answer(values=values, oracle_s=state["training_s"])
+
+
+def _learned(
+    job: Job,
+    engine: Engine,
+    store: WeightStore,
+    name: str,
+    units: dict[str, tuple[str, ...]],
+    question: LearnedShares,
+    progress: Callable[[EpochDone], None],
+) -> dict[str, Any]:
+    """The state after the last epoch; that of every epoch is stored under the name."""
     state = store.read(name) or {
         "weights": calibrated_start(job),
         "logits": torch.zeros(len(units)),
@@ -73,11 +91,7 @@ def learn_shares(
         if state["epoch"] == job.epochs:
             state |= {"weights": {}, "optimizers": None}  # not needed any more
         store.write(name, state)
-    if state.get("note"):
-        warnings.warn(state["note"], stacklevel=2)
-    shares = torch.sigmoid(state["logits"].double()).tolist()
-    values = {"share": dict(zip(units, shares, strict=True))}
-    return Answer(values=values, oracle_s=state["training_s"])
+    return state
 
 
 def _epoch(

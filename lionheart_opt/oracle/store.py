@@ -14,7 +14,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,6 +78,14 @@ class WeightStore:
         folder = TemporaryDirectory(prefix="lionheart_opt-")
         atexit.register(folder.cleanup)
         return WeightStore(ArtifactFolder(Path(folder.name)), is_temporary=True)
+
+    def alone(self, key: str) -> AbstractContextManager[None]:
+        """Let one process at a time do a training, of those that share the folder.
+
+        Buckets cannot be locked: there, nobody waits.
+        """
+        in_folder = isinstance(self.artifacts, ArtifactFolder)
+        return self.artifacts.alone(key) if in_folder else nullcontext()
 
     def get(self, key: str) -> Trained | None:
         """The trained weights with that key; None if there are none, or if they are damaged."""

@@ -128,7 +128,7 @@ def train(
 
     An epoch depends only on the state after the epoch before, and that state is kept in the store. A
     training that is interrupted and resumed therefore ends with the weights of an uninterrupted one,
-    bit for bit on the same CPU.
+    bit for bit on the same CPU. What another process is training already is waited for.
 
     Args:
         job: What to train.
@@ -137,9 +137,20 @@ def train(
         key: Digest of the job.
         progress: Called after every epoch.
     """
-    stored = store.get(key)
-    if stored is not None:
-        return stored
+    trained = store.get(key)
+    if trained is None:
+        with store.alone(key):
+            trained = store.get(key) or _trained(job, engine, store, key, progress)
+    return trained
+
+
+def _trained(
+    job: Job,
+    engine: Engine,
+    store: WeightStore,
+    key: str,
+    progress: Callable[[EpochDone], None] | None,
+) -> Trained:
     unfinished = f"{key}.epoch.pt"
     saved = store.read(unfinished)
     if saved is None:

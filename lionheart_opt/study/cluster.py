@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ T = TypeVar("T")
 FEWEST_SEARCHES = 4
 #: Seconds after which a scheduler that does not answer is taken for missing.
 CONNECTION_S = 20
+#: What Dask logs of a connection, tracebacks included, is said in one line when a search ends of it.
+_DASK_LOG = logging.getLogger("distributed.client")
 
 
 class Cluster(Executor):
@@ -53,9 +56,12 @@ class Cluster(Executor):
             ) from error
         super().__init__(problem)
         self.scheduler = scheduler
+        self._log_level = _DASK_LOG.level
+        _DASK_LOG.setLevel(logging.CRITICAL)
         try:
             self._client = cast(Any, Client)(scheduler, timeout=CONNECTION_S, set_as_default=False)
         except Exception as error:  # Dask has no class of error for it
+            _DASK_LOG.setLevel(self._log_level)
             raise InputError(
                 f"scheduler: no Dask scheduler answers at {shown(scheduler)}: {error}"
             ) from error
@@ -81,6 +87,7 @@ class Cluster(Executor):
         """As `Executor.stop`. What workers have begun, they compute to its end."""
         super().stop()
         self._client.close()
+        _DASK_LOG.setLevel(self._log_level)
 
     def submit(self, job: Job[T], place: int = 0) -> _Task[T]:
         """As `Executor.submit`."""
@@ -92,7 +99,13 @@ class Cluster(Executor):
 
     def submitted(self, job: Job[T], place: int) -> Any:
         """The Dask future of a job."""
-        return self._client.submit(_work, self._problem_there, job, pure=False, priority=-place)
+        try:
+            there = self._problem_there
+            return self._client.submit(_work, there, job, pure=False, priority=-place)
+        except Exception as error:  # Dask has several classes of error for it
+            if self._client.status == "running":
+                raise
+            raise self.lost() from error
 
     def is_alone(self, task: _Task[Any]) -> bool:
         """Whether no other job is being done."""

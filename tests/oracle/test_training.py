@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,47 @@ def test_killed_training_goes_on_where_it_was(tmp_path: Path) -> None:
     resumed = train(job(), ENGINE, store, "key", lambda now: seen.append(now.epoch))
     assert seen == [4]
     assert same(train(job(), ENGINE, WeightStore.folder(tmp_path / "a"), "key"), resumed)
+
+
+BUSY = """
+import sys
+from pathlib import Path
+from test_training import Trained, WeightStore
+store = WeightStore.folder(Path(sys.argv[1]))
+with store.alone("key"):
+    print("busy", flush=True)
+    if sys.stdin.readline() == "end\\n":
+        store.put("key", Trained(weights={}, note="trained by another process"))
+    else:
+        sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("does_end", [True, False])
+def test_what_another_process_trains_is_waited_for(tmp_path: Path, does_end: bool) -> None:
+    here = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    other = subprocess.Popen(
+        [sys.executable, "-c", BUSY, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": here},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with other, ThreadPoolExecutor() as threads:
+        assert other.stdout is not None and other.stdout.readline() == "busy\n"
+        store = WeightStore.folder(tmp_path)
+        trained = threads.submit(train, job(), ENGINE, store, "key")
+        assert same(
+            train(job(), ENGINE, store, "other key"), train(job(), ENGINE, store, "other key")
+        )
+        assert not trained.done()
+        if does_end:
+            other.communicate("end\n")
+        else:
+            other.kill()
+        note = trained.result().note
+    assert note == ("trained by another process" if does_end else "")
+    assert not list(tmp_path.glob("*.lock"))
 
 
 def test_trained_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

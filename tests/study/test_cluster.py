@@ -97,6 +97,14 @@ def test_what_goes_wrong_in_a_worker_is_said(scheduler):
         list(cluster.evaluate([problem.pretrained(problem.all_analog)]))
 
 
+def test_a_connection_that_is_lost_between_two_candidates_is_one_line(scheduler):
+    problem = toy()
+    with Cluster(problem, scheduler) as cluster:
+        cluster._client.close()
+        with pytest.raises(lo.InputError, match=r"connection to .* is lost; finished trials are"):
+            list(cluster.evaluate([problem.pretrained(problem.all_analog)]))
+
+
 def test_nobody_answers_is_one_line(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("lionheart_opt.study.cluster.CONNECTION_S", 1)

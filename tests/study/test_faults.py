@@ -70,7 +70,8 @@ def test_two_hundred_kills(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
     assert survives_kills(url, tmp_path, trials=250, kills=55, strategy="random") >= 40
     url = url_of(kind, request, tmp_path) if kind == "postgres" else url + "w"
-    assert survives_kills(url, tmp_path, trials=250, kills=12, workers=2, strategy="random") >= 8
+    options = {"trials": 250, "strategy": "random", "workers": 2, "pause_s": 0.3}
+    assert survives_kills(url, tmp_path, kills=12, **options) >= 10
 
 
 @pytest.mark.slow
