@@ -84,8 +84,9 @@ class WeightStore:
 
         Buckets cannot be locked: there, nobody waits.
         """
-        in_folder = isinstance(self.artifacts, ArtifactFolder)
-        return self.artifacts.alone(key) if in_folder else nullcontext()
+        if isinstance(self.artifacts, ArtifactFolder):
+            return self.artifacts.alone(key)
+        return nullcontext()
 
     def get(self, key: str) -> Trained | None:
         """The trained weights with that key; None if there are none, or if they are damaged."""
