@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,17 @@ class MendedJournal(JournalFileBackend):
                     log = json.loads(line)
                     if log["op_code"] == JournalOperation.SET_STUDY_USER_ATTR:
                         self._drivers[log["study_id"]] = log["user_attr"][DRIVER]
+
+
+class ReadJournal(MendedJournal):
+    """A journal that is only read: parameters of trials, which no record needs, are left out."""
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        """As Optuna's."""
+        for log in super().read_logs(log_number_from):
+            for name in ("params", "distributions"):
+                log.pop(name, None)
+            yield log
 
 
 def torn_at(path: Path) -> int | None:

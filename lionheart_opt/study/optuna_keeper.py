@@ -13,7 +13,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState, create_trial
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.artifacts import OutcomeStore, links
@@ -25,8 +25,9 @@ from lionheart_opt.study.answers import ANSWERS, answer_of, recorded_answer
 from lionheart_opt.study.claim import Claim, Held, claimed
 from lionheart_opt.study.dashboard import feasibility, write_note
 from lionheart_opt.study.fence import NumberTaken
+from lionheart_opt.study.finished_trials import FinishedTrial, count_trials, finished_trials
 from lionheart_opt.study.record import FAILED, Trial, plain_attributes
-from lionheart_opt.study.recorded_prices import check_costs, recorded_prices
+from lionheart_opt.study.recorded_prices import SEAL, TOTALS, check_costs, recorded_prices
 from lionheart_opt.study.same_question import (
     CONTENTS,
     RECORD_FORMAT,
@@ -54,7 +55,8 @@ DIGITAL = "all-digital"
 CHECKS = "final/"
 #: User attribute with the order in which finalists are tested.
 ORDER = "final order"
-_FAIL = TrialState.FAIL
+#: User attributes of a trial that say what was evaluated, and the answer.
+ATTRIBUTES = ("lineage", "accuracy", *TOTALS, SEAL, FAILED)
 
 
 class OptunaKeeper:
@@ -202,14 +204,12 @@ class OptunaKeeper:
             InputError: The record is damaged, or the problem's cost model gives other costs than those
                 recorded.
         """
-        with self._reading():
-            finished = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, _FAIL))
-            finished = sorted(finished, key=lambda trial: trial.number)
-            finished = [t for t in finished if t.state != _FAIL or FAILED in t.user_attrs]
         trials: dict[str, Trial] = {}
-        for trial in finished:
-            evaluation = self._evaluation(problem, trial)
-            trials.setdefault(evaluation.candidate.digest, Trial(trial.number, evaluation))
+        with self._reading():
+            for trial in finished_trials(self.study, ATTRIBUTES):
+                if not trial.has_failed or FAILED in trial.attributes:
+                    evaluation = self._evaluation(problem, trial)
+                    trials.setdefault(evaluation.candidate.digest, Trial(trial.number, evaluation))
         return list(trials.values())
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
@@ -219,7 +219,7 @@ class OptunaKeeper:
         weights = accuracy.weights if accuracy else ""
         linked = links({"examples.npz": kept.get(OUTCOMES, ""), "weights.pt": weights})
         trial = create_trial(
-            state=_FAIL if evaluation.failed else TrialState.COMPLETE,
+            state=TrialState.FAIL if evaluation.failed else TrialState.COMPLETE,
             values=None if evaluation.failed else list(evaluation.objectives.values()),
             params={unit: evaluation.mapping[unit] for unit in units},
             distributions={unit: CategoricalDistribution(problem.choices[unit]) for unit in units},
@@ -234,7 +234,7 @@ class OptunaKeeper:
         trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.oracle_s)
         if self._next_number is None:
             with self._reading():
-                self._next_number = len(self.study.get_trials(deepcopy=False))
+                self._next_number = count_trials(self.study)
         number, self._next_number = self._next_number, None
         try:
             with self._writing(number):
@@ -350,18 +350,17 @@ class OptunaKeeper:
         with writing(self.name, number), fence:
             yield
 
-    def _evaluation(self, problem: Problem, trial: FrozenTrial) -> Evaluation:
-        with self._reading():
-            candidate = Candidate.from_json(trial.user_attrs["lineage"])
-            accuracy = None
-            if "accuracy" in trial.user_attrs:
-                accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
-            recorded = {name: float(trial.user_attrs[name]) for name in ("latency_s", "energy_j")}
-            if trial.values is not None:
-                objectives = zip(problem.objectives, map(float, trial.values), strict=True)
-                recorded |= {f"objective {name}": value for name, value in objectives}
-        failed = str(trial.user_attrs.get(FAILED, ""))
-        cost = recorded_prices(problem).totals(candidate, trial.user_attrs)
+    def _evaluation(self, problem: Problem, trial: FinishedTrial) -> Evaluation:
+        attributes, accuracy = trial.attributes, None
+        candidate = Candidate.from_json(attributes["lineage"])
+        if "accuracy" in attributes:
+            accuracy = Accuracy.from_json(attributes["accuracy"])
+        recorded = {name: float(attributes[name]) for name in ("latency_s", "energy_j")}
+        if trial.values is not None:
+            objectives = zip(problem.objectives, map(float, trial.values), strict=True)
+            recorded |= {f"objective {name}": value for name, value in objectives}
+        failed = str(attributes.get(FAILED, ""))
+        cost = recorded_prices(problem).totals(candidate, attributes)
         evaluation = problem.evaluation(candidate, accuracy, failed, cost)
         check_costs(f"trial {trial.number} of study {self.name!r}", evaluation, recorded)
         return evaluation

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
@@ -34,6 +34,7 @@ LIBPQ = {
     "tcp_user_timeout": 60_000,
 }
 
+T = TypeVar("T")
 _MAY_WAIT: ContextVar[bool] = ContextVar("may_wait", default=True)
 
 
@@ -116,11 +117,11 @@ class _Outage:
                 self._since = None
 
 
-def _again(operation: Callable[..., Any]) -> Callable[..., Any]:
+def again(operation: Callable[..., T]) -> Callable[..., T]:
     """The same operation, repeated on a new connection where the old one has broken meanwhile."""
 
     @wraps(operation)
-    def repeated(*arguments: Any, **options: Any) -> Any:
+    def repeated(*arguments: Any, **options: Any) -> T:
         for _ in range(MOST_BREAKS if _MAY_WAIT.get() else 0):
             try:
                 return operation(*arguments, **options)
@@ -144,4 +145,4 @@ def _is_break(error: Exception) -> bool:
 # the fence notices the number (`lionheart_opt.study.fence`).
 for _name in {*BaseStorage.__abstractmethods__, "_create_new_trial", "_get_trials"}:
     if hasattr(RDBStorage, _name):
-        setattr(PatientDatabase, _name, _again(getattr(RDBStorage, _name)))
+        setattr(PatientDatabase, _name, again(getattr(RDBStorage, _name)))

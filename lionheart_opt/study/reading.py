@@ -57,16 +57,26 @@ def storage_to_read(url: str, folder: Path | None = None) -> optuna.storages.Bas
     file, scheme = file_of(url, folder), scheme_of(url)
     if file is not None and not file.exists():
         return None
-    if scheme in ("journal", "redis", "rediss", "grpc"):
+    if scheme in ("redis", "rediss", "grpc"):
         return open_storage(url, folder)
     with reading(f"storage: cannot open {shown_url(url)!r}", url):
         if file is None:
             return _database(with_environment(url))
         check_file(file)
+        if scheme == "journal":
+            return _journal(file)
         mode = "ro"
         if not _can_be_read_alone(file):
             file, mode = _copied(file), "rw"
         return _database("sqlite:///file", creator=lambda: _connect(file, mode))
+
+
+def _journal(file: Path) -> optuna.storages.BaseStorage:
+    from optuna.storages import JournalStorage
+
+    from lionheart_opt.study.journal import ReadJournal
+
+    return JournalStorage(ReadJournal(file))
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.study.finished_trials import finished_trials
 from lionheart_opt.study.optuna_keeper import (
     DIGITAL,
     OUTCOMES,
@@ -90,13 +90,13 @@ def _recorded(
     is_old = (
         CONTENTS not in study.user_attrs
     )  # its trainings mean something else, see `check_contents`
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        if "accuracy" in trial.user_attrs:
-            candidate = Candidate.from_json(trial.user_attrs["lineage"]).resolved(usual)
+    for trial in finished_trials(study, ("lineage", "accuracy", OUTCOMES)):
+        if not trial.has_failed and "accuracy" in trial.attributes:
+            candidate = Candidate.from_json(trial.attributes["lineage"]).resolved(usual)
             if is_old and any(each.training != "none" for each in candidate.lineage):
                 continue
-            accuracy = Accuracy.from_json(trial.user_attrs["accuracy"])
-            yield candidate, accuracy, trial.user_attrs.get(OUTCOMES)
+            accuracy = Accuracy.from_json(trial.attributes["accuracy"])
+            yield candidate, accuracy, trial.attributes.get(OUTCOMES)
     if DIGITAL in study.user_attrs:
         data = study.user_attrs[DIGITAL]
         candidate = Candidate.from_json(data["lineage"]).resolved(usual)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from itertools import chain
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from lionheart_opt.study.specification import differences, identity
 #: User attributes of a trial: its seal, and the totals that it seals.
 SEAL = "priced"
 TOTALS = ("latency_s", "energy_j", "interval_s", "tiles")
+#: Folders of this package with code that prices; so do modules beside them.
+PRICING = ("cost_models", "hardware", "fitting", "statistics", "aging")
 
 
 class RecordedPrices:
@@ -109,8 +112,14 @@ def _deciding(problem: Problem) -> str | None:
 @cache
 def _code() -> str:
     """Digest of the code of this package that prices: cost models and the nouns that they are made of."""
-    folder = Path(lionheart_opt.__file__).parent
     content = hashlib.sha256()
-    for file in sorted([*folder.glob("*.py"), *(folder / "cost_models").rglob("*.py")]):
+    for file in pricing_files():
         content.update(file.read_bytes())
     return content.hexdigest()
+
+
+def pricing_files() -> list[Path]:
+    """The files of this package on which costs may depend."""
+    package = Path(lionheart_opt.__file__).parent
+    folders = [(package / name).rglob("*.py") for name in PRICING]
+    return sorted([*package.glob("*.py"), *chain(*folders)])

@@ -25,9 +25,11 @@ and has no MACs: cost models refuse the kinds that they do not know.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from math import prod
 from typing import Any
 
 import torch
@@ -40,8 +42,11 @@ from lionheart_opt import models
 from lionheart_opt.errors import InputError
 from lionheart_opt.models.memory import limited_memory
 from lionheart_opt.text import shown
-from lionheart_opt.tracing.tracer import Exits, Tracer, tensors_of
+from lionheart_opt.tracing.tracer import Exits, GuardedTracer, Tracer, tensors_of
 from lionheart_opt.workload import Workload
+
+#: A network of the zoo that has no more weights, with an input of no more numbers, is run to trace it.
+SMALL_WEIGHTS, SMALL_INPUT = 20_000_000, 200_000
 
 Example = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
 
@@ -110,9 +115,17 @@ def trace_model(
         InputError: There is no such network or argument, or the network cannot be traced.
     """
     shape = models.input_shape(name) if input_shape is None else input_shape
-    # for the networks of the zoo shapes are enough, which take neither time nor memory
-    with torch.device("cpu" if ":" in name else "meta"):
+    # for the networks of the zoo shapes are enough, which take no memory, but a second to load
+    with torch.device("meta"):
+        is_small = ":" in name or _is_small(models.build_seeded(name, arguments), shape)
+    with torch.device("cpu" if is_small else "meta"):
         return trace(models.build_seeded(name, arguments), example_of(shape), name)
+
+
+def _is_small(model: nn.Module, shape: tuple[int, ...]) -> bool:
+    """Whether an inference takes a moment."""
+    n_weights = sum(parameter.numel() for parameter in model.parameters())
+    return n_weights <= SMALL_WEIGHTS and prod(shape) <= SMALL_INPUT
 
 
 def example_of(shape: tuple[int, ...]) -> Tensor:
@@ -142,7 +155,8 @@ def _run(
         for tensor in tensors_of(inputs)
         if all(tensor is not mask for mask in masks.values())
     ]
-    tracer = Tracer(copy, given, name, used)
+    kind = GuardedTracer if "torch._dynamo" in sys.modules else Tracer
+    tracer = kind(copy, given, name, used)
     with torch.inference_mode(), _unfused(copy), Exits(tracer), tracer:
         match inputs:
             case dict():

@@ -108,6 +108,11 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             module.register_forward_pre_hook(lambda module, _, path=path: self._enter(path, module))
             module.register_forward_hook(lambda _module, _args, result: self._leave(result))
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether torch keeps its compiler away, which takes a second to load."""
+        return False
+
     def where(self) -> str:
         """The running module, for messages."""
         call = self._calls[-1]
@@ -339,6 +344,18 @@ def _fields(record: _Record, use: Use | None) -> dict[str, Any]:
     columns = use.matrix.last - use.matrix.first
     weight_count = fields["weight_count"] // mvm.columns * columns
     return fields | {"mvm": replace(mvm, columns=columns), "weight_count": weight_count}
+
+
+class GuardedTracer(Tracer):  # type: ignore[no-untyped-call]
+    """As `Tracer`, where torch's compiler is loaded: it would compile the tracer, too."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return True
+
+    def __torch_dispatch__(self, *arguments: Any) -> Any:
+        """As `Tracer`'s."""
+        return super().__torch_dispatch__(*arguments)
 
 
 class Exits(TorchFunctionMode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sqlite3
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import lionheart_opt
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import random_mapping
@@ -74,6 +76,27 @@ def test_the_same_cost_model_is_not_asked_again(folder, monkeypatch):
 def test_a_cost_model_whose_code_has_changed_is_asked_again(folder, monkeypatch):
     monkeypatch.setattr(recorded_prices, "_code", lambda: "another version")
     assert n_priced(folder, monkeypatch) == N_TRIALS
+
+
+def test_all_code_that_cost_models_import_is_sealed():
+    package = Path(lionheart_opt.__file__).parent
+    sealed = recorded_prices.pricing_files()
+    waiting = [file for file in sealed if "cost_models" in file.parts]
+    seen = set(waiting)
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                first, *parts = name.split(".")
+                file = package.joinpath(*parts).with_suffix(".py")
+                if first == "lionheart_opt" and parts and file.exists() and file not in seen:
+                    seen.add(file)
+                    waiting.append(file)
+    checks = {package / "cost_models" / name for name in ("validation", "calibration")}
+    imported = {file for file in seen if not checks & set(file.parents)}
+    assert package / "hardware" / "constants.py" in imported
+    assert not imported - set(sealed)
 
 
 def test_a_cost_model_whose_code_is_not_known_is_always_asked(folder, monkeypatch):

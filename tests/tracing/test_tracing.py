@@ -1,6 +1,9 @@
 """What a network is traced with, what cannot be traced, and that it is left as it was."""
 
+import subprocess
+import sys
 import warnings
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ from tiny_transformers import bert, gpt2
 from torch import Tensor, nn
 from traced import Lambda, kinds
 
+from lionheart_opt import tracing
 from lionheart_opt.errors import InputError
 from lionheart_opt.tracing import trace
 
@@ -98,3 +102,34 @@ def test_model_and_torch_are_left_as_they_were() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert torch.backends.mha.get_fastpath_enabled() and torch.backends.mkldnn.enabled
+
+
+@pytest.mark.parametrize("name", ["resnet8", "mobilenet"])
+def test_small_networks_of_the_zoo_are_run_and_large_ones_are_not(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tracing.trace_model(name)
+    monkeypatch.setattr(tracing, "SMALL_WEIGHTS", 0)
+    assert tracing.trace_model(name) == run
+
+
+def test_tracing_does_not_load_torchs_compiler() -> None:
+    """It takes a second, in every verb that needs a network."""
+    script = """
+        import sys
+        from lionheart_opt.tracing import trace_model
+        trace_model("resnet8")
+        assert "torch._dynamo" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", dedent(script)], check=True)
+
+
+def test_a_compiled_network_is_traced_like_the_network(capfd: pytest.CaptureFixture[str]) -> None:
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    compiled = torch.compile(network, backend="eager")
+    traced = trace(compiled, torch.zeros(1, 4), "net")  # type: ignore[arg-type]
+    plain = trace(network, torch.zeros(1, 4), "net")
+    assert [layer.name.removeprefix("_orig_mod.") for layer in traced.layers] == [
+        layer.name for layer in plain.layers
+    ]
+    assert capfd.readouterr().err == "", "the tracer itself is not compiled"
