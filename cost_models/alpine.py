@@ -29,7 +29,7 @@ from lionheart_opt.cost_models.parts.additive import (
 )
 from lionheart_opt.cost_models.parts.alpine_cores import pipelined, placed
 from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
-from lionheart_opt.cost_models.parts.alpine_links import with_links
+from lionheart_opt.cost_models.parts.alpine_links import results_of, with_links
 from lionheart_opt.cost_models.parts.alpine_parameters import (
     CoreParameters,
     LinkParameters,
@@ -337,6 +337,10 @@ class Alpine:
             reader, target = edge.layer.name, place[edge.layer.name]
             start = self._driver(target) if edge.source == INPUT else place[edge.source]
             runs[reader] = runs[reader].plus(self._transfer(start, target, edge.element_count))
+        for layer in results_of(workload) if self._links else ():
+            start = place[layer.name]
+            back = self._transfer(start, self._driver(start), layer.output_count)
+            runs[layer.name] = runs[layer.name].plus(back)
         return runs
 
     def _pricer(

@@ -32,7 +32,13 @@ from lionheart_opt.fitting.least_squares import Fitted, fit
 from lionheart_opt.hardware.constants import Uncertainty
 from lionheart_opt.plugins import load_system
 
-SYSTEMS = ("alpine-high-power", "alpine-high-power-8", "alpine-low-power", "lionheart")
+SYSTEMS = (
+    "alpine-high-power",
+    "alpine-high-power-8",
+    "alpine-loosely-coupled",
+    "alpine-low-power",
+    "lionheart",
+)
 #: 10 inferences of the digital perceptron on one high-power core. With more, the LSTM's longest bar,
 #: on the low-power system, would leave its axis of 0.04 s; the axes of 0.03 s, 0.12 J, 30 s and 110 J of
 #: the other networks are then more than half full, too.

@@ -8,7 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from lionheart_opt.cost_tables import CostTables
-from lionheart_opt.workload import Workload
+from lionheart_opt.workload import Layer, Workload
+
+
+def results_of(workload: Workload) -> tuple[Layer, ...]:
+    """Layers whose results are those of the network: nothing reads them, and a core takes them."""
+    read = {edge.source for edge in workload.edges}
+    return tuple(layer for layer in workload.layers if layer.name not in read)
 
 
 def with_links(
@@ -29,15 +35,18 @@ def with_links(
     column = tables.targets.index(host)
     unit = tables.unit.copy()
     pair: dict[tuple[int, int], np.ndarray] = {}
+
+    def between(elements: int) -> np.ndarray:
+        ends = tables.targets
+        return np.array([[transfer(start, end, elements) for end in ends] for start in ends])
+
+    for layer in results_of(workload):
+        if layer.name in workload.unit_of:
+            unit[number[workload.unit_of[layer.name]]] += between(layer.output_count)[:, column]
     for edge in workload.edges:
         first = workload.unit_of.get(edge.source)
         second = workload.unit_of.get(edge.layer.name)
-        table = np.array(
-            [
-                [transfer(start, end, edge.element_count) for end in tables.targets]
-                for start in tables.targets
-            ]
-        )
+        table = between(edge.element_count)
         if first and second:
             if first != second:
                 ends = number[first], number[second]

@@ -35,6 +35,7 @@ from functools import cache
 from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.parts.alpine_parameters import MachineParameters
+from lionheart_opt.cost_models.validation import alpine_loose
 from lionheart_opt.cost_models.validation.alpine_networks import (
     CHATFIELD_NETWORKS,
     CHATFIELD_UNITS,
@@ -175,7 +176,7 @@ def _standing_w(system: System, cores: int) -> float:
 
 def high_power() -> list[Case]:
     """`alpine-high-power`: all published gains, and predictions for LSTM-256 and LSTM-512."""
-    return _alpine("alpine-high-power", HIGH_POWER_GAINS)
+    return _alpine("alpine-high-power", HIGH_POWER_GAINS) + alpine_loose.cases()
 
 
 def low_power() -> list[Case]:

@@ -115,6 +115,13 @@ def perceptron(parts: int = 1, width: int = 1024) -> Workload:
     return builder.workload("perceptron")
 
 
+def peripheral(width: int = 1024) -> Workload:
+    """The perceptron as one product: what a core sees of it behind the I/O bus (section VII-B)."""
+    builder = _Builder({INPUT: (1, width)})
+    builder.linear("call", INPUT, columns=width)
+    return builder.workload("peripheral")
+
+
 def lstm(hidden: int, parts: int = 1) -> Workload:
     """A cell and a dense layer, `LSTM_STEPS` steps one after the other (section VIII).
 

@@ -54,6 +54,7 @@ def test_systems_name_configurations_that_fit_their_arrays(system: str) -> None:
         "lionheart": ("fp32", "lionheart"),
         "alpine-high-power": ("fp32", "alpine"),
         "alpine-high-power-8": ("fp32", "alpine"),
+        "alpine-loosely-coupled": ("fp32", "alpine"),
         "alpine-low-power": ("fp32", "alpine"),
         "imc-cluster": ("int8", "pcm"),
         "manycore": ("int8", "pcm"),

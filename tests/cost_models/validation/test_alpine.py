@@ -30,7 +30,7 @@ def test_low_power_results_are_predictions_of_the_same_cases() -> None:
     low, high = paper.low_power(), paper.high_power()
     assert len(low) == 2 * len(paper.experiments()) > 0
     assert [(case.case, case.quantity) for case in low] == [
-        (case.case, case.quantity) for case in high
+        (case.case, case.quantity) for case in high if "loosely" not in case.case
     ]
     assert all(case.published is None for case in low)
     assert all(case.predicted > 0.95 for case in low)
