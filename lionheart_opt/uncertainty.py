@@ -1,21 +1,21 @@
 """How well a cost is known: intervals of 95 % that follow from those of the system's constants.
 
-A cost model is made linear in the logarithms of the uncertain constants (central differences). Their
-errors may depend on each other (`[uncertainty]`). What no constant explains is one more error for all
-digital targets, and one for all analog targets, of time and of energy each. Two mappings of a network
-share all errors, so that a gain is known better than the costs that it compares.
+A cost model is made linear in the logarithms of the uncertain constants: between the ends of each
+interval, so that steps of a model that counts whole copies or crossbars even out. Their errors may
+depend on each other (`[uncertainty]`). What no constant explains is one more error for all digital
+targets, and one for all analog targets, of time and of energy each. Two mappings of a network share all
+errors, so that a gain is known better than the costs that it compares.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import exp, log
+from math import log
 
 import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel
 from lionheart_opt.estimates import Spread
-from lionheart_opt.fitting.least_squares import STEP
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
@@ -38,21 +38,19 @@ def spread_of(
     Returns:
         None where the system says of nothing how well it is known.
     """
-    widths = {name: log(each.high / each.low) / 2 for name, each in system.intervals.items()}
     scatter = system.uncertainty
     factors = (scatter.latency_factor, scatter.energy_factor) if scatter else (None, None)
-    if not widths and factors == (None, None):
+    if not system.intervals and factors == (None, None):
         return None
     cost = build(system).cost(workload, mapping)
     columns = []
-    for name, width in widths.items():
-        value = system.constant(name)
+    for name, ends in system.intervals.items():
         below, above = (
-            build(system.with_constants({name: value * exp(step)})).cost(workload, mapping)
-            for step in (-STEP, STEP)
+            build(system.with_constants({name: value})).cost(workload, mapping)
+            for value in (ends.low, ends.high)
         )
-        columns.append((_numbers(above) - _numbers(below)) / (2 * STEP) * width)
-    errors = list(widths)
+        columns.append(_logarithm(_numbers(above), _numbers(below)) / 2)
+    errors = list(system.intervals)
     analog = np.array([layer.target in system.analog_targets for layer in cost.layers])
     for kind, members in (("digital", ~analog), ("analog", analog)):
         for quantity, factor in zip(("time", "energy"), factors, strict=True):
@@ -60,8 +58,6 @@ def spread_of(
                 errors.append(f"{quantity} of {kind} targets")
                 columns.append(log(factor) * _share(cost, members, quantity))
     shifts = np.array(columns).T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shifts = np.nan_to_num(shifts / _numbers(cost)[:, None], nan=0.0, posinf=0.0, neginf=0.0)
     first = len(COST_OBJECTIVES)
     return Spread(
         errors=tuple(errors),
@@ -80,15 +76,23 @@ def _numbers(cost: Cost) -> np.ndarray:
     return np.array([*(cost.value(quantity) for quantity in COST_OBJECTIVES), *layers])
 
 
+def _logarithm(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Of the ratios; 0 where a number is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithms: np.ndarray = np.log(above / below)
+    return np.where(np.isfinite(logarithms), logarithms, 0.0)
+
+
 def _share(cost: Cost, members: np.ndarray, quantity: str) -> np.ndarray:
-    """What of all numbers lies on some layers; of the interval the same share as of the latency."""
+    """Share of each number that lies on some layers; of the interval the same as of the latency."""
     numbers = _numbers(cost)
     first, is_time = len(COST_OBJECTIVES), quantity == "time"
     layers = numbers[first:].reshape(-1, 2) * np.array([is_time, not is_time])
     kept = layers * members[:, None]
     latency_s, energy_j = kept.sum(axis=0)
     interval_s = cost.time_per_inference_s * (latency_s / cost.latency_s if cost.latency_s else 0.0)
-    return np.array([latency_s, energy_j, interval_s, *kept.ravel()])
+    parts = np.array([latency_s, energy_j, interval_s, *kept.ravel()])
+    return parts / np.where(numbers == 0, 1.0, numbers)
 
 
 def _correlations(system: System, errors: list[str]) -> np.ndarray:

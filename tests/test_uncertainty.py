@@ -45,16 +45,35 @@ def test_nothing_is_said_where_nothing_is_known() -> None:
 
 
 def test_one_constant_moves_the_share_that_depends_on_it() -> None:
-    """Convolutions take a share of the time; a factor of 2 of their rate is one of it to that power."""
+    """The interval is as wide as the costs at both ends of the constant's interval say."""
     system = with_only("convolution_efficiency")
     cost = known(system)
-    faster = system.with_constants({"software.convolution_efficiency": 1e9})
-    share = 1 - known(faster).latency_s / cost.latency_s
-    assert 0.1 < share < 1
+    name = "software.convolution_efficiency"
+    value = system.constant(name)
+    slow, fast = (
+        known(system.with_constants({name: factor * value})).latency_s for factor in (0.5, 2.0)
+    )
+    assert slow > 1.1 * fast
     estimate = cost.estimate("latency_s")
     assert estimate.value == cost.latency_s
-    assert estimate.high == pytest.approx(cost.latency_s * 2**share, rel=1e-3)
-    assert estimate.low == pytest.approx(cost.latency_s / 2**share, rel=1e-3)
+    assert estimate.high == pytest.approx(cost.latency_s * math.sqrt(slow / fast))
+    assert estimate.low == pytest.approx(cost.latency_s / math.sqrt(slow / fast))
+
+
+def test_steps_of_a_model_do_not_widen_an_interval() -> None:
+    """The many-core counts whole copies of layers: at an end of an interval, as many more as fit."""
+    system = load_system("manycore")
+    cost = lo.cost("mobilenet", system, "all-analog")
+    name = "targets.cores.depthwise_macs_per_cycle"
+    ends = system.intervals[name]
+    costs = [
+        lo.cost("mobilenet", system.with_constants({name: value}), "all-analog").latency_s
+        for value in (ends.low, ends.high)
+    ]
+    assert cost.spread is not None
+    shift = cost.spread.shifts["latency_s"][cost.spread.errors.index(name)]
+    assert shift == pytest.approx(math.log(costs[1] / costs[0]) / 2)
+    assert abs(shift) < 0.1
 
 
 def test_correlated_errors_add_up_or_cancel() -> None:

@@ -24,7 +24,13 @@ from __future__ import annotations
 import numpy as np
 
 from lionheart_opt.cost_models.alpine import Alpine
-from lionheart_opt.cost_models.calibration.shipped import asked_to_write, settled, write
+from lionheart_opt.cost_models.calibration.shipped import (
+    Scatter,
+    asked_to_write,
+    settled,
+    together,
+    write,
+)
 from lionheart_opt.cost_models.parts.alpine_parameters import SoftwareParameters
 from lionheart_opt.cost_models.validation import alpine as paper
 from lionheart_opt.cost_models.variants import variant
@@ -51,10 +57,6 @@ _ASSUMED = "simple_cycles"
 #: Standard deviation in logarithms of the priors around the shipped values: a factor of 50. They decide
 #: where the results determine a value only weakly.
 _PRIOR_SD = 4.0
-
-#: Shift, as a share of half an interval, up to which the shipped values stay: a standard deviation.
-#: Those of one core were fitted before hand-overs were on the critical path, and records rest on them.
-SMALL = 0.5
 
 NAMES = tuple(name for name in SoftwareParameters.model_fields if name != _ASSUMED)
 
@@ -128,10 +130,10 @@ def main() -> None:
     """Print or write the fitted values, and say how well they meet what they were fitted to."""
     start = shipped()
     result = fitted(start)
-    origin = np.log([getattr(start, name) for name in NAMES])
-    constants = settled(NAMES, origin, result, SMALL)
+    names = [f"software.{name}" for name in NAMES]
+    constants = settled(load_system(SYSTEMS[0]), names, result.logs, result.half_widths)
     # A gain is a ratio of two times, each with an error of its own.
-    shared = float(np.exp(result.quantile * result.scatter / np.sqrt(2)))
+    shared = Scatter(sd=result.scatter / 2**0.5, degrees=result.degrees).factor
     uncertainty = Uncertainty(
         source=(
             f"calibration/alpine.py: {len(result.sd)} results, {result.degrees:.1f} degrees of freedom; "
@@ -139,11 +141,10 @@ def main() -> None:
         ),
         latency_factor=shared,
         energy_factor=shared,
-        constants=tuple(f"software.{name}" for name in NAMES),
-        correlations=tuple(tuple(row) for row in result.correlations.tolist()),
+        **together(names, result.correlations),
     )
     for system in SYSTEMS:
-        write(system, {"software": constants}, uncertainty, is_written=asked_to_write())
+        write(system, constants, uncertainty, is_written=asked_to_write())
     errors = np.abs(np.expm1(result.residuals))
     print(f"# median error {np.median(errors):.1%}, largest {np.max(errors):.1%}")
     inside, total = coverage(result)

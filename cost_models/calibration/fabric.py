@@ -1,20 +1,37 @@
 """Fit what no source gives of the HERMES project chip: the delay of a hop, the power beside the arrays.
 
-Run `python -m lionheart_opt.cost_models.calibration.fabric`. Both are such that the ResNet-9 layer in the
-one-phase mode takes its measured time and energy. The other mode and the LSTM step are not used.
+Run `python -m lionheart_opt.cost_models.calibration.fabric`; with `--write`, it writes the constants,
+their intervals and `[uncertainty]` into the system file of a checkout. Both constants are such that the
+ResNet-9 layer in the one-phase mode takes its measured time and energy. The other mode and the LSTM step
+do not decide the values. They say how far predictions are off, and so decide the intervals.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
+from lionheart_opt.cost_models.calibration.shipped import (
+    UNKNOWN,
+    Constants,
+    Scatter,
+    asked_to_write,
+    covariance_of,
+    settled,
+    together,
+    write,
+)
 from lionheart_opt.cost_models.fabric import Fabric
 from lionheart_opt.cost_models.validation import fabric as paper
 from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.hardware.constants import Uncertainty
 from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 
+NAMES = ("targets.cores.hop_s", "targets.cores.beside_w")
+
 
 def fit(system: System) -> dict[str, float]:
-    """Parameter of the cores -> fitted value."""
+    """Parameter, as in `NAMES` -> fitted value."""
     network, mode = paper.FITTED
     latency_s, energy_j = paper.LAYERS[paper.FITTED]
     [matrix] = [layer.mvm for layer in paper.NETWORKS[network]().layers if layer.mvm]
@@ -27,11 +44,41 @@ def fit(system: System) -> dict[str, float]:
     return {"hop_s": hop_s, "beside_w": beside_w}
 
 
+def residuals(system: System) -> np.ndarray:
+    """Logarithms of predicted / measured, shape (2, n_points): latencies, then energies of all points."""
+    errors = []
+    for (network, mode), published in paper.LAYERS.items():
+        cost = paper.cost_of(system, network, mode)
+        errors.append(np.log(np.array([cost.latency_s, cost.energy_j]) / published))
+    return np.array(errors).T
+
+
+def fitted(system: System) -> tuple[Constants, Uncertainty]:
+    """The constants with their intervals, and what is known of them together."""
+    errors = residuals(system)
+    time, energy = (Scatter.of(each, n_constants=1) for each in errors)
+    covariance = covariance_of(
+        lambda changed: residuals(changed).ravel(),
+        system,
+        NAMES,
+        np.repeat([time.half_width, energy.half_width], errors.shape[1]),
+        np.eye(len(NAMES)) * UNKNOWN**2,
+    )
+    half_widths = np.sqrt(np.diag(covariance))
+    constants = settled(system, NAMES, np.log([*fit(system).values()]), half_widths)
+    uncertainty = Uncertainty(
+        source=f"calibration/fabric.py: scatter of times {time}; of energies {energy}",
+        latency_factor=time.factor,
+        energy_factor=energy.factor,
+        **together(NAMES, covariance / np.outer(half_widths, half_widths)),
+    )
+    return constants, uncertainty
+
+
 def main() -> None:
-    """Print the parameters as the system file holds them."""
-    print("[targets.cores]")
-    for name, value in fit(load_system(paper.SYSTEM)).items():
-        print(f"{name} = {value:.4g}")
+    """Print or write the fitted constants."""
+    constants, uncertainty = fitted(load_system(paper.SYSTEM))
+    write(paper.SYSTEM, constants, uncertainty, is_written=asked_to_write())
 
 
 if __name__ == "__main__":

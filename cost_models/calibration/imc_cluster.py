@@ -1,131 +1,160 @@
 """Fit what Garofalo et al. 2022 do not print.
 
-Run `python -m lionheart_opt.cost_models.calibration.imc_cluster`. Energies: least squares of the relative
-error over the even rows of Fig. 12(a). Software convolutions: least squares of the logarithms of the four
-speed-ups of section V-C. Power of the cores: the energy gains of the two mappings there that keep the
-depthwise layer off the crossbar. Rate of additions: such that the bottleneck rows take the printed
-10.06 ms.
+Run `python -m lionheart_opt.cost_models.calibration.imc_cluster`; with `--write`, it writes the
+constants, their intervals and `[uncertainty]` into the system file of a checkout. There are two fits.
+
+- Energies of jobs, of the depthwise engine and of additions: the energies of the even rows of Fig.
+  12(a).
+- Software: the speed-ups and energy gains of section V-C, but for the energies of depthwise layers on
+  the crossbar, which jobs as in Fig. 12(a) do not explain; and the rate of additions, such that the
+  bottleneck rows of Fig. 12(a) take the printed 10.06 ms.
+
+The logarithms of all rows have one scatter, those of all gains another one, which is much larger. The
+rows follow a formula of the paper, and the gains are of whole mappings. So the scatter of gains is what
+no constant explains of time and energy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import exp, fsum, log, prod
+from functools import cache
+from math import fsum, log
 
 import numpy as np
-from scipy.optimize import least_squares
 
+from lionheart_opt.cost_models.calibration.shipped import (
+    Constants,
+    Scatter,
+    asked_to_write,
+    logs_of,
+    settled,
+    together,
+    with_logs,
+    write,
+)
 from lionheart_opt.cost_models.imc_cluster import ImcCluster
-from lionheart_opt.cost_models.parts.packing import cut
 from lionheart_opt.cost_models.validation import imc_cluster as paper
-from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.fitting.least_squares import Fitted, fit
+from lionheart_opt.hardware.constants import Uncertainty
+from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
+from lionheart_opt.workload import Workload
 
-ARRAY = (256, 256)
 PUBLISHED_LATENCY_S = 10.06e-3
+#: Its standard deviation in logarithms: it is rounded to 0.01 ms.
+_LATENCY_SD = 0.01e-3 / np.sqrt(12) / PUBLISHED_LATENCY_S
+#: Standard deviation in logarithms of the priors around the shipped values: a factor of 50.
+_PRIOR_SD = 4.0
+
+#: Constants of the energies of Fig. 12(a).
+ROWS = (
+    *("targets.ima.job_energy_j", "targets.ima.channel_energy_j"),
+    *("targets.ima.column_energy_j", "targets.ima.cell_energy_j"),
+    *("targets.dw-engine.mac_energy_j", "targets.cores.element_op_energy_j"),
+)
+#: Constants of software on the cores.
+SOFTWARE = (
+    *("targets.cores.convolution_macs_per_cycle", "targets.cores.depthwise_macs_per_cycle"),
+    *("targets.cores.element_ops_per_cycle",),
+    *("targets.cores.convolution_mac_energy_j", "targets.cores.depthwise_mac_energy_j"),
+)
+NAMES = ROWS + SOFTWARE
+#: How the logarithms of `SOFTWARE` follow from those of the three rates and of the power of the cores:
+#: the energy of a MAC is the power, divided by the rate.
+_FROM_POWER = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [-1, 0, 0, 1], [0, -1, 0, 1]])
 
 
-def job_energies() -> dict[str, float]:
-    """The four coefficients of the energy of a job, in J."""
-    features = []
-    for row in paper.rows():
-        if row.energy_j is None or row.layer.mvm is None:
-            continue
-        mvm, window = row.layer.mvm, prod(row.layer.kernel)
-        tiles = cut(mvm.rows, mvm.columns, ARRAY)
-        jobs = np.array([(1, r / window, c, r * c) for r, c in tiles], dtype=float)
-        features.append(mvm.count * jobs.sum(axis=0) / row.energy_j)
-    matrix = np.array(features)
-    scale = np.abs(matrix).max(axis=0)
-    solution, *_ = np.linalg.lstsq(matrix / scale, np.ones(len(matrix)), rcond=None)
-    names = ("job_energy_j", "channel_energy_j", "column_energy_j", "cell_energy_j")
-    return dict(zip(names, (solution / scale).tolist(), strict=True))
-
-
-def operation_energy(kind: str) -> float:
-    """Mean energy in J of a MAC (depthwise convolutions) or of an element (additions)."""
-    energies = [
-        row.energy_j / (row.layer.macs or row.layer.output_count)
-        for row in paper.rows()
-        if row.energy_j is not None and row.layer.kind == kind
-    ]
-    return fsum(energies) / len(energies)
-
-
-def element_ops_per_cycle(system: System) -> float:
-    """The rate of additions at which the bottleneck rows take the printed time."""
+@cache
+def _table() -> tuple[tuple[paper.Row, ...], Workload, Mapping]:
     workload = paper.mobilenet_v2()
-    cost = ImcCluster(system).cost(workload, paper.table_mapping(workload))
-    rest = fsum(
-        layer.latency_s
-        for layer in cost.layers
-        if layer.kind != "add" and layer.name.split()[-1] not in ("2D_0", "2D_1")
+    return tuple(paper.rows()), workload, paper.table_mapping(workload)
+
+
+def row_residuals(system: System) -> np.ndarray:
+    """Logarithms of predicted / published energies of the even rows of Fig. 12(a)."""
+    rows, workload, mapping = _table()
+    cost = ImcCluster(system).cost(workload, mapping)
+    pairs = zip(rows, cost.layers, strict=True)
+    return np.array([log(ours.energy_j / row.energy_j) for row, ours in pairs if row.energy_j])
+
+
+def software_residuals(system: System) -> np.ndarray:
+    """Logarithms of predicted / published: the printed time, then four speed-ups and two energy gains."""
+    _, workload, mapping = _table()
+    cost = ImcCluster(system).cost(workload, mapping)
+    bottlenecks_s = fsum(
+        layer.latency_s for layer in cost.layers if layer.name.split()[-1] not in ("2D_0", "2D_1")
     )
-    elements = sum(layer.output_count for layer in workload.layers if layer.kind == "add")
-    machine = ImcCluster(system).machine
-    return elements / ((PUBLISHED_LATENCY_S - rest) * machine.clock_hz)
+    errors = [log(bottlenecks_s / PUBLISHED_LATENCY_S)]
+    gains = paper.bottleneck_gains(system)
+    errors += [log(gains[name][0] / gain) for name, (gain, _) in paper.BOTTLENECK_GAINS.items()]
+    errors += [
+        log(gains[name][1] / gain)
+        for name, (_, gain) in paper.BOTTLENECK_GAINS.items()
+        if gain is not None and not name.startswith("IMA_cjob")
+    ]
+    return np.array(errors)
 
 
-def software(system: System) -> dict[str, float]:
-    """MACs per cycle and energy in J of a MAC of convolutions on the cores."""
-
-    def with_rates(rates: Sequence[float], power_w: float) -> System:
-        convolution, depthwise = rates
-        clock_hz = ImcCluster(system).machine.clock_hz
-        return variant(
-            system,
-            "cores",
-            convolution_macs_per_cycle=convolution,
-            depthwise_macs_per_cycle=depthwise,
-            convolution_mac_energy_j=power_w / (convolution * clock_hz),
-            depthwise_mac_energy_j=power_w / (depthwise * clock_hz),
-        )
-
-    def speed_errors(logarithms: np.ndarray) -> list[float]:
-        gains = paper.bottleneck_gains(with_rates(np.exp(logarithms).tolist(), power_w=0.0))
-        return [log(gains[name][0] / paper.BOTTLENECK_GAINS[name][0]) for name in gains]
-
-    rates = np.exp(least_squares(speed_errors, x0=[log(16), log(4)]).x).tolist()
-
-    def energy_errors(logarithms: np.ndarray) -> list[float]:
-        gains = paper.bottleneck_gains(with_rates(rates, power_w=exp(logarithms[0])))
-        return [
-            log(gains[name][1] / published)
-            for name, (_, published) in paper.BOTTLENECK_GAINS.items()
-            if published is not None and not name.startswith("IMA_cjob")
-        ]
-
-    power_w = exp(least_squares(energy_errors, x0=[log(0.05)]).x[0])
-    fitted = with_rates(rates, power_w=power_w).target("cores").parameters
-    names = (
-        "convolution_macs_per_cycle",
-        "depthwise_macs_per_cycle",
-        "convolution_mac_energy_j",
-        "depthwise_mac_energy_j",
+def fit_rows(system: System) -> Fitted:
+    """The constants of `ROWS`."""
+    return fit(
+        lambda logs: row_residuals(with_logs(system, ROWS, logs)),
+        logs_of(system, ROWS),
+        precision=np.eye(len(ROWS)) / _PRIOR_SD**2,
     )
-    return {name: float(fitted[name]) for name in names}
 
 
-def fit(system: System) -> dict[str, dict[str, float]]:
-    """Target -> every fitted parameter of it."""
-    ima = job_energies()
-    cores = {
-        "element_ops_per_cycle": element_ops_per_cycle(system),
-        "element_op_energy_j": operation_energy("add"),
-    }
-    engine = {"mac_energy_j": operation_energy("depthwise_conv2d")}
-    for name, parameters in (("ima", ima), ("cores", cores), ("dw-engine", engine)):
-        system = variant(system, name, **parameters)
-    return {"cores": cores | software(system), "ima": ima, "dw-engine": engine}
+def fit_software(system: System) -> Fitted:
+    """The three rates, and the power of the cores as a share of that of the system."""
+    start = logs_of(system, SOFTWARE)
+    known_sd = np.full(len(software_residuals(system)), np.nan)
+    known_sd[0] = _LATENCY_SD
+    return fit(
+        lambda logs: software_residuals(with_logs(system, SOFTWARE, _of_software(start, logs))),
+        np.append(start[:3], 0.0),
+        precision=np.eye(4) / _PRIOR_SD**2,
+        known_sd=known_sd,
+    )
+
+
+def _of_software(start: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """Logarithms of `SOFTWARE`, from those of the rates and the power."""
+    moved: np.ndarray = start + _FROM_POWER @ (logs - np.append(start[:3], 0.0))
+    return moved
+
+
+def fitted(system: System) -> tuple[Constants, Uncertainty]:
+    """The constants with their intervals, and what is known of them together."""
+    rows = fit_rows(system)
+    software = fit_software(with_logs(system, ROWS, rows.logs))
+    covariance = np.zeros((len(NAMES), len(NAMES)))  # of intervals of 95 %
+    n_rows = len(ROWS)
+    covariance[:n_rows, :n_rows] = rows.quantile**2 * rows.covariance
+    covariance[n_rows:, n_rows:] = (
+        software.quantile**2 * _FROM_POWER @ software.covariance @ _FROM_POWER.T
+    )
+    half_widths = np.sqrt(np.diag(covariance))
+    logs = [rows.logs, _of_software(logs_of(system, SOFTWARE), software.logs)]
+    constants = settled(system, NAMES, np.concatenate(logs), half_widths)
+    # A gain is a ratio of two costs, each with an error of its own.
+    factor = Scatter(sd=software.scatter / 2**0.5, degrees=software.degrees).factor
+    uncertainty = Uncertainty(
+        source=(
+            f"calibration/imc_cluster.py: gains of section V-C, {software.degrees:.1f} degrees of "
+            f"freedom; scatter of gains {software.scatter:.1%}"
+        ),
+        latency_factor=factor,
+        energy_factor=factor,
+        **together(NAMES, covariance / np.outer(half_widths, half_widths)),
+    )
+    return constants, uncertainty
 
 
 def main() -> None:
-    """Print the parameters as the system file holds them."""
-    for target, parameters in fit(load_system(paper.SYSTEM)).items():
-        print(f"[targets.{target}]")
-        for name, value in parameters.items():
-            print(f"{name} = {value:.4g}")
+    """Print or write the fitted constants."""
+    constants, uncertainty = fitted(load_system(paper.SYSTEM))
+    write(paper.SYSTEM, constants, uncertainty, is_written=asked_to_write())
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def with_uncertainty(text: str, uncertainty: Uncertainty) -> str:
             "]",
             "correlations = [",
             *(
-                f"    [{', '.join(f'{correlation:.4f}' for correlation in row)}],"
+                f"    [{', '.join(f'{round(correlation, 4) + 0.0:.4f}' for correlation in row)}],"
                 for row in uncertainty.correlations
             ),
             "]",
@@ -80,15 +80,15 @@ def _extent(lines: list[str], block: str) -> tuple[int, int]:
 
 def _number(value: float, interval: Interval | None) -> str:
     if interval is None:
-        return _float(value)
+        return _float(value, 7)
     source = f", source = {_text(interval.source)}" if interval.source else ""
     low, high = _float(interval.low), _float(interval.high)
-    return f"{{ value = {_float(value)}, low = {low}, high = {high}{source} }}"
+    return f"{{ value = {_float(value, 7)}, low = {low}, high = {high}{source} }}"
 
 
-def _float(number: float) -> str:
-    """Four digits; a whole number has a point, as it is no size."""
-    text = f"{number:.4g}"
+def _float(number: float, digits: int = 4) -> str:
+    """Few digits; a whole number has a point, as it is no size."""
+    text = f"{number:.{digits}g}"
     return text + ".0" if text.lstrip("-").isdigit() else text
 
 

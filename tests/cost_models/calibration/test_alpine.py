@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lionheart_opt.cost_models.calibration import alpine as calibration
+from lionheart_opt.cost_models.calibration.shipped import SMALL
 from lionheart_opt.plugins import load_system
 
 
@@ -28,7 +29,7 @@ def test_the_shipped_calibration_is_the_fitted_one() -> None:
     result = calibration.fitted(shipped)
     for name, log, width in zip(calibration.NAMES, result.logs, result.half_widths, strict=True):
         value, interval = getattr(shipped, name), system.intervals[f"software.{name}"]
-        assert abs(log - np.log(value)) < calibration.SMALL * width
+        assert abs(log - np.log(value)) < SMALL * width
         assert np.log(interval.high / interval.low) == pytest.approx(2 * width, rel=0.03)
     assert system.uncertainty is not None and system.uncertainty.latency_factor is not None
     assert np.array(system.uncertainty.correlations) == pytest.approx(result.correlations, abs=0.03)

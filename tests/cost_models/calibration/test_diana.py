@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from fitted_systems import check_what_the_file_holds
 
 from lionheart_opt.cost_models.calibration import diana as calibration
 from lionheart_opt.cost_models.variants import variant
@@ -19,6 +21,13 @@ def test_the_file_holds_what_the_calibration_finds() -> None:
     assert calibration.fit(other) == pytest.approx(calibration.fit(system))
 
 
-def test_it_prints_what_the_file_holds(capsys: pytest.CaptureFixture[str]) -> None:
-    calibration.main()
-    assert capsys.readouterr().out == "[machine]\ndram_j_per_byte = 8.452e-11\n"
+def test_the_file_holds_the_intervals() -> None:
+    check_what_the_file_holds("diana", *calibration.fitted(load_system("diana")))
+
+
+def test_efficiencies_lie_within_what_the_file_leaves_open() -> None:
+    system = load_system("diana")
+    assert system.uncertainty is not None and system.uncertainty.energy_factor is not None
+    errors = calibration.residuals(system)
+    assert len(errors) == 3
+    assert np.abs(errors).max() < np.log(system.uncertainty.energy_factor)
