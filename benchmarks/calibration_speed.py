@@ -3,9 +3,9 @@
     python benchmarks/calibration_speed.py [--examples 377 1000 2000] [--rounds 3] [--fit-to tile]
 
 An all-analog ResNet-20 with random weights on a chip a day old, with 128 calibration images, in processor
-time of one thread. The passes of a calibration are one of the chip and, with `--fit-to network`, one of
-the floating-point network, of the 128 images. The rest is the share that is reported: products of the
-trained weights, moments, and gains and offsets in every later pass.
+time of one thread. The passes of a calibration are one of the chip and one of what it is fitted to, of the
+128 images: the trained weights on the chip's own inputs, or the floating-point network. The rest is the
+share that is reported: moments, and gains and offsets in every later pass.
 """
 
 from __future__ import annotations
@@ -82,8 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             {name: seconds(work) for name, work in works.items()} for _ in range(chosen.rounds)
         ]
         least = {name: min(round_[name] for round_ in rounds) for name in works}
-        own = least["two batches"] - least["one batch"]
-        own += least["floating point"] * (chosen.fit_to == "network")
+        own = least["two batches"] - least["one batch"] + least["floating point"]
         share = (least["calibrated"] - least["as is"] - own) / least["as is"]
         print(
             f"{n} images: {least['as is']:.2f} s as is, {least['calibrated']:.2f} s calibrated, of which "
