@@ -28,7 +28,11 @@ from lionheart_opt.cost_models.parts.additive import (
 )
 from lionheart_opt.cost_models.parts.batches import tables_of_whole_batches, whole_batches
 from lionheart_opt.cost_models.parts.fusion import unless_fused
-from lionheart_opt.cost_models.parts.operations import appended_elements, operations
+from lionheart_opt.cost_models.parts.operations import (
+    appended_elements,
+    is_looked_up,
+    operations,
+)
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.reprogramming import refuse_reprogramming
 from lionheart_opt.cost_models.parts.spilling import (
@@ -296,8 +300,10 @@ class Diana:
         if layer.macs:
             raise self._no_price(layer)
         if count.transcendental:
-            cycles = (count.simple + count.transcendental) * machine.core_cycles_per_operation
-            return self._digitally("core", cycles)
+            n_operations = count.simple + count.transcendental
+            if is_looked_up(layer) and layer.kind not in self.system.operators:
+                n_operations = layer.output_count
+            return self._digitally("core", n_operations * machine.core_cycles_per_operation)
         kept = layer.output_count - appended_elements(layer)  # of a cache, which stays in place
         moved = layer.input_count + layer.output_count - 2 * kept
         return self._digitally("move", moved / self.digital.store_bytes_per_cycle)

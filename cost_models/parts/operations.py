@@ -169,6 +169,15 @@ def is_pointwise(kind: str) -> bool:
     return kind in _POINTWISE or _POWER.fullmatch(kind) is not None
 
 
+def is_looked_up(layer: Layer) -> bool:
+    """Whether each element of the result is a function of one element, the same for all elements.
+
+    A batch norm is none, as its scale and shift are those of the channel.
+    """
+    is_one_function = layer.weight_count <= 1 and layer.kind != "batch_norm"
+    return len(layer.inputs) == 1 and is_one_function and is_pointwise(layer.kind)
+
+
 def operations(layer: Layer, where: str, own: dict[str, OperatorPrice] | None = None) -> Operations:
     """Count the operations of a layer.
 

@@ -11,7 +11,7 @@ from math import ceil, prod
 
 from pydantic import Field
 
-from lionheart_opt.cost_models.parts.operations import operations
+from lionheart_opt.cost_models.parts.operations import is_looked_up, operations
 from lionheart_opt.cost_models.parts.packing import Tile, cut
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.errors import InputError
@@ -59,6 +59,8 @@ class CoresParameters(Parameters):
         """
         count = operations(layer, where, own)
         elements = count.simple + count.transcendental
+        if is_looked_up(layer) and layer.kind not in own:
+            elements = layer.output_count
         if layer.kind in ("max_pool2d", "avg_pool2d"):
             elements = separable_pool_operations(layer)
         dense_macs = layer.macs - count.sparse_macs

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from small_networks import convolution, network, operator, two_targets
 
+from lionheart_opt.cost_models.imc_cluster import ImcCluster
 from lionheart_opt.cost_models.parts.fusion import fused, looked_up, unless_fused
 from lionheart_opt.cost_models.validation import imc_cluster as paper
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.plugins import load_system
 from lionheart_opt.system import Target
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
 
@@ -91,6 +95,18 @@ class TestLookUps:
         assert looked_up(network(*self.gelu())) == contributions
         assert fused(network(*self.gelu())) == contributions
         assert fused(network(*self.gelu()), has_tables=False) == frozenset()
+
+    def test_as_one_operator_it_costs_as_much(self) -> None:
+        model = ImcCluster(load_system("imc-cluster"))
+        costs = []
+        for workload in (
+            network(*self.gelu()),
+            network(convolution("x"), operator("y", "gelu", "x")),
+        ):
+            mapping = Mapping.of({unit.name: "cores" for unit in workload.units})
+            costs.append(model.cost(workload, mapping))
+        assert costs[0].latency_s == pytest.approx(costs[1].latency_s, rel=1e-12)
+        assert costs[0].energy_j == pytest.approx(costs[1].energy_j, rel=1e-12)
 
     def test_not_what_something_else_reads(self) -> None:
         workload = network(*self.gelu(), operator("mean", "mean", "cube"))

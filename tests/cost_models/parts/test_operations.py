@@ -11,6 +11,7 @@ from lionheart_opt.cost_models.parts.operations import (
     cached_elements,
     folded_norms,
     folded_scales,
+    is_looked_up,
     is_pointwise,
     operations,
 )
@@ -106,6 +107,20 @@ class TestOperations:
         assert all(map(is_pointwise, ("gelu", "add", "pow3", "batch_norm", "clamp_min")))
         others = ("softmax", "cat", "mean", "layer_norm", "linear", "copy", "pow1", "glu", "index")
         assert not any(map(is_pointwise, others))
+
+    @pytest.mark.parametrize(
+        ("layer", "is_one"),
+        [
+            (operator("x", "gelu"), True),
+            (operator("x", "tanh"), True),
+            (operator("x", "mul", "a", "b"), False),
+            (operator("x", "softmax"), False),
+            (operator("x", "batch_norm"), False),
+            (operator("x", "mul", weight_count=4), False),
+        ],
+    )
+    def test_a_table_holds_a_function_of_one_element(self, layer: Layer, is_one: bool) -> None:
+        assert is_looked_up(layer) == is_one
 
     def test_what_is_appended_to_a_cache_leaves_it_in_place(self) -> None:
         """A network's input that is joined to what it computed is a cache; otherwise it is an input."""

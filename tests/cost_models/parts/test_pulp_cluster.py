@@ -40,7 +40,9 @@ class TestPulpCluster:
             (operator("x", "conv2d", macs=100), 10.0, 100.0),
             (operator("x", "depthwise_conv2d", macs=100), 50.0, 1000.0),
             (operator("x", "add"), 288.0, 14_400.0),
-            (operator("x", "gelu"), 4 * 288.0, 4 * 14_400.0),
+            (operator("x", "gelu"), 288.0, 14_400.0),  # a look-up
+            (operator("x", "softmax"), 5 * 288.0, 5 * 14_400.0),
+            (operator("x", "batch_norm"), 2 * 288.0, 2 * 14_400.0),
         ],
     )
     def test_work_of_the_cores(self, layer: Layer, cycles: float, energy_j: float) -> None:
