@@ -3,9 +3,9 @@
     python benchmarks/calibration_speed.py [--examples 377 1000 2000] [--rounds 3] [--fit-to tile]
 
 An all-analog ResNet-20 with random weights on a chip a day old, with 128 calibration images, in processor
-time of one thread. The passes of a calibration are one of the chip and one of what it is fitted to, of the
-128 images: the trained weights on the chip's own inputs, or the floating-point network. The rest is the
-share that is reported: moments, and gains and offsets in every later pass.
+time of one thread. The passes of a calibration are one of the chip and one of what it is fitted to, of
+the 128 images: the trained weights on the chip's own inputs, or the floating-point network. The rest is
+the share that is reported: moments, and gains and offsets in every later pass.
 """
 
 from __future__ import annotations

@@ -358,7 +358,8 @@ def print_profile(profile: Profile) -> None:
     out = console()
     names, metric = list(profile.proxies), profile.metric
     heads = [">" + name.replace("_", "\n") for name in names]
-    table = new_table("One unit analog", "unit", "target", f">drop\n({metric.drop_unit})", *heads)
+    measured = "divergence\nof the outputs" if profile.screened else f"drop\n({metric.drop_unit})"
+    table = new_table("One unit analog", "unit", "target", f">{measured}", *heads)
     for row in sorted(profile.sensitivities, key=lambda row: -_or_least(row.drop)):
         values = [f"{profile.proxies[name][row.unit]:.3g}" for name in names]
         spread = row.standard_error if profile.screened else row.deviation
@@ -378,16 +379,15 @@ def print_profile(profile: Profile) -> None:
         if correlation is not None:
             rho, p_value = f"{correlation.rho:+.2f}", f"{correlation.p_value:.2g}"
         ranks.add_row(name.replace("_", " "), rho, p_value)
-    how = "mean (standard deviation)"
-    if profile.screened:
-        how = "divergence of the outputs from the floating-point network's (standard error)"
+    divergence = "Divergence: from the floating-point network's outputs, mean (standard error)"
+    how = divergence if profile.screened else "Drop: mean (standard deviation)"
     say(
         out,
         ranks,
-        f"Drop: {how} over {profile.n_draws} programming draws, "
+        f"{how} over {profile.n_draws} programming draw{'s' * (profile.n_draws > 1)}, "
         f"{profile.time_s:g} s after programming, training {profile.training} "
         f"({seconds(profile.oracle_s)} of oracle). Rank correlation: Spearman's, of the proxy with the "
-        "drop over units; p: probability of one as large by chance.",
+        f"{profile.quantity} over units; p: probability of one as large by chance.",
     )
 
 

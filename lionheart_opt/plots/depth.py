@@ -77,5 +77,10 @@ def depth(profile: Profile) -> Figure:
     axes.set_xticks(range(len(depths)), [str(number) for number in depths])
     axes.set_yticks(range(len(kinds)), [as_text(kind, 34) for kind in kinds])
     axes.set_xlabel("layer")
-    figure.colorbar(image, ax=axes, label=drop_label(profile.metric))
+    figure.colorbar(image, ax=axes, label=profile_label(profile))
     return figure
+
+
+def profile_label(profile: Profile) -> str:
+    """Label of an axis of what a profile measures."""
+    return "divergence of\nthe outputs" if profile.screened else drop_label(profile.metric)

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from lionheart_opt.plots.depth import depth, depth_info
+from lionheart_opt.plots.depth import depth, depth_info, profile_label
 from lionheart_opt.plots.style import (
     COLUMN,
     PAGE,
     as_text,
-    drop_label,
     legend_above,
     look,
     name_height,
@@ -102,7 +101,7 @@ def _drops(axes: Any, profile: Profile, units: list[str]) -> list[Any]:
             )
         )
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_ylabel(drop_label(profile.metric))
+    axes.set_ylabel(profile_label(profile))
     axes.set_xticks([])
     spread = "standard error" if profile.screened else "deviation"
     axes.set_title(f"one unit analog:\nmean and {spread} over {profile.n_draws} draws", fontsize=7)

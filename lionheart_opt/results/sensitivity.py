@@ -98,6 +98,11 @@ class Profile:
     n_evaluations: int = 0
 
     @property
+    def quantity(self) -> str:
+        """What is measured, for messages: a drop, or the divergence of the outputs."""
+        return "divergence" if self.screened else "drop"
+
+    @property
     def drops(self) -> dict[str, float]:
         """Unit -> mean drop on its first analog target, where it was measured."""
         first: dict[str, float] = {}
@@ -151,8 +156,7 @@ class Profile:
         text = f"{len(drops)} of {len({each.unit for each in self.sensitivities})} units measured"
         if drops:
             worst = max(drops, key=lambda unit: drops[unit])
-            what = "divergence" if self.screened else "drop"
-            text += f", largest {what} {drops[worst]:.4g} ({worst})"
+            text += f", largest {self.quantity} {drops[worst]:.4g} ({worst})"
         return (
             f"Profile({text}, training={self.training!r}, time_s={self.time_s:g}, "
             f"n_draws={self.n_draws}, interactions={len(self.interactions)}, "

@@ -68,7 +68,12 @@ def test_a_cost_has_a_row_for_each_layer(printed):
     data = {
         **{"model": "resnet8", "system": "lionheart", "tiles": {"tile": 3}, "speedup": 1.5},
         **{"latency_s": 1e-5, "energy_j": 2e-3, "interval_s": 5e-6, "energy_gain": 2.0},
-        **{"analog_mac_ratio": 0.5, "fits": False, "misfit": "3 of 2 crossbars on 'tile': no"},
+        **{
+            "analog_mac_ratio": 0.5,
+            "batch": 1,
+            "fits": False,
+            "misfit": "3 of 2 crossbars on 'tile': no",
+        },
         "layers": [{**layer, "latency_s": 1e-5, "energy_j": 2e-3}],
         **{
             "latency_low_s": 5e-6,

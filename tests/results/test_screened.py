@@ -41,7 +41,7 @@ def test_the_second_time_costs_nothing_and_the_table_says_what_it_is(screened, t
     code, out, _ = call("profile", folder, "--screen", "--out", tmp_path)
     said = " ".join(out.split())
     assert code == 0
-    assert "divergence of the outputs from the floating-point network's (standard error)" in said
+    assert "Divergence: from the floating-point network's outputs, mean (standard error)" in said
     profile = lo.load(folder).profile(screen=True)
     assert repr(profile).startswith(
         f"Profile({UNITS} of {UNITS} units measured, largest divergence "
