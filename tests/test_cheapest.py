@@ -9,7 +9,9 @@ from many_cores import networks, on_many_cores
 import lionheart_opt as lo
 from lionheart_opt import plugins
 from lionheart_opt.cheapest import cheapest
+from lionheart_opt.cost import CostObjective
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.reprogramming import Reprogramming
 from lionheart_opt.space import Space, every_mapping
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
@@ -87,3 +89,42 @@ def test_where_nothing_fits_that_is_said() -> None:
     assert cheapest(problem) is None
     with pytest.raises(InputError, match="no mapping of 'resnet18' fits"):
         lo.cost(problem.workload, problem.system, "best")
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "crossbars", "share"),
+    [
+        ("resnet8", "lionheart", 4, 0.03),  # single moves end at a mapping that costs 3 % more
+        *(("small", "lionheart", count, share) for count in (1, 2) for share in (1e-4, 0.01, 0.1)),
+        *(
+            ("small", "imc-cluster", count, share)
+            for count in (1, 2)
+            for share in (1e-4, 0.01, 0.1)
+        ),
+    ],
+)
+@pytest.mark.parametrize("objective", ["latency_s", "energy_j"])
+def test_crossbars_that_take_turns_are_used_where_that_is_cheapest(
+    model: str, name: str, crossbars: int, share: float, objective: CostObjective
+) -> None:
+    """Programming takes a share of all-digital's cost: nothing, a little, or more than it can save."""
+    workload = convolutional_workload() if model == "small" else lo.trace(model)
+    system = with_crossbars(name, crossbars)
+    digital = lo.cost(workload, system, "all-digital")
+    rule = Reprogramming(
+        source="made up",
+        crossbar_s=share * digital.latency_s,
+        crossbar_j=share * digital.energy_j,
+    )
+    targets = tuple(
+        each.model_copy(update={"reprogramming": rule}) if each.numerics == "analog" else each
+        for each in system.targets
+    )
+    space = Space(workload=workload, system=system.model_copy(update={"targets": targets}))
+    price = plugins.cost_model(space.system).cost
+    costs = [price(workload, each).within(space.system) for each in every_mapping(space)]
+    least = min(cost.value(objective) for cost in costs if cost.fits)
+    best = cheapest(space, objective)
+    assert best is not None
+    ours = price(workload, best.mapping).within(space.system)
+    assert ours.fits and ours.value(objective) == pytest.approx(least, rel=1e-5)
