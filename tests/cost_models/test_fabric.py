@@ -82,6 +82,25 @@ def test_a_fabric_of_other_arrays_has_as_many_tiles_as_its_paper_says() -> None:
     assert sum(tiles) == 43
 
 
+def test_the_tile_of_analognas_alone_explains_neither_its_time_nor_its_energy() -> None:
+    """Layers of ResNet-32 one after the other, each product on whole arrays: published are less."""
+    matrices = [
+        *[(1, 27, 16, 1024), (10, 144, 16, 1024), (1, 144, 32, 256), (9, 288, 32, 256)],
+        *[(1, 288, 64, 64), (9, 576, 64, 64)],
+        *[(1, 16, 32, 256), (1, 32, 64, 64), (1, 64, 10, 1)],  # shortcuts and classifier
+    ]
+    numbers = {"mvm_latency_s": 40e-9, "mvm_energy_j": 5.24e-9, "beside_w": 1e-30}
+    model = Fabric(variant(CHIP, "cores", rows=512, columns=512, **numbers))
+    time_s = energy_j = 0.0
+    for count, *sizes in matrices:
+        [layer] = model.cost(network(product(*sizes)), Mapping.of({"fc": "cores"})).layers
+        mvm_s, mvm_j = layer.components["mvm"]
+        time_s += count * mvm_s
+        energy_j += count * mvm_j
+    assert time_s == pytest.approx(0.591e-3, rel=1e-3) and time_s > 0.434e-3
+    assert energy_j == pytest.approx(80.5e-6, rel=1e-3) and energy_j > 3 * 22.7e-6
+
+
 def test_functions_of_results_that_pass_by_take_no_time() -> None:
     """Activations, and sums with other maps. A map that passes nowhere takes an operation an element."""
     workload = network(
