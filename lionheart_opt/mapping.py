@@ -5,8 +5,9 @@ from __future__ import annotations
 import collections.abc
 from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
+from itertools import starmap
 from typing import Any, Literal, get_args
 
 from lionheart_opt.digest import digest
@@ -134,8 +135,15 @@ def _is_pair(assignment: object) -> bool:
     return (
         isinstance(assignment, tuple)
         and len(assignment) == 2
-        and all(isinstance(name, str) for name in assignment)
+        and isinstance(assignment[0], str)
+        and isinstance(assignment[1], str)
     )
+
+
+@cache
+def _pair(unit: str, target: str) -> tuple[str, str]:
+    """The same object for the same names: records hold many mappings."""
+    return unit, target
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,9 +230,8 @@ class Candidate:
             if step["training"] not in (None, *TRAININGS):
                 raise unknown("training", str(step["training"]), TRAININGS)
             before = candidate.mapping.to_json() if candidate else {}
-            candidate = Candidate(
-                Mapping.of({**before, **step["moved"]}), candidate, step["training"]
-            )
+            pairs = tuple(starmap(_pair, {**before, **step["moved"]}.items()))
+            candidate = Candidate(Mapping(pairs), candidate, step["training"])
         if candidate is None:
             raise ValueError("a lineage has at least one candidate")
         return candidate

@@ -61,6 +61,10 @@ class Space:
         return tuple(unit for unit in self.workload.units if len(self.choices[unit.name]) > 1)
 
     @cached_property
+    def _unit_macs(self) -> dict[str, int]:
+        return {unit.name: self.workload.unit_macs(unit) for unit in self.workload.units}
+
+    @cached_property
     def all_digital(self) -> Mapping:
         """Every unit on the host."""
         return Mapping.of(dict.fromkeys(self.choices, self.system.host))
@@ -161,11 +165,8 @@ class Space:
 
     def analog_mac_ratio(self, mapping: Mapping) -> float:
         """MACs on analog targets divided by all MACs (LionHeart, section IV-E)."""
-        analog = sum(
-            self.workload.unit_macs(unit)
-            for unit in self.workload.units
-            if mapping[unit.name] in self.system.analog_targets
-        )
+        on_tiles = self.system.analog_targets
+        analog = sum(macs for name, macs in self._unit_macs.items() if mapping[name] in on_tiles)
         return analog / self.workload.macs if self.workload.macs else 0.0
 
 

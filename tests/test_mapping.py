@@ -189,3 +189,11 @@ def test_representations() -> None:
     child = Candidate(mapping, training="short").move("fc", "tile")
     assert "trainings, latest first: short, short" in repr(child)
     assert "<td>conv1</td><td>tile</td>" in mapping._repr_html_()
+
+
+def test_mappings_that_are_read_share_their_pairs() -> None:
+    """Records hold many mappings of few units."""
+    data = [{"moved": {"conv1": "tile", "fc": "cpu"}, "training": None}]
+    first, second = Candidate.from_json(data), Candidate.from_json(data)
+    pairs = zip(first.mapping.assignments, second.mapping.assignments, strict=True)
+    assert all(one is other for one, other in pairs)

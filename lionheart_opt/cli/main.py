@@ -17,6 +17,7 @@ from lionheart_opt.cli.inputs import (
     StudyPath,
     load_study,
     print_json,
+    read_study,
     resumable,
     say_written,
     usual_workers,
@@ -169,7 +170,7 @@ def show(study: StudyPath, as_json: AsJson = False) -> None:
 
     Example: `lionheart-opt show studies/quickstart`
     """
-    _show(load_study(study), as_json)
+    _show(read_study(study), as_json)
 
 
 def _show(study: Study, as_json: bool) -> None:
@@ -201,7 +202,7 @@ def compare(
     from lionheart_opt.cli.comparison_tables import print_comparison
     from lionheart_opt.studies import compare_studies
 
-    loaded = [load_study(study) for study in dict.fromkeys(path.resolve() for path in studies)]
+    loaded = [read_study(study) for study in dict.fromkeys(path.resolve() for path in studies)]
     comparison = compare_studies(loaded)
     if as_json:
         print_json(comparison.to_json())
@@ -224,7 +225,7 @@ def plot(
 
     Example: `lionheart-opt plot studies/quickstart --out figures`
     """
-    say_written(load_study(study).plot(out, upload=upload), as_json)
+    say_written(read_study(study).plot(out, upload=upload), as_json)
 
 
 @app.command()

@@ -190,8 +190,9 @@ class AccuracyTable:
 
     def mappings(self, training: Training) -> list[Mapping]:
         """All mappings that the table has with that training."""
+        pairs = [[(unit, target) for target in self.targets] for unit in self.units]
         return [
-            Mapping.of({u: self.targets[k] for u, k in zip(self.units, row, strict=True)})
+            Mapping(tuple(own[k] for own, k in zip(pairs, row, strict=True)))
             for name, row in zip(self.trainings, self.assignments.tolist(), strict=True)
             if name == training
         ]

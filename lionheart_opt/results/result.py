@@ -250,12 +250,7 @@ class SearchResult:
     @cached_property
     def bounds(self) -> list[Bounds]:
         """The limit's statistic and its bounds for each of `measured`."""
-        limit = self.problem.accuracy_limit
-        return [
-            limit.bounds(evaluation.accuracy)
-            for evaluation in self.measured
-            if evaluation.accuracy is not None
-        ]
+        return [evaluation.drop for evaluation in self.measured if evaluation.drop is not None]
 
     @cached_property
     def points(self) -> np.ndarray:

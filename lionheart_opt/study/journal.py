@@ -136,12 +136,12 @@ class MendedJournal(JournalFileBackend):
 
 
 class ReadJournal(MendedJournal):
-    """A journal that is only read: parameters of trials, which no record needs, are left out."""
+    """A journal that is only read, without what no record needs: parameters and system attributes."""
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """As Optuna's."""
         for log in super().read_logs(log_number_from):
-            for name in ("params", "distributions"):
+            for name in ("params", "distributions", "system_attrs"):
                 log.pop(name, None)
             yield log
 

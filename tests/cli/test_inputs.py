@@ -1,5 +1,6 @@
 """What verbs share: studies to load, files that they name, and how Ctrl-C ends them."""
 
+import gc
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,7 +8,15 @@ from types import SimpleNamespace
 import pytest
 import typer
 
-from lionheart_opt.cli.inputs import load_study, print_json, resumable, say_written, usual_workers
+from lionheart_opt.cli.inputs import (
+    LARGE_THRESHOLDS,
+    load_study,
+    print_json,
+    read_study,
+    resumable,
+    say_written,
+    usual_workers,
+)
 from lionheart_opt.errors import InputError
 
 OLD = Path(__file__).parents[1] / "old_records" / "journal"
@@ -25,6 +34,15 @@ def test_loading_a_study_quietens_optuna():
     optuna.logging.set_verbosity(optuna.logging.INFO)
     load_study(OLD)
     assert optuna.logging.get_verbosity() == optuna.logging.WARNING
+
+
+def test_verbs_that_read_look_for_garbage_seldom():
+    before = gc.get_threshold()
+    try:
+        assert read_study(OLD).name == "journal"
+        assert gc.get_threshold()[0] == LARGE_THRESHOLDS[0]
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_ctrl_c_says_how_to_go_on(capsys):

@@ -9,7 +9,7 @@ from scipy import stats
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
-from lionheart_opt.statistics.bounds import paired
+from lionheart_opt.statistics.bounds import mean_width, paired
 
 LIMIT = AccuracyLimit(max_drop=0.05, time_s=60.0, draws=(5, 10, 20), over="examples")
 TIMES_S = (1.0, 60.0, 3600.0)
@@ -175,3 +175,14 @@ def test_an_error_of_exactly_what_is_allowed_is_allowed() -> None:
 def test_limits_look_at_5_10_and_20_draws_at_95_percent_of_the_mean() -> None:
     limit = AccuracyLimit(max_drop=0.01, time_s=1.0)
     assert (limit.draws, limit.confidence, limit.quantile) == ((5, 10, 20), 0.95, None)
+
+
+@pytest.mark.parametrize("n", [2, 5, 9, 20, 129])
+def test_the_deviation_is_numpys_to_the_last_bit(n: int) -> None:
+    rng = np.random.default_rng(n)
+    for scale in (1e-9, 0.01, 1e6):
+        values = rng.normal(scale, scale, n)
+        deviation = float(np.std(values, ddof=1))
+        width = mean_width(values, 0.05, 0.0)
+        assert width == mean_width(np.zeros(n), 0.05, deviation)
+        assert width != mean_width(np.zeros(n), 0.05, deviation * (1.0 + 1e-14))
