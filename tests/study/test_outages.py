@@ -7,6 +7,7 @@ import time
 
 import optuna
 import pytest
+from front_door import wait_until
 from search_in_a_process import study
 
 from lionheart_opt.errors import InputError
@@ -30,34 +31,38 @@ def lines(caplog):
 
 
 def run_with_stops(postgres, tmp_path, caplog, stops, away_s, trials):
-    """A search whose server is stopped several times, for a while each."""
-    search = study(postgres.new_database(), "random", trials, 0.2)
-    ended = threading.Event()
+    """A search whose server is stopped after every fourth trial, until that is said and for a while."""
+    search = study(postgres.new_database(), "random", trials, 0.05)
+    restarts = []
 
-    def disturb() -> None:
-        for _ in range(stops):
-            if ended.wait(0.7):
-                return
+    def said(what: str) -> int:
+        return sum(what in line for line in lines(caplog))
+
+    def restart() -> None:
+        wait_until(lambda: said("is out of reach") == len(restarts))
+        time.sleep(away_s)
+        postgres.start()
+
+    def stop(progress) -> None:
+        n_trials = len(search.record)
+        if progress.state == "answered" and n_trials % 4 == 0 and len(restarts) < stops:
+            for thread in restarts:
+                thread.join()
+            restarts.append(threading.Thread(target=restart))
             postgres.stop()
-            time.sleep(away_s)
-            postgres.start()
+            restarts[-1].start()
 
-    thread = threading.Thread(target=disturb)
-    thread.start()
-    try:
-        search.run()
-    finally:
-        ended.set()
+    search.run(stop)
+    for thread in restarts:
         thread.join()
     assert recorded(search) == whole(tmp_path, trials)
-    away = [line for line in lines(caplog) if "is out of reach" in line]
-    back = [line for line in lines(caplog) if "is back after" in line]
-    assert 1 <= len(away) <= stops and len(back) == len(away), "said once for each outage"
-    assert "trying again for 10 minutes" in away[0]
+    assert len(restarts) == stops, "the test is about a server that is stopped"
+    assert said("is out of reach") == said("is back after") == stops, "said once for each outage"
+    assert said("trying again for 10 minutes") == stops
 
 
 def test_a_server_that_is_restarted_is_waited_for(postgres, tmp_path, caplog):
-    run_with_stops(postgres, tmp_path, caplog, stops=2, away_s=1.0, trials=12)
+    run_with_stops(postgres, tmp_path, caplog, stops=2, away_s=0.5, trials=12)
 
 
 @pytest.mark.slow
