@@ -215,6 +215,7 @@ def search(
     trainings: int | None = None,
     label: str | None = None,
     artifacts: str | Path | None = None,
+    wait: bool = False,
     progress: bool | None = None,
 ) -> SearchResult:
     """Search for the best mapping with one strategy. Called again, it resumes.
@@ -234,6 +235,7 @@ def search(
         label: Name of the search in tables, plots and the storage; the strategy's name by default.
         artifacts: Where trained weights, and what is known of each example, are kept: a folder,
             `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`. By default beside the file of the storage.
+        wait: Wait for another process that runs this search, and go on from there, instead of refusing.
         progress: Show progress on standard error. None shows it on a terminal and in a notebook.
 
     Example:
@@ -255,6 +257,7 @@ def search(
     [result] = single.run(
         workers=workers,
         scheduler=scheduler,
+        wait=wait,
         progress=progress,
         checks=is_judged,
         trainings=trainings if is_judged else 1,

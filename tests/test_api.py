@@ -7,6 +7,7 @@ import pytest
 from front_door import data, examples, made_up, outcome
 
 import lionheart_opt as lo
+from lionheart_opt.study.record import Record
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,21 @@ def test_a_label_tells_two_searches_of_a_storage_apart(problem, tmp_path):
         problem, "random", arguments={"training": "none"}, trials=2, storage=url, label="untrained"
     )
     assert other.label == "untrained" and len(other) == 2
+
+
+def test_a_search_waits_for_another_driver_if_it_is_asked_to(problem, monkeypatch):
+    asked, claimed = [], Record.claimed
+
+    def spy(record, *, wait=False):
+        asked.append(wait)
+        return claimed(record, wait=wait)
+
+    monkeypatch.setattr(Record, "claimed", spy)
+    lo.search(problem, "random", trials=1)
+    lo.search(problem, "random", trials=1, wait=True)
+    assert asked.count(True) == 1
+    with pytest.raises(lo.InputError, match=r"wait: got 1; must be True or False"):
+        lo.search(problem, "random", trials=1, wait=1)
 
 
 def test_a_strategy_that_proposes_nothing_has_an_empty_result(problem):

@@ -55,7 +55,7 @@ class Live:
         self._console = console(stderr=True)
         self._lock = threading.RLock()
         self.overview = Overview(names=names, at_once=at_once)
-        self._name = ""
+        self._name = self._worker = ""
         self._begun = self._said = self._study_said = time.monotonic()
         self._display = Display(
             get_renderable=self._rows,
@@ -97,6 +97,7 @@ class Live:
                 if now.candidate is not None and self._console.is_terminal:
                     standing.doing = short(problem, now.candidate.mapping)
                 if now.trial is not None:
+                    self._worker = ""
                     standing.take(problem, [now.trial.evaluation])
                     self._answered(name, now.trial, problem)
 
@@ -116,12 +117,22 @@ class Live:
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, soft_wrap=True)
 
+    def heard(self, text: str) -> None:
+        """A worker says how far a training is; a terminal shows it until a candidate is answered."""
+        with self._lock:
+            self._worker = f"a worker: {text}"
+            self._say_now_and_then(self._worker)
+
     def _training(self, text: str) -> None:
         with self._lock:
             self.overview.standings[self._name].doing = text
-            if not self._console.is_terminal and time.monotonic() - self._said >= QUIET_S:
-                self._said = time.monotonic()
-                self._print(f"{self._name}: {text}")
+            self._say_now_and_then(f"{self._name}: {text}")
+
+    def _say_now_and_then(self, text: str) -> None:
+        """Where output is piped."""
+        if not self._console.is_terminal and time.monotonic() - self._said >= QUIET_S:
+            self._said = time.monotonic()
+            self._print(text)
 
     def _answered(self, name: str, trial: Trial, problem: Problem) -> None:
         if self._console.is_terminal:
@@ -169,6 +180,8 @@ class Live:
             lines: list[RenderableType] = [table]
             if len(running) == 1 and running[0].doing:
                 lines.append(Text(running[0].doing, style="dim", no_wrap=True, overflow="ellipsis"))
+            if self._worker:
+                lines.append(Text(self._worker, style="dim", no_wrap=True, overflow="ellipsis"))
             spent = seconds(time.monotonic() - self._begun)
             lines.append(Text(f"{self.overview.text}; {spent} so far", overflow="fold"))
             return Group(*lines)
@@ -200,4 +213,8 @@ class Silent:
 
     def ended(self, name: str, how: Ending) -> None:  # noqa: ARG002
         """As `Live.ended`."""
+        return
+
+    def heard(self, text: str) -> None:  # noqa: ARG002
+        """As `Live.heard`."""
         return

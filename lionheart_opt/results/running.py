@@ -49,6 +49,8 @@ def run_searches(
     opening = threading.Lock()
     with pool or nullcontext(), live(source.oracle, progress, names, at_once) as shown:
         oracle = pool.checking(source.oracle) if pool else source.oracle
+        if pool:
+            pool.hear = shown.heard
 
         def run(plan: SearchPlan) -> None:
             with opening:

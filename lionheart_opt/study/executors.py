@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
@@ -13,20 +12,16 @@ from dataclasses import dataclass, replace
 from queue import Empty, LifoQueue, PriorityQueue
 from typing import Any, Protocol, Self, TypeVar
 
-from loky import ProcessPoolExecutor
-
 from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
-from lionheart_opt.study import worker
 from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
 from lionheart_opt.study.worker import Ask, CheckFinally, Evaluate, Job, SentProblem
+from lionheart_opt.study.worker_process import WorkerProcess
 
-#: Every worker computes with one thread: that is what several workers are for.
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 #: A candidate whose worker died, or that ran out of memory, is tried again this often.
 MOST_RETRIES = 3
 #: Why such a candidate has failed.
@@ -88,6 +83,8 @@ class Executor(ABC):
         self._shared: dict[str, _Shared] = {}
         self._sharing = threading.Lock()
         self._is_stopped = False
+        #: Called with what an oracle says of a training in a worker of this machine.
+        self.hear: Callable[[str], None] = _unheard
 
     def __enter__(self) -> Self:
         return self
@@ -258,9 +255,9 @@ class Workers(Executor):
         self.count = count
         self._numbers = itertools.count()
         self._waiting: PriorityQueue[tuple[int, int, Future[Any], Job[Any]]] = PriorityQueue()
-        self._idle: LifoQueue[_Process] = LifoQueue()
+        self._idle: LifoQueue[WorkerProcess] = LifoQueue()
         self._lock = threading.Lock()
-        self._processes = set[_Process]()
+        self._processes = set[WorkerProcess]()
         self._threads = [threading.Thread(target=self._do_jobs) for _ in range(count)]
         for thread in self._threads:  # each uses one process
             thread.start()
@@ -321,7 +318,7 @@ class Workers(Executor):
             try:
                 process.ready.result()
                 is_ready = True
-                return process.work(job)
+                return process.work(job, self.hear)
             except BrokenProcessPool as error:
                 self.check_running()
                 deaths += is_ready
@@ -336,51 +333,31 @@ class Workers(Executor):
                 self._idle.put(process)
         raise WorkerDied
 
-    def _process(self) -> _Process:
+    def _process(self) -> WorkerProcess:
         """An idle process, or a new one: each thread uses one at most."""
         try:
             return self._idle.get_nowait()
         except Empty:
             return self._started()
 
-    def _started(self, dead: _Process | None = None) -> _Process:
+    def _started(self, dead: WorkerProcess | None = None) -> WorkerProcess:
         """A new process, perhaps instead of one that has died."""
         with self._lock:
             self.check_running()
             if dead is not None:
                 self._processes.remove(dead)
                 dead.kill()
-            process = _Process(self._sent)
+            process = WorkerProcess(self._sent)
             self._processes.add(process)
             return process
 
 
+def _unheard(text: str) -> None:
+    """Shows nothing."""
+
+
 def _nothing(problem: Problem) -> None:
     """A job that ends a thread."""
-
-
-class _Process:
-    """One worker process. A pool of several would not say whose candidate made a process die."""
-
-    def __init__(self, sent: SentProblem) -> None:
-        self._pool = ProcessPoolExecutor(
-            1, env=ONE_THREAD, initializer=worker.start, initargs=(sent, os.getpid())
-        )
-        #: Done when the problem is built.
-        self.ready: Future[None] = self._pool.submit(worker.get_ready)
-
-    def work(self, job: Job[T]) -> T:
-        """Do a job.
-
-        Raises:
-            BrokenProcessPool: The process died meanwhile.
-        """
-        answer: Future[T] = self._pool.submit(worker.work, job)
-        return answer.result()
-
-    def kill(self) -> None:
-        """Stop the process, busy or not."""
-        self._pool.shutdown(kill_workers=True)
 
 
 def in_process(problem: Problem, candidates: Sequence[Candidate]) -> Answers:

@@ -9,16 +9,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import cloudpickle
 
-from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
+from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity, ReportsTraining
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
@@ -118,12 +118,20 @@ class CheckFinally:
 
 #: The problem of this process, which is a worker of one study.
 _sent: SentProblem | None = None
+#: The file that it writes to how far a training is.
+_said: Path | None = None
 
 
-def start(sent: SentProblem, parent: int) -> None:
-    """Set up a worker process of this machine, which works for one study."""
-    global _sent
-    _sent = sent
+def start(sent: SentProblem, parent: int, said: Path) -> None:
+    """Set up a worker process of this machine, which works for one study.
+
+    Args:
+        sent: The problem.
+        parent: The process that started it.
+        said: The file that holds what its oracle said last of a training.
+    """
+    global _sent, _said
+    _sent, _said = sent, said
     # the driver, which gets these signals, too, ends its workers itself
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
@@ -141,7 +149,14 @@ def get_ready() -> None:
     """Build the problem of this process."""
     assert _sent is not None, "a worker without a problem"
     with beside(_sent.folder) if _sent.folder else nullcontext():
-        _built(_sent)
+        oracle = _built(_sent).oracle
+    if isinstance(oracle, ReportsTraining) and _said is not None:
+        oracle.watch(partial(_say, _said))
+
+
+def _say(said: Path, text: str) -> None:
+    with suppress(OSError):  # a full disk does not matter
+        said.write_text(text)
 
 
 def work(job: Job[T]) -> T:

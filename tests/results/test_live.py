@@ -65,6 +65,18 @@ def test_long_trainings_say_so_now_and_then(capfd, monkeypatch):
     assert "training" not in capfd.readouterr().err
 
 
+def test_what_workers_say_of_trainings_is_shown(capfd, monkeypatch):
+    monkeypatch.setattr(live, "QUIET_S", 0.0)
+    with Live(tiny_problem().oracle) as progress:
+        progress.heard("training: epoch 3/40")
+    assert capfd.readouterr().err == "a worker: training: epoch 3/40\n"
+    terminal = Console(force_terminal=True, width=80, record=True)
+    monkeypatch.setattr(live, "console", lambda stderr: terminal)
+    with Live(tiny_problem().oracle) as progress:
+        progress.heard("training: epoch 4/40")
+    assert "a worker: training: epoch 4/40" in terminal.export_text()
+
+
 def test_when_it_ends_nobody_listens_to_the_oracle(capfd):
     oracle, _ = shown(Budget(trials=1))
     capfd.readouterr()

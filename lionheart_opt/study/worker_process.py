@@ -1,0 +1,75 @@
+"""One worker process of this machine, and what it says while it works."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkstemp
+from typing import TypeVar
+
+from loky import ProcessPoolExecutor
+
+from lionheart_opt.study import worker
+from lionheart_opt.study.worker import Job, SentProblem
+
+#: Every worker computes with one thread: that is what several workers are for.
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
+#: Seconds between two looks at what a worker says.
+LISTEN_S = 0.5
+
+T = TypeVar("T")
+
+
+class WorkerProcess:
+    """One worker process. A pool of several would not say whose candidate made a process die.
+
+    How far its training is, it writes to a file, so that it never waits for who reads that.
+
+    Args:
+        sent: The problem.
+    """
+
+    def __init__(self, sent: SentProblem) -> None:
+        descriptor, name = mkstemp(prefix="lionheart_opt-worker-")
+        os.close(descriptor)
+        self._said = Path(name)
+        self._pool = ProcessPoolExecutor(
+            1, env=ONE_THREAD, initializer=worker.start, initargs=(sent, os.getpid(), self._said)
+        )
+        #: Done when the problem is built.
+        self.ready: Future[None] = self._pool.submit(worker.get_ready)
+
+    def work(self, job: Job[T], hear: Callable[[str], None]) -> T:
+        """Do a job.
+
+        Args:
+            job: The job.
+            hear: Called with what the oracle says of a training, now and then.
+
+        Raises:
+            BrokenProcessPool: The process died meanwhile.
+        """
+        answer: Future[T] = self._pool.submit(worker.work, job)
+        said = self._heard()
+        while True:
+            try:
+                return answer.result(LISTEN_S)
+            except TimeoutError:
+                if answer.done():  # it is the job's own
+                    return answer.result()
+            before, said = said, self._heard()
+            if said and said != before:
+                hear(said)
+
+    def _heard(self) -> str:
+        with suppress(OSError):  # it has been killed
+            return self._said.read_text(errors="replace")
+        return ""
+
+    def kill(self) -> None:
+        """Stop the process, busy or not."""
+        self._pool.shutdown(kill_workers=True)
+        self._said.unlink(missing_ok=True)
