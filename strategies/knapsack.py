@@ -25,6 +25,10 @@ from lionheart_opt.strategy import Proposals
 MAX_UNFIT = 100
 #: The largest factor by which the profile is assumed to overestimate losses.
 MAX_SLACK = 64.0
+#: Proposals that may fail in a row before the next ones keep a distance to the limit.
+PATIENCE = 2
+#: By how much that distance grows with every further failure.
+CAUTION = 0.9
 #: By what share of `min_gain` a proposal may cost more than the cheapest mapping.
 TOLERANCE = 0.2
 
@@ -100,7 +104,7 @@ class Knapsack:
         """Propose and learn until the programme finds nothing cheaper for this threshold."""
         quantity = programme.costs.number(objective)
         unfit: list[Mapping] = []  # cheap enough in the programme's approximation of the cost only
-        slack = 1.0
+        slack, failures = 1.0, 0
         while len(unfit) < MAX_UNFIT:
             holding = model.holding(max_drop)
             best = min(
@@ -109,10 +113,15 @@ class Knapsack:
             below = best * (1.0 - self.min_gain)
             excluded = [*model.failing(max_drop), *unfit]
             losses = programme.costs.table(dict(zip(model.moves, model.mean(), strict=True)))
-            max_loss = slack * model.max_loss(max_drop)
+            # of many mappings whose predictions just hold, the cheapest is one that is predicted too well
+            caution = CAUTION ** max(failures - PATIENCE, 0)
+            max_loss = caution * slack * model.max_loss(max_drop)
             proposal = programme.cheapest(
                 quantity, losses, max_loss, below, excluded, TOLERANCE * self.min_gain
             )
+            if proposal is None and failures > PATIENCE:
+                failures = 0
+                continue
             if proposal is None and not holding:
                 proposal = programme.least_loss(losses, excluded)
             if proposal is None:
@@ -126,3 +135,4 @@ class Knapsack:
             [evaluation] = yield [problem.pretrained(proposal)]
             model.learn(evaluation)
             slack = 1.0
+            failures = 0 if proposal in model.holding(max_drop) else failures + 1

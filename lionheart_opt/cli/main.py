@@ -37,6 +37,28 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"lionheart-opt {version('lionheart_opt')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say the version, and stop.", callback=_say_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    del version
+
+
 app.command("list")(systems.list_installed)
 app.command()(systems.cost)
 app.command()(systems.systems)

@@ -13,6 +13,7 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGHUP: 130, signal.SIGTERM: 143}
 
 def main() -> None:
     """Entry point of `lionheart-opt`."""
+    _keep_apart()
     before = {number: signal.getsignal(number) for number in EXIT_CODES}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
@@ -22,6 +23,23 @@ def main() -> None:
     for number, handler in before.items():
         signal.signal(number, handler)
     run()
+
+
+def _keep_apart() -> None:
+    """Send what C libraries print to standard error, where it does not spoil tables and JSON.
+
+    The solver HiGHS prints to standard output now and then, whatever its options say.
+    """
+    out = sys.stdout
+    try:
+        if (out.fileno(), sys.stderr.fileno()) != (1, 2):
+            return  # a test or a program calls this, and has its own order
+    except (AttributeError, OSError):
+        return  # one of them is closed
+    out.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(own, "w", buffering=1, encoding=out.encoding, errors=out.errors)
 
 
 def _stop(number: int, _: FrameType | None) -> None:

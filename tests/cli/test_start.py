@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import pytest
 from cli_setup import make_study
@@ -87,3 +90,47 @@ def test_a_signal_in_a_verb_says_so_with_its_own_exit_code(monkeypatch, capsys):
     with pytest.raises(SystemExit) as end:
         main.main()
     assert end.value.code == 143 and capsys.readouterr().err == "\nStopped.\n"
+
+
+NOISY = """
+import ctypes, sys
+import lionheart_opt.cli.start as start
+from lionheart_opt.cli import main
+libc = ctypes.CDLL(None)
+run = main.main
+def noisy():
+    libc.puts(b"noise before")
+    libc.fflush(None)
+    try:
+        run()
+    finally:
+        libc.puts(b"noise behind")  # flushed when the process ends
+main.main = noisy
+sys.argv = ["lionheart-opt", "list", "strategies", "--json"]
+start.main()
+"""
+
+
+def test_what_c_libraries_print_does_not_spoil_json(tmp_path):
+    """The solver HiGHS prints to standard output now and then, whatever its options say."""
+    out, err = python(tmp_path, "-c", NOISY).communicate(timeout=60)
+    assert json.loads(out), "nothing else is in it"
+    assert "noise before" in err and "noise behind" in err
+
+
+@pytest.mark.parametrize("closed", ["", ">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_is_no_error(closed, tmp_path):
+    code = "import sys; import lionheart_opt.cli.start as s; sys.argv=['x', '--version']; s.main()"
+    ended = subprocess.run(
+        ["bash", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr
+
+
+def test_the_version_is_that_of_the_package(tmp_path):
+    code = "import sys; import lionheart_opt.cli.start as s; sys.argv=['x', '--version']; s.main()"
+    out, _ = python(tmp_path, "-c", code).communicate(timeout=60)
+    assert out == f"lionheart-opt {version('lionheart_opt')}\n"
