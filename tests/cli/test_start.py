@@ -32,10 +32,10 @@ if sys.argv[1] == "import":
     sys.meta_path.insert(0, Slow())
 else:
     from lionheart_opt.cli import main
-    def load_study(_):
+    def read_study(_):
         print("here", flush=True)
         sys.stdin.readline()
-    main.load_study = load_study
+    main.read_study = read_study
 sys.argv = ["lionheart-opt", "show", "."]
 start.main()
 """
@@ -85,7 +85,7 @@ def test_a_signal_in_a_verb_says_so_with_its_own_exit_code(monkeypatch, capsys):
     def stop(_) -> None:
         raise Stopped(signal.SIGTERM)
 
-    monkeypatch.setattr(main, "load_study", stop)
+    monkeypatch.setattr(main, "read_study", stop)
     monkeypatch.setattr(sys, "argv", ["lionheart-opt", "show", "."])
     with pytest.raises(SystemExit) as end:
         main.main()
