@@ -1,8 +1,9 @@
-"""A strategy that runs inside another one, on a problem of its own."""
+"""Strategies that run inside another one, each on a problem of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from itertools import islice
 
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
@@ -60,3 +61,35 @@ def nested(
     finally:
         search.close()
     return list(received.values())
+
+
+def side_by_side(
+    searches: Sequence[Generator[Sequence[Candidate], Sequence[Evaluation], object]],
+) -> Proposals:
+    """Run inner searches at once: a batch of each is evaluated together.
+
+    What a search proposes does not depend on the others.
+
+    Args:
+        searches: The inner searches; closed at the end.
+    """
+    batches: list[Sequence[Candidate] | None] = [None] * len(searches)
+    answers: list[Sequence[Evaluation] | None] = [None] * len(searches)
+    running = list(range(len(searches)))
+    try:
+        while True:
+            for number in list(running):
+                answer, search = answers[number], searches[number]
+                try:
+                    batches[number] = next(search) if answer is None else search.send(answer)
+                except StopIteration:
+                    running.remove(number)
+            if not running:
+                return
+            joined = [list(batches[number] or ()) for number in running]
+            evaluations = iter((yield [candidate for batch in joined for candidate in batch]))
+            for number, batch in zip(running, joined, strict=True):
+                answers[number] = list(islice(evaluations, len(batch)))
+    finally:
+        for search in searches:
+            search.close()

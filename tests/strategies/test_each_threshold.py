@@ -1,6 +1,7 @@
-"""Each threshold: the searches of several thresholds, one after the other, each candidate paid once."""
+"""Each threshold: the searches of several thresholds, side by side, each candidate paid once."""
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -22,7 +23,13 @@ def at(problem: Problem, threshold: float) -> Problem:
     return replace(problem, objectives=("latency_s",), accuracy_limit=limit)
 
 
-def test_each_threshold_is_one_run_after_the_other_paid_once() -> None:
+def in_turns(runs: list[list[str]]) -> list[str]:
+    """The first of every run, the second of every run, and so on; each once."""
+    turns = zip_longest(*runs)
+    return list(dict.fromkeys(each for turn in turns for each in turn if each is not None))
+
+
+def test_each_threshold_is_all_runs_at_once_paid_once() -> None:
     problem = fronted()
     proposed = digests(drive(EachThreshold(thresholds=[0.01, 0.05, 0.1, 0.5]), problem))
     alone = [
@@ -30,15 +37,30 @@ def test_each_threshold_is_one_run_after_the_other_paid_once() -> None:
     ]
     assert len(set(map(tuple, alone))) > 1, "the thresholds make no difference"
     every = [digest for run in alone for digest in run]
-    assert proposed == list(dict.fromkeys(every))
+    assert proposed == in_turns(alone)
     assert len(proposed) < len(every)
+
+
+def test_a_batch_holds_the_next_candidate_of_every_threshold() -> None:
+    problem, strategy = fronted(), EachThreshold(thresholds=[0.01, 0.05, 0.1, 0.5])
+    proposals = strategy.search(problem, np.random.default_rng(0))
+    sizes, batch = [], next(proposals)
+    try:
+        while True:
+            sizes.append(len(batch))
+            batch = proposals.send([problem.evaluate(candidate) for candidate in batch])
+    except StopIteration:
+        pass
+    alone = [len(drive(MacGreedy(), at(problem, limit))) for limit in (0.3, 0.1, 0.05, 0.01)]
+    assert sizes[0] == 4 and sum(sizes) >= sum(alone)
+    assert len(sizes) < sum(alone) / 2, "as many steps as the longest run has"
 
 
 def test_each_threshold_of_a_single_objective_is_its_threshold_and_those_below() -> None:
     problem = at(fronted(), 0.05)
     proposed = digests(drive(EachThreshold(thresholds=[0.01, 0.1]), problem))
     alone = [digests(drive(MacGreedy(), at(problem, threshold))) for threshold in (0.05, 0.01)]
-    assert proposed == list(dict.fromkeys([*alone[0], *alone[1]]))
+    assert proposed == in_turns(alone)
 
 
 @dataclass(frozen=True)

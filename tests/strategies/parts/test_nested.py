@@ -8,7 +8,7 @@ from strategy_runs import run_inner
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.strategies.parts.nested import nested
+from lionheart_opt.strategies.parts.nested import nested, side_by_side
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.testing import tiny_problem
 
@@ -105,3 +105,32 @@ def test_an_inner_search_that_is_stopped_is_closed_at_once() -> None:
     assert inner.closed and len(inner.received) == 2
     with pytest.raises(StopIteration):
         next(search)
+
+
+def test_searches_side_by_side_each_hear_their_own_answers() -> None:
+    problem = tiny_problem()
+    mappings = problem.all_digital, problem.all_analog
+    first, second = (problem.pretrained(mapping) for mapping in mappings)
+    inner = [Inner([[first], [second, first]]), Inner([]), Inner([[second, second], [], [first]])]
+    proposals = side_by_side([each.search() for each in inner])
+    batches, batch = [], next(proposals)
+    try:
+        while True:
+            batches.append(list(batch))
+            batch = proposals.send([problem.evaluate(candidate) for candidate in batch])
+    except StopIteration:
+        pass
+    assert batches == [[first, second, second], [second, first], [first]]
+    for each in inner:
+        received = [evaluation.candidate for evaluation in each.received]
+        assert received == [candidate for batch in each.batches for candidate in batch]
+        assert each.closed
+
+
+def test_searches_side_by_side_are_closed_with_it() -> None:
+    problem = tiny_problem()
+    inner = [Inner([[problem.pretrained(problem.all_analog)]]) for _ in range(2)]
+    proposals = side_by_side([each.search() for each in inner])
+    next(proposals)
+    proposals.close()
+    assert all(each.closed for each in inner)
