@@ -2,16 +2,21 @@
 
     python benchmarks/driver_speed.py --trials 1000 10000
     python benchmarks/driver_speed.py --sleeping 40 --workers 4
+    python benchmarks/driver_speed.py --verbs 10000
 
 Trials are mappings of ResNet20 on LionHeart's system that a table answers at once, proposed in one batch.
 Processor time is the driver's, with pricing, bounds and writing; time that passes includes the disk. The
 aim is 5 ms of processor time for a trial, as much at 10,000 as at 1,000. With `--sleeping`, candidates of
 one second are evaluated by one worker and by several; the aim is a run 3.5 times shorter with four.
+With `--verbs`, whole processes that read a record are measured; the aim is 5 s and 500 MB each.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -173,14 +178,61 @@ def print_workers(n_candidates: int, n_workers: int) -> None:
     print(f"{times_s[0] / times_s[1]:.2f} times faster")
 
 
+STUDY = """
+question = "How fast?"
+system = "lionheart"
+objectives = ["latency_s", "drop"]
+training = "none"
+storage = "{storage}"
+model = {{ name = "resnet20" }}
+oracle = {{ kind = "table", file = "table.npz" }}
+limits = {{ over = "examples", max_drop = 0.1, time_s = 86400.0, draws = [{draws}] }}
+budget = {{ trials = {trials} }}
+[[run]]
+strategy = "whole_table:WholeTable"
+"""
+WHOLE_TABLE = """
+class WholeTable:
+    def search(self, problem, rng):
+        oracle = getattr(problem.oracle, "oracle", problem.oracle)
+        yield [problem.pretrained(mapping) for mapping in oracle.mappings("none")]
+"""
+
+
+def print_verbs(n_trials: int) -> None:
+    """Seconds of processor time and memory of the verbs that read a record."""
+    problem, _ = table_problem(n_trials)
+    for storage in ("journal:///k.log", "sqlite:///k.db"):
+        with TemporaryDirectory() as folder:
+            problem.oracle.save(Path(folder) / "table.npz")  # type: ignore[attr-defined]
+            said = STUDY.format(storage=storage, draws=DRAWS, trials=n_trials)
+            (Path(folder) / "study.toml").write_text(said)
+            (Path(folder) / "whole_table.py").write_text(WHOLE_TABLE)
+            for verb in ("run", "show", "compare", "plot"):
+                command = [sys.executable, "-m", "lionheart_opt.cli.main", verb, folder]
+                quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+                process = subprocess.Popen(command, **quiet)
+                _, status, used = os.wait4(process.pid, 0)
+                assert status == 0, verb
+                print(
+                    f"{n_trials:7,} trials, {storage.partition(':')[0]:7}, {verb:7}: "
+                    f"{used.ru_utime:6.2f} s of processor time, {used.ru_maxrss / 1024:5.0f} MB",
+                    flush=True,
+                )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, nargs="*", default=[1000, 10_000])
     parser.add_argument("--sleeping", type=int, help="candidates of one second, instead of trials")
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--verbs", type=int, help="trials of a record that verbs read, instead")
     options = parser.parse_args()
     if options.sleeping:
         print_workers(options.sleeping, options.workers)
+        return
+    if options.verbs:
+        print_verbs(options.verbs)
         return
     for n_trials in options.trials:
         print_driver(n_trials)
