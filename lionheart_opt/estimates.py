@@ -29,6 +29,22 @@ class Estimate(NamedTuple):
         return Estimate(value, value * exp(-half_width), value * exp(half_width))
 
 
+def ends_of(name: str) -> tuple[str, str]:
+    """Names of the ends of an interval: `latency_low_s` and `latency_high_s` of `latency_s`."""
+    stem, unit = (name[:-2], name[-2:]) if name[-2:] in ("_s", "_j") else (name, "")
+    return f"{stem}_low{unit}", f"{stem}_high{unit}"
+
+
+def with_ends(estimates: dict[str, Estimate]) -> dict[str, float | None]:
+    """Numbers by their names, then the ends of their intervals."""
+    ends = {
+        end: bound
+        for name, estimate in estimates.items()
+        for end, bound in zip(ends_of(name), estimate[1:], strict=True)
+    }
+    return {name: estimate.value for name, estimate in estimates.items()} | ends
+
+
 def gain(before: float, after: float) -> float:
     """How many times less a cost is; 1 where nothing costs anything, as in a model without energies."""
     if before == after:

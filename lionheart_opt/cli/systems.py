@@ -176,7 +176,7 @@ def systems(
     `--system lionheart --system mine.toml` compares these two only.
     """
     from lionheart_opt import api_hardware
-    from lionheart_opt.cli import tables
+    from lionheart_opt.cli.system_tables import print_systems
 
     machines = [plugins.load_system(name, "--system") for name in dict.fromkeys(system or ())]
     workload = traced(model, input_shape, example, model_argument, model_class)
@@ -188,7 +188,7 @@ def systems(
     if as_json:
         print_json(comparison.to_json())
     else:
-        tables.print_systems(comparison)
+        print_systems(comparison)
 
 
 def validate(

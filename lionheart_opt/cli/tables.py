@@ -24,7 +24,6 @@ from lionheart_opt.results.wording import (
 )
 
 if TYPE_CHECKING:
-    from lionheart_opt.hardware.system_comparison import SystemComparison
     from lionheart_opt.results.exploration import Exploration
     from lionheart_opt.results.sensitivity import Profile
 
@@ -265,35 +264,6 @@ def _times_span(data: dict[str, Any], name: str) -> str:
     low, high = data[f"{name}_low"], data[f"{name}_high"]
     interval = "" if low is None else f" [{times(low)}, {times(high)}]"
     return times(data[name]) + interval
-
-
-def print_systems(comparison: SystemComparison) -> None:
-    """Each system: its prices, what does not fit, and what cannot be priced."""
-    out = console()
-    table = new_table(
-        f"{comparison.model} on every system",
-        *("system, mapping", ">latency", ">interval", ">energy", ">speed-up", ">energy\ngain"),
-        ">mm2",
-    )
-    notes = []
-    for prices in comparison.systems:
-        if prices.problem:
-            notes.append(f"{prices.system}: {prices.problem}")
-        table.add_row(prices.system, *("-" * 6 if prices.problem else ()))
-        for row in prices.rows() if prices.costs else ():
-            table.add_row(
-                f"  {row['mapping']}{'' if row['fits'] else ' *'}",
-                si(row["latency_s"], "s"),
-                si(row["interval_s"], "s"),
-                si(row["energy_j"], "J"),
-                times(row["speedup"]),
-                times(row["energy_gain"]),
-                "-" if row["area_m2"] is None else f"{1e6 * row['area_m2']:.3g}",
-            )
-            if row["misfit"]:
-                notes.append(f"* {prices.system}, {row['mapping']}: {row['misfit']}")
-    caption = "Gains are over all-digital on the same system. Interval: time per inference."
-    say(out, table, "\n".join([caption, *notes]))
 
 
 def print_exploration(exploration: Exploration) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,12 @@ from lionheart_opt import plugins
 from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
-from lionheart_opt.estimates import gain
+from lionheart_opt.estimates import with_ends
 from lionheart_opt.hardware.area import area_of
+from lionheart_opt.mapping import Mapping
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
+from lionheart_opt.uncertainty import spread_of
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ COLUMNS = (
     *("system", "mapping", "fits", "misfit", "latency_s", "interval_s", "energy_j"),
     *("speedup", "energy_gain", "analog_mac_ratio", "area_m2"),
     *("tops_per_mm2", "problem"),
+    *("latency_low_s", "latency_high_s", "interval_low_s", "interval_high_s"),
+    *("energy_low_j", "energy_high_j", "speedup_low", "speedup_high"),
+    *("energy_gain_low", "energy_gain_high"),
 )
 
 
@@ -59,11 +64,15 @@ class SystemPrices:
                 "mapping": name,
                 "fits": cost.fits,
                 "misfit": cost.misfit,
-                "latency_s": cost.latency_s,
-                "interval_s": cost.time_per_inference_s,
-                "energy_j": cost.energy_j,
-                "speedup": gain(digital.time_per_inference_s, cost.time_per_inference_s),
-                "energy_gain": gain(digital.energy_j, cost.energy_j),
+                **with_ends(
+                    {
+                        "latency_s": cost.estimate("latency_s"),
+                        "interval_s": cost.estimate("interval_s"),
+                        "energy_j": cost.estimate("energy_j"),
+                        "speedup": cost.gain_over(digital, "interval_s"),
+                        "energy_gain": cost.gain_over(digital, "energy_j"),
+                    }
+                ),
                 "analog_mac_ratio": self.analog_mac_ratios[name],
                 **self.areas[name],
                 "problem": "",
@@ -90,7 +99,9 @@ class SystemComparison:
         Columns: `system`, `mapping`, `fits`, `misfit`, `latency_s`, `interval_s` (time per inference),
         `energy_j`, `speedup`, `energy_gain` (over all-digital on the same system), `analog_mac_ratio`,
         `area_m2` and `tops_per_mm2` (reached; missing where the system gives no areas), `problem` (why
-        the system cannot price the network; the other columns are then missing).
+        the system cannot price the network; the other columns are then missing). The ends of the
+        intervals of 95 % follow: `latency_low_s`, `latency_high_s`, ..., `speedup_low`, `speedup_high`,
+        missing where nothing is known. Gains share the errors of a system's constants.
         """
         import pandas
 
@@ -132,7 +143,8 @@ def _prices(workload: Workload, system: System) -> SystemPrices:
             mappings["best"] = best.mapping
         model = plugins.cost_model(system)
         costs = {
-            name: model.cost(workload, mapping).within(system) for name, mapping in mappings.items()
+            name: _known(model.cost(workload, mapping).within(system), system, workload, mapping)
+            for name, mapping in mappings.items()
         }
     except InputError as error:
         return SystemPrices(
@@ -141,3 +153,9 @@ def _prices(workload: Workload, system: System) -> SystemPrices:
     ratios = {name: space.analog_mac_ratio(mapping) for name, mapping in mappings.items()}
     areas = {name: area_of(cost, workload, system) for name, cost in costs.items()}
     return SystemPrices(system=system.name, costs=costs, analog_mac_ratios=ratios, areas=areas)
+
+
+def _known(cost: Cost, system: System, workload: Workload, mapping: Mapping) -> Cost:
+    """The cost with its intervals, which need the modules that are in reach now."""
+    spread = spread_of(system, workload, mapping, plugins.cost_model)
+    return replace(cost, find_spread=lambda: spread)

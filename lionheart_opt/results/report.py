@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
+from lionheart_opt.estimates import with_ends
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.masking import shown_url
 from lionheart_opt.oracle_context import SaysNumerics
@@ -130,12 +131,7 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
     return {
         "system": system,
         "model": model,
-        **{name: estimate.value for name, estimate in estimates.items()},
-        **{
-            end: bound
-            for name, estimate in estimates.items()
-            for end, bound in zip(ends_of(name), estimate[1:], strict=True)
-        },
+        **with_ends(estimates),
         "no_interval": ""
         if estimates["latency_s"].low or estimates["energy_j"].low
         else NO_INTERVAL,
@@ -161,12 +157,6 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
             for layer in cost.layers
         ],
     }
-
-
-def ends_of(name: str) -> tuple[str, str]:
-    """Names of the ends of an interval: `latency_low_s` and `latency_high_s` of `latency_s`."""
-    stem, unit = (name[:-2], name[-2:]) if name[-2:] in ("_s", "_j") else (name, "")
-    return f"{stem}_low{unit}", f"{stem}_high{unit}"
 
 
 def short(space: Space, mapping: Mapping) -> str:

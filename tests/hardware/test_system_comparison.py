@@ -25,6 +25,9 @@ def test_prices_are_those_of_each_system_alone() -> None:
         cost = lo.cost(workload, row.system, row.mapping)
         assert row.latency_s == cost.latency_s and row.energy_j == cost.energy_j
         assert row.interval_s == cost.time_per_inference_s and row.fits == cost.fits
+        assert (row.latency_low_s, row.latency_high_s) == cost.estimate("latency_s")[1:]
+        gain = cost.gain_over(lo.cost(workload, row.system, "all-digital"), "energy_j")
+        assert (row.energy_gain_low, row.energy_gain_high) == gain[1:]
     assert frame[frame.system == "manycore"].area_m2.unique() == pytest.approx([480e-6])
     assert frame[frame.system == "lionheart"].tops_per_mm2.isna().all()
     digital, analog = (frame[frame.mapping == name].iloc[1] for name in ("all-digital", "best"))
