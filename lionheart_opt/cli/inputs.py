@@ -48,16 +48,27 @@ def read_study(path: Path) -> Study:
 def usual_workers(study: Study, scheduler: str | None) -> int:
     """Most worker processes of a run that names none: with their threads, they use each core once.
 
-    `LOKY_MAX_CPU_COUNT` may say that there are fewer cores. Where a cluster works, or where an oracle
-    answers from a table, at once, there are none beside this process.
+    `LOKY_MAX_CPU_COUNT` may say that there are fewer cores. Where a cluster works, where an oracle
+    answers from a table, at once, or where it computes on a GPU, which processes would have to share,
+    there are none beside this process.
     """
-    if scheduler is not None or study.file.is_on_a_table:
+    oracle = study.file.table.oracle
+    if scheduler is not None or study.file.is_on_a_table or _is_on_a_gpu(oracle):
         return 1
     from loky import cpu_count
 
-    threads = study.file.table.oracle.get("threads", 1)
+    threads = oracle.get("threads", 1)
     is_count = isinstance(threads, int) and threads > 0  # what it may be otherwise is refused later
     return max(1, int(cpu_count()) // (threads if is_count else 1))
+
+
+def _is_on_a_gpu(oracle: dict[str, Any]) -> bool:
+    """Whether the built-in oracle computes on a GPU with these settings."""
+    if oracle.get("kind", "hat") != "hat" or oracle.get("device", "auto") == "cpu":
+        return False
+    from lionheart_opt.oracle.threads import device_named
+
+    return device_named("auto").type == "cuda"
 
 
 @contextmanager

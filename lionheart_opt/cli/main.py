@@ -148,7 +148,7 @@ def run(
         typer.Option(
             help="Most processes that evaluate candidates side by side; they start when there is "
             "work for them. By default, one for each core, or for as many cores as the oracle has "
-            "`threads`; 1, this process, where the oracle is a table.",
+            "`threads`; 1, this process, where the oracle is a table or computes on a GPU.",
         ),
     ] = None,
     scheduler: Annotated[

@@ -96,3 +96,15 @@ def test_a_run_uses_each_core_once_where_workers_help(oracle, scheduler, count, 
     is_on_a_table, table = oracle.get("kind") == "table", SimpleNamespace(oracle=oracle)
     study = SimpleNamespace(file=SimpleNamespace(is_on_a_table=is_on_a_table, table=table))
     assert usual_workers(study, scheduler) == count
+
+
+@pytest.mark.parametrize(
+    ("oracle", "count"),
+    [({}, 1), ({"device": "cuda"}, 1), ({"device": "cpu"}, 8), ({"kind": "a:b"}, 8)],
+)
+def test_processes_do_not_share_a_gpu_unasked(oracle, count, monkeypatch):
+    monkeypatch.setattr("loky.cpu_count", lambda: 8)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    table = SimpleNamespace(oracle=oracle)
+    study = SimpleNamespace(file=SimpleNamespace(is_on_a_table=False, table=table))
+    assert usual_workers(study, None) == count
