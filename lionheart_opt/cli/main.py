@@ -170,9 +170,9 @@ def run(
 ) -> None:
     """Run or resume every strategy of the study, side by side. Ctrl-C loses nothing.
 
-    What a strategy finds does not depend on the number of workers. A search that proposes one candidate
-    at a time uses one; `threads` in `[oracle]` lets it compute with several cores, and is part of the
-    record.
+    What a strategy finds does not depend on the number of workers. Of a search that
+    proposes one candidate at a time, the chips of a candidate are shared out, unless it has to be
+    trained; `threads` in `[oracle]` lets a training use several cores, and is part of the record.
 
     Example: `lionheart-opt run studies/quickstart --workers 2`
 

@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar, cast
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
-from lionheart_opt.study.executors import Executor, WorkerDied, Workers, WorkStopped
+from lionheart_opt.study.executors import Executor, Workers
+from lionheart_opt.study.pending import WorkerDied, WorkStopped
 from lionheart_opt.study.worker import Job, SentProblem, work_for
 from lionheart_opt.text import shown
 
@@ -81,7 +82,11 @@ class Cluster(Executor):
     @property
     def at_once(self) -> int:
         """As `Executor.at_once`: one for each worker that there is now, `FEWEST_SEARCHES` at least."""
-        return max(len(self._client.nthreads()), FEWEST_SEARCHES)
+        try:
+            workers = len(self._client.nthreads())
+        except Exception:  # the connection is lost, which the next job says
+            workers = 0
+        return max(workers, FEWEST_SEARCHES)
 
     def stop(self) -> None:
         """As `Executor.stop`. What workers have begun, they compute to its end."""

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from queue import Empty, LifoQueue, PriorityQueue
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity
 from lionheart_opt.errors import InputError
@@ -18,7 +18,9 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
+from lionheart_opt.study.pending import Pending, WorkerDied, WorkStopped
 from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
+from lionheart_opt.study.split import SplitEvaluation, can_be_split
 from lionheart_opt.study.worker import Ask, CheckFinally, Evaluate, Job, SentProblem
 from lionheart_opt.study.worker_process import WorkerProcess
 
@@ -30,33 +32,6 @@ NO_MEMORY = f"it ran out of memory {MOST_RETRIES + 1} times"
 
 Answers = Generator[Evaluation, None, None]
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class WorkerDied(Exception):
-    """Every worker process that did a job has died."""
-
-
-class WorkStopped(Exception):
-    """The executor has been stopped; what it was asked for is given up."""
-
-
-class Pending(Protocol[T_co]):
-    """A job that a worker process is asked to do."""
-
-    def result(self) -> T_co:
-        """Wait for what it gives.
-
-        Raises:
-            WorkerDied: Every worker process that did it has died.
-            MemoryError: A worker ran out of memory.
-            WorkStopped: The executor has been stopped.
-        """
-        ...
-
-    def cancel(self) -> object:
-        """Do not start it, if it has not been started."""
-        ...
 
 
 class Executor(ABC):
@@ -122,7 +97,7 @@ class Executor(ABC):
             WorkStopped: The executor has been stopped.
         """
         answers = [
-            self._recorded(candidate) or self._ask_for(candidate, place)
+            self._recorded(candidate) or self._ask_for(candidate, place, len(candidates))
             for place, candidate in enumerate(candidates)
         ]
         try:
@@ -162,14 +137,22 @@ class Executor(ABC):
         except WorkerDied:
             raise RuntimeError(f"workers: {job!r}: {DIED}") from None
 
-    def _ask_for(self, candidate: Candidate, place: int) -> _Shared:
+    def _ask_for(self, candidate: Candidate, place: int, of: int) -> _Shared:
         key = self._problem.resolved(candidate).digest
         with self._sharing:
             shared = self._shared.get(key)
             if shared is None:
-                shared = self._shared[key] = _Shared(self, key, candidate, place)
+                shared = self._shared[key] = _Shared(
+                    self, key, candidate, self._begun(candidate, place, of)
+                )
             shared.users += 1
             return shared
+
+    def _begun(self, candidate: Candidate, place: int, of: int) -> Pending[Evaluation]:
+        """The evaluation of one of so many candidates; the draws of a single one are split."""
+        if of > 1 or self.at_once < 2 or not can_be_split(self._problem, candidate):
+            return self.submit(Evaluate(candidate), place)
+        return SplitEvaluation(self._problem, candidate, self.at_once, self.submit)
 
     def tried(self, candidate: Candidate, pending: Pending[Evaluation]) -> Evaluation:
         """The evaluation that a worker is asked for; tried again where there was too little memory."""
@@ -204,9 +187,11 @@ class Executor(ABC):
 class _Shared:
     """An evaluation that several searches may wait for."""
 
-    def __init__(self, executor: Executor, key: str, candidate: Candidate, place: int) -> None:
+    def __init__(
+        self, executor: Executor, key: str, candidate: Candidate, pending: Pending[Evaluation]
+    ) -> None:
         self._executor, self._key, self._candidate = executor, key, candidate
-        self.pending: Pending[Evaluation] = executor.submit(Evaluate(candidate), place)
+        self.pending = pending
         self.users = 0
         self._waiting = threading.Lock()
         self._evaluation: Evaluation | None = None

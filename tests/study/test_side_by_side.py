@@ -14,7 +14,8 @@ import lionheart_opt as lo
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.questions import Proxies
 from lionheart_opt.strategies.optuna import Optuna
-from lionheart_opt.study.executors import Workers, WorkStopped
+from lionheart_opt.study.executors import Workers
+from lionheart_opt.study.pending import WorkStopped
 from lionheart_opt.study.side_by_side import run_side_by_side
 
 
