@@ -16,6 +16,7 @@ from lionheart_opt.strategies.parts.sensitivity import (
     MoveProfile,
     observed_loss,
     savings,
+    trained,
 )
 
 #: Mappings whose losses turn divergences into losses: about the better half of all moves, and all.
@@ -61,7 +62,7 @@ def screened_moves(
     mappings = [
         mapping for mapping in profile.nested(problem, SIZES)[1:] if not excess(problem, mapping)
     ]
-    candidates = [problem.pretrained(mapping).with_training("none") for mapping in mappings]
+    candidates = [trained(problem, problem.pretrained(mapping), "none") for mapping in mappings]
     evaluations = (yield candidates) if candidates else []
     lost, predicted = 0.0, 0.0
     for evaluation in evaluations:

@@ -67,3 +67,12 @@ def test_trained_weights_and_oracles_without_divergences_are_refused(problem):
     table = replace(small, oracle=tabulated(small))
     with pytest.raises(InputError, match="cannot compare outputs"):
         next(screened_moves(table, "none", "profile"))
+
+
+@pytest.mark.parametrize("training", ["none", "short"])
+def test_candidates_are_those_of_the_search(training, problem):
+    """A strategy that proposes all-analog next does not pay for it twice."""
+    own = replace(problem, training=training)
+    [*_, last] = drive(Measuring(screened_moves), own)
+    expected = own.pretrained(own.all_analog)
+    assert last.candidate == (expected if training == "none" else expected.with_training("none"))
