@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, inf
 from typing import NamedTuple
@@ -33,6 +34,12 @@ def ends_of(name: str) -> tuple[str, str]:
     """Names of the ends of an interval: `latency_low_s` and `latency_high_s` of `latency_s`."""
     stem, unit = (name[:-2], name[-2:]) if name[-2:] in ("_s", "_j") else (name, "")
     return f"{stem}_low{unit}", f"{stem}_high{unit}"
+
+
+def names_with_ends(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, then those of the ends of their intervals: the keys of `with_ends`."""
+    kept = tuple(names)
+    return (*kept, *(end for name in kept for end in ends_of(name)))
 
 
 def with_ends(estimates: dict[str, Estimate]) -> dict[str, float | None]:

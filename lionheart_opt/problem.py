@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from html import escape
 from math import inf
 from numbers import Integral, Real
@@ -26,6 +26,7 @@ from lionheart_opt.space import Space
 from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
+from lionheart_opt.uncertainty import spread_in
 from lionheart_opt.workload import Workload
 
 Objective = CostObjective | Literal["drop"]
@@ -47,7 +48,7 @@ class Prices:
     def cost(
         self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
     ) -> Cost:
-        """As `cost_model.cost(workload, mapping).within(system)`."""
+        """As `cost_model.cost(workload, mapping).within(system)`; it can say how well it is known."""
         return self._cost(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
 
     def totals(
@@ -83,7 +84,8 @@ class _Itself:
 
 def _cost(cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping) -> Cost:
     cost: Cost = cost_model.thing.cost(workload.thing, mapping)
-    return cost.within(system.thing)
+    known = partial(spread_in, cost_model.thing, system.thing, workload.thing, mapping)
+    return replace(cost.within(system.thing), find_spread=known)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -10,15 +10,19 @@ errors, so that a gain is known better than the costs that it compares.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import is_dataclass, replace
 from math import log
 
 import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel
-from lionheart_opt.estimates import Spread
+from lionheart_opt.estimates import Estimate, Spread
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
+
+#: What `estimates_of` estimates.
+ESTIMATED = ("latency_s", "interval_s", "energy_j", "speedup", "energy_gain")
 
 
 def spread_of(
@@ -68,6 +72,41 @@ def spread_of(
         },
         correlations=_correlations(system, errors),
     )
+
+
+def spread_in(
+    model: CostModel, system: System, workload: Workload, mapping: Mapping
+) -> Spread | None:
+    """As `spread_of`, for a cost model that was built already.
+
+    Args:
+        model: The cost model.
+        system: Where it runs.
+        workload: What runs.
+        mapping: What runs where.
+
+    Returns:
+        None, too, where the model is no dataclass that is built from this system.
+    """
+    if not is_dataclass(model) or getattr(model, "system", None) != system:
+        return None
+    return spread_of(system, workload, mapping, lambda other: replace(model, system=other))
+
+
+def estimates_of(cost: Cost, digital: Cost) -> dict[str, Estimate]:
+    """Latency, time per inference, energy, and the gains over all-digital, with their intervals of 95 %.
+
+    Args:
+        cost: Cost of a mapping.
+        digital: Cost of all-digital, of the same network on the same system.
+    """
+    return {
+        "latency_s": cost.estimate("latency_s"),
+        "interval_s": cost.estimate("interval_s"),
+        "energy_j": cost.estimate("energy_j"),
+        "speedup": cost.gain_over(digital, "interval_s"),
+        "energy_gain": cost.gain_over(digital, "energy_j"),
+    }
 
 
 def _numbers(cost: Cost) -> np.ndarray:

@@ -5,12 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from made_up_runs import priced_problem
 
+import lionheart_opt as lo
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import every_mapping, size
 from lionheart_opt.synthetic import SyntheticCosts
@@ -278,3 +281,22 @@ def test_another_process_prices_for_itself() -> None:
 def test_values_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(tiny_problem(), **changes)
+
+
+def test_costs_of_a_problem_say_how_well_they_are_known() -> None:
+    """As those of the front door, and in another process, too."""
+    problem = priced_problem()
+    cost, outside = problem.cost(problem.all_analog), lo.cost(problem.workload, problem.system)
+    assert cost.estimate("latency_s") == outside.estimate("latency_s")
+    digital = problem.digital_cost
+    assert cost.gain_over(digital, "energy_j").low is not None
+    again = pickle.loads(pickle.dumps(replace(problem, answers=None)))
+    assert again.cost(again.all_analog).estimate("energy_j") == cost.estimate("energy_j")
+
+
+def test_a_cost_model_of_another_system_says_nothing() -> None:
+    """Its prices do not follow from the constants of the problem's system."""
+    problem = priced_problem()
+    other = replace(problem, cost_model=cost_model(load_system("alpine-high-power")))
+    assert other.cost(other.all_analog).spread is None
+    assert other.cost(other.all_analog).estimate("latency_s").high is None

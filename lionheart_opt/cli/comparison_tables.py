@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lionheart_opt.cli.tables import budget, new_table, say
+from lionheart_opt.cli.tables import HOW_SURE, budget, factor, new_table, say
 from lionheart_opt.metric import Metric
 from lionheart_opt.results.wording import (
     console,
@@ -113,8 +113,8 @@ def _incumbents(out: Console, data: dict[str, Any]) -> None:
             row["strategy"],
             f"{row['seeds_beating_all_digital']} of {row['seeds']}",
             _metric(data).said(row["drop"]),
-            times(row["speedup"]),
-            times(row["energy_gain"]),
+            times(row["speedup"]) + factor(row, "speedup"),
+            times(row["energy_gain"]) + factor(row, "energy_gain"),
             percent(row["analog_mac_ratio"]),
         )
     caption = (
@@ -123,6 +123,8 @@ def _incumbents(out: Console, data: dict[str, Any]) -> None:
         f"{_metric(data).drop_unit_in_full}, on validation data. Gains are over all-digital. Analog "
         "MACs: share of all multiply-accumulates."
     )
+    if any(row["speedup_low"] for row in data["strategies"]):
+        caption += f" {HOW_SURE}"
     say(out, table, caption)
     if data["outcome"]:
         out.print(sentence(data["outcome"]), style="bold")

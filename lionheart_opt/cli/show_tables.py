@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from lionheart_opt.cli.tables import new_table, say, seeds
+from lionheart_opt.cli.tables import HOW_SURE, factor, new_table, say, seeds
+from lionheart_opt.estimates import with_ends
 from lionheart_opt.results import report
 from lionheart_opt.results.calibration import SHARE
 from lionheart_opt.results.chips import trials_with_bad_chips
@@ -108,8 +109,8 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
             "-" if row["trial"] is None else str(row["trial"]),
             result.metric.said(row["drop"]),
             result.metric.said(row["drop_high"]),
-            times(row["speedup"]),
-            times(row["energy_gain"]),
+            times(row["speedup"]) + factor(row, "speedup"),
+            times(row["energy_gain"]) + factor(row, "energy_gain"),
             percent(row["analog_mac_ratio"]),
         )
     metric = results[0].metric
@@ -168,16 +169,26 @@ def _verdict(result: SearchResult) -> tuple[str, str]:
 
 def _mappings(out: Console, results: Sequence[SearchResult]) -> None:
     """Each different incumbent once, with the searches that found it."""
-    found: dict[str, dict[str, list[int]]] = {}
+    finders: dict[str, dict[str, list[int]]] = {}
+    costs: dict[str, dict[str, Any]] = {}
     for result in results:
         if result.best is not None:
             mapping = report.short(result.problem, result.best.mapping)
-            found.setdefault(mapping, {}).setdefault(result.label, []).append(result.seed)
-    if not found:
+            finders.setdefault(mapping, {}).setdefault(result.label, []).append(result.seed)
+            costs[mapping] = with_ends(result.best_estimates)
+    if not finders:
         return
-    table = new_table("Units that are not on the host", "mapping", "found by (seeds)")
+    table = new_table(
+        "Units that are not on the host", "mapping", "found by (seeds)", ">latency", ">energy"
+    )
     table.columns[0].ratio, table.columns[1].ratio = 3, 2
-    for mapping, labels in found.items():
+    for mapping, labels in finders.items():
         who = "\n".join(f"{label} ({seeds(numbers)})" for label, numbers in labels.items())
-        table.add_row(mapping, who)
-    say(out, table)
+        cost = costs[mapping]
+        table.add_row(
+            mapping,
+            who,
+            si(cost["latency_s"], "s") + factor(cost, "latency_s"),
+            si(cost["energy_j"], "J") + factor(cost, "energy_j"),
+        )
+    say(out, table, HOW_SURE if any(cost["latency_low_s"] for cost in costs.values()) else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lionheart_opt.errors import digital_line
+from lionheart_opt.estimates import ends_of
 from lionheart_opt.metric import Metric
 from lionheart_opt.published import summary
 from lionheart_opt.results.wording import (
@@ -26,6 +28,13 @@ from lionheart_opt.results.wording import (
 if TYPE_CHECKING:
     from lionheart_opt.results.exploration import Exploration
     from lionheart_opt.results.sensitivity import Profile
+
+#: What `factor` means.
+HOW_SURE = (
+    "x/1.40: with a confidence of 95 %, the number is at most 1.40 times as large or as small. That "
+    "covers the constants of the system and what its file says no constant explains. Costs on one "
+    "system share these errors, so that gains are known better than costs."
+)
 
 
 def _of_chips(quantile: float | None) -> str:
@@ -61,6 +70,12 @@ def new_table(title: str, *columns: str) -> Table:
             header_style="bold",
         )
     return table
+
+
+def factor(row: dict[str, Any], name: str) -> str:
+    """A second line, such as `x/1.40`; empty where nothing is known, or nothing is open."""
+    low, high = (row[end] for end in ends_of(name))
+    return f"\nx/{sqrt(high / low):.2f}" if low and high > low else ""
 
 
 def say(out: Console, table: Table, caption: str = "") -> None:

@@ -16,7 +16,7 @@ from lionheart_opt.hardware.area import area_of
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
-from lionheart_opt.uncertainty import spread_of
+from lionheart_opt.uncertainty import estimates_of, spread_of
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -64,15 +64,7 @@ class SystemPrices:
                 "mapping": name,
                 "fits": cost.fits,
                 "misfit": cost.misfit,
-                **with_ends(
-                    {
-                        "latency_s": cost.estimate("latency_s"),
-                        "interval_s": cost.estimate("interval_s"),
-                        "energy_j": cost.estimate("energy_j"),
-                        "speedup": cost.gain_over(digital, "interval_s"),
-                        "energy_gain": cost.gain_over(digital, "energy_j"),
-                    }
-                ),
+                **with_ends(estimates_of(cost, digital)),
                 "analog_mac_ratio": self.analog_mac_ratios[name],
                 **self.areas[name],
                 "problem": "",

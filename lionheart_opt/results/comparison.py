@@ -19,7 +19,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.results.best import best_of, outcome_of
 from lionheart_opt.results.history import final_hypervolume
 from lionheart_opt.results.metrics import thresholds
-from lionheart_opt.results.report import median_draws, show_row
+from lionheart_opt.results.report import GAINS, median_draws, show_row
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.verdict import final_bounds, is_again, keeps
 from lionheart_opt.results.wording import sentence
@@ -123,7 +123,8 @@ class Comparison:
         """One row a strategy: medians over seeds, and the best gains at each threshold.
 
         Columns: `strategy`, `seeds`, `seeds_feasible`, `seeds_beating_all_digital`, `trials`, `oracle_s`,
-        `draws`, `repeats`, `drop`, `speedup`, `energy_gain`, `analog_mac_ratio`, `hypervolume`,
+        `draws`, `repeats`, `drop`, `speedup`, `energy_gain`, the ends of their intervals (`speedup_low`,
+        `speedup_high`, ...: medians over seeds, too), `analog_mac_ratio`, `hypervolume`,
         `hypervolume_share` (of the ground truth), and `speedup_at_X` for each largest drop X.
         """
         import pandas
@@ -132,7 +133,6 @@ class Comparison:
             *("strategy", "seeds", "seeds_feasible", "seeds_beating_all_digital"),
             *("trials", "draws", "repeats"),
         )
-        best = ("drop", "speedup", "energy_gain", "analog_mac_ratio")
         rows = []
         for row in self.data["strategies"]:
             at = {
@@ -143,7 +143,7 @@ class Comparison:
                 {
                     **{key: row[key] for key in counts},
                     "oracle_s": row["oracle_seconds"],
-                    **{key: row[key] for key in best},
+                    **{key: row[key] for key in ("drop", *GAINS)},
                     "hypervolume": row["hypervolume"]["median"],
                     "hypervolume_share": row["hypervolume_share"],
                     **at,
@@ -313,9 +313,7 @@ def _search_row(
             name: float(np.median([checks[name] for checks in drops if name in checks]))
             for name in dict.fromkeys(name for checks in drops for name in checks)
         },
-        "speedup": median("speedup"),
-        "energy_gain": median("energy_gain"),
-        "analog_mac_ratio": median("analog_mac_ratio"),
+        **{key: median(key) for key in GAINS},
         "seeds_verified": sum(row["verdict"] == "verified" for row in rows),
         "mappings": len({tuple(sorted(row["mapping"].items())) for row in feasible}),
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lionheart_opt.accuracy import KeepsWeights
+from lionheart_opt.estimates import with_ends
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.masking import shown_url
 from lionheart_opt.results.best import chosen_trial
@@ -15,6 +16,7 @@ from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.wording import json_text
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.text_files import reported, write_text
+from lionheart_opt.uncertainty import estimates_of
 
 
 class ExportWarning(UserWarning):
@@ -84,7 +86,6 @@ def _report(
     file: StudyFile, search: str, trial: int | None, evaluation: Evaluation, concern: str
 ) -> dict[str, object]:
     problem = file.problem
-    speedup, energy_gain = problem.gains(evaluation.cost)
     report: dict[str, object] = {
         "study": file.name,
         "question": file.table.question,
@@ -93,10 +94,7 @@ def _report(
         "warning": concern,
         "feasible": evaluation.feasible,
         "violations": evaluation.violations,
-        "latency_s": evaluation.cost.latency_s,
-        "energy_j": evaluation.cost.energy_j,
-        "speedup": speedup,
-        "energy_gain": energy_gain,
+        **with_ends(estimates_of(problem.cost(evaluation.mapping), problem.digital_cost)),
         "analog_mac_ratio": problem.analog_mac_ratio(evaluation.mapping),
         "tiles": evaluation.cost.tiles,
         "oracle_seconds": evaluation.oracle_s,

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
-from lionheart_opt.estimates import with_ends
+from lionheart_opt.estimates import names_with_ends, with_ends
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.masking import shown_url
 from lionheart_opt.oracle_context import SaysNumerics
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
+from lionheart_opt.uncertainty import ESTIMATED, estimates_of
 
+#: Keys of a row of `show` that say what a mapping gains.
+GAINS = (*names_with_ends(("speedup", "energy_gain")), "analog_mac_ratio")
 #: Why costs have no interval.
 NO_INTERVAL = "the system file says of no constant that matters here how well it is known"
 
@@ -39,6 +42,9 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     search alone: another one than `trial` where the test data verify a safer mapping only. What is not
     known is None. `diverged` and `failed` have the numbers of the trials whose training diverged, and
     whose evaluation failed.
+
+    `latency_low_s`, `speedup_high` and so on are the ends of intervals of 95 %; None where the system
+    says of no constant that matters how well it is known. Gains share the errors of the constants.
     """
     best = result.best
     row: dict[str, Any] = {
@@ -55,11 +61,10 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     }
     row |= dict.fromkeys(("drop", "drop_high", "test_drop"))
     row |= dict.fromkeys(("verdict", "candidate_trial", "verified_high"))
-    row |= dict.fromkeys(("latency_s", "energy_j", "speedup", "energy_gain", "analog_mac_ratio"))
+    row |= dict.fromkeys((*names_with_ends(ESTIMATED), "analog_mac_ratio"))
     row |= {"diverged": result.diverged, "failed": result.failed}
     if best is None:
         return row
-    speedup, energy_gain = result.problem.gains(best.cost)
     bounds = result.best_bounds
     if bounds is not None:
         row |= {"drop": bounds.estimate, "drop_high": bounds.high}
@@ -74,10 +79,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
         **row,
         "mapping": best.mapping.to_json(),
         "test_drop": result.best_checks.get("test"),
-        "latency_s": best.cost.latency_s,
-        "energy_j": best.cost.energy_j,
-        "speedup": speedup,
-        "energy_gain": energy_gain,
+        **with_ends(result.best_estimates),
         "analog_mac_ratio": result.problem.analog_mac_ratio(best.mapping),
     }
 
@@ -121,13 +123,7 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
     The ends of an interval are None where `no_interval` says why nothing is known. The intervals follow
     from the `errors`.
     """
-    estimates = {
-        "latency_s": cost.estimate("latency_s"),
-        "interval_s": cost.estimate("interval_s"),
-        "energy_j": cost.estimate("energy_j"),
-        "speedup": cost.gain_over(digital, "interval_s"),
-        "energy_gain": cost.gain_over(digital, "energy_j"),
-    }
+    estimates = estimates_of(cost, digital)
     return {
         "system": system,
         "model": model,

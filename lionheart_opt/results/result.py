@@ -11,6 +11,7 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
+from lionheart_opt.estimates import Estimate, ends_of
 from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import drop_excess
 from lionheart_opt.metric import ACCURACY, Metric
@@ -20,10 +21,13 @@ from lionheart_opt.results.verdict import Verdict, is_again, verdict_of
 from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Budget, SearchPlan
+from lionheart_opt.uncertainty import ESTIMATED, estimates_of
 
 if TYPE_CHECKING:
     import pandas
 
+#: Ends of the intervals of `SearchResult.best_estimates`, low and high.
+ENDS = {name: ends_of(name) for name in ESTIMATED}
 #: Columns of `SearchResult.to_frame` in their order, and their types.
 COLUMNS = {
     "trial": "int64",
@@ -43,6 +47,7 @@ COLUMNS = {
     "oracle_s": "float64",
     "diverged": "bool",
     "failed": "bool",
+    **{end: "float64" for ends in ENDS.values() for end in ends},
 }
 
 
@@ -157,6 +162,17 @@ class SearchResult:
         """
         verified = None if self.verdict is None else self.verdict.verified
         return self.candidate if verified is None else verified
+
+    @cached_property
+    def best_estimates(self) -> dict[str, Estimate]:
+        """Costs and gains of the best mapping with their intervals of 95 %; empty without one.
+
+        `latency_s`, `interval_s` (time per inference), `energy_j`, `speedup`, `energy_gain`. Costs of a
+        system share the errors of its constants, so that gains are known better than costs.
+        """
+        if self.best is None:
+            return {}
+        return estimates_of(self.problem.cost(self.best.mapping), self.problem.digital_cost)
 
     @property
     def best_trial(self) -> int | None:
@@ -299,7 +315,8 @@ class SearchResult:
         `feasible`, `best` (True for the result: the verified trial, or the candidate where none is
         verified; for none where nothing beats all-digital), `verdict` (`verified` or `not verified` on
         test data; empty where it was not tested), `oracle_s`, `diverged` (whether the training did),
-        `failed` (whether the evaluation did).
+        `failed` (whether the evaluation did). The row of the best mapping has the ends of its intervals
+        of 95 % (see `best_estimates`), too: `latency_low_s`, `latency_high_s`, ..., `energy_gain_high`.
 
         Energies may be as small as 1e-11 J, which pandas' own `to_json` rounds to 0.
         """
@@ -332,7 +349,12 @@ class SearchResult:
                     bool(evaluation.failed),
                 )
             )
-        return pandas.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+        frame = pandas.DataFrame(rows, columns=list(COLUMNS)[: -2 * len(ENDS)])
+        estimates = {} if self.best_trial is None else self.best_estimates
+        for name, ends in ENDS.items():
+            for end, limit in zip(ends, estimates.get(name, Estimate(np.nan))[1:], strict=True):
+                frame[end] = np.where(frame["best"], limit or np.nan, np.nan)
+        return frame.astype(COLUMNS)
 
     def __repr__(self) -> str:
         outcome = self.outcome

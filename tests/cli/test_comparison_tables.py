@@ -1,7 +1,7 @@
 """Tables of `compare`: they fit 80 columns and show text as it is."""
 
 import pytest
-from made_up_runs import answer, made_up_problem, search
+from made_up_runs import answer, made_up_problem, priced_problem, search
 
 from lionheart_opt.cli import comparison_tables
 from lionheart_opt.results import wording
@@ -80,3 +80,12 @@ def test_different_budgets_are_said(printed):
     out = printed(comparison(same))
     assert "The budgets differ" not in out and "9 trials or" in out
     assert "The budgets differ" in " ".join(printed(comparison([*same, results()[0]])).split())
+
+
+def test_gains_of_the_best_mappings_say_how_well_they_are_known(printed):
+    problem = priced_problem()
+    run = search("x", answer(problem, 2, 0.02), problem=problem, strategy="x")
+    out = printed(comparison([run]))
+    gain = run.best_estimates["speedup"]
+    assert f"x/{(gain.high / gain.low) ** 0.5:.2f}" in out and "x/1.40" in out
+    assert "x/" not in printed(comparison(results()))

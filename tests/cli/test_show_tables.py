@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from made_up_runs import ODD_LABELS, answer, made_up_problem, search
+from made_up_runs import ODD_LABELS, answer, made_up_problem, priced_problem, search
 
 from lionheart_opt.cli import show_tables
 from lionheart_opt.results.calibration import calibration_costs
@@ -77,3 +77,17 @@ def test_show_sends_bad_chips_to_a_quantile(printed):
     out = printed(show_tables.print_show, [search("x", bad, problem=problem)])
     assert "1 of 10 chips lose" in out and "quantile = 0.9" in out
     assert "chips lose" not in printed(show_tables.print_show, [search("x", good, problem=problem)])
+
+
+def test_show_says_how_well_costs_and_gains_are_known(printed):
+    problem = priced_problem()
+    run = search("x", answer(problem, 2, 0.02), problem=problem)
+    out = printed(show_tables.print_show, [run])
+    for estimate in (run.best_estimates[name] for name in ("latency_s", "energy_j", "speedup")):
+        assert f"x/{(estimate.high / estimate.low) ** 0.5:.2f}" in out
+    assert out.count("x/1.40") == 1, "what it means is said once"
+    problem = made_up_problem()
+    unknown = printed(
+        show_tables.print_show, [search("x", answer(problem, 2, 0.02), problem=problem)]
+    )
+    assert "x/" not in unknown

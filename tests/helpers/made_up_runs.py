@@ -10,8 +10,10 @@ from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.result import SearchResult
+from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.testing import tiny_problem
 from lionheart_opt.workload import Workload
 
@@ -44,6 +46,15 @@ def made_up_problem(**changes) -> Problem:
     """Five units, a whole front asked for, drops up to 10 points."""
     changes = {"cost_model": Halves(), "objectives": ("latency_s", "drop"), **changes}
     return replace(tiny_problem(max_drop=0.1), **changes)
+
+
+def priced_problem(system: str = "lionheart", **changes) -> Problem:
+    """The same questions about convolutions on a system that says how well its constants are known."""
+    machine = load_system(system)
+    workload = convolutional_workload()
+    return made_up_problem(
+        workload=workload, system=machine, cost_model=cost_model(machine), **changes
+    )
 
 
 def first_analog(problem: Problem, k: int) -> Mapping:

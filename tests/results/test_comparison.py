@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_up_runs import answer, first_analog, made_up_problem, search
+from made_up_runs import answer, first_analog, made_up_problem, priced_problem, search
 from typer.testing import CliRunner
 
 from lionheart_opt.cli.comparison_tables import WIDTH, print_comparison
@@ -195,6 +195,21 @@ def test_the_frame_of_a_comparison_is_numbers():
     assert frame[["drop", "speedup", "repeats", "hypervolume_share"]].isna().all(axis=None)
     with pytest.raises(InputError, match="no results"):
         compare([])
+
+
+def test_gains_have_medians_of_their_ends():
+    problem = priced_problem()
+    runs = [
+        search("x", answer(problem, k, 0.02), problem=problem, seed=k, strategy="x")
+        for k in (2, 3, 4)
+    ]
+    [row] = compare(runs).to_json()["strategies"]
+    for name in ("speedup", "energy_gain"):
+        value, low, high = np.median([run.best_estimates[name] for run in runs], axis=0)
+        assert (row[f"{name}_low"], row[name], row[f"{name}_high"]) == (low, value, high)
+        assert low < value < high
+    frame = compare(runs).to_frame()
+    assert frame["speedup_low"].item() == row["speedup_low"]
 
 
 def test_repeated_proposals_are_counted_until_the_last_new_one():

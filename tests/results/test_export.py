@@ -133,3 +133,14 @@ def test_the_best_is_all_digital_where_nothing_beats_it(file, results, tmp_path)
     broken = replace(digital, violations={"drop": 0.1})
     with pytest.raises(InputError, match="nothing feasible; all-digital breaks drop; give --trial"):
         export_trial(file, [replace(nothing, digital=broken)], None, None, tmp_path)
+
+
+def test_the_report_has_the_intervals_of_costs_and_gains(file, results, tmp_path):
+    """Records of version 0.1.0 have them, too: they follow from the system and the mapping."""
+    _, report = export_trial(file, results, "random/seed0", 3, tmp_path)
+    data = read(report)
+    problem = file.problem
+    cost = problem.cost(results[0].problem.mapping(read(tmp_path / "mapping.json")))
+    ends = data["energy_gain_low"], data["energy_gain_high"]
+    assert ends == cost.gain_over(problem.digital_cost, "energy_j")[1:]
+    assert data["latency_low_s"] < data["latency_s"] < data["latency_high_s"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import optuna
 import pytest
+from made_up_runs import answer, priced_problem, search
 
 from lionheart_opt.results import report
 from lionheart_opt.results.result import SearchResult
@@ -28,13 +29,29 @@ def run(label, strategy, seed=0, trials=None, problem=None) -> SearchResult:
 def test_show_has_exactly_the_promised_keys():
     promised = (
         "strategy seed trial trials oracle_seconds feasible beats_all_digital outcome mapping baseline "
-        "drop drop_high test_drop verdict candidate_trial verified_high latency_s energy_j speedup "
-        "energy_gain analog_mac_ratio diverged failed"
+        "drop drop_high test_drop verdict candidate_trial verified_high latency_s interval_s "
+        "energy_j speedup energy_gain latency_low_s latency_high_s interval_low_s interval_high_s "
+        "energy_low_j energy_high_j speedup_low speedup_high energy_gain_low energy_gain_high "
+        "analog_mac_ratio diverged failed"
     ).split()
     for result in (run("greedy", MacGreedy()), run("all-analog", Fixed("all-analog"))):
         row = report.show_row(result)
         assert list(row) == promised
         json.dumps(row)
+
+
+def test_show_has_the_intervals_of_the_best_mapping():
+    problem = priced_problem()
+    row = report.show_row(search("x", answer(problem, 2, 0.02), problem=problem))
+    for name in ("latency", "interval", "energy"):
+        unit = "j" if name == "energy" else "s"
+        assert row[f"{name}_low_{unit}"] < row[f"{name}_{unit}"] < row[f"{name}_high_{unit}"]
+    for name in ("speedup", "energy_gain"):
+        assert row[f"{name}_low"] < row[name] < row[f"{name}_high"]
+        cost = "interval_{}_s" if name == "speedup" else "energy_{}_j"
+        factor = row[cost.format("high")] / row[cost.format("low")]
+        assert row[f"{name}_high"] / row[f"{name}_low"] < factor, "gains are known better"
+    json.dumps(row)
 
 
 def test_the_incumbent_is_the_best_feasible_mapping():

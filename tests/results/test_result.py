@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from front_door import made_up
 from made_up_costs import with_tiles
-from made_up_runs import answer, made_up_problem, search
+from made_up_runs import answer, made_up_problem, priced_problem, search
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
@@ -130,6 +130,9 @@ TYPES = {
         (
             *("latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
             *("analog_mac_ratio", "drop", "drop_high", "oracle_s"),
+            *("latency_low_s", "latency_high_s", "interval_low_s", "interval_high_s"),
+            *("energy_low_j", "energy_high_j", "speedup_low", "speedup_high"),
+            *("energy_gain_low", "energy_gain_high"),
         ),
         "float64",
     ),
@@ -145,6 +148,9 @@ def test_frames_hold_what_the_evaluations_hold(problem):
         *("trial", "mapping", "latency_s", "energy_j", "interval_s", "speedup", "energy_gain"),
         *("analog_mac_ratio", "fits", "drop", "drop_high", "feasible", "best", "verdict"),
         *("oracle_s", "diverged", "failed"),
+        *("latency_low_s", "latency_high_s", "interval_low_s", "interval_high_s"),
+        *("energy_low_j", "energy_high_j", "speedup_low", "speedup_high"),
+        *("energy_gain_low", "energy_gain_high"),
     ]
     assert frame.dtypes.astype(str).to_dict() == TYPES
     digital = limited.cost(limited.all_digital)
@@ -188,3 +194,27 @@ def test_an_empty_result_is_a_frame_with_the_same_types(problem):
     assert [evaluation.mapping for evaluation in result.front()] == [problem.all_digital]
     assert result.to_frame().dtypes.astype(str).to_dict() == TYPES
     assert "nothing beats all-digital" in repr(result)
+
+
+def test_the_best_mapping_has_intervals_and_is_all_that_is_priced_for_them():
+    """For an interval, each constant prices a mapping twice: too slow for every trial."""
+    problem = priced_problem()
+    answers = [answer(problem, k, drop) for k, drop in ((1, 0.01), (2, 0.02), (3, 0.5))]
+    result = search("x", *answers, problem=problem)
+    best = problem.cost(answers[1].mapping)
+    assert result.best_estimates["latency_s"] == best.estimate("latency_s")
+    gain = best.gain_over(problem.digital_cost, "energy_j")
+    assert result.best_estimates["energy_gain"] == gain and gain.low < gain.value < gain.high
+    frame = result.to_frame()
+    assert frame.dtypes.astype(str).to_dict() == COLUMNS
+    ends = frame[["energy_gain_low", "energy_gain_high"]]
+    np.testing.assert_array_equal(ends.iloc[1], gain[1:])
+    assert ends.iloc[[0, 2]].isna().all(axis=None)
+    others = [problem.cost(answers[k].mapping) for k in (0, 2)]
+    assert not any("spread" in vars(cost) for cost in others)
+
+
+def test_without_a_best_mapping_there_are_no_intervals():
+    problem = priced_problem()
+    nothing = search("x", answer(problem, 3, 0.5), problem=problem)
+    assert nothing.best_estimates == {} and nothing.to_frame()["speedup_low"].isna().all()
