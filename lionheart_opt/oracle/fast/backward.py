@@ -28,6 +28,7 @@ from lionheart_opt.oracle.fast.gradients import (
     input_gradients,
     outer,
     range_gradients,
+    recall,
     scatter,
     where_largest,
 )
@@ -168,7 +169,8 @@ def add_weight_gradients(
     `work.sums`.
     """
     n_outputs, panels, gain = layer.layout.n_outputs, layer.layout.panels, layer.gain
-    slopes, kept, dweights, dgain = run.outputs, run.kept, gradients.weights, gradients.gain
+    slopes, dweights, dgain = run.outputs, gradients.weights, gradients.gain
+    n_rows = len(slopes) // n_outputs
     a, g, dy, z = Block(work.a, 0, tile.stride), work.g, work.dy, work.z
     sums, backs = work.sums, work.backs
     first, behind = tile.panels
@@ -179,7 +181,7 @@ def add_weight_gradients(
         output, count, at = panels[panel, 1], panels[panel, 2], panels[panel, 3]
         here = rows.first * n_outputs + output
         fetch(slopes, here, n_outputs, rows.n, count, dy)
-        fetch(kept, tile.t * len(slopes) + here, n_outputs, rows.n, count, z)
+        recall(run, (panel * n_rows + rows.first) * PANEL, rows.n, layer.levels, z)
         for half in range(0, PANEL, LANES):
             factor, gained = load(gain, PANEL * panel + half), load(dgain, PANEL * panel + half)
             for i in range(ROWS):

@@ -10,7 +10,7 @@ import torch
 
 from lionheart_opt.oracle.fast.backward import backward
 from lionheart_opt.oracle.fast.compiling import compiled_alone
-from lionheart_opt.oracle.fast.kernels import forward
+from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, forward
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
 from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.structures import (
@@ -164,14 +164,17 @@ class CpuProducts:
             noise: As for `__call__`.
             keep: Whether the backward pass will need the outputs of the ADC.
         """
-        shape, numbers = layer.ranges.shape, self.n_rows(layer, x) * layer.layout.n_outputs
+        shape, n_rows = layer.ranges.shape, self.n_rows(layer, x)
+        n_kept = len(layer.layout.panels) * n_rows * PANEL * keep
+        in_steps = layer.levels.output_step * LARGEST_STEP > layer.levels.output_bound
         run = Pass(
             x=self.flat(x),
             factors=np.ones(shape, np.float32),
             clipped=np.zeros(shape, np.int64),
             seen=np.zeros(shape[0], np.int64),
-            kept=np.empty(shape[0] * numbers * keep, np.float32),
-            outputs=np.empty(numbers, np.float32),
+            kept=np.empty(0 if in_steps else n_kept, np.float32),
+            steps=np.empty(n_kept if in_steps else 0, np.int16),
+            outputs=np.empty(n_rows * layer.layout.n_outputs, np.float32),
         )
         key, offset = (np.uint64(number % 2**64) for number in noise)
         stream = Stream(key, offset)
@@ -208,7 +211,7 @@ class CpuProducts:
         """Gradients of a pass.
 
         Args:
-            layer: The layer as it was in the forward pass.
+            layer: The layer as it was in the forward pass; it needs no packed weights.
             weight: Its weights, shape (n_outputs, n_inputs).
             run: The forward pass, with the gradient of the outputs as `outputs`.
             needs_dx: Whether the gradient of the inputs is needed.
@@ -223,7 +226,7 @@ class CpuProducts:
 
         def piece(first: int, last: int) -> list[np.ndarray]:
             sums = Gradients(
-                weights=np.zeros_like(layer.weights),
+                weights=np.zeros(len(packing.weights), np.float32),
                 gain=np.zeros_like(layer.gain),
                 x=dx,
                 ranges=np.zeros((*layer.ranges.shape, 4)),
@@ -234,7 +237,7 @@ class CpuProducts:
         n_rows = len(run.outputs) // layer.layout.n_outputs
         unit = len(layer.layout.starts)  # a piece has whole images, so that they can share `dx`
         with compiled_alone(backward):
-            weights, gain, ranges = in_threads(piece, n_rows, unit, len(layer.weights))
+            weights, gain, ranges = in_threads(piece, n_rows, unit, len(packing.weights))
         return Gradients(weights=weights, gain=gain, x=dx, ranges=ranges)
 
     def n_rows(self, layer: Layer, x: torch.Tensor) -> int:
@@ -274,9 +277,11 @@ class _Rows(torch.autograd.Function):
         keep = any(ctx.needs_input_grad)
         done = products.forward(layer, x, noise, keep)
         if keep:
-            ctx.save_for_backward(x, weight, gain)
+            kept = torch.from_numpy(done.kept), torch.from_numpy(done.steps)
+            ctx.save_for_backward(x, weight, gain, *kept)  # freed as soon as they are not needed
             nothing = np.empty(0, np.float32)
-            ctx.state = products, layer, done._replace(x=nothing, outputs=nothing)
+            cleared = done._replace(x=nothing, kept=nothing, steps=nothing, outputs=nothing)
+            ctx.state = products, layer._replace(weights=nothing), cleared
         # no view of another tensor: autograd would forbid operations in place on it
         window = products.products.window
         if window is None:
@@ -287,12 +292,12 @@ class _Rows(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, weight, gain = ctx.saved_tensors
+        x, weight, gain, kept, steps = ctx.saved_tensors
         products, layer, done = ctx.state
         dy = products.flat(gradients[0])
         learned = ctx.needs_input_grad[4]
         needs_dx = ctx.needs_input_grad[0] or learned
-        done = done._replace(x=products.flat(x), outputs=dy)
+        done = done._replace(x=products.flat(x), kept=kept.numpy(), steps=steps.numpy(), outputs=dy)
         sums = products.backward(layer, weight, done, needs_dx)
         x_gradient = values_gradient = None
         if ctx.needs_input_grad[0]:

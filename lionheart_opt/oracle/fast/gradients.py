@@ -7,18 +7,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float32, njit
 
-from lionheart_opt.oracle.fast.kernels import PANEL, ROWS, dac_levels
+from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, ROWS, dac_levels
 from lionheart_opt.oracle.fast.simd import (
     LANES,
     any_set,
+    bits,
     broadcast,
     either,
     equal,
     fma,
+    from_bits,
     get,
     largest,
     load,
+    load_shorts,
     magnitude,
+    multiply,
     put,
     splat,
     store,
@@ -152,6 +156,23 @@ def fetch(source: Any, at: Any, stride: Any, n: Any, count: Any, panel: Any) -> 
                 for o in range(count):
                     put(panel, to + o, get(source, at + o))
         at += stride
+
+
+@njit(error_model="numpy", forceinline=True)
+def recall(run: Any, at: Any, n: Any, levels: Any, panel: Any) -> None:
+    """Copy n rows of outputs that `keep` kept to `panel`, and fill the rest of it with 0."""
+    kept, steps, step = run.kept, run.steps, splat(levels.output_step)
+    if len(steps) > 0:
+        nan = splat(float32(-LARGEST_STEP - 1))
+        for i in range(0, PANEL * n, LANES):
+            number = load_shorts(steps, at + i)
+            value = bits(multiply(number, step))
+            store(panel, i, from_bits(either(value, equal(number, nan))))  # all bits set are NaN
+    else:
+        for i in range(0, PANEL * n, LANES):
+            store(panel, i, load(kept, at + i))
+    for i in range(PANEL * n, PANEL * ROWS, LANES):
+        store(panel, i, splat(float32(0.0)))
 
 
 class Reading(NamedTuple):

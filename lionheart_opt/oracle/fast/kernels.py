@@ -37,6 +37,7 @@ from lionheart_opt.oracle.fast.simd import (
     splat,
     splat_word,
     store,
+    store_shorts,
 )
 from lionheart_opt.oracle.fast.structures import Block, Rows
 from lionheart_opt.oracle.tiny import SMALLEST
@@ -49,6 +50,10 @@ TINY = np.float32(SMALLEST)
 
 #: Outputs that `product` computes at once: two vectors.
 PANEL = 2 * LANES
+
+#: Outputs of the ADC are kept in 16 bits, as numbers of steps. Larger ones are kept as this number,
+#: which must be beyond the bound where the ADC clips; one less than its negative stands for NaN.
+LARGEST_STEP = 2**15 - 1
 
 
 class Work(NamedTuple):
@@ -267,12 +272,18 @@ def accumulate(work: Any, layer: Any, panel: Any, n: Any, y: Any, at: Any) -> No
 
 
 @njit(error_model="numpy", forceinline=True)
-def keep(work: Any, layer: Any, panel: Any, n: Any, kept: Any, at: Any) -> None:
-    """Copy the first n rows of `work.c` to `kept[at:]`, for the backward pass."""
-    count, stride = layer.layout.panels[panel, 2], layer.layout.n_outputs
-    for i in range(n):
-        for o in range(count):
-            put(kept, at + i * stride + o, get(work.c, PANEL * i + o))
+def keep(c: Any, n: Any, run: Any, at: Any, levels: Any) -> None:
+    """Copy the first n rows of a block to `kept[at:]` or `steps[at:]`, for the backward pass."""
+    kept, steps = run.kept, run.steps
+    inverse, most = splat(levels.output_inverse), splat(float32(LARGEST_STEP))
+    if len(steps) > 0:
+        nan = splat(float32(-LARGEST_STEP - 1))
+        for i in range(0, PANEL * n, LANES):
+            step = nearest(multiply(load(c, i), inverse))
+            store_shorts(steps, at + i, maximum(clip(step, most), nan))
+    elif len(kept) > 0:
+        for i in range(0, PANEL * n, LANES):
+            store(kept, at + i, load(c, i))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -325,7 +336,8 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
     """
     levels, panels, n_outputs = layer.levels, layer.layout.panels, layer.layout.n_outputs
     weights, ranges, factors, clipped = layer.weights, layer.ranges, run.factors, run.clipped
-    keys, kept, outputs = work.keys, run.kept, run.outputs
+    keys, outputs = work.keys, run.outputs
+    n_rows = len(outputs) // n_outputs
     _, _, depth, first_panel, last_panel = layer.layout.tiles[t]
     a, c = Block(work.a, 0, whole(depth)), Block(work.c, 0, PANEL)
     factor = limit = float32(0.0)  # of what is in `work.a`
@@ -349,10 +361,8 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
         if most > levels.output_bound and factor <= levels.retry_limit:
             clipped[t, u] = 1
             continue
-        to = rows.first * n_outputs + output
-        if len(kept) > 0:
-            keep(work, layer, panel, rows.n, kept, t * len(outputs) + to)
-        accumulate(work, layer, panel, rows.n, outputs, to)
+        keep(work.c, rows.n, run, (panel * n_rows + rows.first) * PANEL, levels)
+        accumulate(work, layer, panel, rows.n, outputs, rows.first * n_outputs + output)
 
 
 @njit(error_model="numpy", forceinline=True)

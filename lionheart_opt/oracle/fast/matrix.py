@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
@@ -137,7 +138,7 @@ class FastMatrix(nn.Module):
 
     def _weight(self) -> torch.Tensor:
         """The weights, with the gradient of aihwkit's tiles."""
-        weight: torch.Tensor = _per_scale(self.weight, self._spread(self.mapping_scales))
+        weight: torch.Tensor = _per_scale(self.weight, self.mapping_scales, self._spread)
         return weight
 
     def _scales(self) -> torch.Tensor:
@@ -331,14 +332,20 @@ class _PerScale(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, weight: torch.Tensor, scales: torch.Tensor) -> torch.Tensor:
+    def forward(
+        ctx: Any,
+        weight: torch.Tensor,
+        scales: torch.Tensor,
+        spread: Callable[[torch.Tensor], torch.Tensor],
+    ) -> torch.Tensor:
         ctx.save_for_backward(scales)
+        ctx.spread = spread  # what it returns is as large as the weights
         return weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (scales,) = ctx.saved_tensors
-        return gradients[0] / scales**2, None
+        return gradients[0] / ctx.spread(scales**2), None, None
 
 
 _per_scale: Any = _PerScale.apply

@@ -24,6 +24,7 @@ LANES = 8
 _WORD, _FLOAT, _BYTE = ir.IntType(32), ir.FloatType(), ir.IntType(8)
 _FLOATS = ir.VectorType(_FLOAT, LANES)
 _WORDS = ir.VectorType(_WORD, LANES)
+_SHORTS = ir.VectorType(ir.IntType(16), LANES)
 
 
 class Floats(types.Type):
@@ -53,7 +54,7 @@ class _WordsModel(models.PrimitiveModel):
 
 
 _floats, _words = Floats(), Words()
-_array, _index = types.float32[::1], types.intp
+_array, _shorts, _index = types.float32[::1], types.int16[::1], types.intp
 
 
 def _operation(result: Any, operands: tuple[Any, ...], emit: Callable[..., Any]) -> Any:
@@ -61,7 +62,9 @@ def _operation(result: Any, operands: tuple[Any, ...], emit: Callable[..., Any])
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         pointers = [
-            context.make_array(kind)(context, builder, value).data if kind == _array else value
+            context.make_array(kind)(context, builder, value).data
+            if kind in (_array, _shorts)
+            else value
             for kind, value in zip(signature.args, values, strict=True)
         ]
         made = emit(builder, *pointers)
@@ -106,6 +109,18 @@ def _store(builder: Any, array: Any, index: Any, values: Any) -> None:
     builder.store(values, address).align = 4
 
 
+def _load_shorts(builder: Any, array: Any, index: Any) -> Any:
+    address = builder.bitcast(builder.gep(array, [index]), _SHORTS.as_pointer())
+    values = builder.load(address)
+    values.align = 2
+    return builder.sitofp(values, _FLOATS)
+
+
+def _store_shorts(builder: Any, array: Any, index: Any, values: Any) -> None:
+    address = builder.bitcast(builder.gep(array, [index]), _SHORTS.as_pointer())
+    builder.store(builder.fptosi(values, _SHORTS), address).align = 2
+
+
 def _within(builder: Any, x: Any, bound: Any, values: Any) -> Any:
     inside = builder.fcmp_ordered("<=", _llvm("llvm.fabs.v8f32")(builder, x), bound)
     return builder.select(inside, values, ir.Constant(_FLOATS, [0.0] * LANES))
@@ -142,6 +157,9 @@ _two_words, _shift = (_words, _words), (_words, types.uint32)
 #: load(array, index), store(array, index, vector): eight numbers of a float32 array.
 load = _operation(_floats, (_array, _index), _load)
 store = _operation(types.void, (_array, _index, _floats), _store)
+#: load_shorts(array, index), store_shorts(array, index, vector): whole numbers that an int16 array holds.
+load_shorts = _operation(_floats, (_shorts, _index), _load_shorts)
+store_shorts = _operation(types.void, (_shorts, _index, _floats), _store_shorts)
 #: get(array, index), put(array, index, number): one number, without support for negative indices.
 get = _operation(types.float32, (_array, _index), lambda b, a, i: b.load(b.gep(a, [i])))
 put = _operation(

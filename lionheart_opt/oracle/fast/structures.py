@@ -108,8 +108,9 @@ class Pass(NamedTuple):
             from then on.
         seen: Set to 1 for each range of inputs that has an input other than 0, shape
             (n_input_ranges,).
-        kept: Outputs of the ADC before clipping, shape (n_input_ranges, n_rows, n_outputs); empty
-            where no gradient is needed.
+        kept: Outputs of the ADC before clipping, shape (n_panels, n_rows, PANEL); empty where no
+            gradient is needed, or where `steps` has them.
+        steps: The same in steps of the ADC, as `LARGEST_STEP` says, where that loses nothing.
         outputs: Outputs, or in the backward pass their gradient; shape (n_rows, n_outputs).
     """
 
@@ -118,6 +119,7 @@ class Pass(NamedTuple):
     clipped: np.ndarray
     seen: np.ndarray
     kept: np.ndarray
+    steps: np.ndarray
     outputs: np.ndarray
 
 

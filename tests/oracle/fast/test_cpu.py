@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
 import torch
 from fast_setup import random_linear, tiling
 
+from lionheart_opt.oracle.fast import cpu
 from lionheart_opt.oracle.fast.cpu import CpuProducts
 
 NOISE = (1, 0)
@@ -44,6 +46,62 @@ def test_outputs_and_gradients_are_those_of_torch_operations(case: str) -> None:
     for ours, theirs in zip(*results, strict=True):
         scale = float(theirs.abs().max())
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * scale)
+
+
+def gradients(kernels: CpuProducts, numbers: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """Gradients of the inputs and of all numbers, some outputs of which clip."""
+    leaves = {name: tensor.clone().requires_grad_() for name, tensor in numbers.items()}
+    x = inputs().requires_grad_()
+    return list(
+        torch.autograd.grad(kernels(x, **leaves, noise=NOISE).square().sum(), (x, *leaves.values()))
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"dynamic": True}, {"retry_limit": 4.0}])
+def test_gradients_do_not_depend_on_how_outputs_are_kept(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"output_step": 0.02, "output_bound": 0.5, "output_noise": 0.1, **changes}
+    products, numbers = random_linear(25, 40, tiling(25, 40, 12, 18), **changes)
+    in_steps = gradients(CpuProducts(products), numbers)
+    monkeypatch.setattr(cpu, "LARGEST_STEP", 0)  # no step is so small that 16 bits suffice
+    in_floats = gradients(CpuProducts(products), numbers)
+    assert all(torch.equal(*pair) for pair in zip(in_steps, in_floats, strict=True))
+
+
+@pytest.mark.parametrize(("step", "nbytes"), [(0.02, 2), (1e-6, 4), (0.0, 4)])
+def test_outputs_are_kept_in_16_bits_where_that_loses_nothing(step: float, nbytes: int) -> None:
+    products, numbers = random_linear(25, 40, output_step=step, output_bound=0.5)
+    weight = numbers["weight"].requires_grad_()
+    y: Any = CpuProducts(products)(inputs(), weight, numbers["gain"], numbers["bias"], NOISE)
+    *_, kept, steps = y.grad_fn.saved_tensors
+    assert kept.nbytes + steps.nbytes == 30 * 32 * nbytes  # 25 outputs fill two panels
+
+
+def test_packed_weights_are_not_kept_for_the_backward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    products, numbers = random_linear(25, 40)
+    kernels, packed = CpuProducts(products), []
+    pack = kernels.pack
+
+    def watched(*of: torch.Tensor) -> Any:
+        result = pack(*of)
+        packed.append(ref(result.weights))
+        return result
+
+    monkeypatch.setattr(kernels, "pack", watched)
+    y = kernels(inputs().requires_grad_(), **numbers, noise=NOISE)
+    assert y.requires_grad and [array() for array in packed] == [None]
+
+
+def test_a_graph_that_is_retained_gives_the_same_gradients_again() -> None:
+    products, numbers = random_linear(25, 40, output_step=0.02, output_bound=0.5)
+    x = inputs().requires_grad_()
+    loss = CpuProducts(products)(x, **numbers, noise=NOISE).square().sum()
+    first, second = (torch.autograd.grad(loss, x, retain_graph=True)[0] for _ in range(2))
+    assert torch.equal(first, second) and first.any()
+    torch.autograd.grad(loss, x)
+    with pytest.raises(RuntimeError, match="second time"):  # what was kept is freed
+        torch.autograd.grad(loss, x)
 
 
 def test_only_gradients_that_are_needed_are_computed() -> None:

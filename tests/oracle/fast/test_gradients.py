@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from fast_setup import random_linear
 
-from lionheart_opt.oracle.fast import gradients
+from lionheart_opt.oracle.fast import gradients, kernels
 from lionheart_opt.oracle.fast.cpu import CpuProducts
 from lionheart_opt.oracle.fast.gradients import Reading
 from lionheart_opt.oracle.fast.kernels import PANEL, ROWS
-from lionheart_opt.oracle.fast.structures import Block
+from lionheart_opt.oracle.fast.structures import Block, Pass
 
 RNG = np.random.default_rng(0)
 
@@ -51,6 +51,30 @@ def test_fetching_fills_up_with_zeros() -> None:
     assert not rows[:3, 5:].any() and not rows[3:].any()
     gradients.fetch(source, 10, 40, 3, PANEL, panel)
     assert rows[2].tolist() == list(range(90, 90 + PANEL)) and not rows[3:].any()
+
+
+@pytest.mark.parametrize("in_steps", [True, False])
+def test_outputs_that_are_kept_come_back_bit_by_bit(in_steps: bool) -> None:
+    """The bound is 40 steps; what is beyond only has to stay there."""
+    products, _ = random_linear(1, 1, output_step=0.05, output_bound=2.0)
+    levels, n = CpuProducts(products).levels, 5
+    steps = RNG.integers(-45, 45, ROWS * PANEL).astype(np.float32)
+    steps[:6] = 32766, -32767, 1e6, np.inf, -np.inf, np.nan
+    c, panel = steps * levels.output_step, np.full(ROWS * PANEL, np.nan, np.float32)
+    kept = np.full(0 if in_steps else 200, 7, np.float32)
+    whole = np.full(200 if in_steps else 0, 7, np.int16)
+    nothing = np.zeros(0, np.float32)
+    run = Pass(nothing, nothing, nothing, nothing, kept, whole, nothing)
+    kernels.keep(c, n, run, 32, levels)
+    for array in (kept, whole):
+        assert (array[:32] == 7).all() and (array[32 + n * PANEL :] == 7).all()
+    gradients.recall(run, 32, n, levels, panel)
+    expected = c[: n * PANEL]
+    inside = np.abs(expected) <= levels.output_bound
+    np.testing.assert_array_equal(panel[: n * PANEL][inside], expected[inside])
+    clipped = [np.clip(z, -levels.output_bound, levels.output_bound) for z in (panel, c)]
+    np.testing.assert_array_equal(clipped[0][: n * PANEL], clipped[1][: n * PANEL])
+    assert 0 < inside.sum() < inside.size and not panel[n * PANEL :].any()
 
 
 def test_gradients_of_clipped_inputs_are_cleared() -> None:

@@ -21,6 +21,22 @@ def config(**mapping: Any) -> Any:
     return made
 
 
+def test_a_training_step_keeps_one_copy_of_the_weights() -> None:
+    """That with noise; 16 bits for each output of a tile; the inputs are those of the caller."""
+    made = FastMatrix(torch.randn(64, 80), None, config()).train()
+    x, saved = torch.randn(48, 80), {}
+
+    def watch(tensor: torch.Tensor) -> torch.Tensor:
+        saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(watch, lambda tensor: tensor):
+        made(x, None, None)
+    n_panels = len(made.tiling.blocks())  # no tile has more than 6 outputs
+    factors = 3 * made.mapping_scales.nbytes
+    assert sum(saved.values()) <= x.nbytes + made.weight.nbytes + n_panels * 48 * 16 * 2 + factors
+
+
 @pytest.mark.parametrize("columnwise", [True, False])
 def test_weights_come_back_and_fill_the_tiles(columnwise: bool) -> None:
     weight = torch.randn(13, 50)

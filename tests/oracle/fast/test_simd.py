@@ -122,6 +122,22 @@ def test_words_wrap_around_and_shift() -> None:
     np.testing.assert_array_equal(bits[8:], products * 8 % 2**32)
 
 
+def test_whole_numbers_fit_into_16_bits() -> None:
+    load, store = simd.load, simd.store
+    load_shorts, store_shorts = simd.load_shorts, simd.store_shorts
+
+    @numba.njit  # type: ignore[untyped-decorator]
+    def there_and_back(x: Any, shorts: Any, to: Any) -> None:
+        store_shorts(shorts, 3, load(x, 0))
+        store(to, 0, load_shorts(shorts, 3))
+
+    x = np.array([0, 1, -1, 127, -128, 300, 32767, -32768], np.float32)
+    shorts, to = np.zeros(12, np.int16), np.zeros(8, np.float32)
+    there_and_back(x, shorts, to)
+    assert shorts.tolist() == [0, 0, 0, *x.astype(int), 0]
+    np.testing.assert_array_equal(to, x)
+
+
 def test_loads_need_no_alignment() -> None:
     load, store = simd.load, simd.store
 
