@@ -228,6 +228,14 @@ class Alpine:
             for target in self.system.targets
         )
 
+    def moved_bytes(self, workload: Workload, mapping: Mapping) -> dict[str, float]:
+        """See `CountsBytes`: what cores move to and from memory; the caches keep the rest."""
+        place = self._places(workload, mapping)
+        runs = self._runs(workload, place)
+        return {
+            name: run.dram_bytes for name, run in runs.items() if place[name] not in self._tiles
+        }
+
     @property
     def coupled(self) -> dict[str, tuple[str, ...]]:
         """See `RescalesArrays`: all numbers can be chosen freely."""

@@ -1,16 +1,18 @@
 """The roofline of a mapping: what each layer reaches, and what its target could do at most.
 
 S. Williams et al., "Roofline: an insightful visual performance model for multicore architectures",
-Communications of the ACM 52(4), 2009. Two operations count for each multiply-accumulate. A byte counts
-for each activation that a layer reads or writes and for each weight that its target must fetch, as the
-built-in systems are priced with 8 bits.
+Communications of the ACM 52(4), 2009. Two operations count for each multiply-accumulate. Bytes are those
+that pass the interface that the ceiling names. Where a model counts them (`CountsBytes`), a byte that a
+cache keeps is none of the memory. Elsewhere, a byte counts for each activation that a layer reads or writes
+and for each weight that its target must fetch, as the built-in systems are priced with 8 bits.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from math import inf, isfinite
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lionheart_opt import plugins
 from lionheart_opt.batches import as_single_inferences, check_batch
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
     import pandas
 
 
+@runtime_checkable
+class CountsBytes(Protocol):
+    """A cost model with ceilings that knows how many bytes of a layer pass the interface they name."""
+
+    def moved_bytes(self, workload: Workload, mapping: Mapping) -> dict[str, float]:
+        """Layer -> bytes; layers that are left out move all their activations and fetched weights."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class RooflinePoint:
     """What one layer reaches.
@@ -31,7 +42,8 @@ class RooflinePoint:
     Args:
         name: Name of the layer.
         target: Name of the target that runs it.
-        ops_per_byte: Its operations for each byte that it moves.
+        ops_per_byte: Its operations for each byte that it moves; infinite where it moves none, because
+            all its data are in caches.
         ops_per_s: Operations per second that it reaches.
         attainable_ops_per_s: The most that the ceilings of its target allow; None where there are none.
         time_s: The time that it takes; in a pipeline, the time between two results.
@@ -80,7 +92,8 @@ class Roofline:
 
 def attainable(ceiling: Ceiling, ops_per_byte: float) -> float | None:
     """Operations per second that a target reaches at most; None where nothing limits them."""
-    limits = [ops_per_byte * rate for rate in ceiling.bytes_per_s.values()]
+    rates = ceiling.bytes_per_s.values() if isfinite(ops_per_byte) else ()
+    limits = [ops_per_byte * rate for rate in rates]
     if ceiling.ops_per_s is not None:
         limits.append(ceiling.ops_per_s)
     return min(limits, default=None)
@@ -116,16 +129,17 @@ def roofline(
     workload = as_single_inferences(model, workload)
     ceilings = {ceiling.target: ceiling for ceiling in model.ceilings()}
     cost = model.cost(workload, mapping)
+    counted = model.moved_bytes(workload, mapping) if isinstance(model, CountsBytes) else {}
     points = []
     for layer, price in zip(workload.layers, cost.layers, strict=True):
         time_s = price.latency_s if cost.interval_s is None else cost.interval_s
         if not layer.macs or not time_s:
             continue
         ceiling = ceilings[price.target]
-        moved_bytes = inputs_read(layer) + layer.output_count
-        if not ceiling.keeps_weights:
-            moved_bytes += layer.weight_count
-        ops_per_byte = 2 * layer.macs / moved_bytes
+        fetched = 0 if ceiling.keeps_weights else layer.weight_count
+        every_byte = inputs_read(layer) + layer.output_count + fetched
+        moved_bytes = counted.get(layer.name, every_byte)
+        ops_per_byte = 2 * layer.macs / moved_bytes if moved_bytes else inf
         points.append(
             RooflinePoint(
                 name=layer.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from lionheart_opt.plots.style import (
 
 #: Area in points squared of the layer that takes longest, and the least area.
 LARGEST, LEAST = 60.0, 4.0
+#: Operations per byte up to which lines are drawn where no layer moves any.
+EDGE = 100.0
 
 
 @paper_style()
@@ -31,8 +34,8 @@ def roofline(source: Roofline) -> Figure:
     """Operations per second against operations per byte of every layer, below its target's ceiling.
 
     The area of a point is its share of the time. A layer far below its line wastes its target; one at the
-    slope is limited by an interface, one at the flat part by arithmetic. Layers whose data are in a cache
-    may lie above the slope of the memory.
+    slope is limited by an interface, one at the flat part by arithmetic. Layers whose data are all in
+    caches move nothing and lie at the right edge.
 
     Args:
         source: What `lo.roofline` returns.
@@ -45,8 +48,11 @@ def roofline(source: Roofline) -> Figure:
         return figure
     axes.set_xscale("log")
     axes.set_yscale("log")
-    intensities = [point.ops_per_byte for point in source.points]
-    reach = np.geomspace(min(intensities) / 2, 2 * max(intensities), 200)
+    moving = [point.ops_per_byte for point in source.points if isfinite(point.ops_per_byte)]
+    edge = 4 * max(moving, default=EDGE)
+    reach = np.geomspace(min(moving, default=1.0) / 2, edge, 200)
+    if len(moving) < len(source.points):
+        axes.set_xlabel("operations per byte (right edge: no bytes)")
     longest = max(point.time_s for point in source.points)
     handles = []
     for k, ceiling in enumerate(source.ceilings):
@@ -56,7 +62,7 @@ def roofline(source: Roofline) -> Figure:
             continue
         _draw_ceiling(axes, ceiling, reach, colour)
         axes.scatter(
-            [point.ops_per_byte for point in points],
+            [min(point.ops_per_byte, edge) for point in points],
             [point.ops_per_s for point in points],
             s=[max(LEAST, LARGEST * point.time_s / longest) for point in points],
             color=colour,

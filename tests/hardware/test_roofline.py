@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import pytest
 
@@ -22,19 +23,29 @@ def test_the_lowest_ceiling_counts() -> None:
 
 
 def test_operations_and_bytes_of_a_layer() -> None:
-    line = lo.roofline("mlp", "lionheart", "all-digital").to_frame().iloc[0]
+    """Of a core, the bytes of the memory count; of a tile, those of its queue."""
     layer = next(layer for layer in lo.trace("mlp").layers if layer.macs)
-    moved = layer.input_count + layer.weight_count + layer.output_count
+    line = lo.roofline("mlp", "lionheart", "all-digital").to_frame().iloc[0]
+    moved = layer.weight_count + layer.bias_count  # more than the cache holds
     assert line.ops_per_byte == pytest.approx(2 * layer.macs / moved)
-    assert line.ops_per_s == pytest.approx(2 * layer.macs / line.time_s)
     assert line.attainable_ops_per_s == pytest.approx(
         min(2 * 16 * 2.3e9, 19.2e9 * line.ops_per_byte)
     )
+    assert line.ops_per_s == pytest.approx(2 * layer.macs / line.time_s)
     kept = lo.roofline("mlp", "lionheart", "all-analog").to_frame().iloc[0]
     assert kept.target == "tile"
     assert kept.ops_per_byte == pytest.approx(
         2 * layer.macs / (layer.input_count + layer.output_count)
     )
+
+
+def test_what_is_in_a_cache_is_not_fetched_from_memory() -> None:
+    system = load_system("lionheart").with_constants({"machine.llc_bytes": 2**22})
+    layer = next(layer for layer in lo.trace("mlp").layers if layer.macs)
+    line = lo.roofline("mlp", system, "all-digital").to_frame().iloc[0]
+    assert line.ops_per_byte == inf
+    assert line.attainable_ops_per_s == pytest.approx(2 * 16 * 2.3e9)
+    assert line.ops_per_s == pytest.approx(2 * layer.macs / line.time_s)
 
 
 def test_pixels_that_a_stride_leaves_out_are_not_moved() -> None:

@@ -5,6 +5,7 @@ from figure_checks import check_figure, shown_text
 import lionheart_opt as lo
 from lionheart_opt.hardware.roofline import Roofline
 from lionheart_opt.plots.roofline import draw_roofline
+from lionheart_opt.plugins import load_system
 
 
 def test_every_layer_lies_below_its_line(tmp_path):
@@ -28,3 +29,14 @@ def test_no_products_are_said():
     figure = lo.plot.roofline(Roofline(model="x", system="y", points=(), ceilings=()))
     check_figure(figure)
     assert "no layer has multiply-accumulates" in shown_text(figure)
+
+
+def test_layers_that_move_no_bytes_lie_at_the_right_edge():
+    system = load_system("lionheart").with_constants({"machine.llc_bytes": 2**22})
+    source = lo.roofline("mlp", system, "all-digital")
+    figure = lo.plot.roofline(source)
+    check_figure(figure)
+    [axes] = figure.axes
+    [points] = axes.collections
+    assert {float(x) for x in points.get_offsets()[:, 0]} == {float(axes.lines[0].get_xdata()[-1])}
+    assert any("no bytes" in text for text in shown_text(figure))
