@@ -1,10 +1,12 @@
 """The roofline of a mapping: what each layer reaches, and what its target could do at most.
 
 S. Williams et al., "Roofline: an insightful visual performance model for multicore architectures",
-Communications of the ACM 52(4), 2009. Two operations count for each multiply-accumulate. Bytes are those
-that pass the interface that the ceiling names. Where a model counts them (`CountsBytes`), a byte that a
-cache keeps is none of the memory. Elsewhere, a byte counts for each activation that a layer reads or writes
-and for each weight that its target must fetch, as the built-in systems are priced with 8 bits.
+Communications of the ACM 52(4), 2009. Two operations count for each multiply-accumulate.
+
+Bytes are those that pass the interface that the ceiling names. Where a model counts them (`CountsBytes`),
+bytes that a cache keeps do not count for the memory. Elsewhere, a byte counts for each activation that a
+layer reads or writes and for each weight that its target must fetch, as the built-in systems are priced
+with 8 bits.
 """
 
 from __future__ import annotations
