@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,22 +11,14 @@ import numpy as np
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.batches import as_single_inferences, check_batch
-from lionheart_opt.cost import (
-    Cost,
-    CostModel,
-    CostObjective,
-    LayerCost,
-    cost_tables,
-    pipeline_tables,
-)
-from lionheart_opt.cost_tables import CostTables, SharedWork, shared_work
+from lionheart_opt.cost import CostObjective, cost_tables, pipeline_tables
+from lionheart_opt.cost_tables import SharedWork, shared_work
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import Space
 from lionheart_opt.strategy import Strategy
-from lionheart_opt.system import System
-from lionheart_opt.workload import Workload
+from lionheart_opt.turns import regimes, takes_turns
 
 #: Relative improvement of the cost below which a mapping counts as cheapest.
 MIN_GAIN = 1e-6
@@ -101,8 +93,8 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     elif problem.units:
         strategy: Strategy = plugins.build("strategies", "knapsack", {"min_gain": MIN_GAIN})
         mappings |= {problem.all_analog, *_proposed(problem, strategy)}
-        regimes = [_proposed(each, strategy)[-1:] for each in _regimes(problem)]
-        starts = {problem.all_analog, *(mapping for last in regimes for mapping in last)}
+        ends = [_proposed(each.problem, strategy)[-1:] for each in regimes(problem)]
+        starts = {problem.all_analog, *(mapping for last in ends for mapping in last)}
         mappings |= starts
     fitting = [mapping for mapping in mappings if not problem.breaks_cost_limits(mapping)]
     if not fitting:
@@ -116,70 +108,9 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
 
     best = min(fitting, key=rank)
     if not is_exact:
-        starts = {best, *starts.intersection(fitting)} if _takes_turns(space.system) else {best}
+        starts = {best, *starts.intersection(fitting)} if takes_turns(space.system) else {best}
         best = min((_descended(problem, start, rank) for start in starts), key=rank)
     return Cheapest(mapping=best, objective=objective, exact=is_exact)
-
-
-@dataclass(frozen=True)
-class _PaidCrossbars:
-    """Prices with which each crossbar is programmed in each inference, and none is missing."""
-
-    unlimited: CostModel
-    system: System
-
-    def tables(self, workload: Workload) -> CostTables | None:
-        """Those without programming, and the programming of each unit's crossbars."""
-        tables = cost_tables(self.unlimited, workload)
-        if tables is None:
-            return None
-        rules = [self.system.target(name).reprogramming for name in tables.targets]
-        prices = np.array(
-            [(rule.crossbar_s, rule.crossbar_j) if rule else (0, 0) for rule in rules]
-        )
-        return replace(tables, unit=tables.unit + tables.tiles[..., None] * prices)
-
-    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
-        """The sum as one layer."""
-        tables = self.tables(workload)
-        assert tables is not None
-        latency_s, energy_j = tables.cost_batch(tables.encode([mapping]))
-        total = {"all": (float(latency_s[0]), float(energy_j[0]))}
-        layer = LayerCost(name="all", kind="", target=self.system.host, macs=0, components=total)
-        return Cost(layers=(layer,))
-
-
-def _takes_turns(system: System) -> bool:
-    """Whether crossbars of a system can be reprogrammed during an inference."""
-    return any(target.reprogramming and target.tiles is not None for target in system.targets)
-
-
-def _regimes(problem: Problem) -> list[Problem]:
-    """Problems that are sums, and whose best mappings are good where crossbars take turns.
-
-    One has the crossbars and programs none. In the other, each crossbar is programmed in each inference:
-    beyond the capacity, each further crossbar costs that, and what the others save is the same for all.
-    """
-    system = problem.system
-    if not _takes_turns(system):
-        return []
-
-    def without(**changes: None) -> System:
-        update = {"reprogramming": None, **changes}
-        targets = (
-            target.model_copy(update=update) if target.reprogramming else target
-            for target in system.targets
-        )
-        return system.model_copy(update={"targets": tuple(targets)})
-
-    fixed, unlimited = without(), without(tiles=None)
-    paid = _PaidCrossbars(plugins.cost_model(unlimited), system)
-    if paid.tables(problem.workload) is None:
-        return []
-    return [
-        replace(problem, system=fixed, cost_model=plugins.cost_model(fixed)),
-        replace(problem, system=unlimited, cost_model=paid),
-    ]
 
 
 def _least_work(problem: Problem, shared: SharedWork, objective: CostObjective) -> Mapping:

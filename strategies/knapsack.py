@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lionheart_opt.cost import CostObjective
+from lionheart_opt.cost import COST_OBJECTIVES, CostObjective, cost_tables
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.mapping import Mapping, Training
@@ -20,6 +20,7 @@ from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.screening import screened_moves
 from lionheart_opt.strategies.parts.sensitivity import measure_moves
 from lionheart_opt.strategy import Proposals
+from lionheart_opt.turns import regimes
 
 #: Where costs are not additive, solving ends after so many mappings whose real costs do not fit.
 MAX_UNFIT = 100
@@ -31,6 +32,56 @@ PATIENCE = 2
 CAUTION = 0.9
 #: By what share of `min_gain` a proposal may cost more than the cheapest mapping.
 TOLERANCE = 0.2
+
+
+@dataclass(frozen=True)
+class _Programme:
+    """An integer programme, and what its mappings cost less than it says, at most."""
+
+    exact: IntegerProgramme
+    spared: dict[CostObjective, float]
+
+    def cheapest(
+        self,
+        objective: CostObjective,
+        losses: dict[tuple[str, str], float],
+        max_loss: float,
+        below: float,
+        excluded: list[Mapping],
+        tolerance: float,
+    ) -> Mapping | None:
+        """See `IntegerProgramme.cheapest`."""
+        costs = self.exact.costs
+        bound = below + self.spared[objective]
+        number, table = costs.number(objective), costs.table(losses)
+        return self.exact.cheapest(number, table, max_loss, bound, excluded, tolerance)
+
+    def least_loss(
+        self, losses: dict[tuple[str, str], float], excluded: list[Mapping]
+    ) -> Mapping | None:
+        """See `IntegerProgramme.least_loss`."""
+        return self.exact.least_loss(self.exact.costs.table(losses), excluded)
+
+
+def _programmes(problem: Problem) -> list[_Programme]:
+    """One for the costs of the problem; two where crossbars take turns, so that these are no sums."""
+    none_spared: dict[CostObjective, float] = dict.fromkeys(COST_OBJECTIVES, 0.0)
+    if cost_tables(problem.cost_model, problem.workload) is None and (both := regimes(problem)):
+        priced = [(Additive.of(each.problem), each.spared) for each in both]
+        return [
+            _Programme(programme_of(replace(costs, allowed=_fitting(problem, costs))), spared)
+            for costs, spared in priced
+        ]
+    return [_Programme(programme_of(Additive.of(problem)), none_spared)]
+
+
+def _fitting(problem: Problem, costs: Additive) -> np.ndarray:
+    """The allowed moves that fit alone: all crossbars of a matrix are used at once."""
+    fitting = costs.allowed.copy()
+    for row, column in np.argwhere(costs.allowed):
+        moved = problem.all_digital.move(costs.units[row], costs.targets[column])
+        fitting[row, column] = not problem.totals(moved).misfit
+    return fitting
 
 
 @dataclass(frozen=True)
@@ -48,7 +99,9 @@ class Knapsack:
 
     Where the drop is an objective, this is done for several thresholds and for each cost objective in
     turn, with one model, which approximates the whole front. Where costs are not additive, the programme
-    works on an approximation, and only mappings whose real costs fit are verified. A pipeline that is
+    works on an approximation, and only mappings whose real costs fit are verified. Where crossbars take
+    turns, there is a programme for mappings that fit at once and one for the others, see
+    `lionheart_opt/turns.py`. A pipeline that is
     replicated under a budget has a programme of its own, see `parts/pipeline_programme.py`.
 
     Going from sensitivities to an integer programme is HAWQ-V3 (Yao et al., ICML 2021), for bit widths.
@@ -83,7 +136,7 @@ class Knapsack:
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
         measuring = screened_moves if self.screen else measure_moves
         profile = yield from measuring(problem, self.profile, "profile")
-        programme = programme_of(Additive.of(problem))
+        programmes = _programmes(problem)
         model = LossModel(problem, profile)
         limit = problem.accuracy_limit.max_drop
         drops = {limit}
@@ -91,18 +144,17 @@ class Knapsack:
             drops |= {threshold for threshold in self.thresholds if threshold < limit}
         for max_drop in sorted(drops, reverse=True):
             for objective in cost_objectives(problem):
-                yield from self._solve(problem, programme, model, objective, max_drop)
+                yield from self._solve(problem, programmes, model, objective, max_drop)
 
     def _solve(
         self,
         problem: Problem,
-        programme: IntegerProgramme,
+        programmes: Sequence[_Programme],
         model: LossModel,
         objective: CostObjective,
         max_drop: float,
     ) -> Proposals:
-        """Propose and learn until the programme finds nothing cheaper for this threshold."""
-        quantity = programme.costs.number(objective)
+        """Propose and learn until the programmes find nothing cheaper for this threshold."""
         unfit: list[Mapping] = []  # cheap enough in the programme's approximation of the cost only
         slack, failures = 1.0, 0
         while len(unfit) < MAX_UNFIT:
@@ -112,18 +164,31 @@ class Knapsack:
             )
             below = best * (1.0 - self.min_gain)
             excluded = [*model.failing(max_drop), *unfit]
-            losses = programme.costs.table(dict(zip(model.moves, model.mean(), strict=True)))
+            losses = dict(zip(model.moves, model.mean(), strict=True))
             # of many mappings whose predictions just hold, the cheapest is one that is predicted too well
             caution = CAUTION ** max(failures - PATIENCE, 0)
             max_loss = caution * slack * model.max_loss(max_drop)
-            proposal = programme.cheapest(
-                quantity, losses, max_loss, below, excluded, TOLERANCE * self.min_gain
+            tolerance = TOLERANCE * self.min_gain
+            proposal = min(
+                (
+                    mapping
+                    for each in programmes
+                    if (
+                        mapping := each.cheapest(
+                            objective, losses, max_loss, below, excluded, tolerance
+                        )
+                    )
+                ),
+                key=lambda mapping: problem.totals(mapping).value(objective),
+                default=None,
             )
             if proposal is None and failures > PATIENCE:
                 failures = 0
                 continue
             if proposal is None and not holding:
-                proposal = programme.least_loss(losses, excluded)
+                proposal = next(
+                    filter(None, (each.least_loss(losses, excluded) for each in programmes)), None
+                )
             if proposal is None:
                 if model.is_fitted or slack > MAX_SLACK:
                     return

@@ -1,0 +1,103 @@
+"""Costs where crossbars take turns, as two sums."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up_runs import made_up_problem
+
+import lionheart_opt as lo
+from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cost import COST_OBJECTIVES, CostObjective
+from lionheart_opt.evaluation import Evaluation
+from lionheart_opt.hardware.reprogramming import Reprogramming
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.plugins import cost_model, load_system
+from lionheart_opt.problem import Problem
+from lionheart_opt.space import every_mapping
+from lionheart_opt.strategies.knapsack import Knapsack
+from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.turns import regimes
+
+
+def problem_with(
+    name: str, tiles: int, share: float, objective: CostObjective, model: str = ""
+) -> Problem:
+    """Programming a crossbar takes this share of all-digital's cost."""
+    workload = lo.trace(model) if model else convolutional_workload()
+    system = load_system(name)
+    plain = made_up_problem(workload=workload, system=system, cost_model=cost_model(system))
+    rule = Reprogramming(
+        source="made up",
+        crossbar_s=share * plain.digital_cost.latency_s,
+        crossbar_j=share * plain.digital_cost.energy_j,
+    )
+    targets = tuple(
+        each.model_copy(update={"tiles": tiles, "reprogramming": rule})
+        if each.numerics == "analog"
+        else each
+        for each in system.targets
+    )
+    system = system.model_copy(update={"targets": targets})
+    return replace(plain, system=system, cost_model=cost_model(system), objectives=(objective,))
+
+
+def found_by_knapsack(problem: Problem) -> list[Mapping]:
+    """What it proposes where every mapping keeps the limit."""
+    proposals = Knapsack(min_gain=1e-4).search(problem, np.random.default_rng(0))
+    mappings = []
+    try:
+        batch = next(proposals)
+        while True:
+            mappings += [candidate.mapping for candidate in batch]
+            batch = proposals.send([accepted(problem, candidate) for candidate in batch])
+    except StopIteration:
+        return mappings
+
+
+def accepted(problem: Problem, candidate: lo.Candidate) -> Evaluation:
+    limit = problem.accuracy_limit
+    samples = np.full((limit.draws[-1], 1), 0.9)
+    accuracy = Accuracy(samples=samples, times_s=limit.times_s[:1], baseline=0.9)
+    return problem.evaluation(candidate, accuracy)
+
+
+@pytest.mark.parametrize("name", ["lionheart", "imc-cluster"])
+@pytest.mark.parametrize("tiles", [1, 2])
+@pytest.mark.parametrize("share", [1e-4, 0.01, 0.1])
+@pytest.mark.parametrize("objective", ["latency_s", "energy_j"])
+def test_knapsack_finds_the_cheapest_mapping(name, tiles, share, objective):
+    problem = problem_with(name, tiles, share, objective)
+    costs = [problem.totals(each) for each in every_mapping(problem)]
+    least = min(cost.value(objective) for cost in costs if cost.fits)
+    ours = [problem.totals(each) for each in (*found_by_knapsack(problem), problem.all_digital)]
+    assert min(cost.value(objective) for cost in ours if cost.fits) <= least * (1 + 1e-3)
+
+
+def test_matrices_that_fit_nowhere_do_not_keep_it_from_that():
+    """Some layers of ResNet-8 need more than two tiles; waiting takes energy, too."""
+    problem = problem_with("lionheart", 2, 0.01, "energy_j", "resnet8")
+    costs = [problem.totals(each) for each in every_mapping(problem)]
+    least = min(cost.energy_j for cost in costs if cost.fits)
+    mappings = found_by_knapsack(problem)
+    ours = [cost for each in mappings if (cost := problem.totals(each)).fits]
+    assert min(cost.energy_j for cost in ours) <= least * (1 + 1e-3)
+    assert len(mappings) < 2 * len(problem.units)
+
+
+def test_no_mapping_is_cheaper_than_a_regime_allows():
+    problem = problem_with("imc-cluster", 2, 0.01, "latency_s")
+    fixed, paid = regimes(problem)
+    for mapping in every_mapping(problem):
+        cost, sums = problem.totals(mapping), paid.problem.totals(mapping)
+        if not cost.fits:
+            continue
+        for name in COST_OBJECTIVES:
+            least = sums.value(name) - paid.spared[name]
+            assert cost.value(name) >= least * (1 - 1e-9)
+        if not problem.cost(mapping).rewriting:
+            assert fixed.problem.totals(mapping).latency_s == pytest.approx(cost.latency_s)
+
+
+def test_nothing_where_no_crossbars_take_turns():
+    assert regimes(made_up_problem()) == []
