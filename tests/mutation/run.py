@@ -62,7 +62,7 @@ MORE_TESTS = {
     "lionheart_opt/statistics/bounds.py": [
         f"tests/test_limits{name}.py" for name in ("", "_rounding", "_population")
     ],
-    "lionheart_opt/limits.py": ["tests/test_bounds.py"],
+    "lionheart_opt/limits.py": ["tests/statistics/test_bounds.py"],
     "lionheart_opt/oracle/hat.py": [
         f"tests/oracle/test_{name}.py" for name in ("grouping", "loading", "one_shot", "rehearsal")
     ],

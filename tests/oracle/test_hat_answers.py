@@ -20,7 +20,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle import measured_together
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.store import WeightStore
-from lionheart_opt.questions import LearnedShares, Proxies, Question
+from lionheart_opt.questions import Divergences, LearnedShares, Proxies, Question
 
 GIVEN = SETTINGS.model_copy(update={"pretrain": None, "validation_examples": 30})
 DRAWS = Fidelity(draws=(1, 4))
@@ -175,7 +175,7 @@ def test_questions_get_their_own_answers(
     monkeypatch.setattr(type(oracle.weights), "learned_shares", lambda *_: shares)
     question = LearnedShares(prices={"conv1": (1.0, 0.5)}, strength=1.0)
     assert oracle.consult(question, 0) is shares
-    assert oracle.questions == (Proxies, LearnedShares)
+    assert oracle.questions == (Proxies, LearnedShares, Divergences)
     lines: list[str] = []
     oracle.watch(lines.append)
     started = perf_counter()
