@@ -89,7 +89,9 @@ def test_every_module_and_every_test_file_is_there() -> None:
         assert tests and all((run.ROOT / test).exists() for test in tests), module
     assert run.import_name("strategies/parts/nested.py") == "lionheart_opt.strategies.parts.nested"
     assert "tests/test_limits_rounding.py" in run.tests_of("lionheart_opt/limits.py")
-    assert "tests/statistics/test_bounds_crossed.py" in run.tests_of("lionheart_opt/statistics/bounds.py")
+    assert "tests/statistics/test_bounds_crossed.py" in run.tests_of(
+        "lionheart_opt/statistics/bounds.py"
+    )
 
 
 def test_equivalent_mutants_exist() -> None:
