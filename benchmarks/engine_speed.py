@@ -104,13 +104,13 @@ CASES = {
 }
 
 
-def prepare(case: Case, name: str, settle: int = 32) -> nn.Module:
+def prepare(case: Case, name: str, settle: int = 32, device: str = "cpu") -> nn.Module:
     """The network on an engine, batch-norm statistics settled, programmed and drifted by a day."""
     torch.manual_seed(0)
-    network = case.make().train()
+    network = case.make().train().to(device)
     with torch.no_grad():
         for _ in range(30):
-            network(torch.randn(settle, *case.example))
+            network(torch.randn(settle, *case.example, device=device))
     if name == "plain":
         return network.eval()
     modules = [

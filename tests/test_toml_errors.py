@@ -174,7 +174,8 @@ seeds = ["a", "b"]
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(InputErrors) as error:
         StudyFile.load(tmp_path)
-    said = [str(each).removeprefix(f"{tmp_path / 'study.toml'}: ") for each in error.value.errors]
+    # of a long line, folders are left out
+    said = [str(each).partition("study.toml: ")[2] for each in error.value.errors]
     starts = (
         "unknown key 'sytem' (did you mean 'system'",
         "[limits]: unknown key 'confidenz' (did you mean 'confidence'",

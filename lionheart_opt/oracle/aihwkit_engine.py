@@ -14,7 +14,6 @@ import torch
 from aihwkit.nn import AnalogLinear
 from aihwkit.simulator.parameters.enums import WeightClipType
 from torch import nn
-from torch.nn import functional as F
 
 from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.digital import Digital
@@ -68,8 +67,7 @@ class AihwkitMatrix(nn.Module):
             y: torch.Tensor = self.layer(x)
             return y if bias is None else y + bias
         x = window.pad(x)
-        rows = F.unfold(x, window.kernel, dilation=window.dilation, stride=window.stride)
-        y = self.layer(rows.transpose(1, 2))
+        y = self.layer(window.vectors(x).transpose(1, 2))
         y = (y if bias is None else y + bias).transpose(1, 2)
         return y.reshape(*y.shape[:2], *window.output_size(x.shape[2], x.shape[3]))
 

@@ -39,7 +39,7 @@ from lionheart_opt.oracle.rehearsal import few_examples, short_trainings
 from lionheart_opt.oracle.seeds import derive
 from lionheart_opt.oracle.settings import EngineName, OracleSettings
 from lionheart_opt.oracle.store import Trained, WeightStore, network_text, weights_digest
-from lionheart_opt.oracle.threads import computing_with
+from lionheart_opt.oracle.threads import computing_with, settled
 from lionheart_opt.oracle.training import with_weights
 from lionheart_opt.oracle.weights import FORMAT, CandidateWeights
 from lionheart_opt.questions import (
@@ -102,7 +102,7 @@ class HatOracle(MeasuresTask, DiagnosesMatrices):
     _baselines: dict[Part, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.model = plain_network(self.model)
+        self.model, self.settings = plain_network(self.model), settled(self.settings)
         check_network(self.model, self.splits)
         self.weights = CandidateWeights(
             workload=self.workload,
@@ -222,8 +222,8 @@ class HatOracle(MeasuresTask, DiagnosesMatrices):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """See `HasIdentity.identity`. Where and how fast it computes is not part of it."""
-        ignored = {"device"}
+        """See `HasIdentity.identity`. CPUs of all kinds count as the same device."""
+        ignored = set() if self.settings.device == "cuda" else {"device"}
         if self.settings.compensation == "none":  # as records that know no other
             ignored |= {"compensation", "calibration"}
         settings = self.settings.model_dump(mode="json", exclude=ignored)

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.settings import OracleSettings
 
 
 @contextmanager
@@ -36,3 +37,14 @@ def device_named(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device: got 'cuda', but torch finds no CUDA device; allowed: cpu, auto")
     return torch.device(name)
+
+
+def settled(settings: OracleSettings) -> OracleSettings:
+    """The settings with `auto` decided by this machine.
+
+    A GPU draws other random numbers, so another machine must not decide anew: a worker, or one on
+    which the study is resumed.
+    """
+    if settings.device != "auto":
+        return settings
+    return settings.model_copy(update={"device": device_named("auto").type})

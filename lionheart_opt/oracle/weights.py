@@ -376,10 +376,10 @@ class CandidateWeights:
 
     @cached_property
     def _question(self) -> str:
-        """Digest of the network with its given weights, of the training data, and of the task."""
+        """Digest of the network with its given weights, the training data, the task and the GPU."""
         layers, weights = network_text(self.model), weights_digest(self.model.state_dict())
-        train = self.splits.train
-        return digest([layers, weights, train.digest, *task_key(train.task)])
+        train, gpu = self.splits.train, ["cuda"] * (self.device.type == "cuda")  # other numbers
+        return digest([layers, weights, train.digest, *task_key(train.task), *gpu])
 
     @cached_property
     def _pretrained_digest(self) -> str:

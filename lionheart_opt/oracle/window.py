@@ -83,6 +83,31 @@ class Window:
             )
         return [view for view in views if view.numel()]
 
+    def vectors(self, x: torch.Tensor) -> torch.Tensor:
+        """The input vectors of all outputs, shape (n, n_inputs, outputs), from padded feature maps."""
+        if x.is_cuda:
+            return _vectors_on_gpu(x, self)  # type: ignore[no-any-return]
+        return F.unfold(x, self.kernel, dilation=self.dilation, stride=self.stride)
+
+
+class _Vectors(torch.autograd.Function):
+    """`torch.nn.functional.unfold`, which starts a kernel for every image on a GPU; this starts one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, window: Window) -> torch.Tensor:
+        ctx.window, ctx.size = window, x.shape[2:]
+        n_columns = window.channels * window.kernel[0] * window.kernel[1]
+        return torch.stack(window.slices(x, (0, n_columns)), 2).flatten(3).flatten(1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        window = ctx.window
+        how = {"dilation": window.dilation, "stride": window.stride}
+        return F.fold(gradients[0], ctx.size, window.kernel, **how), None
+
+
+_vectors_on_gpu: Any = _Vectors.apply
+
 
 @lru_cache(maxsize=1024)
 def _window(

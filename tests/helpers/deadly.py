@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lionheart_opt.problem import Problem
+from lionheart_opt.study.worker_process import LISTEN_S
 from lionheart_opt.synthetic import synthetic_problem
 
 
@@ -49,6 +50,23 @@ class Broken:
 
     def accuracy(self, candidate, fidelity, seed):
         raise ValueError("broken oracle")
+
+
+@dataclass
+class Trains:
+    """Says in every measurement that it trains, after a while."""
+
+    inner: Any
+    report: Any = None
+
+    def watch(self, report):
+        self.report = report
+
+    def accuracy(self, candidate, fidelity, seed):
+        if fidelity.draws[0] == 0:
+            self.report("training: epoch 1/2")
+            time.sleep(4 * LISTEN_S)
+        return self.inner.accuracy(candidate, fidelity, seed)
 
 
 @dataclass(frozen=True)

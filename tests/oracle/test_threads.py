@@ -1,5 +1,6 @@
-"""The number of threads is a setting of the oracle, not of the machine or of the environment."""
+"""The number of threads and the device are settings of the oracle, not of the machine it runs on."""
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,31 @@ def test_it_is_part_of_what_decides_the_answers(tmp_path: Path) -> None:
         settings = SETTINGS.model_copy(update={"threads": threads})
         said.append(small_oracle(tmp_path, settings).identity["settings"]["threads"])
     assert said == [1, 2]
+
+
+def test_the_device_is_decided_once_where_the_oracle_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    automatic = SETTINGS.model_copy(update={"device": "auto"})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    oracle = small_oracle(tmp_path, automatic)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert oracle.weights.device == pickle.loads(pickle.dumps(oracle)).weights.device
+    assert oracle.weights.device.type == "cpu"
+    on_gpu = small_oracle(tmp_path, automatic)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    worker = pickle.loads(pickle.dumps(on_gpu))
+    with pytest.raises(InputError, match="device: got 'cuda', but torch finds no CUDA device"):
+        worker.accuracy(Candidate(mapping("conv1"), training="short"), Fidelity(draws=(0, 1)), 0)
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_gpu_gives_other_answers_and_other_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    of_cpu = small_oracle(tmp_path, SETTINGS.model_copy(update={"device": "cpu"}))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    of_gpu = small_oracle(tmp_path, SETTINGS.model_copy(update={"device": device}))
+    assert "device" not in of_cpu.identity["settings"]  # as in records of before
+    assert of_gpu.identity["settings"]["device"] == "cuda"
+    assert of_gpu.weights._question != of_cpu.weights._question

@@ -8,6 +8,8 @@ from fast_setup import window_of
 from torch import nn
 from torch.nn import functional as F
 
+from lionheart_opt.oracle.window import _vectors_on_gpu
+
 
 @pytest.mark.parametrize(
     "layer",
@@ -30,6 +32,28 @@ def test_slices_are_the_inputs_of_columns(layer: nn.Conv1d | nn.Conv2d) -> None:
         numbers = torch.cat([view.flatten() for view in views]).sort().values
         expected = rows[:, slice(*columns)].flatten().sort().values
         assert torch.equal(numbers, expected)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)),
+        nn.Conv2d(4, 6, (2, 5), padding="same", dilation=(3, 1)),
+        nn.Conv1d(4, 6, 3, stride=2, padding=1),
+        nn.Conv2d(4, 6, 1, stride=3),
+    ],
+)
+def test_vectors_and_gradients_on_a_gpu_are_those_of_unfold(layer: nn.Conv1d | nn.Conv2d) -> None:
+    window = window_of(layer)
+    x = torch.randn(2, 4, 1 if isinstance(layer, nn.Conv1d) else 9, 8, requires_grad=True)
+    padded = window.pad(x)
+    expected = window.vectors(padded)
+    vectors = _vectors_on_gpu(padded, window)
+    assert torch.equal(vectors, expected)
+    weights = torch.randn_like(expected)
+    (gradient,) = torch.autograd.grad((vectors * weights).sum(), x)
+    (theirs,) = torch.autograd.grad((expected * weights).sum(), x)
+    assert torch.equal(gradient, theirs)
 
 
 def test_output_sizes_are_torchs() -> None:

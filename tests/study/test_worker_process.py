@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from deadly import toy
+from deadly import Trains, toy
 
 from lionheart_opt.study.executors import Workers
-from lionheart_opt.study.worker_process import LISTEN_S
-
-
-@dataclass
-class Trains:
-    """Says in every measurement that it trains, after a while."""
-
-    inner: Any
-    report: Any = None
-
-    def watch(self, report):
-        self.report = report
-
-    def accuracy(self, candidate, fidelity, seed):
-        if fidelity.draws[0] == 0:
-            self.report("training: epoch 1/2")
-            time.sleep(4 * LISTEN_S)
-        return self.inner.accuracy(candidate, fidelity, seed)
 
 
 def test_what_is_said_of_a_training_is_heard_once():

@@ -63,8 +63,9 @@ class Products:
         learning = ranges is not None and ranges.training and ranges.settings.learn_input_range
         if not self.converters.dynamic and not learning:
             return self._sum(padded, weight, gain, generator, window)
-        rows = F.unfold(padded, window.kernel, dilation=window.dilation, stride=window.stride)
-        y = self._sum(rows.transpose(1, 2), weight, gain, generator, None).transpose(1, 2)
+        y = self._sum(
+            window.vectors(padded).transpose(1, 2), weight, gain, generator, None
+        ).transpose(1, 2)
         return y.reshape(*y.shape[:2], *window.output_size(padded.shape[2], padded.shape[3]))
 
     def _sum(
