@@ -62,7 +62,7 @@ class DiagnosesMatrices:
             check_times(config, sorted(moments_s), "diagnose:")
         unit_of = {path: unit.name for unit in workload.units for path in workload.paths_of(unit)}
         examples = self.splits.validation[: self.settings.validation_examples][:n_examples]
-        with computing_with(self.settings.threads):
+        with computing_with(self.settings):
             trained = weights.trained(candidate, seed)
             matrices, note = diagnose_matrices(
                 with_weights(weights.model, trained.weights).to(weights.device),

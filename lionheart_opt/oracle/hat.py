@@ -157,17 +157,17 @@ class HatOracle(MeasuresTask, DiagnosesMatrices):
     @property
     def pretrained(self) -> Trained:
         """See `CandidateWeights.pretrained`."""
-        with computing_with(self.settings.threads):
+        with computing_with(self.settings):
             return self.weights.pretrained
 
     def trained(self, candidate: Candidate, seed: int) -> Trained:
         """See `CandidateWeights.trained`."""
-        with computing_with(self.settings.threads):
+        with computing_with(self.settings):
             return self.weights.trained(candidate, seed)
 
     def shared_training(self, seed: int) -> Trained:
         """See `CandidateWeights.shared_training`."""
-        with computing_with(self.settings.threads):
+        with computing_with(self.settings):
             return self.weights.shared_training(seed)
 
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
@@ -266,7 +266,7 @@ class HatOracle(MeasuresTask, DiagnosesMatrices):
 
     def consult(self, question: Question, seed: int) -> Answer:
         """See `Consultable.consult`. Pretraining is not part of the time that the answer takes."""
-        with computing_with(self.settings.threads):
+        with computing_with(self.settings):
             if isinstance(question, LearnedShares):
                 return self.weights.learned_shares(question, seed)
             if not isinstance(question, Proxies | Divergences):
@@ -298,7 +298,7 @@ class HatOracle(MeasuresTask, DiagnosesMatrices):
         self, candidate: Candidate, fidelity: Fidelity, seed: int, name: EngineName, part: Part
     ) -> Accuracy:
         """Accuracy on a part of the data, measured on the engine of that name."""
-        with computing_with(self.settings.threads):
+        with computing_with(self.settings):
             return self._measured(candidate, fidelity, seed, name, part)
 
     def _measured(

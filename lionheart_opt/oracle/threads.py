@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -13,17 +14,41 @@ from lionheart_opt.oracle.settings import OracleSettings
 
 
 @contextmanager
-def computing_with(threads: int) -> Iterator[None]:
-    """Compute with this number of threads while the block runs.
+def computing_with(settings: OracleSettings) -> Iterator[None]:
+    """Compute with the threads of the settings while the block runs, and on a GPU alike every time.
 
-    Sums depend on it in their last digits, so what is recorded must not depend on the machine.
+    Sums depend on the number of threads in their last digits, so what is recorded must not depend on
+    the machine. Some functions of torch have no repeatable form on a GPU; torch warns of them.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(settings.threads)
     try:
-        yield
+        with _repeatable() if settings.device == "cuda" else nullcontext():
+            yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _repeatable() -> Iterator[None]:
+    """On a GPU, the same results every time, and convolutions with all digits of fp32.
+
+    By default, cuDNN adds up gradients in any order, and multiplies 10 bits of the mantissa (TF32).
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it starts
+    before = torch.are_deterministic_algorithms_enabled()
+    warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with torch.backends.cudnn.flags(
+            enabled=torch.backends.cudnn.enabled,
+            benchmark=False,
+            deterministic=True,
+            allow_tf32=False,
+        ):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned_only)
 
 
 def device_named(name: Literal["auto", "cpu", "cuda"]) -> torch.device:

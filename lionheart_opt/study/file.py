@@ -30,6 +30,7 @@ from lionheart_opt.study.question import (
     build_problem,
     is_table,
     oracle_class,
+    recorded_settings,
 )
 from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
@@ -231,11 +232,9 @@ class StudyFile:
     @cached_property
     def oracle_sources(self) -> Sources:
         """Sources of the plug-ins that decide what the oracle answers."""
-        kind = str(self.table.oracle.get("kind", USUAL_ORACLE))
-        return {
-            **named_sources(self._plain(set(_OF_THE_ORACLE)), self.folder),
-            **plugin_sources("oracles", kind, self.folder),
-        }
+        asked = self._plain({*_OF_THE_ORACLE})
+        kind = str(asked["oracle"].get("kind", USUAL_ORACLE))
+        return named_sources(asked, self.folder) | plugin_sources("oracles", kind, self.folder)
 
     def sources(self, plan: SearchPlan) -> dict[str, Sources]:
         """Sources of the plug-ins that decide the results of one search; a record is tied to them."""
@@ -254,7 +253,7 @@ class StudyFile:
 
     def _plain(self, keys: set[str]) -> dict[str, Any]:
         plain: dict[str, Any] = json.loads(self.table.model_dump_json(include=keys))
-        return plain
+        return {**plain, "oracle": recorded_settings(plain["oracle"])}
 
     def _with_digests(self, plain: dict[str, Any]) -> dict[str, Any]:
         single = self.workload.with_batch(1).digest

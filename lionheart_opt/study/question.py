@@ -29,6 +29,16 @@ def oracle_class(settings: dict[str, Any], where: str) -> Any:
     return plugins.load("oracles", kind, f"{where} kind")
 
 
+def recorded_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """The `[oracle]` of a study file as records hold it: without where the usual oracle computes.
+
+    Its identity says that. So a study that began with `auto` goes on with the name of that device.
+    """
+    if settings.get("kind", USUAL_ORACLE) != USUAL_ORACLE:
+        return settings
+    return {key: value for key, value in settings.items() if key != "device"}
+
+
 def build_oracle(context: OracleContext, settings: dict[str, Any]) -> AccuracyOracle:
     """The oracle of a study; it loads data, but trains nothing yet.
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from oracle_setup import SETTINGS, mapping, small_oracle
+from oracle_setup import NAMES, SETTINGS, candidate, mapping, small_oracle
 
 from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle import measured_together
+from lionheart_opt.oracle.store import weights_digest
 from lionheart_opt.oracle.threads import computing_with
 from lionheart_opt.questions import Proxies
 
@@ -27,7 +28,8 @@ def three_threads() -> Iterator[None]:
 
 
 def test_the_number_is_put_back_whatever_happens() -> None:
-    with pytest.raises(InputError), computing_with(2):
+    two = SETTINGS.model_copy(update={"threads": 2})
+    with pytest.raises(InputError), computing_with(two):
         assert torch.get_num_threads() == 2
         raise InputError("stop")
     assert torch.get_num_threads() == 3
@@ -89,3 +91,30 @@ def test_a_gpu_gives_other_answers_and_other_weights(
     assert "device" not in of_cpu.identity["settings"]  # as in records of before
     assert of_gpu.identity["settings"]["device"] == "cuda"
     assert of_gpu.weights._question != of_cpu.weights._question
+
+
+def test_a_gpu_computes_alike_every_time_and_with_all_digits() -> None:
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32
+    for device, is_repeatable in (("cpu", False), ("cuda", True)):
+        with computing_with(SETTINGS.model_copy(update={"device": device})):
+            assert torch.are_deterministic_algorithms_enabled() == is_repeatable
+            if is_repeatable:
+                assert (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32) == (
+                    True,
+                    False,
+                    False,
+                )
+        assert (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32) == before
+        assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_trainings_on_a_gpu_are_repeatable(tmp_path: Path) -> None:
+    def trained(name: str) -> str:
+        on_gpu = SETTINGS.model_copy(update={"device": "cuda"})
+        oracle = small_oracle(tmp_path / name, on_gpu)
+        return weights_digest(oracle.trained(candidate(*NAMES).with_training("full"), 0).weights)
+
+    assert trained("first") == trained("second")

@@ -13,7 +13,13 @@ from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.oracle.hat import HatOracle
 from lionheart_opt.oracle.table_oracle import TableOracle
 from lionheart_opt.oracle_context import ModelTable, OracleContext
-from lionheart_opt.study.question import build_oracle, build_problem, is_table, oracle_class
+from lionheart_opt.study.question import (
+    build_oracle,
+    build_problem,
+    is_table,
+    oracle_class,
+    recorded_settings,
+)
 from lionheart_opt.synthetic import synthetic_problem
 
 
@@ -71,3 +77,10 @@ def test_the_problem_is_that_of_the_context():
     problem = build_problem(mine, MadeUp(), **arguments)
     assert (problem.seed, problem.training, problem.objectives) == (4, "none", ("drop",))
     assert problem.digital == ("fc1",) and [unit.name for unit in problem.units] == ["fc0", "fc2"]
+
+
+def test_where_the_usual_oracle_computes_is_not_part_of_the_question():
+    assert recorded_settings({"device": "cpu", "threads": 2}) == {"threads": 2}
+    assert recorded_settings({"kind": "hat", "device": "auto"}) == {"kind": "hat"}
+    own = {"kind": "front_door:MadeUp", "device": "pcm"}
+    assert recorded_settings(own) == own
