@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from math import inf
 from typing import Any
 
 import torch
 from aihwkit.nn import AnalogLinear
+from aihwkit.optim.context import AnalogContext
 from aihwkit.simulator.parameters.enums import WeightClipType
 from torch import nn
 
@@ -46,6 +48,7 @@ class AihwkitMatrix(nn.Module):
             self.layer.set_weights(weight)
             self.layer = self.layer.to(weight.device)
         for tile in self.tiles:
+            _without_context(tile)
             _without_tiny_scales(tile)
             _without_clipping_by_spread(tile)
         if ranges is not None:
@@ -98,10 +101,10 @@ class AihwkitMatrix(nn.Module):
         programmed = [t for t in self.tiles if t.reference_combined_weights is not None]
         now = [tile.tile.get_weights() for tile in programmed]
         for tile in programmed:
-            tile.tile.set_weights(tile.reference_combined_weights)
+            _write(tile, tile.reference_combined_weights)
         yield
         for tile, weights in zip(programmed, now, strict=True):
-            tile.tile.set_weights(weights)
+            _write(tile, weights)
 
     def freeze(self) -> None:
         """Let training leave the weights as they are."""
@@ -133,7 +136,7 @@ class AihwkitMatrix(nn.Module):
         """
         for tile in self.tiles:
             if tile.reference_combined_weights is not None:
-                tile.tile.set_weights(tile.reference_combined_weights)
+                _write(tile, tile.reference_combined_weights)
                 tile.reference_combined_weights = None
                 tile.programmed_weights = None
                 tile.drift_noise_parameters = None
@@ -147,6 +150,7 @@ class AihwkitMatrix(nn.Module):
         """Program every tile afresh."""
         with seeded(seed, self.tiles[0].device):
             for tile in self.tiles:
+                with_own_memory(tile)
                 tile.program_weights()
 
     def drift(self, time_s: float, seed: int) -> None:
@@ -154,6 +158,7 @@ class AihwkitMatrix(nn.Module):
         self._seed = seed
         with seeded(seed, self.tiles[0].device):
             for tile in self.tiles:
+                with_own_memory(tile)
                 tile.drift_weights(time_s)
 
     def rewind(self, first: int, count: int) -> None:
@@ -177,6 +182,44 @@ class AihwkitEngine:
             return AihwkitMatrix(weight, ranges, config_of(rpu_config, path))
 
         return AnalogNetwork(model, matrices, make, digital)
+
+
+def share_memory(tile: Any, weights: torch.Tensor) -> None:
+    """Let a tile hold a tensor itself, not a copy of it, until something else is written on the tile.
+
+    Raises:
+        RuntimeError: The tile of this version of aihwkit holds something else.
+    """
+    tile.tile.weight.data = weights
+    if tile.tile.weight.data_ptr() != weights.data_ptr():
+        raise RuntimeError(
+            f"aihwkit {version('aihwkit')}: a tile does not hold the weights given to it"
+        )
+
+
+def with_own_memory(tile: Any) -> None:
+    """Let a tile hold a copy of its weights.
+
+    What others hold as well then stays as it is when weights are written: aihwkit 1.1.0 replaces the
+    tensor, but 1.2.0 writes into it.
+    """
+    share_memory(tile, tile.tile.weight.data.clone())
+
+
+def _write(tile: Any, weights: torch.Tensor) -> None:
+    """Write weights on a tile."""
+    share_memory(tile, weights.to(tile.tile.weight.device, copy=True))
+
+
+def _without_context(tile: Any) -> None:
+    """Take aihwkit's own optimisers' view of a tile's weights from the parameters.
+
+    torch tiles are trained through their weights. The view has no gradient; in aihwkit 1.2.0 it refuses
+    to be read, and would keep the first weights in memory.
+    """
+    context = AnalogContext(tile, nn.Parameter(tile.tile.weight.new_ones(())))
+    del tile.analog_ctx
+    vars(tile)["analog_ctx"] = context
 
 
 def _scaled(tile: Any) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from aihwkit.simulator.tiles.utils import UniformQuantize
 from torch import Tensor
 
 from lionheart_opt.diagnosis import MatrixDiagnosis
-from lionheart_opt.oracle.aihwkit_engine import AihwkitMatrix
+from lionheart_opt.oracle.aihwkit_engine import AihwkitMatrix, share_memory
 from lionheart_opt.oracle.calibrated import by_column
 from lionheart_opt.oracle.columns import Columns, Moments
 from lionheart_opt.oracle.noise_sources import sources_alone
@@ -78,7 +79,7 @@ class Probe(AihwkitMatrix):
         """A matrix with the same weights, which it shares until it is programmed."""
         matrix = AihwkitMatrix(self._weight, ranges, config).eval()
         for tile, chip in zip(matrix.tiles, self.tiles, strict=True):
-            tile.tile.weight.data = chip.tile.weight.data
+            share_memory(tile, chip.tile.weight.data)
         return matrix
 
     @property
@@ -145,8 +146,12 @@ class Probe(AihwkitMatrix):
             matrix.drift(time_s, seed)
             for tile, chip in zip(matrix.tiles, self.tiles, strict=True):
                 exact = chip.reference_combined_weights
+                if tile.tile.weight.data_ptr() in (exact.data_ptr(), chip.tile.weight.data_ptr()):
+                    raise RuntimeError(
+                        f"aihwkit {version('aihwkit')}: programming a tile wrote on another one"
+                    )
                 if torch.equal(tile.tile.weight.data, exact):
-                    tile.tile.weight.data = exact
+                    share_memory(tile, exact)
                 tile.reference_combined_weights = tile.programmed_weights = None
                 tile.drift_noise_parameters = None
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from enum import Enum
+from importlib.metadata import version
 from math import isfinite, isnan, log2
 from re import compile as pattern
+from types import CodeType
 from typing import Any, cast
 
 import torch
@@ -27,6 +31,8 @@ from lionheart_opt.oracle.rpu_configs import lionheart as lionheart
 from lionheart_opt.oracle.rpu_translation import as_torch
 from lionheart_opt.plugins import attribute
 
+#: Versions of aihwkit with which all tests have passed.
+TESTED = ("1.1.0", "1.2.0")
 #: Rows, columns, and bits of inputs and of outputs.
 _ARRAY = pattern(r"(\d+)x(\d+) (\d+(?:\.\d+)?)/(\d+(?:\.\d+)?) bit")
 
@@ -45,6 +51,7 @@ def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
         InputError: There is no such configuration, or the oracle cannot use it.
     """
     built_in, _, array = name.partition(" ")
+    _warn_of_untested_tiles()
     if ":" not in name and built_in not in BUILT_IN:
         raise unknown("rpu_config", built_in, BUILT_IN, where)
     config = attribute(name, where)() if ":" in name else BUILT_IN[built_in]()
@@ -60,6 +67,16 @@ def rpu_config(name: str, where: str = "") -> TorchInferenceRPUConfig:
     if problem:
         raise InputError(f"{where}: rpu_config {name!r}: {problem}".removeprefix(": "))
     return cast(TorchInferenceRPUConfig, config)
+
+
+def _warn_of_untested_tiles() -> None:
+    """Warn where aihwkit is of a version that computes something else for all that is known."""
+    installed = version("aihwkit")
+    if installed not in TESTED:
+        warnings.warn(
+            f"aihwkit {installed}: accuracies are tested with {' and '.join(TESTED)} only",
+            stacklevel=3,
+        )
 
 
 def _resize(config: TorchInferenceRPUConfig, array: str, where: str) -> None:
@@ -101,6 +118,8 @@ def _problem(config: object) -> str:
         return "quantised peripheries are not supported"
     for path in _not_numbers(_plain(config)):
         return f"{path}: got nan; must be a number"
+    for path, close in _no_settings(config):
+        return f"{path}: there is no such setting{close}"
     scaled = config.mapping.weight_scaling_omega > 0 or config.remap.type != WeightRemapType.NONE
     if config.mapping.learn_out_scaling and not scaled:
         # weights, scales included, are mapped anew from their floating-point values
@@ -126,6 +145,36 @@ def _not_numbers(plain: Any, path: str = "") -> Iterator[str]:
         inner = plain.items() if isinstance(plain, dict) else enumerate(plain)
         for key, value in inner:
             yield from _not_numbers(value, f"{path}.{key}" if path else str(key))
+
+
+def _no_settings(part: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Attributes that aihwkit does not know, such as misspelt settings, with what may be meant."""
+    is_own = not type(part).__module__.startswith("aihwkit.")
+    if isinstance(part, type) or (is_own and not isinstance(part, TorchInferenceRPUConfig)):
+        return
+    settings = set(_attributes(type(part)))
+    for name, value in getattr(part, "__dict__", {}).items():
+        place = f"{path}.{name}" if path else name
+        if is_own or name in settings or isinstance(part, Enum):
+            yield from _no_settings(value, place)
+        else:
+            close = get_close_matches(name, vars(part).keys() - {name}, 1)
+            yield place, f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _attributes(kind: type) -> Iterator[str]:
+    """Names that objects of a class may have: its own, its fields, and those that its methods use."""
+    yield from dir(kind)
+    if is_dataclass(kind):
+        yield from (field.name for field in fields(kind))
+    codes = [
+        getattr(value, "__code__", None) for base in kind.__mro__ for value in vars(base).values()
+    ]
+    while codes:
+        code = codes.pop()
+        if isinstance(code, CodeType):
+            yield from code.co_names
+            codes += code.co_consts
 
 
 def rpu_digest(config: TorchInferenceRPUConfig) -> str:

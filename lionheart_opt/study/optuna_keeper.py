@@ -36,7 +36,7 @@ from lionheart_opt.study.same_question import (
     same_question,
 )
 from lionheart_opt.study.sources import Sources, check_sources, source_changes
-from lionheart_opt.study.specification import FORMAT, versions
+from lionheart_opt.study.specification import FORMAT, versions, warn_of_other_versions
 from lionheart_opt.study.storage import quiet, reading
 from lionheart_opt.study.text_columns import check_texts
 
@@ -125,6 +125,7 @@ class OptunaKeeper:
             if existing is not None:
                 with reading(f"study {name!r}: its record cannot be read"):
                     check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
+                    warn_of_other_versions(name, existing.study.user_attrs.get(VERSIONS, {}))
                 return existing
             check_texts(storage, name, about)
             with quiet(), writing(name):

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import platform
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
@@ -123,12 +124,33 @@ def _source(kind: Any) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions that results may depend on, for the reader of a record; not compared on resume."""
+    """Versions that results may depend on, for the reader of a record; see `warn_of_other_versions`."""
     installed = {"python": platform.python_version()}
     for name in ("lionheart_opt", "optuna", "torch", "aihwkit", "numpy", "scipy"):
         with suppress(PackageNotFoundError):  # a search on a table needs neither torch nor aihwkit
             installed[name] = version(name)
     return installed
+
+
+def warn_of_other_versions(name: str, recorded: dict[str, str]) -> None:
+    """Warn where a record goes on with other versions of what computes its accuracies.
+
+    Args:
+        name: Name of the Optuna study.
+        recorded: What `versions` gave when the record began; records of version 0.1.0 do not say it.
+    """
+    now = versions()
+    changes = [
+        f"{package} {recorded[package]} (now {now[package]})"
+        for package in ("aihwkit", "torch")
+        if package in recorded and package in now and recorded[package] != now[package]
+    ]
+    if changes:
+        warnings.warn(
+            f"study {name!r} was recorded with {' and '.join(changes)}: "
+            "new trials may differ in their last digits from recorded ones",
+            stacklevel=3,
+        )
 
 
 def remedy(differs: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle_setup import NAMES, small_network
 from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
 
-from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine
+from lionheart_opt.oracle.aihwkit_engine import AihwkitEngine, share_memory
 from lionheart_opt.oracle.analog_network import AnalogNetwork
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.training import with_weights
@@ -121,6 +123,63 @@ def test_first_and_last_layer_are_programmed_and_drift() -> None:
 
 
 # --- what the engine promises --------------------------------------------------------------------
+
+
+def test_writing_leaves_what_others_hold_as_it_is() -> None:
+    """aihwkit 1.2.0 writes into the tensor that a tile holds."""
+    analog = ENGINE.analog(small_network(), NAMES, lionheart()).eval()
+    [tile] = analog.analog["linear"].tiles
+    for change in (
+        lambda: analog.program(seeds()),
+        lambda: analog.drift(60.0, seeds()),
+        lambda: analog.weights(),
+        lambda: analog.train(),
+    ):
+        shared = tile.tile.weight.data.clone()
+        before = shared.clone()
+        share_memory(tile, shared)
+        change()
+        assert torch.equal(shared, before)
+        assert tile.tile.weight.data_ptr() != shared.data_ptr()
+
+
+def test_a_tile_that_holds_something_else_is_refused() -> None:
+    class Copies:
+        @property
+        def data(self) -> torch.Tensor:
+            return torch.zeros(2, 2)
+
+        @data.setter
+        def data(self, value: torch.Tensor) -> None:
+            pass
+
+        def data_ptr(self) -> int:
+            return self.data.data_ptr()
+
+    tile = SimpleNamespace(tile=SimpleNamespace(weight=Copies()))
+    with pytest.raises(RuntimeError, match=r"aihwkit 1\.[\d.]+: a tile does not hold the weights"):
+        share_memory(tile, torch.zeros(2, 2))
+
+
+def test_parameters_are_those_that_are_trained() -> None:
+    analog = ENGINE.analog(small_network(), NAMES, lionheart()).train()
+    analog(IMAGES).square().sum().backward()
+    parameters = dict(analog.named_parameters())
+    assert all(parameter.grad is not None for parameter in parameters.values())
+    # of each matrix weights and scale, and of each layer the bias
+    own = [
+        p for n, p in small_network().named_parameters() if n.removesuffix(".weight") not in NAMES
+    ]
+    assert len(parameters) == 2 * len(NAMES) + len(own)
+
+
+def test_weights_that_are_replaced_are_not_kept() -> None:
+    analog = ENGINE.analog(small_network(), NAMES, lionheart()).train()
+    for tile in analog.analog["linear"].tiles:
+        start = StorageWeakRef(tile.tile.weight.data.untyped_storage())
+        assert not start.expired()
+        step(analog)
+        assert start.expired()
 
 
 def test_states_at_different_times_come_from_one_programming() -> None:

@@ -64,7 +64,8 @@ def stored(matrix: AihwkitMatrix) -> int:
 
     def look(thing: Any) -> None:
         if isinstance(thing, torch.Tensor):
-            found[thing.untyped_storage().data_ptr()] = thing.untyped_storage().nbytes()
+            with torch._C.DisableTorchFunctionSubclass():  # aihwkit 1.2.0 does not say it otherwise
+                found[thing.untyped_storage().data_ptr()] = thing.untyped_storage().nbytes()
         elif isinstance(thing, list | tuple):
             for each in thing:
                 look(each)

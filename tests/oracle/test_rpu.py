@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 from aihwkit.inference import PCMLikeNoiseModel
-from aihwkit.simulator.configs import QuantizedTorchInferenceRPUConfig
+from aihwkit.simulator.configs import QuantizedTorchInferenceRPUConfig, TorchInferenceRPUConfig
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.oracle import rpu
 from lionheart_opt.oracle.rpu import bits_of, lionheart, rpu_config, rpu_digest
 
 
@@ -36,6 +37,67 @@ def test_configurations_by_name() -> None:
 def test_unusable_configurations_are_refused(name: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         rpu_config(name, "study.toml")
+
+
+def test_a_warning_of_untested_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpu, "version", lambda _: "1.3.0")
+    with pytest.warns(
+        UserWarning, match="^aihwkit 1.3.0: accuracies are tested with 1.1.0 and 1.2.0"
+    ):
+        rpu_config("lionheart")
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warning_of_the_tiles_that_are_installed() -> None:
+    rpu_config("lionheart")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "message"),
+    [
+        (
+            "forward",
+            "out_nois",
+            "forward.out_nois: there is no such setting; did you mean 'out_noise'",
+        ),
+        (
+            "mapping",
+            "max_in_size",
+            "mapping.max_in_size: there is no such setting; did you mean 'max_in",
+        ),
+        ("noise_model", "read_noise", "noise_model.read_noise: .*did you mean 'read_noise_scale'"),
+        ("noise_model.g_converter", "gmax", "noise_model.g_converter.gmax: .*did you mean 'g_max'"),
+        ("", "drift_compensations", "drift_compensations: .*did you mean 'drift_compensation'"),
+        ("clip", "x", "clip.x: there is no such setting$"),
+    ],
+)
+def test_misspelt_settings_are_refused(
+    part: str, name: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config: Any = lionheart()
+    inner = config
+    for step in part.split(".") if part else ():
+        inner = getattr(inner, step)
+    setattr(inner, name, 0.5)
+    monkeypatch.setitem(rpu_config.__globals__["BUILT_IN"], "misspelt", lambda: config)
+    with pytest.raises(InputError, match=message):
+        rpu_config("misspelt")
+
+
+def test_own_classes_may_have_attributes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(TorchInferenceRPUConfig):
+        pass
+
+    class Noise(PCMLikeNoiseModel):
+        pass
+
+    config = Own(noise_model=Noise())
+    config.note = config.noise_model.note = "measured"
+    monkeypatch.setitem(rpu_config.__globals__["BUILT_IN"], "own", lambda: config)
+    assert rpu_config("own") is config
+    config.forward.out_nois = 0.1
+    with pytest.raises(InputError, match=r"forward\.out_nois: there is no such setting"):
+        rpu_config("own")
 
 
 def quantised() -> Any:

@@ -19,6 +19,7 @@ from lionheart_opt.study.specification import (
     reference,
     remedy,
     versions,
+    warn_of_other_versions,
 )
 from lionheart_opt.testing import tiny_problem
 
@@ -142,3 +143,20 @@ def test_what_to_do_about_a_difference():
 
 def test_versions_of_what_is_installed():
     assert {"python", "lionheart_opt", "optuna", "torch", "numpy"} <= set(versions())
+
+
+def test_a_warning_of_other_versions():
+    recorded = versions() | {"aihwkit": "1.0.0", "numpy": "1.0.0"}
+    message = (
+        r"^study 'k' was recorded with aihwkit 1\.0\.0 \(now 1\.[\d.]+\): "
+        "new trials may differ in their last digits from recorded ones$"
+    )
+    with pytest.warns(UserWarning, match=message) as said:
+        warn_of_other_versions("k", recorded)
+    assert len(said) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warning_of_the_same_versions():
+    warn_of_other_versions("k", versions() | {"numpy": "1.0.0"})
+    warn_of_other_versions("k", {})  # records of version 0.1.0 do not say it

@@ -32,7 +32,7 @@ def test_tables() -> None:
         ("clasification", "study: unknown task 'clasification' .did you mean 'classification'"),
         ({"kind": "classification", "topk": 5}, "study: unknown argument 'topk'"),
         ({"kind": 3}, "study: kind: got 3; must be a name"),
-        ({"metric": "a:b"}, "study: missing a required argument: 'loss'"),
+        ({"metric": "a:b"}, "study: missing a required (keyword-only )?argument: 'loss'"),
         ("torch.nn:Linear", "study: "),
         ("lionheart_opt.metric:ACCURACY", "study: "),
         (None, "study: got None; must be a name, a table or a Task"),
