@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.digital import HOST_PRODUCTS, Digital, DigitalProducts
-from lionheart_opt.oracle.exposed import Exposed, Hidden, Part, Piece
+from lionheart_opt.oracle.exposed import Exposed, Hidden, Part, Piece, joined
 from lionheart_opt.oracle.products import Product, WeightProducts
 from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.uses import unfused
@@ -197,7 +197,7 @@ class AnalogNetwork(nn.Module):
             other = product.with_bias(self._some_on_host(product, matrix, slice(None)))
             return share * y + (1 - share) * other
         axis = -1 if product.window is None else 1
-        outputs = [self._outputs(part, product, matrix, axis) for part in parts]
+        outputs = [self._outputs(part, product, matrix, axis) for part in joined(parts)]
         return product.with_bias(torch.cat(outputs, axis))
 
     def _used(self, exposed: Exposed, product: Product, matrix: Matrix) -> list[Part]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -47,6 +48,22 @@ class Part:
     of_piece: slice
     of_product: slice
     is_all: bool
+
+
+def joined(parts: Sequence[Part]) -> list[Part]:
+    """The parts of a product, with neighbours that are not on tiles as one.
+
+    The sums of two products with some rows each may be rounded otherwise than those of one with all.
+    So the network of one mapping and one that serves many would differ in their last digits.
+    """
+    together: list[Part] = []
+    for part in parts:
+        if together and part.piece.is_plain and (before := together[-1]).piece.is_plain:
+            rows = slice(before.of_product.start, part.of_product.stop)
+            together[-1] = replace(before, of_product=rows)
+        else:
+            together.append(part)
+    return together
 
 
 class Hidden:

@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from weight_uses import networks
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.oracle.uses import counted_uses, traced_uses, unfused
@@ -278,3 +279,21 @@ def test_parameters_that_are_kept_elsewhere_are_on_the_same_tiles(steps: int) ->
         outputs(programmed(analog), x), outputs(loaded, x), rtol=1e-4, atol=1e-5
     )
     assert analog.analog["a"].uses == 2 * (steps + 1)
+
+
+@pytest.mark.parametrize("host", ["fp32", "int8"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_that_serves_many_mappings_answers_as_one_of_its_own(
+    name: str, host: Any
+) -> None:
+    """Neighbouring rows that are not analog are one product in both, whose sums are rounded alike."""
+    network, inputs, workload = case(name)
+    network.eval()
+    paths, config = paths_of(workload), lionheart()
+    digital = None if host == "fp32" else Digital(host=host, inputs=inputs)
+    shared = engine("fast").analog(network, paths, config, digital)
+    for analog_path in paths:
+        own = engine("fast").analog(network, [analog_path], config, digital)
+        shared.set_ideal([path for path in paths if path != analog_path])
+        expected, answer = outputs(programmed(own), inputs), outputs(programmed(shared), inputs)
+        assert torch.equal(answer, expected), analog_path
