@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, inf
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+
+Name = TypeVar("Name", bound=str)
 
 
 class Estimate(NamedTuple):
@@ -42,14 +44,14 @@ def names_with_ends(names: Iterable[str]) -> tuple[str, ...]:
     return (*kept, *(end for name in kept for end in ends_of(name)))
 
 
-def with_ends(estimates: dict[str, Estimate]) -> dict[str, float | None]:
+def with_ends(estimates: dict[Name, Estimate]) -> dict[str, float | None]:
     """Numbers by their names, then the ends of their intervals."""
     ends = {
         end: bound
         for name, estimate in estimates.items()
         for end, bound in zip(ends_of(name), estimate[1:], strict=True)
     }
-    return {name: estimate.value for name, estimate in estimates.items()} | ends
+    return {str(name): estimate.value for name, estimate in estimates.items()} | ends
 
 
 def gain(before: float, after: float) -> float:

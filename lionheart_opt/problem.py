@@ -16,7 +16,7 @@ from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMe
 from lionheart_opt.batches import check_batch
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective, Totals
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.estimates import gain
+from lionheart_opt.estimates import Spread, gain
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
@@ -26,13 +26,15 @@ from lionheart_opt.space import Space
 from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
-from lionheart_opt.uncertainty import spread_in
+from lionheart_opt.uncertainty import ModelsAtEnds, models_at_ends
 from lionheart_opt.workload import Workload
 
 Objective = CostObjective | Literal["drop"]
 OBJECTIVES: tuple[Objective, ...] = (*COST_OBJECTIVES, "drop")
 #: Costs that a problem keeps, of some 70 kB each, and totals, of some 3 kB each with their mappings.
 PRICES_KEPT, TOTALS_KEPT = 256, 16_384
+#: Cost models whose variants at the ends of intervals are kept: building them takes longer than pricing.
+ENDS_KEPT = 4
 
 
 class Prices:
@@ -42,8 +44,9 @@ class Prices:
     """
 
     def __init__(self) -> None:
-        self._cost = lru_cache(PRICES_KEPT)(_cost)
+        self._cost = lru_cache(PRICES_KEPT)(self._priced)
         self._totals = lru_cache(TOTALS_KEPT)(self._summed)
+        self._ends = lru_cache(ENDS_KEPT)(_models_at_ends)
 
     def cost(
         self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
@@ -56,6 +59,19 @@ class Prices:
     ) -> Totals:
         """The totals of `cost`."""
         return self._totals(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
+
+    def _priced(
+        self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
+    ) -> Cost:
+        cost: Cost = cost_model.thing.cost(workload.thing, mapping)
+        known = partial(self._spread, cost_model, system, workload, mapping)
+        return replace(cost.within(system.thing), find_spread=known)
+
+    def _spread(
+        self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
+    ) -> Spread | None:
+        ends = self._ends(cost_model, system)
+        return None if ends is None else ends.spread(workload.thing, mapping)
 
     def _summed(
         self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
@@ -82,10 +98,8 @@ class _Itself:
         return id(self.thing)
 
 
-def _cost(cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping) -> Cost:
-    cost: Cost = cost_model.thing.cost(workload.thing, mapping)
-    known = partial(spread_in, cost_model.thing, system.thing, workload.thing, mapping)
-    return replace(cost.within(system.thing), find_spread=known)
+def _models_at_ends(cost_model: _Itself, system: _Itself) -> ModelsAtEnds | None:
+    return models_at_ends(cost_model.thing, system.thing)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -10,7 +10,7 @@ errors, so that a gain is known better than the costs that it compares.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import is_dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from math import log
 
 import numpy as np
@@ -23,6 +23,64 @@ from lionheart_opt.workload import Workload
 
 #: What `estimates_of` estimates.
 ESTIMATED = ("latency_s", "interval_s", "energy_j", "speedup", "energy_gain")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelsAtEnds:
+    """A cost model, and what it is with one constant at either end of its interval.
+
+    Args:
+        system: The system.
+        model: Its cost model.
+        ends: The models at the lower and at the upper end, for each of `System.intervals`.
+    """
+
+    system: System
+    model: CostModel
+    ends: tuple[tuple[CostModel, CostModel], ...]
+
+    @staticmethod
+    def of(system: System, build: Callable[[System], CostModel]) -> ModelsAtEnds:
+        """The models of a system that `build` gives."""
+
+        def at(name: str, value: float) -> CostModel:
+            return build(system.with_constants({name: value}))
+
+        ends = tuple(
+            (at(name, interval.low), at(name, interval.high))
+            for name, interval in system.intervals.items()
+        )
+        return ModelsAtEnds(system=system, model=build(system), ends=ends)
+
+    def spread(self, workload: Workload, mapping: Mapping) -> Spread | None:
+        """As `spread_of`."""
+        system, scatter = self.system, self.system.uncertainty
+        factors = (scatter.latency_factor, scatter.energy_factor) if scatter else (None, None)
+        if not self.ends and factors == (None, None):
+            return None
+        cost = self.model.cost(workload, mapping)
+        columns = []
+        for models in self.ends:
+            below, above = (_numbers(model.cost(workload, mapping)) for model in models)
+            columns.append(_logarithm(above, below) / 2)
+        errors = list(system.intervals)
+        analog = np.array([layer.target in system.analog_targets for layer in cost.layers])
+        for kind, members in (("digital", ~analog), ("analog", analog)):
+            for quantity, factor in zip(("time", "energy"), factors, strict=True):
+                if factor is not None:
+                    errors.append(f"{quantity} of {kind} targets")
+                    columns.append(log(factor) * _share(cost, members, quantity))
+        shifts = np.array(columns).T
+        first = len(COST_OBJECTIVES)
+        return Spread(
+            errors=tuple(errors),
+            shifts=dict(zip(COST_OBJECTIVES, shifts[:first], strict=True)),
+            layers={
+                layer.name: shifts[first + 2 * k : first + 2 * k + 2]
+                for k, layer in enumerate(cost.layers)
+            },
+            correlations=_correlations(system, errors),
+        )
 
 
 def spread_of(
@@ -42,55 +100,22 @@ def spread_of(
     Returns:
         None where the system says of nothing how well it is known.
     """
-    scatter = system.uncertainty
-    factors = (scatter.latency_factor, scatter.energy_factor) if scatter else (None, None)
-    if not system.intervals and factors == (None, None):
-        return None
-    cost = build(system).cost(workload, mapping)
-    columns = []
-    for name, ends in system.intervals.items():
-        below, above = (
-            build(system.with_constants({name: value})).cost(workload, mapping)
-            for value in (ends.low, ends.high)
-        )
-        columns.append(_logarithm(_numbers(above), _numbers(below)) / 2)
-    errors = list(system.intervals)
-    analog = np.array([layer.target in system.analog_targets for layer in cost.layers])
-    for kind, members in (("digital", ~analog), ("analog", analog)):
-        for quantity, factor in zip(("time", "energy"), factors, strict=True):
-            if factor is not None:
-                errors.append(f"{quantity} of {kind} targets")
-                columns.append(log(factor) * _share(cost, members, quantity))
-    shifts = np.array(columns).T
-    first = len(COST_OBJECTIVES)
-    return Spread(
-        errors=tuple(errors),
-        shifts=dict(zip(COST_OBJECTIVES, shifts[:first], strict=True)),
-        layers={
-            layer.name: shifts[first + 2 * k : first + 2 * k + 2]
-            for k, layer in enumerate(cost.layers)
-        },
-        correlations=_correlations(system, errors),
-    )
+    return ModelsAtEnds.of(system, build).spread(workload, mapping)
 
 
-def spread_in(
-    model: CostModel, system: System, workload: Workload, mapping: Mapping
-) -> Spread | None:
-    """As `spread_of`, for a cost model that was built already.
+def models_at_ends(model: CostModel, system: System) -> ModelsAtEnds | None:
+    """`ModelsAtEnds` of a cost model that was built already.
 
     Args:
         model: The cost model.
         system: Where it runs.
-        workload: What runs.
-        mapping: What runs where.
 
     Returns:
-        None, too, where the model is no dataclass that is built from this system.
+        None where the model is no dataclass that is built from this system.
     """
     if not is_dataclass(model) or getattr(model, "system", None) != system:
         return None
-    return spread_of(system, workload, mapping, lambda other: replace(model, system=other))
+    return ModelsAtEnds.of(system, lambda other: replace(model, system=other))
 
 
 def estimates_of(cost: Cost, digital: Cost) -> dict[str, Estimate]:

@@ -7,7 +7,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lionheart_opt.cli.tables import HOW_SURE, budget, factor, new_table, say
+from lionheart_opt.cli.tables import (
+    HOW_SURE,
+    budget,
+    factor,
+    factor_between,
+    new_table,
+    say,
+)
 from lionheart_opt.metric import Metric
 from lionheart_opt.results.wording import (
     console,
@@ -20,6 +27,11 @@ from lionheart_opt.results.wording import (
 
 #: Wider is not easier to read.
 WIDTH = 120
+#: What the intervals of ratios of costs mean.
+MULTIPLES = (
+    "Below: intervals of 95 %. Two mappings rest on the same constants of the system, so their ratio "
+    "is known better than what each gains. Not told apart: the interval contains 1."
+)
 
 
 def print_comparison(data: dict[str, Any]) -> None:
@@ -29,6 +41,7 @@ def print_comparison(data: dict[str, Any]) -> None:
     _searches(out, data)
     _hypervolumes(out, data)
     _incumbents(out, data)
+    _costs_over_best(out, data)
     _above_best(out, data)
     _thresholds(out, data)
     _checks(out, data)
@@ -163,6 +176,38 @@ def _above_best(out: Console, data: dict[str, Any]) -> None:
     )
 
 
+def _costs_over_best(out: Console, data: dict[str, Any]) -> None:
+    """Which of two strategies' best mappings costs less is known better than what either gains."""
+    rows = [row for row in data["strategies"] if row["costs_over_best"] is not None]
+    if len(rows) < 2:
+        return
+    costs = [
+        {name: _multiple(cost) for name, cost in row["costs_over_best"].items()} for row in rows
+    ]
+    heads = {"latency_s": ">latency", "interval_s": ">time per\ninference", "energy_j": ">energy"}
+    if all(cells["latency_s"] == cells["interval_s"] for cells in costs):
+        del heads["interval_s"]
+    table = new_table(
+        "Costs as multiples of those of the best mapping of all", "strategy", *heads.values()
+    )
+    for row, cells in zip(rows, costs, strict=True):
+        table.add_row(row["strategy"], *(cells[name] for name in heads))
+    is_known = any(cost["interval"] for row in rows for cost in row["costs_over_best"].values())
+    say(out, table, f"Of the best seed of each strategy. {MULTIPLES if is_known else ''}".strip())
+
+
+def _multiple(cost: dict[str, Any]) -> str:
+    """A ratio, its interval, and whether it says anything."""
+    lines = [f"{cost['ratio']:.3f}x"]
+    if cost["interval"] is not None:
+        low, high = cost["interval"]
+        if high > low:
+            lines.append(f"{low:.3f}-{high:.3f}")
+        if cost["told_apart"] is False and cost["ratio"] != 1.0:
+            lines.append("not told apart")
+    return "\n".join(lines)
+
+
 def _thresholds(out: Console, data: dict[str, Any]) -> None:
     for key, title in (("speedup", "speed-up"), ("energy_gain", "energy gain")):
         table = _by_threshold(
@@ -174,7 +219,10 @@ def _thresholds(out: Console, data: dict[str, Any]) -> None:
             table.add_row(row["strategy"], *gains)
         if data["ground_truth"]:
             table.add_section()
-            best = [times(threshold[key]) for threshold in data["ground_truth"]["thresholds"]]
+            best = [
+                times(threshold[key]) + factor(threshold, key)
+                for threshold in data["ground_truth"]["thresholds"]
+            ]
             table.add_row("ground truth", *best)
         say(out, table)
     if data["ground_truth"]:
@@ -189,19 +237,23 @@ def _thresholds(out: Console, data: dict[str, Any]) -> None:
                 *(percent(threshold["speedup_gap"]) for threshold in row["thresholds"]),
             )
         say(out, gaps)
-    out.print(
+    caption = (
         "Over all-digital, of mappings that keep the drop by the same test as the study's limit. Where "
         "some seeds found no such mapping, the number of those that did is given; the others count as "
-        "all-digital (1.00x).",
-        style="dim",
+        "all-digital (1.00x)."
     )
+    everything = [row for strategy in data["strategies"] for row in strategy["thresholds"]]
+    if any(row["speedup"]["interval"] for row in everything):
+        caption += " x/1.40: how well the median is known, as above."
+    out.print(caption, style="dim")
     out.print()
 
 
 def _gain(threshold: dict[str, Any], key: str, n_seeds: int) -> str:
     """Quartiles only where they differ, seeds only where some found nothing."""
     low, high = threshold[key]["quartiles"]
-    lines = [times(threshold[key]["median"])]
+    interval = threshold[key]["interval"] or (None, None)
+    lines = [times(threshold[key]["median"]) + factor_between(*interval)]
     if times(low) != times(high):
         lines.append(f"{low:.2f}-{high:.2f}")
     if threshold["seeds_found"] < n_seeds:

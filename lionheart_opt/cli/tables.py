@@ -75,7 +75,12 @@ def new_table(title: str, *columns: str) -> Table:
 def factor(row: dict[str, Any], name: str) -> str:
     """A second line, such as `x/1.40`; empty where nothing is known, or nothing is open."""
     low, high = (row[end] for end in ends_of(name))
-    return f"\nx/{sqrt(high / low):.2f}" if low and high > low else ""
+    return factor_between(low, high)
+
+
+def factor_between(low: float | None, high: float | None) -> str:
+    """As `factor`, of the ends of an interval."""
+    return f"\nx/{sqrt(high / low):.2f}" if low and high and high > low else ""
 
 
 def say(out: Console, table: Table, caption: str = "") -> None:

@@ -21,7 +21,7 @@ from lionheart_opt.plots.style import (
     paper_style,
 )
 from lionheart_opt.results import metrics
-from lionheart_opt.results.comparison import best_gains, threshold_gains
+from lionheart_opt.results.at_thresholds import best_gains, threshold_gains
 from lionheart_opt.results.result import SearchResult
 
 

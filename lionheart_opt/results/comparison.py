@@ -13,10 +13,23 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, Enumerates
 from lionheart_opt.errors import InputError
+from lionheart_opt.estimates import Estimate, names_with_ends, with_ends
 from lionheart_opt.limits import drop_excess
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.best import best_of, outcome_of
+from lionheart_opt.results.at_thresholds import (
+    COMPARED,
+    best_gains,
+    gain_estimates,
+    median_interval,
+    with_all_digital,
+)
+from lionheart_opt.results.beside_best import (
+    costs_over_best,
+    drop_above_best,
+    over_best_columns,
+)
+from lionheart_opt.results.best import outcome_of
 from lionheart_opt.results.history import final_hypervolume
 from lionheart_opt.results.metrics import thresholds
 from lionheart_opt.results.report import GAINS, median_draws, show_row
@@ -24,7 +37,7 @@ from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.verdict import final_bounds, is_again, keeps
 from lionheart_opt.results.wording import sentence
 from lionheart_opt.space import every_mapping, size
-from lionheart_opt.statistics.bounds import Bounds, paired
+from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.study.specification import differences
 
 if TYPE_CHECKING:
@@ -125,7 +138,10 @@ class Comparison:
         Columns: `strategy`, `seeds`, `seeds_feasible`, `seeds_beating_all_digital`, `trials`, `oracle_s`,
         `draws`, `repeats`, `drop`, `speedup`, `energy_gain`, the ends of their intervals (`speedup_low`,
         `speedup_high`, ...: medians over seeds, too), `analog_mac_ratio`, `hypervolume`,
-        `hypervolume_share` (of the ground truth), and `speedup_at_X` for each largest drop X.
+        `hypervolume_share` (of the ground truth), and `speedup_at_X` for each largest drop X, with
+        `speedup_at_X_low` and `speedup_at_X_high`. `latency_over_best`, `interval_over_best` and
+        `energy_over_best`, with their ends, too: how many times as much the strategy's best mapping costs
+        as the best of all. Where 1 lies within the ends, the two are not told apart.
         """
         import pandas
 
@@ -136,8 +152,9 @@ class Comparison:
         rows = []
         for row in self.data["strategies"]:
             at = {
-                f"speedup_at_{threshold['max_drop']:g}": threshold["speedup"]["median"]
+                name: value
                 for threshold in row["thresholds"]
+                for name, value in _columns_at(threshold).items()
             }
             rows.append(
                 {
@@ -147,6 +164,7 @@ class Comparison:
                     "hypervolume": row["hypervolume"]["median"],
                     "hypervolume_share": row["hypervolume_share"],
                     **at,
+                    **over_best_columns(row["costs_over_best"]),
                 }
             )
         frame = pandas.DataFrame(rows)
@@ -244,28 +262,6 @@ def beats(mine: Sequence[float], others: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def drop_above_best(
-    runs: Sequence[SearchResult], everyone: Sequence[SearchResult]
-) -> Bounds | None:
-    """By how much a strategy's incumbent drops more than the best of all strategies, draw by draw.
-
-    Mean at the last of the limit's times. None if there is no incumbent, if both are the same mapping, or
-    if they were decided on different numbers of examples.
-
-    Args:
-        runs: Searches of the strategy.
-        everyone: Searches of all strategies.
-    """
-    mine, best = best_of(runs), best_of(everyone)
-    if mine is None or best is None or mine.mapping == best.mapping:
-        return None
-    if mine.accuracy is None or best.accuracy is None:
-        return None
-    if mine.accuracy.baseline != best.accuracy.baseline:
-        return None
-    return paired(mine.accuracy, best.accuracy, max(runs[0].problem.accuracy_limit.times_s))
-
-
 def _random_label(runs: Sequence[SearchResult]) -> str | None:
     """The label of random search, which all others are compared with; None if it did not run."""
     labels = [run.label for run in runs if run.strategy == "random"]
@@ -309,6 +305,7 @@ def _search_row(
         "drop": median("drop"),
         "drop_above_best": above
         and {"estimate": above.estimate, "interval": [above.low, above.high]},
+        "costs_over_best": costs_over_best(runs, everyone),
         "drop_in_checks": {
             name: float(np.median([checks[name] for checks in drops if name in checks]))
             for name in dict.fromkeys(name for checks in drops for name in checks)
@@ -319,23 +316,11 @@ def _search_row(
     }
 
 
-def best_gains(run: SearchResult, max_drop: float) -> tuple[float, float] | None:
-    """Largest speed-up and largest energy gain, each of its own mapping, with at most that drop.
-
-    None if no mapping surely keeps it.
-    """
-    pairs = [run.problem.gains(evaluation.cost) for evaluation in run.feasible_at(max_drop)]
-    if not pairs:
-        return None
-    speedups, energy_gains = zip(*pairs, strict=True)
-    return max(speedups), max(energy_gains)
-
-
 def _truth_row(truth: SearchResult) -> dict[str, Any]:
     rows = []
     for max_drop in thresholds(truth.problem.accuracy_limit):
-        speedup, energy_gain = best_gains(truth, max_drop) or (None, None)
-        rows.append({"max_drop": max_drop, "speedup": speedup, "energy_gain": energy_gain})
+        known = with_ends(gain_estimates(truth, max_drop))
+        rows.append({"max_drop": max_drop, **dict.fromkeys(names_with_ends(COMPARED)), **known})
     return {
         "mappings": len(truth.evaluations),
         "hypervolume": final_hypervolume(truth),
@@ -343,25 +328,33 @@ def _truth_row(truth: SearchResult) -> dict[str, Any]:
     }
 
 
-def threshold_gains(runs: Sequence[SearchResult], max_drop: float) -> list[tuple[float, float]]:
-    """`best_gains` of each seed, at least those of all-digital, which needs no search."""
-    pairs = [best_gains(run, max_drop) or (1.0, 1.0) for run in runs]
-    return [(max(speedup, 1.0), max(energy_gain, 1.0)) for speedup, energy_gain in pairs]
-
-
 def _threshold_row(
     runs: Sequence[SearchResult], max_drop: float, truth: SearchResult | None
 ) -> dict[str, Any]:
-    speedups, energy_gains = zip(*threshold_gains(runs, max_drop), strict=True)
+    seeds = [gain_estimates(run, max_drop) for run in runs]
+    gains = {
+        name: {
+            **_quartiles([gain.value for gain in estimates]),
+            "interval": median_interval(estimates),
+        }
+        for name, estimates in with_all_digital(runs[0].problem, seeds).items()
+    }
+    speedup = gains["speedup"]
     ceiling = best_gains(truth, max_drop) if truth else None
     return {
         "max_drop": max_drop,
-        "seeds_found": sum(bool(run.feasible_at(max_drop)) for run in runs),
-        "speedup": _quartiles(speedups),
-        "speedup_gap": ceiling and 1.0 - float(np.median(speedups)) / ceiling[0],
-        "energy_gain": _quartiles(energy_gains),
+        "seeds_found": sum(map(bool, seeds)),
+        "speedup": speedup,
+        "speedup_gap": ceiling and 1.0 - speedup["median"] / ceiling[0],
+        "energy_gain": gains["energy_gain"],
         "checks": _checks_row(runs, max_drop),
     }
+
+
+def _columns_at(threshold: dict[str, Any]) -> dict[str, float | None]:
+    """The speed-up within a drop and the ends of its interval, as columns of a frame."""
+    speedup, name = threshold["speedup"], f"speedup_at_{threshold['max_drop']:g}"
+    return with_ends({name: Estimate(speedup["median"], *(speedup["interval"] or ()))})
 
 
 def _checks_row(runs: Sequence[SearchResult], max_drop: float) -> dict[str, Any]:

@@ -89,3 +89,33 @@ def test_gains_of_the_best_mappings_say_how_well_they_are_known(printed):
     gain = run.best_estimates["speedup"]
     assert f"x/{(gain.high / gain.low) ** 0.5:.2f}" in out and "x/1.40" in out
     assert "x/" not in printed(comparison(results()))
+
+
+def test_ratios_of_costs_say_whether_mappings_are_told_apart(printed):
+    problem = priced_problem()
+    runs = [
+        search(label, answer(problem, k, 0.02), problem=problem, strategy=label)
+        for label, k in (("few", 2), ("many", 3), ("as many", 3))
+    ]
+    data = comparison(runs)
+    few, many, same = (row["costs_over_best"]["latency_s"] for row in data["strategies"])
+    out = printed(data)
+    low, high = few["interval"]
+    assert f"{few['ratio']:.3f}x" in out and f"{low:.3f}-{high:.3f}" in out
+    assert many == same == {"ratio": 1.0, "interval": [1.0, 1.0], "told_apart": False}
+    assert "time per" not in out, "the same as the latency"
+    assert "not told apart" not in out
+    few["interval"], few["told_apart"] = [0.9, 1.2], False
+    assert "not told apart" in printed(data)
+    assert "multiples" not in printed(comparison(runs[:1]))
+
+
+def test_gains_within_each_drop_say_how_well_they_are_known(printed):
+    problem = priced_problem()
+    run = search("x", answer(problem, 2, 0.02), problem=problem, strategy="x")
+    out = printed(comparison([run]))
+    gain = run.best_estimates["energy_gain"]
+    table = out[out.index("Largest energy gain") :]
+    # within 3, 5 and 10 points
+    assert table.count(f"x/{(gain.high / gain.low) ** 0.5:.2f}") == 3
+    assert "as above" in table and "as above" not in printed(comparison(results()))

@@ -25,6 +25,8 @@ ODD_LABELS = ("[/x]", "[bold]x[/bold]", ":smile:", "a long label with several wo
 class Halves:
     """A unit takes 1 s and 1 J on the host, 0.5 s and 0.25 J anywhere else."""
 
+    analog: tuple[float, float] = (0.5, 0.25)
+
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         return Cost(
             layers=tuple(
@@ -34,7 +36,7 @@ class Halves:
                     target=mapping[unit.name],
                     macs=1,
                     components={
-                        "compute": (1.0, 1.0) if mapping[unit.name] == "cpu" else (0.5, 0.25)
+                        "compute": (1.0, 1.0) if mapping[unit.name] == "cpu" else self.analog
                     },
                 )
                 for unit in workload.units

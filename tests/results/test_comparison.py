@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from made_up_runs import answer, first_analog, made_up_problem, priced_problem, search
+from made_up_runs import Halves, answer, first_analog, made_up_problem, priced_problem, search
 from typer.testing import CliRunner
 
 from lionheart_opt.cli.comparison_tables import WIDTH, print_comparison
@@ -19,7 +19,6 @@ from lionheart_opt.results.comparison import (
     check_same_question,
     compare,
     comparison,
-    drop_above_best,
     ground_truth,
     names,
 )
@@ -68,12 +67,10 @@ def test_gains_at_thresholds_worked_out_by_hand():
 
 
 def test_a_mapping_slower_than_all_digital_is_no_gain():
-    problem = made_up_problem()
-    slow = replace(answer(problem, 1, 0.0), cost=problem.cost(first_analog(problem, 0)))
-    layers = tuple(replace(layer, components={"x": (2.0, 2.0)}) for layer in slow.cost.layers)
-    slow = replace(slow, cost=replace(slow.cost, layers=layers))
-    thresholds = rows(search("x", slow, problem=problem))["x"]["thresholds"]
-    assert {row["speedup"]["median"] for row in thresholds} == {1.0}
+    problem = made_up_problem(cost_model=Halves(analog=(2.0, 2.0)))
+    [slow] = rows(search("x", answer(problem, 1, 0.0), problem=problem))["x"]["thresholds"][:1]
+    assert slow["seeds_found"] == 1
+    assert slow["speedup"]["median"] == slow["energy_gain"]["median"] == 1.0
 
 
 def table_problem(**changes):
@@ -240,17 +237,6 @@ def test_different_budgets_are_said(capsys):
     assert "budgets differ" in capsys.readouterr().out
 
 
-def test_compare_says_whether_strategies_differ_in_drop_beyond_chance():
-    problem = tiny_problem(max_drop=0.5)
-    fast = run("fast", Fixed("all-analog"), problem=problem)
-    same = run("same", Fixed("all-analog"), problem=problem)
-    careful = run("careful", Fixed("all-digital"), problem=problem)
-    by_label = rows(fast, same, careful)
-    assert by_label["fast"]["drop_above_best"] is by_label["same"]["drop_above_best"] is None
-    low, high = by_label["careful"]["drop_above_best"]["interval"]
-    assert low < high < 0, "all-digital surely drops less than the fastest mapping"
-
-
 def test_a_file_of_the_same_name_elsewhere_is_another_question(tmp_path: Path):
     def study(name, objectives=("latency_s",)):
         folder = tmp_path / name
@@ -357,15 +343,27 @@ def test_a_study_on_a_table_is_compared_with_its_ground_truth(tmp_path: Path):
     assert len(list(figures.glob("*.png"))) == 7
 
 
-def test_mappings_decided_on_other_examples_are_not_compared_draw_by_draw():
-    """Their baselines differ, so that the same draws do not make the same pairs."""
-    problem = made_up_problem()
-    mine, best = answer(problem, 1, 0.01), answer(problem, 2, 0.01)
-    fewer = replace(
-        mine.accuracy, baseline=0.91, samples=mine.accuracy.samples + 0.01, n_examples=100
+def test_rows_and_frame_have_costs_beside_the_best():
+    problem = priced_problem()
+    few, many = (
+        search(label, answer(problem, k, 0.02), problem=problem, strategy=label)
+        for label, k in (("few", 2), ("many", 3))
     )
-    mine = problem.evaluation(mine.candidate, fewer)
-    runs = [search("a", mine, problem=problem), search("b", best, problem=problem)]
-    assert drop_above_best(runs[:1], runs) is None
-    [first, second] = comparison(runs)["strategies"]
-    assert first["drop_above_best"] is None is second["drop_above_best"]
+    truth = search("ground truth", answer(problem, 3, 0.0), problem=problem)
+    made = compare([few, many], truth)
+    row, best = made.to_json()["strategies"]
+    frame = made.to_frame()
+    for name, column in (("latency_s", "latency_over_best"), ("energy_j", "energy_over_best")):
+        costs = row["costs_over_best"][name]
+        assert costs["told_apart"] and costs["ratio"] > 1.0
+        assert frame[column].tolist() == [costs["ratio"], 1.0]
+        assert frame[[f"{column}_low", f"{column}_high"]].iloc[0].tolist() == costs["interval"]
+        assert best["costs_over_best"][name]["told_apart"] is False
+    at_ten, ceiling = best["thresholds"][-1], made.data["ground_truth"]["thresholds"][-1]
+    low, high = many.best_estimates["speedup"][1:]
+    assert at_ten["speedup"]["interval"] == [low, high]
+    assert (ceiling["speedup_low"], ceiling["speedup_high"]) == (low, high)
+    assert frame["speedup_at_0.1_low"].tolist()[1] == low
+    lossy = search("ground truth", answer(problem, 3, 0.4), problem=problem)
+    nothing = compare([few], lossy).data["ground_truth"]["thresholds"][0]
+    assert set(nothing.values()) == {None, 0.005}
