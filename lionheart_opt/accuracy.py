@@ -87,8 +87,7 @@ class Accuracy:
 
     Raises:
         ValueError: Shapes do not fit together.
-        InputError: A sample or the baseline is out of the metric's range, or a time or a number of
-            seconds is not finite or is negative.
+        InputError: A sample or the baseline cannot be, or a number of seconds is not finite or negative.
     """
 
     samples: np.ndarray
@@ -117,6 +116,7 @@ class Accuracy:
                 f"samples must have shape (n_draws, {len(self.times_s)}), got {self.samples.shape}"
             )
         self.metric.check(np.append(self.samples, self.baseline))
+        self.metric.check_baseline(self.baseline)
         seconds = {name: getattr(self, name) for name in ("training_s", "evaluation_s", "shared_s")}
         seconds |= {f"times_s[{number}]": time_s for number, time_s in enumerate(self.times_s)}
         for name, value in seconds.items():

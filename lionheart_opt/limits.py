@@ -159,6 +159,11 @@ class AccuracyLimit:
         """
         if self.relative and not metric.relative:
             raise InputError("max_relative_drop: this oracle has no relative drops; use max_drop")
+        if self.relative and metric.higher_is_better and metric.low >= 0.0 and self.max_drop > 1.0:
+            raise InputError(
+                f"max_relative_drop: got {self.max_drop:g}; must be from 0 to 1, a share of the "
+                f"floating-point network's {metric.name} (0.02 is 2 %)"
+            )
         most = metric.high - metric.low
         if not self.relative and self.max_drop > most:
             hint = " (0.01 is one point)" if metric.unit == "%" else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf, isnan, log, sqrt
+from math import inf, isinf, isnan, log, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ def _ratio(means: np.ndarray) -> np.ndarray:
 
 def _exponential(means: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
-        return np.asarray(np.exp(_ratio(means)))
+        values = np.asarray(np.exp(_ratio(means)))
+    return np.where(means[..., 1] == 0.0, nan, values)  # of no token
 
 
 def _root(means: np.ndarray) -> np.ndarray:
@@ -47,7 +48,9 @@ def _correlation(means: np.ndarray) -> np.ndarray:
 
 def _determination(means: np.ndarray) -> np.ndarray:
     error, y, yy = np.moveaxis(means, -1, 0)
-    return 1.0 - _divided(error, yy - y**2)
+    spread = yy - y**2
+    # equal targets, but for rounding, have no share that could be explained
+    return np.where(spread <= 1e-12 * yy, nan, 1.0 - _divided(error, spread))
 
 
 def _matthews(means: np.ndarray) -> np.ndarray:
@@ -72,6 +75,17 @@ VALUES: dict[str, ValueFunction] = {
     "correlation": _correlation,  # Pearson's, of x, y, x^2, y^2, x y
     "determination": _determination,  # R^2, of squared errors, y and y^2
     "matthews": _matthews,  # of true and false positives, false and true negatives
+}
+
+#: Value -> number of statistics that it takes; `mean_of_ratios` takes any number of pairs.
+_WIDTHS = {
+    "mean": 1,
+    "root": 1,
+    "ratio": 2,
+    "exponential": 2,
+    "correlation": 5,
+    "determination": 3,
+    "matthews": 4,
 }
 
 
@@ -132,6 +146,38 @@ class Metric:
         values = np.asarray(function(np.asarray(means, float)), float)
         within = np.clip(values, self.low, self.high)  # a perfect network may be rounded beyond it
         return np.where(np.abs(values - within) <= 1e-9, within, values)
+
+    def check_means(self, means: np.ndarray) -> None:
+        """Refuse statistics from whose means the value cannot be computed.
+
+        Args:
+            means: Means over a few examples, shape (n_statistics,).
+
+        Raises:
+            InputError: There are too many statistics or too few, or the function of a user does not
+                return a value for each row of means.
+        """
+        n = len(means)
+        if isinstance(self.value, str):
+            takes = _WIDTHS.get(self.value, "pairs")
+            if n != takes and (takes != "pairs" or n % 2 or not n):
+                raise InputError(
+                    f"metric {self.name!r}: got {n} statistics for each example; "
+                    f"value {self.value!r} takes {takes}"
+                )
+        elif self.value is not None:
+            several = np.tile(np.asarray(means, float), (2, 3, 1))
+            try:
+                shape = np.shape(self.value(several))
+            except Exception as error:  # of a user's function
+                raise InputError(
+                    f"metric {self.name!r}: value: {type(error).__name__}: {error}"
+                ) from error
+            if shape != (2, 3):
+                raise InputError(
+                    f"metric {self.name!r}: value: returns shape {shape} for means of shape "
+                    f"{several.shape}; must be (2, 3): a value for each row, such as means[..., 0]"
+                )
 
     def gradient(self, means: np.ndarray) -> np.ndarray:
         """Derivatives of the value with respect to each mean, of the same shape (..., n_statistics)."""
@@ -241,6 +287,20 @@ class Metric:
             raise InputError(
                 f"{what} must be from {self.low:g} to {self.high:g}, samples and baseline; "
                 f"got {worst:g}"
+            )
+
+    def check_baseline(self, baseline: float) -> None:
+        """Refuse a baseline against which there is no drop.
+
+        Raises:
+            InputError: It is infinite, or it is 0 and drops are shares of it.
+        """
+        if isinf(baseline):
+            raise InputError(f"the floating-point network's {self.name} is infinite")
+        if self.relative and baseline == 0.0:
+            raise InputError(
+                f"max_relative_drop: the floating-point network's {self.name} is 0, which has no shares; "
+                "use max_drop"
             )
 
     def to_json(self) -> dict[str, Any]:

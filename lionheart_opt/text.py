@@ -68,6 +68,12 @@ def one_line(text: str, longest: int = LONGEST) -> str:
     return f"{line[:head]} ... {line[len(line) - (longest - 5 - head) :]}"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def shown(value: object, longest: int = LONGEST_VALUE) -> str:
     """A value as messages show it: its `repr` on one short line, whatever the value is.
 

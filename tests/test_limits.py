@@ -13,6 +13,7 @@ from scipy import stats
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS, AccuracyLimit, drop_excess
+from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.results.metrics import thresholds
 from lionheart_opt.statistics.bounds import paired
 from lionheart_opt.strategies.each_threshold import EachThreshold
@@ -326,3 +327,15 @@ def test_only_the_draws_that_both_have_are_paired() -> None:
     assert difference.estimate == pytest.approx(0.04 / 3)
     with pytest.raises(ValueError, match="baselines"):
         paired(a, accuracy([0.0, 0.01], baseline=0.8), 60.0)
+
+
+@pytest.mark.parametrize(("most", "is_accepted"), [(1.0, True), (2.0, False)])
+def test_a_share_that_cannot_be_lost_is_no_limit(most: float, is_accepted: bool) -> None:
+    """50 was meant as per cent; perplexity may rise by any share."""
+    limit = AccuracyLimit(max_drop=most, time_s=1.0, relative=True)
+    limit.check(Metric(name="perplexity", higher_is_better=False, high=inf, relative=True))
+    if is_accepted:
+        limit.check(replace(ACCURACY, relative=True))
+    else:
+        with pytest.raises(InputError, match=r"max_relative_drop: got 2; must be from 0 to 1"):
+            limit.check(replace(ACCURACY, relative=True))

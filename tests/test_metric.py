@@ -1,5 +1,6 @@
 """Values of means, their derivatives, directions, ranges and words."""
 
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -135,3 +136,15 @@ def test_records_keep_it() -> None:
     for bad in ({}, {"name": 3, "low": 0, "high": 1}, {**bits.to_json(), "size": 3}, 7):
         with pytest.raises(InputError, match="metric: got"):
             Metric.from_json(bad)  # type: ignore[arg-type]
+
+
+def test_baselines_without_a_drop_are_refused() -> None:
+    """A share of 0 was taken for the drop itself."""
+    error = Metric(name="MAE", higher_is_better=False, high=inf, unit="")
+    error.check_baseline(0.0)
+    with pytest.raises(
+        InputError, match="max_relative_drop: the floating-point network's MAE is 0"
+    ):
+        replace(error, relative=True).check_baseline(0.0)
+    with pytest.raises(InputError, match="MAE is infinite"):
+        error.check_baseline(inf)

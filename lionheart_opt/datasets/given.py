@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from typing import Any
 
@@ -15,7 +16,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.tasks import Task
 from lionheart_opt.tasks.batches import Inputs, Targets
 from lionheart_opt.tasks.question_answering import objects
-from lionheart_opt.text import shown
+from lionheart_opt.text import first_line, shown
 
 #: Data sets up to this size are read into memory at once.
 IN_MEMORY_BYTES = 1 << 30
@@ -34,8 +35,8 @@ def examples_of(
 
     Args:
         given: A pair of inputs and targets; a dictionary (or tokenised texts) whose `labels` are the
-            targets; a map-style data set whose items are pairs, dictionaries, or tuples that end with the
-            target; or `Examples`. Inputs are an array, a tuple of arrays, or a dictionary.
+            targets; a map-style data set, or a list, whose items are pairs, dictionaries, or tuples that
+            end with the target; or `Examples`. Inputs are an array, a tuple of arrays, or a dictionary.
         task: What the network is for.
         where: What messages call them.
         columns: Keys of inputs that the network takes; None takes all. Those of a data set's items that
@@ -56,7 +57,8 @@ def examples_of(
             inputs, targets = _pair(given)
         return Examples(inputs=_inputs(inputs), targets=_targets(targets), task=task)
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
+        said = str(error)
+        raise InputError(said if said.startswith(where) else f"{where}: {said}") from error
 
 
 def _is_dictionary(given: Any) -> bool:
@@ -64,6 +66,10 @@ def _is_dictionary(given: Any) -> bool:
 
 
 def _is_data_set(given: Any) -> bool:
+    if isinstance(given, list) and given:  # [inputs, targets] is a pair
+        return all(isinstance(item, tuple) for item in given) or all(
+            _is_dictionary(item) and any(key in item for key in TARGET_KEYS) for item in given
+        )
     plain = (tuple, list, str, bytes, np.ndarray, torch.Tensor)
     is_indexed = hasattr(given, "__getitem__") and hasattr(given, "__len__")
     return is_indexed and not isinstance(given, plain) and not _is_dictionary(given)
@@ -73,8 +79,10 @@ def _pair(given: Any) -> tuple[Any, Any]:
     try:
         inputs, targets = given
     except (TypeError, ValueError):
+        loads = hasattr(given, "dataset") and hasattr(given, "batch_size")
         raise InputError(
             "must be a pair (inputs, targets), a dictionary, or a map-style data set"
+            + (": give the loader's own, loader.dataset" if loads else "")
         ) from None
     return inputs, targets
 
@@ -115,18 +123,42 @@ def _stored(
         raise InputError("a data set without examples")
 
     def read(numbers: np.ndarray) -> Examples:
+        rows = [_row(_item(data, int(number), where), columns) for number in numbers]
         try:
-            rows = [_row(data[int(number)], columns) for number in numbers]
             inputs = _collated([inputs for inputs, _ in rows])
             targets = _collated([target for _, target in rows])
             return Examples(inputs=_inputs(inputs), targets=_targets(targets), task=task)
         except (TypeError, RuntimeError, KeyError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise InputError(
-                f"{where}: items of the data set cannot be joined: {reason}"
+                f"{where}: items of the data set cannot be joined: {first_line(error)}"
             ) from error
 
-    return read_all(StoredExamples(read=read, numbers=np.arange(len(data))), IN_MEMORY_BYTES)
+    stored = StoredExamples(read=read, numbers=np.arange(len(data)))
+    is_random = stored[:1].loaded.digest != stored[:1].loaded.digest
+    examples = read_all(stored, IN_MEMORY_BYTES)
+    if is_random and examples is stored:
+        raise InputError(
+            "items of the data set are others when they are read again, and it is too large to be kept "
+            "in memory; take random transforms out of it"
+        )
+    if is_random:
+        warnings.warn(
+            f"{where}: items of the data set are others when they are read again (random transforms?); "
+            "each is read once, and stays as it is",
+            stacklevel=2,
+        )
+    return examples
+
+
+def _item(data: Any, number: int, where: str) -> Any:
+    """An item of a map-style data set, whose code is the user's."""
+    try:
+        return data[number]
+    except Exception as error:
+        raise InputError(
+            f"{where}: item {number} of the data set cannot be read: "
+            f"{type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _row(item: Any, columns: Collection[str] | None) -> tuple[Any, Any]:
@@ -233,8 +265,8 @@ def _targets(given: Any) -> Targets:
 
 
 def _target(given: Any, where: str) -> torch.Tensor | np.ndarray:
-    if isinstance(given, np.ndarray) and given.dtype == object:
-        return given
+    if isinstance(given, np.ndarray) and given.dtype.kind in "OUS":
+        return given.astype(object)
     try:
         return _tensor(given, where)
     except InputError:

@@ -7,7 +7,8 @@ from copy import deepcopy
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrize, prune
+from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
@@ -17,17 +18,19 @@ from lionheart_opt.errors import InputError
 def plain_network(model: nn.Module) -> nn.Module:
     """The network without the wrappers of `torch.compile` and of data parallelism, in float32.
 
-    Weights that are parametrised (weight norm, spectral norm, `torch.nn.utils.parametrize`) become plain
-    ones with the values that they have in evaluation. A warning says so where weights change their
-    precision or lose their parametrisation.
+    Weights that are parametrised (weight norm, spectral norm, pruning, `torch.nn.utils.parametrize`)
+    become plain ones with the values that they have in evaluation. A warning says so where weights
+    change their precision or lose their parametrisation.
 
     Args:
         model: The network, left untouched. It is returned itself if there is nothing to change.
 
     Raises:
         InputError: Two parameters share memory without being the same parameter. A copy of the network
-            would not have them tied.
+            would not have them tied. Or it has complex weights or weights without values, or is compiled
+            by `torch.jit`.
     """
+    _check_kind(model)
     _check_memory(model)
     network = _unwrapped(model)
     if any(_unwrapped(module) is not module for module in network.modules()):
@@ -45,6 +48,25 @@ def plain_network(model: nn.Module) -> nn.Module:
         )
         network = deepcopy(network).float()
     return _folded(network)
+
+
+def _check_kind(model: nn.Module) -> None:
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise InputError(
+                f"module {path or type(model).__name__!r} is compiled by torch.jit, which hides its "
+                "products; give the Python module that it was made of"
+            )
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise InputError(
+                f"the network's {name!r} has no values yet; call the network with an example first"
+            )
+        if parameter.is_complex():
+            raise InputError(
+                f"the network's {name!r} has complex numbers, which no target computes with; give real "
+                "and imaginary parts as weights of their own"
+            )
 
 
 def _check_memory(model: nn.Module) -> None:
@@ -77,16 +99,21 @@ def _folded(network: nn.Module) -> nn.Module:
     )
     for path in parametrised:
         module = network.get_submodule(path)
-        for hook in _old_hooks(module):  # torch copies no tensor that is the result of a function
-            setattr(module, hook.name, getattr(module, hook.name).detach())
+        for hook in _computing_hooks(
+            module
+        ):  # torch copies no tensor that is the result of a function
+            name = hook._tensor_name if isinstance(hook, BasePruningMethod) else hook.name
+            setattr(module, name, getattr(module, name).detach())
     network = deepcopy(network)
     for path in parametrised:
         module = network.get_submodule(path)
         training = module.training
         module.eval()
         _fold(module)
-        for hook in _old_hooks(module):
-            if isinstance(hook, WeightNorm):
+        for hook in _computing_hooks(module):
+            if isinstance(hook, BasePruningMethod):
+                prune.remove(module, hook._tensor_name)  # type: ignore[no-untyped-call]
+            elif isinstance(hook, WeightNorm):
                 nn.utils.remove_weight_norm(module, hook.name)
             else:
                 nn.utils.remove_spectral_norm(module, hook.name)
@@ -110,13 +137,14 @@ def _fold(module: nn.Module) -> None:
 
 
 def _parametrised(module: nn.Module) -> bool:
-    return parametrize.is_parametrized(module) or bool(_old_hooks(module))
+    return parametrize.is_parametrized(module) or bool(_computing_hooks(module))
 
 
-def _old_hooks(module: nn.Module) -> list[WeightNorm | SpectralNorm]:
-    """What computes weights in the older of torch's two ways."""
+def _computing_hooks(module: nn.Module) -> list[WeightNorm | SpectralNorm | BasePruningMethod]:
+    """What computes weights before every pass, in the older of torch's two ways."""
     hooks = module._forward_pre_hooks.values()
-    return [hook for hook in hooks if isinstance(hook, WeightNorm | SpectralNorm)]
+    kinds = WeightNorm | SpectralNorm | BasePruningMethod
+    return [hook for hook in hooks if isinstance(hook, kinds)]
 
 
 def _unwrapped(module: nn.Module) -> nn.Module:

@@ -123,9 +123,15 @@ class AnalogNetwork(nn.Module):
         """Compute the gradients of a loss of the last forward pass in training mode.
 
         Raises:
-            InputError: The network runs layers with analog weights again for it (checkpointing). They
-                would be computed without tiles there.
+            InputError: The loss depends on no weight that may change. Or the network runs layers with
+                analog weights again for it (checkpointing), which would be computed without tiles.
         """
+        if not loss.requires_grad:
+            raise InputError(
+                "the training loss has no gradient: all weights are frozen (requires_grad = False), or "
+                "the loss or the network detaches what it computes; give weights that can be trained, or "
+                "use training 'none'"
+            )
         for exposed in self._exposed.values():
             exposed.hide()
         try:

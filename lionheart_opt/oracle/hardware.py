@@ -16,6 +16,7 @@ from lionheart_opt.oracle.seeds import seeded
 from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.system import System
+from lionheart_opt.text import first_line
 
 #: What messages call the times of calibrations.
 _MOMENTS = "calibrations on the schedule of calibration.recalibrate_every_s"
@@ -145,7 +146,7 @@ def check_times(
             try:
                 model.apply_drift_noise(programmed, parameters, time_s)
             except (AihwkitException, ValueError, KeyError) as error:
-                refused[time_s] = str(error).strip().splitlines()[0]
+                refused[time_s] = first_line(error)
     if refused:
         usable = [time_s for time_s in times_s if time_s not in refused]
         remedy = f"; of these, it knows: {key} = {usable}" if usable and key == "times_s" else ""

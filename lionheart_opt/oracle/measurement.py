@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils._pytree import tree_map_only
 
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import Collected, InputError
@@ -24,6 +25,10 @@ from lionheart_opt.oracle.uses import Uses, unfused
 from lionheart_opt.tasks import Task
 from lionheart_opt.tasks import batches as batches_of
 from lionheart_opt.tasks.batches import Inputs, on_cpu
+from lionheart_opt.text import first_line
+
+#: Examples that are answered together and alone before anything is measured.
+_TRIED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +185,16 @@ class _Measured:
         if not self.statistics.shape[-1]:
             kind = np.bool_ if values.dtype == np.bool_ else np.float64
             self.statistics = np.zeros((*self.statistics.shape[:-1], values.shape[1]), kind)
+        if values.shape[1] != self.statistics.shape[-1]:
+            raise InputError(
+                f"metric {self._task.metric.name!r}: got {values.shape[1]} statistics for each example "
+                f"from example {begin} on, and {self.statistics.shape[-1]} before; must be as many"
+            )
+        if not np.isfinite(values).all():
+            worst = begin + int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+            raise InputError(
+                f"metric {self._task.metric.name!r}: got NaN or infinity for example {worst}"
+            )
         self.statistics[place][begin : begin + len(values)] = values
 
 
@@ -234,7 +249,7 @@ def _check_answers(network: nn.Module, splits: Splits) -> None:
         with seeded(0, torch.device("cpu")):
             again = batches_of.call(copy, batches_of.apply(torch.clone, fed))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = first_line(error)
         raise InputError(
             f"the network cannot take inputs of {batches_of.described(fed)}: {reason}"
         ) from error
@@ -245,6 +260,56 @@ def _check_answers(network: nn.Module, splits: Splits) -> None:
             "the network returns other scores when it is called again with the same image: "
             "it must not remember anything in evaluation mode"
         )
+    _check_alone(copy, splits.train[:_TRIED].loaded)
+
+
+def _check_alone(network: nn.Module, few: Examples) -> None:
+    """Refuse a network or a metric whose answer for an example depends on the others in its batch."""
+
+    def ask(examples: Examples, seed: int = 0) -> Any:
+        with seeded(seed, torch.device("cpu")):
+            fed = examples.task.feed(examples.inputs)
+            return batches_of.call(network, batches_of.apply(torch.clone, fed))
+
+    n, task = len(few), few.task
+    singles = [few[k : k + 1] for k in range(n)]
+    try:
+        together = ask(few)
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return  # it takes one example at a time; where a batch is measured, that is an error
+    parts = [_of_example(together, k, n) for k in range(n)]
+    task.check_alone(together, few, list(zip(parts, singles, strict=True)))
+    for k, single in enumerate(singles):
+        answers = tensors_of(task.kept(ask(single)))
+        if not _alike(answers, tensors_of(task.kept(ask(single, seed=1)))):
+            return  # its answers are random
+        if not _alike(answers, tensors_of(task.kept(parts[k]))):
+            raise InputError(
+                f"the network answers example {k} differently alone than among {n} examples: it must "
+                "treat every example by itself in evaluation mode, with batch-norm statistics of its own "
+                "for example (track_running_stats)"
+            )
+
+
+def _of_example(outputs: Any, number: int, n: int) -> Any:
+    """What outputs for n examples say of one, which may have several rows (windows of a text)."""
+
+    def rows(part: torch.Tensor) -> torch.Tensor:
+        if not part.ndim or len(part) % n:
+            return part
+        each = len(part) // n
+        return part[each * number : each * (number + 1)]
+
+    return tree_map_only(torch.Tensor, rows, outputs)
+
+
+def _alike(some: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
+    """Whether outputs are equal, but for rounding; those of other shapes are not compared."""
+    for a, b in zip(some, others, strict=True):
+        if a.shape == b.shape and a.is_floating_point():
+            if float((a - b).abs().max()) > 1e-3 * float(b.abs().max()):
+                return False
+    return True
 
 
 @torch.no_grad()
@@ -253,13 +318,15 @@ def exact_statistics(network: nn.Module, examples: Examples, batch_size: int) ->
     """Statistics of examples of a network in evaluation mode, shape (n_examples, n_statistics)."""
     device, task = next(network.parameters()).device, examples.task
     measured = _Measured(task, (), len(examples))
-    for begin in range(0, len(examples), batch_size):
-        batch = examples[begin : begin + batch_size].loaded
-        # it may overwrite them
-        fed = batches_of.to(task.feed(batch.inputs), device, copy=True)
-        outputs = on_cpu(batches_of.call(network, fed))
-        check_outputs(outputs, f"the floating-point network, from example {begin} on")
-        measured.add((), outputs, batch, begin)
+    with seeded(0, device):
+        for begin in range(0, len(examples), batch_size):
+            batch = examples[begin : begin + batch_size].loaded
+            # it may overwrite them
+            fed = batches_of.to(task.feed(batch.inputs), device, copy=True)
+            sow(derive(0, "network", begin), device)  # for what the network itself draws
+            outputs = on_cpu(batches_of.call(network, fed))
+            check_outputs(outputs, f"the floating-point network, from example {begin} on")
+            measured.add((), outputs, batch, begin)
     measured.end(examples)
     return measured.statistics
 

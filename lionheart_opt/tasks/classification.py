@@ -49,7 +49,7 @@ class Classification(Task):
         assert isinstance(labels, Tensor)
         if self.top_k == 1:
             return (scores.argmax(1) == labels)[:, None]
-        best = scores.topk(min(self.top_k, scores.shape[1]), dim=1).indices
+        best = scores.topk(self.top_k, dim=1).indices
         return (best == labels[:, None]).any(1, keepdim=True)
 
     def prepared(self, targets: Targets) -> Tensor:
@@ -78,6 +78,11 @@ class Classification(Task):
             raise InputError(
                 f"the network returns {tuple(scores.shape)} for one example; (1, {n_classes}) or wider "
                 f"is needed: one score for each of {n_classes} classes"
+            )
+        if self.top_k >= scores.shape[1]:
+            raise InputError(
+                f"top_k: got {self.top_k}; the network has {scores.shape[1]} classes, so that every "
+                "answer would be right"
             )
         super().check(outputs, batch, parts)
 

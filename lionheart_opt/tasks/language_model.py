@@ -103,7 +103,7 @@ class LanguageModel(Task):
             )
         self._refuse_copies(batch)
         for part in parts:
-            right = self._tokens(part)
+            right = self._right(part)
             counted = right[right != IGNORED]
             if not len(counted):
                 raise InputError(f"targets: no token counts ({IGNORED} does not)")
@@ -135,10 +135,14 @@ class LanguageModel(Task):
 
     def _both(self, outputs: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         """Scores, shape (n, n_tokens, n_vocabulary), and the tokens that are right."""
-        scores, right = self.pick(outputs), self._tokens(batch)
-        if self.shift or batch.targets is None:
-            return scores[:, :-1], right[:, 1:]
-        return scores, right
+        scores = self.pick(outputs)
+        is_shifted = self.shift or batch.targets is None
+        return scores[:, :-1] if is_shifted else scores, self._right(batch)
+
+    def _right(self, batch: Batch) -> Tensor:
+        """The tokens that are right, shape (n, n_tokens)."""
+        tokens = self._tokens(batch)
+        return tokens[:, 1:] if self.shift or batch.targets is None else tokens
 
     def _tokens(self, batch: Batch) -> Tensor:
         """Targets, or the input's own tokens where there are none."""

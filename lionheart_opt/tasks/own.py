@@ -6,9 +6,11 @@ import hashlib
 import inspect
 import io
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from math import inf
+from traceback import extract_tb
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lionheart_opt import plugins
+from lionheart_opt.api_arguments import kind_of
 from lionheart_opt.digest import PARSING, digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.metric import Metric, ValueFunction
 from lionheart_opt.tasks import batches
 from lionheart_opt.tasks.task import Batch, Task
+from lionheart_opt.text import first_line
 
 #: How a metric of the package torchmetrics is named.
 TORCHMETRICS = "torchmetrics:"
@@ -106,10 +110,16 @@ class OwnTask(Task):
 
     def statistics(self, outputs: Any, batch: Batch) -> Tensor:
         """See `Task.statistics`."""
-        said = self._said(outputs)
-        if self.of_all:
-            return influences(partial(_some, self._measure, said, batch.targets), len(batch))
-        values = torch.as_tensor(self._measure(said, batch.targets))
+        if self.of_all:  # outputs are those of `kept`
+            return influences(partial(_some, self._measure, outputs, batch.targets), len(batch))
+        values = self._measure(self._said(outputs), batch.targets)
+        try:
+            values = torch.as_tensor(values)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"metric {self.metric.name!r}: returns {kind_of(values)}; must be a number for each "
+                "example"
+            ) from error
         if values.ndim == 0:
             raise InputError(
                 f"metric {self.metric.name!r}: returns one number for {len(batch)} examples; return one "
@@ -125,16 +135,52 @@ class OwnTask(Task):
     def check(self, outputs: Any, batch: Batch, parts: Sequence[Batch]) -> None:
         """See `Task.check`."""
         del parts
-        loss = self.loss(outputs, batch)
+        with _named("loss"):
+            loss = self.loss(outputs, batch)
         if not isinstance(loss, Tensor) or loss.ndim:
             raise InputError("task: loss: must return a tensor of shape (), the mean over examples")
-        self.refuse_shape(self.statistics(outputs, batch), batch)
+        measured = self.kept(outputs) if self.of_all else outputs
+        with _named("metric"):
+            statistics = self.statistics(measured, batch)
+        self.refuse_shape(statistics, batch)
+
+    def check_alone(self, outputs: Any, batch: Batch, alone: Sequence[tuple[Any, Batch]]) -> None:
+        """See `Task.check_alone`. A loss of outputs that are broadcast to pairs is refused, too."""
+        super().check_alone(outputs, batch, alone)
+        said, targets = self._said(outputs), batch.targets
+        if not isinstance(said, Tensor) or not isinstance(targets, Tensor):
+            return
+        if said.ndim == targets.ndim or said.numel() != targets.numel():
+            return
+        together = float(self.loss(outputs, batch))
+        apart = sum(float(self.loss(*each)) for each in alone) / len(alone)
+        if abs(together - apart) > 1e-3 * max(abs(together), abs(apart)):
+            raise InputError(
+                f"task: loss: got {together:.4g} for {len(batch)} examples together, and a mean of "
+                f"{apart:.4g} for each alone: outputs have shape {tuple(said.shape)}, targets "
+                f"{tuple(targets.shape)}; are they broadcast? outputs[:, 0] is one number for each"
+            )
 
     def _said(self, outputs: Any) -> Any:
         """What the functions receive: a tensor, or outputs as they are where there is none."""
         if self.output is None and not isinstance(outputs, (Tensor, dict, tuple, list)):
             return outputs
         return self.pick(outputs)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say which function of a user fails, and in which line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        frame = extract_tb(error.__traceback__)[-1]
+        raise InputError(
+            f"task: {what}: {type(error).__name__}: {first_line(error)} "
+            f"({frame.filename}, line {frame.lineno})"
+        ) from error
 
 
 def influences(value: Callable[[np.ndarray], float], n: int) -> Tensor:

@@ -28,7 +28,7 @@ METRICS = {
 class Regression(Task):
     """Numbers. Trained on the squared error.
 
-    Networks return numbers of the shape of the targets; a last axis of length 1 may be left out.
+    Networks return numbers of the shape of the targets; axes of length 1 may be left out.
 
     Args:
         measure: `mae`, `mse`, `rmse`, `correlation` (Pearson's) or `r2`, the coefficient of
@@ -76,13 +76,26 @@ class Regression(Task):
     def check(self, outputs: Any, batch: Batch, parts: Sequence[Batch]) -> None:
         """See `Task.check`."""
         said, right = self.pick(outputs), tensor_targets(batch.targets, "regression")
-        if said.numel() != right.numel():
+        if _sizes(said) != _sizes(right):
             raise InputError(
                 f"the network returns {tuple(said.shape)}; {tuple(right.shape)} is needed"
             )
+        for part in parts if self.measure in ("correlation", "r2") else ():
+            numbers = tensor_targets(part.targets, "regression")
+            if len(numbers) > 1 and bool((numbers == numbers[0]).all()):
+                raise InputError(
+                    f"targets: all {len(numbers)} of training, validation or test data are "
+                    f"{float(numbers.flatten()[0]):g}, of which there is no {self.measure}; other "
+                    "measures: mae, mse, rmse"
+                )
         super().check(outputs, batch, parts)
 
     def _both(self, outputs: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         right = tensor_targets(batch.targets, "regression")
         right = right[:, None] if right.ndim == 1 else right
         return self.pick(outputs).reshape(right.shape), right
+
+
+def _sizes(numbers: Tensor) -> list[int]:
+    """Sizes of the axes of an example, but for those of length 1."""
+    return [size for size in numbers.shape[1:] if size != 1]

@@ -19,8 +19,9 @@ class Segmentation(Task):
     """A class for each place. Trained on the cross entropy; measured by the mean IoU over classes.
 
     Networks return scores, shape (n_examples, n_classes, ...), and targets are numbers of classes,
-    shape (n_examples, ...). Scores on a coarser grid are interpolated. The intersection and the union
-    of each class are counted over all examples; classes without either do not count.
+    shape (n_examples, ...). Scores on another grid of the same proportions are interpolated. The
+    intersection and the union of each class are counted over all examples; classes without either do
+    not count.
 
     Args:
         ignore_index: Number in the targets of places that do not count.
@@ -75,6 +76,14 @@ class Segmentation(Task):
             raise InputError(
                 f"the network returns {tuple(scores.shape)} for targets of shape {tuple(targets.shape)}; "
                 "must be (n_examples, n_classes, height, width)"
+            )
+        sizes, needed = scores.shape[2:], targets.shape[1:]
+        if any(
+            abs(a / b - sizes[0] / needed[0]) * b > 1.0 for a, b in zip(sizes, needed, strict=True)
+        ):
+            raise InputError(
+                f"the network returns scores of {tuple(sizes)} places for targets of {tuple(needed)}; "
+                "must be in the same proportions, which interpolation keeps"
             )
         for part in parts:
             places = tensor_targets(part.targets, "segmentation")

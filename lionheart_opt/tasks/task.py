@@ -14,6 +14,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.metric import Metric
 from lionheart_opt.tasks import batches
 from lionheart_opt.tasks.batches import Inputs, Targets
+from lionheart_opt.text import shown
 
 
 class Batch(Protocol):
@@ -206,6 +207,36 @@ class Task:
                 f"the task's statistics have shape {tuple(statistics.shape)} for {len(batch)} examples; "
                 "must be (n_examples, n_statistics)"
             )
+        if not bool(torch.isfinite(statistics).all()):
+            raise InputError(
+                f"metric {self.metric.name!r}: got NaN or infinity for {len(batch)} examples"
+            )
+        self.metric.check_means(statistics.detach().double().mean(dim=0).numpy())
+
+    def check_alone(self, outputs: Any, batch: Batch, alone: Sequence[tuple[Any, Batch]]) -> None:
+        """Refuse statistics of an example that depend on the others in its batch.
+
+        Args:
+            outputs: What the network returned for `batch`.
+            batch: A few examples.
+            alone: The same for each example alone.
+
+        Raises:
+            InputError: They do, by an unwanted broadcast for example.
+        """
+        if self.of_all:
+            return
+        together = self.statistics(outputs, batch)
+        self.refuse_shape(together, batch)
+        apart = [self.statistics(*each) for each in alone]
+        if all(each.shape == together[:1].shape for each in apart):
+            if torch.allclose(together.double(), torch.cat(apart).double(), rtol=1e-4, atol=1e-6):
+                return
+        raise InputError(
+            f"metric {self.metric.name!r}: an example has other statistics alone than among others: "
+            f"outputs have shape {_shape(self.kept(outputs))}, targets {_shape(batch.targets)}; are "
+            "they broadcast? What depends on all examples needs of_all"
+        )
 
 
 def tensor_targets(targets: Targets, task: str) -> Tensor:
@@ -214,9 +245,14 @@ def tensor_targets(targets: Targets, task: str) -> Tensor:
     Raises:
         InputError: They are something else.
     """
-    if not isinstance(targets, Tensor):
-        raise InputError(f"targets: got {_described(targets)}; {task} needs a tensor")
-    return targets
+    if isinstance(targets, Tensor):
+        return targets
+    if isinstance(targets, np.ndarray) and isinstance(targets.flat[0], str):
+        raise InputError(
+            f"targets: got texts such as {shown(targets.flat[0])}; {task} needs numbers: "
+            "np.unique(targets, return_inverse=True)[1]"
+        )
+    raise InputError(f"targets: got {_described(targets)}; {task} needs a tensor")
 
 
 def whole_numbers(targets: Targets, task: str) -> Tensor:
@@ -230,6 +266,11 @@ def whole_numbers(targets: Targets, task: str) -> Tensor:
     if kind.is_floating_point or kind.is_complex or kind == torch.bool:
         raise InputError(f"labels of type {kind}; must be class numbers: labels.to(torch.int64)")
     return numbers.to(torch.int64)
+
+
+def _shape(value: Any) -> tuple[int, ...] | str:
+    """Shape of a tensor; what other things are."""
+    return tuple(value.shape) if isinstance(value, (Tensor, np.ndarray)) else _described(value)
 
 
 def _described(outputs: Any) -> str:

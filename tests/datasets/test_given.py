@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import TensorDataset
 
 from lionheart_opt.datasets import given
 from lionheart_opt.datasets.given import columns_of, examples_of
@@ -43,6 +43,8 @@ def made(data: Any, task: Task | None = None, columns: Any = None) -> Any:
         TensorDataset(X, Y),
         Rows([(X[k], int(Y[k])) for k in range(6)]),
         Rows([[X[k].numpy(), Y[k].numpy()] for k in range(6)]),
+        [(X[k], int(Y[k])) for k in range(6)],
+        [X, Y],
         Examples(inputs=X, targets=Y),
     ],
 )
@@ -57,8 +59,8 @@ def test_dictionaries(key: str, kind: Any) -> None:
     examples = made(kind({"a": X, "b": Y.tolist(), key: Y.numpy()}))
     assert list(examples.inputs) == ["a", "b"] and examples.inputs["b"].dtype == torch.int64
     assert torch.equal(examples.targets, Y)
-    rows = Rows([{"a": X[k], "b": Y[k], key: Y[k]} for k in range(6)])
-    assert made(rows).digest == examples.digest
+    rows = [{"a": X[k], "b": Y[k], key: Y[k]} for k in range(6)]
+    assert made(Rows(rows)).digest == made(rows).digest == examples.digest
 
 
 def test_several_positional_inputs() -> None:
@@ -127,6 +129,7 @@ def test_answers_of_questions() -> None:
         (Rows([(X[0], 0), (X[0, :2], 0)]), "different shapes"),
         (Rows([(X, 0), (X[:2], 0)]), "different shapes"),
         (3, "here: must be a pair"),
+        (DataLoader(TensorDataset(X, Y)), "give the loader's own, loader.dataset"),
     ],
 )
 def test_what_cannot_be_used(data: Any, message: str) -> None:
@@ -158,3 +161,44 @@ def test_names_of_what_a_network_takes() -> None:
 
     assert columns_of(Named()) == ["a", "b"] and columns_of(Anything()) is None
     assert np.array(1).ndim == 0
+
+
+class Broken(Rows):
+    """One item cannot be read."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__([(X[k], int(Y[k])) for k in range(6)])
+        self.error = error
+
+    def __getitem__(self, number: int) -> Any:
+        if number == 4:
+            raise self.error
+        return super().__getitem__(number)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("broken.png"), "ValueError: broken.png"),
+        (OSError(), "OSError: OSError"),
+        (NotImplementedError(), "NotImplementedError"),
+    ],
+)
+def test_items_that_cannot_be_read_are_named(error: Exception, said: str) -> None:
+    with pytest.raises(InputError, match=f"here: item 4 of the data set cannot be read: {said}"):
+        made(Broken(error))
+
+
+def test_items_with_random_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On disk, every measurement would be about other examples."""
+
+    class Random(Rows):
+        def __getitem__(self, number: int) -> Any:
+            return X[number] + torch.randn(4), int(Y[number])
+
+    rows = Random([None] * 6)
+    with pytest.warns(UserWarning, match="here: items of the data set are others"):
+        assert isinstance(made(rows), Examples)
+    monkeypatch.setattr(given, "IN_MEMORY_BYTES", 10)
+    with pytest.raises(InputError, match="take random transforms out of it"):
+        made(rows)

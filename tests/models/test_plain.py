@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,7 +187,15 @@ def old_hooks() -> nn.Module:
         )
 
 
-@pytest.mark.parametrize("factory", [parametrised, old_hooks])
+def pruned() -> nn.Module:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(2, 3, 2), nn.Flatten(), nn.Linear(27, 4))
+    for number in (0, 2):
+        nn.utils.prune.l1_unstructured(network[number], "weight", 0.5)
+    return network
+
+
+@pytest.mark.parametrize("factory", [parametrised, old_hooks, pruned])
 def test_parametrised_weights_become_plain_ones(factory: Callable[[], nn.Module]) -> None:
     network, x = factory().eval(), torch.randn(3, 2, 4, 4)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -195,7 +204,7 @@ def test_parametrised_weights_become_plain_ones(factory: Callable[[], nn.Module]
     torch.testing.assert_close(plain(x), network(x))
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     names = {name for name, _ in plain.named_parameters()}
-    assert {"0.weight", "2.weight"} <= names and not any("original" in name for name in names)
+    assert {"0.weight", "2.weight"} <= names and not any("orig" in name for name in names)
     with pytest.warns(UserWarning, match="parametrised"):
         workload = lo.trace(network, (2, 4, 4))
     assert "0" in workload.paths_of(workload.units[0])
@@ -213,3 +222,28 @@ def test_parameters_on_one_memory_are_refused() -> None:
     for number, layer in enumerate(network):
         layer.weight = nn.Parameter(flat.detach()[4 * number : 4 * number + 4])
     assert plain_network(network) is network  # neighbours in one memory
+
+
+class Product(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda: torch.jit.script(nn.Linear(4, 4)), "is compiled by torch.jit"),
+        (lambda: nn.Sequential(torch.jit.script(Product())), "module '0' is compiled by torch.jit"),
+        (lambda: torch.jit.trace(nn.Linear(4, 4), torch.ones(1, 4)), "is compiled by torch.jit"),
+        (lambda: nn.Sequential(nn.LazyLinear(3)), "'0.weight' has no values yet; call the network"),
+        (lambda: nn.Linear(4, 4, dtype=torch.complex64), "'weight' has complex numbers"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_networks_that_cannot_be_taken_as_they_are(factory: Any, message: str) -> None:
+    """Each of them ended in an error of torch."""
+    with pytest.raises(InputError, match=message):
+        plain_network(factory())
+    data = {"train": (torch.zeros(9, 4), torch.arange(9) % 3)}
+    with pytest.raises(InputError, match=message):
+        lo.problem(factory(), {**data, "test": data["train"]})

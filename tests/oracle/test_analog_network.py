@@ -297,3 +297,16 @@ def test_a_network_that_serves_many_mappings_answers_as_one_of_its_own(
         shared.set_ideal([path for path in paths if path != analog_path])
         expected, answer = outputs(programmed(own), inputs), outputs(programmed(shared), inputs)
         assert torch.equal(answer, expected), analog_path
+
+
+@pytest.mark.parametrize("engine_name", ["fast", "aihwkit"])
+def test_a_loss_without_a_gradient_is_refused(engine_name: Any) -> None:
+    network, x = (
+        nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 3)).requires_grad_(False),
+        torch.ones(4, 6),
+    )
+    analog = engine(engine_name).analog(network, ["0"], lionheart()).train()
+    with pytest.raises(
+        InputError, match="the training loss has no gradient: all weights are frozen"
+    ):
+        analog.backward(analog(x).square().mean())

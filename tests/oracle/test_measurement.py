@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ import torch
 from oracle_setup import NAMES, ideal, made_up_examples, small_network, small_oracle, small_splits
 from torch import nn
 
+from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import engine
 from lionheart_opt.oracle.measurement import Conditions, check_network, exact_statistics, measure
 from lionheart_opt.oracle.rpu import lionheart
+from lionheart_opt.tasks import OwnTask
 
 EXAMPLES = made_up_examples(30, 5)
 
@@ -88,6 +91,35 @@ class Counting(nn.Module):
 def test_a_network_with_a_memory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must not remember anything"):
         replace(small_oracle(tmp_path), model=Counting())
+
+
+class AmongOthers(nn.Module):
+    """Scores of an example depend on the others in its batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(64, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        scores = self.linear(images.flatten(1))
+        return scores - 0.5 * scores.mean(0)
+
+
+def test_a_network_that_mixes_examples_is_refused(tmp_path: Path) -> None:
+    """One inference is one example; accuracy depended on the batch size of the oracle."""
+    with pytest.raises(InputError, match="example 0 differently alone than among 3 examples"):
+        replace(small_oracle(tmp_path), model=AmongOthers())
+
+
+class Dropout(AmongOthers):
+    """Random in evaluation, too, but for every example by itself."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return nn.functional.dropout(self.linear(images.flatten(1)))
+
+
+def test_random_answers_are_not_taken_for_mixed_ones(tmp_path: Path) -> None:
+    replace(small_oracle(tmp_path), model=Dropout())
 
 
 class Always(nn.Module):
@@ -174,3 +206,25 @@ def test_ranges_of_examples_give_what_all_of_them_give(name: str) -> None:
     np.testing.assert_array_equal(right(8, 1000), whole[..., 8:, :])
     with pytest.raises(ValueError, match="does not begin a batch"):
         right(10, None)
+
+
+def test_random_networks_are_measured_with_the_same_chance() -> None:
+    """The floating-point network's answers depended on what had been drawn before."""
+    network, results = Dropout().eval(), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        results.append(exact_statistics(network, EXAMPLES, 7).tolist())
+        assert torch.initial_seed() == seed
+    assert results[0] == results[1]
+
+
+def test_statistics_that_are_not_finite_are_named() -> None:
+    class Sometimes(OwnTask):
+        def statistics(self, outputs: Any, batch: Any) -> torch.Tensor:
+            return torch.where(batch.targets[:, None] == 3, torch.nan, 1.0)
+
+    task = Sometimes(loss="cross_entropy", metric=lambda outputs, targets: targets)
+    examples = Examples(inputs=EXAMPLES.inputs, targets=EXAMPLES.targets, task=task)
+    first = int((EXAMPLES.targets == 3).nonzero()[0])
+    with pytest.raises(InputError, match=f"got NaN or infinity for example {first}"):
+        exact_statistics(small_network().eval(), examples, 7)

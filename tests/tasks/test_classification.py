@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, top_k_accuracy_score
 
+import lionheart_opt as lo
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 from lionheart_opt.tasks import Classification, MultiLabel
@@ -68,3 +69,16 @@ def test_validation_data_are_chosen_class_by_class() -> None:
     assert Classification().classes(CLASSES) is not None
     np.testing.assert_array_equal(Classification().classes(CLASSES), CLASSES)
     assert MultiLabel().classes(LABELS) is None
+
+
+@pytest.mark.parametrize("k", [4, 5])
+def test_an_answer_must_be_able_to_be_wrong(k: int) -> None:
+    examples = Examples(inputs=SCORES, targets=CLASSES, task=Classification(top_k=k))
+    with pytest.raises(InputError, match=f"top_k: got {k}; the network has 4 classes"):
+        examples.task.check(SCORES, examples, [examples])
+
+
+@pytest.mark.parametrize("labels", [np.array(["cat", "dog"]), ["cat", "dog"]])
+def test_names_of_classes_are_refused_with_the_way_to_numbers(labels: Any) -> None:
+    with pytest.raises(InputError, match=r"got texts such as 'cat'; .*return_inverse=True"):
+        lo.dataset(train=(SCORES[:2], labels), test=(SCORES[:2], labels))

@@ -84,3 +84,12 @@ def test_targets_and_settings() -> None:
     examples = Examples(inputs={"x": TOKENS}, targets=None, task=LanguageModel())
     with pytest.raises(InputError, match="without targets, a language model needs input_ids"):
         examples.task.check(SCORES, examples, [examples])
+
+
+@pytest.mark.parametrize("measure", ["perplexity", "bits", "accuracy"])
+def test_texts_of_one_token_have_no_next_one(measure: str) -> None:
+    """Their perplexity was 1."""
+    examples = Examples(inputs=TOKENS[:, :1], task=LanguageModel(measure=measure))
+    with pytest.raises(InputError, match="no token counts"):
+        examples.task.check(SCORES[:, :1], examples, [examples])
+    assert np.isnan(value(LanguageModel(), TOKENS[:, :1], None, SCORES[:, :1]))

@@ -110,6 +110,96 @@ def test_functions_that_return_something_else() -> None:
         asked.task.check(X, asked, [asked])
 
 
+SETTINGS = {"higher_is_better": False}
+
+
+def alone(asked: Examples, outputs: Any, n: int = 3) -> None:
+    """As the oracle does before it measures."""
+    few = asked[:n]
+    singles = [(outputs[k : k + 1], asked[k : k + 1]) for k in range(n)]
+    asked.task.check_alone(outputs[:n], few, singles)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        lambda outputs, targets: (outputs - targets).abs(),
+        lambda outputs, targets: (outputs - targets).abs().mean(1),
+        lambda outputs, targets: error(outputs, targets) / error(outputs, targets).max(),
+    ],
+)
+def test_a_metric_that_mixes_examples_is_refused(metric: Any) -> None:
+    """Outputs (n, 1) and targets (n,) make pairs; the first column was taken for the metric."""
+    with pytest.raises(InputError, match=r"got 3 statistics|alone than among others.*broadcast"):
+        alone(examples(metric=metric, **SETTINGS), X)
+    alone(examples(metric=error, **SETTINGS), X)
+
+
+def test_a_loss_of_pairs_is_refused() -> None:
+    def of_pairs(outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs - targets).square().mean()
+
+    with pytest.raises(
+        InputError, match=r"task: loss: .*\(3, 1\), targets \(3,\); are they broadcast"
+    ):
+        alone(examples(metric=error, loss=of_pairs, **SETTINGS), X)
+
+
+@pytest.mark.parametrize(
+    ("value", "count", "message"),
+    [
+        ("mean", 2, "got 2 statistics for each example; value 'mean' takes 1"),
+        ("ratio", 3, "got 3 statistics for each example; value 'ratio' takes 2"),
+        (
+            "mean_of_ratios",
+            3,
+            "got 3 statistics for each example; value 'mean_of_ratios' takes pairs",
+        ),
+        (lambda means: means.sum(), 2, r"value: returns shape \(\) for means of shape \(2, 3, 2\)"),
+        (lambda means: means[..., 5], 2, "value: IndexError"),
+    ],
+)
+def test_statistics_that_are_not_those_of_the_value(value: Any, count: int, message: str) -> None:
+    def several(outputs: Tensor, targets: Tensor) -> Tensor:
+        return error(outputs, targets)[:, None].expand(-1, count)
+
+    asked = examples(metric=several, value=value)
+    with pytest.raises(InputError, match=message):
+        asked.task.check(X, asked, [asked])
+
+
+@pytest.mark.parametrize("returned", [None, "good", {"mae": 1.0}])
+def test_a_metric_that_returns_no_numbers(returned: Any) -> None:
+    asked = examples(metric=lambda outputs, targets: returned)
+    with pytest.raises(InputError, match=r"returns .*must be a number for each example"):
+        asked.task.check(X, asked, [asked])
+
+
+@pytest.mark.parametrize("what", ["loss", "metric"])
+def test_a_function_that_fails_is_named_with_its_line(what: str) -> None:
+    def fails(outputs: Tensor, targets: Tensor) -> Tensor:
+        raise KeyError("mask")
+
+    asked = examples(**{"loss": loss, "metric": error, what: fails})
+    with pytest.raises(InputError, match=rf"task: {what}: KeyError: 'mask' \(.*test_own.py, line"):
+        asked.task.check(X, asked, [asked])
+
+
+def test_numbers_that_are_not_finite_are_named() -> None:
+    asked = examples(metric=lambda outputs, targets: targets.log())
+    with pytest.raises(InputError, match=r"metric '<lambda>': got NaN or infinity"):
+        asked.task.check(X, asked, [asked])
+
+
+def test_a_metric_of_all_outputs_sees_the_part_that_is_meant() -> None:
+    """The part was picked twice: the second time, from the part itself."""
+    asked = examples(metric=total, of_all=True, output=1)
+    outputs = (torch.zeros(200, 1), X)
+    asked.task.check(outputs, asked, [asked])
+    kept = asked.task.kept(outputs)
+    assert float(asked.task.statistics(kept, asked).mean()) == pytest.approx(float(total(X, Y)))
+
+
 def test_torchmetrics() -> None:
     pytest.importorskip("torchmetrics", reason="the extra `torchmetrics` is not installed")
     asked = Examples(

@@ -41,3 +41,30 @@ def test_what_does_not_fit() -> None:
     examples = Examples(inputs=SAID, targets=RIGHT, task=Regression())
     with pytest.raises(InputError, match=r"returns \(40, 2\); \(40,\) is needed"):
         examples.task.check(torch.zeros(40, 2), examples, [examples])
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 2), (40, 6), (40, 2, 3, 2)])
+def test_numbers_in_another_order_are_refused(shape: tuple[int, ...]) -> None:
+    """As many numbers, but others would be compared."""
+    examples = Examples(inputs=SAID, targets=torch.zeros(40, 2, 3), task=Regression())
+    with pytest.raises(InputError, match=r"\(40, 2, 3\) is needed"):
+        examples.task.check(torch.zeros(shape), examples, [examples])
+
+
+def test_axes_of_length_one_may_be_left_out() -> None:
+    examples = Examples(inputs=SAID, targets=torch.zeros(40, 1, 3), task=Regression())
+    for shape in [(40, 3), (40, 3, 1), (40, 1, 3)]:
+        examples.task.check(torch.zeros(shape), examples, [examples])
+
+
+@pytest.mark.parametrize("measure", ["correlation", "r2"])
+def test_equal_targets_have_no_correlation(measure: str) -> None:
+    """R2 was 1 and no network lost anything."""
+    examples = Examples(inputs=SAID, targets=torch.ones(40), task=Regression(measure=measure))
+    with pytest.raises(
+        InputError, match=f"all 40 of .* data are 1, of which there is no {measure}"
+    ):
+        examples.task.check(SAID, examples, [examples])
+    means = examples.task.statistics(SAID, examples).mean(0).numpy()
+    if measure == "r2":
+        assert np.isnan(examples.task.metric.of(means))

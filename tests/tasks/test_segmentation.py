@@ -45,6 +45,7 @@ def test_a_class_that_is_nowhere_does_not_count() -> None:
         (PLACES + 5, SCORES, "classes from 5 to 260; the network has 5 classes"),
         (PLACES, SCORES[:, 0], r"the network returns \(9, 4, 6\) for targets of shape \(9, 4, 6\)"),
         (torch.full_like(PLACES, 255), SCORES, "no place counts"),
+        (PLACES, SCORES.mT, r"scores of \(6, 4\) places for targets of \(4, 6\); .* proportions"),
     ],
 )
 def test_what_does_not_fit(places: torch.Tensor, scores: torch.Tensor, message: str) -> None:
@@ -56,3 +57,9 @@ def test_what_does_not_fit(places: torch.Tensor, scores: torch.Tensor, message: 
 def test_a_class_for_each_example_is_no_segmentation() -> None:
     with pytest.raises(InputError, match="a class for each place"):
         examples(torch.zeros(9).long())
+
+
+@pytest.mark.parametrize("size", [(2, 3), (1, 2), (8, 12), (4, 6)])
+def test_grids_of_the_same_proportions_are_interpolated(size: tuple[int, int]) -> None:
+    scores = torch.zeros(9, 5, *size)
+    examples().task.check(scores, examples(), [examples()])
