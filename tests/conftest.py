@@ -7,6 +7,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Runs of the command line that do not say how many workers they want have none.
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
+os.environ.pop("COLUMNS", None)  # tests say themselves how wide a table may be
 pytest.register_assert_rewrite("lionheart_opt.testing")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from math import isfinite
@@ -13,7 +14,7 @@ from rich.segment import Segment
 
 from lionheart_opt.text import never_fail, printable
 
-#: Width of tables where the output is no terminal (a file, a pipe).
+#: Width of tables where the output is no terminal (a file, a pipe), unless $COLUMNS says another.
 PIPE_WIDTH = 120
 
 
@@ -35,7 +36,7 @@ def console(stderr: bool = False) -> Console:
     """A console that shows text as it is, without markup or control characters, on any terminal."""
     never_fail(sys.stderr if stderr else sys.stdout)
     made = _PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not made.is_terminal:
+    if not made.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         made.width = PIPE_WIDTH
     return made
 

@@ -76,3 +76,10 @@ def test_json_keeps_small_quantities_and_knows_no_nan():
     text = wording.json_text(data)
     assert json.loads(text) == {"energy_j": 1.2345678901234567e-11, "drop": None, "high": [None, 1]}
     assert "NaN" not in text and "Infinity" not in text
+
+
+def test_columns_say_the_width_of_a_pipe(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert wording.console().width == wording.PIPE_WIDTH
+    monkeypatch.setenv("COLUMNS", "64")
+    assert wording.console().width == 64
