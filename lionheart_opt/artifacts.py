@@ -36,6 +36,11 @@ class ArtifactFolder(FileSystemArtifactStore):  # type: ignore[misc, unused-igno
         super().__init__(path)
         self._folder = path
 
+    @property
+    def where(self) -> str:
+        """Path of the folder."""
+        return str(self._folder)
+
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """As Optuna's.
 

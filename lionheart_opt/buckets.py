@@ -71,6 +71,11 @@ class ArtifactBucket:
     def __getstate__(self) -> dict[str, Any]:
         return {"url": self.url}
 
+    @property
+    def where(self) -> str:
+        """URL of the bucket."""
+        return self.url
+
     def open_reader(self, artifact_id: str) -> BinaryIO:
         """The content of an artifact.
 

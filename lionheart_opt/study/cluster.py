@@ -178,6 +178,10 @@ class _Task(Generic[T]):
                 raise WorkerDied from error
         return done
 
+    def done(self) -> bool:
+        """As `Pending.done`; a job that has failed may have another try."""
+        return bool(self.future.status == "finished")
+
     def cancel(self) -> None:
         """As `Pending.cancel`."""
         self._cluster.forget(self)

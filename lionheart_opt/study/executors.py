@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, LifoQueue, PriorityQueue
 from typing import Any, Self, TypeVar
@@ -85,11 +86,17 @@ class Executor(ABC):
         if self._is_stopped:
             raise WorkStopped
 
-    def evaluate(self, candidates: Sequence[Candidate]) -> Answers:
+    def evaluate(
+        self, candidates: Sequence[Candidate], left: list[Evaluation] | None = None
+    ) -> Answers:
         """Evaluate candidates side by side; the answers come in the order of the candidates.
 
         A candidate whose worker dies is tried again, `MOST_RETRIES` times at most; then its evaluation
         says that it has failed. What has not been started when the generator is closed is not evaluated.
+
+        Args:
+            candidates: The candidates.
+            left: Gets what workers have finished when the generator is closed before its turn.
 
         Raises:
             InputError: The problem cannot be rebuilt in a worker process, or worker processes cannot be
@@ -114,9 +121,12 @@ class Executor(ABC):
                 answers[number] = evaluation
                 yield evaluation
         finally:
-            for answer in answers:
-                if not isinstance(answer, Evaluation):
-                    answer.leave()
+            for candidate, answer in zip(candidates, answers, strict=True):
+                if isinstance(answer, Evaluation):
+                    continue
+                if left is not None and (finished := answer.finished()):
+                    left.append(replace(finished, candidate=candidate))
+                answer.leave()
 
     def ask(self, question: Question) -> Answer:
         """The oracle's answer to a question beside accuracy.
@@ -202,6 +212,13 @@ class _Shared:
             if self._evaluation is None:
                 self._evaluation = self._executor.tried(self._candidate, self.pending)
             return self._evaluation
+
+    def finished(self) -> Evaluation | None:
+        """It, if a worker has given it."""
+        if self._evaluation is None and self.pending.done():
+            with suppress(Exception):  # the worker has died, or was stopped
+                return self.pending.result()
+        return self._evaluation
 
     def leave(self) -> None:
         """Wait for it no more."""

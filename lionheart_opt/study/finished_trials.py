@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
+from lionheart_opt.study import text_columns
 from lionheart_opt.study.outages import again
+from lionheart_opt.study.text_columns import PART, joined
 
 if TYPE_CHECKING:
     import optuna
@@ -61,9 +63,9 @@ def finished_trials(study: optuna.Study, names: Sequence[str]) -> Iterator[Finis
             number=number,
             has_failed=state == TrialState.FAIL,
             values=[own[objective] for objective in sorted(own)] or None,
-            attributes={
-                name: json.loads(text) for name, text in attributes.pop(trial_id, {}).items()
-            },
+            attributes=joined(
+                {name: json.loads(text) for name, text in attributes.pop(trial_id, {}).items()}
+            ),
         )
 
 
@@ -103,6 +105,9 @@ def _tables(
     is_wanted = (TrialModel.study_id == study_id) & TrialModel.state.in_(_FINISHED)
     value, attribute = TrialValueModel, TrialUserAttributeModel
     of_trials = select(TrialModel.number, TrialModel.trial_id, TrialModel.state).where(is_wanted)
+    is_named: Any = attribute.key.in_(names)
+    if engine.dialect.name in text_columns.SHORT:
+        is_named |= attribute.key.startswith(PART)
     of_values = (
         select(value.trial_id, value.objective, value.value, value.value_type)
         .join(TrialModel, value.trial_id == TrialModel.trial_id)
@@ -111,7 +116,7 @@ def _tables(
     of_attributes = (
         select(attribute.trial_id, attribute.key, attribute.value_json)
         .join(TrialModel, attribute.trial_id == TrialModel.trial_id)
-        .where(is_wanted & attribute.key.in_(names))
+        .where(is_wanted & is_named)
     )
     values: dict[int, dict[int, float]] = defaultdict(dict)
     attributes: dict[int, dict[str, str]] = defaultdict(dict)

@@ -6,14 +6,11 @@ import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from datetime import timedelta
 from math import fsum
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.trial import TrialState, create_trial
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.artifacts import OutcomeStore, links
@@ -23,11 +20,10 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.study.answers import ANSWERS, answer_of, recorded_answer
 from lionheart_opt.study.claim import Claim, Held, claimed
-from lionheart_opt.study.dashboard import feasibility, write_note
+from lionheart_opt.study.dashboard import write_note
 from lionheart_opt.study.fence import NumberTaken
-from lionheart_opt.study.finished_trials import FinishedTrial, count_trials, finished_trials
-from lionheart_opt.study.record import FAILED, Trial, plain_attributes
-from lionheart_opt.study.recorded_prices import SEAL, TOTALS, check_costs, recorded_prices
+from lionheart_opt.study.finished_trials import count_trials, finished_trials
+from lionheart_opt.study.record import FAILED, Trial
 from lionheart_opt.study.same_question import (
     CONTENTS,
     RECORD_FORMAT,
@@ -38,7 +34,8 @@ from lionheart_opt.study.same_question import (
 from lionheart_opt.study.sources import Sources, check_sources, source_changes
 from lionheart_opt.study.specification import FORMAT, versions, warn_of_other_versions
 from lionheart_opt.study.storage import quiet, reading
-from lionheart_opt.study.text_columns import check_texts
+from lionheart_opt.study.trials import NEEDED, OUTCOMES, evaluation_of, trial_of
+from lionheart_opt.study.unwritten import ATTRIBUTES, Unwritten, packed
 
 #: User attributes of the Optuna study.
 VERSIONS = "versions"
@@ -47,16 +44,12 @@ SOURCES = "sources"
 #: User attribute that counts the proposals answered, repeats included, until the last new one: a
 #: strategy that has run dry repeats itself for ever.
 PROPOSALS = "proposals"
-#: User attribute of a trial with the name of the artifact that says which examples are right.
-OUTCOMES = "outcomes"
 #: User attribute with what was measured of all-digital beside the trials.
 DIGITAL = "all-digital"
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
 CHECKS = "final/"
 #: User attribute with the order in which finalists are tested.
 ORDER = "final order"
-#: User attributes of a trial that say what was evaluated, and the answer.
-ATTRIBUTES = ("lineage", "accuracy", *TOTALS, SEAL, FAILED)
 
 
 class OptunaKeeper:
@@ -77,6 +70,7 @@ class OptunaKeeper:
         self._outcomes = outcomes
         self._next_number: int | None = None
         self._claim: Claim | None = None
+        self._unwritten = Unwritten()
 
     def __repr__(self) -> str:
         return f"OptunaKeeper({self.name!r})"
@@ -109,8 +103,7 @@ class OptunaKeeper:
             text: What it is to find out, for the dashboard.
 
         Raises:
-            InputError: The record was made for another specification; the message says what differs. Or
-                the database cannot keep what a new one says.
+            InputError: The record was made for another specification; the message says what differs.
         """
         about = {
             RECORD_FORMAT: FORMAT,
@@ -127,7 +120,6 @@ class OptunaKeeper:
                     check_sources(name, existing.study.user_attrs.get(SOURCES), sources or {})
                     warn_of_other_versions(name, existing.study.user_attrs.get(VERSIONS, {}))
                 return existing
-            check_texts(storage, name, about)
             with quiet(), writing(name):
                 study = optuna.create_study(
                     storage=storage,
@@ -192,9 +184,26 @@ class OptunaKeeper:
         with claimed(self.study, wait=wait) as self._claim:
             self._next_number = None
             try:
+                self._take_up()
                 yield
             finally:
                 self._claim = None
+                self._unwritten.remove_if_empty()
+
+    def _take_up(self) -> None:
+        """Read what earlier drivers could not write; what others have written since then stays."""
+        with self._reading():
+            said = self.study.user_attrs
+        question = [self.name, *(said.get(each) for each in (SPECIFICATION, CONTENTS, SOURCES))]
+        artifacts = self._outcomes.artifacts if self._outcomes else None
+        self._unwritten = Unwritten.of(question, artifacts)
+        for name, value in self._unwritten.attributes.items():
+            recorded = said.get(name)
+            if recorded is None:
+                self._set(name, value)
+            elif name.startswith(CHECKS) and set(value) > set(recorded):
+                self._set(name, value | recorded)
+        self._unwritten.attributes.clear()
 
     def trials(self, problem: Problem) -> list[Trial]:
         """As `Keeper.trials`. Trials that never finished are left out.
@@ -207,32 +216,22 @@ class OptunaKeeper:
         """
         trials: dict[str, Trial] = {}
         with self._reading():
-            for trial in finished_trials(self.study, ATTRIBUTES):
+            for trial in finished_trials(self.study, NEEDED):
                 if not trial.has_failed or FAILED in trial.attributes:
-                    evaluation = self._evaluation(problem, trial)
+                    evaluation = evaluation_of(problem, trial, self.name)
                     trials.setdefault(evaluation.candidate.digest, Trial(trial.number, evaluation))
+                    self._unwritten.forget(evaluation.candidate)
         return list(trials.values())
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
         """As `Keeper.add`."""
-        units, accuracy = [unit.name for unit in problem.units], evaluation.accuracy
-        kept = self._kept(accuracy)
-        weights = accuracy.weights if accuracy else ""
-        linked = links({"examples.npz": kept.get(OUTCOMES, ""), "weights.pt": weights})
-        trial = create_trial(
-            state=TrialState.FAIL if evaluation.failed else TrialState.COMPLETE,
-            values=None if evaluation.failed else list(evaluation.objectives.values()),
-            params={unit: evaluation.mapping[unit] for unit in units},
-            distributions={unit: CategoricalDistribution(problem.choices[unit]) for unit in units},
-            user_attrs=plain_attributes(problem, evaluation)
-            | recorded_prices(problem).attributes(evaluation)
-            | kept,
-            system_attrs=feasibility(evaluation.violations) | linked,
-            constraints=evaluation.violations,
-        )
-        check_texts(self.study._storage, self.name, trial.user_attrs)
-        assert trial.datetime_complete is not None
-        trial.datetime_start = trial.datetime_complete - timedelta(seconds=evaluation.oracle_s)
+        with self._unwritten.keeping(lambda: packed(problem, [evaluation])):
+            number = self._add(problem, evaluation)
+        self._unwritten.forget(evaluation.candidate)
+        return number
+
+    def _add(self, problem: Problem, evaluation: Evaluation) -> int:
+        trial = trial_of(problem, evaluation, self._kept(evaluation.accuracy))
         if self._next_number is None:
             with self._reading():
                 self._next_number = count_trials(self.study)
@@ -244,9 +243,17 @@ class OptunaKeeper:
             with self._reading():
                 recorded = self.study.get_trials(deepcopy=False)[number]
             if recorded.user_attrs.get("digest") != evaluation.candidate.digest:
-                return self.add(problem, evaluation)
+                return self._add(problem, evaluation)
         self._next_number = number + 1
         return number
+
+    def set_aside(self, problem: Problem, evaluations: Sequence[Evaluation]) -> None:
+        """As `Keeper.set_aside`."""
+        self._unwritten.put(packed(problem, evaluations))
+
+    def unwritten(self, problem: Problem, candidate: Candidate) -> Evaluation | None:
+        """As `Keeper.unwritten`."""
+        return self._unwritten.evaluation(problem, candidate, self.name)
 
     def answer(self, question: Question) -> Answer | None:
         """As `Keeper.answer`."""
@@ -256,7 +263,7 @@ class OptunaKeeper:
     def add_answer(self, question: Question, answer: Answer) -> None:
         """As `Keeper.add_answer`."""
         said = {"question": question.what, "asked": vars(question), "answer": vars(answer)}
-        self._set(ANSWERS + question.digest, said)
+        self._set_measured(ANSWERS + question.digest, said)
 
     @property
     def answers_s(self) -> float:
@@ -288,7 +295,7 @@ class OptunaKeeper:
     def set_digital(self, candidate: Candidate, accuracy: Accuracy) -> None:
         """As `Keeper.set_digital`."""
         said = {"lineage": candidate.to_json(), "accuracy": accuracy.to_json()}
-        self._set(DIGITAL, said | self._kept(accuracy))
+        self._set_measured(DIGITAL, said | self._kept(accuracy))
 
     def checks(self) -> dict[str, dict[str, Accuracy]]:
         """As `Keeper.checks`."""
@@ -313,7 +320,7 @@ class OptunaKeeper:
     def add_checks(self, digest: str, checks: dict[str, Accuracy]) -> None:
         """As `Keeper.add_checks`."""
         plain = {name: accuracy.to_json() for name, accuracy in checks.items()}
-        self._set(CHECKS + digest, plain)
+        self._set_measured(CHECKS + digest, plain)
 
     def attach(self, files: Sequence[Path]) -> None:
         """Show files as artifacts of the Optuna study, instead of earlier ones of the same names."""
@@ -338,9 +345,13 @@ class OptunaKeeper:
         return {OUTCOMES: self._outcomes.put(accuracy.outcomes)}
 
     def _set(self, name: str, value: Any) -> None:
-        check_texts(self.study._storage, self.name, {name: value})
         with self._writing():
             self.study.set_user_attr(name, value)
+
+    def _set_measured(self, name: str, value: Any) -> None:
+        """As `_set`, for what took the oracle's time."""
+        with self._unwritten.keeping(lambda: {ATTRIBUTES: {name: value}}):
+            self._set(name, value)
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(f"study {self.name!r}: its record cannot be read")
@@ -348,23 +359,8 @@ class OptunaKeeper:
     @contextmanager
     def _writing(self, number: int | None = None) -> Iterator[None]:
         fence = self._claim.writing(number) if self._claim else nullcontext()
-        with writing(self.name, number), fence:
+        with writing(self.name), fence:
             yield
-
-    def _evaluation(self, problem: Problem, trial: FinishedTrial) -> Evaluation:
-        attributes, accuracy = trial.attributes, None
-        candidate = Candidate.from_json(attributes["lineage"])
-        if "accuracy" in attributes:
-            accuracy = Accuracy.from_json(attributes["accuracy"])
-        recorded = {name: float(attributes[name]) for name in ("latency_s", "energy_j")}
-        if trial.values is not None:
-            objectives = zip(problem.objectives, map(float, trial.values), strict=True)
-            recorded |= {f"objective {name}": value for name, value in objectives}
-        failed = str(attributes.get(FAILED, ""))
-        cost = recorded_prices(problem).totals(candidate, attributes)
-        evaluation = problem.evaluation(candidate, accuracy, failed, cost)
-        check_costs(f"trial {trial.number} of study {self.name!r}", evaluation, recorded)
-        return evaluation
 
 
 def _describe(study: optuna.Study, problem: Problem, about: dict[str, Any], text: str) -> None:
@@ -380,15 +376,9 @@ def _describe(study: optuna.Study, problem: Problem, about: dict[str, Any], text
             study.set_user_attr(name, value)
 
 
-def writing(name: str, number: int | None = None) -> AbstractContextManager[None]:
-    """Turn what a storage raises that cannot be written, such as a full disk, into bad input.
-
-    Args:
-        name: Name of the Optuna study.
-        number: Number of the trial that is written; None for anything else.
-    """
-    lost = "" if number is None else f"; trial {number} may be lost: resuming evaluates it again"
-    return reading(f"study {name!r}: its record cannot be written", advice=lost)
+def writing(name: str) -> AbstractContextManager[None]:
+    """Turn what a storage raises that cannot be written, such as a full disk, into bad input."""
+    return reading(f"study {name!r}: its record cannot be written")
 
 
 def unused_sampler() -> optuna.samplers.BaseSampler:

@@ -12,7 +12,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
+
+from lionheart_opt.study.text_columns import WholeTexts
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -36,6 +38,8 @@ LIBPQ = {
 
 T = TypeVar("T")
 _MAY_WAIT: ContextVar[bool] = ContextVar("may_wait", default=True)
+#: Set while searches that run side by side are being stopped.
+_GIVEN_UP = threading.Event()
 
 
 @contextmanager
@@ -48,7 +52,17 @@ def impatient() -> Iterator[None]:
         _MAY_WAIT.reset(reset)
 
 
-class PatientDatabase(RDBStorage):
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """In this block, no thread waits any more for a server that is out of reach."""
+    _GIVEN_UP.set()
+    try:
+        yield
+    finally:
+        _GIVEN_UP.clear()
+
+
+class PatientDatabase(WholeTexts):
     """Optuna's storage on a database server, which may be restarted, or cut off, for `PATIENCE_S`.
 
     Opening does not wait: a wrong address or password is an error at once.
@@ -88,12 +102,13 @@ class _Outage:
             try:
                 connection = dialect.connect(*arguments, **options)
             except (self._errors.OperationalError, self._errors.InterfaceError) as error:
-                if not _MAY_WAIT.get() or self._lasts_s(error) > PATIENCE_S:
+                may_wait = _MAY_WAIT.get() and not _GIVEN_UP.is_set()
+                if not may_wait or self._lasts_s(error) > PATIENCE_S:
                     raise
             else:
                 self._is_over()
                 return connection
-            time.sleep(pause_s)
+            _GIVEN_UP.wait(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
     def _lasts_s(self, error: Exception) -> float:
@@ -144,5 +159,5 @@ def _is_break(error: Exception) -> bool:
 # Optuna's cache calls the private ones. All of them can be repeated; of a trial that is created twice,
 # the fence notices the number (`lionheart_opt.study.fence`).
 for _name in {*BaseStorage.__abstractmethods__, "_create_new_trial", "_get_trials"}:
-    if hasattr(RDBStorage, _name):
-        setattr(PatientDatabase, _name, again(getattr(RDBStorage, _name)))
+    if hasattr(WholeTexts, _name):
+        setattr(PatientDatabase, _name, again(getattr(WholeTexts, _name)))

@@ -28,6 +28,10 @@ class Pending(Protocol[T_co]):
         """
         ...
 
+    def done(self) -> bool:
+        """Whether `result` need not wait."""
+        ...
+
     def cancel(self) -> object:
         """Do not start it, if it has not been started."""
         ...

@@ -127,8 +127,10 @@ def _database(
     url: str, creator: Callable[[], Any] | None = None
 ) -> optuna.storages.BaseStorage | None:
     """The storage in a database; None where Optuna has no tables in it."""
-    from optuna.storages import RDBStorage, get_storage
+    from optuna.storages import get_storage
     from sqlalchemy import create_engine, inspect
+
+    from lionheart_opt.study.text_columns import WholeTexts
 
     parse_distributions_once()
     options: dict[str, Any] = {} if creator is None else {"creator": creator}
@@ -152,5 +154,5 @@ def _database(
             time.sleep(CREATION_PAUSE_S)
     finally:
         engine.dispose()
-    storage = RDBStorage(url, engine_kwargs=options, skip_table_creation=True)
+    storage = WholeTexts(url, engine_kwargs=options, skip_table_creation=True)
     return get_storage(storage)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from math import fsum
 from typing import Any, Protocol
@@ -55,7 +55,19 @@ class Keeper(Protocol):
         ...
 
     def add(self, problem: Problem, evaluation: Evaluation) -> int:
-        """Keep an evaluation, all of it or nothing; its number."""
+        """Keep an evaluation, all of it or nothing; its number.
+
+        Raises:
+            InputError: It cannot be written. `unwritten` gives it when the search is resumed.
+        """
+        ...
+
+    def set_aside(self, problem: Problem, evaluations: Sequence[Evaluation]) -> None:
+        """Keep finished evaluations beside the record: their turn has not come, and the search ends."""
+        ...
+
+    def unwritten(self, problem: Problem, candidate: Candidate) -> Evaluation | None:
+        """The evaluation of a candidate that was finished, but not written; None if there is none."""
         ...
 
     def answer(self, question: Question) -> Answer | None:
@@ -111,6 +123,7 @@ class InMemory:
     def __init__(self, name: str = "search", evaluations: Iterable[Evaluation] = ()) -> None:
         self.name = name
         self._trials = [Trial(number, each) for number, each in enumerate(evaluations)]
+        self._unwritten: dict[str, Evaluation] = {}
         self._answers: dict[str, Answer] = {}
         self._checks: dict[str, dict[str, Accuracy]] = {}
         self._digital: Accuracy | None = None
@@ -131,7 +144,16 @@ class InMemory:
     def add(self, problem: Problem, evaluation: Evaluation) -> int:  # noqa: ARG002
         """As `Keeper.add`."""
         self._trials.append(Trial(len(self._trials), evaluation))
+        self._unwritten.pop(evaluation.candidate.digest, None)
         return len(self._trials) - 1
+
+    def set_aside(self, problem: Problem, evaluations: Sequence[Evaluation]) -> None:  # noqa: ARG002
+        """As `Keeper.set_aside`."""
+        self._unwritten |= {each.candidate.digest: each for each in evaluations if not each.failed}
+
+    def unwritten(self, problem: Problem, candidate: Candidate) -> Evaluation | None:  # noqa: ARG002
+        """As `Keeper.unwritten`."""
+        return self._unwritten.get(candidate.digest)
 
     def answer(self, question: Question) -> Answer | None:
         """As `Keeper.answer`."""
@@ -253,6 +275,22 @@ class Record:
     def known(self) -> dict[str, Evaluation]:
         """Candidate digest -> evaluation. The record's own: read it only."""
         return self._known
+
+    def answers(
+        self,
+        candidates: Sequence[Candidate],
+        measure: Callable[[Sequence[Candidate]], Generator[Evaluation, None, None]],
+    ) -> Generator[Evaluation, None, None]:
+        """Evaluations of new candidates in their order; see `Keeper.unwritten`.
+
+        Args:
+            candidates: The candidates.
+            measure: Evaluates those that no earlier run has finished.
+        """
+        finished = {each.digest: self.keeper.unwritten(self.problem, each) for each in candidates}
+        with closing(measure([each for each in candidates if not finished[each.digest]])) as new:
+            for candidate in candidates:
+                yield finished[candidate.digest] or next(new)
 
     def add(self, evaluation: Evaluation) -> Trial:
         """Keep a new evaluation."""

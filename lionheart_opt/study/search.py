@@ -21,6 +21,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.strategy import Proposals, Strategy
 from lionheart_opt.study.executors import Answers, Executor, in_process
+from lionheart_opt.study.fence import LostClaim
 from lionheart_opt.study.record import Record, Trial
 from lionheart_opt.study.specification import identity, plain, reference
 from lionheart_opt.text import shown
@@ -267,7 +268,7 @@ class Search:
         if not len(self.record) and self.spent():  # nothing may be spent at all
             return
         candidate = problem.pretrained(problem.all_digital)
-        with closing(self._answers([candidate], workers)) as answers:
+        with closing(self._answers([candidate], workers, [])) as answers:
             try:
                 evaluation = next(answers)
             except InputError:
@@ -343,23 +344,37 @@ class Search:
 
     def _evaluate(self, new: Sequence[Candidate], watch: Watcher, workers: Executor | None) -> None:
         """Pay for new candidates in their order, until the budget is spent."""
-        left = None if self.budget.trials is None else self.budget.trials - len(self.record)
-        affordable = [] if self.spent() else new[:left]
-        with closing(self._answers(affordable, workers)) as answers:
-            for candidate in affordable:
-                if self.spent():
-                    return
-                watch(self._progress("evaluating", candidate=candidate))
-                trial = self.record.add(next(answers))
-                if failed := trial.evaluation.failed:
-                    warnings.warn(
-                        f"{self.record.name}: trial {trial.number} has failed: {failed}",
-                        stacklevel=2,
-                    )
-                watch(self._progress("answered", trial=trial))
+        affordable = self.budget.trials and self.budget.trials - len(self.record)
+        paid_for = [] if self.spent() else new[:affordable]
+        unrecorded: list[Evaluation] = []
+        try:
+            with closing(self._answers(paid_for, workers, unrecorded)) as answers:
+                for candidate in paid_for:
+                    if self.spent():
+                        return
+                    watch(self._progress("evaluating", candidate=candidate))
+                    unrecorded.append(next(answers))
+                    trial = self.record.add(unrecorded[-1])
+                    unrecorded.clear()
+                    if failed := trial.evaluation.failed:
+                        warnings.warn(
+                            f"{self.record.name}: trial {trial.number} has failed: {failed}",
+                            stacklevel=2,
+                        )
+                    watch(self._progress("answered", trial=trial))
+        except LostClaim:
+            raise
+        except BaseException:
+            self.record.keeper.set_aside(self.problem, unrecorded)
+            raise
 
-    def _answers(self, candidates: Sequence[Candidate], workers: Executor | None) -> Answers:
-        return workers.evaluate(candidates) if workers else in_process(self.problem, candidates)
+    def _answers(
+        self, candidates: Sequence[Candidate], workers: Executor | None, left: list[Evaluation]
+    ) -> Answers:
+        def measure(new: Sequence[Candidate]) -> Answers:
+            return workers.evaluate(new, left) if workers else in_process(self.problem, new)
+
+        return self.record.answers(candidates, measure)
 
     def spent(self) -> bool:
         """Whether the budget is used up."""

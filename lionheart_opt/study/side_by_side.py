@@ -32,6 +32,10 @@ def run_side_by_side(jobs: Sequence[Callable[[], None]], workers: Executor | Non
         for future in futures:
             future.cancel()
         workers.stop()
+        from lionheart_opt.study.outages import giving_up  # it loads optuna
+
+        with giving_up():
+            threads.shutdown()
         raise
     finally:
         threads.shutdown()

@@ -71,6 +71,10 @@ class SplitEvaluation:
         """As `Pending.result`."""
         return replace(self._problem, oracle=self).evaluate(self._candidate)
 
+    def done(self) -> bool:
+        """As `Pending.done`: which draws are needed, `result` finds out."""
+        return False
+
     def cancel(self) -> None:
         """As `Pending.cancel`."""
         for asked in self._asked:

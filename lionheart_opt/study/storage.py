@@ -222,15 +222,16 @@ def _database(url: str, **options: Any) -> optuna.storages.BaseStorage:
         url: SQLAlchemy URL.
         options: What Optuna's storage takes beside; none for a database on a server.
     """
-    from optuna.storages import RDBStorage, get_storage
+    from optuna.storages import get_storage
     from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
     from lionheart_opt.study.outages import PatientDatabase
+    from lionheart_opt.study.text_columns import WholeTexts
 
     for attempt in range(CREATION_TRIES):
         try:
             database = (
-                RDBStorage(url, **options) if options else PatientDatabase(url, shown_url(url))
+                WholeTexts(url, **options) if options else PatientDatabase(url, shown_url(url))
             )
             guard_database(database)
             return guarded(get_storage(database))

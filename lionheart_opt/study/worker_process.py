@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkstemp
+from tempfile import TemporaryFile
 from typing import TypeVar
 
 from loky import ProcessPoolExecutor
@@ -26,18 +26,18 @@ T = TypeVar("T")
 class WorkerProcess:
     """One worker process. A pool of several would not say whose candidate made a process die.
 
-    How far its training is, it writes to a file, so that it never waits for who reads that.
+    How far its training is, it writes to a file, so that it never waits for who reads that. The file is
+    in no folder, so that processes that are killed leave nothing behind.
 
     Args:
         sent: The problem.
     """
 
     def __init__(self, sent: SentProblem) -> None:
-        descriptor, name = mkstemp(prefix="lionheart_opt-worker-")
-        os.close(descriptor)
-        self._said = Path(name)
+        self._said = TemporaryFile()
+        said = Path(f"/proc/{os.getpid()}/fd/{self._said.fileno()}")
         self._pool = ProcessPoolExecutor(
-            1, env=ONE_THREAD, initializer=worker.start, initargs=(sent, os.getpid(), self._said)
+            1, env=ONE_THREAD, initializer=worker.start, initargs=(sent, os.getpid(), said)
         )
         #: Done when the problem is built.
         self.ready: Future[None] = self._pool.submit(worker.get_ready)
@@ -65,11 +65,12 @@ class WorkerProcess:
                 hear(said)
 
     def _heard(self) -> str:
-        with suppress(OSError):  # it has been killed
-            return self._said.read_text(errors="replace")
+        with suppress(ValueError):  # it has been killed
+            self._said.seek(0)
+            return self._said.read().decode(errors="replace")
         return ""
 
     def kill(self) -> None:
         """Stop the process, busy or not."""
         self._pool.shutdown(kill_workers=True)
-        self._said.unlink(missing_ok=True)
+        self._said.close()

@@ -169,20 +169,3 @@ def test_a_damaged_measurement_of_all_digital_is_one_line(storage, damage):
     keeper.study.set_user_attr("all-digital", damage)
     with pytest.raises(InputError, match="study 's': its record cannot be read"):
         keeper.digital()
-
-
-def test_an_evaluation_that_cannot_be_written_is_said_to_be_lost(storage, monkeypatch):
-    keeper = searched(storage, trials=2)
-    problem = tiny_problem(objectives=("latency_s", "drop"))
-    search = Search(Record(problem, keeper), Random(), seed=1, budget=Budget(trials=4))
-
-    def fail(trial) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(keeper.study, "add_trial", fail)
-    message = "no space left; trial 2 may be lost: resuming evaluates it again$"
-    with pytest.raises(InputError, match=f"^study 's': its record cannot be written: {message}"):
-        search.run()
-    monkeypatch.undo()
-    search.run()
-    assert len(keeper.study.trials) == 4

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
 import optuna
 import pytest
-from front_door import wait_until
+from front_door import made_up, wait_until
 from search_in_a_process import study
 
+import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.study import claim, fence, outages
 from lionheart_opt.study.outages import impatient
@@ -162,3 +164,28 @@ def test_beats_do_not_wait_and_are_spoken_of_once(postgres, monkeypatch, caplog)
             time.sleep(0.05)
     failed = [line for line in lines(caplog) if "heartbeat failed" in line]
     assert len(failed) == 1 and "\n" not in failed[0]
+
+
+def test_an_interruption_ends_all_searches_that_wait_for_a_server(postgres, caplog):
+    """Nobody waits for the rest of the ten minutes, and what was finished is kept."""
+    study = lo.Study.of(
+        made_up(), ["random"], seeds=(0, 1), trials=400, storage=postgres.new_database()
+    )
+
+    def interrupt() -> None:
+        wait_until(lambda: sum(len(result) for result in study.results()) > 4)
+        postgres.stop()
+        wait_until(lambda: any("is out of reach" in line for line in lines(caplog)))
+        time.sleep(1.0)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    start = time.monotonic()
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            study.run(workers=2, checks=False)
+    finally:
+        thread.join()
+        postgres.start()
+    assert time.monotonic() - start < 60.0

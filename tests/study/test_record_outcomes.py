@@ -13,9 +13,10 @@ from lionheart_opt.artifacts import OutcomeStore
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
-from lionheart_opt.study.optuna_keeper import OUTCOMES, OptunaKeeper
+from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
+from lionheart_opt.study.trials import OUTCOMES
 from lionheart_opt.testing import tiny_problem
 
 CANDIDATE = Candidate(mapping("conv1"), training="none")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,10 +95,12 @@ class Noting:
 
     given: list[list[Candidate]] = field(default_factory=list)
 
-    def evaluate(self, candidates: Sequence[Candidate]) -> Iterator[Evaluation]:
+    def evaluate(
+        self, candidates: Sequence[Candidate], left: list[Evaluation]
+    ) -> Generator[Evaluation, None, None]:
         self.given.append(list(candidates))
         problem = tiny_problem(max_drop=0.9)
-        return (problem.evaluate(candidate) for candidate in candidates)
+        yield from (problem.evaluate(candidate) for candidate in candidates)
 
 
 def test_workers_get_what_the_budget_allows_and_nothing_else() -> None:

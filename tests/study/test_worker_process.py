@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 from deadly import Trains, toy
+from front_door import alive, descendants, wait_until
 
 from lionheart_opt.study.executors import Workers
 
@@ -15,7 +19,33 @@ def test_what_is_said_of_a_training_is_heard_once():
     with Workers(problem, 1) as workers:
         workers.hear = heard.append
         [answer] = workers.evaluate([problem.pretrained(problem.all_analog)])
-        said = [process._said for process in workers._processes]
     assert heard == ["training: epoch 1/2"]
     assert answer.objectives == toy().evaluate(problem.pretrained(problem.all_analog)).objectives
-    assert not any(file.exists() for file in said), "nothing is left behind"
+
+
+SCRIPT = """
+import time
+from dataclasses import replace
+from deadly import Slow, toy
+from lionheart_opt.study.executors import Workers
+
+problem = replace(toy(), oracle=Slow(toy().oracle, 60.0))
+with Workers(problem, 2) as workers:
+    workers.submit(print)
+    [process.ready.result() for process in workers._processes]
+    print("ready", flush=True)
+    time.sleep(60.0)
+"""
+
+
+def test_a_driver_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    driver = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert driver.stdout.readline() == "ready\n"
+    family = descendants(driver.pid)
+    driver.kill()
+    driver.wait()
+    wait_until(lambda: not alive(family), 10.0)
+    assert not [path.name for path in tmp_path.iterdir() if "lionheart" in path.name]
