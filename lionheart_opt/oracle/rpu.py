@@ -127,6 +127,9 @@ def _problem(config: object) -> str:
     ranges = config.pre_post.input_range
     if ranges.enable and ranges.manage_output_clipping:
         return "pre_post.input_range.manage_output_clipping is not implemented by aihwkit's torch tiles"
+    start = "init_std_alpha" if ranges.init_from_data > 0 else "init_value"
+    if ranges.enable and getattr(ranges, start) == 0:
+        return f"pre_post.input_range.{start}: got 0; inputs are divided by their range"
     try:
         with torch.random.fork_rng(devices=[]):  # the layer draws initial weights
             layer = AnalogLinear(2, 2, rpu_config=config)

@@ -220,7 +220,7 @@ def _meaning(node: Any) -> Any:
     """A syntax tree as plain data, without positions, comments and docstrings."""
     if isinstance(node, ast.AST):
         fields = {
-            name: _meaning(_without_docstring(node, value) if name == "body" else value)
+            name: _meaning(_counted(node, name, value))
             for name, value in ast.iter_fields(node)
             if name not in _FORMAL and value is not None and value != []
         }
@@ -230,9 +230,14 @@ def _meaning(node: Any) -> Any:
     return repr(node)
 
 
-def _without_docstring(node: ast.AST, body: Any) -> Any:
+def _counted(node: ast.AST, name: str, value: Any) -> Any:
+    """A field without its docstring, or the empty texts that Python 3.12.1 adds to f-strings."""
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return body[1:] if isinstance(node, kinds) and _is_text(body) else body
+    if name == "body" and isinstance(node, kinds) and _is_text(value):
+        return value[1:]
+    if isinstance(node, ast.JoinedStr):
+        return [part for part in value if getattr(part, "value", None) != ""]
+    return value
 
 
 def _is_text(body: Sequence[ast.stmt]) -> bool:

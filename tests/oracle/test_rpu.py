@@ -52,6 +52,22 @@ def test_no_warning_of_the_tiles_that_are_installed() -> None:
     rpu_config("lionheart")
 
 
+@pytest.mark.parametrize(("batches", "name"), [(1, "init_std_alpha"), (0, "init_value")])
+def test_input_ranges_of_zero_are_refused(
+    batches: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inputs would be NaN."""
+    config = lionheart()
+    ranges = config.pre_post.input_range
+    ranges.enable, ranges.init_from_data = True, batches
+    ranges.init_value = ranges.init_std_alpha = 1.0
+    monkeypatch.setitem(rpu_config.__globals__["BUILT_IN"], "zero", lambda: config)
+    rpu_config("zero")
+    setattr(ranges, name, 0.0)
+    with pytest.raises(InputError, match=f"pre_post.input_range.{name}: got 0; inputs are divided"):
+        rpu_config("zero")
+
+
 @pytest.mark.parametrize(
     ("part", "name", "message"),
     [

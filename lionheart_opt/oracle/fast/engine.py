@@ -104,6 +104,7 @@ def not_covered(rpu_config: Any) -> str:
         "forward.out_bound": io.out_bound <= 0,
         "forward.out_noise_std": io.out_noise_std > 0,
         "forward.out_sto_round": io.out_sto_round,
+        "forward.out_scale": io.out_scale < 0,
         "forward.out_asymmetry": io.out_asymmetry != 0,
         "forward.w_noise": io.w_noise > 0,
         "modifier.type": modifier.type

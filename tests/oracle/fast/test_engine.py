@@ -64,6 +64,7 @@ def changed(path: str, value: Any) -> TorchInferenceRPUConfig:
         ("forward.out_sto_round", True),
         ("forward.inp_asymmetry", 0.1),
         ("forward.out_asymmetry", 0.1),
+        ("forward.out_scale", -1.0),
         ("forward.out_noise_std", 0.1),
         ("forward.bound_management", BoundManagementType.ITERATIVE_WORST_CASE),
         ("modifier.type", WeightModifierType.DISCRETIZE),
