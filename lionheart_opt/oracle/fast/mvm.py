@@ -13,7 +13,7 @@ from typing import Any, cast
 import torch
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.fast.ranges import InputRanges
+from lionheart_opt.oracle.fast.ranges import InputRanges, clipped
 from lionheart_opt.oracle.fast.tiles import Converters, Tiling
 from lionheart_opt.oracle.tiny import SMALLEST
 from lionheart_opt.oracle.window import Window
@@ -176,14 +176,14 @@ def _tile_product(
         inputs = x * divided
         if converters.input_step > 0:
             inputs = _round(inputs, converters.input_step)
-        z = product(inputs.clamp(-converters.input_bound, converters.input_bound))
+        z = product(clipped(inputs, converters.input_bound))
         if converters.output_noise > 0:
             noise = torch.empty_like(z).normal_(generator=generator)
             z = z.add(noise, alpha=converters.output_noise)
         if step > 0:
             z = _round(z, step)
         if factor > converters.retry_limit or bool((z.abs() <= bound).all()):
-            return z.clamp(-bound, bound) * (converters.output_scale / divided)
+            return clipped(z, bound) * (converters.output_scale / divided)
         factor *= 2
 
 

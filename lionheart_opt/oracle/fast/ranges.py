@@ -11,6 +11,20 @@ from torch import nn
 from lionheart_opt.oracle.fast.tiles import Tiling
 from lionheart_opt.oracle.window import Window
 
+#: Whether `torch.clamp` stops the gradient of numbers that are at an end of the range themselves.
+_STOPS_AT_ENDS = torch.__version__ >= "2.14"
+
+
+def clipped(x: torch.Tensor, bound: float) -> torch.Tensor:
+    """Numbers clipped to a magnitude; as in aihwkit, gradients pass where that changes nothing.
+
+    The largest input of a vector is at the end of the range of its DAC, for example.
+    """
+    y = x.clamp(-bound, bound)
+    if not _STOPS_AT_ENDS or not x.requires_grad:
+        return y
+    return torch.where(x.abs() <= bound, x, y.detach())
+
 
 class InputRanges(nn.Module):
     """Where each tile of a layer clips its inputs (aihwkit's `InputRangeParameter`).
@@ -72,7 +86,7 @@ class InputRanges(nn.Module):
         """Clip inputs of tile (t, u) and divide them by its range; also returns the range, shape (1,)."""
         value = self.values[t, u : u + 1]
         bound = abs(float(value.detach()))
-        x = x.clamp(-bound, bound)
+        x = clipped(x, bound)
         if self.training:  # aihwkit's gradient of a learned range
             x = _with_gradient(x, value, self.settings)
         return x / value, value

@@ -11,7 +11,8 @@ from fast_setup import tiling, window_of
 from torch import nn
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.fast.ranges import InputRanges
+from lionheart_opt.oracle.fast import ranges as module
+from lionheart_opt.oracle.fast.ranges import InputRanges, clipped
 
 
 def ranges(saved: torch.Tensor | None = None, **changes: Any) -> InputRanges:
@@ -126,3 +127,17 @@ def test_each_tile_has_a_range_of_its_own() -> None:
     expected = [1.0, 2.0 * float(batch[:, :5].std()), 4.0, 8.0]
     assert made.values.flatten().tolist() == pytest.approx(expected)
     assert made.batches.flatten().tolist() == [1, 1, 2, 1]
+
+
+@pytest.mark.parametrize("stops", sorted({module._STOPS_AT_ENDS, True}))
+def test_gradients_pass_at_the_ends_of_a_range(
+    stops: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of `torch.clamp` do not any more, from torch 2.14 on."""
+    monkeypatch.setattr(module, "_STOPS_AT_ENDS", stops)
+    x = torch.tensor([0.5, 1.0, -1.0, 2.0, -3.0], requires_grad=True)
+    y = clipped(x, 1.0)
+    assert y.tolist() == [0.5, 1.0, -1.0, 1.0, -1.0]
+    y.sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [1.0, 1.0, 1.0, 0.0, 0.0]
+    assert clipped(torch.tensor([torch.nan]), 1.0).isnan()
