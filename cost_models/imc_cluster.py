@@ -20,7 +20,7 @@ and of additions reproduce the table. Energies and the rates of software convolu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import prod
 from typing import Literal
@@ -122,6 +122,16 @@ class ImcCluster:
     def batch_order(self) -> BatchOrder:
         """See `RunsBatches`."""
         return "layer by layer"
+
+    @cached_property
+    def of_batches(self) -> ImcCluster:
+        """The model that lets activations move where they do not fit: those of a whole batch do not."""
+        machine = self.system.machine
+        if machine is None or self.machine.activations == "spill":
+            return self
+        parameters = {**machine.parameters, "activations": "spill"}
+        machine = machine.model_copy(update={"parameters": parameters})
+        return replace(self, system=self.system.model_copy(update={"machine": machine}))
 
     @whole_batches
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:

@@ -72,10 +72,11 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     model = plugins.cost_model(space.system)
     check_batch(model, space.system, space.workload)
     workload = as_single_inferences(model, space.workload)
-    space = Space(workload=workload, system=space.system, digital=space.digital)
-    is_pipelined = model.cost(space.workload, space.all_digital).interval_s is not None
+    is_pipelined = model.cost(workload, space.all_digital).interval_s is not None
     if objective is None:
         objective = "interval_s" if is_pipelined else "latency_s"
+    if not (is_pipelined and objective == "latency_s"):  # which is that of the whole batch
+        space = Space(workload=workload, system=space.system, digital=space.digital)
     problem = Problem(
         workload=space.workload,
         system=space.system,

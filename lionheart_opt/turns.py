@@ -6,6 +6,7 @@ from dataclasses import dataclass, is_dataclass, replace
 
 import numpy as np
 
+from lionheart_opt.batches import BatchOrder
 from lionheart_opt.cost import (
     COST_OBJECTIVES,
     Cost,
@@ -36,11 +37,16 @@ class Regime:
 
 @dataclass(frozen=True)
 class _PaidCrossbars:
-    """Prices with which each crossbar is programmed in each inference, and none is missing."""
+    """Prices with which each crossbar is programmed in each inference or batch, and none is missing."""
 
     unlimited: CostModel
     prices: dict[str, tuple[float, float]]
     host: str
+
+    @property
+    def batch_order(self) -> BatchOrder:
+        """See `RunsBatches`: crossbars take turns from layer to layer."""
+        return "layer by layer"
 
     def tables(self, workload: Workload) -> CostTables | None:
         """Those without programming, and the programming of each unit's crossbars."""
@@ -57,7 +63,8 @@ class _PaidCrossbars:
         latency_s, energy_j = tables.cost_batch(tables.encode([mapping]))
         total = {"all": (float(latency_s[0]), float(energy_j[0]))}
         layer = LayerCost(name="all", kind="", target=self.host, macs=0, components=total)
-        return Cost(layers=(layer,))
+        batch = workload.batch
+        return Cost(layers=(layer,), interval_s=layer.latency_s / batch if batch > 1 else None)
 
 
 def takes_turns(system: System) -> bool:
@@ -101,7 +108,7 @@ def regimes(problem: Problem) -> list[Regime]:
             count = max((target.tiles or 0) - 1, 0)
             spared["latency_s"] += count * prices[target.name][0]
             spared["energy_j"] += count * prices[target.name][1]
-    spared["interval_s"] = spared["latency_s"]
+    spared["interval_s"] = spared["latency_s"] / problem.workload.batch
     loosened = {name: limit + spared[name] for name, limit in problem.cost_limits.items()}
     return [
         Regime(
@@ -116,7 +123,10 @@ def regimes(problem: Problem) -> list[Regime]:
 
 
 def _prices(problem: Problem) -> dict[str, tuple[float, float]]:
-    """Target -> time and energy of programming a crossbar, the power of the waiting machine included."""
+    """Target -> time of programming a crossbar, and its energy, with the power of the waiting machine.
+
+    The energy is what one inference of a batch has of it.
+    """
     layers = problem.cost(problem.all_analog).layers
     prices = {}
     for target in problem.system.targets:
@@ -129,6 +139,7 @@ def _prices(problem: Problem) -> dict[str, tuple[float, float]]:
             time_s, energy_j = (
                 (sum(values) for values in zip(*spent, strict=True)) if spent else (0, 0)
             )
-            crossbar_j = energy_j / time_s * rule.crossbar_s if time_s else rule.crossbar_j
+            of_rule = rule.crossbar_j / problem.workload.batch
+            crossbar_j = energy_j / time_s * rule.crossbar_s if time_s else of_rule
             prices[target.name] = rule.crossbar_s, crossbar_j
     return prices

@@ -1,6 +1,7 @@
 """Batches: who can price them, what a batch of one is, and what weights and crossbars gain."""
 
 from dataclasses import dataclass, replace
+from math import inf
 
 import pytest
 
@@ -8,13 +9,14 @@ import lionheart_opt as lo
 from lionheart_opt import InputError
 from lionheart_opt.batches import as_single_inferences, check_batch
 from lionheart_opt.cheapest import cheapest
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.hardware.roofline import roofline
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
+from lionheart_opt.uncertainty import estimates_of
 from lionheart_opt.workload import Workload
 
 SYSTEMS = ("lionheart", "alpine-high-power-8", "diana", "imc-cluster", "manycore", "hermes-64")
@@ -72,6 +74,19 @@ def test_the_cheapest_mapping_of_a_batch(name: str) -> None:
     assert best.exact == cheapest(Space(workload=workload.with_batch(1), system=system)).exact
 
 
+@pytest.mark.parametrize("objective", COST_OBJECTIVES)
+def test_the_mapping_of_a_batch_that_costs_least_of_anything(objective: CostObjective) -> None:
+    """In a pipeline, the latency of a large batch follows from its interval."""
+    system, workload = load_system("manycore"), lo.trace("resnet8").with_batch(64)
+    space = Space(workload=workload, system=system)
+    costs = {}
+    for each in COST_OBJECTIVES:
+        best = cheapest(space, each)
+        assert best is not None
+        costs[each] = lo.cost(workload, system, best.mapping).value(objective)
+    assert costs[objective] <= min(costs.values()) * (1 + 1e-6)
+
+
 def test_no_layer_of_a_batch_is_above_its_roof() -> None:
     for name in ("diana", "manycore"):
         system, workload = load_system(name), convolutional_workload()
@@ -95,3 +110,60 @@ def test_a_batch_is_part_of_a_workload() -> None:
     assert repr(batch).endswith("batch of 8)")
     assert batch.macs == workload.macs
     assert replace(batch, name="other").batch == 8
+
+
+@pytest.mark.parametrize("name", ["diana", "imc-cluster", "manycore", "hermes-64", "lionheart"])
+@pytest.mark.parametrize("mapping", ["all-digital", "all-analog"])
+def test_more_inferences_take_longer_and_share_what_they_can(name: str, mapping: str) -> None:
+    """As long as the memory holds their activations, none is dearer than alone."""
+    workload = convolutional_workload()
+    alone = lo.cost(workload, name, mapping)
+    before = alone
+    for batch in (2, 3, 8, 16):
+        together = lo.cost(workload, name, mapping, batch=batch)
+        assert before.latency_s < together.latency_s <= batch * alone.latency_s * (1 + 1e-9)
+        assert together.time_per_inference_s <= alone.time_per_inference_s * (1 + 1e-9)
+        assert together.energy_j <= alone.energy_j * (1 + 1e-9)
+        assert batch * together.energy_j >= alone.energy_j
+        before = together
+
+
+@pytest.mark.parametrize(
+    ("name", "constant"),
+    [
+        ("diana", "l2_bytes_per_s"),
+        ("diana", "dram_bytes_per_s"),
+        ("imc-cluster", "l2_bytes_per_s"),
+        ("imc-cluster", "dram_bytes_per_s"),
+        ("lionheart", "dram_bytes_per_s"),
+        ("manycore", "link_bytes_per_cycle"),
+    ],
+)
+def test_a_faster_memory_never_makes_a_batch_slower(name: str, constant: str) -> None:
+    workload, system = lo.trace("resnet8"), load_system(name)
+    assert system.machine is not None
+    value = system.machine.parameters[constant]
+    for batch in (1, 256):
+        for mapping in ("all-digital", "all-analog"):
+            times = [
+                lo.cost(
+                    workload,
+                    system.with_constants({f"machine.{constant}": type(value)(factor * value)}),
+                    mapping,
+                    batch=batch,
+                ).time_per_inference_s
+                for factor in (0.25, 1, 4)
+            ]
+            assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize("name", ["diana", "imc-cluster", "manycore"])
+def test_what_is_known_of_a_batch_are_numbers(name: str) -> None:
+    """Costs with intervals, also of a batch that no memory holds."""
+    workload = lo.trace("resnet8")
+    for batch in (1, 16, 1_000_000):
+        cost = lo.cost(workload, name, batch=batch)
+        digital = lo.cost(workload, name, "all-digital", batch=batch)
+        for value, low, high in estimates_of(cost, digital).values():
+            assert low is not None and high is not None
+            assert 0 < low <= value <= high < inf

@@ -21,10 +21,15 @@ from lionheart_opt.turns import regimes
 
 
 def problem_with(
-    name: str, tiles: int, share: float, objective: CostObjective, model: str = ""
+    name: str,
+    tiles: int,
+    share: float,
+    objective: CostObjective,
+    model: str = "",
+    batch: int = 1,
 ) -> Problem:
     """Programming a crossbar takes this share of all-digital's cost."""
-    workload = lo.trace(model) if model else convolutional_workload()
+    workload = (lo.trace(model) if model else convolutional_workload()).with_batch(batch)
     system = load_system(name)
     plain = made_up_problem(workload=workload, system=system, cost_model=cost_model(system))
     rule = Reprogramming(
@@ -72,6 +77,28 @@ def test_knapsack_finds_the_cheapest_mapping(name, tiles, share, objective):
     least = min(cost.value(objective) for cost in costs if cost.fits)
     ours = [problem.totals(each) for each in (*found_by_knapsack(problem), problem.all_digital)]
     assert min(cost.value(objective) for cost in ours if cost.fits) <= least * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3])
+@pytest.mark.parametrize("objective", COST_OBJECTIVES)
+@pytest.mark.parametrize("limited", [None, *COST_OBJECTIVES])
+def test_knapsack_finds_the_cheapest_mapping_of_a_batch(share, objective, limited):
+    """A crossbar is programmed once for the batch; energies and intervals are those of one inference."""
+    problem = problem_with("lionheart", 1, share, objective, batch=8)
+    everything = [problem.totals(each) for each in every_mapping(problem)]
+    if limited is not None:
+        values = sorted(cost.value(limited) for cost in everything)
+        problem = replace(problem, cost_limits={limited: values[len(values) // 3]})
+    costs = [
+        cost
+        for cost in everything
+        if not any(v > 0 for v in problem.cost_violations(cost).values())
+    ]
+    ours = [problem.totals(each) for each in found_by_knapsack(problem)]
+    kept = [cost for cost in ours if not any(v > 0 for v in problem.cost_violations(cost).values())]
+    assert kept, "there are some"
+    least = min(cost.value(objective) for cost in costs)
+    assert min(cost.value(objective) for cost in kept) <= least * (1 + 1e-3)
 
 
 def test_matrices_that_fit_nowhere_do_not_keep_it_from_that():

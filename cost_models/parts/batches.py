@@ -1,8 +1,8 @@
 """Batches that run layer by layer: the price of all of it, as that of one inference.
 
 Each layer runs for all inferences before the next one starts. So weights that a layer loads once are
-loaded once for the batch, and crossbars are reprogrammed once; activations of all inferences wait between
-layers.
+loaded once for the batch, and crossbars are reprogrammed once. Activations of all inferences wait between
+layers: where a memory cannot hold those of a large batch, an inference of it costs more than one alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast, runtime_checkable
 
 import numpy as np
 
@@ -26,8 +26,22 @@ class _Model(Protocol):
     def batch_order(self) -> BatchOrder: ...
 
 
+@runtime_checkable
+class _AssumesRoom(Protocol):
+    """A model whose system may assume that the activations of one inference fit into its memory."""
+
+    @property
+    def of_batches(self) -> _Model:
+        """The model without that assumption."""
+        ...
+
+
 M = TypeVar("M", bound=_Model)
 T = TypeVar("T", CostTables, CostTables | None)
+
+
+def _of_batches(model: M) -> M:
+    return cast(M, model.of_batches) if isinstance(model, _AssumesRoom) else model
 
 
 def whole_batches(
@@ -40,7 +54,7 @@ def whole_batches(
         count = workload.batch
         if count == 1 or model.batch_order != "layer by layer":
             return price(model, workload, mapping)
-        cost = price(model, workload.whole_batch, mapping)
+        cost = price(_of_batches(model), workload.whole_batch, mapping)
         layers = tuple(
             replace(
                 whole,
@@ -75,7 +89,7 @@ def tables_of_whole_batches(tabulate: Callable[[M, Workload], T]) -> Callable[[M
         count = workload.batch
         if count == 1 or model.batch_order != "layer by layer":
             return tabulate(model, workload)
-        tables = tabulate(model, workload.whole_batch)
+        tables = tabulate(_of_batches(model), workload.whole_batch)
         if tables is None:
             return tables
         shares = np.array([1.0, 1.0 / count])  # of the latency, and of the energy

@@ -85,7 +85,8 @@ def cost(
 
     Example: `lionheart-opt cost --model resnet8 --system lionheart`
 
-    `--batch 16` prices 16 inferences together: weights that a layer loads are loaded once for all.
+    `--batch 8` prices 8 inferences together: weights that a layer loads are loaded once for all, and
+    activations that do not fit into the memory move.
 
     `--model mine:network --example mine:batch --model-argument depth=3` prices a network of your own.
     For a decoding step, the example holds one token and the keys and values so far, as in

@@ -47,7 +47,8 @@ def test_the_cluster_fetches_weights_once_for_a_batch() -> None:
     workload = chain(1024, 1024)  # 1 MiB of weights, which the L1 cannot hold
     moved_j = [first(cost(system, workload, "cores", n)).components["memory"][1] for n in (1, 16)]
     assert moved_j[0] == pytest.approx(2**20 * 1.4e-12, rel=1e-9)
-    assert moved_j[1] == pytest.approx(moved_j[0] / 16, rel=1e-9)
+    # beside them, the activations of the batch do not fit either: those of each inference move
+    assert moved_j[1] == pytest.approx(moved_j[0] / 16 + 2 * 1024 * 1.4e-12, rel=1e-9)
 
 
 def test_diana_loads_its_array_once_for_a_batch() -> None:
@@ -98,3 +99,16 @@ def test_crossbars_are_programmed_once_for_a_batch() -> None:
     assert batch.rewriting["ima"].rewritten == single.rewriting["ima"].rewritten == 2
     lifetimes = [each.rewriting["ima"].lifetime_inferences for each in (single, batch)]
     assert lifetimes[1] == 10 * lifetimes[0]
+
+
+def test_activations_of_a_batch_move_where_the_cluster_cannot_hold_them() -> None:
+    """The paper's assumption that they stay in the L1 is one about a single inference."""
+    system = load_system("imc-cluster")
+    workload = chain(1024, 1024)
+    for batch, is_moved in ((1, False), (64, False), (512, True)):
+        layer = first(cost(system, workload, "ima", batch))
+        assert ("memory" in layer.components) == is_moved
+    # all of them once: inputs and outputs, in 8 bits, to the L2
+    assert layer.components["memory"][1] == pytest.approx(2 * 1024 * 1.4e-12, rel=1e-9)
+    far = first(cost(system, workload, "ima", 1024))
+    assert far.components["memory"][1] == pytest.approx(2 * 1024 * 880e-12, rel=1e-9)
