@@ -12,7 +12,8 @@ Kinds of layers:
 - `linear`: product with a weight matrix. `matmul`: product of two activations, or of activations
   with a matrix for each batch or head. `bilinear`: form of two activations.
 - `max_pool2d`, `avg_pool2d`, ...: also adaptive pools, with their largest window as kernel.
-- `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `rms_norm`, `local_response_norm`.
+- `batch_norm`, `layer_norm`, `group_norm`, `instance_norm`, `rms_norm`, `local_response_norm`. Layer
+  and RMS norms that are written out are one of them, too (see `norms.py`).
 - `relu`, `relu6`, `gelu`, `silu`, `sigmoid`, `tanh`, `softmax`, ...: activation functions.
 - `add`, `sub`, `mul`, `div`, `mean`, `sum`, `cat`, `pad`, `embedding`, ...: their ATen names.
 - `copy`: `contiguous`, `clone`, a change of type, or a write into part of another tensor.

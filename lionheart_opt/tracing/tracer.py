@@ -22,6 +22,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.tracing.dataflow import DataFlow, storage
 from lionheart_opt.tracing.einsum import einsum_product
 from lionheart_opt.tracing.matrices import Matrix, Use, as_matrix, as_units, is_same, part_of
+from lionheart_opt.tracing.norms import with_fused_norms
 from lionheart_opt.tracing.operators import Description, Operator, describe, is_whole
 from lionheart_opt.workload import INPUT, Layer, Shape, Unit, Workload
 
@@ -320,7 +321,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
         return Workload(
             name=self._name,
-            layers=tuple(layers),
+            layers=with_fused_norms(layers),
             units=tuple(Unit(name=members[0], layers=tuple(members)) for members in units.values()),
         )
 
