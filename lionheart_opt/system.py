@@ -211,16 +211,14 @@ class System(BaseModel):
         return float(self.blocks[block].parameters[key])
 
     def with_constants(self, values: dict[str, float]) -> System:
-        """A copy with other values of constants; their intervals stay.
-
-        Args:
-            values: Constant, such as `software.simple_cycles` -> value.
-        """
+        """A copy with other values by the names of constants, such as `software.simple_cycles`."""
         changed = dict(self.blocks)
         for name, value in values.items():
             block, key = name.rsplit(".", 1)
-            parameters = {**changed[block].parameters, key: value}
-            changed[block] = changed[block].model_copy(update={"parameters": parameters})
+            before = changed[block].parameters
+            is_count = isinstance(before.get(key), int) and float(value).is_integer()
+            update = {"parameters": {**before, key: int(value) if is_count else value}}
+            changed[block] = changed[block].model_copy(update=update)
         return self.model_copy(
             update={
                 "machine": changed.get("machine"),

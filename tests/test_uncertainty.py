@@ -193,3 +193,15 @@ def test_a_system_is_priced_twice_for_each_constant() -> None:
 
     spread_of(SYSTEM, WORKLOAD, SPACE.all_digital, build)
     assert len(calls) == 1 + 2 * len(SYSTEM.intervals)
+
+
+def test_a_count_may_have_an_interval() -> None:
+    """Its ends are whole numbers, as the cost model asks for."""
+    system = load_system("hermes-64")
+    cores = system.target("cores")
+    rows = Interval(low=128, high=512)
+    cores = cores.model_copy(update={"intervals": {"rows": rows}})
+    targets = tuple(cores if each.name == "cores" else each for each in system.targets)
+    system = system.model_copy(update={"targets": targets, "uncertainty": None})
+    estimate = lo.cost("resnet8", system).estimate("latency_s")
+    assert estimate.low is not None and estimate.low < estimate.value
