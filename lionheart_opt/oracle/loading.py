@@ -14,6 +14,7 @@ from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.models import hugging_face
 from lionheart_opt.models.plain import plain_network
+from lionheart_opt.models.torch_state import usual_torch
 from lionheart_opt.oracle.compensation import check_compensation
 from lionheart_opt.oracle.hardware import check_hardware
 from lionheart_opt.oracle.measurement import check_network
@@ -28,6 +29,7 @@ from lionheart_opt.toml_errors import all_problems
 from lionheart_opt.tracing.matrices import Matrix
 
 
+@usual_torch()
 def load(context: OracleContext, settings: dict[str, Any]) -> dict[str, Any]:
     """The settings, the network (`model`) and the data (`splits`) of a study's oracle, checked.
 

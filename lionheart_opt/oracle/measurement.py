@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map_only
 
 from lionheart_opt.datasets.splits import Examples, Splits
 from lionheart_opt.errors import Collected, InputError
+from lionheart_opt.models.torch_state import usual_torch
 from lionheart_opt.oracle.compensation import Calibrator, Compensation
 from lionheart_opt.oracle.digital import Digital
 from lionheart_opt.oracle.engine import Engine
@@ -198,6 +199,7 @@ class _Measured:
         self.statistics[place][begin : begin + len(values)] = values
 
 
+@usual_torch()
 @torch.no_grad()
 @unfused()
 def check_network(network: nn.Module, splits: Splits) -> None:

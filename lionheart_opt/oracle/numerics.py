@@ -13,6 +13,7 @@ from torch import nn
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import Collected, InputError, unknown
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.models.torch_state import usual_torch
 from lionheart_opt.oracle.digital import CALIBRATION_EXAMPLES, Digital, aliases, weights_of
 from lionheart_opt.oracle.engine import Engine
 from lionheart_opt.oracle.rpu import rpu_config, rpu_digest
@@ -62,6 +63,7 @@ class TargetNumerics:
     names: dict[str, str]
 
     @classmethod
+    @usual_torch()
     def of(cls, system: System, settings: OracleSettings, where: str = "") -> TargetNumerics:
         """The numerics of a system's targets, with the RPU configurations that the settings name.
 

@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.models.torch_state import usual_torch
 from lionheart_opt.oracle.settings import OracleSettings
 
 
@@ -18,15 +19,17 @@ def computing_with(settings: OracleSettings) -> Iterator[None]:
     """Compute with the threads of the settings while the block runs, and on a GPU alike every time.
 
     Sums depend on the number of threads in their last digits, so what is recorded must not depend on
-    the machine. Some functions of torch have no repeatable form on a GPU; torch warns of them.
+    the machine. Some functions of torch have no repeatable form on a GPU; torch warns of them. What the
+    program around has set does not count; see `usual_torch`.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(settings.threads)
-    try:
-        with _repeatable() if settings.device == "cuda" else nullcontext():
-            yield
-    finally:
-        torch.set_num_threads(before)
+    with usual_torch():
+        before = torch.get_num_threads()
+        torch.set_num_threads(settings.threads)
+        try:
+            with _repeatable() if settings.device == "cuda" else nullcontext():
+                yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @contextmanager

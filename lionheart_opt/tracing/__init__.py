@@ -42,6 +42,7 @@ from torch.utils._pytree import tree_map_only
 from lionheart_opt import models
 from lionheart_opt.errors import InputError
 from lionheart_opt.models.memory import limited_memory
+from lionheart_opt.models.torch_state import usual_torch
 from lionheart_opt.text import shown
 from lionheart_opt.tracing.tracer import Exits, GuardedTracer, Tracer, tensors_of
 from lionheart_opt.workload import Workload
@@ -52,6 +53,7 @@ SMALL_WEIGHTS, SMALL_INPUT = 20_000_000, 200_000
 Example = Tensor | tuple[Tensor, ...] | dict[str, Tensor]
 
 
+@usual_torch(keeps_device=True)
 def trace(model: nn.Module, example: Example, name: str) -> Workload:
     """The workload of one inference.
 
