@@ -20,7 +20,7 @@ from lionheart_opt.api_arguments import (
     table_of,
     units_of,
 )
-from lionheart_opt.api_networks import dataset_of, network_of, traced, workload_of
+from lionheart_opt.api_networks import as_workload, dataset_of, network_of, traced, workload_of
 from lionheart_opt.batches import check_batch
 from lionheart_opt.buckets import place_of
 from lionheart_opt.cheapest import cheapest
@@ -253,7 +253,7 @@ def search(
         budget=usual_budget(trials, oracle_s),
     )
     single = Study(StudyScript("search", problem, [plan], storage, artifacts))
-    is_judged = trainings != 0 or isinstance(trainings, bool)
+    is_judged = not isinstance(trainings, Integral) or bool(trainings) or trainings is False
     [result] = single.run(
         workers=workers,
         scheduler=scheduler,
@@ -332,7 +332,7 @@ def cost(
         InputError: The system, the mapping or an operation of the network is not known, or the system's
             family prices no batches.
     """
-    workload = model if isinstance(model, Workload) else trace(model, example)
+    workload = as_workload(model, example)
     workload = workload if batch is None else workload.with_batch(batch)
     machine = system_of(system)
     space = Space(workload=workload, system=machine)
@@ -364,7 +364,7 @@ def named_mapping(
     Raises:
         InputError: There is no such name, unit or target, or nothing fits.
     """
-    if mapping == "best":
+    if isinstance(mapping, str) and mapping == "best":
         best = cheapest(space)
         if best is None:
             raise InputError(f"{space.system.where}: no mapping of {space.workload.name!r} fits")

@@ -55,7 +55,7 @@ def names_of(value: Any, where: str) -> tuple[str, ...]:
 
 def several(value: Any, where: str) -> tuple[Any, ...]:
     """A tuple of what may be given as one value or as a sequence."""
-    if isinstance(value, (str, Number)):
+    if isinstance(value, (str, bytes, Number)):
         return (value,)
     try:
         return tuple(value)

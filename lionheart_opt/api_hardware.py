@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt import plugins
-from lionheart_opt.api import named_mapping, system_of, trace
+from lionheart_opt.api import named_mapping, system_of
 from lionheart_opt.api_arguments import several
+from lionheart_opt.api_networks import as_workload
 from lionheart_opt.errors import InputError
 from lionheart_opt.hardware.roofline import Roofline
 from lionheart_opt.hardware.roofline import roofline as roofline_of
@@ -42,7 +43,7 @@ def systems(
     Raises:
         InputError: A system does not exist, or none can price the network.
     """
-    workload = model if isinstance(model, Workload) else trace(model, example)
+    workload = as_workload(model, example)
     if systems is None:
         chosen: Sequence[str | System] = list(plugins.system_names())
     else:
@@ -74,7 +75,7 @@ def roofline(
     Raises:
         InputError: The system, the mapping or an operation is not known, or there are no ceilings.
     """
-    workload = model if isinstance(model, Workload) else trace(model, example)
+    workload = as_workload(model, example)
     machine = system_of(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):

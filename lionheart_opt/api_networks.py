@@ -84,6 +84,22 @@ def workload_of(network: nn.Module | ModelTable, data: Dataset | None) -> Worklo
     return traced(network, example, None)
 
 
+def as_workload(model: Any, example: Any) -> Workload:
+    """A workload, or that of a network.
+
+    Raises:
+        InputError: See `traced`. Or an example is given beside a workload, which has its own.
+    """
+    if not isinstance(model, Workload):
+        return traced(model, example, None)
+    if example is not None:
+        raise InputError(
+            f"example: got {kind_of(example)}; the workload {model.name!r} was traced with another one; "
+            "leave it out, or give the network"
+        )
+    return model
+
+
 def traced(model: Any, example: Any, name: str | None) -> Workload:
     """The workload of a network; see `lionheart_opt.trace`.
 

@@ -124,7 +124,7 @@ class AccuracyLimit:
             raise InputError(f"confidence: got {self.confidence:g}; must be between 0.5 and 1")
         if not self.times_s:
             raise InputError("time_s: got []; at least one time is needed")
-        if self.over not in SKEWNESS:
+        if not isinstance(self.over, str) or self.over not in SKEWNESS:
             raise unknown("over", self.over, SKEWNESS)
         numbers = self.examples[:-1]
         if self.examples[-1:] != ("all",) or not all(

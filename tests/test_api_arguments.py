@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from front_door import Small, data, made_up, small
 
@@ -67,6 +68,9 @@ def test_weights_that_differ_from_run_to_run_are_named(tmp_path):
         ({"time": "soon"}, "time: got 'soon'; must be seconds, or a number with one of"),
         ({"time": None}, "time: got None"),
         ({"time": []}, "at least one time"),
+        ({"time": b"x"}, "time: got b'x'"),
+        ({"draws": b"x"}, "draws: got b'x'"),
+        ({"over": []}, r"unknown over '\[\]'"),
         ({"time": -1}, "time: got -1"),
         (
             {"max_drop": 2},
@@ -149,6 +153,8 @@ def test_a_bad_argument_beside_data_is_one_clear_line(model, changes, message):
         ("random", {"seed": -1}, "seed: got -1; must be a whole number from 0 on"),
         ("random", {"seed": "a"}, "seed: got 'a'"),
         ("random", {"label": 3}, "label: got 3"),
+        ("random", {"trainings": np.array([1, 2])}, "trainings: got array"),
+        ("random", {"trainings": 0.0}, r"trainings: got 0\.0"),
         ("random", {"storage": "k.db"}, "storage: got 'k.db'; must be a URL such as sqlite"),
         ("random", {"storage": 3}, "storage: got 3"),
         ("random", {"storage": "sqlite:////no/such/k.db"}, "folder /no/such does not exist"),
@@ -172,8 +178,20 @@ def test_a_bad_argument_of_search_is_one_clear_line(problem, strategy, changes, 
         (lambda _: lo.trace(small(), (2, 4, 4)), r"example of shape \(1, 2, 4, 4\)"),
         (lambda _: lo.cost("resnet8", "lionheart", "all"), "unknown mapping 'all'"),
         (lambda _: lo.cost("resnet8", "lionheart", ["fc"]), "mapping: got an object of type list"),
+        (lambda _: lo.cost("resnet8", "lionheart", np.ones(2)), "got an object of type ndarray"),
         (lambda _: lo.cost("resnet8", "lionheart", {"fc9": "tile"}), "unknown unit 'fc9'"),
         (lambda _: lo.cost("resnet8", "lionheart", {"fc": "moon"}), "unknown target 'moon'"),
+        *(
+            (
+                lambda _, call=call: call(lo.trace("resnet8"), example=(3, 9, 9)),
+                "example: got .*'resnet8'",
+            )
+            for call in (lo.cost, lo.systems, lo.roofline)
+        ),
+        *(
+            (lambda _, task=task: lo.problem(small(), {"train": 0, "test": 0}, task=task), "task")
+            for task in ("", 0, [], np.ones(2))
+        ),
         (lambda _: lo.dataset(train=(1, 2), test=3), "inputs of shape"),
     ],
 )

@@ -139,7 +139,7 @@ class Dataset:
         from lionheart_opt.tasks import CLASSIFICATION, batches
 
         validation = (
-            f"{100 * self.validation_fraction:g} % of training"
+            f"{100 * float(self.validation_fraction):g} % of training"
             if self.validation is None
             else f"{len(self.validation):,} examples"
         )

@@ -104,7 +104,9 @@ def as_dataset(
                 f"dataset: got parts {', '.join(unknown)}; allowed: train, test, validation"
             )
         parts: dict[str, Any] = {_PARTS[name]: given[name] for name in given.keys()}
-        return from_arrays(**parts, task=task or "classification", columns=columns)
+        return from_arrays(
+            **parts, task="classification" if task is None else task, columns=columns
+        )
     raise InputError(
         f"dataset: got {kind_of(given)}; make one with "
         "lo.dataset(train=(inputs, targets), test=(inputs, targets))"
