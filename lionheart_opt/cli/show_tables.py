@@ -140,15 +140,16 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
                     *values,
                     *(_verdict(result) if is_judged else ()),
                 )
-        say(
-            out,
-            again,
+        said = [
             "At most: upper confidence bound of the drop on test data. Verdict: whether that keeps the "
             "limit. Safer mappings are tested first, and the candidate of the search last, if they all "
             "are verified. The last verified one is the result."
-            if is_judged
-            else "",
-        )
+        ] * is_judged
+        if any(result.verdict and result.verdict.untested for result in results):
+            said.append(
+                "Not tested yet: mappings that cost less. Run the study again to test them."
+            )
+        say(out, again, " ".join(said))
 
 
 def _verdict(result: SearchResult) -> tuple[str, str]:
@@ -161,6 +162,8 @@ def _verdict(result: SearchResult) -> tuple[str, str]:
     if verdict.verified is None:
         return bound, f"not verified{rests_on}"
     candidate = result.candidate
+    if verdict.untested:
+        return bound, f"verified{rests_on}\n{verdict.untested} not tested yet"
     if candidate is None or verdict.verified is candidate:
         return bound, f"verified{rests_on}"
     gain = times(result.problem.gains(candidate.cost)[0])

@@ -38,7 +38,8 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
     the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. `verdict` says
     whether that shows that it keeps the limit (`verified`, `not verified`); `verified_high` is then the
-    upper bound on test data. `candidate_trial` is the number of the trial that is best by the data of the
+    upper bound on test data, and `untested` the number of cheaper mappings that are still to be tested.
+    `candidate_trial` is the number of the trial that is best by the data of the
     search alone: another one than `trial` where the test data verify a safer mapping only. What is not
     known is None. `diverged` and `failed` have the numbers of the trials whose training diverged, and
     whose evaluation failed.
@@ -60,7 +61,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
         "baseline": result.baseline,
     }
     row |= dict.fromkeys(("drop", "drop_high", "test_drop"))
-    row |= dict.fromkeys(("verdict", "candidate_trial", "verified_high"))
+    row |= dict.fromkeys(("verdict", "untested", "candidate_trial", "verified_high"))
     row |= dict.fromkeys((*names_with_ends(ESTIMATED), "analog_mac_ratio"))
     row |= {"diverged": result.diverged, "failed": result.failed}
     if best is None:
@@ -73,6 +74,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
     if result.verdict is not None:
         is_verified = result.verdict.verified is not None
         row["verdict"] = "verified" if is_verified else "not verified"
+        row["untested"] = result.verdict.untested
         if is_verified:
             row["verified_high"] = result.verdict.bounds.high
     return {

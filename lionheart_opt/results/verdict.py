@@ -26,11 +26,13 @@ class Verdict:
         verified: The last one that was shown to keep the limit: the result of the search. None if not
             even the first was.
         trainings: Number of trainings that it rests on. With one, the weights are taken as given.
+        untested: Number of mappings that are still to be tested, since a run was interrupted or goes on.
     """
 
     tested: tuple[tuple[Evaluation, Bounds], ...]
     verified: Evaluation | None
     trainings: int = 1
+    untested: int = 0
 
     @property
     def bounds(self) -> Bounds:
@@ -72,10 +74,11 @@ def verdict_of(
     by_digest = {each.candidate.digest: each for each in evaluations}
     tested: list[tuple[Evaluation, Bounds]] = []
     trainings: list[int] = []
-    verified = None
-    for digest in order:
+    verified, untested = None, 0
+    for number, digest in enumerate(order):
         judged = judged_on(checks.get(digest, {}))
         if not judged or digest not in by_digest:
+            untested = sum(each in by_digest for each in order[number:])
             break
         bounds = final_bounds(limit, judged)
         trainings.append(len(judged))
@@ -85,7 +88,9 @@ def verdict_of(
         verified = by_digest[digest]
     if not tested:
         return None
-    return Verdict(tested=tuple(tested), verified=verified, trainings=min(trainings))
+    return Verdict(
+        tested=tuple(tested), verified=verified, trainings=min(trainings), untested=untested
+    )
 
 
 def again(number: int) -> str:

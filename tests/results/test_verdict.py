@@ -7,6 +7,7 @@ import pytest
 from made_up_runs import answer, made_up_problem, search
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cli.show_tables import print_show
 from lionheart_opt.results.best import best_of
 from lionheart_opt.results.report import show_row
 from lionheart_opt.results.verdict import final_bounds, verdict_of
@@ -45,6 +46,17 @@ def test_the_last_verified_one_is_the_result(drops, verified, tested):
     assert verdict.verified is (None if verified is None else ANSWERS[verified])
     expected = drops[0] if verified is None else drops[verified]
     assert verdict.bounds.estimate == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("drops", "untested"),
+    [((0.01, 0.02), 2), ((0.01, 0.02, 0.03, 0.04), 0), ((0.2,), 0), ((0.01, 0.2), 0)],
+)
+def test_what_is_still_to_be_tested_is_said(drops, untested, capsys):
+    result = judged(*drops)
+    assert result.verdict.untested == show_row(result)["untested"] == untested
+    print_show([result])
+    assert (f"{untested} not tested yet" in capsys.readouterr().out) == bool(untested)
 
 
 def test_without_test_data_there_is_no_verdict():
