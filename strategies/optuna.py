@@ -54,7 +54,9 @@ class Optuna:
         profile: Training of a sensitivity profile to measure before the search; None measures none.
         nested: Number of mappings to take from the profile and evaluate after `enqueue`. They grow from
             one move to all, adding the moves with the best saving for their loss first.
-        batch: Number of proposals before the first of them is answered (for several workers).
+        batch: Number of proposals before the first of them is answered, for several workers. It is 1 by
+            default, whatever the number of workers: proposals of a batch know less of each other, so that
+            a search of as many trials finds less, and a record must not depend on who evaluates it.
         tries: Number of repeated proposals in a row before a random mapping is taken.
 
     Raises:

@@ -55,6 +55,11 @@ class TableOracle:
         """As `AccuracyTable.consult`."""
         return self.table.consult(question, seed)
 
+    @property
+    def trainings(self) -> tuple[Training, ...]:
+        """As `AccuracyTable.trainings`: the training of each row."""
+        return self.table.trainings
+
     def mappings(self, training: Training) -> list[Mapping]:
         """As `AccuracyTable.mappings`."""
         return self.table.mappings(training)

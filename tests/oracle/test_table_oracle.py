@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lionheart_opt.accuracy import Fidelity
+from lionheart_opt.accuracy import Fidelity, KnowsTrainings
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.oracle.table import AccuracyTable
@@ -48,6 +48,7 @@ def test_a_table_is_read_back_as_it_was_written(file: Path) -> None:
         assert (read.times_s, read.baseline) == (ours.times_s, ours.baseline)
         assert (read.training_s, read.evaluation_s) == (ours.training_s, ours.evaluation_s)
     assert oracle.table.provenance == "made up"
+    assert isinstance(oracle, KnowsTrainings) and oracle.trainings == problem.oracle.trainings
 
 
 def test_what_is_not_in_the_table_is_an_error_that_says_so(file: Path) -> None:

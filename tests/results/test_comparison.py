@@ -125,6 +125,18 @@ def test_there_is_no_ground_truth_without_every_mapping():
     assert ground_truth(problem, object()) is None
 
 
+def test_a_table_with_too_few_rows_is_only_counted():
+    """Listing the mappings of a large table takes longer than reading the record."""
+
+    class Few:
+        trainings = ("none", "full", "none")
+
+        def mappings(self, training):
+            raise AssertionError("they are not needed")
+
+    assert ground_truth(table_problem(), Few()) is None
+
+
 def test_whether_a_strategy_beats_another_is_a_test_over_seeds():
     # four against four, apart: 2 of the 70 ways to rank them are as extreme
     assert beats([5, 6, 7, 8], [1, 2, 3, 4]) == {"verdict": "yes", "p_value": pytest.approx(2 / 70)}
