@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import mariadb_server as servers
 import optuna
 import pytest
 from recorded_search import SAID, searched
@@ -157,3 +158,63 @@ def test_other_storages_keep_long_texts_in_one_piece(where, tmp_path):
     search = Search(Record(tiny_problem(), kept), Random(), seed=1, budget=Budget(trials=1))
     search.run()
     assert len(search.record) == 1
+
+
+# --- a real server ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mariadb():
+    """A MariaDB server that runs."""
+    if lacks := servers.missing():
+        pytest.skip(lacks)
+    server = servers.Server()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.mark.slow
+def test_mariadb_keeps_what_does_not_fit_into_its_columns(mariadb):
+    url = mariadb.new_database()
+    storage = open_storage(url)
+    assert text_columns.most_bytes(storage._backend.engine) == MOST
+    said = {**SAID, "text": 3 * TEXTS[1]}
+    OptunaKeeper.open(tiny_problem(), "long", storage, said)
+    study = optuna.create_study(storage=storage, study_name="trials")
+    long = {"accuracy": TEXTS[0], "lineage": "x"}
+    study.add_trial(optuna.trial.create_trial(value=1.0, user_attrs=long))
+    for opened in (open_storage(url), storage_to_read(url)):
+        kept = OptunaKeeper.existing("long", opened, said).study
+        assert kept.user_attrs["specification"] == said
+        [trial] = finished_trials(
+            optuna.load_study(study_name="trials", storage=opened), ["accuracy"]
+        )
+        assert trial.attributes == {"accuracy": TEXTS[0]}
+
+
+@pytest.mark.slow
+def test_a_mariadb_that_is_restarted_loses_nothing(mariadb):
+    whole = searched(optuna.storages.InMemoryStorage(), trials=8)
+    url = mariadb.new_database()
+    keeper = searched(open_storage(url), trials=3)
+    search = Search(
+        Record(tiny_problem(objectives=("latency_s", "drop")), keeper),
+        Random(),
+        seed=1,
+        budget=Budget(trials=8),
+    )
+
+    def restart(progress) -> None:
+        if progress.state == "answered" and len(search.record) % 2:
+            mariadb.stop()
+            mariadb.start()
+
+    search.run(restart)
+    ours, theirs = (
+        [(t.number, t.params, t.values, t.user_attrs) for t in study.trials]
+        for study in (keeper.study, whole.study)
+    )
+    assert ours == theirs
