@@ -139,3 +139,24 @@ def test_columns_are_fitted_for_every_source(reads: int) -> None:
     assert left < float((y - ideal).square().mean())
     probe.program(3)
     assert probe._columns == {}, "another chip is not calibrated yet"
+
+
+def test_errors_are_those_of_every_version_of_aihwkit() -> None:
+    """As aihwkit 1.1.0 draws and computes them."""
+    probe, x = probe_of(drawn(20, 50)), drawn(8, 50, seed=1)
+    set_up(probe)
+    probe.does = "compare"
+    with torch.no_grad():
+        probe(x, None, None)
+    probe.end_chip()
+    errors = {source: float(error[0]) for source, error in probe.result("m", "u").errors.items()}
+    expected = {
+        "programming": 0.723545,
+        "drift": 0.404290,
+        "read": 0.393401,
+        "devices": 1.660693,
+        "converters": 0.043156,
+        "output_noise": 0.203716,
+        "all": 2.249962,
+    }
+    assert errors == pytest.approx(expected, rel=1e-3)
