@@ -40,7 +40,12 @@ def check_batch(cost_model: CostModel, system: System, workload: Workload) -> No
         )
 
 
+def runs_layer_by_layer(cost_model: CostModel) -> bool:
+    """Whether a model runs each layer for the whole batch before the next one."""
+    return isinstance(cost_model, RunsBatches) and cost_model.batch_order == "layer by layer"
+
+
 def as_single_inferences(cost_model: CostModel, workload: Workload) -> Workload:
     """The work that follows itself on the system: a whole batch layer by layer, or one inference."""
-    is_whole = isinstance(cost_model, RunsBatches) and cost_model.batch_order == "layer by layer"
+    is_whole = runs_layer_by_layer(cost_model)
     return workload.whole_batch if is_whole else workload.with_batch(1)

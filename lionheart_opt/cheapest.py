@@ -10,7 +10,7 @@ import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import Accuracy, Fidelity
-from lionheart_opt.batches import as_single_inferences, check_batch
+from lionheart_opt.batches import check_batch
 from lionheart_opt.cost import CostObjective, cost_tables, pipeline_tables
 from lionheart_opt.cost_tables import SharedWork, shared_work
 from lionheart_opt.limits import AccuracyLimit
@@ -71,12 +71,12 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     """
     model = plugins.cost_model(space.system)
     check_batch(model, space.system, space.workload)
-    workload = as_single_inferences(model, space.workload)
-    is_pipelined = model.cost(workload, space.all_digital).interval_s is not None
+    single = space.workload.with_batch(1)
+    is_pipelined = model.cost(single, space.all_digital).interval_s is not None
     if objective is None:
         objective = "interval_s" if is_pipelined else "latency_s"
-    if not (is_pipelined and objective == "latency_s"):  # which is that of the whole batch
-        space = Space(workload=workload, system=space.system, digital=space.digital)
+    if is_pipelined and objective != "latency_s":  # the same for any batch
+        space = Space(workload=single, system=space.system, digital=space.digital)
     problem = Problem(
         workload=space.workload,
         system=space.system,

@@ -13,7 +13,7 @@ from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.hardware.roofline import roofline
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import cost_model, load_system
-from lionheart_opt.space import Space
+from lionheart_opt.space import Space, every_mapping
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
 from lionheart_opt.uncertainty import estimates_of
@@ -99,6 +99,22 @@ def test_no_layer_of_a_batch_is_above_its_roof() -> None:
                 together.attainable_ops_per_s is None
                 or together.ops_per_s <= together.attainable_ops_per_s
             )
+
+
+def test_best_and_roofline_are_of_the_price_of_the_batch() -> None:
+    """A batch of the cluster moves activations that a single inference does not."""
+    system, workload = load_system("imc-cluster"), convolutional_workload().with_batch(4_000)
+    space = Space(workload=workload, system=system)
+    prices = {each: lo.cost(workload, system, each) for each in every_mapping(space)}
+    assert any("memory" in layer.components for layer in prices[space.all_analog].layers)
+    for objective in COST_OBJECTIVES:
+        best = cheapest(space, objective)
+        assert best is not None
+        least = min(cost.value(objective) for cost in prices.values())
+        assert prices[best.mapping].value(objective) <= least * (1 + 1e-6)
+    times = {layer.name: layer.latency_s for layer in prices[space.all_analog].layers}
+    for point in roofline(workload, system, space.all_analog).points:
+        assert point.time_s == times[point.name]
 
 
 def test_a_batch_is_part_of_a_workload() -> None:

@@ -17,7 +17,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lionheart_opt import plugins
-from lionheart_opt.batches import as_single_inferences, check_batch
+from lionheart_opt.batches import as_single_inferences, check_batch, runs_layer_by_layer
 from lionheart_opt.cost import Ceiling, CostModel, HasCeilings
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -128,13 +128,14 @@ def roofline(
             f"{system.where}: family {system.family!r} names no ceilings, so that there is no roofline"
         )
     check_batch(model, system, workload)
-    workload = as_single_inferences(model, workload)
     ceilings = {ceiling.target: ceiling for ceiling in model.ceilings()}
     cost = model.cost(workload, mapping)
+    workload = as_single_inferences(model, workload)
+    interval_s = None if runs_layer_by_layer(model) else cost.interval_s
     counted = model.moved_bytes(workload, mapping) if isinstance(model, CountsBytes) else {}
     points = []
     for layer, price in zip(workload.layers, cost.layers, strict=True):
-        time_s = price.latency_s if cost.interval_s is None else cost.interval_s
+        time_s = price.latency_s if interval_s is None else interval_s
         if not layer.macs or not time_s:
             continue
         ceiling = ceilings[price.target]
