@@ -51,6 +51,7 @@ from lionheart_opt.cost_tables import CostTables, SharedWork
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.pipeline_tables import WAIT
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
 
@@ -136,7 +137,7 @@ class Alpine:
             if layer.name not in network.path:
                 components = {part: (0.0, energy_j) for part, (_, energy_j) in components.items()}
             if workload.batch > 1 and layer.name == network.last:
-                components["wait"] = ((workload.batch - 1) * network.interval_s, 0.0)
+                components[WAIT] = ((workload.batch - 1) * network.interval_s, 0.0)
             cost = layer_cost(layer, place[layer.name], components)
             layers.append(replace(cost, place=numbers.get(layer.name, "")))
         return Cost(

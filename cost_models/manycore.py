@@ -47,7 +47,7 @@ from lionheart_opt.cost_models.parts.tabulated_pipeline import LayerWork, tabula
 from lionheart_opt.errors import InputError
 from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.pipeline_tables import PipelineTables
+from lionheart_opt.pipeline_tables import WAIT, PipelineTables
 from lionheart_opt.system import System, Target
 from lionheart_opt.workload import INPUT, Layer, Workload
 
@@ -245,7 +245,7 @@ class Manycore:
                     part: (latency_s if layer.name in on_path else 0.0, energy_j)
                     for part, (latency_s, energy_j) in plan.work[layer.name].components.items()
                 }
-                components["wait"] = (waits.get(layer.name, 0.0), 0.0)
+                components[WAIT] = (waits.get(layer.name, 0.0), 0.0)
             target = target_of(self.system, workload, mapping, layer)
             layers.append(layer_cost(layer, target.name, components))
         used = {

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+#: The component of a layer's latency in which it waits for other layers of the pipeline.
+WAIT = "wait"
 #: Mappings priced at once, few enough for their tables to stay in the processor's cache.
 _CHUNK = 2_048
 

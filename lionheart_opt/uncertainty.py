@@ -18,6 +18,7 @@ import numpy as np
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel
 from lionheart_opt.estimates import Estimate, Spread
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.pipeline_tables import WAIT
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
@@ -148,15 +149,20 @@ def _logarithm(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _share(cost: Cost, members: np.ndarray, quantity: str) -> np.ndarray:
-    """Share of each number that lies on some layers; of the interval the same as of the latency."""
+    """Share of each number that lies on some layers.
+
+    What layers wait for in a pipeline is work of all layers. So latency and interval have the share of
+    the time without waiting.
+    """
     numbers = _numbers(cost)
     first, is_time = len(COST_OBJECTIVES), quantity == "time"
     layers = numbers[first:].reshape(-1, 2) * np.array([is_time, not is_time])
     kept = layers * members[:, None]
-    latency_s, energy_j = kept.sum(axis=0)
-    interval_s = cost.time_per_inference_s * (latency_s / cost.latency_s if cost.latency_s else 0.0)
-    parts = np.array([latency_s, energy_j, interval_s, *kept.ravel()])
-    return parts / np.where(numbers == 0, 1.0, numbers)
+    waits = [layer.components.get(WAIT, (0.0, 0.0))[0] for layer in cost.layers]
+    work_s = layers[:, 0] - is_time * np.array(waits)
+    share = work_s[members].sum() / (work_s.sum() or 1.0)
+    parts = np.array([share * cost.latency_s, kept[:, 1].sum(), share * cost.time_per_inference_s])
+    return np.concatenate([parts, kept.ravel()]) / np.where(numbers == 0, 1.0, numbers)
 
 
 def _correlations(system: System, errors: list[str]) -> np.ndarray:

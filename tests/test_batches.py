@@ -183,3 +183,14 @@ def test_what_is_known_of_a_batch_are_numbers(name: str) -> None:
         for value, low, high in estimates_of(cost, digital).values():
             assert low is not None and high is not None
             assert 0 < low <= value <= high < inf
+
+
+@pytest.mark.parametrize("name", ["manycore", "alpine-high-power-8"])
+def test_an_interval_is_known_as_well_in_a_batch(name: str) -> None:
+    """Waiting for other inferences is no work of the layer that ends the batch."""
+    workload = lo.trace("resnet8")
+    single, batch = (lo.cost(workload, name, batch=count) for count in (1, 64))
+    for ours, theirs in zip(
+        single.estimate("interval_s"), batch.estimate("interval_s"), strict=True
+    ):
+        assert ours == pytest.approx(theirs, rel=1e-9)
