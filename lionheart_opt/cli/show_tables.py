@@ -39,17 +39,18 @@ def print_show(results: Sequence[SearchResult]) -> None:
         searches.add_row(
             result.label,
             str(result.seed),
-            str(len(result.evaluations)),
+            f"{len(result)}" + (" so far" if result.has_ended is False else ""),
             "-" if draws is None else f"{draws:g}",
             seconds(result.oracle_s),
             report.binding(result),
         )
-    say(
-        out,
-        searches,
+    caption = (
         "Draws: programming draws until the limit was decided, median over trials. Oracle: seconds "
-        "spent on measuring accuracy.",
+        "spent on measuring accuracy."
     )
+    if any(result.has_ended is False for result in results):
+        caption += " So far: it runs, or was interrupted and goes on when the study is run again."
+    say(out, searches, caption)
     for result in results:
         if numbers := result.diverged:
             out.print(f"{result.name}: {diverged(len(numbers))} (trial {seeds(numbers)})")

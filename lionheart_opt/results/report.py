@@ -34,15 +34,15 @@ def show_row(result: SearchResult) -> dict[str, Any]:
 
     `trial` is the number of the best trial, from 0. It is None where nothing beats all-digital, which is
     then the mapping, unless it was proposed, too. `outcome` says in words what is to be said about that.
+    `ended` is false where a run was interrupted or goes on.
 
     `baseline` is the accuracy of the floating-point network, `drop_high` the upper confidence bound of
     the drop, and `test_drop` the drop of the same mapping on test data with fresh draws. `verdict` says
     whether that shows that it keeps the limit (`verified`, `not verified`); `verified_high` is then the
     upper bound on test data, and `untested` the number of cheaper mappings that are still to be tested.
-    `candidate_trial` is the number of the trial that is best by the data of the
-    search alone: another one than `trial` where the test data verify a safer mapping only. What is not
-    known is None. `diverged` and `failed` have the numbers of the trials whose training diverged, and
-    whose evaluation failed.
+    `candidate_trial` is the number of the trial that is best by the data of the search alone: another one
+    than `trial` where the test data verify a safer mapping only. What is not known is None. `diverged`
+    and `failed` have the numbers of the trials whose training diverged, and whose evaluation failed.
 
     `latency_low_s`, `speedup_high` and so on are the ends of intervals of 95 %; None where the system
     says of no constant that matters how well it is known. Gains share the errors of the constants.
@@ -53,6 +53,7 @@ def show_row(result: SearchResult) -> dict[str, Any]:
         "seed": result.seed,
         "trial": result.best_trial,
         "trials": len(result.evaluations),
+        "ended": result.has_ended,
         "oracle_seconds": result.oracle_s,
         "feasible": best is not None,
         "beats_all_digital": result.beats_all_digital,

@@ -64,8 +64,8 @@ class SearchResult:
         strategy: Registered name of the strategy, or `module:attr`.
         budget: When the search was to stop.
         proposals: Proposals answered, repeats included; None where nobody counted.
-        answers_s: Oracle seconds of answers beside accuracies; they count as spent before the first
-            trial.
+        has_ended: Whether the last run went to its end; None where nobody said.
+        answers_s: Oracle seconds of answers beside accuracies, spent before the first trial.
         digital: The evaluation of all-digital, with which every search compares its trials; None where a
             unit cannot run on the host, or where it was not measured.
         checks: Digest of a finalist -> name of the check (`test`, ...) -> samples; see
@@ -81,6 +81,7 @@ class SearchResult:
     strategy: str = ""
     budget: Budget = field(default_factory=Budget)
     proposals: int | None = None
+    has_ended: bool | None = None
     answers_s: float = 0.0
     digital: Evaluation | None = None
     checks: dict[str, dict[str, Accuracy]] = field(default_factory=dict)
@@ -99,6 +100,7 @@ class SearchResult:
             strategy=plan.strategy_name,
             budget=plan.budget,
             proposals=record.keeper.proposals,
+            has_ended=record.keeper.has_ended,
             answers_s=record.answers_s,
             digital=record.digital,
             checks=record.keeper.checks(),

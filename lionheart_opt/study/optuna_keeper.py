@@ -44,6 +44,8 @@ SOURCES = "sources"
 #: User attribute that counts the proposals answered, repeats included, until the last new one: a
 #: strategy that has run dry repeats itself for ever.
 PROPOSALS = "proposals"
+#: User attribute that says whether the last run went to its end.
+ENDED = "ended"
 #: User attribute with what was measured of all-digital beside the trials.
 DIGITAL = "all-digital"
 #: Prefix of the user attributes with final checks; the candidate's digest follows.
@@ -285,6 +287,18 @@ class OptunaKeeper:
     def set_proposals(self, count: int) -> None:
         """As `Keeper.set_proposals`."""
         self._set(PROPOSALS, count)
+
+    @property
+    def has_ended(self) -> bool | None:
+        """As `Keeper.has_ended`."""
+        with self._reading():
+            has_ended: bool | None = self.study.user_attrs.get(ENDED)
+            return has_ended
+
+    def set_ended(self, has_ended: bool) -> None:
+        """As `Keeper.set_ended`."""
+        if self.has_ended is not has_ended:
+            self._set(ENDED, has_ended)
 
     def digital(self) -> Accuracy | None:
         """As `Keeper.digital`."""

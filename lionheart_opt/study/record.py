@@ -92,6 +92,15 @@ class Keeper(Protocol):
         """Keep the number of proposals."""
         ...
 
+    @property
+    def has_ended(self) -> bool | None:
+        """Whether the last run went to its end; None if nobody said."""
+        ...
+
+    def set_ended(self, has_ended: bool) -> None:
+        """Keep whether a run has gone to its end."""
+        ...
+
     def digital(self) -> Accuracy | None:
         """What was measured of all-digital beside the trials; None if nothing was."""
         ...
@@ -129,6 +138,7 @@ class InMemory:
         self._digital: Accuracy | None = None
         self._order: tuple[str, ...] = ()
         self.proposals: int | None = None
+        self.has_ended: bool | None = None
 
     def __repr__(self) -> str:
         return f"InMemory({self.name!r}: {len(self._trials)} trials)"
@@ -171,6 +181,10 @@ class InMemory:
     def set_proposals(self, count: int) -> None:
         """As `Keeper.set_proposals`."""
         self.proposals = count
+
+    def set_ended(self, has_ended: bool) -> None:
+        """As `Keeper.set_ended`."""
+        self.has_ended = has_ended
 
     def digital(self) -> Accuracy | None:
         """As `Keeper.digital`."""

@@ -247,12 +247,15 @@ class Search:
                 yields something else than candidates.
         """
         with self.record.claimed():
+            self.record.keeper.set_ended(False)
             rng = np.random.default_rng(self.seed)
             problem = replace(self.problem, answers=partial(self._ask, workers))
             if self.recommends:
                 self._measure_all_digital(workers)
             with closing(self.strategy.search(problem, rng)) as proposals:
-                return self._drive(proposals, watch, workers)
+                ending = self._drive(proposals, watch, workers)
+            self.record.keeper.set_ended(True)
+            return ending
 
     def _measure_all_digital(self, workers: Executor | None) -> None:
         """Measure all-digital once, where the host does not compute in floating point.
@@ -288,9 +291,7 @@ class Search:
         try:
             batch = self._batch(next(proposals))
             while True:
-                new = list(
-                    {each.digest: each for each in batch if each.digest not in known}.values()
-                )
+                new = {each.digest: each for each in batch if each.digest not in known}
                 if is_replay:
                     proposed.update(each.digest for each in batch)
                 if new:
@@ -298,10 +299,10 @@ class Search:
                     if is_replay:
                         self._check_replay(known, proposed)
                         is_replay = False
-                    self._evaluate(new, watch, workers)
+                    self._evaluate(list(new.values()), watch, workers)
                     answered += sum(each.digest in known for each in batch)
                     self.record.keeper.set_proposals(answered)
-                    if any(each.digest not in known for each in new):
+                    if any(digest not in known for digest in new):
                         return "budget"
                 else:
                     answered += len(batch)

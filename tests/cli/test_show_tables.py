@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from made_up_runs import ODD_LABELS, answer, made_up_problem, priced_problem, search
 
 from lionheart_opt.cli import show_tables
 from lionheart_opt.results.calibration import calibration_costs
+from lionheart_opt.results.report import show_row
 
 
 def test_show_says_who_found_what(printed):
@@ -91,3 +93,13 @@ def test_show_says_how_well_costs_and_gains_are_known(printed):
         show_tables.print_show, [search("x", answer(problem, 2, 0.02), problem=problem)]
     )
     assert "x/" not in unknown
+
+
+@pytest.mark.parametrize(("has_ended", "said"), [(False, True), (True, False), (None, False)])
+def test_a_search_that_has_not_ended_is_marked(printed, has_ended, said):
+    problem = made_up_problem()
+    made = search("x", answer(problem, 1, 0.01), problem=problem)
+    result = replace(made, has_ended=has_ended)
+    assert show_row(result)["ended"] is has_ended
+    text = printed(show_tables.print_show, [result])
+    assert ("1 so far" in text) == ("So far:" in text) == said
