@@ -29,10 +29,10 @@ def run(label, strategy, seed=0, trials=None, problem=None) -> SearchResult:
 def test_show_has_exactly_the_promised_keys():
     promised = (
         "strategy seed trial trials ended oracle_seconds feasible beats_all_digital outcome mapping "
-        "baseline drop drop_high test_drop verdict untested candidate_trial verified_high "
-        "latency_s interval_s energy_j speedup energy_gain latency_low_s latency_high_s interval_low_s interval_high_s "
-        "energy_low_j energy_high_j speedup_low speedup_high energy_gain_low energy_gain_high "
-        "analog_mac_ratio diverged failed"
+        "baseline drop drop_high test_drop verdict untested candidate_trial verified_high latency_s "
+        "interval_s energy_j speedup energy_gain latency_low_s latency_high_s interval_low_s "
+        "interval_high_s energy_low_j energy_high_j speedup_low speedup_high energy_gain_low "
+        "energy_gain_high analog_mac_ratio diverged failed"
     ).split()
     for result in (run("greedy", MacGreedy()), run("all-analog", Fixed("all-analog"))):
         row = report.show_row(result)
