@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from numbers import Integral
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.errors import InputError
@@ -227,7 +228,7 @@ class Study:
         if not results:
             raise InputError(
                 f"{self._source.path}: nothing recorded yet; start with: "
-                f"lionheart-opt run {self._source.folder}"
+                f"lionheart-opt run {quote(str(self._source.folder))}"
                 if isinstance(self._source, StudyFile)
                 else f"{self.name}: nothing recorded yet; run the study first"
             )

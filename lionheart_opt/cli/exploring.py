@@ -78,14 +78,13 @@ def explore(
         raise InputError("explore: give either a STUDY or --model")
     names = None if objectives is None else [name.strip() for name in objectives.split(",")]
     varied = _varied(vary)
-    again = f"explore {study}" if study else "explore, with the same options"
     if study is None:
         assert model is not None
         source = traced(model, input_shape, example, model_argument, model_class)
         loaded = None
     else:
         loaded = load_study(study)
-    with resumable(again):
+    with resumable():
         found = explorations.explore(
             source if loaded is None else loaded,
             varied,

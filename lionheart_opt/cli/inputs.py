@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,17 +73,16 @@ def _is_on_a_gpu(oracle: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def resumable(verb: str) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the block with a line that says how to go on.
+def resumable() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP end the block with the line that resumes, for a shell.
 
     The exit code is 130, or 143 after SIGTERM.
     """
     try:
         yield
     except KeyboardInterrupt as stop:
-        print(
-            f"\nStopped; nothing is lost. Resume: lionheart-opt {printable(verb)}", file=sys.stderr
-        )
+        again = printable(shlex.join(sys.argv[1:]))
+        print(f"\nStopped; nothing is lost. Resume: lionheart-opt {again}", file=sys.stderr)
         raise typer.Exit(exit_code(stop)) from None
 
 

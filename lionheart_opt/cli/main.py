@@ -126,7 +126,7 @@ def profile(
     if training not in TRAININGS:
         raise unknown("training", training, TRAININGS, "--training")
     loaded = load_study(study)
-    with resumable(f"profile {study}"):
+    with resumable():
         sensitivities = loaded.profile(
             training, pairs=pairs, proxies=proxies, screen=screen, progress=True
         )
@@ -179,8 +179,7 @@ def run(
     `--no-checks` leaves the final measurement to a later `run`, which then does nothing else.
     """
     loaded = load_study(study)
-    where = f" --scheduler {scheduler}" if scheduler else ""
-    with resumable(f"run {study}{where}"):
+    with resumable():
         count = usual_workers(loaded, scheduler) if workers is None else workers
         loaded.run(only or (), count, scheduler=scheduler, checks=checks, wait=wait, progress=True)
     _show(loaded, as_json)

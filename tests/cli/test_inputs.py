@@ -45,19 +45,24 @@ def test_verbs_that_read_look_for_garbage_seldom():
         gc.set_threshold(*before)
 
 
-def test_ctrl_c_says_how_to_go_on(capsys):
-    with pytest.raises(typer.Exit) as end, resumable("run studies/mine"):
+def test_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
+    """The same command, as a shell takes it."""
+    monkeypatch.setattr("sys.argv", ["x", "run", "my study", "--only", "a*", "--workers", "2"])
+    with pytest.raises(typer.Exit) as end, resumable():
         raise KeyboardInterrupt
     assert end.value.exit_code == 130
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "\nStopped; nothing is lost. Resume: lionheart-opt run studies/mine\n"
+    assert (
+        err
+        == "\nStopped; nothing is lost. Resume: lionheart-opt run 'my study' --only 'a*' --workers 2\n"
+    )
 
 
 def test_other_errors_pass_through(capsys):
-    with pytest.raises(ZeroDivisionError), resumable("run studies/mine"):
+    with pytest.raises(ZeroDivisionError), resumable():
         _ = 1 / 0
-    with resumable("run studies/mine"):
+    with resumable():
         pass
     assert capsys.readouterr() == ("", "")
 

@@ -94,5 +94,6 @@ def test_the_command_line_says_how_to_resume(number, code, workers, tmp_path):
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
-    assert err.endswith(f"\nStopped; nothing is lost. Resume: lionheart-opt run {folder}\n")
+    again = f"run {folder} --workers {workers} --no-checks"
+    assert err.endswith(f"\nStopped; nothing is lost. Resume: lionheart-opt {again}\n")
     assert "Traceback" not in err and driver(folder / "study.db") is None
