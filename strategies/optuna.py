@@ -55,8 +55,8 @@ class Optuna:
         nested: Number of mappings to take from the profile and evaluate after `enqueue`. They grow from
             one move to all, adding the moves with the best saving for their loss first.
         batch: Number of proposals before the first of them is answered, for several workers. It is 1 by
-            default, whatever the number of workers: proposals of a batch know less of each other, so that
-            a search of as many trials finds less, and a record must not depend on who evaluates it.
+            default, whatever the number of workers: a record must not depend on who evaluates it, and the
+            proposals of a batch do not know each other's answers.
         tries: Number of repeated proposals in a row before a random mapping is taken.
 
     Raises:
