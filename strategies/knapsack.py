@@ -14,7 +14,7 @@ from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
-from lionheart_opt.strategies.parts.loss_model import LossModel
+from lionheart_opt.strategies.parts.loss_model import PATIENCE, LossModel, caution
 from lionheart_opt.strategies.parts.pipeline_programme import programme_of
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.screening import screened_moves
@@ -26,10 +26,6 @@ from lionheart_opt.turns import regimes
 MAX_UNFIT = 100
 #: The largest factor by which the profile is assumed to overestimate losses.
 MAX_SLACK = 64.0
-#: Proposals that may fail in a row before the next ones keep a distance to the limit.
-PATIENCE = 2
-#: By how much that distance grows with every further failure.
-CAUTION = 0.9
 #: By what share of `min_gain` a proposal may cost more than the cheapest mapping.
 TOLERANCE = 0.2
 
@@ -165,9 +161,7 @@ class Knapsack:
             below = best * (1.0 - self.min_gain)
             excluded = [*model.failing(max_drop), *unfit]
             losses = dict(zip(model.moves, model.mean(), strict=True))
-            # of many mappings whose predictions just hold, the cheapest is one that is predicted too well
-            caution = CAUTION ** max(failures - PATIENCE, 0)
-            max_loss = caution * slack * model.max_loss(max_drop)
+            max_loss = caution(failures) * slack * model.max_loss(max_drop)
             tolerance = TOLERANCE * self.min_gain
             proposal = min(
                 (

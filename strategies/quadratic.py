@@ -13,7 +13,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.space import size
 from lionheart_opt.strategies.parts.additive import ROUNDING, Additive
 from lionheart_opt.strategies.parts.annealing import Sums, anneal
-from lionheart_opt.strategies.parts.loss_model import LossModel
+from lionheart_opt.strategies.parts.loss_model import PATIENCE, LossModel, caution
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.screening import screened_moves
 from lionheart_opt.strategies.parts.sensitivity import measure_moves
@@ -32,7 +32,8 @@ class Quadratic:
     2. A draw from the posterior is taken for the truth. The cheapest mapping whose loss holds under it
        is evaluated, and the model learns the answer. Up to 2^16 mappings are enumerated; larger spaces
        are searched by annealing.
-    3. The search ends when `patience` draws in a row give no new mapping that is cheaper than those that
+    3. After three failures in a row the next proposals keep a distance to the limit, as in `knapsack`.
+    4. The search ends when `patience` draws in a row give no new mapping that is cheaper than those that
        hold.
 
     Where the drop is an objective, each draw has a threshold of its own, log-uniform up to the limit.
@@ -73,10 +74,12 @@ class Quadratic:
         optimiser = _Optimiser(Additive.of(problem), model)
         evaluated: set[Mapping] = set()
         proposal: Mapping | None = problem.all_analog
-        misses = 0
+        misses = failures = 0
         while misses < self.patience:
             if proposal is None or proposal in evaluated:
                 misses += 1
+                if failures > PATIENCE:  # nothing is left so far from the limit
+                    failures = 0
             elif excess(problem, proposal):
                 misses += 1
                 optimiser.close(proposal)  # it fits only in the approximation of the costs
@@ -86,12 +89,27 @@ class Quadratic:
                 optimiser.close(proposal)
                 [evaluation] = yield [problem.pretrained(proposal)]
                 model.learn(evaluation)
-            proposal = self._propose(problem, optimiser, model, rng)
+                holds = proposal in model.holding(problem.accuracy_limit.max_drop)
+                failures = 0 if holds else failures + 1
+            proposal = self._propose(problem, optimiser, model, rng, caution(failures))
 
     def _propose(
-        self, problem: Problem, optimiser: _Optimiser, model: LossModel, rng: np.random.Generator
+        self,
+        problem: Problem,
+        optimiser: _Optimiser,
+        model: LossModel,
+        rng: np.random.Generator,
+        share: float,
     ) -> Mapping | None:
-        """The best mapping under one draw, if its cost is worth an evaluation."""
+        """The best mapping under one draw, if its cost is worth an evaluation.
+
+        Args:
+            problem: The problem.
+            optimiser: Finds mappings.
+            model: Predicts losses.
+            rng: Draws the losses.
+            share: Share of the largest loss that a mapping may have.
+        """
         max_drop = problem.accuracy_limit.max_drop
         if "drop" in problem.objectives:
             max_drop *= float(10.0 ** -rng.uniform(0.0, 2.0))
@@ -102,7 +120,7 @@ class Quadratic:
             return problem.totals(mapping).value(objectives[quantity])
 
         best = min(map(cost, model.holding(max_drop)), default=np.inf)
-        proposal = optimiser.best(quantity, model.max_loss(max_drop), rng)
+        proposal = optimiser.best(quantity, share * model.max_loss(max_drop), rng)
         if proposal is None or cost(proposal) > best * (1.0 - self.min_gain):
             return None
         return proposal

@@ -19,6 +19,18 @@ SPREAD = (0.5, 0.1)
 INTERACTION = 0.5
 #: Least standard deviation of an observed log loss, even where draws agree.
 FLOOR = 0.003
+#: Proposals that may fail in a row before the next ones keep a distance to the limit.
+PATIENCE = 2
+#: By how much that distance grows with every further failure.
+CAUTION = 0.9
+
+
+def caution(failures: int) -> float:
+    """What the largest loss is multiplied with after so many failures in a row.
+
+    Of many mappings whose predictions just hold, the cheapest is one that is predicted too well.
+    """
+    return float(CAUTION ** max(failures - PATIENCE, 0))
 
 
 @dataclass(frozen=True)

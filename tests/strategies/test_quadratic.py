@@ -34,6 +34,17 @@ def test_quadratic_anneals_spaces_that_are_too_large(monkeypatch: pytest.MonkeyP
     assert best(evaluations) == pytest.approx(best(brute_force(problem)), rel=0.05)
 
 
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_quadratic_keeps_a_distance_after_failures(seed: int) -> None:
+    """Of many mappings that are predicted to hold, the cheapest is one that is predicted too well."""
+    problem = synthetic_problem(n_units=25, seed=seed)
+    evaluations = drive(Quadratic(), problem, trials=50)
+    profile, proposals = evaluations[:25], evaluations[25:]
+    alone = max(problem.gains(each.cost)[0] for each in profile if each.feasible)
+    held = [problem.gains(each.cost)[0] for each in proposals if each.feasible]
+    assert held and max(held) > 1.5 * alone
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -172,7 +183,7 @@ def test_gains_that_are_too_small_are_not_worth_an_evaluation(share: float, coun
     optimiser = _Optimiser(Additive.of(problem), model)
     rng = np.random.default_rng(0)
     search = Quadratic(min_gain=share)
-    proposals = {search._propose(problem, optimiser, model, rng) for _ in range(20)}
+    proposals = {search._propose(problem, optimiser, model, rng, 1.0) for _ in range(20)}
     assert (problem.all_analog in proposals) == (count == 2)
 
 

@@ -10,7 +10,7 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import random_mapping
-from lionheart_opt.strategies.parts.loss_model import LossModel
+from lionheart_opt.strategies.parts.loss_model import LossModel, caution
 from lionheart_opt.strategies.parts.sensitivity import MoveProfile
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import tiny_problem
@@ -205,3 +205,7 @@ def test_a_margin_leaves_at_most_half_of_the_loss() -> None:
     assert bounds.high > 3 * bounds.estimate
     model.learn(evaluation)
     assert model.max_loss(0.09) == pytest.approx(whole / 2)
+
+
+def test_the_distance_to_the_limit_grows_with_failures_in_a_row() -> None:
+    assert [caution(failures) for failures in (0, 2, 3, 4)] == pytest.approx([1.0, 1.0, 0.9, 0.81])
