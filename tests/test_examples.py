@@ -75,5 +75,8 @@ def test_a_classifier_is_kept_in_a_folder_and_resumed(tmp_path: Path) -> None:
     [*sorted((ROOT / "benchmarks").glob("*.py")), *sorted((ROOT / "studies").glob("*/*.py"))],
     ids=lambda script: script.stem,
 )
-def test_what_a_benchmark_or_study_imports_is_there(script: Path) -> None:
+def test_what_a_benchmark_or_study_imports_is_there(
+    script: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(script.parent)  # as Python does for a script
     assert runpy.run_path(str(script), run_name="imported")["__doc__"]

@@ -172,20 +172,28 @@ def test_an_interruption_ends_all_searches_that_wait_for_a_server(postgres, capl
         made_up(), ["random"], seeds=(0, 1), trials=400, storage=postgres.new_database()
     )
 
+    waits = threading.Event()
+
     def interrupt() -> None:
-        wait_until(lambda: sum(len(result) for result in study.results()) > 4)
-        postgres.stop()
-        wait_until(lambda: any("is out of reach" in line for line in lines(caplog)))
-        time.sleep(1.0)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        try:
+            wait_until(lambda: sum(len(result) for result in study.results()) > 4)
+            postgres.stop()
+            wait_until(lambda: any("is out of reach" in line for line in lines(caplog)))
+            waits.set()
+            time.sleep(1.0)
+        finally:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
     start = time.monotonic()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # xdist ignores it
     thread.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             study.run(workers=2, checks=False)
     finally:
         thread.join()
+        signal.signal(signal.SIGINT, handler)
         postgres.start()
+    assert waits.is_set()
     assert time.monotonic() - start < 60.0

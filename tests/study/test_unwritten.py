@@ -12,6 +12,7 @@ import optuna
 import pytest
 from deadly import toy
 from front_door import data, made_up, small
+from logged_oracles import FailsSlowly, Logged
 from recorded_search import SAID
 
 import lionheart_opt as lo
@@ -32,23 +33,6 @@ KEPT = (
     r"^study 's': its record cannot be written: no space left; "
     r"it is kept in .*, and resuming writes it$"
 )
-
-
-@dataclass(frozen=True)
-class Logged:
-    """An oracle that writes down which candidates it is asked for, also in workers."""
-
-    inner: Any
-    log: Path
-
-    def accuracy(self, candidate, fidelity, seed):
-        if fidelity.draws[0] == 0:
-            with self.log.open("a") as file:
-                file.write(f"{candidate.digest}\n")
-        return self.inner.accuracy(candidate, fidelity, seed)
-
-    def asked(self) -> list[str]:
-        return self.log.read_text().split() if self.log.exists() else []
 
 
 @dataclass(frozen=True)
@@ -146,18 +130,6 @@ def test_workers_finish_a_batch_while_the_storage_is_away(tmp_path, storage, err
 
 def test_a_worker_that_fails_loses_nothing_that_others_have_finished(tmp_path, storage):
     """Answers come in order: one that takes long holds up those behind it."""
-
-    @dataclass(frozen=True)
-    class FailsSlowly:
-        inner: Any
-        first: str
-
-        def accuracy(self, candidate, fidelity, seed):
-            if candidate.digest == self.first:
-                time.sleep(2.0)
-                raise ValueError("broken oracle")
-            return self.inner.accuracy(candidate, fidelity, seed)
-
     problem = replace(toy(), oracle=Logged(toy().oracle, tmp_path / "asked.txt"))
     first = problem.resolved(problem.pretrained(problem.all_analog)).digest
     broken = replace(problem, oracle=FailsSlowly(problem.oracle, first))

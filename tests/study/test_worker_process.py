@@ -39,7 +39,8 @@ with Workers(problem, 2) as workers:
 
 
 def test_a_driver_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path):
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    places = os.pathsep.join(sys.path)  # the helpers of the tests are there
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": places}
     driver = subprocess.Popen(
         [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True, env=environment
     )
