@@ -15,7 +15,13 @@ from torch import nn
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.engine import engine
-from lionheart_opt.oracle.measurement import Conditions, check_network, exact_statistics, measure
+from lionheart_opt.oracle.measurement import (
+    Conditions,
+    _alike,
+    check_network,
+    exact_statistics,
+    measure,
+)
 from lionheart_opt.oracle.rpu import lionheart
 from lionheart_opt.tasks import OwnTask
 
@@ -228,3 +234,11 @@ def test_statistics_that_are_not_finite_are_named() -> None:
     first = int((EXAMPLES.targets == 3).nonzero()[0])
     with pytest.raises(InputError, match=f"got NaN or infinity for example {first}"):
         exact_statistics(small_network().eval(), examples, 7)
+
+
+def test_answers_are_alike_but_for_the_rounding_of_their_type() -> None:
+    one = torch.ones(3)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        rounded = one.to(dtype) * (1 + 2 * torch.finfo(dtype).eps)
+        assert _alike([one.to(dtype)], [rounded]) and not _alike([one.to(dtype)], [2 * rounded])
+    assert _alike([torch.zeros(0, 3)], [torch.zeros(0, 3)])
