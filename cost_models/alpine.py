@@ -134,12 +134,14 @@ class Alpine:
                 "llc leakage": (0.0, run.latency_s * leakage_w),
                 "idle cores": (0.0, run.latency_s * idle_w),
             }
-            if layer.name not in network.path:
+            is_awaited = layer.name in network.path
+            if not is_awaited:
                 components = {part: (0.0, energy_j) for part, (_, energy_j) in components.items()}
             if workload.batch > 1 and layer.name == network.last:
                 components[WAIT] = ((workload.batch - 1) * network.interval_s, 0.0)
             cost = layer_cost(layer, place[layer.name], components)
-            layers.append(replace(cost, place=numbers.get(layer.name, "")))
+            aside_s = 0.0 if is_awaited else run.latency_s
+            layers.append(replace(cost, place=numbers.get(layer.name, ""), aside_s=aside_s))
         return Cost(
             layers=tuple(layers),
             interval_s=network.interval_s,

@@ -239,15 +239,16 @@ class Manycore:
         waits, on_path = latencies(plan.graph, own, plan.interval_s)
         layers = []
         for layer in workload.layers:
-            components = free()
+            components, aside_s = free(), 0.0
             if layer.name in plan.work:
+                aside_s = 0.0 if layer.name in on_path else own[layer.name]
                 components = {
                     part: (latency_s if layer.name in on_path else 0.0, energy_j)
                     for part, (latency_s, energy_j) in plan.work[layer.name].components.items()
                 }
                 components[WAIT] = (waits.get(layer.name, 0.0), 0.0)
             target = target_of(self.system, workload, mapping, layer)
-            layers.append(layer_cost(layer, target.name, components))
+            layers.append(replace(layer_cost(layer, target.name, components), aside_s=aside_s))
         used = {
             target.name: plan.clusters if mapping.units_on(target.name) else 0
             for target in self.system.targets

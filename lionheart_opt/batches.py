@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, runtime_checkable
 
-from lionheart_opt.cost import CostModel
+from lionheart_opt.cost import Cost, CostModel
 from lionheart_opt.errors import InputError
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
-#: Each layer runs for the whole batch before the next one, or inferences follow each other in a pipeline.
+#: Each layer runs for all inferences of a run before the next one, and the batch is one run or is cut
+#: into equal ones; or inferences follow each other in a pipeline.
 BatchOrder = Literal["layer by layer", "pipelined"]
 
 
@@ -45,7 +46,14 @@ def runs_layer_by_layer(cost_model: CostModel) -> bool:
     return isinstance(cost_model, RunsBatches) and cost_model.batch_order == "layer by layer"
 
 
-def as_single_inferences(cost_model: CostModel, workload: Workload) -> Workload:
-    """The work that follows itself on the system: a whole batch layer by layer, or one inference."""
-    is_whole = runs_layer_by_layer(cost_model)
-    return workload.whole_batch if is_whole else workload.with_batch(1)
+def as_single_inferences(cost_model: CostModel, workload: Workload, cost: Cost) -> Workload:
+    """The work that follows itself on the system: that of a run, or one inference in a pipeline.
+
+    Args:
+        cost_model: What priced the workload.
+        workload: The batch.
+        cost: Its price.
+    """
+    if not runs_layer_by_layer(cost_model):
+        return workload.with_batch(1)
+    return workload.with_batch(cost.together or workload.batch).whole_batch

@@ -11,14 +11,15 @@ import numpy as np
 from lionheart_opt import plugins
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.batches import check_batch
-from lionheart_opt.cost import CostObjective, cost_tables, pipeline_tables
+from lionheart_opt.cost import CostModel, CostObjective, cost_tables, pipeline_tables
 from lionheart_opt.cost_tables import SharedWork, shared_work
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import Space
 from lionheart_opt.strategy import Strategy
-from lionheart_opt.turns import regimes, takes_turns
+from lionheart_opt.turns import regimes
+from lionheart_opt.workload import Workload
 
 #: Relative improvement of the cost below which a mapping counts as cheapest.
 MIN_GAIN = 1e-6
@@ -56,8 +57,9 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     `knapsack` finds it, with an oracle that accepts everything. That is exact where costs are sums over
     units and pairs of units, and for the interval and the energy of pipelines that are replicated under a
     budget. Where crossbars take turns, both the best mapping that reprograms nothing and the best of
-    those that reprogram are looked for. Elsewhere, moves of single units improve what is found, and where
-    cores share the work, each unit begins where its own work takes least.
+    those that reprogram are looked for; where a batch can be cut, the best for each number of runs.
+    Elsewhere, moves of single units improve what is found, and where cores share the work, each unit
+    begins where its own work takes least.
 
     Args:
         space: What can run where.
@@ -94,24 +96,33 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     elif problem.units:
         strategy: Strategy = plugins.build("strategies", "knapsack", {"min_gain": MIN_GAIN})
         mappings |= {problem.all_analog, *_proposed(problem, strategy)}
-        ends = [_proposed(each.problem, strategy)[-1:] for each in regimes(problem)]
-        starts = {problem.all_analog, *(mapping for last in ends for mapping in last)}
-        mappings |= starts
+        if sums := regimes(problem):
+            ends = [_proposed(each.problem, strategy)[-1:] for each in sums]
+            starts = {problem.all_analog, *(mapping for last in ends for mapping in last)}
+            mappings |= starts
     fitting = [mapping for mapping in mappings if not problem.breaks_cost_limits(mapping)]
     if not fitting:
         return None
-    tables = pipeline_tables if is_pipelined else cost_tables
-    is_sum = not (is_pipelined and objective == "latency_s")
-    is_exact = is_sum and tables(model, space.workload) is not None
+    is_exact = _is_solved(model, space.workload, objective, is_pipelined=is_pipelined)
 
     def rank(mapping: Mapping) -> tuple[float, list[tuple[str, str]]]:
         return problem.totals(mapping).value(objective), sorted(mapping.items())
 
     best = min(fitting, key=rank)
     if not is_exact:
-        starts = {best, *starts.intersection(fitting)} if takes_turns(space.system) else {best}
+        starts = {best, *starts.intersection(fitting)}
         best = min((_descended(problem, start, rank) for start in starts), key=rank)
     return Cheapest(mapping=best, objective=objective, exact=is_exact)
+
+
+def _is_solved(
+    model: CostModel, workload: Workload, objective: CostObjective, *, is_pipelined: bool
+) -> bool:
+    """Whether an exact solver knows all costs."""
+    if is_pipelined:
+        return objective != "latency_s" and pipeline_tables(model, workload) is not None
+    tables = cost_tables(model, workload)
+    return tables is not None and not tables.cuts
 
 
 def _least_work(problem: Problem, shared: SharedWork, objective: CostObjective) -> Mapping:

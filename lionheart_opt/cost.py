@@ -13,6 +13,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.estimates import Estimate, Spread, gain
 from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.hardware.reprogramming import Rewriting
+from lionheart_opt.layer_cost import LayerCost
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
@@ -23,59 +24,26 @@ if TYPE_CHECKING:
     from lionheart_opt.cost_tables import CostTables
     from lionheart_opt.pipeline_tables import PipelineTables
 
+__all__ = [
+    "COST_OBJECTIVES",
+    "Ceiling",
+    "Cost",
+    "CostModel",
+    "CostModelFactory",
+    "CostObjective",
+    "HasCeilings",
+    "LayerCost",
+    "PricesInBulk",
+    "PricesPipelines",
+    "RescalesArrays",
+    "Totals",
+    "cost_tables",
+    "pipeline_tables",
+]
+
 #: What a cost model can be asked to minimise.
 CostObjective = Literal["latency_s", "energy_j", "interval_s"]
 COST_OBJECTIVES: tuple[CostObjective, ...] = get_args(CostObjective)
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class LayerCost:
-    """What one layer costs on one target, split by component.
-
-    Args:
-        name: Name of the layer in the workload.
-        kind: Kind of the layer, such as `conv2d`.
-        target: Name of the target that runs it.
-        macs: Multiply-accumulates of the layer.
-        components: Component (`compute`, `memory`, `queue`, `mvm`, `transfer`, ...) ->
-            (latency in s, energy in J); they add up to the layer's cost. Where layers run side by
-            side, those that the inference does not wait for have a latency of 0.
-        place: Where the cost model placed it, such as `core 3`; empty where the target says all.
-
-    Raises:
-        InputError: A latency or an energy is not a finite number, or is negative.
-    """
-
-    name: str
-    kind: str
-    target: str
-    macs: int
-    components: dict[str, tuple[float, float]]
-    place: str = ""
-
-    def __post_init__(self) -> None:
-        for component, (latency_s, energy_j) in self.components.items():
-            if not (0.0 <= latency_s < inf and 0.0 <= energy_j < inf):
-                raise InputError(
-                    f"cost of layer {self.name!r} on {self.target!r}: component {component!r}: got "
-                    f"{latency_s} s and {energy_j} J; must be finite and not negative"
-                )
-
-    def __repr__(self) -> str:
-        return (
-            f"LayerCost({self.name!r}, {self.kind} on {self.target!r}: {self.macs:,} MACs, "
-            f"latency_s={self.latency_s:.4g}, energy_j={self.energy_j:.4g})"
-        )
-
-    @cached_property
-    def latency_s(self) -> float:
-        """Sum over the components."""
-        return fsum(latency for latency, _ in self.components.values())
-
-    @cached_property
-    def energy_j(self) -> float:
-        """Sum over the components."""
-        return fsum(energy for _, energy in self.components.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +113,8 @@ class Cost:
         find_spread: Finds out how well the cost is known; None where nobody can say.
         not_priced: What the prices of the system leave out, each in a few words.
         rewriting: Target -> what each inference reprograms there; targets that are not are left out.
+        together: Inferences of a run, where a batch is cut into equal runs, one after the other. None
+            where it is not.
 
     Raises:
         InputError: The interval or a number of tiles is not a finite number, or is negative.
@@ -158,6 +128,7 @@ class Cost:
     find_spread: Callable[[], Spread | None] | None = field(default=None, compare=False)
     not_priced: tuple[str, ...] = field(default=(), compare=False)
     rewriting: dict[str, Rewriting] = field(default_factory=dict)
+    together: int | None = None
 
     def __post_init__(self) -> None:
         numbers: dict[str, float] = {

@@ -1,4 +1,4 @@
-"""Systems whose crossbars take turns: two problems with costs that are sums, for exact solvers."""
+"""Crossbars that take turns, and batches that can be cut: problems whose costs are sums, for solvers."""
 
 from __future__ import annotations
 
@@ -36,35 +36,39 @@ class Regime:
 
 
 @dataclass(frozen=True)
-class _PaidCrossbars:
-    """Prices with which each crossbar is programmed in each inference or batch, and none is missing."""
+class _Sum:
+    """Prices that are a sum.
 
-    unlimited: CostModel
-    prices: dict[str, tuple[float, float]]
+    Args:
+        sums: The coefficients.
+        host: Name of the host.
+        model: Counts crossbars; None where there is no limit to them.
+    """
+
+    sums: CostTables
     host: str
+    model: CostModel | None
 
     @property
     def batch_order(self) -> BatchOrder:
-        """See `RunsBatches`: crossbars take turns from layer to layer."""
+        """See `RunsBatches`: such systems run layer by layer."""
         return "layer by layer"
 
-    def tables(self, workload: Workload) -> CostTables | None:
-        """Those without programming, and the programming of each unit's crossbars."""
-        tables = cost_tables(self.unlimited, workload)
-        if tables is None:
-            return None
-        prices = np.array([self.prices.get(name, (0.0, 0.0)) for name in tables.targets])
-        return replace(tables, unit=tables.unit + tables.tiles[..., None] * prices)
+    def tables(self, workload: Workload) -> CostTables:  # noqa: ARG002
+        """The coefficients."""
+        return self.sums
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
         """The sum as one layer."""
-        tables = self.tables(workload)
-        assert tables is not None
-        latency_s, energy_j = tables.cost_batch(tables.encode([mapping]))
+        latency_s, energy_j = self.sums.cost_batch(self.sums.encode([mapping]))
         total = {"all": (float(latency_s[0]), float(energy_j[0]))}
         layer = LayerCost(name="all", kind="", target=self.host, macs=0, components=total)
         batch = workload.batch
-        return Cost(layers=(layer,), interval_s=layer.latency_s / batch if batch > 1 else None)
+        return Cost(
+            layers=(layer,),
+            interval_s=layer.latency_s / batch if batch > 1 else None,
+            tiles={} if self.model is None else self.model.cost(workload, mapping).tiles,
+        )
 
 
 def takes_turns(system: System) -> bool:
@@ -73,10 +77,83 @@ def takes_turns(system: System) -> bool:
 
 
 def regimes(problem: Problem) -> list[Regime]:
-    """Problems that are sums, and whose best mappings are good where crossbars take turns.
+    """Problems that are sums, and whose best mappings are good where the costs of a problem are no sum.
 
-    One has the crossbars and programs none. In the other, each crossbar is programmed in each inference:
-    beyond the capacity, each further crossbar costs that, and what the others save is the same for all.
+    Where crossbars take turns, one has the crossbars and programs none. In another, each crossbar is
+    programmed in each inference: beyond the capacity, each further crossbar costs that, and what the
+    others save is the same for all. Where a batch can be cut, there is one for each number of runs.
+
+    Returns:
+        Nothing where the costs are a sum, or where nothing is known of them.
+    """
+    system, model = problem.system, problem.cost_model
+    tables = cost_tables(model, problem.workload)
+    if tables is not None:
+        return [_cut(problem, cut, model) for cut in tables.cuts]
+    paid = paid_tables(problem)
+    if not paid:
+        return []
+    fixed = _without(system)
+    fixed_model = replace(model, system=fixed)  # type: ignore[type-var]
+    fixed_problem = replace(problem, system=fixed, cost_model=fixed_model)
+    fixed_tables = cost_tables(fixed_model, problem.workload)
+    assert fixed_tables is not None
+    unlimited = _without(system, tiles=None)
+    return [
+        *(_cut(fixed_problem, cut, fixed_model) for cut in fixed_tables.cuts or (fixed_tables,)),
+        *(
+            Regime(
+                problem=replace(
+                    problem,
+                    system=unlimited,
+                    cost_model=_Sum(each.tables, system.host, None),
+                    cost_limits={
+                        name: limit + each.spared[name]
+                        for name, limit in problem.cost_limits.items()
+                    },
+                ),
+                spared=each.spared,
+            )
+            for each in paid
+        ),
+    ]
+
+
+def _cut(problem: Problem, tables: CostTables, model: CostModel) -> Regime:
+    """The problem with that sum."""
+    return Regime(
+        problem=replace(problem, cost_model=_Sum(tables, problem.system.host, model)),
+        spared=dict.fromkeys(COST_OBJECTIVES, 0.0),
+    )
+
+
+def _without(system: System, **changes: None) -> System:
+    """The system without reprogramming."""
+    update = {"reprogramming": None, **changes}
+    targets = (
+        target.model_copy(update=update) if target.reprogramming else target
+        for target in system.targets
+    )
+    return system.model_copy(update={"targets": tuple(targets)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paid:
+    """Costs with which each crossbar is programmed in each run, and none is missing.
+
+    Args:
+        tables: The sum.
+        programming: Target that is reprogrammed -> time and energy of programming one of its crossbars.
+        spared: Quantity -> what a mapping costs less than that, at most.
+    """
+
+    tables: CostTables
+    programming: dict[str, tuple[float, float]]
+    spared: dict[CostObjective, float]
+
+
+def paid_tables(problem: Problem) -> list[Paid]:
+    """One for each number of runs.
 
     Returns:
         Nothing where crossbars do not take turns, or where the costs without that are no sums.
@@ -86,46 +163,34 @@ def regimes(problem: Problem) -> list[Regime]:
         return []
     if getattr(model, "system", None) != system:
         return []
-
-    def without(**changes: None) -> System:
-        update = {"reprogramming": None, **changes}
-        targets = (
-            target.model_copy(update=update) if target.reprogramming else target
-            for target in system.targets
-        )
-        return system.model_copy(update={"targets": tuple(targets)})
-
-    fixed, unlimited = without(), without(tiles=None)
-    prices = _prices(problem)
-    paid = _PaidCrossbars(replace(model, system=unlimited), prices, system.host)
-    if paid.tables(problem.workload) is None:
+    unlimited = replace(model, system=_without(system, tiles=None))
+    tables = cost_tables(unlimited, problem.workload)
+    if tables is None:
         return []
-    spared: dict[CostObjective, float] = dict.fromkeys(COST_OBJECTIVES, 0.0)
-    for target in system.targets:
-        if (
-            target.name in prices
-        ):  # one crossbar at least is not spared, where some are reprogrammed
-            count = max((target.tiles or 0) - 1, 0)
-            spared["latency_s"] += count * prices[target.name][0]
-            spared["energy_j"] += count * prices[target.name][1]
-    spared["interval_s"] = spared["latency_s"] / problem.workload.batch
-    loosened = {name: limit + spared[name] for name, limit in problem.cost_limits.items()}
-    return [
-        Regime(
-            problem=replace(problem, system=fixed, cost_model=replace(model, system=fixed)),
-            spared=dict.fromkeys(COST_OBJECTIVES, 0.0),
-        ),
-        Regime(
-            problem=replace(problem, system=unlimited, cost_model=paid, cost_limits=loosened),
-            spared=spared,
-        ),
-    ]
+    once = _prices(problem)
+    paid = []
+    for cut in tables.cuts or (tables,):
+        prices = {
+            name: (cut.runs * time_s, cut.runs * energy_j)
+            for name, (time_s, energy_j) in once.items()
+        }
+        each = np.array([prices.get(name, (0.0, 0.0)) for name in cut.targets])
+        spared: dict[CostObjective, float] = dict.fromkeys(COST_OBJECTIVES, 0.0)
+        for name, (time_s, energy_j) in prices.items():
+            # one crossbar at least is not spared, where some are reprogrammed
+            count = max((system.target(name).tiles or 0) - 1, 0)
+            spared["latency_s"] += count * time_s
+            spared["energy_j"] += count * energy_j
+        spared["interval_s"] = spared["latency_s"] / problem.workload.batch
+        sums = replace(cut, unit=cut.unit + cut.tiles[..., None] * each)
+        paid.append(Paid(tables=sums, programming=prices, spared=spared))
+    return paid
 
 
 def _prices(problem: Problem) -> dict[str, tuple[float, float]]:
-    """Target -> time of programming a crossbar, and its energy, with the power of the waiting machine.
+    """Target -> time and energy of programming a crossbar once.
 
-    The energy is what one inference of a batch has of it.
+    The energy includes that of the waiting machine, and is what one inference of a batch has of it.
     """
     layers = problem.cost(problem.all_analog).layers
     prices = {}

@@ -60,10 +60,12 @@ class ModelsAtEnds:
         if not self.ends and factors == (None, None):
             return None
         cost = self.model.cost(workload, mapping)
+        if cost.together is not None:  # at the ends, all runs are as long as here
+            workload = workload.with_batch(cost.together)
         columns = []
         for models in self.ends:
-            below, above = (_numbers(model.cost(workload, mapping)) for model in models)
-            columns.append(_logarithm(above, below) / 2)
+            below, above = (model.cost(workload, mapping) for model in models)
+            columns.append(_shift(cost, below, above))
         errors = list(system.intervals)
         analog = np.array([layer.target in system.analog_targets for layer in cost.layers])
         for kind, members in (("digital", ~analog), ("analog", analog)):
@@ -148,6 +150,35 @@ def _logarithm(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(logarithms), logarithms, 0.0)
 
 
+def _shift(cost: Cost, below: Cost, above: Cost) -> np.ndarray:
+    """Change of the logarithm of each number for half of the interval of a constant.
+
+    The latency of a layer that the inference waits for changes as its own work does, if the inference
+    does not wait for it at one of the ends.
+
+    Args:
+        cost: The cost.
+        below: The cost where the constant is at the lower end of its interval.
+        above: The cost where it is at the upper end.
+    """
+    ends = [_numbers(end) for end in (below, above)]
+    first = len(COST_OBJECTIVES)
+    awaited = np.array([layer.latency_s > 0 for layer in cost.layers])
+    is_aside = awaited & ~np.all([end[first::2] > 0 for end in ends], axis=0)
+    for end, numbers in zip((below, above), ends, strict=True):
+        work_s = _work_s(end) + [layer.aside_s for layer in end.layers]
+        numbers[first::2] = np.where(is_aside, work_s, numbers[first::2])
+    shift = _logarithm(ends[1], ends[0]) / 2
+    shift[first::2] *= awaited
+    return shift
+
+
+def _work_s(cost: Cost) -> np.ndarray:
+    """Latency of each layer without waiting."""
+    waits = [layer.components.get(WAIT, (0.0, 0.0))[0] for layer in cost.layers]
+    return np.array([layer.latency_s for layer in cost.layers]) - waits
+
+
 def _share(cost: Cost, members: np.ndarray, quantity: str) -> np.ndarray:
     """Share of each number that lies on some layers.
 
@@ -158,8 +189,7 @@ def _share(cost: Cost, members: np.ndarray, quantity: str) -> np.ndarray:
     first, is_time = len(COST_OBJECTIVES), quantity == "time"
     layers = numbers[first:].reshape(-1, 2) * np.array([is_time, not is_time])
     kept = layers * members[:, None]
-    waits = [layer.components.get(WAIT, (0.0, 0.0))[0] for layer in cost.layers]
-    work_s = layers[:, 0] - is_time * np.array(waits)
+    work_s = _work_s(cost) * is_time
     share = work_s[members].sum() / (work_s.sum() or 1.0)
     parts = np.array([share * cost.latency_s, kept[:, 1].sum(), share * cost.time_per_inference_s])
     return np.concatenate([parts, kept.ravel()]) / np.where(numbers == 0, 1.0, numbers)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
+from math import isqrt
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,6 +232,20 @@ class Workload:
             return self
         layers = tuple(layer.repeated(self.batch) for layer in self.layers)
         return replace(self, layers=layers, batch=1)
+
+    @cached_property
+    def runs(self) -> dict[int, Workload]:
+        """Every way to cut the batch into equal runs, the whole batch first.
+
+        Keys are the inferences of a run, values the work of a run as a single inference.
+        """
+        sizes = {
+            size
+            for count in range(1, isqrt(self.batch) + 1)
+            if self.batch % count == 0
+            for size in (count, self.batch // count)
+        }
+        return {size: self.with_batch(size).whole_batch for size in sorted(sizes, reverse=True)}
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a layer, in execution order.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lionheart_opt.cost import COST_OBJECTIVES, CostObjective, cost_tables
+from lionheart_opt.cost import COST_OBJECTIVES, CostObjective
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.mapping import Mapping, Training
@@ -60,10 +60,10 @@ class _Programme:
 
 
 def _programmes(problem: Problem) -> list[_Programme]:
-    """One for the costs of the problem; two where crossbars take turns, so that these are no sums."""
+    """One for the costs of the problem; several where these are no sums, see `regimes`."""
     none_spared: dict[CostObjective, float] = dict.fromkeys(COST_OBJECTIVES, 0.0)
-    if cost_tables(problem.cost_model, problem.workload) is None and (both := regimes(problem)):
-        priced = [(Additive.of(each.problem), each.spared) for each in both]
+    if sums := regimes(problem):
+        priced = [(Additive.of(each.problem), each.spared) for each in sums]
         return [
             _Programme(programme_of(replace(costs, allowed=_fitting(problem, costs))), spared)
             for costs, spared in priced
@@ -96,9 +96,9 @@ class Knapsack:
     Where the drop is an objective, this is done for several thresholds and for each cost objective in
     turn, with one model, which approximates the whole front. Where costs are not additive, the programme
     works on an approximation, and only mappings whose real costs fit are verified. Where crossbars take
-    turns, there is a programme for mappings that fit at once and one for the others, see
-    `lionheart_opt/turns.py`. A pipeline that is
-    replicated under a budget has a programme of its own, see `parts/pipeline_programme.py`.
+    turns, there is a programme for mappings that fit at once and one for the others; where a batch can be
+    cut, there is one for each number of runs (`lionheart_opt/turns.py`). A pipeline that is replicated
+    under a budget has a programme of its own, see `parts/pipeline_programme.py`.
 
     Going from sensitivities to an integer programme is HAWQ-V3 (Yao et al., ICML 2021), for bit widths.
     This strategy departs from it: losses are measured instead of derived from Hessians, pairs of units

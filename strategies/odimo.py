@@ -26,7 +26,8 @@ class Odimo:
     training.
 
     The cost is the first cost objective relative to all-digital, with its terms for pairs of units. It
-    is an approximation where costs are not additive. A unit chooses between the host and its first
+    is an approximation where costs are not additive. Where crossbars take turns, each unit pays its share
+    of what all-analog programs. A unit chooses between the host and its first
     analog target.
 
     It departs from the papers as follows. Shares are of whole units, not of output channels (LionHeart
@@ -72,7 +73,10 @@ def question(problem: Problem, strength: float) -> LearnedShares:
         costs.units.index(unit): [host, costs.targets.index(problem.analog_target(unit))]
         for unit in analog_units(problem)
     }
-    prices = {unit: costs.unit[unit, targets, 0] / scale for unit, targets in sides.items()}
+    units = costs.unit
+    if costs.turns is not None:
+        units = units + costs.turns.shares(costs.allowed)
+    prices = {unit: units[unit, targets, 0] / scale for unit, targets in sides.items()}
     pairs = []
     for (first, second), pair in zip(costs.pairs.tolist(), costs.pair[..., 0], strict=True):
         table = pair[np.ix_(sides.get(first, [host]), sides.get(second, [host]))] / scale

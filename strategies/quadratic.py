@@ -11,12 +11,13 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import size
-from lionheart_opt.strategies.parts.additive import ROUNDING, Additive
+from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.annealing import Sums, anneal
 from lionheart_opt.strategies.parts.loss_model import PATIENCE, LossModel, caution
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.screening import screened_moves
 from lionheart_opt.strategies.parts.sensitivity import measure_moves
+from lionheart_opt.strategies.parts.turns import ROUNDING
 from lionheart_opt.strategy import Proposals
 
 #: Largest number of mappings that are enumerated.
@@ -172,7 +173,10 @@ class _Optimiser:
         max_loss: float,
         rng: np.random.Generator,
     ) -> Mapping:
-        """As `best`, by annealing. The sums are the cost, the loss, and what has a limit."""
+        """As `best`, by annealing.
+
+        The sums are the cost, the loss, what has a limit, and crossbars that take turns.
+        """
         digital = self.costs.encode([self.costs.problem.all_digital])
         scale = 1.0 / float(self.costs.values(digital)[0, quantity])
         most = max(max_loss, 1e-3)
@@ -186,16 +190,24 @@ class _Optimiser:
             tables[1] = np.zeros((len(self._choices), len(self._choices)))
             tables[1][np.ix_(self._moves, self._moves)] = (pairs + pairs.T) / most
         price = scale * self.costs.unit[..., quantity][tuple(self._choices.T)][:, None]
+        limits, turns = self.costs.problem.cost_limits, self.costs.turns
+        numbers = [self.costs.number(name) for name in limits]
 
         def energy(values: np.ndarray) -> np.ndarray:
+            prices, used = values[:, 0], values[:, 2 : 2 + len(bounds)]
+            if turns is not None:
+                added = turns.of(values[:, 2 + len(bounds) :])
+                prices = prices + scale * added[:, quantity]
+                used = used.copy()
+                used[:, : len(limits)] += added[:, numbers] / np.array([*limits.values()])
             too_lossy = np.maximum(values[:, 1] - 1.0, 0.0)
-            beyond = np.maximum(values[:, 2:] - bounds, 0.0).sum(axis=1)
+            beyond = np.maximum(used - bounds, 0.0).sum(axis=1)
             # Larger than any saving, and less where less is to be put right.
             penalty = 2.0 * too_lossy + 0.2 * (too_lossy > 0) + 5.0 * (beyond + (beyond > 0))
-            total: np.ndarray = values[:, 0] + penalty
+            total: np.ndarray = prices + penalty
             return total
 
-        sums = Sums(choices=np.hstack([price, loss, limited.choices]), pairs=tables)
+        sums = Sums(choices=np.hstack([price, loss, limited.choices, self._turning]), pairs=tables)
         return self.costs.decode(anneal(sums, energy, self.costs.allowed, rng))
 
     @cached_property
@@ -215,6 +227,15 @@ class _Optimiser:
         """Number of the choice of each move of the model, shape (n_moves,)."""
         moves: np.ndarray = self._numbers[self._units, self._targets]
         return moves
+
+    @cached_property
+    def _turning(self) -> np.ndarray:
+        """Crossbars of each choice that take turns on each target, shape (n_choices, n_targets or 0)."""
+        if self.costs.turns is None:
+            return np.zeros((len(self._choices), 0))
+        units, targets = self._choices.T
+        on_target = targets[:, None] == np.arange(len(self.costs.targets))
+        return np.where(on_target, self.costs.turns.needed[units], 0.0)
 
     @cached_property
     def _limits(self) -> tuple[Sums, np.ndarray]:

@@ -2,20 +2,22 @@
 
 import math
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 import lionheart_opt as lo
-from lionheart_opt.cost import Cost
+from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.estimates import Estimate
 from lionheart_opt.hardware.constants import Interval, Uncertainty
+from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
 from lionheart_opt.uncertainty import spread_of
+from lionheart_opt.workload import Workload
 
 WORKLOAD = convolutional_workload()
 SYSTEM = load_system("lionheart")
@@ -205,3 +207,53 @@ def test_a_count_may_have_an_interval() -> None:
     system = system.model_copy(update={"targets": targets, "uncertainty": None})
     estimate = lo.cost("resnet8", system).estimate("latency_s")
     assert estimate.low is not None and estimate.low < estimate.value
+
+
+def side_by_side(first_s: float, second_s: float) -> Cost:
+    """Two layers of which the inference waits for the longer one."""
+    times = {"first": first_s, "second": second_s}
+    longest = max(times, key=times.__getitem__)
+    layers = tuple(
+        LayerCost(
+            name=name,
+            kind="linear",
+            target="core",
+            macs=1,
+            components={"compute": (time_s if name == longest else 0.0, 1.0)},
+            aside_s=0.0 if name == longest else time_s,
+        )
+        for name, time_s in times.items()
+    )
+    return Cost(layers=layers)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """The first layer takes as many cycles as the system's constant says, the second one takes 60."""
+
+    system: System
+
+    def cost(self, workload: Workload, mapping: Mapping) -> Cost:
+        return side_by_side(self.system.constant("software.convert_cycles"), 60.0)
+
+
+@pytest.mark.parametrize("value", [50.0, 100.0])
+def test_a_layer_that_is_not_awaited_at_one_end_has_its_whole_interval(value: float) -> None:
+    """The layer is not awaited at the lower end of the constant, with which its time rises."""
+    assert SYSTEM.software is not None
+    software = SYSTEM.software.model_copy(
+        update={
+            "parameters": {**SYSTEM.software.parameters, "convert_cycles": value},
+            "intervals": {"convert_cycles": Interval(low=value / 2, high=value * 2)},
+        }
+    )
+    system = SYSTEM.model_copy(update={"software": software, "uncertainty": None})
+    spread = spread_of(system, WORKLOAD, SPACE.all_digital, SideBySide)
+    assert spread is not None
+    cost = SideBySide(system).cost(WORKLOAD, SPACE.all_digital)
+    is_awaited = cost.layers[0].latency_s > 0
+    assert is_awaited == (value > 60)
+    factors = np.exp([spread.layers[name][0, 0] for name in ("first", "second")])
+    assert factors == pytest.approx([2.0 if is_awaited else 1.0, 1.0])
+    ends = [max(value * factor, 60.0) for factor in (0.5, 2.0)]
+    assert np.exp(spread.shifts["latency_s"][0]) == pytest.approx(math.sqrt(ends[1] / ends[0]))

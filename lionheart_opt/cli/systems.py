@@ -86,7 +86,7 @@ def cost(
     Example: `lionheart-opt cost --model resnet8 --system lionheart`
 
     `--batch 8` prices 8 inferences together: weights that a layer loads are loaded once for all, and
-    activations that do not fit into the memory move.
+    activations that do not fit into the memory move. A batch is cut into runs where that costs less.
 
     `--model mine:network --example mine:batch --model-argument depth=3` prices a network of your own.
     For a decoding step, the example holds one token and the keys and values so far, as in
@@ -115,6 +115,7 @@ def cost(
     price, digital = costs[label], costs["all-digital"]
     data = cost_report(model, system, price, digital, space.analog_mac_ratio(chosen))
     data |= area_of(price, workload, machine) | per_token(price, tokens) | {"batch": batch}
+    data["together"] = price.together
     if best is not None:
         data |= {"mapping": dict(chosen.items()), "exact": best.exact}
     if plot is not None:

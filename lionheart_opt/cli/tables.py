@@ -188,6 +188,13 @@ def print_plan(plan: dict[str, Any]) -> None:
     say(out, searches)
 
 
+def _runs(data: dict[str, Any]) -> str:
+    """Into how many runs a batch is cut."""
+    if data["together"] in (None, data["batch"]):
+        return ""
+    return f" in {data['batch'] // data['together']} runs of {data['together']}"
+
+
 def print_cost(data: dict[str, Any]) -> None:
     """Totals and one row a layer."""
     table = new_table(
@@ -230,7 +237,7 @@ def print_cost(data: dict[str, Any]) -> None:
         )
     if not data["fits"]:
         out.print(data["misfit"], style="bold")
-    together = f"batch of {data['batch']}" if data["batch"] > 1 else "inference"
+    together = "inference" if data["batch"] == 1 else f"run of {data['together'] or data['batch']}"
     for target, what in data["reprogramming"].items():
         inferences = what["lifetime_inferences"]
         out.print(
@@ -251,7 +258,8 @@ def print_cost(data: dict[str, Any]) -> None:
         )
     if data["batch"] > 1:
         out.print(
-            f"batch of {data['batch']}: latencies are those of the batch, energies of one inference; "
+            f"batch of {data['batch']}{_runs(data)}: latencies are those of the batch, energies of one "
+            "inference; "
             f"{_span(data, 'interval', 's')} an inference, {data['inferences_per_s']:.4g} inferences/s"
         )
     elif data["interval_s"] != data["latency_s"]:

@@ -130,8 +130,9 @@ def roofline(
     check_batch(model, system, workload)
     ceilings = {ceiling.target: ceiling for ceiling in model.ceilings()}
     cost = model.cost(workload, mapping)
-    workload = as_single_inferences(model, workload)
+    runs = workload.batch // (cost.together or workload.batch)
     interval_s = None if runs_layer_by_layer(model) else cost.interval_s
+    workload = as_single_inferences(model, workload, cost)
     counted = model.moved_bytes(workload, mapping) if isinstance(model, CountsBytes) else {}
     points = []
     for layer, price in zip(workload.layers, cost.layers, strict=True):
@@ -148,7 +149,7 @@ def roofline(
                 name=layer.name,
                 target=price.target,
                 ops_per_byte=ops_per_byte,
-                ops_per_s=2 * layer.macs / time_s,
+                ops_per_s=2 * runs * layer.macs / time_s,
                 attainable_ops_per_s=attainable(ceiling, ops_per_byte),
                 time_s=time_s,
             )

@@ -15,15 +15,15 @@ from lionheart_opt.cost import (
     cost_tables,
     pipeline_tables,
 )
-from lionheart_opt.cost_tables import CostTables, SharedWork, shared_work
+from lionheart_opt.cost_tables import CostTables, SharedWork, cheapest_run, shared_work
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import PipelineTables
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import neighbours, size
 from lionheart_opt.strategies.parts.pricing import cost_objectives
+from lionheart_opt.strategies.parts.turns import ROUNDING, Turns
+from lionheart_opt.turns import Paid, paid_tables
 
-#: What sums of fractions of crossbars may exceed a capacity by.
-ROUNDING = 1e-9
 #: A pair whose cost is at most this share of all-digital's differs from none by rounding only.
 NEGLIGIBLE = 1e-12
 
@@ -48,6 +48,8 @@ class Additive:
         exact: Whether the costs are this sum. Otherwise it approximates costs and crossbars, and what it
             finds must be priced by the cost model.
         pipeline: The pipeline whose costs are approximated; None where there is none.
+        turns: What is programmed where crossbars take turns, beside the sum; None where they do not.
+        cuts: Tables of a batch that can be cut, see `CostTables.cuts`; None where it cannot.
     """
 
     problem: Problem
@@ -61,6 +63,8 @@ class Additive:
     tiles: np.ndarray
     exact: bool
     pipeline: PipelineTables | None = None
+    turns: Turns | None = None
+    cuts: CostTables | None = None
 
     @staticmethod
     def of(problem: Problem) -> Additive:
@@ -69,7 +73,7 @@ class Additive:
         Differences are taken against all-digital, for single units and for `neighbours`. They are exact
         if the cost is such a sum, and an approximation if not. `interval_s` is in no table, so that it
         always comes from differences. For pipelines, see `_from_pipeline`; where cores share the
-        work, `SharedWork`.
+        work, `SharedWork`; where crossbars take turns, `Turns`.
         """
         limited = tuple(name for name in COST_OBJECTIVES if name in problem.cost_limits)
         quantities = tuple(dict.fromkeys(cost_objectives(problem) + limited))
@@ -80,9 +84,11 @@ class Additive:
         shared = shared_work(problem.cost_model, problem.workload)
         if tables is None and shared is not None:
             return _from_shared_work(problem, quantities, shared)
+        if tables is None and (paid := paid_tables(problem)):
+            return _from_turns(problem, quantities, paid)
         if tables is None:
             return _from_differences(problem, quantities)
-        if "interval_s" in quantities:
+        if "interval_s" in quantities and not tables.cuts:
             differences = _from_differences(problem, quantities)
             columns = [tables.targets.index(target) for target in differences.targets]
             return replace(differences, tiles=tables.tiles[_rows(problem, tables)][:, columns])
@@ -133,12 +139,23 @@ class Additive:
 
     def values(self, assignments: np.ndarray) -> np.ndarray:
         """The quantities of each assignment, shape (n_mappings, n_quantities)."""
+        if self.cuts is not None:
+            return self._of_cuts(self.cuts, assignments)
         total = np.tile(self.fixed, (len(assignments), 1))
         for column in range(len(self.units)):
             total += self.unit[column][assignments[:, column]]
         for (first, second), table in zip(self.pairs, self.pair, strict=True):
             total += table[assignments[:, first], assignments[:, second]]
-        return total
+        return total if self.turns is None else total + self.turns.values(assignments)
+
+    def _of_cuts(self, tables: CostTables, assignments: np.ndarray) -> np.ndarray:
+        """As `values`, with the best number of runs of each assignment."""
+        ordered = np.empty_like(assignments)
+        ordered[:, _rows(self.problem, tables)] = assignments
+        latency_s, energy_j = tables.cost_batch(ordered)
+        interval_s = latency_s / self.problem.workload.batch
+        every = dict(zip(COST_OBJECTIVES, (latency_s, energy_j, interval_s), strict=True))
+        return np.stack([every[name] for name in self.quantities], axis=1)
 
     def keeps_limits(self, assignments: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Whether cost limits and tile capacities hold, shape (n_mappings,).
@@ -170,8 +187,11 @@ def _rows(problem: Problem, tables: CostTables) -> list[int]:
 def _from_tables(
     problem: Problem, quantities: tuple[CostObjective, ...], tables: CostTables
 ) -> Additive:
-    rows = _rows(problem, tables)
-    columns = [COST_OBJECTIVES.index(name) for name in quantities]
+    whole, rows = tables, _rows(problem, tables)
+    if tables.cuts:  # the sum of the cut that is right for all-analog
+        analog = tables.encode([problem.all_analog])
+        costs = np.array([np.stack(cut.cost_batch(analog), axis=1) for cut in tables.cuts])
+        tables = tables.cuts[int(cheapest_run(costs)[0])]
     position = {row: number for number, row in enumerate(rows)}
     pairs = [[position[first], position[second]] for first, second in tables.pairs]
     return Additive(
@@ -179,12 +199,60 @@ def _from_tables(
         quantities=quantities,
         targets=tables.targets,
         allowed=_allowed(problem, tables.targets),
-        fixed=tables.fixed[columns],
-        unit=tables.unit[rows][:, :, columns],
+        fixed=_quantities(problem, quantities, tables.fixed),
+        unit=_quantities(problem, quantities, tables.unit[rows]),
         pairs=np.array(pairs, dtype=np.intp).reshape(-1, 2),
-        pair=tables.pair[..., columns],
+        pair=_quantities(problem, quantities, tables.pair),
         tiles=tables.tiles[rows],
-        exact=True,
+        exact=not whole.cuts,
+        cuts=whole if whole.cuts else None,
+    )
+
+
+def _quantities(
+    problem: Problem, quantities: tuple[CostObjective, ...], table: np.ndarray
+) -> np.ndarray:
+    """Quantities of latencies, energies and, where the table has them, intervals.
+
+    Where it has none, the interval is the share of the latency that one inference of a batch has.
+    """
+    if table.shape[-1] == 2:
+        interval_s = table[..., :1] / problem.workload.batch
+        table = np.concatenate([table, interval_s], axis=-1)
+    return table[..., [COST_OBJECTIVES.index(name) for name in quantities]]
+
+
+def _from_turns(
+    problem: Problem, quantities: tuple[CostObjective, ...], paid: Sequence[Paid]
+) -> Additive:
+    """The sum without programming, and what is programmed.
+
+    A batch has as many runs as that of all-analog.
+    """
+    together = problem.cost(problem.all_analog).together or problem.workload.batch
+    runs = problem.workload.batch // together
+    [chosen] = [each for each in paid if each.tables.runs == runs] or paid[:1]
+    tables, targets = chosen.tables, problem.system.targets
+    programmed = np.array([chosen.programming.get(name, (0.0, 0.0)) for name in tables.targets])
+    is_turning = programmed.any(axis=1)
+    rows = _rows(problem, tables)
+    room = {target.name: target.tiles or 0 for target in targets}
+    sums = _from_tables(
+        problem,
+        quantities,
+        replace(tables, unit=tables.unit - tables.tiles[..., None] * programmed),
+    )
+    allowed = _allowed(problem, tables.targets)
+    tiles = [_tiles(problem, name, allowed[:, k]) for k, name in enumerate(tables.targets)]
+    return replace(
+        sums,
+        tiles=np.stack(tiles, axis=1),
+        exact=False,
+        turns=Turns(
+            needed=np.where(is_turning, tables.tiles[rows], 0.0),
+            room=np.array([room[name] for name in tables.targets]),
+            prices=_quantities(problem, quantities, programmed),
+        ),
     )
 
 

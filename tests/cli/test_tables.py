@@ -97,6 +97,8 @@ def test_a_cost_has_a_row_for_each_layer(printed):
         "area_m2": None,
         "not_priced": ["static power"],
         "reprogramming": {},
+        "together": 1,
+        "inferences_per_s": 1e3,
         "tokens": 4,
         "tokens_per_s": 1234.5,
         "energy_per_token_j": 2e-3,
@@ -108,6 +110,10 @@ def test_a_cost_has_a_row_for_each_layer(printed):
     assert "[/x]" in out and "10 µs" in out and "3 on tile" in out and "one result every" in out
     assert "3 of 2 crossbars" in out and "not in the price: static power" in out
     assert "1234 tokens/s, 2 mJ a token (4 an inference)" in out
+    cut = printed(tables.print_cost, {**data, "batch": 64, "together": 8})
+    assert "batch of 64 in 8 runs of 8: latencies are those of the batch" in cut
+    whole = printed(tables.print_cost, {**data, "batch": 64, "together": 64})
+    assert "batch of 64: latencies" in whole
     assert "3 of 2" not in printed(tables.print_cost, {**data, "fits": True, "misfit": ""})
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from lionheart_opt.cost import Cost, LayerCost
+from lionheart_opt.cost_models.imc_cluster import ImcCluster
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.system import System
@@ -101,14 +102,30 @@ def test_crossbars_are_programmed_once_for_a_batch() -> None:
     assert lifetimes[1] == 10 * lifetimes[0]
 
 
-def test_activations_of_a_batch_move_where_the_cluster_cannot_hold_them() -> None:
+def test_a_batch_is_cut_into_runs_whose_activations_the_cluster_holds() -> None:
     """The paper's assumption that they stay in the L1 is one about a single inference."""
     system = load_system("imc-cluster")
+    model = cost_model(system)
+    assert isinstance(model, ImcCluster)
     workload = chain(1024, 1024)
-    for batch, is_moved in ((1, False), (64, False), (512, True)):
-        layer = first(cost(system, workload, "ima", batch))
-        assert ("memory" in layer.components) == is_moved
-    # all of them once: inputs and outputs, in 8 bits, to the L2
-    assert layer.components["memory"][1] == pytest.approx(2 * 1024 * 1.4e-12, rel=1e-9)
-    far = first(cost(system, workload, "ima", 1024))
-    assert far.components["memory"][1] == pytest.approx(2 * 1024 * 880e-12, rel=1e-9)
+    mapping = Mapping.of({"fc0": "ima"})
+    for batch, together in ((64, 64), (512, 256), (1024, 256)):
+        price = model.cost(workload.with_batch(batch), mapping)
+        assert price.together == together
+        assert "memory" not in first(price).components
+    # uncut, all of them would move once: inputs and outputs, in 8 bits, to the L2, or the DRAM
+    for batch, byte_j in ((512, 1.4e-12), (1024, 880e-12)):
+        whole = model.of_batches.cost(workload.with_batch(batch).whole_batch, mapping)
+        _, energy_j = first(whole).components["memory"]
+        assert energy_j == pytest.approx(batch * 2 * 1024 * byte_j, rel=1e-9)
+
+
+def test_a_run_has_its_share_of_the_batch() -> None:
+    """Latencies are those of all runs, energies of one inference, and crossbars last a run."""
+    system = load_system("imc-cluster")
+    workload = chain(1024, 1024)
+    run, batch = (cost(system, workload, "ima", n) for n in (256, 1024))
+    assert run.together == batch.together == 256
+    assert batch.latency_s == pytest.approx(4 * run.latency_s, rel=1e-12)
+    assert batch.energy_j == pytest.approx(run.energy_j, rel=1e-12)
+    assert batch.interval_s == pytest.approx(run.interval_s, rel=1e-12)
