@@ -53,8 +53,9 @@ from lionheart_opt.space import random_unseen, size
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 
 QUICKSTART = Path(__file__).parents[1] / "studies" / "quickstart"
 

@@ -39,9 +39,9 @@ from lionheart_opt.space import Space
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.studies import Study
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.plan import SearchPlan
 from lionheart_opt.study.question import USUAL_ORACLE, build_oracle, build_problem
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
-from lionheart_opt.study.search import SearchPlan
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
 from lionheart_opt.uncertainty import spread_of

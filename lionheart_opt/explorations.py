@@ -31,6 +31,7 @@ from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.own_modules import beside
 from lionheart_opt.results.exploration import Design, Exploration
+from lionheart_opt.signals import check_stopped
 from lionheart_opt.space import Space
 from lionheart_opt.studies import Study
 from lionheart_opt.study.file import StudyFile
@@ -277,6 +278,7 @@ class _Explorer:
         """One design, kept in the study before its values are told."""
         from optuna.trial import TrialState
 
+        check_stopped()
         trial = study.ask()
         chosen: dict[str, Any] = {
             name: trial.suggest_categorical(name, values) for name, values in self.choices.items()

@@ -22,6 +22,7 @@ from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.questions import Answer, Question, consult
+from lionheart_opt.signals import check_stopped
 from lionheart_opt.space import Space
 from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.system import System
@@ -255,6 +256,7 @@ class Problem(Space):
         Raises:
             InputError: The mapping does not fit the problem.
         """
+        check_stopped()
         self.check(candidate.mapping)
         if self.breaks_cost_limits(candidate.mapping):
             return self.evaluation(candidate, None)

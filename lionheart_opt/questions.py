@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
+from lionheart_opt.signals import check_stopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +156,7 @@ def consult(oracle: object, question: Question, seed: int) -> Answer:
     """
     if not isinstance(oracle, Consultable) or type(question) not in oracle.questions:
         raise cannot_answer(question)
+    check_stopped()
     return oracle.consult(question, seed)
 
 

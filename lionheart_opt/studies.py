@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.result import COLUMNS, SearchResult
+from lionheart_opt.signals import stopped_by_signals
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.plan import SearchPlan
 from lionheart_opt.study.schema import MOST_TRAININGS
 from lionheart_opt.study.script import StudyScript, label_of, usual_budget
-from lionheart_opt.study.search import SearchPlan
-from lionheart_opt.study.signals import stopped_by_signals
 from lionheart_opt.text import shown
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from lionheart_opt.oracle.table_oracle import TableOracle
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, LearnedShares, Proxies
 from lionheart_opt.strategies.odimo import Odimo
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 ASKING = (

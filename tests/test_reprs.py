@@ -23,9 +23,10 @@ from lionheart_opt.results.comparison import Comparison, compare
 from lionheart_opt.space import Space
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget, SearchPlan
 from lionheart_opt.study.record import InMemory, Record, Trial
 from lionheart_opt.study.recorded_oracle import RecordedOracle
-from lionheart_opt.study.search import Budget, Progress, Search, SearchPlan
+from lionheart_opt.study.search import Progress, Search
 from lionheart_opt.synthetic import synthetic_problem
 
 LONGEST = 300

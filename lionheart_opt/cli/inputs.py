@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lionheart_opt.results.wording import json_text
-from lionheart_opt.study.signals import exit_code
+from lionheart_opt.signals import exit_code
 from lionheart_opt.text import printable
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from lionheart_opt.cli.inputs import (
     without_export_warnings,
 )
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.study.signals import exit_code, stopped_by_signals
+from lionheart_opt.signals import exit_code, stopped_by_signals
 from lionheart_opt.text import never_fail, one_line, printable
 
 if TYPE_CHECKING:

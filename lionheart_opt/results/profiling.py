@@ -17,8 +17,9 @@ from lionheart_opt.questions import Divergences, Proxies, check_screening, quest
 from lionheart_opt.results.running import live
 from lionheart_opt.results.sensitivity import Interaction, Profile, Sensitivity
 from lionheart_opt.space import analog_moves, analog_units, neighbours
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.tasks.divergence import DIVERGENCE
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import is_option, recommended
 from lionheart_opt.results.verdict import Verdict, is_again, verdict_of
 from lionheart_opt.statistics.bounds import Bounds
+from lionheart_opt.study.plan import Budget, SearchPlan
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, SearchPlan
 from lionheart_opt.uncertainty import ESTIMATED, estimates_of
 
 if TYPE_CHECKING:

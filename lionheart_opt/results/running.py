@@ -14,8 +14,8 @@ from lionheart_opt.results.finalists import check_finalists
 from lionheart_opt.results.live import Live, Silent
 from lionheart_opt.study.cluster import executor
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.plan import SearchPlan
 from lionheart_opt.study.script import StudyScript
-from lionheart_opt.study.search import SearchPlan
 from lionheart_opt.study.side_by_side import run_side_by_side
 
 

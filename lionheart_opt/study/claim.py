@@ -13,6 +13,7 @@ from uuid import uuid4
 import optuna
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.signals import held_back
 from lionheart_opt.study.fence import DRIVER, LostClaim, fenced, token_of
 from lionheart_opt.study.outages import impatient
 from lionheart_opt.study.processes import named, state_of, this_process
@@ -94,10 +95,11 @@ def claimed(study: optuna.Study, *, wait: bool = False, is_brief: bool = False) 
         with heartbeat(lambda beat: _write_beat(claim, study, beat)):
             yield claim
     finally:
-        # the error at hand says more
-        with suppress(Exception), impatient(), fenced(study, token):
-            study.set_user_attr(DRIVER, None)
-        _OURS.discard(token)
+        with held_back():
+            # the error at hand says more
+            with suppress(Exception), impatient(), fenced(study, token):
+                study.set_user_attr(DRIVER, None)
+            _OURS.discard(token)
 
 
 def _write_beat(claim: Claim, study: optuna.Study, beat: int) -> None:

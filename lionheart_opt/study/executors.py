@@ -19,6 +19,7 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
+from lionheart_opt.signals import held_back
 from lionheart_opt.study.pending import Pending, WorkerDied, WorkStopped
 from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
 from lionheart_opt.study.split import SplitEvaluation, can_be_split
@@ -66,7 +67,8 @@ class Executor(ABC):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.stop()
+        with held_back():
+            self.stop()
 
     @property
     @abstractmethod
@@ -260,7 +262,7 @@ class Workers(Executor):
         self._idle: LifoQueue[WorkerProcess] = LifoQueue()
         self._lock = threading.Lock()
         self._processes = set[WorkerProcess]()
-        self._threads = [threading.Thread(target=self._do_jobs) for _ in range(count)]
+        self._threads = [threading.Thread(target=self._do_jobs, daemon=True) for _ in range(count)]
         for thread in self._threads:  # each uses one process
             thread.start()
 

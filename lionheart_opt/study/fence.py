@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.signals import held_back
 from lionheart_opt.study.processes import named
 
 if TYPE_CHECKING:
@@ -100,11 +101,12 @@ def fenced(study: optuna.Study, token: str | None, number: int | None = None) ->
     fence = Fence(study._study_id, study.study_name, token, number)
     if study._storage not in _GUARDED:
         fence.check(study.user_attrs.get(DRIVER))
-    reset = _FENCE.set(fence)
-    try:
-        yield
-    finally:
-        _FENCE.reset(reset)
+    with held_back():  # an interrupted write may keep a database locked
+        reset = _FENCE.set(fence)
+        try:
+            yield
+        finally:
+            _FENCE.reset(reset)
 
 
 def guarded(storage: optuna.storages.BaseStorage) -> optuna.storages.BaseStorage:

@@ -24,6 +24,7 @@ from lionheart_opt.space import matching_units
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.names import lies_in, stored_name
 from lionheart_opt.study.openings import Opening, openings
+from lionheart_opt.study.plan import Budget, SearchPlan, chosen
 from lionheart_opt.study.question import (
     USUAL_ORACLE,
     build_oracle,
@@ -36,7 +37,7 @@ from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.schema import StudyTable
-from lionheart_opt.study.search import Budget, Search, SearchPlan, chosen
+from lionheart_opt.study.search import Search
 from lionheart_opt.study.sources import Sources, named_sources, plugin_sources
 from lionheart_opt.study.specification import identity, recorded_limits
 from lionheart_opt.study.storage import open_storage

@@ -17,6 +17,7 @@ from optuna.storages.journal._file import BaseJournalFileLock, get_lock_file
 from optuna.storages.journal._storage import JournalOperation
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.signals import let_through
 from lionheart_opt.study.fence import DRIVER, current_fence
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class JournalLock(BaseJournalFileLock):
                 return True
             except FileExistsError:
                 pass
-            time.sleep(pause_s)
+            with let_through():
+                time.sleep(pause_s)
             still_s += pause_s
             if (now := self._path.stat().st_size) != size:
                 size, still_s = now, 0.0

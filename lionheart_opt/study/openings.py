@@ -13,7 +13,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question, cannot_answer, questions_of
 from lionheart_opt.strategy import Strategy
-from lionheart_opt.study.search import SearchPlan
+from lionheart_opt.study.plan import SearchPlan
 
 
 @dataclass(frozen=True, kw_only=True)

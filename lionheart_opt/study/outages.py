@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 
+from lionheart_opt.signals import let_through
 from lionheart_opt.study.text_columns import WholeTexts
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class _Outage:
             else:
                 self._is_over()
                 return connection
-            _GIVEN_UP.wait(pause_s)
+            with let_through():
+                _GIVEN_UP.wait(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
     def _lasts_s(self, error: Exception) -> float:

@@ -15,9 +15,10 @@ from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.openings import Opening, openings
+from lionheart_opt.study.plan import Budget, SearchPlan, chosen
 from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Budget, Search, SearchPlan, chosen
+from lionheart_opt.study.search import Search
 from lionheart_opt.study.sources import Sources, object_sources, plugin_sources
 from lionheart_opt.study.specification import problem_specification
 from lionheart_opt.study.storage import file_of, open_storage

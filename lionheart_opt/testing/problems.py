@@ -14,8 +14,9 @@ from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.questions import consult
 from lionheart_opt.space import Space, every_mapping, random_mapping
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.synthetic import synthetic_problem, tabulated
 
 

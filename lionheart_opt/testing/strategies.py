@@ -17,8 +17,9 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import saves
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.plan import Budget, SearchPlan
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing.problems import brute_force, digests, drive, tiny_problem
 
 #: Problems that every strategy must cope with.

@@ -6,7 +6,7 @@ from made_up_runs import answer, made_up_problem, priced_problem, search
 from lionheart_opt.cli import comparison_tables
 from lionheart_opt.results import wording
 from lionheart_opt.results.comparison import comparison
-from lionheart_opt.study.search import Budget
+from lionheart_opt.study.plan import Budget
 
 LABELS = ("random", "[/x]", "[red]y[/red]", "a long label of a strategy with several words in it")
 

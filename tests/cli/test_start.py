@@ -14,7 +14,7 @@ from cli_setup import make_study
 from front_door import python
 
 from lionheart_opt.cli import main, start
-from lionheart_opt.study.signals import Stopped
+from lionheart_opt.signals import Stopped
 
 #: A verb that reads a study waits here for a signal, as if it took long.
 CODE = """

@@ -16,7 +16,8 @@ import optuna
 from search_in_a_process import study
 
 from lionheart_opt.study.executors import Workers
-from lionheart_opt.study.search import Budget, Progress, Search
+from lionheart_opt.study.plan import Budget
+from lionheart_opt.study.search import Progress, Search
 
 
 def kill_at_random(

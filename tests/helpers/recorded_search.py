@@ -7,8 +7,9 @@ from typing import Any
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 #: What the records say of their question.

@@ -15,8 +15,9 @@ from lionheart_opt.strategies.optuna import Optuna
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study import claim
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import tiny_problem

@@ -75,6 +75,7 @@ MODULES = (
     "lionheart_opt/statistics/outcomes.py",
     "lionheart_opt/problem.py",
     "lionheart_opt/study/search.py",
+    "lionheart_opt/study/plan.py",
     "lionheart_opt/study/record.py",
     *(
         str(path.relative_to(ROOT))

@@ -16,8 +16,9 @@ from lionheart_opt.results.beside_best import (
     over_best_columns,
 )
 from lionheart_opt.strategies.fixed import Fixed
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 

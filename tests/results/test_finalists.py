@@ -8,8 +8,9 @@ from made_up_runs import answer, made_up_problem, search
 from lionheart_opt.results.comparison import comparison
 from lionheart_opt.results.finalists import check_finalists, finalists, ladder
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 

@@ -12,8 +12,9 @@ from rich.text import Text
 from lionheart_opt.results import live
 from lionheart_opt.results.live import Live
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 

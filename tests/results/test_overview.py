@@ -6,8 +6,9 @@ import pytest
 
 from lionheart_opt.results.overview import Overview
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 

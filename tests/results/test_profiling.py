@@ -19,8 +19,9 @@ from lionheart_opt.plots.sensitivity import sensitivity as profile_figure
 from lionheart_opt.results.profiling import profile_search, read_profile
 from lionheart_opt.space import analog_moves
 from lionheart_opt.strategies.one_at_a_time import OneAtATime
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 UNITS = ("0", "2", "4")

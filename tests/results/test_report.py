@@ -14,8 +14,9 @@ from lionheart_opt.strategies.fixed import Fixed
 from lionheart_opt.strategies.mac_greedy import MacGreedy
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import brute_force, tiny_problem
 
 

@@ -12,8 +12,9 @@ import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.results.result import COLUMNS, SearchResult
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.plan import Budget, SearchPlan
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Budget, Search, SearchPlan
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 

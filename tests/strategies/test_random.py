@@ -7,8 +7,9 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.space import every_mapping, random_unseen
 from lionheart_opt.strategies.random import BATCH, Random
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import StrategyContract, digests, drive, tiny_problem
 

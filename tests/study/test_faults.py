@@ -12,7 +12,8 @@ import pytest
 import search_in_a_process
 from search_in_a_process import study
 
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.plan import Budget
+from lionheart_opt.study.search import Search
 
 #: Size of a small disk, and what is left of it for trials.
 DISK, ROOM = 2_000_000, 40_000

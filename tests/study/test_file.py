@@ -9,8 +9,8 @@ import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.oracle.table_oracle import TableOracle
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.recorded_oracle import RecordedOracle
-from lionheart_opt.study.search import Budget
 
 OLD = Path(__file__).parents[1] / "old_records" / "journal"
 

@@ -7,7 +7,7 @@ import pytest
 from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.questions import Proxies
 from lionheart_opt.study.openings import openings
-from lionheart_opt.study.search import Budget, SearchPlan
+from lionheart_opt.study.plan import Budget, SearchPlan
 from lionheart_opt.testing import tiny_problem
 
 

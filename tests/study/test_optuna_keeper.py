@@ -11,9 +11,10 @@ from recorded_search import SAID, searched
 from lionheart_opt.errors import InputError
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_answers import studies_of
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.study.specification import FORMAT
 from lionheart_opt.testing import tiny_problem
 

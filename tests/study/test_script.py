@@ -11,8 +11,8 @@ import pytest
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.plan import Budget, SearchPlan
 from lionheart_opt.study.script import USUAL_TRIALS, StudyScript, label_of, usual_budget
-from lionheart_opt.study.search import Budget, SearchPlan
 from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import tiny_problem
 

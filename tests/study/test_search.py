@@ -21,9 +21,10 @@ from lionheart_opt.evaluation import incumbent
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.processes import this_process
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, ReplayDiverged, Search
+from lionheart_opt.study.search import ReplayDiverged, Search
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.testing import tiny_problem
 

@@ -11,8 +11,9 @@ import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.strategy import Strategy
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lionheart_opt.strategies.random import Random
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Progress, Search
+from lionheart_opt.study.search import Progress, Search
 from lionheart_opt.testing import tiny_problem
 
 

@@ -15,9 +15,10 @@ from lionheart_opt.strategies.random import Random
 from lionheart_opt.study import text_columns
 from lionheart_opt.study.finished_trials import finished_trials
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.study.text_columns import PART, SHORT, joined
 from lionheart_opt.testing import tiny_problem

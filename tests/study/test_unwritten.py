@@ -24,8 +24,9 @@ from lionheart_opt.study.claim import DRIVER
 from lionheart_opt.study.executors import Workers
 from lionheart_opt.study.fence import LostClaim
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
+from lionheart_opt.study.plan import Budget
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Budget, Search
+from lionheart_opt.study.search import Search
 from lionheart_opt.study.unwritten import FOLDER
 from lionheart_opt.testing import tiny_problem
 

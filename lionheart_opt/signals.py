@@ -1,0 +1,143 @@
+"""Ctrl-C, SIGTERM and SIGHUP, which clusters send, end a run cleanly, whenever they come.
+
+A handler can only raise an exception wherever the main thread happens to be. Python drops what is raised
+in a destructor or a weak reference's callback, and an exception in the middle of a step that must be
+whole does harm. So the signal is also remembered (`check_stopped`), and such steps hold it back
+(`held_back`).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+#: Signals that act as Ctrl-C.
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+#: What each signal does where nobody has changed that.
+_DEFAULTS: dict[int, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    **dict.fromkeys(SIGNALS, signal.SIG_DFL),
+}
+
+#: The signal that has asked the block of `stopped_by_signals` to end.
+_asked: int | None = None
+#: Whether it is to be raised later.
+_is_held = _is_due = False
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asks the process to end.
+
+    Args:
+        number: The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """The exit code of the command line: 143 after SIGTERM, otherwise 130."""
+    is_term = isinstance(stop, Stopped) and stop.number == signal.SIGTERM
+    return 143 if is_term else 130
+
+
+@contextmanager
+def stopped_by_signals(*, is_exit_ours: bool = False) -> Iterator[None]:
+    """While the block runs, SIGTERM and SIGHUP raise `Stopped`, and Ctrl-C a `KeyboardInterrupt`.
+
+    Signals that are ignored (`nohup`) or that the program handles itself are left alone, and so are
+    all of them outside the main thread.
+
+    Args:
+        is_exit_ours: Let the caller end the process. Otherwise the signal ends it after the block.
+    """
+    global _asked, _is_due
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = [each for each, default in _DEFAULTS.items() if signal.getsignal(each) == default]
+    if ours:
+        _asked, _is_due = None, False
+    for each in ours:
+        signal.signal(each, _stop)
+    try:
+        yield
+        if ours:
+            check_stopped()
+    except Stopped as stop:
+        if stop.number in ours and not is_exit_ours:
+            signal.signal(stop.number, signal.SIG_DFL)
+            signal.raise_signal(stop.number)
+        raise
+    finally:
+        for each in ours:
+            signal.signal(each, _DEFAULTS[each])
+        if ours:
+            _asked = None
+
+
+def check_stopped() -> None:
+    """End the block of `stopped_by_signals` that a signal has asked to end, if it has not noticed.
+
+    Raises:
+        KeyboardInterrupt: It was Ctrl-C.
+        Stopped: It was another signal.
+    """
+    if _asked is not None:
+        raise _interruption(_asked)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let the block be done as a whole: signals are raised at its end. Blocks may be nested."""
+    with _holding(True):
+        yield
+
+
+@contextmanager
+def let_through() -> Iterator[None]:
+    """Let signals end a wait within a block that holds them back."""
+    with _holding(False):
+        yield
+
+
+@contextmanager
+def _holding(is_held: bool) -> Iterator[None]:
+    global _is_held
+    if threading.current_thread() is not threading.main_thread():  # signals are not raised there
+        yield
+        return
+    before, _is_held = _is_held, is_held
+    try:
+        _raise_due()
+        yield
+    finally:
+        _is_held = before
+        _raise_due()
+
+
+def _raise_due() -> None:
+    global _is_due
+    if _is_due and not _is_held:
+        _is_due = False
+        check_stopped()
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    global _asked, _is_due
+    for each in SIGNALS:
+        if signal.getsignal(each) is _stop:
+            signal.signal(each, signal.SIG_IGN)  # a second one must not stop the cleaning-up
+    _asked, _is_due = number, _is_held
+    if not _is_held:
+        raise _interruption(number)
+
+
+def _interruption(number: int) -> KeyboardInterrupt:
+    return KeyboardInterrupt() if number == signal.SIGINT else Stopped(number)

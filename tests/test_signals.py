@@ -1,0 +1,219 @@
+"""Ctrl-C, SIGTERM and SIGHUP end a run cleanly, whenever they come."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+from cli_setup import make_study
+from front_door import made_up, outcome, python, wait_until
+
+import lionheart_opt as lo
+from lionheart_opt.signals import (
+    Stopped,
+    check_stopped,
+    exit_code,
+    held_back,
+    let_through,
+    stopped_by_signals,
+)
+
+SCRIPT = """
+from front_door import made_up
+import lionheart_opt as lo
+lo.search(made_up(), "random", trials=40, storage="sqlite:///k.db")
+"""
+#: A strategy in whose destructors the signal arrives; Python drops what is raised there.
+SWALLOWED = """
+import signal, sys
+from front_door import made_up
+import lionheart_opt as lo
+class Dropped:
+    def __del__(self):
+        signal.raise_signal(signal.Signals[sys.argv[1]])
+class Unlucky:
+    def search(self, problem, rng):
+        for unit in problem.units:
+            if unit is problem.units[3]:
+                Dropped()
+            yield [problem.pretrained(problem.mapping({unit.name: "tile"}))]
+lo.search(made_up(), Unlucky(), storage="sqlite:///k.db", workers=int(sys.argv[2]))
+"""
+STUDY = """
+question = "Does it end cleanly?"
+system = "lionheart"
+[model]
+name = "resnet8"
+[oracle]
+kind = "front_door:MadeUp"
+[limits]
+max_drop = 0.05
+draws = [2, 4]
+[budget]
+trials = 40
+[[run]]
+strategy = "random"
+"""
+SIGNALS = [signal.SIGTERM, signal.SIGHUP]
+ALL = [signal.SIGINT, *SIGNALS]
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """As on a terminal; the processes that run the tests may ignore Ctrl-C."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_raised_once_and_the_handlers_are_restored(number):
+    with pytest.raises(Stopped) as stop, stopped_by_signals(is_exit_ours=True):
+        try:
+            signal.raise_signal(number)
+        finally:
+            for again in SIGNALS:
+                signal.raise_signal(again)  # the cleaning-up goes on
+    assert exit_code(stop.value) == {signal.SIGTERM: 143, signal.SIGHUP: 130}[number]
+    assert all(signal.getsignal(each) == signal.SIG_DFL for each in SIGNALS)
+    assert exit_code(KeyboardInterrupt()) == 130
+
+
+def test_signals_that_are_ignored_or_handled_stay_so():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with stopped_by_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_a_signal_raised_is_raised_again_where_python_dropped_it():
+    class Dropped:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Stopped), stopped_by_signals(is_exit_ours=True):
+        Dropped()
+        check_stopped()
+    with pytest.raises(Stopped), stopped_by_signals(is_exit_ours=True):
+        Dropped()
+    check_stopped()  # it is over
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_a_step_is_done_as_a_whole(number):
+    steps = []
+    with pytest.raises(KeyboardInterrupt) as stop, stopped_by_signals(is_exit_ours=True):
+        try:
+            with held_back():
+                with held_back():
+                    signal.raise_signal(number)
+                    steps.append("inner")
+                steps.append("outer")
+            steps.append("behind")
+        finally:
+            with held_back():
+                signal.raise_signal(number)
+                steps.append("cleaned")
+    assert steps == ["inner", "outer", "cleaned"]
+    assert exit_code(stop.value) == (143 if number == signal.SIGTERM else 130)
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_a_wait_within_a_step_can_be_ended(number):
+    steps = []
+    with pytest.raises(KeyboardInterrupt), stopped_by_signals(is_exit_ours=True):
+        with held_back():
+            signal.raise_signal(number)
+            steps.append("goes on")
+            with let_through():
+                steps.append("never")
+    assert steps == ["goes on"]
+
+
+def test_other_threads_hold_nothing_back():
+    steps = []
+
+    def step() -> None:
+        with held_back(), let_through(), held_back():
+            entered.set()
+            leave.wait(30.0)
+
+    entered, leave = threading.Event(), threading.Event()
+    thread = threading.Thread(target=step)
+    with pytest.raises(Stopped), stopped_by_signals(is_exit_ours=True):
+        thread.start()
+        entered.wait(30.0)
+        try:
+            signal.raise_signal(signal.SIGTERM)
+            steps.append("never")
+        finally:
+            leave.set()
+            thread.join()
+    assert not steps
+
+
+def test_a_notebook_is_interrupted_as_ever():
+    with pytest.raises(KeyboardInterrupt) as stop, stopped_by_signals():
+        signal.raise_signal(signal.SIGINT)
+    assert type(stop.value) is KeyboardInterrupt
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_search_ends_even_if_python_drops_the_signal(name, workers, tmp_path):
+    (tmp_path / "mine.py").write_text(SWALLOWED)
+    process = python(tmp_path, "mine.py", name, workers, pause_s=0.3)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.Signals[name], err
+    assert driver(tmp_path / "k.db") is None
+    [study] = optuna.get_all_study_summaries(f"sqlite:///{tmp_path / 'k.db'}")
+    assert study.n_trials < 9
+
+
+def driver(file: Path) -> object:
+    [study] = optuna.get_all_study_summaries(f"sqlite:///{file}")
+    return study.user_attrs.get("driver")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_script_releases_its_claim_and_ends_by_the_signal(number, tmp_path):
+    (tmp_path / "mine.py").write_text(SCRIPT)
+    process = python(tmp_path, "mine.py", pause_s=0.2)
+    url = f"sqlite:///{tmp_path / 'k.db'}"
+
+    def recorded() -> int:
+        return sum(map(len, lo.Study.of(made_up(), ["random"], storage=url).results()))
+
+    wait_until(lambda: process.poll() is not None or recorded() > 0)
+    assert driver(tmp_path / "k.db") is not None
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == -number and driver(tmp_path / "k.db") is None
+    before = recorded()
+    resumed = lo.search(made_up(), "random", trials=before + 1, storage=url)
+    assert outcome(resumed) == outcome(lo.search(made_up(), "random", trials=before + 1))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 130)])
+def test_the_command_line_says_how_to_resume(number, code, workers, tmp_path):
+    folder = make_study(tmp_path / "study", STUDY)
+    arguments = ["run", folder, "--workers", workers, "--no-checks"]
+    process = python(tmp_path, "-m", "lionheart_opt.cli.main", *arguments, pause_s=0.2)
+    study = lo.load(folder)
+    wait_until(lambda: process.poll() is not None or sum(map(len, study.results())) > 0)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    again = f"run {folder} --workers {workers} --no-checks"
+    assert err.endswith(f"\nStopped; nothing is lost. Resume: lionheart-opt {again}\n")
+    assert "Traceback" not in err and driver(folder / "study.db") is None
