@@ -23,6 +23,8 @@ _DEFAULTS: dict[int, Any] = {
     **dict.fromkeys(SIGNALS, signal.SIG_DFL),
 }
 
+#: Set while searches that run side by side are being stopped: nobody waits for a storage any more.
+GIVEN_UP = threading.Event()
 #: The signal that has asked the block of `stopped_by_signals` to end.
 _asked: int | None = None
 #: Whether it is to be raised later.

@@ -21,6 +21,7 @@ from lionheart_opt.signals import (
     let_through,
     stopped_by_signals,
 )
+from lionheart_opt.study.claim import claimed
 
 SCRIPT = """
 from front_door import made_up
@@ -217,3 +218,19 @@ def test_the_command_line_says_how_to_resume(number, code, workers, tmp_path):
     again = f"run {folder} --workers {workers} --no-checks"
     assert err.endswith(f"\nStopped; nothing is lost. Resume: lionheart-opt {again}\n")
     assert "Traceback" not in err and driver(folder / "study.db") is None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_waits_for_another_driver_can_be_stopped(workers, tmp_path):
+    folder = make_study(tmp_path / "study", STUDY)
+    lo.load(folder).run(checks=False)
+    [name] = optuna.get_all_study_names(f"sqlite:///{folder / 'study.db'}")
+    held = optuna.load_study(study_name=name, storage=f"sqlite:///{folder / 'study.db'}")
+    with claimed(held):
+        arguments = ["run", folder, "--wait", "--workers", workers]
+        process = python(tmp_path, "-m", "lionheart_opt.cli.main", *arguments)
+        assert "waiting until it ends" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and "Traceback" not in err, err
+    assert "Resume: lionheart-opt run" in err

@@ -13,9 +13,10 @@ from uuid import uuid4
 import optuna
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.signals import held_back
+from lionheart_opt.signals import GIVEN_UP, held_back
 from lionheart_opt.study.fence import DRIVER, LostClaim, fenced, token_of
 from lionheart_opt.study.outages import impatient
+from lionheart_opt.study.pending import WorkStopped
 from lionheart_opt.study.processes import named, state_of, this_process
 from lionheart_opt.study.storage import reading, root_of
 from lionheart_opt.text import one_line
@@ -81,6 +82,7 @@ def claimed(study: optuna.Study, *, wait: bool = False, is_brief: bool = False) 
 
     Raises:
         Held: Another living process runs the search.
+        WorkStopped: The searches of this run are being stopped.
         LostClaim: The block wrote after another process had taken the search over.
     """
     token = uuid4().hex
@@ -155,7 +157,8 @@ def _falls_silent(study: optuna.Study, holder: Any, wait: bool) -> bool:
     silent_s = 0.0
     while silent_s < DEAD_AFTER_S:
         start = time.monotonic()
-        time.sleep(LOOK_S)
+        if GIVEN_UP.wait(LOOK_S):
+            raise WorkStopped
         now = _life(study)
         if token_of(now[0]) != token_of(holder):
             return False

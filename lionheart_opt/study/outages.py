@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 
-from lionheart_opt.signals import let_through
+from lionheart_opt.signals import GIVEN_UP, let_through
 from lionheart_opt.study.text_columns import WholeTexts
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ LIBPQ = {
 
 T = TypeVar("T")
 _MAY_WAIT: ContextVar[bool] = ContextVar("may_wait", default=True)
-#: Set while searches that run side by side are being stopped.
-_GIVEN_UP = threading.Event()
 
 
 @contextmanager
@@ -51,16 +49,6 @@ def impatient() -> Iterator[None]:
         yield
     finally:
         _MAY_WAIT.reset(reset)
-
-
-@contextmanager
-def giving_up() -> Iterator[None]:
-    """In this block, no thread waits any more for a server that is out of reach."""
-    _GIVEN_UP.set()
-    try:
-        yield
-    finally:
-        _GIVEN_UP.clear()
 
 
 class PatientDatabase(WholeTexts):
@@ -103,14 +91,14 @@ class _Outage:
             try:
                 connection = dialect.connect(*arguments, **options)
             except (self._errors.OperationalError, self._errors.InterfaceError) as error:
-                may_wait = _MAY_WAIT.get() and not _GIVEN_UP.is_set()
+                may_wait = _MAY_WAIT.get() and not GIVEN_UP.is_set()
                 if not may_wait or self._lasts_s(error) > PATIENCE_S:
                     raise
             else:
                 self._is_over()
                 return connection
             with let_through():
-                _GIVEN_UP.wait(pause_s)
+                GIVEN_UP.wait(pause_s)
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
     def _lasts_s(self, error: Exception) -> float:

@@ -17,7 +17,7 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
-from lionheart_opt.signals import held_back
+from lionheart_opt.signals import check_stopped, held_back
 from lionheart_opt.strategy import Proposals, Strategy
 from lionheart_opt.study.executors import Answers, Executor, in_process
 from lionheart_opt.study.fence import LostClaim
@@ -160,6 +160,7 @@ class Search:
         try:
             batch = self._batch(next(proposals))
             while True:
+                check_stopped()
                 new = {each.digest: each for each in batch if each.digest not in known}
                 if is_replay:
                     proposed.update(each.digest for each in batch)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 
-from lionheart_opt.signals import held_back
+from lionheart_opt.signals import GIVEN_UP, held_back
 from lionheart_opt.study.executors import Executor
 
 #: Seconds between two looks for a signal that another thread has got.
@@ -45,10 +45,9 @@ def run_side_by_side(jobs: Sequence[Callable[[], None]], workers: Executor | Non
             for future in futures:
                 future.cancel()
             workers.stop()
-            from lionheart_opt.study.outages import giving_up  # it loads optuna
-
-            with giving_up():
-                threads.shutdown()
+            GIVEN_UP.set()
+            threads.shutdown()
+            GIVEN_UP.clear()
         raise
     finally:
         with held_back():
