@@ -1,4 +1,4 @@
-"""Files of text: read and written as UTF-8 whatever the locale is, and parsed as TOML or JSON."""
+"""Files of text, read as UTF-8 whatever the locale is and parsed as TOML or JSON; files written whole."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lionheart_opt.errors import InputError
@@ -18,6 +19,8 @@ from lionheart_opt.text import one_line, shown
 LARGEST = 1 << 26
 #: Levels of tables and arrays in a file, and characters of a text in it.
 DEEPEST, LONGEST_TEXT = 50, 10_000
+#: How the names of folders begin that hold files until they are written.
+UNFINISHED = ".unfinished-"
 
 
 def check_file(path: Path) -> None:
@@ -78,14 +81,39 @@ def read_text(path: Path, largest: int | None = None) -> str:
         raise InputError(f"{path}: not UTF-8: {problem}") from error
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file as a whole: an interruption or a full disk leaves what was there before.
+
+    Args:
+        path: The file. A link is followed; a pipe or a device is written to directly.
+
+    Yields:
+        What the block is to write: a file of the same name, which then takes the place of the other one.
+    """
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        yield path
+        return
+    try:
+        with TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as folder:
+            part = Path(folder) / place.name
+            yield part
+            part.replace(place)
+    except OSError as error:
+        if UNFINISHED in str(error.filename):
+            error.filename = str(path)
+        raise
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a file in UTF-8.
+    """Write a file in UTF-8, as a whole.
 
     Raises:
         InputError: It cannot be written.
     """
-    with reported(path):
-        path.write_text(text, encoding="utf-8")
+    with reported(path), replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:

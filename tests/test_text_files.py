@@ -13,6 +13,7 @@ from lionheart_opt.text_files import (
     parse_json,
     parse_toml,
     read_text,
+    replacing,
     reported,
     write_text,
 )
@@ -31,6 +32,27 @@ def test_a_mark_that_comes_with_the_text_is_no_part_of_it():
 def test_what_is_written_is_utf_8(tmp_path):
     write_text(tmp_path / "a", "é漢")
     assert (tmp_path / "a").read_bytes() == "é漢".encode()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_a_file_that_is_not_finished_leaves_the_one_before(error, tmp_path):
+    write_text(tmp_path / "a", "before")
+    with pytest.raises(error), replacing(tmp_path / "a") as part:
+        part.write_text("half of ")
+        raise error
+    assert (tmp_path / "a").read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"], "nothing is left behind"
+
+
+def test_links_are_followed_and_devices_written_to(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder" / "a")
+    for text in ("first", "second"):
+        write_text(tmp_path / "link", text)
+        assert (tmp_path / "folder" / "a").read_text() == text
+    assert (tmp_path / "link").is_symlink()
+    write_text(Path("/dev/null"), "text")
+    assert Path("/dev/null").is_char_device()
 
 
 def test_other_encodings_are_refused_with_the_place(tmp_path):
@@ -68,8 +90,10 @@ def test_a_file_that_grows_without_end_is_not_read_whole(tmp_path, monkeypatch):
 
 def test_what_the_system_refuses_is_bad_input(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"file.*Not a directory"):
-        write_text(tmp_path / "file" / "a", "text")
+    for place, problem in (("file", "Not a directory"), ("none", "No such file or directory")):
+        path = tmp_path / place / "a"
+        with pytest.raises(InputError, match=f"^{path}: {problem}$"):
+            write_text(path, "text")
     with pytest.raises(KeyError), reported(tmp_path):
         raise KeyError("not about files")
     with pytest.raises(ValueError, match="another") as error, reported(tmp_path):

@@ -28,7 +28,7 @@ from lionheart_opt.oracle.table_file import (
 from lionheart_opt.questions import Answer, Proxies, Question, cannot_answer
 from lionheart_opt.statistics.example_statistics import ExampleStatistics, Told, told
 from lionheart_opt.statistics.outcomes import Outcomes
-from lionheart_opt.text_files import check_file, reported
+from lionheart_opt.text_files import check_file, replacing, reported
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -315,7 +315,7 @@ class AccuracyTable:
         if self.metric != ACCURACY:
             arrays["metric"] = np.array(json.dumps(self.metric.to_json()))
         arrays |= examples_arrays(self.right, self.right_at_baseline)
-        with reported(path), path.open("wb") as file:
+        with reported(path), replacing(path) as part, part.open("wb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     @staticmethod

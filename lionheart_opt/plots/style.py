@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from lionheart_opt.metric import Metric
 from lionheart_opt.text import printable
-from lionheart_opt.text_files import reported
+from lionheart_opt.text_files import replacing, reported
 
 #: Okabe and Ito's colours, told apart by colour-blind readers; markers tell them apart in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
@@ -226,9 +226,11 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
     with reported(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(paths[0], metadata={"CreationDate": None})
+        with replacing(paths[0]) as part:
+            figure.savefig(part, metadata={"CreationDate": None})
         figure.set_layout_engine("none")  # laid out already; many panels take seconds
-        figure.savefig(paths[1])
+        with replacing(paths[1]) as part:
+            figure.savefig(part)
     return paths
 
 

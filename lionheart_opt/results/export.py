@@ -15,7 +15,7 @@ from lionheart_opt.results.metrics import is_option, saves
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.results.wording import json_text
 from lionheart_opt.study.file import StudyFile
-from lionheart_opt.text_files import reported, write_text
+from lionheart_opt.text_files import replacing, reported, write_text
 from lionheart_opt.uncertainty import estimates_of
 
 
@@ -61,8 +61,8 @@ def export_trial(
     oracle, problem = file.oracle, file.problem
     if isinstance(oracle, KeepsWeights) and evaluation.accuracy is not None:
         weights = folder / "weights.pt"
-        with reported(weights):
-            oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, weights)
+        with reported(weights), replacing(weights) as part:
+            oracle.export_weights(problem.resolved(evaluation.candidate), problem.seed, part)
         written.append(weights)
     return written
 
