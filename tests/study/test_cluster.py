@@ -88,6 +88,24 @@ def test_a_candidate_that_kills_every_worker_has_failed_and_no_other(scheduler, 
     assert [each.failed for each in result.evaluations] == ["", "", DIED, ""]
 
 
+@pytest.mark.slow
+def test_workers_that_come_and_go_give_the_record_of_one_process():
+    """As those of `adapt` do, in any of Dask's deployments."""
+    distributed = pytest.importorskip("distributed")
+    options = {"n_workers": 0, "threads_per_worker": 1, "dashboard_address": None}
+    problem = replace(toy(), oracle=Slow(toy().oracle, 0.3))
+    with distributed.LocalCluster(**options) as cluster:
+        cluster.adapt(maximum=2, interval="200ms", target_duration="200ms", wait_count=1)
+        for seed in (1, 2):
+            assert not cluster.scheduler.workers
+            with pytest.warns(UserWarning, match="has no workers yet: waiting for them"):
+                result = lo.search(
+                    problem, "random", trials=8, seed=seed, scheduler=cluster.scheduler_address
+                )
+            assert outcome(result) == outcome(lo.search(toy(), "random", trials=8, seed=seed))
+            wait_until(lambda: not cluster.scheduler.workers)
+
+
 def test_what_goes_wrong_in_a_worker_is_said(scheduler):
     problem = replace(toy(), oracle=Broken())
     with (
