@@ -47,6 +47,7 @@ from lionheart_opt.cost_models.parts.reprogramming import (
     refuse_reprogramming,
     with_reprogramming,
 )
+from lionheart_opt.cost_models.parts.targets import check_kinds
 from lionheart_opt.cost_tables import CostTables, SharedWork
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.hardware.arrays import ArrayChange
@@ -75,6 +76,7 @@ class Alpine:
 
     def __post_init__(self) -> None:
         _ = self._core, self._tiles, self._links  # computed here so that mistakes show at once
+        check_kinds(self.system)
         if self._is_pipelined:
             refuse_reprogramming(self.system, "with several cores, layers do not take turns")
 
@@ -374,7 +376,7 @@ class Alpine:
         is_cold = sum(count for _, count in weights) > llc_bytes
 
         def price(layer: Layer, target: str) -> Run:
-            if layer.name in folded:
+            if layer.name in folded and layer.kind not in core.operators:
                 return Run(components={"compute": (0.0, 0.0)})
             if target in self._tiles:
                 return core.analog(layer, self._tiles[target])

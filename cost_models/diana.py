@@ -40,6 +40,7 @@ from lionheart_opt.cost_models.parts.spilling import (
     bytes_of_inputs,
     with_memory,
 )
+from lionheart_opt.cost_models.parts.targets import check_kinds, one_analog_target, refuse_links
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -145,7 +146,7 @@ class Diana:
     """Cost model of the family `diana`.
 
     Args:
-        system: A target named `analog`, and the host, which is the digital array.
+        system: The host, which is the digital array, and one analog target.
 
     Raises:
         InputError: The system lacks a number or has one that the family does not know.
@@ -155,6 +156,8 @@ class Diana:
 
     def __post_init__(self) -> None:
         self.system.refuse_software()
+        refuse_links(self.system)
+        check_kinds(self.system)
         refuse_reprogramming(self.system, "the price of a layer includes loading its weights")
         _ = self.machine, self.digital, self.analog  # so that mistakes show at once
 
@@ -171,7 +174,12 @@ class Diana:
     @cached_property
     def analog(self) -> AnalogParameters:
         """Parameters of the in-memory array."""
-        return self.system.target_as("analog", AnalogParameters)
+        return self.system.target_as(self._array, AnalogParameters)
+
+    @cached_property
+    def _array(self) -> str:
+        """Name of the in-memory array."""
+        return one_analog_target(self.system).name
 
     @property
     def batch_order(self) -> BatchOrder:
@@ -185,16 +193,14 @@ class Diana:
         Raises:
             InputError: The model does not know an operator, or a target cannot run it.
         """
-        price = unless_fused(workload, self._pricer(workload), has_tables=False)
-        layers = layer_costs(self.system, workload, mapping, price)
+        layers = layer_costs(self.system, workload, mapping, self._pricer(workload))
         # the one array holds the weights of one layer at a time
-        return Cost(layers=layers, tiles={"analog": int(bool(mapping.units_on("analog")))})
+        return Cost(layers=layers, tiles={self._array: int(bool(mapping.units_on(self._array)))})
 
     @tables_of_whole_batches
     def tables(self, workload: Workload) -> CostTables:
         """The coefficients of the same cost; units take turns on the array, so that none occupies it."""
-        price = unless_fused(workload, self._pricer(workload), has_tables=False)
-        return additive_tables(self.system, workload, price, lambda *_: 0.0)
+        return additive_tables(self.system, workload, self._pricer(workload), lambda *_: 0.0)
 
     def ceilings(self) -> tuple[Ceiling, ...]:
         """All cells of both arrays. The formulas know no memory that could be slower."""
@@ -203,7 +209,7 @@ class Diana:
             target=self.system.host, ops_per_s=2 * digital.pixels * digital.channels * clock_hz
         )
         of_analog = Ceiling(
-            target="analog", ops_per_s=2 * analog.rows * analog.columns / analog.mvm_latency_s
+            target=self._array, ops_per_s=2 * analog.rows * analog.columns / analog.mvm_latency_s
         )
         return tuple(
             of_host if target.name == self.system.host else of_analog
@@ -262,7 +268,7 @@ class Diana:
         )
 
     def _pricer(self, workload: Workload) -> Price:
-        """The price of layers that are not fused, memory beyond the L1 included."""
+        """The price of every layer of a workload, memory beyond the L1 included."""
         machine, inputs_bytes = self.machine, bytes_of_inputs(workload)
         is_far = workload.weight_count > machine.l2_bytes
 
@@ -276,34 +282,40 @@ class Diana:
                 time_s, energy_j = time_s + weights_s, energy_j + weights_j
             return with_memory(components, time_s, energy_j)
 
-        return price
+        return unless_fused(workload, price, own=self.system.operators, has_tables=False)
 
     def _price(self, layer: Layer, target: Target) -> Components:
         """The price of a layer whose operands are in the L1."""
         clock_hz, shape = self.machine.clock_hz, shape_of(layer)
-        if target.name == "analog" and "transpose" in layer.kind:
+        if target.numerics == "analog" and "transpose" in layer.kind:
             raise self._no_price(layer)
-        if target.name == "analog" and shape is not None:
+        if target.numerics == "analog" and shape is not None:
             mvm, load = (cycles / clock_hz for cycles in self.analog_cycles(shape))
             return {
                 "mvm": (mvm, self.energy_j(mvm, 0.0)),
                 "weights": (load, self.energy_j(load, 0.0)),
             }
+        if layer.kind in self.system.operators:
+            return self._on_core(layer)
         if shape is not None:
             return self._digitally("compute", self.digital_cycles(shape))
         return self._elements(layer)
 
+    def _on_core(self, layer: Layer) -> Components:
+        """A layer on the RISC-V core, one operation after the other; functions are looked up."""
+        count = operations(layer, f"system {self.system.name!r}", self.system.operators)
+        n_operations = count.linear_macs + count.simple + count.transcendental
+        if is_looked_up(layer) and layer.kind not in self.system.operators:
+            n_operations = layer.output_count
+        return self._digitally("core", n_operations * self.machine.core_cycles_per_operation)
+
     def _elements(self, layer: Layer) -> Components:
         """A layer without products: at the arrays' ports, or on the core if it is more than a sum."""
-        machine = self.machine
-        count = operations(layer, f"system {self.system.name!r}", self.system.operators)
+        count = operations(layer, f"system {self.system.name!r}")
         if layer.macs:
             raise self._no_price(layer)
         if count.transcendental:
-            n_operations = count.simple + count.transcendental
-            if is_looked_up(layer) and layer.kind not in self.system.operators:
-                n_operations = layer.output_count
-            return self._digitally("core", n_operations * machine.core_cycles_per_operation)
+            return self._on_core(layer)
         kept = layer.output_count - appended_elements(layer)  # of a cache, which stays in place
         moved = layer.input_count + layer.output_count - 2 * kept
         return self._digitally("move", moved / self.digital.store_bytes_per_cycle)

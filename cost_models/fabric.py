@@ -35,6 +35,7 @@ from lionheart_opt.cost_models.parts.fusion import unless_fused
 from lionheart_opt.cost_models.parts.operations import is_pointwise, operations
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.reprogramming import refuse_reprogramming
+from lionheart_opt.cost_models.parts.targets import check_kinds, one_analog_target, refuse_links
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
@@ -104,6 +105,8 @@ class Fabric:
 
     def __post_init__(self) -> None:
         self.system.refuse_software()
+        refuse_links(self.system)
+        check_kinds(self.system)
         refuse_reprogramming(self.system, "a fabric keeps its weights")
         _ = self.machine, self.digital, self.cores  # so that mistakes show at once
 
@@ -122,17 +125,9 @@ class Fabric:
         """Parameters of the cores."""
         return self.system.target_as(self._cores.name, CoreParameters)
 
-    @property
+    @cached_property
     def _cores(self) -> Target:
-        targets = self.system.targets
-        analog = [target for target in targets if target.numerics == "analog"]
-        if len(analog) != 1 or len(targets) != 2 or self.system.links:
-            names = ", ".join(repr(target.name) for target in targets)
-            raise InputError(
-                f"{self.system.where}: got targets {names} and {len(self.system.links)} tables [links]; "
-                "the family 'fabric' has the host, one analog target, and no [links]"
-            )
-        return analog[0]
+        return one_analog_target(self.system)
 
     @property
     def batch_order(self) -> BatchOrder:
@@ -199,7 +194,7 @@ class Fabric:
             n_operations = macs + count.simple + count.transcendental
             return self._digitally("compute", n_operations / self._operations_per_s)
 
-        return unless_fused(workload, price, has_tables=False)
+        return unless_fused(workload, price, own=self.system.operators, has_tables=False)
 
     def _products(self, matrix: Mvm) -> Components:
         """All products of a layer: in the arrays, and what the digital units do with their results."""

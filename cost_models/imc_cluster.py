@@ -53,6 +53,7 @@ from lionheart_opt.cost_models.parts.spilling import (
     weights_read,
     with_memory,
 )
+from lionheart_opt.cost_models.parts.targets import check_kinds, refuse_links
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.mapping import Mapping
@@ -100,6 +101,8 @@ class ImcCluster:
 
     def __post_init__(self) -> None:
         self.system.refuse_software()
+        refuse_links(self.system)
+        check_kinds(self.system)
         _ = self.machine, self._parameters  # so that mistakes show at once
 
     @cached_property
@@ -140,8 +143,7 @@ class ImcCluster:
         Raises:
             InputError: The model does not know an operator, or a target cannot run it.
         """
-        price = unless_fused(workload, self._pricer(workload))
-        layers = layer_costs(self.system, workload, mapping, price)
+        layers = layer_costs(self.system, workload, mapping, self._pricer(workload))
         used = {
             name: self._crossbars(workload, name, mapping.units_on(name))
             for name in self.system.analog_targets
@@ -177,8 +179,7 @@ class ImcCluster:
             )
             return cells / prod(self._ima(target.name).array)
 
-        price = unless_fused(workload, self._pricer(workload))
-        return additive_tables(self.system, workload, price, share)
+        return additive_tables(self.system, workload, self._pricer(workload), share)
 
     def ceilings(self) -> tuple[Ceiling, ...]:
         """Rates of the cores and of the engine, one job of a whole crossbar at a time, and the bus."""
@@ -219,7 +220,7 @@ class ImcCluster:
         return parameters
 
     def _pricer(self, workload: Workload) -> Price:
-        """The price of layers that are not fused, memory beyond the L1 included."""
+        """The price of every layer of a workload, memory beyond the L1 included."""
         inputs_bytes = bytes_of_inputs(workload)
 
         def price(layer: Layer, target: Target) -> Components:
@@ -228,7 +229,7 @@ class ImcCluster:
             moves = self.machine.spilled(layer, inputs_bytes, weight_bytes)
             return with_memory(components, *moves)
 
-        return price
+        return unless_fused(workload, price, own=self.system.operators)
 
     def _price(self, layer: Layer, target: Target) -> Components:
         """The price of a layer whose operands are in the L1."""

@@ -36,6 +36,8 @@ from lionheart_opt.cost_models.parts.manycore_plan import (
     MachineParameters,
     Plan,
     Work,
+    input_bytes,
+    memory_bytes,
     splits,
     trees,
 )
@@ -44,12 +46,12 @@ from lionheart_opt.cost_models.parts.pulp_cluster import CoresParameters, ImaPar
 from lionheart_opt.cost_models.parts.replication import Stage, Way, replicate
 from lionheart_opt.cost_models.parts.reprogramming import refuse_reprogramming
 from lionheart_opt.cost_models.parts.tabulated_pipeline import LayerWork, tabulate
-from lionheart_opt.errors import InputError
+from lionheart_opt.cost_models.parts.targets import check_kinds, one_analog_target, refuse_links
 from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import WAIT, PipelineTables
 from lionheart_opt.system import System, Target
-from lionheart_opt.workload import INPUT, Layer, Workload
+from lionheart_opt.workload import Layer, Workload
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,6 +96,8 @@ class Manycore:
 
     def __post_init__(self) -> None:
         self.system.refuse_software()
+        refuse_links(self.system)
+        check_kinds(self.system)
         refuse_reprogramming(self.system, "in a pipeline, layers do not take turns")
         _ = self.machine, self.cores, self.ima  # so that mistakes show at once
 
@@ -110,12 +114,7 @@ class Manycore:
     @cached_property
     def ima(self) -> ImaParameters:
         """Parameters of the crossbar of a cluster."""
-        names = self.system.analog_targets
-        if len(names) != 1:
-            raise InputError(
-                f"{self.system.where}: {len(names)} analog targets; manycore has exactly one"
-            )
-        return self.system.target_as(names[0], ImaParameters)
+        return self.system.target_as(one_analog_target(self.system).name, ImaParameters)
 
     @property
     def batch_order(self) -> BatchOrder:
@@ -262,7 +261,7 @@ class Manycore:
 
     def _layout(self, workload: Workload) -> _Layout:
         if not self._layouts or self._layouts[0].workload is not workload:
-            graph = Graph.of(workload)
+            graph = Graph.of(workload, self.system.operators)
             storage, memory_s = self._memory(graph)
             self._layouts[:] = [
                 _Layout(
@@ -281,7 +280,7 @@ class Manycore:
         """Clusters that store tensors, and the time that the memory is busy for an inference in s."""
         machine = self.machine
         skipping_bytes = sum(layer.output_count for layer in graph.skipping)
-        traffic_bytes = sum(_memory_bytes(graph, layer, machine) for layer in graph.layers.values())
+        traffic_bytes = sum(memory_bytes(graph, layer, machine) for layer in graph.layers.values())
         storage = 0
         if machine.residuals == "l1":  # one tensor is read while the next is written
             storage = ceil(2 * skipping_bytes / machine.l1_bytes)
@@ -321,8 +320,11 @@ class Manycore:
                 outwards_s + hops / machine.clock_hz,
                 layer.output_count * machine.link_j_per_byte,
             ),
-            # its time is the bound on the interval
-            "memory": (0.0, _memory_bytes(graph, layer, machine) * machine.hbm_j_per_byte),
+            # of the network's input; what waits there only bounds the interval
+            "memory": (
+                input_bytes(layer) / (machine.hbm_bytes_per_cycle * machine.clock_hz * slices),
+                memory_bytes(graph, layer, machine) * machine.hbm_j_per_byte,
+            ),
         }
         for work in on_target(layer, slices):
             yield Work(
@@ -377,17 +379,6 @@ class Manycore:
                     "sums": (tree.path_sums * sum_s, sum_j * machine.energy_scale),
                 },
             )
-
-
-def _memory_bytes(graph: Graph, layer: Layer, machine: MachineParameters) -> int:
-    """Bytes of 8-bit activations that a layer moves from and to the memory.
-
-    A layer that reads the network's input again reads it from memory again. Tensors that skip layers are
-    written once and read once where they wait in memory.
-    """
-    read = sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
-    waits = machine.residuals == "hbm" and layer in graph.skipping
-    return read + (2 * layer.output_count if waits else 0)
 
 
 def _shared_work(graph: Graph, work: dict[str, Work]) -> dict[float, int]:

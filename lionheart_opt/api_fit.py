@@ -33,6 +33,9 @@ from lionheart_opt.workload import Workload
 if TYPE_CHECKING:
     import pandas
 
+#: Relative distance of a value that shows whether a number can have others than whole ones.
+_CLOSE = 1e-6
+
 
 def fit(
     system: str | Path,
@@ -53,7 +56,8 @@ def fit(
         measurements: A CSV file or a data frame. Its columns are `model`, and `latency_s`, `energy_j` or
             `interval_s`; beside them `input` (`3x32x32`), `mapping` (`all-digital`, `all-analog` or a
             JSON file), `layer` (a name, or `total`) and `held_out` (yes or no).
-        constants: Patterns of the constants to fit, such as `software.*`. Each needs an interval.
+        constants: Patterns of the constants to fit, such as `software.*`. Each needs an interval. Whole
+            numbers, such as a number of cores, are never fitted.
         holdout: Share of the measurements that check the fit; not used where `held_out` is a column.
         seed: Decides which ones these are.
         models: Name in the column `model` -> workload, or what `lo.trace` takes.
@@ -83,8 +87,8 @@ def fit(
         )
     if not 0 <= holdout < 1:
         raise InputError(f"holdout: got {holdout!r}; must be at least 0 and below 1")
-    chosen = _chosen(prior, constants)
     with beside(Path.cwd()):
+        chosen = _chosen(prior, constants)
         priced = _priced(prior, rows, _held_out(rows, holdout, seed), models or {})
         return fit_system(
             prior,
@@ -101,7 +105,7 @@ def fit(
 
 
 def _chosen(system: System, patterns: Sequence[str]) -> list[str]:
-    """Constants with an interval that a pattern names."""
+    """Constants with an interval that a pattern names, and that can have values in between."""
     if isinstance(patterns, str):
         patterns = (patterns,)
     if not system.intervals:
@@ -112,7 +116,26 @@ def _chosen(system: System, patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in system.intervals):
             raise unknown("constant with an interval", pattern, system.intervals, system.where)
-    return [name for name in system.intervals if any(fnmatchcase(name, p) for p in patterns)]
+    named = [name for name in system.intervals if any(fnmatchcase(name, p) for p in patterns)]
+    chosen = [name for name in named if _can_move(system, name)]
+    for name in named:
+        if name not in chosen and (name in patterns or not chosen):
+            raise InputError(
+                f"{system.where}: {name} cannot be fitted: it is a whole number, or its interval has no "
+                "width"
+            )
+    return chosen
+
+
+def _can_move(system: System, name: str) -> bool:
+    """Whether the cost model takes values close to that of a constant, within its interval."""
+    value, interval = system.constant(name), system.intervals[name]
+    close = value * (1 - _CLOSE if value > interval.low else 1 + _CLOSE)
+    try:
+        plugins.cost_model(system.with_constants({name: close}))
+    except InputError:
+        return False
+    return interval.low < interval.high
 
 
 def _held_out(rows: Sequence[Measurement], share: float, seed: int) -> list[bool]:

@@ -107,7 +107,7 @@ def traced(model: Any, example: Any, name: str | None) -> Workload:
         InputError: The network does not exist, or cannot be traced with the example.
     """
     from lionheart_opt import models, tracing
-    from lionheart_opt.models.plain import plain_network
+    from lionheart_opt.models.plain import in_float32, plain_network
 
     if name is not None:
         name = name_of(name, "name")
@@ -127,7 +127,7 @@ def traced(model: Any, example: Any, name: str | None) -> Workload:
         if example is None:
             raise InputError("example: is missing; give what the network is called with")
         usual = type(network).__name__ if named is None else named.name
-        inputs = example if shape is None else tracing.example_of(shape)
+        inputs = in_float32(example) if shape is None else tracing.example_of(shape)
         return tracing.trace(network, inputs, name or usual)
 
 

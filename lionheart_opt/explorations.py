@@ -36,6 +36,7 @@ from lionheart_opt.space import Space
 from lionheart_opt.studies import Study
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.schema import RunTable
+from lionheart_opt.study.sources import Sources, plugin_sources
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
@@ -125,7 +126,8 @@ def explore(
         return _Answer(mapping=best.mapping, cost=cost)
 
     with beside(Path.cwd()):
-        return _Explorer(workload, machine, vary, objectives, solve).run(
+        sources = plugin_sources("cost_models", machine.family, Path.cwd())
+        return _Explorer(workload, machine, vary, objectives, solve, sources).run(
             trials, seed, None if storage is None else open_storage(storage)
         )
 
@@ -194,7 +196,12 @@ def _explore_study(
         )
 
     with study.beside():
-        explorer = _Explorer(file.workload, file.system, vary, objectives, solve, file.question)
+        sources = file.oracle_sources | plugin_sources(
+            "cost_models", file.system.family, file.folder
+        )
+        explorer = _Explorer(
+            file.workload, file.system, vary, objectives, solve, sources, file.question
+        )
         return explorer.run(trials, seed, file.storage)
 
 
@@ -208,6 +215,7 @@ class _Explorer:
         vary: dict[str, Values],
         objectives: Sequence[ExploreObjective] | None,
         solve: _Solver,
+        sources: Sources,
         question: dict[str, Any] | None = None,
     ) -> None:
         self.workload, self.system, self.solve = workload, system, solve
@@ -215,7 +223,8 @@ class _Explorer:
         self.vary = checked_values(vary, system)
         costs = [name for name in COST_OBJECTIVES if name in self.objectives]
         self.choices: dict[str, tuple[Scalar, ...]] = {**self.vary, CHEAPEST: tuple(costs)}
-        self.name = f"explore {digest([workload.digest, system.digest, self._plain(), question])}"
+        decisive = [workload.digest, system.digest, self._plain(), sources, question]
+        self.name = f"explore {digest(decisive)}"
 
     def _plain(self) -> dict[str, Any]:
         arrays = {
@@ -223,7 +232,13 @@ class _Explorer:
             for target in self.system.targets
         }
         vary = {name: list(values) for name, values in self.choices.items()}
-        return {"vary": vary, "objectives": list(self.objectives), "arrays": arrays}
+        machine = self.system.machine
+        return {
+            "vary": vary,
+            "objectives": list(self.objectives),
+            "arrays": arrays,
+            "area_m2": None if machine is None else machine.area_m2,
+        }
 
     def run(
         self, trials: int | None, seed: int, storage: optuna.storages.BaseStorage | None

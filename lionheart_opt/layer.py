@@ -129,6 +129,9 @@ class Layer:
 
 
 def _longer(shape: Shape, times: int) -> Shape:
+    """A shape of so many inferences; one of a single dimension has no batch yet."""
+    if len(shape) == 1:
+        return (times, *shape)
     first, *others = shape or (1,)
     return (first * times, *others)
 

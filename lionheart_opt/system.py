@@ -58,11 +58,12 @@ class Target(Block):
 
     @model_validator(mode="after")
     def _only_tiles_are_configured(self) -> Target:
-        if self.rpu_config is not None and self.numerics != "analog":
-            raise ValueError(
-                f"rpu_config: got {shown(self.rpu_config)} for a target that computes in "
-                f"{self.numerics}; only analog targets have one"
-            )
+        for key, value in (("rpu_config", self.rpu_config), ("array", self.array)):
+            if value is not None and self.numerics != "analog":
+                raise ValueError(
+                    f"{key}: got {shown(value)} for a target that computes in {self.numerics}; only "
+                    "analog targets have one"
+                )
         sizes = self.tiles, self.parameters.get("rows"), self.parameters.get("columns")
         if self.reprogramming and not (self.numerics == "analog" and all(sizes)):
             raise ValueError("reprogramming: needs an analog target with tiles, rows and columns")

@@ -146,10 +146,10 @@ def parse_json(text: str, where: str) -> Any:
 
     Raises:
         InputError: It is not JSON, or holds what no file of ours does: depth, NaN, huge numbers or
-            texts.
+            texts, a key twice in one object.
     """
     try:
-        data = json.loads(text, parse_constant=_refused)
+        data = json.loads(text, parse_constant=_refused, object_pairs_hook=_object)
     except RecursionError as error:
         raise InputError(f"{where}: not valid JSON: too many levels") from error
     except ValueError as error:
@@ -160,6 +160,16 @@ def parse_json(text: str, where: str) -> Any:
 
 def _refused(name: str) -> None:
     raise ValueError(f"{name} is not a number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The dictionary of an object; Python would keep the last of two values of one key."""
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {shown(twice)} is there more than once")
+    return data
 
 
 def _check(data: Any, where: str) -> None:

@@ -60,8 +60,8 @@ class Workload:
         batch: Inferences that run together. Layers, and all counts, are those of one of them.
 
     Raises:
-        InputError: There is no layer, a name is used twice, layers and units do not fit together, or the
-            batch is not a whole number from 1 on.
+        InputError: There is no layer, a name is used twice, layers and units do not fit together, a layer
+            computes nothing, or the batch is not a whole number from 1 on.
     """
 
     name: str
@@ -94,6 +94,11 @@ class Workload:
                 n_shapes = len(layer.input_shapes)
                 raise InputError(
                     f"{where}: {len(layer.inputs)} inputs, but {n_shapes} input_shapes"
+                )
+            if not layer.output_count:
+                raise InputError(
+                    f"{where}: output_shape: got {layer.output_shape}; has no elements, so that the "
+                    "layer computes nothing; leave it out"
                 )
             for source in layer.inputs:
                 if source not in sources:

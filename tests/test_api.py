@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from front_door import data, examples, made_up, outcome
 
 import lionheart_opt as lo
@@ -13,6 +14,16 @@ from lionheart_opt.study.record import Record
 @pytest.fixture(scope="module")
 def problem() -> lo.Problem:
     return made_up()
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_network_of_another_precision_is_traced_with_such_an_example(kind: torch.dtype) -> None:
+    network = torch.nn.Linear(3, 2).to(kind)
+    with pytest.warns(UserWarning, match="it is computed in float32"):
+        workload = lo.trace(network, torch.zeros(1, 3, dtype=kind))
+    assert workload.macs == 6
+    with pytest.warns(UserWarning, match="it is computed in float32"):
+        assert lo.cost(network, example={"input": torch.zeros(1, 3, dtype=kind)}).energy_j > 0
 
 
 def test_arrays_and_tensors_are_the_same_data():

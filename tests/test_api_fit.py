@@ -1,5 +1,6 @@
 """`lo.fit`: made-up measurements give back the constants that they were made with."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.fitting.system_fit import SystemFit
-from lionheart_opt.plugins import load_system
+from lionheart_opt.plugins import load_system, system_text
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
 
@@ -147,6 +148,22 @@ def test_mistakes_get_one_clear_line(
     with pytest.raises(InputError, match=message) as error:
         lo.fit(**given)  # type: ignore[arg-type]
     assert "\n" not in str(error.value)
+
+
+def test_whole_numbers_and_known_ones_are_not_fitted(tmp_path: Path) -> None:
+    """A number of bytes has no value between two others, and no width leaves nothing to fit."""
+    text = system_text("lionheart")
+    for key, value in (("dram_access_bytes", "64"), ("llc_leakage_w", "3.49632")):
+        low = "32" if key == "dram_access_bytes" else value
+        table = f"{{ value = {value}, low = {low}, high = {value} }}"
+        text = re.sub(rf"(?m)^{key} = {re.escape(value)}\b", f"{key} = {table}", text)
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    fitted = lo.fit(file, measured(), models=NETWORKS)
+    assert not {name for name in (*fitted.fitted, *fitted.undetermined) if "machine" in name}
+    for name in ("machine.dram_access_bytes", "machine.llc_leakage_w"):
+        with pytest.raises(InputError, match=f"{name} cannot be fitted: it is a whole number, or"):
+            lo.fit(file, measured(), models=NETWORKS, constants=name)
 
 
 def test_too_few_measurements_are_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from counted_study import COUNTED
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.hardware.redesign import redesigned
-from lionheart_opt.plugins import load_system
+from lionheart_opt.plugins import load_system, system_text
 from lionheart_opt.space import Space, every_mapping
 from lionheart_opt.synthetic import convolutional_workload
 
@@ -63,6 +64,45 @@ def test_an_exploration_goes_on(tmp_path: Path) -> None:
         workload, {"targets.ima.tiles": [2]}, storage=storage, system="imc-cluster", objectives=TWO
     )
     assert len(other.designs) == 2
+
+
+def test_other_areas_and_changed_plug_ins_are_explored_afresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They decide no digest of the system; what was found before is of another one."""
+    monkeypatch.chdir(tmp_path)
+    text = system_text("imc-cluster")
+    code = (
+        "from lionheart_opt.cost_models.imc_cluster import ImcCluster\n"
+        "from dataclasses import dataclass, replace\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine(ImcCluster):\n"
+        "    def cost(self, workload, mapping):\n"
+        "        cost = super().cost(workload, mapping)\n"
+        "        part = {'wait': (1.0, 0.0)}\n"
+        "        first = replace(cost.layers[0], components=part)\n"
+        "        return replace(cost, layers=(first, *cost.layers[1:]))\n"
+    )
+    cells = {"vary": {"targets.ima.tiles": [30]}, "objectives": ["latency_s", "area_m2"]}
+    workload, storage = convolutional_workload(), f"sqlite:///{tmp_path}/e.db"
+
+    def area_and_latency() -> tuple[float, float]:
+        arguments = {"system": "mine.toml", "storage": storage, **cells}
+        [design] = lo.explore(workload, **arguments).designs  # type: ignore[arg-type]
+        return design.results["area_m2"], design.results["latency_s"]  # type: ignore[return-value]
+
+    Path("mine.toml").write_text(text)
+    area_m2, latency_s = area_and_latency()
+    Path("mine.toml").write_text(text.replace("area_m2 = 1.67e-6", "area_m2 = 11.67e-6"))
+    assert area_and_latency() == (pytest.approx(area_m2 + 10e-6), latency_s)
+    Path("mine.toml").write_text(
+        text.replace('family = "imc_cluster"', 'family = "own_cluster:Mine"')
+    )
+    Path("own_cluster.py").write_text(code)
+    assert 1.0 < area_and_latency()[1] < 2.0
+    Path("own_cluster.py").write_text(code.replace("(1.0", "(5.0"))
+    del sys.modules["own_cluster"]
+    assert 5.0 < area_and_latency()[1] < 6.0
 
 
 def test_designs_that_cannot_be_together_say_so() -> None:

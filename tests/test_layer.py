@@ -41,6 +41,14 @@ def test_a_number_grows_to_a_vector() -> None:
     assert layer.repeated(3).output_count == 3
 
 
+def test_a_vector_without_a_batch_gets_one() -> None:
+    """Its elements are the outputs of one inference, however many there are."""
+    vector = {"input_shapes": ((4,),), "output_shape": (50,), "macs": 200, "weight_count": 200}
+    layer = Layer(name="fc", kind="linear", module="", inputs=(INPUT,), **vector)  # type: ignore[arg-type]
+    whole = layer.repeated(3)
+    assert whole.input_shapes == ((3, 4),) and whole.output_shape == (3, 50)
+
+
 def test_it_survives_json() -> None:
     assert layer_from_json(asdict(convolution())) == convolution()
     with pytest.raises(InputError, match="macs: got -1"):

@@ -250,9 +250,9 @@ def test_the_least_sizes_of_every_block(name: str) -> None:
 
 def test_families_say_what_targets_they_need() -> None:
     for name, message in (
-        ("manycore", "0 analog targets; manycore has exactly one"),
-        ("diana", "unknown target 'analog'"),
-        ("hermes-64", "has the host, one analog target, and no"),
+        ("manycore", "the family 'manycore' has the host and one analog target"),
+        ("diana", "got targets 'digital'; the family 'diana' has the host and one analog target"),
+        ("hermes-64", "the family 'fabric' has the host and one analog target"),
     ):
         system = load_system(name)
         digital = tuple(target for target in system.targets if target.numerics != "analog")
@@ -374,8 +374,10 @@ def test_targets_say_what_they_compute_in() -> None:
     assert load_system("diana").numerics == "digital: int8; analog: analog, diana"
     configs = load_system("lionheart").to_frame()["rpu_config"]
     assert configs.isna().tolist() == [True, False] and configs[1] == "lionheart"
-    with pytest.raises(InputError, match="only analog targets have one"):
-        system_of(MINIMAL.replace('numerics = "fp32"', 'numerics = "fp32"\nrpu_config = "pcm"'))
+    array = 'array = { source = "made up", converters = "sar", input_bits = 8, output_bits = 8 }'
+    for line in ('rpu_config = "pcm"', array):
+        with pytest.raises(InputError, match="for a target that computes in fp32; only analog"):
+            system_of(MINIMAL.replace('numerics = "fp32"', f'numerics = "fp32"\n{line}'))
     for numerics in ("fp16", "int8", "int4", "ternary"):
         text = MINIMAL.replace('numerics = "fp32"', f'numerics = "{numerics}"')
         assert system_of(text).target("cpu").computes_in == numerics

@@ -138,6 +138,7 @@ def test_toml_that_no_file_of_ours_holds_is_one_short_line(toml, message):
         ("[" * 10_000 + "]" * 10_000, "x: not valid JSON: too many levels"),
         ("[" * 60 + "]" * 60, "more than 50 levels deep"),
         ("[NaN]", "x: not valid JSON: NaN is not a number"),
+        ('[{"a": 1, "b": 2, "a": 1}]', "x: not valid JSON: the key 'a' is there more than once"),
         ("-Infinity", "x: not valid JSON: -Infinity is not a number"),
         ("1" * 5000, "x: not valid JSON: Exceeds the limit"),
         (f"[{2**63}]", "x: 0: got 9223372036854775808; must be an integer of at most 64 bits"),

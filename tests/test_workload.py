@@ -181,6 +181,10 @@ def test_bad_groups(groups: dict[str, list[str]], message: str) -> None:
             {"layers": (replace(layer("a"), inputs=(INPUT, INPUT)),)},
             "small', a: 2 inputs, but 1 input_shapes",
         ),
+        (
+            {"layers": (replace(layer("a"), output_shape=(1, 0)),)},
+            r"small', a: output_shape: got \(1, 0\); has no elements",
+        ),
         ({"units": (Unit(name="u", layers=("z",)),)}, "unknown layer 'z'"),
         ({"units": (Unit(name="u", layers=(INPUT,)),)}, "unknown layer 'input'"),
         (

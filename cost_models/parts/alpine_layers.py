@@ -15,6 +15,7 @@ from lionheart_opt.cost_models.parts.operations import (
     appended_elements,
     cached_elements,
     operations,
+    reads_rows,
 )
 from lionheart_opt.system import OperatorPrice
 from lionheart_opt.workload import INPUT, Layer
@@ -192,8 +193,8 @@ class Core:
 
 
 def weight_bytes(layer: Layer) -> int:
-    """Bytes of int8 weights and biases that a run reads; an embedding reads only what it looks up."""
-    return 0 if layer.kind == "embedding" else layer.weight_count + layer.bias_count
+    """Bytes of int8 weights and biases that a run reads; of a table, few rows are looked up."""
+    return 0 if reads_rows(layer) else layer.weight_count + layer.bias_count
 
 
 def _passes(layer: Layer) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 
 from lionheart_opt.cost_models.parts.additive import Components, Price
 from lionheart_opt.cost_models.parts.operations import (
@@ -22,9 +23,11 @@ def free() -> Components:
     return {"fused": (0.0, 0.0)}
 
 
-def unless_fused(workload: Workload, price: Price, *, has_tables: bool = True) -> Price:
-    """The price of a layer on a target, free where the layer is fused."""
-    names = fused(workload, has_tables=has_tables)
+def unless_fused(
+    workload: Workload, price: Price, *, own: Container[str] = (), has_tables: bool = True
+) -> Price:
+    """The price of a layer on a target, free where the layer is fused; see `fused`."""
+    names = fused(workload, own=own, has_tables=has_tables)
 
     def price_or_free(layer: Layer, target: Target) -> Components:
         return free() if layer.name in names else price(layer, target)
@@ -32,7 +35,9 @@ def unless_fused(workload: Workload, price: Price, *, has_tables: bool = True) -
     return price_or_free
 
 
-def fused(workload: Workload, *, has_tables: bool = True) -> frozenset[str]:
+def fused(
+    workload: Workload, *, own: Container[str] = (), has_tables: bool = True
+) -> frozenset[str]:
     """Names of the layers that cost nothing because they are part of the layer before them.
 
     These are batch norms after a convolution or linear layer, and clipping activations after any operator
@@ -42,6 +47,7 @@ def fused(workload: Workload, *, has_tables: bool = True) -> frozenset[str]:
 
     Args:
         workload: The workload.
+        own: Kinds that the system's file prices, which are never free.
         has_tables: Whether functions of an 8-bit element are looked up, however many operators they are.
     """
     readers = Counter(edge.source for edge in workload.edges)
@@ -52,7 +58,8 @@ def fused(workload: Workload, *, has_tables: bool = True) -> frozenset[str]:
         if layer.kind in _CLIPS and layer.inputs[0] in layers and readers[layer.inputs[0]] == 1
     }
     free = folded_norms(workload) | folded_scales(workload) | clips
-    return free | looked_up(workload) if has_tables else free
+    free |= looked_up(workload) if has_tables else frozenset()
+    return frozenset(name for name in free if workload.layer(name).kind not in own)
 
 
 def looked_up(workload: Workload) -> frozenset[str]:

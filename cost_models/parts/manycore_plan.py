@@ -13,7 +13,7 @@ from lionheart_opt.cost_models.parts.additive import Components
 from lionheart_opt.cost_models.parts.operations import is_pointwise
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.cost_models.parts.pipeline import Graph
-from lionheart_opt.workload import Layer
+from lionheart_opt.workload import INPUT, Layer
 
 
 class MachineParameters(Parameters):
@@ -123,6 +123,21 @@ def _columns(layer: Layer) -> int:
     if len(shape) > 1 and (layer.macs or is_pointwise(layer.kind) or "_pool" in layer.kind):
         return max(1, shape[1] if len(shape) > 3 or layer.kind.endswith("1d") else shape[-1])
     return 1
+
+
+def input_bytes(layer: Layer) -> int:
+    """Bytes of the network's input that a layer reads."""
+    return sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
+
+
+def memory_bytes(graph: Graph, layer: Layer, machine: MachineParameters) -> int:
+    """Bytes of 8-bit activations that a layer moves from and to the memory.
+
+    A layer that reads the network's input again reads it from memory again. Tensors that skip layers are
+    written once and read once where they wait in memory.
+    """
+    waits = machine.residuals == "hbm" and layer in graph.skipping
+    return input_bytes(layer) + (2 * layer.output_count if waits else 0)
 
 
 @dataclass(frozen=True, kw_only=True)

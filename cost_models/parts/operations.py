@@ -139,6 +139,14 @@ _KNOWN = (
 _POWER = re.compile(r"pow([3-9]|[1-9][0-9])")
 
 
+def known_kinds() -> frozenset[str]:
+    """Every kind of layer that has a price, powers left out."""
+    return _KNOWN - {"pow3"}
+
+
+#: Operators that look up rows of a table.
+_LOOK_UPS = frozenset({"embedding", "embedding_bag", "index", "index_select", "gather"})
+
 #: Operators that write into a tensor that is there, and those that read one beside what was computed.
 _APPENDS = frozenset({"cat", "index_copy", "index_put", "slice_scatter", "scatter"})
 _JOINS = _APPENDS | {"matmul"}
@@ -162,6 +170,11 @@ def appended_elements(layer: Layer) -> int:
 
 def _given(layer: Layer) -> int:
     return sum(edge.element_count for edge in layer.edges if edge.source == INPUT)
+
+
+def reads_rows(layer: Layer) -> bool:
+    """Whether it reads some rows of a table, and not all of its weights."""
+    return layer.kind in _LOOK_UPS
 
 
 def is_pointwise(kind: str) -> bool:

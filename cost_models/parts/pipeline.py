@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,9 +25,9 @@ class Graph:
     batch: int = 1
 
     @staticmethod
-    def of(workload: Workload) -> Graph:
-        """The stages of a workload."""
-        fused_layers = fused(workload)
+    def of(workload: Workload, own: Container[str] = ()) -> Graph:
+        """The stages of a workload; kinds in `own`, which the system's file prices, are never fused."""
+        fused_layers = fused(workload, own=own)
         stage_of = {INPUT: INPUT}
         layers: dict[str, Layer] = {}
         sources: dict[str, tuple[str, ...]] = {}

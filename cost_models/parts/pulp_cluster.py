@@ -59,10 +59,11 @@ class CoresParameters(Parameters):
         """
         count = operations(layer, where, own)
         elements = count.simple + count.transcendental
-        if is_looked_up(layer) and layer.kind not in own:
-            elements = layer.output_count
-        if layer.kind in ("max_pool2d", "avg_pool2d"):
-            elements = separable_pool_operations(layer)
+        if layer.kind not in own:
+            if is_looked_up(layer):
+                elements = layer.output_count
+            if layer.kind in ("max_pool2d", "avg_pool2d"):
+                elements = separable_pool_operations(layer)
         dense_macs = layer.macs - count.sparse_macs
         cycles = (
             dense_macs / self.convolution_macs_per_cycle

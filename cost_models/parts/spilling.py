@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Literal
 
 from pydantic import Field
 
 from lionheart_opt.cost_models.parts.additive import Components
+from lionheart_opt.cost_models.parts.operations import reads_rows
 from lionheart_opt.cost_models.parts.parameters import Parameters
 from lionheart_opt.workload import INPUT, Layer, Workload
 
@@ -70,9 +72,10 @@ def bytes_of_inputs(workload: Workload) -> int:
 
 
 def weights_read(layer: Layer) -> int:
-    """8-bit weights that a run reads; an embedding reads only what it looks up."""
-    is_table = layer.kind in ("embedding", "embedding_bag")
-    return layer.output_count if is_table else layer.weight_count
+    """8-bit weights that a run reads; of a table only the rows that it looks up."""
+    if layer.kind == "embedding_bag":
+        return prod(layer.input_shapes[0]) * layer.output_shape[-1]
+    return layer.output_count if reads_rows(layer) else layer.weight_count
 
 
 def with_memory(components: Components, time_s: float, energy_j: float) -> Components:

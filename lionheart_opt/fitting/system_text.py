@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from json import dumps
 
 from lionheart_opt.errors import InputError
@@ -16,7 +17,7 @@ def with_constants(
 
     Args:
         text: TOML of a system.
-        block: Name of the table, such as `software` or `targets.cores`.
+        block: Name of the table, such as `software`, `targets.cores`, or `links.0` for the first link.
         values: Key -> number.
         intervals: Key -> its interval, for those that have one.
 
@@ -65,11 +66,16 @@ def with_uncertainty(text: str, uncertainty: Uncertainty) -> str:
 
 def _extent(lines: list[str], block: str) -> tuple[int, int]:
     """Line of the header of a table, and the line after its last key."""
-    name = re.escape(block).replace(r"\.", r"\s*\.\s*")
-    header = re.compile(rf"\[\s*{name}\s*\]\s*(#.*)?$")
-    begin = next((k for k, line in enumerate(lines) if header.match(line.replace('"', ""))), None)
-    if begin is None:
-        raise InputError(f"no line [{block}]")
+    place, _, number = block.partition(".")
+    is_link = place == "links"
+    name = place if is_link else re.escape(block).replace(r"\.", r"\s*\.\s*")
+    braces = 1 + is_link  # [[links]] is an array of tables
+    header = re.compile(rf"\[{{{braces}}}\s*{name}\s*\]{{{braces}}}\s*(#.*)?$")
+    begins = [k for k, line in enumerate(lines) if header.match(line.replace('"', ""))]
+    begins = begins[int(number) :] if is_link else begins
+    if not begins:
+        raise InputError(f"no line [{'[links]' if is_link else block}]")
+    begin = begins[0]
     end = begin + 1
     while end < len(lines) and not lines[end].startswith("["):
         end += 1
@@ -82,7 +88,10 @@ def _number(value: float, interval: Interval | None) -> str:
     if interval is None:
         return _float(value, 7)
     source = f", source = {_text(interval.source)}" if interval.source else ""
-    low, high = _float(interval.low), _float(interval.high)
+    low, high = (
+        _float(float(Context(prec=4, rounding=way).create_decimal_from_float(number)))
+        for number, way in ((interval.low, ROUND_FLOOR), (interval.high, ROUND_CEILING))
+    )  # rounded outwards, so that the value stays within
     return f"{{ value = {_float(value, 7)}, low = {low}, high = {high}{source} }}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
+from torch.utils._pytree import tree_map_only
 
 from lionheart_opt.errors import InputError
 
@@ -48,6 +50,15 @@ def plain_network(model: nn.Module) -> nn.Module:
         )
         network = deepcopy(network).float()
     return _folded(network)
+
+
+def in_float32(example: Any) -> Any:
+    """What a network is called with, its numbers in float32, as those of the network are."""
+
+    def converted(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.float() if tensor.is_floating_point() else tensor
+
+    return tree_map_only(torch.Tensor, converted, example)
 
 
 def _check_kind(model: nn.Module) -> None:

@@ -168,7 +168,7 @@ def _product(operator: Operator, name: str) -> Description:
     if name == "addbmm":  # the sum of the products of a batch
         macs *= operator.shapes[left][0]
     weight = next((name for name in (right, left) if name in operator.constants), "")
-    if not weight:
+    if not weight or not macs:
         return Description(kind="matmul", bias=added, fields={"macs": macs})
     shape = operator.shapes[weight]
     if prod(shape[:-2]) != 1:  # a matrix for each batch, head or expert

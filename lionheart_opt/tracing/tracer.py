@@ -180,6 +180,8 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not written and set(map(storage, touched)).issuperset(map(storage, results)):
             return  # a view, or no tensor at all
         output = (results or written)[0]
+        if not output.numel():
+            return  # computes nothing
         if (
             name == "cat" and is_reached
         ):  # with nothing, as a cache that is filled for the first time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from small_networks import network, operator
+from small_networks import convolution, network, operator
 from weight_uses import networks
 
 from lionheart_opt.errors import InputError
@@ -11,6 +11,7 @@ from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.space import Space
 from lionheart_opt.system import OperatorPrice, System
 from lionheart_opt.tracing import trace
+from lionheart_opt.workload import Layer
 
 ONE_TARGET = """
 family = "alpine"
@@ -60,6 +61,37 @@ def test_every_family_reads_the_prices_of_its_system(name: str) -> None:
         mine = system.model_copy(update={"operators": {"fft_r2c": price}})
         energies_j.append(cost_model(mine).cost(workload, space.all_digital).energy_j)
     assert 0 < energies_j[0] < energies_j[1]
+
+
+FAMILIES = ["lionheart", "imc-cluster", "manycore", "diana", "hermes-64"]
+
+
+def priced(name: str, kind: str, count: float, *layers: Layer) -> tuple[float, float]:
+    """Latency and energy of a network on the host, with so many simple operations for a kind."""
+    price = OperatorPrice(simple=count, transcendental=0, source="made up")
+    system = load_system(name).model_copy(update={"operators": {kind: price}})
+    workload = network(*layers)
+    cost = cost_model(system).cost(workload, Space(workload=workload, system=system).all_digital)
+    return cost.latency_s, cost.energy_j
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("kind", ["relu", "batch_norm", "max_pool2d", "gelu"])
+def test_a_price_of_the_file_holds_for_kinds_that_the_models_know(name: str, kind: str) -> None:
+    """Also where the layer would be free as a part of the one before, or looked up."""
+    window = {"kernel": (3, 3), "stride": (1, 1)} if kind == "max_pool2d" else {}
+    layers = convolution("conv"), operator("x", kind, "conv", **window)
+    few, many, most = (priced(name, kind, count, *layers) for count in (0, 1e6, 2e6))
+    for none, once, twice in zip(few, many, most, strict=True):
+        assert once > 10 * none
+        assert twice - once == pytest.approx(once - none, rel=1e-3)
+
+
+def test_a_product_that_diana_has_no_price_for_can_be_given_one() -> None:
+    bilinear = operator("x", "bilinear", macs=7)
+    with pytest.raises(InputError, match="no published cost of 'bilinear'"):
+        priced("diana", "gelu", 1, bilinear)
+    assert priced("diana", "bilinear", 1, bilinear)[0] == pytest.approx((7 + 144) * 9.57 / 260e6)
 
 
 def test_tiles_of_alpine_hold_all_that_the_oracle_can_run() -> None:

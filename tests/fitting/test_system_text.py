@@ -51,6 +51,23 @@ def test_a_key_or_a_block_that_is_not_there() -> None:
         with_constants(TEXT, "software", {"rate": 1.0}, {})
 
 
+@pytest.mark.parametrize("value", [1.0000499, 1.00005, 1.9999999, 9.9999e-13])
+def test_the_value_stays_within_a_narrow_interval(value: float) -> None:
+    interval = Interval(low=value * (1 - 1e-7), high=value * (1 + 1e-7))
+    text = with_constants(TEXT, "machine", {"rate": value}, {"rate": interval})
+    number = parse_toml(text, "")["machine"]["rate"]
+    assert number["low"] <= number["value"] <= number["high"]
+    assert number["low"] <= interval.low < interval.high <= number["high"]
+
+
+def test_links_are_found_by_their_number() -> None:
+    links = "".join(f"\n[[ links ]]\nsource = 'x'\nrate = {rate}\n" for rate in (1.0, 2.0))
+    text = with_constants(TEXT + links, "links.1", {"rate": 5.0}, {})
+    assert [link["rate"] for link in parse_toml(text, "")["links"]] == [1.0, 5.0]
+    with pytest.raises(InputError, match=r"no line \[\[links\]\]"):
+        with_constants(TEXT, "links.0", {"rate": 1.0}, {})
+
+
 def test_the_table_of_uncertainty_is_put_at_the_end_and_replaced_where_it_is() -> None:
     text = with_uncertainty(TEXT, UNCERTAINTY)
     assert text.startswith(TEXT)

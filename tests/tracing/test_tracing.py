@@ -27,6 +27,28 @@ def test_what_no_input_reaches_is_no_layer() -> None:
     assert workload.layer("add").weight_count == 16, "the mask is read with the weights"
 
 
+def test_what_has_no_elements_is_no_layer() -> None:
+    """An empty result, such as that of a cache without tokens, takes no work."""
+
+    def forward(self: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        none = self.linear(x[:, :0]).relu()
+        return torch.cat([none, self.linear(x)], dim=1), none * 2
+
+    workload = trace(Lambda(forward, linear=nn.Linear(2, 3)), torch.randn(1, 4, 2), "net")
+    assert kinds(workload) == ["linear"]
+
+
+def test_a_product_without_rows_is_no_matrix() -> None:
+    def forward(self: Any, x: Tensor) -> Tensor:
+        return self.empty(x[:, :0]) + self.linear(x)
+
+    network = Lambda(forward, empty=nn.Linear(0, 3), linear=nn.Linear(2, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, about weights without elements
+        workload = trace(network, torch.randn(1, 2), "net")
+    assert [unit.name for unit in workload.units] == ["linear"]
+
+
 def test_keyword_arguments_and_several_outputs() -> None:
     def forward(_: nn.Module, left: Tensor, right: Tensor) -> dict[str, Any]:
         return {"sum": left + right, "parts": [left * 2]}

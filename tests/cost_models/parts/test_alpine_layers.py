@@ -240,6 +240,11 @@ class TestAlpineLayers:
         assert run.components == {"a": (1.0, 2.0)}
         assert more.latency_s == 16.0
 
-    def test_an_embedding_reads_only_what_it_looks_up(self) -> None:
-        assert weight_bytes(operator("x", "embedding", weight_count=1000)) == 0
+    @pytest.mark.parametrize(
+        "kind", ["embedding", "embedding_bag", "index", "index_select", "gather"]
+    )
+    def test_of_a_table_little_is_read(self, kind: str) -> None:
+        assert weight_bytes(operator("x", kind, weight_count=1000)) == 0
+
+    def test_of_a_matrix_all_is_read(self) -> None:
         assert weight_bytes(operator("x", "linear", weight_count=10, bias_count=2)) == 12

@@ -10,6 +10,7 @@ from small_networks import network, operator
 from lionheart_opt.cost_models.parts.spilling import (
     SpillingParameters,
     bytes_of_inputs,
+    weights_read,
     with_memory,
 )
 from lionheart_opt.plugins import cost_model, load_system
@@ -68,6 +69,14 @@ class TestSpilled:
     def test_inputs_count_as_often_as_they_are_read(self) -> None:
         both = network(operator("x", "relu", INPUT), operator("y", "add", "x", INPUT))
         assert bytes_of_inputs(both) == 2 * 144
+
+
+@pytest.mark.parametrize("kind", ["embedding", "index", "index_select", "gather"])
+def test_of_a_table_the_rows_that_are_looked_up_are_read(kind: str) -> None:
+    assert weights_read(operator("x", kind, weight_count=1000)) == 144
+    bag = operator("x", "embedding_bag", input_shapes=((1, 7),), output_shape=(1, 5))
+    assert weights_read(replace(bag, weight_count=1000)) == 7 * 5
+    assert weights_read(operator("x", "linear", weight_count=1000)) == 1000
 
 
 def test_transfers_hide_behind_computing() -> None:

@@ -1,0 +1,138 @@
+"""Laws that the prices of every system keep, whatever their numbers are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from small_networks import operator
+
+from lionheart_opt.cost import Cost
+from lionheart_opt.hardware.constants import Scalar
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.plugins import cost_model, load_system, system_names
+from lionheart_opt.space import Space, random_mapping
+from lionheart_opt.synthetic import convolutional_workload
+from lionheart_opt.system import System
+from lionheart_opt.workload import INPUT, Mvm, Unit, Workload
+
+FACTOR = 2.0
+
+
+def wide() -> Workload:
+    """A matrix whose input is so long that waiting for it takes longer than the product."""
+    matrix = operator(
+        "fc", "linear", input_shapes=((1, 8000),), output_shape=(1, 40), macs=320_000,
+        weight_count=320_000, mvm=Mvm(rows=8000, columns=40, count=1),
+    )  # fmt: skip
+    tail = operator("gelu", "gelu", "fc", input_shapes=((1, 40),), output_shape=(1, 40))
+    return Workload(name="wide", layers=(matrix, tail), units=(Unit(name="fc", layers=("fc",)),))
+
+
+WORKLOADS = {"wide": wide(), "convolutions": convolutional_workload()}
+
+
+def mappings(workload: Workload, system: System) -> list[Mapping]:
+    space, rng = Space(workload=workload, system=system), np.random.default_rng(0)
+    return [space.all_digital, space.all_analog, *(random_mapping(space, rng) for _ in range(3))]
+
+
+def numbers_of(cost: Cost) -> tuple[float, float, float]:
+    return cost.latency_s, cost.time_per_inference_s, cost.energy_j
+
+
+def with_numbers(system: System, *, time: float = 1.0, energy: float = 1.0) -> System:
+    """Every number of a system in other units: as many times as much time, or energy."""
+
+    def scaled(key: str, value: Scalar) -> Scalar:
+        if isinstance(value, (str, bool)):
+            return value
+        if key.endswith("ops_per_j"):
+            return value / energy
+        if key.endswith("_w"):
+            return value * energy / time
+        if "_j_per" in key or key.endswith("_j"):
+            return value * energy
+        if key.endswith(("_per_s", "_hz")):
+            return value / time
+        if "_s_per" in key or key.endswith("_s"):
+            return value * time
+        return value
+
+    blocks = {
+        name: block.model_copy(
+            update={
+                "parameters": {key: scaled(key, each) for key, each in block.parameters.items()}
+            }
+        )
+        for name, block in system.blocks.items()
+    }
+    targets = tuple(blocks[f"targets.{target.name}"] for target in system.targets)
+    links = tuple(blocks[f"links.{number}"] for number in range(len(system.links)))
+    shared = {name: blocks.get(name) for name in ("machine", "software")}
+    return system.model_copy(update={"targets": targets, "links": links, **shared})
+
+
+@pytest.fixture(params=list(system_names()))
+def system(request: pytest.FixtureRequest) -> System:
+    return load_system(request.param)
+
+
+@pytest.fixture(params=WORKLOADS)
+def workload(request: pytest.FixtureRequest) -> Workload:
+    return WORKLOADS[request.param]
+
+
+def test_slower_by_a_factor_is_slower_by_that_factor(system: System, workload: Workload) -> None:
+    """If all takes twice the time, an inference does, with as much energy."""
+    model, slow = cost_model(system), cost_model(with_numbers(system, time=FACTOR))
+    for mapping in mappings(workload, system):
+        latency_s, interval_s, energy_j = numbers_of(model.cost(workload, mapping))
+        expected = FACTOR * latency_s, FACTOR * interval_s, energy_j
+        assert numbers_of(slow.cost(workload, mapping)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_twice_all_energies_is_twice_the_energy(system: System, workload: Workload) -> None:
+    model, dear = cost_model(system), cost_model(with_numbers(system, energy=FACTOR))
+    for mapping in mappings(workload, system):
+        latency_s, interval_s, energy_j = numbers_of(model.cost(workload, mapping))
+        expected = latency_s, interval_s, FACTOR * energy_j
+        assert numbers_of(dear.cost(workload, mapping)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_no_result_comes_before_the_next_one(system: System, workload: Workload) -> None:
+    """An inference takes at least as long as the time between two of them."""
+    model = cost_model(system)
+    for batch in (1, 3):
+        several = workload.with_batch(batch)
+        for mapping in mappings(workload, system):
+            cost = model.cost(several, mapping)
+            assert cost.latency_s >= batch * cost.time_per_inference_s * (1 - 1e-9)
+
+
+def test_names_do_not_matter(system: System, workload: Workload) -> None:
+    model = cost_model(system)
+    names = {layer.name: f"layer {number}" for number, layer in enumerate(workload.layers)}
+    paths = {layer.module: f"path {number}" for number, layer in enumerate(workload.layers)}
+    units = {unit.name: f"unit {number}" for number, unit in enumerate(workload.units)}
+    renamed = replace(
+        workload,
+        layers=tuple(
+            replace(
+                layer,
+                name=names[layer.name],
+                module=paths[layer.module],
+                inputs=tuple(names.get(source, INPUT) for source in layer.inputs),
+            )
+            for layer in workload.layers
+        ),
+        units=tuple(
+            Unit(name=units[unit.name], layers=tuple(names[layer] for layer in unit.layers))
+            for unit in workload.units
+        ),
+    )
+    for mapping in mappings(workload, system):
+        moved = Mapping.of({units[unit]: target for unit, target in mapping.items()})
+        after = numbers_of(model.cost(renamed, moved))
+        assert after == pytest.approx(numbers_of(model.cost(workload, mapping)), rel=1e-12)
