@@ -1,7 +1,8 @@
 """How well a cost is known: intervals of 95 % that follow from those of the system's constants.
 
 A cost model is made linear in the logarithms of the uncertain constants: between the ends of each
-interval, so that steps of a model that counts whole copies or crossbars even out. Their errors may
+interval, so that steps of a model that counts whole copies or crossbars even out. Both sides of an
+interval count as the wider one does. Their errors may
 depend on each other (`[uncertainty]`). What no constant explains is one more error for all digital
 targets, and one for all analog targets, of time and of energy each. Two mappings of a network share all
 errors, so that a gain is known better than the costs that it compares.
@@ -17,6 +18,7 @@ import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel
 from lionheart_opt.estimates import Estimate, Spread
+from lionheart_opt.hardware.constants import Interval
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import WAIT
 from lionheart_opt.system import System
@@ -63,9 +65,11 @@ class ModelsAtEnds:
         if cost.together is not None:  # at the ends, all runs are as long as here
             workload = workload.with_batch(cost.together)
         columns = []
-        for models in self.ends:
+        for (name, interval), models in zip(system.intervals.items(), self.ends, strict=True):
             below, above = (model.cost(workload, mapping) for model in models)
-            columns.append(_shift(cost, below, above))
+            columns.append(
+                _shift(cost, below, above) * _wider_side(interval, system.constant(name))
+            )
         errors = list(system.intervals)
         analog = np.array([layer.target in system.analog_targets for layer in cost.layers])
         for kind, members in (("digital", ~analog), ("analog", analog)):
@@ -171,6 +175,12 @@ def _shift(cost: Cost, below: Cost, above: Cost) -> np.ndarray:
     shift = _logarithm(ends[1], ends[0]) / 2
     shift[first::2] *= awaited
     return shift
+
+
+def _wider_side(interval: Interval, value: float) -> float:
+    """The wider side of an interval, relative to half of it, in logarithms; 1 if both are as wide."""
+    sides = log(value / interval.low), log(interval.high / value)
+    return 2 * max(sides) / (sum(sides) or 1.0)
 
 
 def _work_s(cost: Cost) -> np.ndarray:

@@ -209,6 +209,21 @@ def test_a_count_may_have_an_interval() -> None:
     assert estimate.low is not None and estimate.low < estimate.value
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.25, 1.0), (1.0, 4.0), (0.25, 4.0)])
+def test_an_interval_with_its_value_at_an_end_has_its_whole_width(low: float, high: float) -> None:
+    """The time may be four times as long; half of the logarithm would say twice as long."""
+    system = with_only("convolution_efficiency")
+    assert system.software is not None
+    value = system.constant("software.convolution_efficiency")
+    ends = {"convolution_efficiency": Interval(low=value * low, high=value * high)}
+    software = system.software.model_copy(update={"intervals": ends})
+    cost = known(system.model_copy(update={"software": software}))
+    [conv] = [layer for layer in cost.layers if layer.name == "conv2"]
+    estimate, _ = cost.layer_estimates(conv)
+    assert estimate.high is not None
+    assert estimate.high / conv.latency_s == pytest.approx(4.0, rel=0.05)
+
+
 def side_by_side(first_s: float, second_s: float) -> Cost:
     """Two layers of which the inference waits for the longer one."""
     times = {"first": first_s, "second": second_s}

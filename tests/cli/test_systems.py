@@ -45,7 +45,7 @@ def test_prices_and_gains_have_intervals_where_constants_have(tmp_path):
     code, out, _ = call("cost", "--model", "resnet8", "--system", "lionheart")
     assert code == 0 and "intervals of 95 %" in out and "faster than all-digital" in out
     assert (
-        "8 uncertain constants, and what they do not explain" in out and len(data["errors"]) == 12
+        "9 uncertain constants, and what they do not explain" in out and len(data["errors"]) == 13
     )
     text = (Path(systems.__path__[0]) / "lionheart.toml").read_text().split("[uncertainty]")[0]
     (tmp_path / "bare.toml").write_text(re.sub(r"\{ value = (\S+),.*?\}", r"\1", text))
