@@ -47,6 +47,7 @@ from lionheart_opt.cost_models.parts.replication import Stage, Way, replicate
 from lionheart_opt.cost_models.parts.reprogramming import refuse_reprogramming
 from lionheart_opt.cost_models.parts.tabulated_pipeline import LayerWork, tabulate
 from lionheart_opt.cost_models.parts.targets import check_kinds, one_analog_target, refuse_links
+from lionheart_opt.errors import InputError
 from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import WAIT, PipelineTables
@@ -88,8 +89,8 @@ class Manycore:
         system: The host is the cores, the only analog target is the crossbars.
 
     Raises:
-        InputError: The system lacks a number or has one that the family does not know, or it does not
-            have one analog target.
+        InputError: The system lacks a number or has one that the family does not know, does not have one
+            analog target, or has targets without a tile for each cluster.
     """
 
     system: System
@@ -100,6 +101,12 @@ class Manycore:
         check_kinds(self.system)
         refuse_reprogramming(self.system, "in a pipeline, layers do not take turns")
         _ = self.machine, self.cores, self.ima  # so that mistakes show at once
+        for target in self.system.targets:
+            if target.tiles != self.machine.clusters:
+                raise InputError(
+                    f"{self.system.where}: [targets.{target.name}]: tiles: got {target.tiles}; must be "
+                    f"{self.machine.clusters}, the `clusters` of [machine]"
+                )
 
     @cached_property
     def machine(self) -> MachineParameters:

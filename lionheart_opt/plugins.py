@@ -214,7 +214,6 @@ def system_text(name: str) -> str:
 
 def cost_model(system: System) -> CostModel:
     """The cost model of the system's family, built from the system."""
-    model: CostModel = build(
-        "cost_models", system.family, {"system": system}, f"system {system.name!r}"
-    )
+    where = f"{system.where}: family"
+    model: CostModel = build("cost_models", system.family, {"system": system}, where)
     return model

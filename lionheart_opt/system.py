@@ -370,9 +370,9 @@ class System(BaseModel):
             InputError: The text is not TOML, or a key is missing, unknown, or of the wrong type.
         """
         data = parse_toml(text, where)
-        for key in ("name", "origin"):  # they come from the file's place
-            if key in data:
-                allowed = set(System.model_fields) - {"name", "origin"}
+        allowed = set(System.model_fields) - {"name", "origin"}  # they come from the file's place
+        for key in data:
+            if key not in allowed:
                 raise unknown("key", key, allowed, where)
         targets = data.get("targets")
         if not isinstance(targets, dict) or not targets:

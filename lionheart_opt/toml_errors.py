@@ -112,11 +112,14 @@ def _wrong_value(problems: list[ErrorDetails], given: dict[str, Any]) -> str:
     if problem["type"] == "value_error":
         said = str(problem["ctx"]["error"])
         return f"{key}: {said}" if key else said
-    advice = dict.fromkeys(
-        each["msg"].removeprefix(_ADVICE)
+    of_members = [
+        each
         for each in problems
         if _walk(given, each["loc"])[0] == names and each["msg"].startswith(_ADVICE)
-    )
+    ]
+    # of a number that is not finite, others say that it is no text
+    not_finite = [each for each in of_members if each["type"] == "finite_number"]
+    advice = dict.fromkeys(each["msg"].removeprefix(_ADVICE) for each in not_finite or of_members)
     message = f"must be {' or '.join(advice)}" if advice else problem["msg"]
     return f"{key or '(top level)'}: got {masked(shown(problem['input']))}; {message}"
 

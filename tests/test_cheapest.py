@@ -11,6 +11,7 @@ from lionheart_opt import plugins
 from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import CostObjective
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.hardware.reprogramming import Reprogramming
 from lionheart_opt.space import Space, every_mapping
 from lionheart_opt.synthetic import convolutional_workload
@@ -20,6 +21,8 @@ from lionheart_opt.system import System
 def with_crossbars(name: str, count: int) -> System:
     """A built-in system whose analog targets have that many crossbars."""
     system = plugins.load_system(name)
+    if system.family == "manycore":  # all layers take clusters, at least one each
+        return redesigned(system, {"machine.clusters": 5 + count})
     targets = tuple(
         each.model_copy(update={"tiles": count}) if each.numerics == "analog" else each
         for each in system.targets

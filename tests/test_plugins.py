@@ -198,7 +198,9 @@ def test_the_cost_model_is_that_of_the_family():
     model = plugins.cost_model(plugins.load_system("imc-cluster"))
     assert isinstance(model, ImcCluster)
     odd = plugins.load_system("imc-cluster").model_copy(update={"family": "imc_clustr"})
-    with pytest.raises(InputError, match="system 'imc-cluster': unknown cost model 'imc_clustr'"):
+    with pytest.raises(
+        InputError, match=r"imc-cluster\.toml: family: unknown cost model 'imc_clustr'"
+    ):
         plugins.cost_model(odd)
 
 

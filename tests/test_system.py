@@ -9,6 +9,7 @@ import pytest
 import lionheart_opt
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.plugins import cost_model, load_system, system_names
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
@@ -238,7 +239,10 @@ def test_the_least_sizes_of_every_block(name: str) -> None:
         for key, value in owner.parameters.items():
             if type(value) is int:
                 n_sizes += 1
-                cost_model(variant(system, block, **{key: least.get(key, 1)}))
+                whole = variant(system, block, **{key: least.get(key, 1)})
+                if key == "clusters":  # each has a tile on every target
+                    whole = redesigned(system, {"machine.clusters": 1})
+                cost_model(whole)
                 with pytest.raises(InputError, match=rf"{block}\]: {key}: got"):
                     cost_model(variant(system, block, **{key: least.get(key, 1) - 1}))
             elif key.endswith(("_j", "_j_per_byte", "leakage_w", "idle_j_per_cycle")):

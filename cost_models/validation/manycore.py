@@ -39,6 +39,7 @@ from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.manycore import Manycore
 from lionheart_opt.cost_models.parts.manycore_plan import Plan
 from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.published import Case, Role
@@ -84,7 +85,7 @@ def steps(system: System, workload: Workload) -> tuple[Step, Step, Step]:
     All have every convolution on crossbars, within the clusters that the paper uses, and its trees.
     """
     mapping = Space(workload=workload, system=system).all_analog
-    as_published = variant(system, "machine", clusters=PUBLISHED_CLUSTERS, trees="widest")
+    as_published = variant(_published(system), "machine", trees="widest")
     in_l1 = variant(as_published, "machine", residuals="l1")
     in_hbm = variant(as_published, "machine", residuals="hbm")
     final = _step(in_l1, workload, mapping)
@@ -94,6 +95,11 @@ def steps(system: System, workload: Workload) -> tuple[Step, Step, Step]:
         _step(in_hbm, workload, mapping, final.plan.copies),
         final,
     )
+
+
+def _published(system: System) -> System:
+    """The system with as many clusters as the paper uses."""
+    return redesigned(system, {"machine.clusters": PUBLISHED_CLUSTERS})
 
 
 def _step(
@@ -175,8 +181,7 @@ def cases() -> list[Case]:
     layer_12 = final.plan.graph.layers["layer2.1.conv2"]
     tiles = len(Manycore(system).ima.tiles(layer_12, SYSTEM))
     all_analog = Space(workload=workload, system=system).all_analog
-    within = variant(system, "machine", clusters=PUBLISHED_CLUSTERS, trees="chosen")
-    chosen = _step(within, workload, all_analog)
+    chosen = _step(variant(_published(system), "machine", trees="chosen"), workload, all_analog)
     whole = _step(system, workload, all_analog)
     numbers = [
         ("resnet18 naive", "images_per_s", None, naive.images_per_s, _RESULTS),

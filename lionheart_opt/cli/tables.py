@@ -218,12 +218,13 @@ def print_cost(data: dict[str, Any]) -> None:
     out = console()
     say(out, table)
     tiles = ", ".join(f"{count} on {target}" for target, count in data["tiles"].items() if count)
+    out.print(f"latency {_span(data, 'latency', 's')}, energy {_span(data, 'energy', 'J')}")
+    is_single = data["interval_s"] == data["latency_s"]
     out.print(
-        f"latency {_span(data, 'latency', 's')} "
-        f"({_times_span(data, 'speedup')} faster than all-digital), "
-        f"energy {_span(data, 'energy', 'J')} ({_times_span(data, 'energy_gain')} less), "
-        f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}"
+        f"gains over all-digital: {'latency' if is_single else 'time per inference'} "
+        f"{_times_span(data, 'speedup')}, energy {_times_span(data, 'energy_gain')}"
     )
+    out.print(f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}")
     if data["area_m2"] is not None:
         out.print(
             f"area {1e6 * data['area_m2']:.3g} mm2, {data['tops_per_mm2']:.3g} TOPS/mm2 reached"
@@ -262,7 +263,7 @@ def print_cost(data: dict[str, Any]) -> None:
             "inference; "
             f"{_span(data, 'interval', 's')} an inference, {data['inferences_per_s']:.4g} inferences/s"
         )
-    elif data["interval_s"] != data["latency_s"]:
+    elif not is_single:
         out.print(f"one result every {_span(data, 'interval', 's')} in steady state (pipelined)")
     if data["interval_bound_s"] is not None:
         out.print(
@@ -288,9 +289,9 @@ def _span(data: dict[str, Any], stem: str, unit: str) -> str:
 
 
 def _times_span(data: dict[str, Any], name: str) -> str:
-    """A gain and its interval, such as `6.9x [5.2x, 9.1x]`."""
+    """A gain and its interval, such as `6.9x [5.2x, 9.1x]`; one that is exact has none."""
     low, high = data[f"{name}_low"], data[f"{name}_high"]
-    interval = "" if low is None else f" [{times(low)}, {times(high)}]"
+    interval = "" if low == high else f" [{times(low)}, {times(high)}]"
     return times(data[name]) + interval
 
 

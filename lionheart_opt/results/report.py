@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
-from lionheart_opt.estimates import names_with_ends, with_ends
+from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective, LayerCost
+from lionheart_opt.estimates import Estimate, names_with_ends, with_ends
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.masking import shown_url
 from lionheart_opt.oracle_context import SaysNumerics
@@ -123,6 +123,8 @@ def per_token(cost: Cost, tokens: int | None) -> dict[str, Any]:
 def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float) -> dict[str, Any]:
     """JSON of `cost`: totals, gains over all-digital, one entry a layer, intervals of 95 %.
 
+    Each layer has its `components`, which add up to its latency and energy.
+
     The ends of an interval are None where `no_interval` says why nothing is known. The intervals follow
     from the `errors`.
     """
@@ -150,12 +152,20 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
                 "target": layer.target,
                 "place": layer.place,
                 "macs": layer.macs,
-                "latency_s": layer.latency_s,
-                "energy_j": layer.energy_j,
+                **with_ends(_estimates_of_layer(cost, layer)),
+                "components": {
+                    part: {"latency_s": latency_s, "energy_j": energy_j}
+                    for part, (latency_s, energy_j) in layer.components.items()
+                },
             }
             for layer in cost.layers
         ],
     }
+
+
+def _estimates_of_layer(cost: Cost, layer: LayerCost) -> dict[str, Estimate]:
+    latency, energy = cost.layer_estimates(layer)
+    return {"latency_s": latency, "energy_j": energy}
 
 
 def short(space: Space, mapping: Mapping) -> str:

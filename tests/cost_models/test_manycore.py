@@ -14,6 +14,8 @@ from lionheart_opt.cost_models.parts.pulp_cluster import separable_pool_operatio
 from lionheart_opt.cost_models.parts.replication import Way
 from lionheart_opt.cost_models.validation import manycore as paper
 from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.errors import InputError
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.plugins import load_system
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
@@ -74,7 +76,7 @@ class TestReplication:
 
     def test_what_does_not_fit_is_reported(self, system: System, workload: Workload) -> None:
         """One copy of everything takes 243 clusters: more than 100, and said so."""
-        small = variant(system, "machine", clusters=100)
+        small = redesigned(system, {"machine.clusters": 100})
         cost = Manycore(small).cost(workload, Space(workload=workload, system=small).all_analog)
         assert cost.tiles["ima"] == 243
 
@@ -96,7 +98,7 @@ class TestMoreNeverHurts:
     def test_interval(self, system: System, network: str, where: str, name: str) -> None:
         workload = {"wide": convolutional_workload((64, 300, 700), side=16), **networks()}[network]
         mapping = getattr(Space(workload=workload, system=system), where)
-        models = [Manycore(variant(system, "machine", **{name: n})) for n in GROWING[name]]
+        models = [Manycore(redesigned(system, {f"machine.{name}": n})) for n in GROWING[name]]
         plans = [model.plan(workload, mapping) for model in models]
         intervals = [plan.interval_s for plan in plans]
         assert all(
@@ -110,7 +112,7 @@ class TestMoreNeverHurts:
     @pytest.mark.parametrize("clusters", [64, 243, 300])
     @pytest.mark.parametrize("name", ["ports", "l1_bytes"])
     def test_interval_of_mixed_mappings(self, system: System, name: str, clusters: int) -> None:
-        small = variant(system, "machine", clusters=clusters)
+        small = redesigned(system, {"machine.clusters": clusters})
         workload = networks()["resnet18"]
         mapping = Space(workload=workload, system=system).all_analog
         for unit in workload.units[3::4]:
@@ -219,6 +221,20 @@ def test_every_used_target_reports_the_shared_clusters(system: System) -> None:
     assert analog["ima"] > 0
     assert analog["cores"] == 0
     assert mixed["ima"] == mixed["cores"] > 0
+
+
+def test_every_cluster_has_a_tile_on_every_target(system: System) -> None:
+    """Otherwise a mapping that needs more clusters than there are would fit."""
+    with pytest.raises(
+        InputError, match=r"\[targets.cores\]: tiles: got 512; must be 100, the `cl"
+    ):
+        Manycore(variant(system, "machine", clusters=100))
+    [cores, ima] = system.targets
+    unlimited = system.model_copy(
+        update={"targets": (cores, ima.model_copy(update={"tiles": None}))}
+    )
+    with pytest.raises(InputError, match=r"\[targets.ima\]: tiles: got None; must be 512"):
+        Manycore(unlimited)
 
 
 def test_workloads_in_turns_cost_what_they_cost_alone(system: System) -> None:

@@ -12,6 +12,7 @@ from torch import nn
 from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.manycore import Manycore
 from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
@@ -147,7 +148,7 @@ SLICE_S = 6 * 130e-9
     ],
 )
 def test_copies_of_a_matrix_share_its_uses(clusters: int, used: int, interval_s: float) -> None:
-    system = variant(load_system("manycore"), "machine", clusters=clusters)
+    system = redesigned(load_system("manycore"), {"machine.clusters": clusters})
     cost = all_analog(thrice(), system)
     assert cost.interval_s == pytest.approx(interval_s)
     assert cost.tiles == {"cores": 0, "ima": used}
@@ -157,7 +158,7 @@ def test_copies_of_a_matrix_share_its_uses(clusters: int, used: int, interval_s:
 
 
 def test_digital_layers_share_their_weights_too() -> None:
-    system = variant(load_system("manycore"), "machine", clusters=1)
+    system = redesigned(load_system("manycore"), {"machine.clusters": 1})
     model = Manycore(system)
     workload = thrice()
     digital = Space(workload=workload, system=system).all_digital
@@ -181,8 +182,8 @@ def test_a_matrix_on_maps_of_two_sizes() -> None:
     small = replace(convolution("conv_2", "conv", stride=2), module="conv")
     units = (Unit(name="conv", layers=("conv", "conv_2")),)
     workload = Workload(name="two sizes", layers=(large, small), units=units)
-    system = variant(load_system("manycore"), "machine", clusters=1)
+    system = redesigned(load_system("manycore"), {"machine.clusters": 1})
     cost = all_analog(workload, system)
     assert cost.interval_s == pytest.approx(6 * 6 * 130e-9 + 3 * 3 * 130e-9)
-    system = variant(load_system("manycore"), "machine", clusters=3)
+    system = redesigned(load_system("manycore"), {"machine.clusters": 3})
     assert all_analog(workload, system).interval_s == pytest.approx(2 * 6 * 130e-9 + 1 * 3 * 130e-9)

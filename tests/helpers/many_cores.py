@@ -7,7 +7,7 @@ import numpy as np
 from lionheart_opt import plugins
 from lionheart_opt.cost import CostObjective
 from lionheart_opt.cost_models.validation import manycore as paper
-from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS
 from lionheart_opt.problem import Problem
@@ -40,9 +40,7 @@ def on_many_cores(
         movable: Units beyond that number stay on the host.
         cost_limits: Limits on costs.
     """
-    system = variant(plugins.load_system("manycore"), "machine", clusters=clusters)
-    targets = tuple(each.model_copy(update={"tiles": clusters}) for each in system.targets)
-    system = system.model_copy(update={"targets": targets})
+    system = redesigned(plugins.load_system("manycore"), {"machine.clusters": clusters})
     names = tuple(unit.name for unit in workload.units)
     drops = np.zeros(len(names)) if losses is None else losses
     return Problem(
