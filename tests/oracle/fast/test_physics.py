@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from aihwkit.inference import PCMLikeNoiseModel
 from aihwkit.inference.compensation.drift import PerColumnDriftCompensation
+from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
+from aihwkit.simulator.tiles.analog_mvm import AnalogMVM
 
-from lionheart_opt.oracle.fast.physics import ProgrammedTile
+from lionheart_opt.oracle.fast.physics import ProgrammedTile, _OneHotMVM
 from lionheart_opt.oracle.rpu import lionheart
 
 TARGET = torch.rand(20, 30, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -73,3 +76,27 @@ def test_ideal_devices_hold_the_target() -> None:
     tile = programmed(config(prog_noise_scale=0.0, read_noise_scale=0.0, drift_scale=0.0))
     tile.drift(86400.0)
     torch.testing.assert_close(tile.weight, TARGET, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bound", [0.3, 12.0], ids=["retried", "within the bound"])
+@pytest.mark.parametrize("managed", [True, False])
+@pytest.mark.parametrize("resolution", [-1, 1 / 254, 14])
+def test_one_hot_vectors_read_columns_as_products_do(
+    bound: float, managed: bool, resolution: float
+) -> None:
+    """Bit by bit, and with as many random numbers."""
+    io = lionheart().forward
+    io.out_bound, io.inp_res, io.out_res = bound, resolution, resolution
+    if not managed:
+        io.noise_management, io.bound_management = (
+            NoiseManagementType.NONE,
+            BoundManagementType.NONE,
+        )
+    weight = torch.randn(5, 9)
+    torch.manual_seed(3)
+    responses = _OneHotMVM.matmul(weight, torch.ones(9, 1), io, is_test=True)
+    after = torch.rand(())
+    torch.manual_seed(3)
+    products = AnalogMVM.matmul(weight, torch.eye(9), io, is_test=True)
+    assert torch.equal(responses, products) and responses.is_contiguous()
+    assert after == torch.rand(())
