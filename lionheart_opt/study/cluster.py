@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,11 @@ T = TypeVar("T")
 FEWEST_SEARCHES = 4
 #: Seconds after which a scheduler that does not answer is taken for missing.
 CONNECTION_S = 20
+#: Seconds between two looks of those who wait for a job, whether the cluster has been stopped. A question
+#: that comes to Dask's client while that is being closed is never answered.
+LOOK_S = 2.0
+#: Seconds between two looks whether a job of another candidate has ended.
+PAUSE_S = 0.1
 #: What Dask logs of a connection, tracebacks included, is said in one line when a search ends of it.
 _DASK_LOG = logging.getLogger("distributed.client")
 
@@ -83,7 +89,8 @@ class Cluster(Executor):
     def at_once(self) -> int:
         """As `Executor.at_once`: one for each worker that there is now, `FEWEST_SEARCHES` at least."""
         try:
-            workers = len(self._client.nthreads())
+            ask = self._client.scheduler.ncores
+            workers = len(self._client.sync(ask, callback_timeout=CONNECTION_S))
         except Exception:  # the connection is lost, which the next job says
             workers = 0
         return max(workers, FEWEST_SEARCHES)
@@ -121,7 +128,7 @@ class Cluster(Executor):
         """Let no other job be done while the block runs; those that have begun are waited for."""
         with self._gate:
             for other in [each for each in list(self._pending) if each is not task]:
-                other.future.exception()  # returns when it has ended, whatever came of it
+                other.wait()
             yield
 
     def forget(self, task: _Task[Any]) -> None:
@@ -157,26 +164,44 @@ class _Task(Generic[T]):
             return self._result()
         except (concurrent.futures.CancelledError, asyncio.CancelledError) as error:
             raise self._cluster.lost() from error
+        except Exception:
+            self._cluster.check_running()  # a client that is closed raises all sorts of errors
+            raise
         finally:
             self._cluster.forget(self)
 
     def _result(self) -> T:
         from distributed import KilledWorker
 
-        done: T
         try:
-            done = self.future.result()
-            return done
+            return self._given()
         except KilledWorker as error:
             if self._was_alone and self._cluster.is_alone(self):
                 raise WorkerDied from error
         with self._cluster.alone(self):
             self.future = self._cluster.submitted(self._job, self._place)
             try:
-                done = self.future.result()
+                return self._given()
             except KilledWorker as error:
                 raise WorkerDied from error
-        return done
+
+    def _given(self) -> T:
+        """What a worker gives, or raises."""
+        while True:
+            try:
+                given: T = self.future.result(LOOK_S)
+                return given
+            except TimeoutError:
+                if self.future.status == "error":  # maybe it is the job's own
+                    given = self.future.result(LOOK_S)
+                    return given
+                self._cluster.check_running()
+
+    def wait(self) -> None:
+        """Wait until it has ended, whatever comes of it."""
+        while not self.future.done():
+            self._cluster.check_running()
+            time.sleep(PAUSE_S)
 
     def done(self) -> bool:
         """As `Pending.done`; a job that has failed may have another try."""
@@ -185,7 +210,7 @@ class _Task(Generic[T]):
     def cancel(self) -> None:
         """As `Pending.cancel`."""
         self._cluster.forget(self)
-        self.future.cancel()
+        self.future.release()  # to cancel it, one would have to wait for Dask's client
 
 
 def executor(problem: Problem, workers: int, scheduler: str | None) -> Executor | None:

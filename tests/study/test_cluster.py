@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +18,10 @@ from deadly import Broken, OneByOne, Slow, deadly, toy
 from front_door import outcome, wait_until
 
 import lionheart_opt as lo
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.study.cluster import Cluster, executor
 from lionheart_opt.study.executors import DIED
+from lionheart_opt.study.pending import WorkStopped
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -121,6 +125,36 @@ def test_a_connection_that_is_lost_between_two_candidates_is_one_line(scheduler)
         cluster._client.close()
         with pytest.raises(lo.InputError, match=r"connection to .* is lost; finished trials are"):
             list(cluster.evaluate([problem.pretrained(problem.all_analog)]))
+
+
+def test_searches_that_wait_for_a_cluster_end_when_it_is_stopped(scheduler):
+    """They give their candidates up while the connection is being closed."""
+    problem = replace(toy(), oracle=Slow(toy().oracle, 1.0))
+    names = [unit.name for unit in problem.units]
+    searches = [
+        [
+            problem.pretrained(problem.mapping(dict.fromkeys({first, name}, "tile")))
+            for name in names
+        ]
+        for first in names
+    ]
+    for pause_s in (0.0, 0.3, 0.6):
+        ended: list[BaseException] = []
+
+        def search(cluster: Cluster, candidates: list[Candidate], ended=ended) -> None:
+            try:
+                list(cluster.evaluate(candidates))
+            except BaseException as stop:
+                ended.append(stop)
+
+        with Cluster(problem, scheduler) as cluster:
+            threads = [threading.Thread(target=search, args=(cluster, s)) for s in searches]
+            for thread in threads:
+                thread.start()
+            time.sleep(pause_s)
+        for thread in threads:
+            thread.join(20.0)
+        assert [type(error) for error in ended] == [WorkStopped] * len(searches)
 
 
 def test_nobody_answers_is_one_line(monkeypatch):
