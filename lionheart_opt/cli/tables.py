@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lionheart_opt.cli.narrow import Foldable
 from lionheart_opt.errors import digital_line
 from lionheart_opt.estimates import ends_of
 from lionheart_opt.metric import Metric
@@ -48,8 +49,8 @@ def _seconds_of(times_s: float | list[float]) -> str:
 
 
 def new_table(title: str, *columns: str) -> Table:
-    """A table; columns whose names start with `>` hold numbers: right-aligned, never broken."""
-    table = Table(
+    """A table; columns whose names start with `>` hold numbers: right-aligned, never broken or cut."""
+    table = Foldable(
         title=title or None,
         title_justify="left",
         title_style="bold",
@@ -65,7 +66,7 @@ def new_table(title: str, *columns: str) -> Table:
             name,
             justify="right" if is_number else "left",
             no_wrap=is_number,
-            overflow="ellipsis" if is_number else "fold",
+            overflow="fold",
             vertical="top",
             header_style="bold",
         )
@@ -85,7 +86,7 @@ def factor_between(low: float | None, high: float | None) -> str:
 
 def say(out: Console, table: Table, caption: str = "") -> None:
     """Print a table, what its columns mean, and an empty line."""
-    out.print(table)
+    out.print(table, crop=False)
     if caption:
         out.print(caption, style="dim")
     out.print()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.live import Live as Display
 from rich.progress_bar import ProgressBar
@@ -28,6 +29,8 @@ from lionheart_opt.study.search import Progress as SearchProgress
 QUIET_S = 60.0
 #: Searches that the terminal shows at most.
 MOST_ROWS = 12
+#: Letters that a bar takes, and that a search's name keeps at least.
+BAR_WIDTH, LEAST_NAME = 8, 12
 #: Seconds between two changes of the terminal.
 REFRESH_S = 0.25
 #: How searches end, in words.
@@ -158,26 +161,7 @@ class Live:
         with self._lock:
             running, finished = self.overview.of("running"), self.overview.of("finished")
             shown = [*finished[-max(MOST_ROWS - len(running), 1) :], *running[:MOST_ROWS]]
-            table = Table.grid(padding=(0, 1))
-            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-            for justify in ("left", "right", "right", "right"):
-                table.add_column(justify=justify, no_wrap=True)
-            table.expand = True
-            now_s = self.overview.clock()
-            for each in shown:
-                left_s = each.left_s(now_s)
-                left = "" if left_s is None else f"{seconds(left_s)} left at most"
-                budget = each.search.budget.trials if each.search else None
-                table.add_row(
-                    Text(each.name),
-                    ProgressBar(total=1.0, completed=each.share or 0.0, width=8)
-                    if each.share is not None
-                    else "",
-                    f"{each.trials}/{budget}" if budget else str(each.trials),
-                    f"best {_best(each) or '-'}",
-                    Text(each.doing.partition(":")[0] if each.state == "finished" else left),
-                )
-            lines: list[RenderableType] = [table]
+            lines: list[RenderableType] = [self._table(shown)]
             if len(running) == 1 and running[0].doing:
                 lines.append(Text(running[0].doing, style="dim", no_wrap=True, overflow="ellipsis"))
             if self._worker:
@@ -185,6 +169,50 @@ class Live:
             spent = seconds(time.monotonic() - self._begun)
             lines.append(Text(f"{self.overview.text}; {spent} so far", overflow="fold"))
             return Group(*lines)
+
+    def _table(self, standings: Sequence[Standing]) -> Table:
+        """A row for each search; where there is no room for a column, it is left out whole."""
+        now_s, rows = self.overview.clock(), list[dict[str, str | ProgressBar]]()
+        for each in standings:
+            left_s = each.left_s(now_s)
+            left = "" if left_s is None else f"{seconds(left_s)} left at most"
+            budget = each.search.budget.trials if each.search else None
+            share = None if each.share is None else ProgressBar(1.0, each.share, width=BAR_WIDTH)
+            rows.append(
+                {
+                    "bar": share or "",
+                    "trials": f"{each.trials}/{budget}" if budget else str(each.trials),
+                    "best": f"best {_best(each) or '-'}",
+                    "end": each.doing.partition(":")[0] if each.state == "finished" else left,
+                }
+            )
+        names = max((cell_len(each.name) for each in standings), default=0)
+        room = self._console.width - min(names, LEAST_NAME)
+        columns = {
+            name: max((_width(row[name]) for row in rows), default=0) + 1
+            for name in ("bar", "trials", "best", "end")
+        }
+        for name in ("bar", "end", "trials", "best"):
+            if sum(columns.values()) > room:
+                del columns[name]
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(no_wrap=True, ratio=1)
+        for name in columns:
+            table.add_column(justify="left" if name == "bar" else "right", no_wrap=True)
+        room = max(self._console.width - sum(columns.values()), LEAST_NAME)
+        for each, row in zip(standings, rows, strict=True):
+            table.add_row(Text(_ending(each.name, room)), *(row[name] for name in columns))
+        return table
+
+
+def _ending(name: str, room: int) -> str:
+    """The end of a name, where its seed is; all of it where there is room."""
+    return name if cell_len(name) <= room else f"…{name[1 - room :]}"
+
+
+def _width(cell: str | ProgressBar) -> int:
+    """Letters that a cell takes."""
+    return cell_len(cell) if isinstance(cell, str) else BAR_WIDTH
 
 
 def _best(standing: Standing) -> str:

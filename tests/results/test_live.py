@@ -17,6 +17,9 @@ from lionheart_opt.study.record import InMemory, Record
 from lionheart_opt.study.search import Search
 from lionheart_opt.testing import tiny_problem
 
+#: Width of a terminal -> columns that it leaves out.
+LEFT_OUT = {20: 4, 30: 2, 40: 1, 60: 0, 80: 0, 120: 0}
+
 
 @dataclass
 class Trains:
@@ -138,3 +141,22 @@ def test_how_it_ended(how, text, capfd):
         progress.ended("a/seed0", how)
     said = capfd.readouterr().err
     assert said.startswith("a/seed0: ") and text in said
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 120])
+def test_a_narrow_terminal_leaves_columns_out_but_cuts_no_number(width, monkeypatch):
+    terminal = Console(force_terminal=True, width=width, record=True)
+    monkeypatch.setattr(live, "console", lambda stderr: terminal)
+    problem = tiny_problem()
+    name = "a label that is much too long for a terminal/seed12"
+    search = Search(Record(problem, InMemory(name)), Random(), 0, Budget(trials=3))
+    with Live(problem.oracle, [name]) as progress:
+        progress.ended(name, search.run(progress.start(search, name)))
+        with terminal.capture() as capture:
+            terminal.print(progress._rows())
+    text = Text.from_ansi(capture.get()).plain
+    assert max(map(len, text.splitlines())) <= width
+    row = next(line for line in text.splitlines() if "/seed12" in line)
+    has = {each: each in row for each in ("━━━━━━━━", "budget spent", "3/3", "best 5.05x")}
+    assert [name for name, is_there in has.items() if is_there] == list(has)[LEFT_OUT[width] :]
+    assert "…/" not in row and not any(part in row for part in ("3/…", "best…", "5.0…"))
