@@ -75,7 +75,7 @@ def evaluation_of(problem: Problem, trial: FinishedTrial, study_name: str) -> Ev
         objectives = zip(problem.objectives, map(float, trial.values), strict=True)
         recorded |= {f"objective {name}": value for name, value in objectives}
     failed = str(attributes.get(FAILED, ""))
-    cost = recorded_prices(problem).totals(candidate, attributes)
+    cost = recorded_prices(problem).totals(problem, candidate, attributes)
     evaluation = problem.evaluation(candidate, accuracy, failed, cost)
     check_costs(f"trial {trial.number} of study {study_name!r}", evaluation, recorded)
     return evaluation

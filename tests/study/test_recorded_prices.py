@@ -14,7 +14,7 @@ import lionheart_opt
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import random_mapping
-from lionheart_opt.study import recorded_prices
+from lionheart_opt.study import recorded_prices, tabulated_prices
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.synthetic import SyntheticCosts, synthetic_problem
@@ -73,9 +73,29 @@ def test_the_same_cost_model_is_not_asked_again(folder, monkeypatch):
     assert n_priced(folder, monkeypatch) == 0
 
 
+@pytest.fixture
+def no_tables(monkeypatch):
+    """The cost model prices one mapping at a time."""
+    monkeypatch.setattr(SyntheticCosts, "tables", lambda *_: None)
+
+
+@pytest.mark.usefixtures("no_tables")
 def test_a_cost_model_whose_code_has_changed_is_asked_again(folder, monkeypatch):
     monkeypatch.setattr(recorded_prices, "_code", lambda: "another version")
     assert n_priced(folder, monkeypatch) == N_TRIALS
+
+
+def test_after_an_update_tables_confirm_what_is_recorded(folder, monkeypatch):
+    problem = synthetic_problem(n_units=6)
+    before = [trial.evaluation for trial in keeper_of(problem, folder).trials(problem)]
+    monkeypatch.setattr(recorded_prices, "_code", lambda: "another version")
+    monkeypatch.setattr(tabulated_prices, "N_ASKED", 0)
+    assert n_priced(folder, monkeypatch) == 1, "all-analog, to see whether the tables are right"
+    problem = synthetic_problem(n_units=6)
+    after = [trial.evaluation for trial in keeper_of(problem, folder).trials(problem)]
+    assert [each.cost for each in before] == [each.cost for each in after]
+    assert all(each.cost.capacities is not None for each in after)
+    assert [each.violations for each in before] == [each.violations for each in after]
 
 
 def test_all_code_that_cost_models_import_is_sealed():
@@ -99,13 +119,17 @@ def test_all_code_that_cost_models_import_is_sealed():
     assert not imported - set(sealed)
 
 
+@pytest.mark.usefixtures("no_tables")
 def test_a_cost_model_whose_code_is_not_known_is_always_asked(folder, monkeypatch):
     """One from a notebook has no file."""
     monkeypatch.setattr(SyntheticCosts, "__module__", "__main__")
     assert n_priced(folder, monkeypatch) == N_TRIALS
 
 
-def test_other_costs_are_refused(folder, monkeypatch):
+@pytest.mark.parametrize("has_tables", [True, False])
+def test_other_costs_are_refused(has_tables, folder, monkeypatch):
+    if not has_tables:
+        monkeypatch.setattr(SyntheticCosts, "tables", lambda *_: None)
     monkeypatch.setattr(recorded_prices, "_code", lambda: "another version")
     monkeypatch.setattr("lionheart_opt.synthetic._CROSSING_S", 3e-8)
     problem = synthetic_problem(n_units=6)
@@ -121,6 +145,12 @@ def test_a_changed_number_breaks_the_seal(folder, name):
         keeper_of(problem, folder).trials(problem)
 
 
-def test_crossbars_are_sealed_too(folder, monkeypatch):
+@pytest.mark.parametrize("has_tables", [True, False])
+def test_crossbars_are_sealed_too(has_tables, folder, monkeypatch):
+    if not has_tables:
+        monkeypatch.setattr(SyntheticCosts, "tables", lambda *_: None)
     change(folder, "tiles", {"tile": 0})
-    assert n_priced(folder, monkeypatch) == N_TRIALS
+    problem = synthetic_problem(n_units=6)
+    for trial in keeper_of(problem, folder).trials(problem):
+        evaluation = trial.evaluation
+        assert evaluation.cost.tiles == {"tile": len(evaluation.mapping.units_on("tile"))}
