@@ -31,6 +31,10 @@ REFUSED = {
     "GridSampler": "needs the grid of one problem: use BruteForceSampler",
     "PartialFixedSampler": "takes no seed, so that it could not be resumed",
 }
+#: Arguments of samplers that are not given.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "TPESampler": {"multivariate": True, "constant_liar": True},
+}
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,16 @@ class Optuna:
     Optuna 5 (Akiba et al., KDD 2019); the documentation of each sampler names its papers. It departs
     from plain Optuna in the treatment of repeats and in one default, see `arguments`.
 
+    The proposals of a batch differ. Until they are answered, `TPESampler` takes them for bad ones
+    (constant liar), `GPSampler` reckons with them, and `BruteForceSampler` leaves them out. The other
+    samplers do not learn from one proposal to the next.
+
     Args:
         sampler: Class name in `optuna.samplers`.
         arguments: Keyword arguments of the sampler, without `seed`, which comes from the search.
             `TPESampler` gets `multivariate=True` unless it is given: Optuna's default depends on the
-            number of objectives, and without it TPE keeps proposing the same mappings.
+            number of objectives, and without it TPE keeps proposing the same mappings. `constant_liar`
+            is True, as in Optuna 5, so that the proposals of a batch spread.
         enqueue: Mappings to evaluate first, each a name that `fixed` takes or unit -> target.
         profile: Training of a sensitivity profile to measure before the search; None measures none.
         nested: Number of mappings to take from the profile and evaluate after `enqueue`. They grow from
@@ -164,7 +173,7 @@ class Optuna:
             if key not in allowed:
                 raise unknown("argument", key, allowed, f"optuna: {self.sampler}")
         check_types(factory, self.arguments, f"optuna: {self.sampler}")
-        defaults = {"multivariate": True} if self.sampler == "TPESampler" else {}
+        defaults = DEFAULTS.get(self.sampler, {})
         try:
             sampler: optuna.samplers.BaseSampler = factory(
                 **{**defaults, **self.arguments, "seed": seed}

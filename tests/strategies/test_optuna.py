@@ -1,6 +1,8 @@
 """Optuna's samplers as strategies: seeded, never repeated, never changed silently."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.optuna import REFUSED, Optuna
+from lionheart_opt.synthetic import synthetic_problem
 from lionheart_opt.testing import digests, drive, tiny_problem
 
 SAMPLERS = {
@@ -92,6 +96,32 @@ def test_a_batch_is_proposed_before_its_first_answer() -> None:
     batch = next(search)
     assert len({candidate.mapping for candidate in batch}) == 4
     search.close()
+
+
+def _distance(batch: Sequence[Candidate]) -> float:
+    """Mean number of units that two mappings of a batch differ in."""
+    pairs = [(a.mapping, b.mapping) for a, b in combinations(batch, 2)]
+    return float(np.mean([sum(a[unit] != b[unit] for unit in a) for a, b in pairs]))
+
+
+def test_tpe_spreads_a_batch_by_constant_liar() -> None:
+    """Proposals that are not answered yet count as bad ones, unless that is switched off."""
+    problem = synthetic_problem(n_units=12)
+
+    def distance(seed: int, **arguments: object) -> float:
+        arguments = {"n_startup_trials": 8, **arguments}
+        search = Optuna(arguments=arguments, batch=8).search(problem, np.random.default_rng(seed))
+        batch = next(search)
+        for _ in range(4):
+            batch = search.send([problem.evaluate(candidate) for candidate in batch])
+        assert len({candidate.mapping for candidate in batch}) == 8
+        search.close()
+        return _distance(batch)
+
+    seeds = range(5)
+    usual = [distance(seed) for seed in seeds]
+    assert usual == [distance(seed, constant_liar=True) for seed in seeds]
+    assert np.mean(usual) > np.mean([distance(seed, constant_liar=False) for seed in seeds])
 
 
 @pytest.mark.parametrize(
