@@ -176,7 +176,7 @@ class Workload:
             unit for unit in self.units if all(layer.mvm for layer in self.layers_of(unit))
         )
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """MACs of one inference, products of activations included."""
         return sum(layer.macs for layer in self.layers)

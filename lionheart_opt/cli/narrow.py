@@ -38,7 +38,8 @@ class Foldable(Table):
         widths = [widest for _, widest in ranges]
         excess = sum(widths) + BETWEEN * (len(widths) - 1) - options.max_width
         for _ in range(excess):
-            spare = [width if width > least else 0 for width, (least, _) in zip(widths, ranges)]
+            pairs = zip(widths, ranges, strict=True)
+            spare = [width if width > least else 0 for width, (least, _) in pairs]
             if not any(spare):
                 return None
             widths[spare.index(max(spare))] -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from lionheart_opt.plots.drift import drift
@@ -31,16 +32,16 @@ def draw_study(
     """
     results = as_results(source)
     truth = truth or truth_of(source)
-    figures = {
-        "pareto": pareto(results, truth=truth),
-        "mac_ratio": pareto(results, gain="analog MACs", truth=truth),
-        "hypervolume_trials": progress(results, truth=truth),
-        "hypervolume_seconds": progress(results, spent="seconds", truth=truth),
-        "thresholds": thresholds(results, truth=truth),
-        "mappings": mappings(results),
-        "drift": drift(results),
+    drawings = {
+        "pareto": partial(pareto, truth=truth),
+        "mac_ratio": partial(pareto, gain="analog MACs", truth=truth),
+        "hypervolume_trials": partial(progress, truth=truth),
+        "hypervolume_seconds": partial(progress, spent="seconds", truth=truth),
+        "thresholds": partial(thresholds, truth=truth),
+        "mappings": mappings,
+        "drift": drift,
     }
-    paths = [path for name, figure in figures.items() for path in save(figure, folder, name)]
+    paths = [path for name, draw in drawings.items() for path in save(draw(results), folder, name)]
     if shown is not None:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 

@@ -14,6 +14,7 @@ from lionheart_opt.errors import unknown
 from lionheart_opt.evaluation import non_dominated
 from lionheart_opt.plots.source import Source, as_results, truth_of
 from lionheart_opt.plots.style import (
+    CROWDED,
     GREY,
     as_text,
     drop_label,
@@ -146,7 +147,8 @@ def _line(axes: Any, info: ParetoInfo, colour: str, width: float) -> None:
 def _points(axes: Any, info: ParetoInfo, colour: str, marker: str, top: float | None) -> None:
     kept = info.feasible
     filled = {"color": colour, "marker": marker, "linewidth": 0}
-    axes.scatter(info.gain[kept], info.drop[kept], s=10, alpha=0.4, **filled)
+    crowded = {"rasterized": len(kept) > CROWDED}
+    axes.scatter(info.gain[kept], info.drop[kept], s=10, alpha=0.4, **filled, **crowded)
     axes.scatter(info.gain[info.front], info.drop[info.front], s=14, zorder=3, **filled)
     beyond = ~kept & (info.drop > (np.inf if top is None else top))
     for rows, sign, drop in (
@@ -154,7 +156,7 @@ def _points(axes: Any, info: ParetoInfo, colour: str, marker: str, top: float | 
         (beyond, "^", np.full(len(info.drop), top, dtype=float)),
     ):
         hollow = {"s": 10, "facecolors": "none", "edgecolors": colour, "linewidth": 0.7}
-        axes.scatter(info.gain[rows], drop[rows], marker=sign, alpha=0.6, **hollow)
+        axes.scatter(info.gain[rows], drop[rows], marker=sign, alpha=0.6, **hollow, **crowded)
     _line(axes, info, colour, 1.2)
 
 

@@ -98,8 +98,8 @@ def progress(
             axes.axhline(final_hypervolume(truth), color="black", linestyle="--", linewidth=0.8)
         for info in infos:
             if info.label not in shown:
-                middle = info.quartiles[1]
-                axes.step(info.spent, middle, where="post", color=GREY, alpha=0.45, linewidth=0.6)
+                thin = {"color": GREY, "alpha": 0.45, "linewidth": 0.6}
+                axes.step(*_corners(info.spent, info.quartiles[1]), where="post", **thin)
         for k, info in enumerate(info for info in infos if info.label in shown):
             _curve(axes, info, end, *look(k))
         axes.set_ylim(bottom=0)
@@ -118,10 +118,18 @@ def progress(
 
 def _curve(axes: Any, info: ProgressInfo, end: float, colour: str, marker: str) -> None:
     low, middle, high = info.quartiles
-    axes.step(info.spent, middle, where="post", color=colour, linewidth=1.5)
+    axes.step(*_corners(info.spent, middle), where="post", color=colour, linewidth=1.5)
     axes.plot(info.spent[-1], middle[-1], color=colour, marker=marker)
     axes.hlines(middle[-1], info.spent[-1], end, color=colour, linestyle=":", linewidth=1.0)
-    axes.fill_between(info.spent, low, high, step="post", color=colour, alpha=0.2, linewidth=0)
+    spent, low, high = _corners(info.spent, low, high)
+    axes.fill_between(spent, low, high, step="post", color=colour, alpha=0.2, linewidth=0)
+
+
+def _corners(spent: np.ndarray, *steps: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Both ends of step functions, and where one of them changes; nothing else is drawn."""
+    changes = np.any([np.diff(each, prepend=np.nan) != 0.0 for each in steps], axis=0)
+    changes[-1:] = True
+    return spent[changes], *(each[changes] for each in steps)
 
 
 def _handles(infos: Sequence[ProgressInfo], many: bool, several: bool, truth: bool) -> list[Any]:

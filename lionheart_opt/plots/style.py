@@ -10,6 +10,8 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from lionheart_opt.metric import Metric
@@ -29,6 +31,8 @@ MANY, COLUMNS = 4, 4
 LEGEND_WIDTH = 0.93
 #: Names of units along an axis need this many inches each; where there is less, some are left out.
 NAME_WIDTH = 0.11
+#: Points of a layer beyond which a PDF holds them as an image, at the resolution of the PNG.
+CROWDED = 2_000
 #: Prefixes of units, with their factors.
 PREFIXES = (("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9), ("p", 1e12))
 STYLE: dict[str, Any] = {
@@ -222,15 +226,28 @@ def duration(time_s: float) -> str:
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write `folder/name.pdf` and `folder/name.png`, and return their paths."""
+    """Write `folder/name.pdf` and `folder/name.png`, and return their paths.
+
+    The figure is laid out once and drawn twice; `Figure.savefig` would draw it four times.
+    """
     paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
-    with reported(folder):
+    canvas, dpi = figure.canvas, figure.dpi
+    with reported(folder), paper_style():
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(paths[0]) as part:
-            figure.savefig(part, metadata={"CreationDate": None})
-        figure.set_layout_engine("none")  # laid out already; many panels take seconds
-        with replacing(paths[1]) as part:
-            figure.savefig(part)
+    paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
+    canvas, dpi = figure.canvas, figure.dpi
+    with reported(folder), paper_style():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            figure.set_dpi(STYLE["savefig.dpi"])
+            with replacing(paths[1]) as part:
+                FigureCanvasAgg(figure).print_png(part)
+            figure.set_layout_engine("none")  # laid out already
+            with replacing(paths[0]) as part:
+                FigureCanvasPdf(figure).print_pdf(part, metadata={"CreationDate": None})
+        finally:
+            figure.set_dpi(dpi)
+            figure.set_canvas(canvas)
     return paths
 
 
