@@ -56,7 +56,7 @@ class Foldable(Table):
                 yield Text()
                 yield from _wrapped(options, cells[0], 0)
             for column, head, cell in zip(self.columns[1:], heads[1:], cells[1:], strict=True):
-                lines = cell.split("\n")
+                lines = list(cell.split("\n"))
                 if column.no_wrap:
                     lines = [Text(", ").join(lines)]
                 for number, line in enumerate(lines):

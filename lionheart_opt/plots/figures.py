@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+
+from matplotlib.figure import Figure
 
 from lionheart_opt.plots.drift import drift
 from lionheart_opt.plots.mappings import mappings
@@ -32,7 +35,7 @@ def draw_study(
     """
     results = as_results(source)
     truth = truth or truth_of(source)
-    drawings = {
+    drawings: dict[str, Callable[[Sequence[SearchResult]], Figure]] = {
         "pareto": partial(pareto, truth=truth),
         "mac_ratio": partial(pareto, gain="analog MACs", truth=truth),
         "hypervolume_trials": partial(progress, truth=truth),

@@ -234,17 +234,14 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     canvas, dpi = figure.canvas, figure.dpi
     with reported(folder), paper_style():
         folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
-    canvas, dpi = figure.canvas, figure.dpi
-    with reported(folder), paper_style():
-        folder.mkdir(parents=True, exist_ok=True)
         try:
             figure.set_dpi(STYLE["savefig.dpi"])
             with replacing(paths[1]) as part:
-                FigureCanvasAgg(figure).print_png(part)
+                FigureCanvasAgg(figure).print_png(part)  # type: ignore[no-untyped-call]
             figure.set_layout_engine("none")  # laid out already
             with replacing(paths[0]) as part:
-                FigureCanvasPdf(figure).print_pdf(part, metadata={"CreationDate": None})
+                pdf = FigureCanvasPdf(figure)
+                pdf.print_pdf(part, metadata={"CreationDate": None})  # type: ignore[no-untyped-call]
         finally:
             figure.set_dpi(dpi)
             figure.set_canvas(canvas)
