@@ -1,13 +1,14 @@
-"""Where the command line begins: it ends cleanly even while everything else is still being imported."""
+"""Where the command line begins and ends: cleanly, while everything is imported or cleaned up, too."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
-#: Signals that end the start, and the exit codes that they lead to.
+#: Signals that end the start and the end, and the exit codes that they lead to.
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGHUP: 130, signal.SIGTERM: 143}
 
 
@@ -15,14 +16,24 @@ def main() -> None:
     """Entry point of `lionheart-opt`."""
     _keep_apart()
     before = {number: signal.getsignal(number) for number in EXIT_CODES}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
-            signal.signal(number, _stop)
+    _end_at_once()
     from lionheart_opt.cli.main import main as run
 
     for number, handler in before.items():
         signal.signal(number, handler)
-    run()
+    try:
+        run()
+    finally:
+        with suppress(AttributeError, OSError, ValueError):  # it is closed
+            sys.stdout.flush()
+        _end_at_once()  # libraries that clean up take a second
+
+
+def _end_at_once() -> None:
+    """Let signals that are not ignored end the process."""
+    for number in EXIT_CODES:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
 
 
 def _keep_apart() -> None:
@@ -43,7 +54,7 @@ def _keep_apart() -> None:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    """End at once: an exception could get lost in the import that it comes out of."""
+    """End at once: an exception could get lost in the library that it comes out of."""
     print("\nStopped.", file=sys.stderr, flush=True)
     os._exit(EXIT_CODES[signal.Signals(number)])
 

@@ -68,17 +68,42 @@ def test_ctrl_c_at_any_moment_of_the_start(tmp_path):
             assert "\nStopped" in err, err
 
 
-def test_handlers_are_restored_and_ignored_signals_stay_ignored(monkeypatch):
+def test_a_verb_has_the_handlers_of_before_and_ignored_signals_stay_ignored(monkeypatch):
     seen = {}
-    handler = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in start.EXIT_CODES}
     monkeypatch.setattr(main, "main", lambda: seen.update(int=signal.getsignal(signal.SIGINT)))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         start.main()
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    assert seen["int"] is handler and signal.getsignal(signal.SIGINT) is handler
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert seen["int"] is before[signal.SIGINT]
+
+
+CLEANED_UP = """
+import atexit, sys
+import lionheart_opt.cli.start as start
+@atexit.register
+def clean_up():
+    print("here", file=sys.stderr, flush=True)
+    sys.stdin.readline()
+sys.argv = ["lionheart-opt", *sys.argv[1:]]
+start.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGHUP, 130), (signal.SIGTERM, 143)]
+)
+def test_a_signal_while_libraries_clean_up_is_one_line_and_an_exit_code(number, code, tmp_path):
+    process = python(tmp_path, "-c", CLEANED_UP, "list", "strategies", "--json")
+    assert process.stderr.readline() == "here\n"
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (code, "\nStopped.\n")
+    assert json.loads(out), "nothing of what was printed is lost"
 
 
 def test_a_signal_in_a_verb_says_so_with_its_own_exit_code(monkeypatch, capsys):
