@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from numbers import Number, Real
+from numbers import Integral, Number, Real
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,13 @@ def fraction_of(value: float, where: str) -> float:
     if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 <= value <= 1.0:
         raise InputError(f"{where}: got {shown(value)}; must be a fraction from 0 to 1")
     return float(value)
+
+
+def seed_of(value: int) -> int:
+    """A seed of a random generator."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 0:
+        raise InputError(f"seed: got {shown(value)}; must be a whole number from 0 on")
+    return int(value)
 
 
 def drop_of(max_drop: float | None, max_relative_drop: float | None) -> tuple[float, bool]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from importlib.metadata import version
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.api import named_mapping, trace
-from lionheart_opt.api_arguments import kind_of
+from lionheart_opt.api_arguments import kind_of, names_of, seed_of, table_of
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.fitting.measurements import (
     TOTAL,
@@ -27,6 +28,7 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.own_modules import beside
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
+from lionheart_opt.text import shown
 from lionheart_opt.text_files import parse_json, read_text
 from lionheart_opt.workload import Workload
 
@@ -85,11 +87,13 @@ def fit(
         raise InputError(
             f"measurements: got {kind_of(measurements)}; must be a CSV file or a data frame"
         )
-    if not 0 <= holdout < 1:
-        raise InputError(f"holdout: got {holdout!r}; must be at least 0 and below 1")
+    is_number = isinstance(holdout, Real) and not isinstance(holdout, bool)
+    if not is_number or not 0 <= holdout < 1:
+        raise InputError(f"holdout: got {shown(holdout)}; must be at least 0 and below 1")
+    workloads = table_of(models, "models")
     with beside(Path.cwd()):
-        chosen = _chosen(prior, constants)
-        priced = _priced(prior, rows, _held_out(rows, holdout, seed), models or {})
+        chosen = _chosen(prior, names_of(constants, "constants"))
+        priced = _priced(prior, rows, _held_out(rows, holdout, seed_of(seed)), workloads)
         return fit_system(
             prior,
             text,
@@ -106,8 +110,8 @@ def fit(
 
 def _chosen(system: System, patterns: Sequence[str]) -> list[str]:
     """Constants with an interval that a pattern names, and that can have values in between."""
-    if isinstance(patterns, str):
-        patterns = (patterns,)
+    if not patterns:
+        raise InputError("constants: got none; must be at least one pattern")
     if not system.intervals:
         raise InputError(
             f"{system.where}: no constant has an interval, which is its prior; write it as a table, such "
@@ -197,6 +201,11 @@ def _workload(row: Measurement, models: dict[str, Any]) -> Workload:
 
 
 def _mapping(space: Space, row: Measurement) -> Mapping:
+    if row.mapping == "best":
+        raise InputError(
+            f"{row.where}: mapping: got 'best', which depends on the constants; name what was measured: "
+            "all-digital, all-analog or FILE.json"
+        )
     if not row.mapping.endswith(".json"):
         return named_mapping(space, row.mapping, f"{row.where}: mapping")
     path = Path(row.mapping)

@@ -9,7 +9,7 @@ from html import escape
 from math import fsum, inf
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
-from lionheart_opt.errors import InputError
+from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.estimates import Estimate, Spread, gain
 from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.hardware.reprogramming import Rewriting
@@ -73,12 +73,17 @@ class Totals:
         """The value of an objective.
 
         `interval_s` is the time per inference, which is the latency where nothing is pipelined.
+
+        Raises:
+            InputError: There is no such objective.
         """
         values: dict[CostObjective, float] = {
             "latency_s": self.latency_s,
             "energy_j": self.energy_j,
             "interval_s": self.time_per_inference_s,
         }
+        if objective not in values:
+            raise unknown("objective", objective, values)
         return values[objective]
 
     @property
@@ -197,7 +202,8 @@ class Cost:
     def gain_over(self, reference: Cost, objective: CostObjective) -> Estimate:
         """How many times less this costs than a reference, with its interval of 95 %.
 
-        Both costs share the errors of the system's constants. So a gain is known better than they are.
+        Both costs share the errors of the system's constants. So a gain is known better than they are. A
+        gain over the cost of another network, or on another system, has no interval.
 
         Args:
             reference: Cost of another mapping of the same network on the same system.
@@ -205,7 +211,8 @@ class Cost:
         """
         ratio = gain(reference.value(objective), self.value(objective))
         before, after = reference.spread, self.spread
-        if before is None or after is None or before.errors != after.errors:
+        is_same = [each.macs for each in self.layers] == [each.macs for each in reference.layers]
+        if not is_same or before is None or after is None or not before.shares_errors(after):
             return Estimate(ratio)
         shifts = before.shifts[objective], after.shifts[objective]
         if not any(shift.any() for shift in shifts):

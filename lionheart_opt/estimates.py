@@ -72,12 +72,18 @@ class Spread:
             shape (n_errors,).
         layers: Name of a layer -> the same for its latency and its energy, shape (2, n_errors).
         correlations: Of the errors, shape (n_errors, n_errors).
+        system: Digest of the system, which errors are of.
     """
 
     errors: tuple[str, ...]
     shifts: dict[str, np.ndarray]
     layers: dict[str, np.ndarray]
     correlations: np.ndarray
+    system: str = ""
+
+    def shares_errors(self, other: Spread) -> bool:
+        """Whether another cost moves with the same errors."""
+        return (self.system, self.errors) == (other.system, other.errors)
 
     def half_width(self, shift: np.ndarray) -> float:
         """Half of the interval of 95 % of a logarithm that moves so, all errors together."""

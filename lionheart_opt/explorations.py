@@ -15,6 +15,7 @@ import numpy as np
 
 from lionheart_opt import plugins
 from lionheart_opt.api import system_of, trace
+from lionheart_opt.api_arguments import seed_of
 from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.digest import digest
@@ -251,6 +252,7 @@ class _Explorer:
             trials = USUAL_TRIALS
         if not isinstance(trials, Integral) or isinstance(trials, bool) or trials < 1:
             raise InputError(f"trials: got {shown(trials)}; must be a whole number from 1 on")
+        seed = seed_of(seed)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         study = optuna.create_study(
             storage=storage,

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.text import shown
 
 #: How a candidate's weights are obtained before they are programmed, cheapest first: the starting
 #: weights as they are; weights trained once for all mappings; a short and a full hardware-aware
@@ -42,6 +43,12 @@ class Mapping:
         if isinstance(self.assignments, (dict, Mapping)):
             raise InputError("mapping: got a dictionary; write Mapping.of({unit: target, ...})")
         if not isinstance(self.assignments, tuple) or not all(map(_is_pair, self.assignments)):
+            for pair in self.assignments if isinstance(self.assignments, tuple) else ():
+                if isinstance(pair, tuple) and len(pair) == 2 and not _is_pair(pair):
+                    unit, target = map(shown, pair)
+                    raise InputError(
+                        f"mapping: got unit {unit} on target {target}; both must be names"
+                    )
             raise InputError(
                 "mapping: must be a tuple of pairs (unit name, target name); "
                 "Mapping.of({unit: target, ...}) takes a dictionary"

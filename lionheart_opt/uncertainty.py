@@ -87,6 +87,7 @@ class ModelsAtEnds:
                 for k, layer in enumerate(cost.layers)
             },
             correlations=_correlations(system, errors),
+            system=system.digest,
         )
 
 

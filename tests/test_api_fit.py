@@ -130,6 +130,13 @@ def test_a_column_says_what_is_held_out() -> None:
         ({"input": "3xx"}, {}, "row 0: input: got '3xx'"),
         ({}, {"constants": ["software.none"]}, "unknown constant with an interval"),
         ({}, {"holdout": 1.0}, "holdout: got 1.0"),
+        ({}, {"holdout": "a fifth"}, "holdout: got 'a fifth'; must be at least 0"),
+        ({}, {"seed": -1}, "seed: got -1; must be a whole number from 0 on"),
+        ({}, {"seed": "x"}, "seed: got 'x'; must be a whole number from 0 on"),
+        ({}, {"constants": []}, "constants: got none; must be at least one pattern"),
+        ({}, {"constants": 3}, "constants: got 3; must be a name"),
+        ({}, {"models": [1]}, r"models: got \[1\]; must be a dictionary"),
+        ({"mapping": "best"}, {}, "row 0: mapping: got 'best', which depends on the constants"),
         ({}, {"system": "imc"}, "unknown system 'imc'"),
         ({"held_out": "yes"}, {}, "every measurement is held out"),
         (

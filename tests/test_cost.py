@@ -8,6 +8,7 @@ from math import inf, nan
 import pytest
 from small_networks import convolution
 
+import lionheart_opt as lo
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, LayerCost, PricesInBulk, cost_tables
 from lionheart_opt.cost_models.parts.additive import (
     layer_cost,
@@ -29,6 +30,17 @@ COST = Cost(
     ),
     tiles={"tile": 3},
 )
+
+
+def test_an_objective_that_there_is_not_is_refused() -> None:
+    cost = lo.cost("mlp")
+    for ask in (cost.value, cost.totals.value, cost.estimate):
+        with pytest.raises(
+            InputError, match=r"unknown objective 'latency' .did you mean 'latency_s'"
+        ):
+            ask("latency")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="unknown objective 'latency'"):
+        cost.gain_over(cost, "latency")  # type: ignore[arg-type]
 
 
 def test_latency_and_energy_are_sums_over_components_and_layers():

@@ -119,6 +119,7 @@ def test_what_cannot_be_is_refused() -> None:
     for arguments, said in (
         ({"vary": None}, "vary: names the numbers"),
         ({"vary": VARY, "trials": 0}, "trials: got 0"),
+        ({"vary": VARY, "seed": -1}, "seed: got -1; must be a whole number from 0 on"),
         ({"vary": VARY, "objectives": ["drop"]}, "unknown objective 'drop'"),
     ):
         with pytest.raises(InputError, match=said):

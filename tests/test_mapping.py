@@ -154,7 +154,7 @@ def test_a_resolved_candidate_says_its_training() -> None:
         ([("a", "cpu")], "must be a tuple of pairs"),
         (("a", "cpu"), "must be a tuple of pairs"),
         ((("a", "cpu", "x"),), "must be a tuple of pairs"),
-        ((("a", 1),), "must be a tuple of pairs"),
+        ((("b", "cpu"), ("a", 1)), "got unit 'a' on target 1; both must be names"),
         ("ab", "must be a tuple of pairs"),
         (None, "must be a tuple of pairs"),
     ],

@@ -186,6 +186,17 @@ def test_costs_of_different_systems_have_no_common_errors() -> None:
     assert gain.low is None
 
 
+def test_costs_of_other_networks_and_systems_share_nothing() -> None:
+    """Their gain is a number, of which nobody can say how well it is known."""
+    resnet8, mlp = (lo.cost(name, "lionheart") for name in ("resnet8", "mlp"))
+    assert resnet8.gain_over(mlp, "latency_s").low is None
+    other = lo.cost("resnet8", "alpine-high-power")
+    assert other.spread is not None and resnet8.spread is not None
+    assert other.spread.errors == resnet8.spread.errors, "constants of the same names"
+    assert resnet8.gain_over(other, "latency_s").low is None
+    assert resnet8.gain_over(resnet8, "latency_s") == (1.0, 1.0, 1.0)
+
+
 def test_a_system_is_priced_twice_for_each_constant() -> None:
     calls = []
 

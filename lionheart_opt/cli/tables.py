@@ -216,8 +216,7 @@ def print_cost(data: dict[str, Any]) -> None:
             si(layer["latency_s"], "s"),
             si(layer["energy_j"], "J"),
         )
-    out = console()
-    say(out, table)
+    say(out := console(), table)
     tiles = ", ".join(f"{count} on {target}" for target, count in data["tiles"].items() if count)
     out.print(f"latency {_span(data, 'latency', 's')}, energy {_span(data, 'energy', 'J')}")
     is_single = data["interval_s"] == data["latency_s"]
@@ -324,7 +323,8 @@ def print_exploration(exploration: Exploration) -> None:
         ratio = percent(design.results["analog_mac_ratio"])
         table.add_row(chosen, *(cells[name] for name in names), ratio)
     problems = Counter(design.problem for design in exploration.designs if design.problem)
-    notes = [f"{len(exploration.designs)} designs tried, each with its best mapping."]
+    best = "best mapping" if has_drop else "cheapest mapping, whatever its accuracy"
+    notes = [f"{len(exploration.designs)} designs tried, each with its {best}."]
     notes += [f"{count} without a mapping: {problem}" for problem, count in problems.items()]
     say(out, table, "\n".join(notes))
 

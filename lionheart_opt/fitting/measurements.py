@@ -19,7 +19,7 @@ from lionheart_opt.text_files import read_text
 MEASURED: tuple[CostObjective, ...] = ("latency_s", "energy_j", "interval_s")
 COLUMNS = ("model", "input", "mapping", "layer", "held_out", *MEASURED)
 TOTAL = "total"
-_YES, _NO = ("yes", "true", "1"), ("", "no", "false", "0")
+_YES, _NO = ("yes", "true", "1", "1.0"), ("", "no", "false", "0", "0.0")
 
 
 @dataclass(frozen=True, kw_only=True)

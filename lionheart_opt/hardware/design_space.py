@@ -86,13 +86,20 @@ def values_of(name: str, given: Values) -> tuple[Scalar, ...]:
     where = f"vary {name}"
     if isinstance(given, str):
         return _range(where, given)
-    if not isinstance(given, (list, tuple)) or not given:
-        raise InputError(f"{where}: got {shown(given)}; must be a list of values, or '64:512:64'")
+    plain = given.tolist() if hasattr(given, "tolist") else given  # an array
+    given = [each.item() if isinstance(each, np.generic) else each for each in _listed(plain)]
+    if not given or not all(isinstance(each, (bool, int, float, str)) for each in given):
+        raise InputError(f"{where}: got {shown(plain)}; must be a list of values, or '64:512:64'")
     if len(given) > MOST_VALUES or len(set(given)) < len(given):
         raise InputError(
             f"{where}: got {len(given)} values; must be at most {MOST_VALUES}, all different"
         )
     return tuple(given)
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    """Values in their order; none where they have no order."""
+    return given if isinstance(given, (list, tuple, range)) else ()
 
 
 def _range(where: str, text: str) -> tuple[Scalar, ...]:

@@ -27,8 +27,8 @@ def redesigned(system: System, changes: dict[str, Scalar]) -> System:
 
     Args:
         system: The original, which is not changed.
-        changes: Dotted name of a number (`machine.clusters`, `targets.ima.rows`, `targets.tile.tiles`) ->
-            its new value.
+        changes: Dotted name of a number (`machine.clusters`, `targets.ima.rows`, `targets.tile.tiles`,
+            `links.0.bytes_per_s` of the first link) -> its new value.
 
     Raises:
         InputError: There is no such number, or it cannot have that value.
@@ -86,8 +86,16 @@ def _place(system: System, name: str) -> tuple[Block, str, Callable[[Block], Sys
     if block in ("machine", "software") and getattr(system, block) is not None:
         return getattr(system, block), key, lambda new: system.model_copy(update={block: new})
     place, _, target = block.partition(".")
+    if place == "links" and target in map(str, range(len(system.links))):
+        count = int(target)
+
+        def put_link(new: Block) -> System:
+            links = (*system.links[:count], new, *system.links[count + 1 :])
+            return system.model_copy(update={"links": links})
+
+        return system.links[count], key, put_link
     if not dot or place != "targets" or not target:
-        allowed = "machine.KEY, software.KEY or targets.NAME.KEY"
+        allowed = "machine.KEY, software.KEY, targets.NAME.KEY, or links.NUMBER.KEY of a link"
         raise InputError(f"{system.where}: got {shown(name)}; must be {allowed}")
     old = system.target(target)
 

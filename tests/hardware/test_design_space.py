@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lionheart_opt.errors import InputError
@@ -12,11 +13,16 @@ from lionheart_opt.plugins import load_system
 def test_lists_and_ranges() -> None:
     assert values_of("x", [1, 2.5]) == (1, 2.5)
     assert values_of("x", "64:200:64") == (64, 128, 192)
+    for given in (range(1, 4), np.arange(1, 4), list(np.arange(1, 4)), (1, 2, 3)):
+        assert values_of("x", given) == (1, 2, 3)
+        assert all(type(each) is int for each in values_of("x", given))
     assert values_of("x", "0.1:0.3:0.1") == pytest.approx((0.1, 0.2, 0.3))
     assert values_of("x", "1e3:3e3:1e3") == (1000.0, 2000.0, 3000.0)
 
 
-@pytest.mark.parametrize("given", [[], "", "1:2", "2:1:1", "1:2:0", "a:b:c", "1:nan:1", 5, [1, 1]])
+@pytest.mark.parametrize(
+    "given", [[], "", "1:2", "2:1:1", "1:2:0", "a:b:c", "1:nan:1", 5, [1, 1], {1}, [[1]], [None]]
+)
 def test_values_that_cannot_be(given: object) -> None:
     with pytest.raises(InputError, match=r"^vary x: got "):
         values_of("x", given)  # type: ignore[arg-type]

@@ -21,6 +21,15 @@ def test_other_numbers_are_replaced() -> None:
     assert redesigned(system, {}).digest == system.digest
 
 
+def test_links_are_numbered() -> None:
+    system, name = load_system("alpine-loosely-coupled"), "links.0.bytes_per_s"
+    changed = redesigned(system, {name: 8e9})
+    assert (number(system, name), number(changed, name)) == (4e9, 8e9)
+    assert changed.links[0].between == ("core", "tile") and changed.digest != system.digest
+    with pytest.raises(InputError, match=r"links\.NUMBER\.KEY of a link"):
+        redesigned(system, {"links.1.bytes_per_s": 8e9})
+
+
 def test_an_array_takes_its_constants_with_it() -> None:
     system = load_system("lionheart")
     bits = {"targets.tile.input_bits": 6, "targets.tile.output_bits": 6}
