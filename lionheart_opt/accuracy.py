@@ -117,10 +117,10 @@ class Accuracy:
             )
         self.metric.check(np.append(self.samples, self.baseline))
         self.metric.check_baseline(self.baseline)
-        seconds = {name: getattr(self, name) for name in ("training_s", "evaluation_s", "shared_s")}
-        seconds |= {f"times_s[{number}]": time_s for number, time_s in enumerate(self.times_s)}
-        for name, value in seconds.items():
+        own = ("training_s", "evaluation_s", "shared_s")
+        for number, value in enumerate((*(getattr(self, name) for name in own), *self.times_s)):
             if not 0.0 <= value < inf:
+                name = own[number] if number < len(own) else f"times_s[{number - len(own)}]"
                 raise InputError(f"accuracy: {name}: got {value}; must be finite and not negative")
         for name in ("n_examples", "of_examples", "batch_size"):
             n = getattr(self, name)

@@ -10,9 +10,10 @@ from typing import Any
 #: Held while source is parsed, which Python 3.11 cannot do in two threads at a time (`AST constructor
 #: recursion depth mismatch`, python/cpython#106905).
 PARSING = Lock()
+#: Canonical JSON.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(data: Any) -> str:
     """First 16 hex digits of the SHA-256 of the canonical JSON of `data` (dicts, lists, scalars)."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_ENCODER.encode(data).encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from html import escape
-from itertools import starmap
+from itertools import chain, starmap
 from typing import Any, Literal, get_args
 
 from lionheart_opt.digest import digest
@@ -42,7 +42,7 @@ class Mapping:
     def __post_init__(self) -> None:
         if isinstance(self.assignments, (dict, Mapping)):
             raise InputError("mapping: got a dictionary; write Mapping.of({unit: target, ...})")
-        if not isinstance(self.assignments, tuple) or not all(map(_is_pair, self.assignments)):
+        if not isinstance(self.assignments, tuple) or not _are_pairs(self.assignments):
             for pair in self.assignments if isinstance(self.assignments, tuple) else ():
                 if isinstance(pair, tuple) and len(pair) == 2 and not _is_pair(pair):
                     unit, target = map(shown, pair)
@@ -136,6 +136,14 @@ class Mapping:
 
 # pandas, rich and others show whatever is registered as a mapping like a dictionary
 collections.abc.Mapping.register(Mapping)  # noqa: TID251
+
+
+def _are_pairs(assignments: tuple[Any, ...]) -> bool:
+    """Whether all are pairs of texts; records hold many, and these sets are made quickly."""
+    if set(map(type, assignments)) <= {tuple} and set(map(len, assignments)) <= {2}:
+        if set(map(type, chain.from_iterable(assignments))) <= {str}:
+            return True
+    return all(map(_is_pair, assignments))
 
 
 def _is_pair(assignment: object) -> bool:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.result import COLUMNS, SearchResult
+from lionheart_opt.results.columns import COLUMNS
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.signals import stopped_by_signals
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.file import StudyFile

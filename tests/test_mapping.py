@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -197,3 +198,13 @@ def test_mappings_that_are_read_share_their_pairs() -> None:
     first, second = Candidate.from_json(data), Candidate.from_json(data)
     pairs = zip(first.mapping.assignments, second.mapping.assignments, strict=True)
     assert all(one is other for one, other in pairs)
+
+
+@pytest.mark.parametrize("pair", [("a",), ("a", "b", "c"), ("a", 1), "ab", ["a", "b"], 3])
+def test_other_things_than_pairs_are_refused_among_many_pairs(pair):
+    with pytest.raises(InputError, match="must be a tuple of pairs|both must be names"):
+        Mapping((("x", "cpu"), pair, ("y", "cpu")))
+
+
+def test_texts_of_numpy_are_names_too():
+    assert Mapping(((np.str_("a"), "cpu"),)) == Mapping((("a", "cpu"),))

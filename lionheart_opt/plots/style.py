@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
+from fontTools import subset  # type: ignore[import-untyped]
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
@@ -33,6 +34,8 @@ LEGEND_WIDTH = 0.93
 NAME_WIDTH = 0.11
 #: Points of a layer beyond which a PDF holds them as an image, at the resolution of the PNG.
 CROWDED = 2_000
+#: Tables of a font with which programs set text.
+SETTING = ("GDEF", "GPOS", "GSUB", "kern")
 #: Prefixes of units, with their factors.
 PREFIXES = (("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9), ("p", 1e12))
 STYLE: dict[str, Any] = {
@@ -225,6 +228,20 @@ def duration(time_s: float) -> str:
     return f"{time_s:g} s"
 
 
+@contextmanager
+def glyphs_only() -> Iterator[None]:
+    """Leave out of embedded fonts what sets text; a PDF has each glyph in its place.
+
+    To read these tables takes longer than to draw a figure.
+    """
+    usual = subset.Options._drop_tables_default
+    subset.Options._drop_tables_default = [*usual, *SETTING]
+    try:
+        yield
+    finally:
+        subset.Options._drop_tables_default = usual
+
+
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write `folder/name.pdf` and `folder/name.png`, and return their paths.
 
@@ -232,7 +249,7 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """
     paths = [folder / f"{name}.pdf", folder / f"{name}.png"]
     canvas, dpi = figure.canvas, figure.dpi
-    with reported(folder), paper_style():
+    with reported(folder), paper_style(), glyphs_only():
         folder.mkdir(parents=True, exist_ok=True)
         try:
             figure.set_dpi(STYLE["savefig.dpi"])

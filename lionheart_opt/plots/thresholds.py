@@ -21,7 +21,7 @@ from lionheart_opt.plots.style import (
     paper_style,
 )
 from lionheart_opt.results import metrics
-from lionheart_opt.results.at_thresholds import best_gains, threshold_gains
+from lionheart_opt.results.at_thresholds import best_gains
 from lionheart_opt.results.result import SearchResult
 
 
@@ -51,13 +51,12 @@ def threshold_info(
     strategies = [[result for result in results if result.label == label] for label in labels]
     infos = []
     for max_drop in metrics.thresholds(results[0].problem.accuracy_limit):
+        gains = [[best_gains(seed, max_drop) for seed in seeds] for seeds in strategies]
         quartiles = [
-            np.quantile(
-                [speedup for speedup, _ in threshold_gains(seeds, max_drop)], [0.25, 0.5, 0.75]
-            )
-            for seeds in strategies
+            np.quantile([max(pair[0], 1.0) if pair else 1.0 for pair in pairs], [0.25, 0.5, 0.75])
+            for pairs in gains
         ]
-        found = [all(best_gains(seed, max_drop) for seed in seeds) for seeds in strategies]
+        found = [all(pairs) for pairs in gains]
         best = best_gains(truth, max_drop) if truth else None
         infos.append(
             ThresholdInfo(

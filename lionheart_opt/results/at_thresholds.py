@@ -39,12 +39,6 @@ def best_gains(run: SearchResult, max_drop: float) -> tuple[float, float] | None
     return gains(best["speedup"].cost)[0], gains(best["energy_gain"].cost)[1]
 
 
-def threshold_gains(runs: Sequence[SearchResult], max_drop: float) -> list[tuple[float, float]]:
-    """`best_gains` of each seed, at least those of all-digital, which needs no search."""
-    pairs = [best_gains(run, max_drop) or (1.0, 1.0) for run in runs]
-    return [(max(speedup, 1.0), max(energy_gain, 1.0)) for speedup, energy_gain in pairs]
-
-
 def gain_estimates(run: SearchResult, max_drop: float) -> dict[GainName, Estimate]:
     """`best_gains` with their intervals of 95 %; empty if no mapping surely keeps the drop."""
     digital = run.problem.digital_cost

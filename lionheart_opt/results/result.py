@@ -11,44 +11,24 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.errors import InputError
-from lionheart_opt.estimates import Estimate, ends_of
+from lionheart_opt.estimates import Estimate
 from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import drop_excess
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
+from lionheart_opt.results.columns import COLUMNS, ENDS
 from lionheart_opt.results.metrics import is_option, recommended
 from lionheart_opt.results.verdict import Verdict, is_again, verdict_of
 from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.study.plan import Budget, SearchPlan
 from lionheart_opt.study.record import Record
-from lionheart_opt.uncertainty import ESTIMATED, estimates_of
+from lionheart_opt.uncertainty import estimates_of
 
 if TYPE_CHECKING:
     import pandas
 
-#: Ends of the intervals of `SearchResult.best_estimates`, low and high.
-ENDS = {name: ends_of(name) for name in ESTIMATED}
-#: Columns of `SearchResult.to_frame` in their order, and their types.
-COLUMNS = {
-    "trial": "int64",
-    "mapping": "object",
-    "latency_s": "float64",
-    "energy_j": "float64",
-    "interval_s": "float64",
-    "speedup": "float64",
-    "energy_gain": "float64",
-    "analog_mac_ratio": "float64",
-    "fits": "bool",
-    "drop": "float64",
-    "drop_high": "float64",
-    "feasible": "bool",
-    "best": "bool",
-    "verdict": "object",
-    "oracle_s": "float64",
-    "diverged": "bool",
-    "failed": "bool",
-    **{end: "float64" for ends in ENDS.values() for end in ends},
-}
+#: A drop that exceeds another one by so much does so whatever is rounded.
+DECIDED = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -280,6 +260,18 @@ class SearchResult:
         ]
         return np.array(pairs, dtype=float).reshape(-1, 2)
 
+    @cached_property
+    def _highs(self) -> np.ndarray:
+        """Upper bounds of the drops of `measured`, shape (n,); infinite where another limit is broken."""
+        return np.array(
+            [
+                bounds.high
+                if all(excess <= 0 for name, excess in each.violations.items() if name != "drop")
+                else np.inf
+                for each, bounds in zip(self.measured, self.bounds, strict=True)
+            ]
+        )
+
     def feasible_at(self, max_drop: float) -> list[Evaluation]:
         """What keeps every limit of the problem if the largest accepted drop is this one.
 
@@ -287,10 +279,9 @@ class SearchResult:
         the problem's own was decided: with a fixed number of draws none is at a disadvantage.
         """
         return [
-            evaluation
-            for evaluation, bounds in zip(self.measured, self.bounds, strict=True)
-            if drop_excess(bounds.high, max_drop) <= 0
-            and all(excess <= 0 for name, excess in evaluation.violations.items() if name != "drop")
+            self.measured[number]
+            for number in np.flatnonzero(self._highs <= max_drop + DECIDED).tolist()
+            if drop_excess(self.bounds[number].high, max_drop) <= 0
         ]
 
     def fastest_at(self, max_drop: float) -> Evaluation | None:

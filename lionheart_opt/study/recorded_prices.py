@@ -85,9 +85,10 @@ _PRICES: WeakKeyDictionary[Problem, RecordedPrices] = WeakKeyDictionary()
 
 def recorded_prices(problem: Problem) -> RecordedPrices:
     """The seals of a problem, of which each has one object only."""
-    if problem not in _PRICES:
-        _PRICES[problem] = RecordedPrices(problem)
-    return _PRICES[problem]
+    prices = _PRICES.get(problem)
+    if prices is None:
+        prices = _PRICES[problem] = RecordedPrices(problem)
+    return prices
 
 
 def check_costs(where: str, evaluation: Evaluation, recorded: dict[str, float]) -> None:

@@ -88,12 +88,11 @@ class TabulatedPrices:
         except KeyError:
             return None
         moves = [table[mapping[first], mapping[second]] for first, second, table in self.pairs]
-        latency_s, energy_j = (
-            fsum([self.fixed[k], *(part[k] for part in parts), *(move[k] for move in moves)])
-            for k in (0, 1)
-        )
+        latencies, energies, counts = zip(*parts, strict=True) if parts else ((), (), ())
+        latency_s = fsum([self.fixed[0], *latencies, *(latency_s for latency_s, _ in moves)])
+        energy_j = fsum([self.fixed[1], *energies, *(energy_j for _, energy_j in moves)])
         tiles = dict.fromkeys(self.analog, 0)
-        for (_, target), (_, _, count) in zip(mapping.items(), parts, strict=True):
+        for target, count in zip(mapping.values(), counts, strict=True):
             if count:
                 tiles[target] = tiles.get(target, 0) + count
         return Totals(

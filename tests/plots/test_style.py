@@ -119,3 +119,20 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     for folder in (tmp_path / "file", tmp_path / "file" / "new", Path("/proc/new")):
         with pytest.raises(InputError, match=r"file|/proc/new"):
             style.save(figure, folder, "name")
+
+
+def test_embedded_fonts_hold_glyphs_only(tmp_path, monkeypatch):
+    from fontTools import subset
+    from matplotlib.backends import backend_pdf
+
+    fonts = []
+    embed = backend_pdf.FT2Font
+    monkeypatch.setattr(
+        backend_pdf, "FT2Font", lambda font, *given: fonts.append(font) or embed(font, *given)
+    )
+    before = subset.Options().drop_tables
+    figure, [[axes]] = style.new_figure(1, 1, 2.0, 2.0)
+    axes.set_title("office, µs")
+    style.save(figure, tmp_path, "name")
+    assert subset.Options().drop_tables == before
+    assert fonts and not any(b"GSUB" in font.getvalue()[:400] for font in fonts)

@@ -10,7 +10,6 @@ from lionheart_opt.results.at_thresholds import (
     best_gains,
     gain_estimates,
     median_interval,
-    threshold_gains,
     with_all_digital,
 )
 
@@ -22,7 +21,6 @@ def test_each_gain_has_a_mapping_of_its_own():
     assert best["speedup"] is best["energy_gain"] is first.evaluations[1]
     assert best_gains(first, 0.03) == pytest.approx((1 / 0.8, 1 / 0.7))
     assert best_at(first, 0.001) == {} and best_gains(first, 0.001) is None
-    assert threshold_gains([first], 0.001) == [(1.0, 1.0)]
 
 
 def test_gains_within_a_drop_have_the_intervals_of_their_mappings():

@@ -10,7 +10,9 @@ from made_up_runs import answer, made_up_problem, priced_problem, search
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
-from lionheart_opt.results.result import COLUMNS, SearchResult
+from lionheart_opt.limits import drop_excess
+from lionheart_opt.results.columns import COLUMNS
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study.plan import Budget, SearchPlan
 from lionheart_opt.study.record import InMemory, Record
@@ -219,3 +221,19 @@ def test_without_a_best_mapping_there_are_no_intervals():
     problem = priced_problem()
     nothing = search("x", answer(problem, 3, 0.5), problem=problem)
     assert nothing.best_estimates == {} and nothing.to_frame()["speedup_low"].isna().all()
+
+
+@pytest.mark.parametrize("ulp", [-1, 0, 1, 4, 10_000])
+def test_mappings_at_a_threshold_are_those_that_the_limit_would_accept(ulp):
+    """Rounding decides alike, however many mappings there are."""
+    problem = made_up_problem()
+    drops = [0.001 * k for k in range(1, 30)]
+    run = search("x", *(answer(problem, 1, drop) for drop in drops), problem=problem)
+    for bounds in run.bounds:
+        threshold = bounds.high + ulp * np.spacing(bounds.high)
+        expected = [
+            each
+            for each, own in zip(run.measured, run.bounds, strict=True)
+            if drop_excess(own.high, threshold) <= 0
+        ]
+        assert [id(each) for each in run.feasible_at(threshold)] == [id(each) for each in expected]
