@@ -9,8 +9,10 @@ whole does harm. So the signal is also remembered (`check_stopped`), and such st
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -25,8 +27,11 @@ _DEFAULTS: dict[int, Any] = {
 
 #: Set while searches that run side by side are being stopped: nobody waits for a storage any more.
 GIVEN_UP = threading.Event()
+#: A second signal must not stop the cleaning-up: only Ctrl-C is heard again, after so many seconds.
+CLEANING_S = 5.0
 #: The signal that has asked the block of `stopped_by_signals` to end.
 _asked: int | None = None
+_asked_at_s = 0.0
 #: Whether it is to be raised later.
 _is_held = _is_due = False
 
@@ -57,7 +62,8 @@ def stopped_by_signals(*, is_exit_ours: bool = False) -> Iterator[None]:
     all of them outside the main thread.
 
     Args:
-        is_exit_ours: Let the caller end the process. Otherwise the signal ends it after the block.
+        is_exit_ours: Let the caller end the process, which further signals do not disturb. Otherwise the
+            signal ends it after the block.
     """
     global _asked, _is_due
     if threading.current_thread() is not threading.main_thread():
@@ -68,6 +74,7 @@ def stopped_by_signals(*, is_exit_ours: bool = False) -> Iterator[None]:
         _asked, _is_due = None, False
     for each in ours:
         signal.signal(each, _stop)
+    unraisable, sys.unraisablehook = sys.unraisablehook, _of_what_is_dropped(sys.unraisablehook)
     try:
         yield
         if ours:
@@ -78,8 +85,10 @@ def stopped_by_signals(*, is_exit_ours: bool = False) -> Iterator[None]:
             signal.raise_signal(stop.number)
         raise
     finally:
+        is_ending = is_exit_ours and _asked is not None
         for each in ours:
-            signal.signal(each, _DEFAULTS[each])
+            signal.signal(each, signal.SIG_IGN if is_ending else _DEFAULTS[each])
+        sys.unraisablehook = unraisable
         if ours:
             _asked = None
 
@@ -131,12 +140,24 @@ def _raise_due() -> None:
         check_stopped()
 
 
+def _of_what_is_dropped(say: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Says nothing of interruptions, which are raised again."""
+
+    def hook(dropped: Any) -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            say(dropped)
+
+    return hook
+
+
 def _stop(number: int, _: FrameType | None) -> None:
-    global _asked, _is_due
+    global _asked, _asked_at_s, _is_due
+    if _asked is not None and time.monotonic() - _asked_at_s < CLEANING_S:
+        return
     for each in SIGNALS:
         if signal.getsignal(each) is _stop:
-            signal.signal(each, signal.SIG_IGN)  # a second one must not stop the cleaning-up
-    _asked, _is_due = number, _is_held
+            signal.signal(each, signal.SIG_IGN)
+    _asked, _asked_at_s, _is_due = number, time.monotonic(), _is_held
     if not _is_held:
         raise _interruption(number)
 

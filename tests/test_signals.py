@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,10 +70,12 @@ def interruptible() -> Iterator[None]:
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, handler)
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_is_raised_once_and_the_handlers_are_restored(number):
+def test_a_signal_is_raised_once(number):
     with pytest.raises(Stopped) as stop, stopped_by_signals(is_exit_ours=True):
         try:
             signal.raise_signal(number)
@@ -80,8 +83,32 @@ def test_a_signal_is_raised_once_and_the_handlers_are_restored(number):
             for again in SIGNALS:
                 signal.raise_signal(again)  # the cleaning-up goes on
     assert exit_code(stop.value) == {signal.SIGTERM: 143, signal.SIGHUP: 130}[number]
-    assert all(signal.getsignal(each) == signal.SIG_DFL for each in SIGNALS)
+    for each in ALL:
+        assert signal.getsignal(each) == signal.SIG_IGN, "the process is ending"
     assert exit_code(KeyboardInterrupt()) == 130
+
+
+def test_ctrl_c_that_comes_twice_does_not_stop_the_cleaning_up(monkeypatch):
+    steps = []
+    with pytest.raises(KeyboardInterrupt), stopped_by_signals():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            steps.append("cleaned")
+            monkeypatch.setattr("lionheart_opt.signals.CLEANING_S", 0.0)
+            signal.raise_signal(signal.SIGINT)  # it takes too long
+            steps.append("never")
+    assert steps == ["cleaned"]
+
+
+def test_handlers_are_restored():
+    with stopped_by_signals(is_exit_ours=True):
+        pass
+    with pytest.raises(KeyboardInterrupt), stopped_by_signals():
+        signal.raise_signal(signal.SIGINT)
+    assert all(signal.getsignal(each) == signal.SIG_DFL for each in SIGNALS)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_signals_that_are_ignored_or_handled_stay_so():
@@ -94,18 +121,18 @@ def test_signals_that_are_ignored_or_handled_stay_so():
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_what_a_signal_raised_is_raised_again_where_python_dropped_it():
+@pytest.mark.parametrize("is_checked", [True, False], ids=["within the block", "at its end"])
+def test_what_a_signal_raised_is_raised_again_where_python_dropped_it(is_checked, capsys):
     class Dropped:
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGTERM)
 
     with pytest.raises(Stopped), stopped_by_signals(is_exit_ours=True):
         Dropped()
-        check_stopped()
-    with pytest.raises(Stopped), stopped_by_signals(is_exit_ours=True):
-        Dropped()
+        if is_checked:
+            check_stopped()
     check_stopped()  # it is over
+    assert not capsys.readouterr().err, "Python speaks of what it drops"
 
 
 @pytest.mark.parametrize("number", ALL)
@@ -212,7 +239,9 @@ def test_the_command_line_says_how_to_resume(number, code, workers, tmp_path):
     process = python(tmp_path, "-m", "lionheart_opt.cli.main", *arguments, pause_s=0.2)
     study = lo.load(folder)
     wait_until(lambda: process.poll() is not None or sum(map(len, study.results())) > 0)
-    process.send_signal(number)
+    for _ in range(5):  # some send it again and again
+        process.send_signal(number)
+        time.sleep(0.1)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     again = f"run {folder} --workers {workers} --no-checks"
