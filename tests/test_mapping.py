@@ -202,7 +202,7 @@ def test_mappings_that_are_read_share_their_pairs() -> None:
 
 @pytest.mark.parametrize("pair", [("a",), ("a", "b", "c"), ("a", 1), "ab", ["a", "b"], 3])
 def test_other_things_than_pairs_are_refused_among_many_pairs(pair):
-    with pytest.raises(InputError, match="must be a tuple of pairs|both must be names"):
+    with pytest.raises(InputError, match=r"must be a tuple of pairs|both must be names"):
         Mapping((("x", "cpu"), pair, ("y", "cpu")))
 
 
