@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 HEARTBEAT_S = 10.0
 #: A driver whose beats do not change for so many seconds is taken for dead.
 DEAD_AFTER_S = 60.0
+#: Seconds that a beat is waited for when the driver ends. An interruption may have left a lock of a library
+#: behind, which the beat waits for in vain; a late beat does not go through.
+LAST_BEAT_S = 10.0
 #: Seconds between two looks at another driver's beats.
 LOOK_S = 1.0
 #: User attribute of the Optuna study that counts the beats of its driver.
@@ -211,4 +214,4 @@ def heartbeat(beat: Callable[[int], None]) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(LAST_BEAT_S)

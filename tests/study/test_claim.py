@@ -244,3 +244,18 @@ def test_of_threads_that_claim_at_once_one_gets_it(study):
     for thread in threads:
         thread.join()
     assert len(held) == 1
+
+
+def test_a_beat_that_hangs_does_not_keep_a_driver_from_ending(monkeypatch):
+    monkeypatch.setattr(claim, "LAST_BEAT_S", 0.1)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def beat(_: int) -> None:
+        begun.set()
+        goes_on.wait(PATIENCE_S)
+
+    start = time.monotonic()
+    with claim.heartbeat(beat):
+        assert begun.wait(PATIENCE_S)
+    goes_on.set()
+    assert time.monotonic() - start < PATIENCE_S / 2
