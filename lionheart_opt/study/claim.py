@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 HEARTBEAT_S = 10.0
 #: A driver whose beats do not change for so many seconds is taken for dead.
 DEAD_AFTER_S = 60.0
-#: Seconds that a beat is waited for when the driver ends. An interruption may have left a lock of a library
-#: behind, which the beat waits for in vain; a late beat does not go through.
+#: Seconds that a beat is waited for when the driver ends. An interruption may have left a lock of a
+#: library behind, which the beat waits for in vain; a late beat does not go through.
 LAST_BEAT_S = 10.0
 #: Seconds between two looks at another driver's beats.
 LOOK_S = 1.0
