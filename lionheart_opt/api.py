@@ -33,6 +33,7 @@ from lionheart_opt.limits import MOST_DRAWS, AccuracyLimit
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.own_modules import beside
+from lionheart_opt.pricing import priced
 from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.space import Space
@@ -340,9 +341,9 @@ def cost(
         chosen = named_mapping(space, mapping)
         cost_model = plugins.cost_model(machine)
         check_batch(cost_model, machine, workload)
-        price = cost_model.cost(workload, chosen)
+        price = priced(cost_model, machine, workload, chosen)
     known = partial(_spread, machine, workload, chosen, Path.cwd())
-    return replace(price.within(machine), find_spread=known)
+    return replace(price, find_spread=known)
 
 
 def _spread(system: System, workload: Workload, mapping: Mapping, folder: Path) -> Spread | None:

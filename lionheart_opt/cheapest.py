@@ -15,6 +15,7 @@ from lionheart_opt.cost import CostModel, CostObjective, cost_tables, pipeline_t
 from lionheart_opt.cost_tables import SharedWork, shared_work
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
+from lionheart_opt.pricing import priced
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import Space
 from lionheart_opt.strategy import Strategy
@@ -74,7 +75,7 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     model = plugins.cost_model(space.system)
     check_batch(model, space.system, space.workload)
     single = space.workload.with_batch(1)
-    is_pipelined = model.cost(single, space.all_digital).interval_s is not None
+    is_pipelined = priced(model, space.system, single, space.all_digital).interval_s is not None
     if objective is None:
         objective = "interval_s" if is_pipelined else "latency_s"
     if is_pipelined and objective != "latency_s":  # the same for any batch

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from math import fsum, inf
+from numbers import Real
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 from lionheart_opt.errors import InputError, unknown
@@ -16,6 +17,7 @@ from lionheart_opt.hardware.reprogramming import Rewriting
 from lionheart_opt.layer_cost import LayerCost
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
+from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -136,14 +138,22 @@ class Cost:
     together: int | None = None
 
     def __post_init__(self) -> None:
-        numbers: dict[str, float] = {
+        if not isinstance(self.layers, tuple) or not all(
+            isinstance(layer, LayerCost) for layer in self.layers
+        ):
+            raise InputError(
+                f"cost: layers: got {shown(self.layers)}; must be a tuple of LayerCost"
+            )
+        numbers: dict[str, object] = {
             f"tiles of {target!r}": count for target, count in self.tiles.items()
         }
         if self.interval_s is not None:
             numbers["interval_s"] = self.interval_s
         for name, number in numbers.items():
-            if not 0.0 <= number < inf:
-                raise InputError(f"cost: {name}: got {number}; must be finite and not negative")
+            if not isinstance(number, Real) or not 0.0 <= float(number) < inf:
+                raise InputError(
+                    f"cost: {name}: got {shown(number)}; must be finite and not negative"
+                )
 
     @cached_property
     def latency_s(self) -> float:

@@ -31,6 +31,7 @@ from lionheart_opt.hardware.design_space import (
 from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.own_modules import beside
+from lionheart_opt.pricing import priced
 from lionheart_opt.results.exploration import Design, Exploration
 from lionheart_opt.signals import check_stopped
 from lionheart_opt.space import Space
@@ -123,7 +124,7 @@ def explore(
         best = cheapest(Space(workload=workload, system=design), objective)
         if best is None:
             raise NoMapping("no mapping fits")
-        cost = plugins.cost_model(design).cost(workload, best.mapping).within(design)
+        cost = priced(plugins.cost_model(design), design, workload, best.mapping)
         return _Answer(mapping=best.mapping, cost=cost)
 
     with beside(Path.cwd()):

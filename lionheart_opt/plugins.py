@@ -15,6 +15,7 @@ from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from lionheart_opt.cost import CostModel
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.own_modules import find_module
+from lionheart_opt.pricing import own_errors
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import read_text
@@ -215,5 +216,8 @@ def system_text(name: str) -> str:
 def cost_model(system: System) -> CostModel:
     """The cost model of the system's family, built from the system."""
     where = f"{system.where}: family"
-    model: CostModel = build("cost_models", system.family, {"system": system}, where)
+    with own_errors(system, "building it"):
+        model: CostModel = build("cost_models", system.family, {"system": system}, where)
+    if not callable(getattr(model, "cost", None)):
+        raise InputError(f"{where} {system.family!r}: got {shown(model)}; it has no method `cost`")
     return model

@@ -21,6 +21,7 @@ from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.metric import ACCURACY, Metric
+from lionheart_opt.pricing import priced
 from lionheart_opt.questions import Answer, Question, consult
 from lionheart_opt.signals import check_stopped
 from lionheart_opt.space import Space
@@ -52,7 +53,7 @@ class Prices:
     def cost(
         self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
     ) -> Cost:
-        """As `cost_model.cost(workload, mapping).within(system)`; it can say how well it is known."""
+        """As `priced`; it can say how well it is known."""
         return self._cost(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
 
     def totals(
@@ -64,9 +65,9 @@ class Prices:
     def _priced(
         self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
     ) -> Cost:
-        cost: Cost = cost_model.thing.cost(workload.thing, mapping)
+        cost = priced(cost_model.thing, system.thing, workload.thing, mapping)
         known = partial(self._spread, cost_model, system, workload, mapping)
-        return replace(cost.within(system.thing), find_spread=known)
+        return replace(cost, find_spread=known)
 
     def _spread(
         self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping

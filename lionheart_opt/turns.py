@@ -59,14 +59,23 @@ class _Sum:
         return self.sums
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
-        """The sum as one layer."""
+        """The sum as the cost of the first layer."""
         latency_s, energy_j = self.sums.cost_batch(self.sums.encode([mapping]))
         total = {"all": (float(latency_s[0]), float(energy_j[0]))}
-        layer = LayerCost(name="all", kind="", target=self.host, macs=0, components=total)
+        layers = tuple(
+            LayerCost(
+                name=layer.name,
+                kind=layer.kind,
+                target=self.host,
+                macs=layer.macs,
+                components={} if number else total,
+            )
+            for number, layer in enumerate(workload.layers)
+        )
         batch = workload.batch
         return Cost(
-            layers=(layer,),
-            interval_s=layer.latency_s / batch if batch > 1 else None,
+            layers=layers,
+            interval_s=float(latency_s[0]) / batch if batch > 1 else None,
             tiles={} if self.model is None else self.model.cost(workload, mapping).tiles,
         )
 

@@ -21,6 +21,7 @@ from lionheart_opt.estimates import Estimate, Spread
 from lionheart_opt.hardware.constants import Interval
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import WAIT
+from lionheart_opt.pricing import priced
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
@@ -61,12 +62,12 @@ class ModelsAtEnds:
         factors = (scatter.latency_factor, scatter.energy_factor) if scatter else (None, None)
         if not self.ends and factors == (None, None):
             return None
-        cost = self.model.cost(workload, mapping)
+        cost = priced(self.model, system, workload, mapping)
         if cost.together is not None:  # at the ends, all runs are as long as here
             workload = workload.with_batch(cost.together)
         columns = []
         for (name, interval), models in zip(system.intervals.items(), self.ends, strict=True):
-            below, above = (model.cost(workload, mapping) for model in models)
+            below, above = (priced(model, system, workload, mapping) for model in models)
             columns.append(
                 _shift(cost, below, above) * _wider_side(interval, system.constant(name))
             )

@@ -236,8 +236,9 @@ def test_an_interval_with_its_value_at_an_end_has_its_whole_width(low: float, hi
 
 
 def side_by_side(first_s: float, second_s: float) -> Cost:
-    """Two layers of which the inference waits for the longer one."""
-    times = {"first": first_s, "second": second_s}
+    """Two convolutions of which the inference waits for the longer one; the other layers are free."""
+    times = dict.fromkeys((layer.name for layer in WORKLOAD.layers), 0.0)
+    times |= {"conv1": first_s, "conv2": second_s}
     longest = max(times, key=times.__getitem__)
     layers = tuple(
         LayerCost(
@@ -279,7 +280,7 @@ def test_a_layer_that_is_not_awaited_at_one_end_has_its_whole_interval(value: fl
     cost = SideBySide(system).cost(WORKLOAD, SPACE.all_digital)
     is_awaited = cost.layers[0].latency_s > 0
     assert is_awaited == (value > 60)
-    factors = np.exp([spread.layers[name][0, 0] for name in ("first", "second")])
+    factors = np.exp([spread.layers[name][0, 0] for name in ("conv1", "conv2")])
     assert factors == pytest.approx([2.0 if is_awaited else 1.0, 1.0])
     ends = [max(value * factor, 60.0) for factor in (0.5, 2.0)]
     assert np.exp(spread.shifts["latency_s"][0]) == pytest.approx(math.sqrt(ends[1] / ends[0]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lionheart_opt import plugins
+from lionheart_opt import plugins, pricing
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.fitting.least_squares import NORMAL_95, Fitted, derivatives, fit
@@ -244,16 +244,15 @@ def _residuals(
     """Logarithms of constants -> logarithms of predicted / measured."""
 
     def residuals(logs: np.ndarray) -> np.ndarray:
-        model = plugins.cost_model(
-            system.with_constants(dict(zip(names, np.exp(logs).tolist(), strict=True)))
-        )
+        changed = system.with_constants(dict(zip(names, np.exp(logs).tolist(), strict=True)))
+        model = plugins.cost_model(changed)
         costs: dict[tuple[str, str, str], Cost] = {}
         errors = []
         for each in priced:
             measurement = each.measurement
             key = measurement.model, measurement.input, measurement.mapping
             if key not in costs:
-                costs[key] = model.cost(each.workload, each.mapping)
+                costs[key] = pricing.priced(model, changed, each.workload, each.mapping)
             errors.append(np.log(_predicted(costs[key], measurement) / measurement.value))
         return np.array(errors)
 

@@ -21,6 +21,7 @@ from lionheart_opt.batches import as_single_inferences, check_batch, runs_layer_
 from lionheart_opt.cost import Ceiling, CostModel, HasCeilings
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.pricing import priced
 from lionheart_opt.system import System
 from lionheart_opt.workload import Layer, Workload
 
@@ -129,7 +130,7 @@ def roofline(
         )
     check_batch(model, system, workload)
     ceilings = {ceiling.target: ceiling for ceiling in model.ceilings()}
-    cost = model.cost(workload, mapping)
+    cost = priced(model, system, workload, mapping)
     runs = workload.batch // (cost.together or workload.batch)
     interval_s = None if runs_layer_by_layer(model) else cost.interval_s
     workload = as_single_inferences(model, workload, cost)

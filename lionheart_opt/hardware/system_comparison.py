@@ -14,6 +14,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.estimates import with_ends
 from lionheart_opt.hardware.area import area_of
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.pricing import priced
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
 from lionheart_opt.uncertainty import estimates_of, spread_of
@@ -135,7 +136,7 @@ def _prices(workload: Workload, system: System) -> SystemPrices:
             mappings["best"] = best.mapping
         model = plugins.cost_model(system)
         costs = {
-            name: _known(model.cost(workload, mapping).within(system), system, workload, mapping)
+            name: _known(priced(model, system, workload, mapping), system, workload, mapping)
             for name, mapping in mappings.items()
         }
     except InputError as error:

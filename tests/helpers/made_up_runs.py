@@ -28,20 +28,21 @@ class Halves:
     analog: tuple[float, float] = (0.5, 0.25)
 
     def cost(self, workload: Workload, mapping: Mapping) -> Cost:
-        return Cost(
-            layers=tuple(
+        layers = []
+        for layer in workload.layers:
+            unit = workload.unit_of.get(layer.name)
+            target = mapping[unit] if unit else "cpu"
+            amounts = (1.0, 1.0) if target == "cpu" else self.analog
+            layers.append(
                 LayerCost(
-                    name=unit.name,
+                    name=layer.name,
                     kind="linear",
-                    target=mapping[unit.name],
+                    target=target,
                     macs=1,
-                    components={
-                        "compute": (1.0, 1.0) if mapping[unit.name] == "cpu" else self.analog
-                    },
+                    components={"compute": amounts if unit else (0.0, 0.0)},
                 )
-                for unit in workload.units
             )
-        )
+        return Cost(layers=tuple(layers))
 
 
 def made_up_problem(**changes) -> Problem:

@@ -1,0 +1,90 @@
+"""The price of a mapping: what a cost model says, checked, as anybody can write one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf
+from pathlib import Path
+from traceback import extract_tb
+
+from lionheart_opt.cost import Cost, CostModel
+from lionheart_opt.errors import InputError
+from lionheart_opt.mapping import Mapping
+from lionheart_opt.system import System
+from lionheart_opt.text import shown
+from lionheart_opt.workload import Workload
+
+
+def priced(cost_model: CostModel, system: System, workload: Workload, mapping: Mapping) -> Cost:
+    """The cost of a mapping, compared with what the system has.
+
+    Raises:
+        InputError: The model cannot price an operation, or what it gives is no cost of this workload on
+            this system: no `Cost`, without a time, or with other layers and targets than there are.
+    """
+    with own_errors(system, "cost"):
+        cost = cost_model.cost(workload, mapping)
+        problem = _problem(cost, system, workload)
+    if problem:
+        raise InputError(f"{_model_of(system)}: cost: {problem}")
+    return cost.within(system)
+
+
+@contextmanager
+def own_errors(system: System, what: str) -> Iterator[None]:
+    """Report errors of a cost model of the user's own in one line, with the line of its code.
+
+    Args:
+        system: The system that names the model.
+        what: The method.
+
+    Raises:
+        InputError: Something else than an `InputError` was raised.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if ":" not in system.family:
+            raise  # an error of ours is no bad input
+        *_, last = extract_tb(error.__traceback__)
+        place = f"{Path(last.filename).name}, line {last.lineno}"
+        message = f"{what}: {type(error).__name__}: {error} ({place})"
+        raise InputError(f"{_model_of(system)}: {message}") from error
+
+
+def _model_of(system: System) -> str:
+    return f"{system.where}: family {system.family!r}"
+
+
+def _problem(cost: object, system: System, workload: Workload) -> str:
+    """What is wrong with a cost; empty if nothing is."""
+    if not isinstance(cost, Cost):
+        return f"got {shown(cost)}; must be a Cost"
+    names = [layer.name for layer in cost.layers]
+    expected = [layer.name for layer in workload.layers]
+    for name, other in zip(names, expected, strict=False):
+        if name != other:
+            return f"got layer {shown(name)} in place of {other!r}; must have all layers in order"
+    if len(names) != len(expected):
+        return f"got {len(names)} of {len(expected)} layers; must have all of them"
+    targets = {target.name for target in system.targets}
+    for layer in cost.layers:
+        if layer.target not in targets:
+            return (
+                f"layer {layer.name!r}: got target {shown(layer.target)}; allowed: "
+                f"{', '.join(sorted(targets))}"
+            )
+    try:
+        times = {"latency_s": cost.latency_s, "time per inference": cost.time_per_inference_s}
+        is_finite = cost.energy_j < inf
+    except OverflowError:
+        is_finite = False
+    if not is_finite:
+        return "the sum over the layers is not finite"
+    for name, time_s in times.items():
+        if not 0 < time_s < inf:
+            return f"{name}: got {time_s:g} s; must be finite and above 0"
+    return ""
