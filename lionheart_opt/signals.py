@@ -1,9 +1,9 @@
 """Ctrl-C, SIGTERM and SIGHUP, which clusters send, end a run cleanly, whenever they come.
 
 A handler can only raise an exception wherever the main thread happens to be. Python drops what is raised
-in a destructor or a weak reference's callback, and an exception in the middle of a step that must be
-whole does harm. So the signal is also remembered (`check_stopped`), and such steps hold it back
-(`held_back`).
+in a destructor or a weak reference's callback: then it is raised again, a moment later. Libraries may
+drop it, too, so the signal is also remembered (`check_stopped`). An exception in the middle of a step
+that must be whole does harm: such steps hold it back (`held_back`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -25,6 +26,9 @@ _DEFAULTS: dict[int, Any] = {
     **dict.fromkeys(SIGNALS, signal.SIG_DFL),
 }
 
+#: Seconds after which an exception is raised again that Python has dropped.
+AGAIN_S = 0.1
+
 #: Set while searches that run side by side are being stopped: nobody waits for a storage any more.
 GIVEN_UP = threading.Event()
 #: A second signal must not stop the cleaning-up: only Ctrl-C is heard again, after so many seconds.
@@ -34,6 +38,8 @@ _asked: int | None = None
 _asked_at_s = 0.0
 #: Whether it is to be raised later.
 _is_held = _is_due = False
+#: Whether somebody has been told of it by `check_stopped`.
+_is_noticed = False
 
 
 class Stopped(KeyboardInterrupt):
@@ -74,7 +80,7 @@ def stopped_by_signals(*, is_exit_ours: bool = False) -> Iterator[None]:
         _asked, _is_due = None, False
     for each in ours:
         signal.signal(each, _stop)
-    unraisable, sys.unraisablehook = sys.unraisablehook, _of_what_is_dropped(sys.unraisablehook)
+    unraisable, sys.unraisablehook = sys.unraisablehook, partial(_dropped, sys.unraisablehook)
     try:
         yield
         if ours:
@@ -100,7 +106,9 @@ def check_stopped() -> None:
         KeyboardInterrupt: It was Ctrl-C.
         Stopped: It was another signal.
     """
+    global _is_noticed
     if _asked is not None:
+        _is_noticed = True
         raise _interruption(_asked)
 
 
@@ -140,25 +148,43 @@ def _raise_due() -> None:
         check_stopped()
 
 
-def _of_what_is_dropped(say: Callable[[Any], object]) -> Callable[[Any], object]:
-    """Says nothing of interruptions, which are raised again."""
-
-    def hook(dropped: Any) -> None:
-        if not isinstance(dropped.exc_value, KeyboardInterrupt):
-            say(dropped)
-
-    return hook
-
-
 def _stop(number: int, _: FrameType | None) -> None:
-    global _asked, _asked_at_s, _is_due
+    global _asked, _asked_at_s, _is_due, _is_noticed
     if _asked is not None and time.monotonic() - _asked_at_s < CLEANING_S:
         return
     for each in SIGNALS:
         if signal.getsignal(each) is _stop:
             signal.signal(each, signal.SIG_IGN)
-    _asked, _asked_at_s, _is_due = number, time.monotonic(), _is_held
+    _asked, _asked_at_s = number, time.monotonic()
+    _is_due, _is_noticed = _is_held, False
     if not _is_held:
+        raise _interruption(number)
+
+
+def _dropped(say: Callable[[Any], object], dropped: Any) -> None:
+    """Stands for `sys.unraisablehook`, and raises interruptions again that Python drops."""
+    if not isinstance(dropped.exc_value, KeyboardInterrupt):
+        say(dropped)
+    elif _asked is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(_asked, _again)
+        timer = threading.Timer(AGAIN_S, _call_again, (_asked,))
+        timer.daemon = True
+        timer.start()
+
+
+def _call_again(number: int) -> None:
+    if _asked == number and not _is_noticed:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
+def _again(number: int, _: FrameType | None) -> None:
+    global _is_due
+    signal.signal(number, signal.SIG_IGN if number in SIGNALS else _stop)
+    if _asked != number or _is_noticed:
+        return
+    if _is_held:
+        _is_due = True
+    else:
         raise _interruption(number)
 
 

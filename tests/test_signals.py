@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from front_door import made_up, outcome, python, wait_until
 
 import lionheart_opt as lo
 from lionheart_opt.signals import (
+    AGAIN_S,
     Stopped,
     check_stopped,
     exit_code,
@@ -133,6 +136,54 @@ def test_what_a_signal_raised_is_raised_again_where_python_dropped_it(is_checked
             check_stopped()
     check_stopped()  # it is over
     assert not capsys.readouterr().err, "Python speaks of what it drops"
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_what_a_destructor_drops_is_raised_a_moment_later(number, capfd):
+    """A training would go on for hours otherwise."""
+
+    class Dropped:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    steps = []
+    hook = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt) as stop, stopped_by_signals(is_exit_ours=True):
+        Dropped()
+        time.sleep(30.0)
+        steps.append("never")
+    assert not steps and exit_code(stop.value) == (143 if number == signal.SIGTERM else 130)
+    assert capfd.readouterr().err == "" and sys.unraisablehook is hook
+    time.sleep(3 * AGAIN_S)  # it is raised once
+
+
+def test_what_is_dropped_and_noticed_is_not_raised_again():
+    class Dropped:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    steps = []
+    with pytest.raises(Stopped), stopped_by_signals(is_exit_ours=True):
+        Dropped()
+        try:
+            check_stopped()
+        finally:
+            time.sleep(3 * AGAIN_S)
+            steps.append("cleaned")
+    assert steps == ["cleaned"]
+
+
+def test_other_errors_of_destructors_are_said_as_ever(monkeypatch):
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError
+
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: told.append(dropped.exc_type))
+    with stopped_by_signals(is_exit_ours=True):
+        Broken()
+        gc.collect()
+    assert told == [ValueError]
 
 
 @pytest.mark.parametrize("number", ALL)
