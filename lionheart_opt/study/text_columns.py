@@ -8,8 +8,9 @@ import json
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial
+
+from lionheart_opt.study.bulk_rows import RowsInBulk
 
 if TYPE_CHECKING:
     from optuna.study._frozen import FrozenStudy
@@ -41,7 +42,7 @@ def most_bytes(engine: Engine) -> int | None:
         return int(connection.execute(text(query)).scalar_one())
 
 
-class WholeTexts(RDBStorage):
+class WholeTexts(RowsInBulk):
     """Optuna's storage in a database, in which attributes of any length can be kept.
 
     An attribute that is too long for its column is written in parts, attributes, too, and then its digest
