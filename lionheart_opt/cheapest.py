@@ -15,7 +15,7 @@ from lionheart_opt.cost import CostModel, CostObjective, cost_tables, pipeline_t
 from lionheart_opt.cost_tables import SharedWork, shared_work
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Candidate, Mapping
-from lionheart_opt.pricing import priced
+from lionheart_opt.pricing import check_tables, priced
 from lionheart_opt.problem import Problem
 from lionheart_opt.space import Space
 from lionheart_opt.strategy import Strategy
@@ -104,6 +104,7 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     fitting = [mapping for mapping in mappings if not problem.breaks_cost_limits(mapping)]
     if not fitting:
         return None
+    check_tables(model, space.system, space.workload, (fitting[0], problem.all_digital))
     is_exact = _is_solved(model, space.workload, objective, is_pipelined=is_pipelined)
 
     def rank(mapping: Mapping) -> tuple[float, list[tuple[str, str]]]:

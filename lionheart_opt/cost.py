@@ -305,8 +305,17 @@ class PricesInBulk(Protocol):
 
 
 def cost_tables(cost_model: CostModel, workload: Workload) -> CostTables | None:
-    """The model's coefficients; None where it has none."""
-    return cost_model.tables(workload) if isinstance(cost_model, PricesInBulk) else None
+    """The model's coefficients; None where it has none.
+
+    Raises:
+        InputError: They are those of other units.
+    """
+    tables = cost_model.tables(workload) if isinstance(cost_model, PricesInBulk) else None
+    if tables is not None and set(tables.units) != {unit.name for unit in workload.units}:
+        raise InputError(
+            f"cost tables: units: got {shown(tables.units)}; must be those of the workload"
+        )
+    return tables
 
 
 @runtime_checkable

@@ -57,7 +57,7 @@ class SharedWork:
 class CostTables:
     """Cost = fixed + sum over units + sum over pairs of units that exchange data.
 
-    The last axis of every table is (latency in s, energy in J).
+    The last axis of every table is (latency in s, energy in J), or has an interval in s, too.
 
     Args:
         units: Unit names, shape (n_units,).
@@ -76,7 +76,7 @@ class CostTables:
             where the cost is one sum.
 
     Raises:
-        InputError: A coefficient is NaN, or infinite where it must not be.
+        InputError: A table has the wrong shape; a coefficient is NaN, or infinite where it must not be.
     """
 
     units: tuple[str, ...]
@@ -90,6 +90,19 @@ class CostTables:
     cuts: tuple[CostTables, ...] = ()
 
     def __post_init__(self) -> None:
+        units, targets, pairs = len(self.units), len(self.targets), len(self.pairs)
+        amounts = 3 if np.size(self.fixed) == 3 else 2
+        for name, shape in {
+            "fixed": (amounts,),
+            "unit": (units, targets, amounts),
+            "pairs": (pairs, 2),
+            "pair": (pairs, targets, targets, amounts),
+            "tiles": (units, targets),
+        }.items():
+            if np.shape(getattr(self, name)) != shape:
+                raise InputError(
+                    f"cost tables: {name}: got shape {np.shape(getattr(self, name))}; must be {shape}"
+                )
         if not np.isfinite(self.fixed).all():
             raise InputError("cost tables: fixed: must be finite")
         for row, column in np.argwhere(

@@ -89,8 +89,10 @@ class Collected:
             self.add(error)
 
     def add(self, error: InputError) -> None:
-        """Keep an error."""
-        self.errors += error.errors if isinstance(error, InputErrors) else (error,)
+        """Keep an error, unless one with the same words is kept."""
+        for each in error.errors if isinstance(error, InputErrors) else (error,):
+            if str(each) not in map(str, self.errors):
+                self.errors.append(each)
 
     def refuse(self) -> None:
         """Raise what was collected, if there is anything.

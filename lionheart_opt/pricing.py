@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from traceback import extract_tb
 
-from lionheart_opt.cost import Cost, CostModel
+import numpy as np
+
+from lionheart_opt.cost import Cost, CostModel, cost_tables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload
+
+#: By what share prices of tables may differ from costs: by rounding.
+SAME = 1e-6
 
 
 def priced(cost_model: CostModel, system: System, workload: Workload, mapping: Mapping) -> Cost:
@@ -29,6 +34,28 @@ def priced(cost_model: CostModel, system: System, workload: Workload, mapping: M
     if problem:
         raise InputError(f"{_model_of(system)}: cost: {problem}")
     return cost.within(system)
+
+
+def check_tables(
+    cost_model: CostModel, system: System, workload: Workload, mappings: Iterable[Mapping]
+) -> None:
+    """Refuse tables of a cost model that give other prices than its costs.
+
+    Raises:
+        InputError: They do, for one of the mappings.
+    """
+    with own_errors(system, "tables"):
+        tables = cost_tables(cost_model, workload)
+    if tables is None:
+        return
+    for mapping in mappings:
+        cost = priced(cost_model, system, workload, mapping)
+        rows = np.ravel(tables.cost_batch(tables.encode([mapping])))
+        if not np.allclose(rows, [cost.latency_s, cost.energy_j], rtol=SAME, atol=0.0):
+            raise InputError(
+                f"{_model_of(system)}: tables: got {rows[0]:.4g} s and {rows[1]:.4g} J for a mapping "
+                f"that costs {cost.latency_s:.4g} s and {cost.energy_j:.4g} J"
+            )
 
 
 @contextmanager

@@ -41,6 +41,12 @@ ODD = {
     "number": r"got 7; it has no method `cost`",
 }
 
+TABLES = {
+    "OtherTables": r"tables: got 0\.014 s and .* J for a mapping that costs 0\.007 s and .* J",
+    "ShortTables": r"cost tables: fixed: got shape \(1,\); must be \(2,\)",
+    "TablesOfOthers": r"cost tables: units: got .*; must be those of the workload",
+}
+
 
 def system_of(folder: Path, name: str) -> System:
     """A system of a family of one's own."""
@@ -57,7 +63,7 @@ def system_of(folder: Path, name: str) -> System:
 
 def test_every_model_is_tried() -> None:
     made = {name for name, each in vars(odd_costs).items() if _is_odd(each)}
-    assert made == {*ODD, "Fair"}
+    assert made == {*ODD, *TABLES, "Fair"}
 
 
 def _is_odd(thing: Any) -> bool:
@@ -89,3 +95,13 @@ def test_a_fair_cost_is_a_cost(tmp_path: Path) -> None:
     )
     assert cost.latency_s == pytest.approx(1e-3 * len(WORKLOAD.layers))
     assert cost.capacities == {"tile": 100}
+
+
+@pytest.mark.parametrize(("name", "message"), TABLES.items())
+def test_tables_that_are_not_those_of_the_costs_are_refused(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    """An exact solver would find what is cheapest by other prices."""
+    space = Space(workload=WORKLOAD, system=system_of(tmp_path, name))
+    with pytest.raises(InputError, match=message):
+        cheapest(space)

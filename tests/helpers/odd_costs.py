@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from lionheart_opt.cost import Cost, LayerCost
+from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
@@ -138,3 +141,35 @@ class NoCosts:
 
 def number(*, system: System) -> Any:
     return 7
+
+
+class OtherTables(Fair):
+    """Tables with twice the costs."""
+
+    def tables(self, workload: Workload) -> CostTables:
+        n_units, targets = len(workload.units), tuple(each.name for each in self.system.targets)
+        total = 2 * len(workload.layers) * np.array(self.amounts())
+        return CostTables(
+            units=tuple(unit.name for unit in workload.units),
+            targets=targets,
+            fixed=total,
+            unit=np.zeros((n_units, len(targets), 2)),
+            pairs=np.zeros((0, 2), dtype=np.intp),
+            pair=np.zeros((0, len(targets), len(targets), 2)),
+            tiles=np.zeros((n_units, len(targets))),
+        )
+
+
+class ShortTables(OtherTables):
+    """Tables without energies."""
+
+    def tables(self, workload: Workload) -> CostTables:
+        return replace(super().tables(workload), fixed=np.zeros(1))
+
+
+class TablesOfOthers(OtherTables):
+    """Tables of units that there are not."""
+
+    def tables(self, workload: Workload) -> CostTables:
+        tables = super().tables(workload)
+        return replace(tables, units=tuple(f"{name}x" for name in tables.units))
