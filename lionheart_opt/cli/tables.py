@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from math import sqrt
+from math import isclose, sqrt
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -219,7 +219,7 @@ def print_cost(data: dict[str, Any]) -> None:
     say(out := console(), table)
     tiles = ", ".join(f"{count} on {target}" for target, count in data["tiles"].items() if count)
     out.print(f"latency {_span(data, 'latency', 's')}, energy {_span(data, 'energy', 'J')}")
-    is_single = data["interval_s"] == data["latency_s"]
+    is_single = isclose(data["interval_s"], data["latency_s"])
     out.print(
         f"gains over all-digital: {'latency' if is_single else 'time per inference'} "
         f"{_times_span(data, 'speedup')}, energy {_times_span(data, 'energy_gain')}"

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from lionheart_opt.estimates import ends_of
 from lionheart_opt.hardware.system_comparison import SystemComparison
 from lionheart_opt.plots.style import (
     GREY,
@@ -22,26 +23,34 @@ from lionheart_opt.plots.style import (
 
 PANELS = (("interval_s", "time per inference (s)"), ("energy_j", "energy per inference (J)"))
 MAPPINGS = ("all-digital", "all-analog", "best")
+#: Distance of two mappings of a system, in rows.
+APART = 0.22
 
 
 @paper_style()
 def systems(source: SystemComparison) -> Figure:
     """Time and energy per inference on every system: all-digital, all-analog, and the fastest that fits.
 
-    Hollow points do not fit. Systems that cannot price the network are left out and named below.
+    Hollow points do not fit. Whiskers are intervals of 95 %, where costs have them. Systems that cannot
+    price the network are left out and named below.
 
     Args:
         source: What `lo.systems` returns.
     """
     priced = [prices for prices in source.systems if prices.costs]
-    figure, [panels] = new_figure(1, 2, PAGE, 1.2 + 0.22 * len(priced))
+    figure, [panels] = new_figure(1, 2, PAGE, 1.2 + 0.25 * len(priced))
     for axes, (column, label) in zip(panels, PANELS, strict=True):
         for row, prices in enumerate(priced):
             for each in prices.rows():
-                colour, marker = look(MAPPINGS.index(each["mapping"]))
-                axes.plot(
+                number = MAPPINGS.index(each["mapping"])
+                colour, marker = look(number)
+                low, high = (each[end] for end in ends_of(column))
+                reach = None if low is None else [[each[column] - low], [high - each[column]]]
+                axes.errorbar(
                     each[column],
-                    row,
+                    row + APART * (number - 1),
+                    xerr=reach,
+                    elinewidth=0.6,
                     color=colour,
                     marker=marker,
                     fillstyle="full" if each["fits"] else "none",

@@ -111,6 +111,8 @@ def test_a_cost_has_a_row_for_each_layer(printed):
     assert "[/x]" in out and "10 µs" in out and "3 on tile" in out and "one result every" in out
     assert "3 of 2 crossbars" in out and "not in the price: static power" in out
     assert "1234 tokens/s, 2 mJ a token (4 an inference)" in out
+    rounded = printed(tables.print_cost, {**data, "interval_s": 1e-5 * (1 + 1e-15)})
+    assert "one result every" not in rounded and "all-digital: latency 1.50x" in rounded
     cut = printed(tables.print_cost, {**data, "batch": 64, "together": 8})
     assert "batch of 64 in 8 runs of 8: latencies are those of the batch" in cut
     whole = printed(tables.print_cost, {**data, "batch": 64, "together": 64})

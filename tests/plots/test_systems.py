@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from figure_checks import ODD_LABELS, check_figure, shown_text
 
@@ -26,6 +27,19 @@ def test_every_price_is_a_point(comparison, tmp_path):
         "systems.pdf",
         "systems.png",
     ]
+
+
+def test_whiskers_are_intervals(comparison):
+    figure = lo.plot.systems(comparison)
+    frame = comparison.to_frame()
+    ends = (("interval_low_s", "interval_high_s"), ("energy_low_j", "energy_high_j"))
+    for axes, (low, high) in zip(figure.axes, ends, strict=True):
+        drawn = sorted(
+            tuple(part.get_segments()[0][:, 0]) for part in axes.collections if part.get_segments()
+        )
+        assert len(drawn) == len(frame) > 3
+        expected = sorted(zip(frame[low], frame[high], strict=True))
+        np.testing.assert_allclose(drawn, expected)
 
 
 def test_what_does_not_fit_is_hollow_and_what_has_no_price_is_named(comparison):
