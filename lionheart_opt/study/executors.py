@@ -24,7 +24,7 @@ from lionheart_opt.study.pending import Pending, WorkerDied, WorkStopped
 from lionheart_opt.study.recorded_oracle import NotRecorded, RecordedOracle
 from lionheart_opt.study.split import SplitEvaluation, can_be_split
 from lionheart_opt.study.worker import Ask, CheckFinally, Evaluate, Job, SentProblem
-from lionheart_opt.study.worker_process import WorkerProcess
+from lionheart_opt.study.worker_process import Parcel, WorkerProcess
 
 #: A candidate whose worker died, or that ran out of memory, is tried again this often.
 MOST_RETRIES = 3
@@ -257,6 +257,7 @@ class Workers(Executor):
     def __init__(self, problem: Problem, count: int) -> None:
         super().__init__(problem)
         self.count = count
+        self._parcel = Parcel(self._sent)
         self._numbers = itertools.count()
         self._waiting: PriorityQueue[tuple[int, int, Future[Any], Job[Any]]] = PriorityQueue()
         self._idle: LifoQueue[WorkerProcess] = LifoQueue()
@@ -284,6 +285,7 @@ class Workers(Executor):
             self._waiting.put((-1, next(self._numbers), Future(), _nothing))
         for thread in self._threads:
             thread.join()
+        self._parcel.close()
         while not self._waiting.empty():
             future = self._waiting.get()[2]
             if future.set_running_or_notify_cancel():
@@ -351,7 +353,7 @@ class Workers(Executor):
             if dead is not None:
                 self._processes.remove(dead)
                 dead.kill()
-            process = WorkerProcess(self._sent)
+            process = WorkerProcess(self._parcel)
             self._processes.add(process)
             return process
 

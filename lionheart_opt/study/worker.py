@@ -122,19 +122,22 @@ _sent: SentProblem | None = None
 _said: Path | None = None
 
 
-def start(sent: SentProblem, parent: int, said: Path) -> None:
+def start(parcel: Path, parent: int, said: Path) -> None:
     """Set up a worker process of this machine, which works for one study.
 
     Args:
-        sent: The problem.
+        parcel: The file that holds the problem, a `SentProblem`.
         parent: The process that started it.
         said: The file that holds what its oracle said last of a training.
     """
     global _sent, _said
-    _sent, _said = sent, said
     # the driver, which gets these signals, too, ends its workers itself
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
+    try:
+        _sent, _said = pickle.loads(parcel.read_bytes()), said
+    except FileNotFoundError:  # the process that started this one has gone
+        os._exit(1)
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -23,6 +24,28 @@ LISTEN_S = 0.5
 T = TypeVar("T")
 
 
+class Parcel:
+    """A problem in a file in memory, which worker processes read. It goes with this process.
+
+    A process that starts gets little through its pipe: if it died before it has read all of that, who
+    starts it would wait for ever.
+
+    Args:
+        sent: The problem.
+    """
+
+    def __init__(self, sent: SentProblem) -> None:
+        self._file = os.fdopen(os.memfd_create("problem"), "wb")
+        pickle.dump(sent, self._file)
+        self._file.flush()
+        #: Where workers read it.
+        self.path = Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}")
+
+    def close(self) -> None:
+        """Remove it."""
+        self._file.close()
+
+
 class WorkerProcess:
     """One worker process. A pool of several would not say whose candidate made a process die.
 
@@ -30,14 +53,14 @@ class WorkerProcess:
     in no folder, so that processes that are killed leave nothing behind.
 
     Args:
-        sent: The problem.
+        parcel: The problem.
     """
 
-    def __init__(self, sent: SentProblem) -> None:
+    def __init__(self, parcel: Parcel) -> None:
         self._said = TemporaryFile()
         said = Path(f"/proc/{os.getpid()}/fd/{self._said.fileno()}")
         self._pool = ProcessPoolExecutor(
-            1, env=ONE_THREAD, initializer=worker.start, initargs=(sent, os.getpid(), said)
+            1, env=ONE_THREAD, initializer=worker.start, initargs=(parcel.path, os.getpid(), said)
         )
         #: Done when the problem is built.
         self.ready: Future[None] = self._pool.submit(worker.get_ready)

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 
 from deadly import Trains, toy
-from front_door import alive, descendants, wait_until
+from front_door import alive, descendants, python, wait_until
 
 from lionheart_opt.study.executors import Workers
 
@@ -50,3 +50,31 @@ def test_a_driver_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path
     driver.wait()
     wait_until(lambda: not alive(family), 10.0)
     assert not [path.name for path in tmp_path.iterdir() if "lionheart" in path.name]
+
+
+DYING = """
+from dataclasses import dataclass, replace
+from deadly import toy
+from lionheart_opt.errors import InputError
+from lionheart_opt.study import worker_process
+from lionheart_opt.study.executors import Workers
+
+@dataclass(frozen=True)
+class Large:
+    numbers: bytes
+    def accuracy(self, candidate, fidelity, seed):
+        raise AssertionError
+
+worker_process.ONE_THREAD["PYTHONHOME"] = "/nowhere"  # Python ends before it reads anything
+problem = replace(toy(), oracle=Large(bytes(1_000_000)))
+with Workers(problem, 1) as workers:
+    try:
+        list(workers.evaluate([problem.pretrained(problem.all_analog)]))
+    except InputError as error:
+        print(error)
+"""
+
+
+def test_workers_that_die_while_they_start_are_noticed_however_large_the_problem_is(tmp_path):
+    out, err = python(tmp_path, "-c", DYING).communicate(timeout=60)
+    assert "processes end as soon as they start" in out, err
