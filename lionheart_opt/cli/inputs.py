@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import shlex
 import sys
@@ -40,9 +41,11 @@ def load_study(path: Path) -> Study:
 def read_study(path: Path) -> Study:
     """As `load_study`, for verbs that read records, print and end.
 
-    They make many objects and leave few behind, for which Python would look a hundred times.
+    They make many objects and leave few behind, for which Python would look a hundred times, and once
+    more at the end.
     """
     gc.set_threshold(*LARGE_THRESHOLDS)
+    atexit.register(gc.freeze)
     return load_study(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -44,7 +45,10 @@ def draw_study(
         "mappings": mappings,
         "drift": drift,
     }
-    paths = [path for name, draw in drawings.items() for path in save(draw(results), folder, name)]
+    paths = list[Path]()
+    for name, draw in drawings.items():
+        paths += save(draw(results), folder, name)
+        gc.collect(1)  # a figure holds itself
     if shown is not None:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 
