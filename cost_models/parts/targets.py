@@ -5,6 +5,13 @@ from __future__ import annotations
 from lionheart_opt.cost_models.parts.operations import known_kinds
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.system import System, Target
+from lionheart_opt.text import shown
+
+#: Kinds of layers that are products of one matrix with vectors.
+_ON_CROSSBARS = frozenset(
+    """linear conv1d conv2d conv3d grouped_conv1d grouped_conv2d conv_transpose1d conv_transpose2d
+    conv_transpose3d""".split()
+)
 
 
 def refuse_links(system: System) -> None:
@@ -37,15 +44,23 @@ def one_analog_target(system: System) -> Target:
 
 
 def check_kinds(system: System) -> None:
-    """Refuse kinds of layers that no network has: a target would never run them.
+    """Refuse what a target would never run: kinds of layers that no network, or no crossbar, has.
 
     Raises:
-        InputError: A target has such a kind; the message gives the nearest ones.
+        InputError: A target has such a kind, or a kernel with other axes than its kinds.
     """
-    known = known_kinds() | set(system.operators)
+    own = set(system.operators)
     for target in system.targets:
+        is_analog = target.numerics == "analog"
+        known = (_ON_CROSSBARS if is_analog else known_kinds()) | own
+        where = f"{system.where}: [targets.{target.name}]"
         for kind in target.kinds:
             if kind != "*" and kind not in known:
-                raise unknown(
-                    "kind", kind, known, f"{system.where}: [targets.{target.name}]: kinds"
+                what = "kind on a crossbar" if is_analog else "kind"
+                raise unknown(what, kind, known, f"{where}: kinds")
+            axes = kind[-2:-1] if kind.endswith(("1d", "2d", "3d")) else ""
+            if axes and target.kernel is not None and len(target.kernel) != int(axes):
+                raise InputError(
+                    f"{where}: kernel: got {shown(list(target.kernel))}; must have {axes} sizes for "
+                    f"{kind!r}"
                 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from weight_uses import networks
 
 from lionheart_opt.cost_models.parts.targets import check_kinds, one_analog_target, refuse_links
 from lionheart_opt.errors import InputError
 from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.system import Link, OperatorPrice, System, Target
+from lionheart_opt.tracing import trace
 
 NAMES = ("lionheart", "imc-cluster", "manycore", "diana", "hermes-64")
 WITHOUT_LINKS = NAMES[1:]
@@ -58,8 +60,32 @@ def test_kinds_that_no_network_has_are_refused(name: str) -> None:
     """A target would never run them, and nobody would notice."""
     system = load_system(name)
     [analog, *_] = system.analog_targets
-    with pytest.raises(InputError, match=r"kinds: unknown kind 'linaer'.*'linear'"):
+    with pytest.raises(InputError, match=r"kinds: unknown kind on a crossbar 'linaer'.*'linear'"):
         cost_model(changed(system, analog, kinds=("conv2d", "linaer")))
+    for kind in ("softmax", "depthwise_conv2d"):
+        with pytest.raises(InputError, match=f"unknown kind on a crossbar {kind!r}"):
+            cost_model(changed(system, analog, kinds=("conv2d", kind)))
     own = OperatorPrice(simple=1, transcendental=0, source="made up")
     mine = system.model_copy(update={"operators": {"my_kind": own}})
     check_kinds(changed(mine, analog, kinds=("conv2d", "my_kind")))
+
+
+def test_crossbars_run_all_kinds_that_are_traced_as_products() -> None:
+    kinds = {
+        layer.kind
+        for name, (network, inputs) in networks().items()
+        for layer in trace(network, inputs[:1], name).layers
+        if layer.mvm is not None
+    }
+    lionheart = load_system("lionheart")
+    assert len(kinds) > 5
+    check_kinds(changed(lionheart, "tile", kinds=tuple(sorted(kinds))))
+
+
+def test_a_kernel_has_as_many_sizes_as_its_kinds_have_axes() -> None:
+    system = load_system("imc-cluster")
+    engine = "dw-engine"
+    with pytest.raises(InputError, match=r"kernel: got \[3\]; must have 2 sizes for 'depthwise"):
+        cost_model(changed(system, engine, kernel=(3,)))
+    with pytest.raises(InputError, match=r"kinds: unknown kind 'depthwise_conv'"):
+        cost_model(changed(system, engine, kinds=("depthwise_conv",)))
