@@ -333,8 +333,7 @@ def cost(
         InputError: The system, the mapping or an operation of the network is not known, or the system's
             family prices no batches.
     """
-    workload = as_workload(model, example)
-    workload = workload if batch is None else workload.with_batch(batch)
+    workload = as_workload(model, example, batch)
     machine = system_of(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):

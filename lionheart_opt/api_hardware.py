@@ -29,6 +29,7 @@ def systems(
     systems: Sequence[str | System] | None = None,
     *,
     example: Any = None,
+    batch: int | None = None,
 ) -> SystemComparison:
     """A network on every system side by side: all-digital, all-analog, and the fastest that fits.
 
@@ -36,6 +37,7 @@ def systems(
         model: A workload, or what `trace` takes.
         systems: Names of systems, paths of TOML files, or systems; all that are installed by default.
         example: As for `trace`.
+        batch: As for `cost`.
 
     Example:
         >>> lo.systems("resnet8").to_frame()
@@ -43,7 +45,7 @@ def systems(
     Raises:
         InputError: A system does not exist, or none can price the network.
     """
-    workload = as_workload(model, example)
+    workload = as_workload(model, example, batch)
     if systems is None:
         chosen: Sequence[str | System] = list(plugins.system_names())
     else:
@@ -60,6 +62,7 @@ def roofline(
     mapping: Mapping | dict[str, str] | str = "all-analog",
     *,
     example: Any = None,
+    batch: int | None = None,
 ) -> Roofline:
     """Operations per byte and per second of each layer, and what its target does at most.
 
@@ -68,6 +71,7 @@ def roofline(
         system: As for `cost`.
         mapping: As for `cost`.
         example: As for `trace`.
+        batch: As for `cost`.
 
     Example:
         >>> lo.plot.roofline(lo.roofline("resnet8", "lionheart"))
@@ -75,7 +79,7 @@ def roofline(
     Raises:
         InputError: The system, the mapping or an operation is not known, or there are no ceilings.
     """
-    workload = as_workload(model, example)
+    workload = as_workload(model, example, batch)
     machine = system_of(system)
     space = Space(workload=workload, system=machine)
     with beside(Path.cwd()):

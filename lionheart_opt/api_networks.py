@@ -84,12 +84,17 @@ def workload_of(network: nn.Module | ModelTable, data: Dataset | None) -> Worklo
     return traced(network, example, None)
 
 
-def as_workload(model: Any, example: Any) -> Workload:
-    """A workload, or that of a network.
+def as_workload(model: Any, example: Any, batch: int | None = None) -> Workload:
+    """A workload, or that of a network, for so many inferences together if a number is given.
 
     Raises:
         InputError: See `traced`. Or an example is given beside a workload, which has its own.
     """
+    workload = _as_workload(model, example)
+    return workload if batch is None else workload.with_batch(batch)
+
+
+def _as_workload(model: Any, example: Any) -> Workload:
     if not isinstance(model, Workload):
         return traced(model, example, None)
     if example is not None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lionheart_opt import plugins
-from lionheart_opt.api import system_of, trace
+from lionheart_opt.api import system_of
 from lionheart_opt.api_arguments import seed_of
+from lionheart_opt.api_networks import as_workload
 from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.digest import digest
@@ -83,6 +84,7 @@ def explore(
     seed: int = 0,
     storage: str | None = None,
     example: Any = None,
+    batch: int | None = None,
 ) -> Exploration:
     """Minimise time, energy and area over the numbers of a system and the mapping.
 
@@ -101,7 +103,8 @@ def explore(
             objectives.
         seed: Seed of Optuna's sampler.
         storage: URL of an Optuna storage; a study has its own. None keeps the exploration in memory.
-        example: As for `trace`.
+        example: As for `trace`; a study has its own.
+        batch: As for `cost`; a study has its own.
 
     Example:
         >>> found = lo.explore("resnet8", {"targets.ima.rows": [128, 256, 512]}, system="imc-cluster")
@@ -112,12 +115,16 @@ def explore(
         InputError: A number does not exist or cannot have a value, or an objective is not known.
     """
     if isinstance(source, Study):
-        return _explore_study(source, vary, system, objectives, trials, seed, storage)
+        if not (system is storage is example is batch is None):
+            raise InputError(
+                "explore: a study has its own system, storage, example and batch; give none of them"
+            )
+        return _explore_study(source, vary, objectives, trials, seed)
     if vary is None:
         raise InputError(
             "vary: names the numbers of the system, such as {'machine.clusters': [1, 2]}"
         )
-    workload = source if isinstance(source, Workload) else trace(source, example)
+    workload = as_workload(source, example, batch)
     machine = system_of("lionheart" if system is None else system)
 
     def solve(design: System, objective: CostObjective) -> _Answer:
@@ -155,15 +162,11 @@ class _DesignFile(StudyFile):
 def _explore_study(
     study: Study,
     vary: dict[str, Values] | None,
-    system: str | System | None,
     objectives: Sequence[ExploreObjective] | None,
     trials: int | None,
     seed: int,
-    storage: str | None,
 ) -> Exploration:
     """Designs of a study's system; the searches inside are kept in the study's storage, too."""
-    if system is not None or storage is not None:
-        raise InputError("explore: a study has its own system and storage; give neither")
     file = study.file
     table = file.table.explore
     if vary is None:

@@ -31,3 +31,14 @@ def test_modules_of_the_same_name_do_not_take_their_place() -> None:
     import lionheart_opt.hardware.roofline  # noqa: F401
 
     assert callable(lo.roofline) and lo.roofline("mlp").points
+
+
+def test_batches() -> None:
+    workload = convolutional_workload()
+    frame = lo.systems(workload, ["imc-cluster"], batch=4).to_frame().set_index("mapping")
+    cost = lo.cost(workload, "imc-cluster", "all-analog", batch=4)
+    assert frame.loc["all-analog", "latency_s"] == cost.latency_s
+    points = lo.roofline(workload, "imc-cluster", batch=4).points
+    alone = lo.roofline(workload, "imc-cluster").points
+    for together, single in zip(points, alone, strict=True):
+        assert together.time_s == pytest.approx(4 * single.time_s)

@@ -82,6 +82,8 @@ def test_other_areas_and_changed_plug_ins_are_explored_afresh(
         "        part = {'wait': (1.0, 0.0)}\n"
         "        first = replace(cost.layers[0], components=part)\n"
         "        return replace(cost, layers=(first, *cost.layers[1:]))\n"
+        "    def tables(self, workload):\n"
+        "        return None\n"
     )
     cells = {"vary": {"targets.ima.tiles": [30]}, "objectives": ["latency_s", "area_m2"]}
     workload, storage = convolutional_workload(), f"sqlite:///{tmp_path}/e.db"
@@ -119,11 +121,22 @@ def test_what_cannot_be_is_refused() -> None:
     for arguments, said in (
         ({"vary": None}, "vary: names the numbers"),
         ({"vary": VARY, "trials": 0}, "trials: got 0"),
+        ({"vary": VARY, "example": (3, 8, 8)}, "was traced with another one"),
+        ({"vary": VARY, "batch": 0}, "batch: got 0"),
         ({"vary": VARY, "seed": -1}, "seed: got -1; must be a whole number from 0 on"),
         ({"vary": VARY, "objectives": ["drop"]}, "unknown objective 'drop'"),
     ):
         with pytest.raises(InputError, match=said):
             lo.explore(workload, system="imc-cluster", **arguments)  # type: ignore[arg-type]
+
+
+def test_batches_are_explored() -> None:
+    vary = {"targets.ima.tiles": [30]}
+    found = lo.explore(convolutional_workload(), vary, system="imc-cluster", batch=4)
+    [design, _] = found.designs
+    assert design.mapping is not None
+    cost = lo.cost(convolutional_workload(), "imc-cluster", design.mapping, batch=4)
+    assert design.results["latency_s"] == pytest.approx(cost.latency_s)
 
 
 EXPLORED = COUNTED.replace(
@@ -144,7 +157,8 @@ def test_with_a_study_mappings_keep_its_limits(tmp_path: Path) -> None:
     assert fast_core.mapping is not None and "tile" not in fast_core.mapping.values()
     again = lo.explore(lo.load(tmp_path))
     assert again == found
-    with pytest.raises(InputError, match="its own system and storage"):
-        lo.explore(study, system="diana")
+    for given in ({"system": "diana"}, {"example": (1,)}, {"batch": 2}, {"storage": "sqlite://"}):
+        with pytest.raises(InputError, match="its own system, storage, example and batch"):
+            lo.explore(study, **given)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"\[explore\] is missing"):
         lo.explore(lo.load(make_study(tmp_path / "other", COUNTED)))

@@ -61,6 +61,9 @@ def explore(
     example: Example = None,
     model_argument: ModelArguments = None,
     model_class: ModelClass = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Of --model: inferences that run together, as in `cost`.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Folder for a figure of the frontier.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -83,6 +86,15 @@ def explore(
         source = traced(model, input_shape, example, model_argument, model_class)
         loaded = None
     else:
+        of_a_network = {
+            "--input": input_shape,
+            "--example": example,
+            "--model-argument": model_argument,
+            "--model-class": model_class,
+        }
+        for option, given in of_a_network.items():
+            if given is not None:
+                raise InputError(f"{option}: a study has its own network; leave it out")
         loaded = load_study(study)
     with resumable():
         found = explorations.explore(
@@ -93,6 +105,7 @@ def explore(
             trials=trials,
             seed=seed,
             storage=storage,
+            batch=batch,
         )
     if plot is not None:
         from lionheart_opt.plots.exploration import draw_exploration

@@ -24,6 +24,7 @@ def test_a_front_as_table_json_and_figure(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("explore",), "either a STUDY or --model"),
+        (("explore", "STUDY", "--input", "3x8x8"), "--input: a study has its own network"),
         ((*ARGUMENTS, "--system", "imc-cluster"), "vary: names the numbers"),
         ((*ARGUMENTS, "--vary", "x"), "must be NUMBER=VALUES"),
         ((*ARGUMENTS, *SYSTEM, "--vary", "targets.ima.rows=8"), "is given twice"),
