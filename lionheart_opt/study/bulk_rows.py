@@ -40,6 +40,7 @@ class RowsInBulk(RDBStorage):
         params: list[dict[str, Any]] = []
         bare = copy.copy(template_trial)
         bare.params, bare.distributions, bare.user_attrs, bare.system_attrs = {}, {}, {}, {}
+        bare.values = None
         for name, value in template_trial.params.items():
             distribution = template_trial.distributions[name]
             accepted, text = self._checked.get((study_id, name), (None, ""))
@@ -52,6 +53,7 @@ class RowsInBulk(RDBStorage):
                 bare.distributions |= {name: distribution}
         trial = super()._get_prepared_new_trial(study_id, bare, session)
         for model, rows in (
+            (models.TrialValueModel, _values(template_trial)),
             (models.TrialParamModel, params),
             (models.TrialUserAttributeModel, _rows(template_trial.user_attrs)),
             (models.TrialSystemAttributeModel, _rows(template_trial.system_attrs)),
@@ -64,6 +66,16 @@ class RowsInBulk(RDBStorage):
         for name, distribution in bare.distributions.items():
             self._checked[study_id, name] = distribution, distribution_to_json(distribution)
         return trial
+
+
+def _values(trial: FrozenTrial) -> list[dict[str, Any]]:
+    from optuna.storages._rdb.models import TrialValueModel
+
+    stored = map(TrialValueModel.value_to_stored_repr, trial.values or ())
+    return [
+        {"objective": number, "value": value, "value_type": kind}
+        for number, (value, kind) in enumerate(stored)
+    ]
 
 
 def _rows(attributes: dict[str, Any]) -> list[dict[str, Any]]:
