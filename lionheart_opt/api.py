@@ -323,8 +323,9 @@ def cost(
             host.
         example: As for `trace`.
         batch: Inferences that run together, 1 by default. The latency is then that of the batch, energy
-            and `interval_s` those of one inference. One core or chip runs each layer for the whole batch
-            before the next, and loads its weights once; in a pipeline, inferences follow each other.
+            and `interval_s` those of one inference. One core or chip runs each layer for a whole run
+            before the next, and loads its weights once: the batch, or equal parts where that costs less
+            (`Cost.together`). In a pipeline, inferences follow each other.
 
     Example:
         >>> lo.cost("resnet8", "lionheart", "all-analog").to_frame()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -57,6 +58,39 @@ class _Programme:
     ) -> Mapping | None:
         """See `IntegerProgramme.least_loss`."""
         return self.exact.least_loss(self.exact.costs.table(losses), excluded)
+
+    def keep_apart(self, mappings: Iterable[Mapping]) -> None:
+        """Exclude units of mappings that are on the same target without fitting there.
+
+        Crossbars of units that share some are packed: they may need more than the sum of their shares.
+        """
+        problem = self.exact.costs.problem
+        targets = [target for target in problem.system.targets if target.tiles is not None]
+        if self.exact.costs.pipeline is not None:
+            return  # its programme counts clusters as the cost model does
+        for mapping, target in product(mappings, targets):
+            crowd = list(mapping.units_on(target.name))
+            if self._sum_of(target.name, crowd) > (target.tiles or 0):
+                continue  # it knows
+            if not _is_crowded(problem, target.name, crowd):
+                continue
+            for unit in tuple(crowd):
+                rest = [other for other in crowd if other != unit]
+                if _is_crowded(problem, target.name, rest):
+                    crowd = rest
+            self.exact.crowds.append(frozenset((unit, target.name) for unit in crowd))
+
+    def _sum_of(self, target: str, units: Sequence[str]) -> float:
+        """Crossbars of units on a target, as the programme counts them."""
+        costs = self.exact.costs
+        rows = [costs.units.index(unit) for unit in units]
+        return float(costs.tiles[rows, costs.targets.index(target)].sum())
+
+
+def _is_crowded(problem: Problem, target: str, units: Sequence[str]) -> bool:
+    """Whether units need more crossbars than a target has."""
+    cost = problem.totals(problem.mapping(dict.fromkeys(units, target)))
+    return cost.tiles.get(target, 0) > (problem.system.target(target).tiles or 0)
 
 
 def _programmes(problem: Problem) -> list[_Programme]:
@@ -163,16 +197,17 @@ class Knapsack:
             losses = dict(zip(model.moves, model.mean(), strict=True))
             max_loss = caution(failures) * slack * model.max_loss(max_drop)
             tolerance = TOLERANCE * self.min_gain
-            proposal = min(
-                (
-                    mapping
-                    for each in programmes
-                    if (
-                        mapping := each.cheapest(
-                            objective, losses, max_loss, below, excluded, tolerance
-                        )
+            proposals = {
+                mapping
+                for each in programmes
+                if (
+                    mapping := each.cheapest(
+                        objective, losses, max_loss, below, excluded, tolerance
                     )
-                ),
+                )
+            }
+            proposal = min(
+                proposals,
                 key=lambda mapping: problem.totals(mapping).value(objective),
                 default=None,
             )
@@ -190,6 +225,8 @@ class Knapsack:
                 continue
             if excess(problem, proposal) or problem.totals(proposal).value(objective) > below:
                 unfit.append(proposal)
+                for each in programmes:
+                    each.keep_apart({proposal, *proposals})
                 continue
             [evaluation] = yield [problem.pretrained(proposal)]
             model.learn(evaluation)

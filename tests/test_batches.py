@@ -13,7 +13,7 @@ from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective, cost_tables
 from lionheart_opt.hardware.roofline import roofline
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.plugins import cost_model, load_system
+from lionheart_opt.plugins import cost_model, load_system, system_names
 from lionheart_opt.space import Space, every_mapping
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
@@ -146,6 +146,20 @@ def test_no_batch_is_dearer_than_its_inferences_one_by_one(
         assert cost.latency_s <= batch * alone.latency_s * (1 + 1e-9)
         assert cost.time_per_inference_s <= alone.time_per_inference_s * (1 + 1e-9)
         assert cost.energy_j <= alone.energy_j * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", system_names())
+@pytest.mark.parametrize("channels", [[16, 24, 40], [8, 64, 64], [128, 512, 512]])
+def test_no_mapping_makes_a_batch_dearer(name: str, channels: list[int]) -> None:
+    """All shipped systems, with networks of which the batch fits into all memories, some, and none."""
+    system, workload = load_system(name), convolutional_workload(channels)
+    model = cost_model(system)
+    for mapping in sample(Space(workload=workload, system=system)):
+        alone = model.cost(workload, mapping)
+        for batch in (2, 9, 75, 512):
+            cost = model.cost(workload.with_batch(batch), mapping)
+            assert cost.latency_s <= batch * alone.latency_s * (1 + 1e-9)
+            assert cost.energy_j <= alone.energy_j * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("name", ["lionheart", "diana", "imc-cluster", "hermes-64"])

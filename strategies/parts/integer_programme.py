@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -22,9 +22,12 @@ class IntegerProgramme:
 
     Args:
         costs: Costs of the mappings.
+        crowds: Units and their targets that do not fit together, although the sum of their crossbars
+            would. The caller adds to them.
     """
 
     costs: Additive
+    crowds: list[frozenset[tuple[str, str]]] = field(default_factory=list, kw_only=True)
 
     @cached_property
     def _assignment(self) -> Assignment:
@@ -111,6 +114,9 @@ class IntegerProgramme:
                 used = np.zeros(self.costs.allowed.shape)
                 used[:, column] = self.costs.tiles[:, column]
                 limits.append((self._spread(used), float(capacity)))
+        for crowd in self.crowds:
+            chosen = self.costs.table(dict.fromkeys(crowd, 1.0))
+            limits.append((self._spread(chosen), len(crowd) - 1.0))
         return limits
 
     def _spread(self, table: np.ndarray) -> np.ndarray:

@@ -135,3 +135,17 @@ def test_the_cost_that_no_mapping_changes_counts() -> None:
         costs = replace(Additive.of(limited), fixed=np.array([0.1, 0.2]))
         assert IntegerProgramme(costs).cheapest(0, free, 0.0, np.inf) == mapping
         assert IntegerProgramme(costs).least_loss(free) == mapping
+
+
+def test_a_crowd_is_not_put_together() -> None:
+    """Other units may join some of it, but not all."""
+    free = IntegerProgramme(ADDITIVE).cheapest(0, np.zeros((5, 3)), 0.0, np.inf)
+    assert free is not None
+    crowd = frozenset(list(free.items())[:2])
+    programme = IntegerProgramme(ADDITIVE, crowds=[crowd])
+    mapping = programme.cheapest(0, np.zeros((5, 3)), 0.0, np.inf)
+    assert mapping is not None and not crowd <= set(mapping.items())
+    row, other = ADDITIVE.values(ADDITIVE.encode([free, mapping]))[:, 0]
+    assert other >= row
+    left = [each for each in every_mapping(ADDITIVE.problem) if not crowd <= set(each.items())]
+    assert other == pytest.approx(ADDITIVE.values(ADDITIVE.encode(left))[:, 0].min())
