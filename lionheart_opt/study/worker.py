@@ -26,6 +26,8 @@ from lionheart_opt.own_modules import beside, current_folder, own_modules
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question, consult
 
+#: What a worker ignores: the driver, which gets these signals, too, ends its workers itself.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A worker looks this often whether the process that started it still runs.
 PARENT_POLL_S = 1.0
 #: Problems that a worker of a cluster keeps built.
@@ -131,9 +133,9 @@ def start(parcel: Path, parent: int, said: Path) -> None:
         said: The file that holds what its oracle said last of a training.
     """
     global _sent, _said
-    # the driver, which gets these signals, too, ends its workers itself
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     try:
         _sent, _said = pickle.loads(parcel.read_bytes()), said
     except FileNotFoundError:  # the process that started this one has gone

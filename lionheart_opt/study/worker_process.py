@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TypeVar
 
 from loky import ProcessPoolExecutor
+from loky.backend import resource_tracker as loky_tracker
 
 from lionheart_opt.study import worker
 from lionheart_opt.study.worker import Job, SentProblem
@@ -59,6 +62,10 @@ class WorkerProcess:
     def __init__(self, parcel: Parcel) -> None:
         self._said = TemporaryFile()
         said = Path(f"/proc/{os.getpid()}/fd/{self._said.fileno()}")
+        with _deaf():
+            self._start(parcel, said)
+
+    def _start(self, parcel: Parcel, said: Path) -> None:
         self._pool = ProcessPoolExecutor(
             1, env=ONE_THREAD, initializer=worker.start, initargs=(parcel.path, os.getpid(), said)
         )
@@ -97,3 +104,20 @@ class WorkerProcess:
         """Stop the process, busy or not."""
         self._pool.shutdown(kill_workers=True)
         self._said.close()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let processes that are started in the block hear no signals until they say otherwise.
+
+    A terminal sends Ctrl-C to all processes of a run, a cluster maybe SIGTERM. Those that have just been
+    started would end with a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, worker.SIGNALS)
+    try:
+        for tracker in (resource_tracker, loky_tracker):
+            tracker.ensure_running()  # afterwards, it hears some of them again
+            signal.pthread_sigmask(signal.SIG_BLOCK, worker.SIGNALS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -11,6 +11,7 @@ from deadly import Trains, toy
 from front_door import alive, descendants, python, wait_until
 
 from lionheart_opt.study.executors import Workers
+from lionheart_opt.study.worker import SIGNALS
 
 
 def test_what_is_said_of_a_training_is_heard_once():
@@ -78,3 +79,38 @@ with Workers(problem, 1) as workers:
 def test_workers_that_die_while_they_start_are_noticed_however_large_the_problem_is(tmp_path):
     out, err = python(tmp_path, "-c", DYING).communicate(timeout=60)
     assert "processes end as soon as they start" in out, err
+
+
+STARTING = """
+import os, signal, sys, time
+from deadly import toy
+from lionheart_opt.study import worker_process
+from lionheart_opt.study.executors import Workers
+
+if __name__ == "__main__":
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, lambda *_: None)
+    os.setsid()
+    worker_process.ONE_THREAD["PYTHONPATH"] = os.pathsep.join([sys.argv[1], os.environ["PYTHONPATH"]])
+    problem = toy()
+    with Workers(problem, 1) as workers:
+        [answer] = workers.evaluate([problem.pretrained(problem.all_analog)])
+    print(answer.failed or "answered")
+"""
+#: Python runs it before anything else.
+HOLD_UP = """
+import os, sys, time
+print("here", file=sys.stderr, flush=True)
+time.sleep(1.0)
+"""
+
+
+def test_signals_to_all_processes_do_not_disturb_those_that_start(tmp_path):
+    (tmp_path / "mine.py").write_text(STARTING)
+    (tmp_path / "hold-up").mkdir()
+    (tmp_path / "hold-up" / "sitecustomize.py").write_text(HOLD_UP)
+    process = python(tmp_path, "mine.py", tmp_path / "hold-up")
+    assert process.stderr.readline() == "here\n"
+    for number in SIGNALS:
+        os.killpg(process.pid, number)
+    assert process.communicate(timeout=60) == ("answered\n", "")
