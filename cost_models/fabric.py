@@ -10,7 +10,8 @@ were measured.
 
 A core in use draws a constant power beside the energy of its array, for its digital unit and its links.
 Functions of single elements are applied to results that pass by: the measured LSTM step leaves no time
-for its gates. They take time only where the global digital unit is slower than the cores. It runs
+for its gates. They take time only where the global digital unit is slower than the cores. So they are
+priced where the host computes the products, too, so that costs stay sums over layers. The unit runs
 everything else, one operation after the other.
 """
 
