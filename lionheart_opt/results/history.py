@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 import numpy as np
 
 from lionheart_opt.results.metrics import hypervolume
@@ -28,15 +30,19 @@ def history(result: SearchResult) -> tuple[np.ndarray, np.ndarray]:
     if result.evaluations:
         seconds += np.maximum.accumulate(shared)
     largest_drop = result.problem.accuracy_limit.max_drop
-    points = iter(result.points)
-    front = np.empty((0, 2))
+    points = iter(np.clip(result.points, 0.0, None).tolist())
+    times, drops = list[float](), list[float]()  # of the front, by growing time
     volumes = [0.0]
     for evaluation in result.evaluations:
         volume = volumes[-1]
         if evaluation.measured:
-            point = np.clip(next(points), 0.0, None)
-            if not (front <= point).all(axis=1).any():  # else nothing new is dominated
-                front = np.vstack([front[~(point <= front).all(axis=1)], point])
-                volume = hypervolume(front, largest_drop)
+            time, drop = next(points)
+            before = bisect_right(times, time)
+            if not before or drops[before - 1] > drop:  # else nothing new is dominated
+                first = last = bisect_left(times, time)
+                while last < len(times) and drops[last] >= drop:
+                    last += 1
+                times[first:last], drops[first:last] = [time], [drop]
+                volume = hypervolume(np.column_stack([times, drops]), largest_drop)
         volumes.append(volume)
     return np.array([0.0, *seconds]), np.array(volumes)

@@ -46,3 +46,17 @@ def test_each_volume_is_that_of_all_points_so_far(seed):
     np.testing.assert_allclose(volumes, expected, rtol=1e-12)
     assert volumes[-1] == pytest.approx(final_hypervolume(result)) and volumes[-1] > 0
     assert (np.diff(seconds) > 0).all() and seconds[-1] == pytest.approx(result.oracle_s)
+
+
+def test_the_history_is_the_hypervolume_of_all_that_came_before():
+    """Also where points have the same time or drop, or no loss at all."""
+    problem, rng = made_up_problem(), np.random.default_rng(0)
+    drops = rng.choice([-0.01, 0.0, 0.01, 0.02, 0.03, 0.05, 0.09, 0.2], 60)
+    answers = [
+        answer(problem, int(k), d) for k, d in zip(rng.integers(0, 6, 60), drops, strict=True)
+    ]
+    run = search("x", *answers, problem=problem)
+    _, volumes = history(run)
+    limit = problem.accuracy_limit.max_drop
+    expected = [hypervolume(run.points[:n], limit) for n in range(61)]
+    np.testing.assert_allclose(volumes, expected, rtol=1e-12, atol=0.0)
