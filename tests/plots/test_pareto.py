@@ -1,5 +1,7 @@
 """Pareto fronts: what is on them, and how they look."""
 
+import sys
+
 import numpy as np
 import pytest
 from figure_checks import ODD_LABELS, check_figure, shown_text
@@ -88,3 +90,15 @@ def test_nothing_measured_is_said():
 def test_an_unknown_gain_is_refused(many):
     with pytest.raises(InputError, match="did you mean 'speed-up'"):
         pareto(many, gain="speedup")
+
+
+@pytest.mark.parametrize("is_crowded", [True, False])
+def test_a_crowded_layer_is_an_image_in_a_pdf_and_the_front_is_not(many, is_crowded, monkeypatch):
+    from matplotlib.collections import PathCollection
+
+    if is_crowded:
+        monkeypatch.setattr(sys.modules["lionheart_opt.plots.pareto"], "CROWDED", 2)
+    [axes] = pareto(many[:1]).axes
+    layers = [each for each in axes.collections if isinstance(each, PathCollection)]
+    assert [bool(each.get_rasterized()) for each in layers].count(False) == (1 if is_crowded else 4)
+    assert not any(line.get_rasterized() for line in axes.lines)
