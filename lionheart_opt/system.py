@@ -182,11 +182,10 @@ class System(BaseModel):
                     raise unknown("target", end, names, "links")
             if sum(set(link.between) == set(other.between) for other in self.links) > 1:
                 raise ValueError(f"{link.where} is there more than once")
+        constants = {f"{at}.{key}" for at, block in self.blocks.items() for key in block.parameters}
         for constant in self.uncertainty.constants if self.uncertainty else ():
-            if constant not in self.intervals:
-                raise unknown(
-                    "constant with an interval", constant, self.intervals, "uncertainty.constants"
-                )
+            if constant not in constants:  # one that has become a plain number is exact
+                raise unknown("constant", constant, self.intervals, "uncertainty.constants")
         return self
 
     @property

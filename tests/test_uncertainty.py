@@ -2,7 +2,9 @@
 
 import math
 import pickle
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.estimates import Estimate
 from lionheart_opt.hardware.constants import Interval, Uncertainty
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.plugins import cost_model, load_system
+from lionheart_opt.plugins import cost_model, load_system, system_text
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
@@ -284,3 +286,14 @@ def test_a_layer_that_is_not_awaited_at_one_end_has_its_whole_interval(value: fl
     assert factors == pytest.approx([2.0 if is_awaited else 1.0, 1.0])
     ends = [max(value * factor, 60.0) for factor in (0.5, 2.0)]
     assert np.exp(spread.shifts["latency_s"][0]) == pytest.approx(math.sqrt(ends[1] / ends[0]))
+
+
+def test_a_constant_that_has_become_a_plain_number_is_exact(tmp_path: Path) -> None:
+    """Who tries another value need not change `[uncertainty]`, too."""
+    text = re.sub("(?m)^simple_cycles = .*$", "simple_cycles = 0.5", system_text("lionheart"))
+    (tmp_path / "faster.toml").write_text(text)
+    spread = lo.cost(WORKLOAD, tmp_path / "faster.toml").spread
+    assert spread is not None
+    assert "software.simple_cycles" not in spread.errors
+    assert "software.linear_efficiency" in spread.errors
+    assert spread.correlations.shape == (len(spread.errors), len(spread.errors))
