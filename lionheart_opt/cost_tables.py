@@ -133,7 +133,7 @@ class CostTables:
             rows = [[numbers[mapping[unit]] for unit in self.units] for mapping in mappings]
         except KeyError as error:
             raise unknown("target", error.args[0], self.targets, "mapping") from error
-        return np.array(rows, dtype=np.intp).reshape(-1, len(self.units))
+        return np.array(rows, dtype=np.intp).reshape(len(mappings), len(self.units))
 
     def cost_batch(self, assignments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Price mappings in bulk.

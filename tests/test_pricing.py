@@ -1,5 +1,6 @@
 """What own cost models may give, in every verb that prices."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,11 @@ def test_tables_that_are_not_those_of_the_costs_are_refused(
     space = Space(workload=WORKLOAD, system=system_of(tmp_path, name))
     with pytest.raises(InputError, match=message):
         cheapest(space)
+
+
+def test_a_network_without_units_has_a_cheapest_mapping() -> None:
+    """All of it is on the host."""
+    layers = tuple(replace(each, mvm=None) for each in WORKLOAD.layers)
+    workload = replace(WORKLOAD, layers=layers, units=())
+    best = cheapest(Space(workload=workload, system=load_system("lionheart")))
+    assert best is not None and best.exact and not best.mapping
