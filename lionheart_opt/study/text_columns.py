@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from lionheart_opt.signals import held_back
 from lionheart_opt.study.bulk_rows import RowsInBulk
 
 if TYPE_CHECKING:
@@ -152,3 +155,20 @@ def _whole(thing: T) -> T:
     either: Any = thing
     either.user_attrs, either.system_attrs = joined(either.user_attrs), joined(either.system_attrs)
     return thing
+
+
+def whole(operation: Callable[..., T]) -> Callable[..., T]:
+    """The same operation, which signals end only afterwards: half a read keeps an SQLite file locked."""
+
+    @wraps(operation)
+    def held(*arguments: Any, **options: Any) -> T:
+        with held_back():
+            return operation(*arguments, **options)
+
+    return held
+
+
+# Optuna's cache calls the private ones.
+for _name in {*BaseStorage.__abstractmethods__, "_create_new_trial", "_get_trials"}:
+    if hasattr(WholeTexts, _name):
+        setattr(WholeTexts, _name, whole(getattr(WholeTexts, _name)))

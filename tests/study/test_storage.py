@@ -1,10 +1,14 @@
 """Where records live: URLs of Optuna storages, relative to a folder."""
 
+import signal
+
 import optuna
 import pytest
 from front_door import python
+from sqlalchemy import event
 
 from lionheart_opt.errors import InputError
+from lionheart_opt.signals import Stopped, stopped_by_signals
 from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.storage import (
     file_of,
@@ -27,6 +31,22 @@ def test_relative_files_lie_in_the_folder(scheme, tmp_path, monkeypatch):
     absolute = f"{scheme}:///{folder / 'records'}"
     assert optuna.get_all_study_names(open_storage(absolute)) == ["a"]
     assert file_of(f"{scheme}:///k") == file_of(f"{scheme}:///k", None) != folder / "k"
+
+
+def test_a_signal_ends_a_read_only_when_it_is_done(tmp_path):
+    """The connection of an interrupted read would keep the file locked, and the claim could not go."""
+    study = optuna.create_study(storage=open_storage(f"sqlite:///{tmp_path / 'k'}"))
+    is_due = iter([True])
+
+    def interrupt(*_: object) -> None:
+        if next(is_due, False):
+            signal.raise_signal(signal.SIGTERM)
+
+    event.listen(study._storage._backend.engine, "after_cursor_execute", interrupt)
+    with pytest.raises(Stopped) as stop, stopped_by_signals(is_exit_ours=True):
+        _ = study.user_attrs
+    assert next(is_due, True), "a signal came within the read"
+    assert not any("sqlalchemy" in str(entry.path) for entry in stop.traceback)
 
 
 def test_a_server_has_no_file():
