@@ -68,13 +68,13 @@ ALL = [signal.SIGINT, *SIGNALS]
 
 
 @pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """As on a terminal; the processes that run the tests may ignore Ctrl-C."""
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+def untouched() -> Iterator[None]:
+    """Signals do what they do in a new process on a terminal, whatever ran before."""
+    usual = {signal.SIGINT: signal.default_int_handler, **dict.fromkeys(SIGNALS, signal.SIG_DFL)}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, handler)
-    for each in SIGNALS:
-        signal.signal(each, signal.SIG_DFL)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

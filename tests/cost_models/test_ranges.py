@@ -9,6 +9,7 @@ import pytest
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.errors import InputError
 from lionheart_opt.hardware.constants import Scalar
+from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.system import Link
 
@@ -75,7 +76,10 @@ def test_ranges_of_numbers(name: str, block: str, key: str, value: Scalar) -> No
     allowed = [least] if kind is int else [0.0, 1e-30] if key in MAY_BE_ZERO else [1e-30, 1e30]
     refused = [least - 1] if kind is int else [-1e-30] if key in MAY_BE_ZERO else [0.0, -1.0]
     for number in allowed:
-        cost_model(variant(system, block, **{key: number}))
+        if key == "clusters":  # they bring their crossbars
+            cost_model(redesigned(system, {f"{block}.{key}": number}))
+        else:
+            cost_model(variant(system, block, **{key: number}))
     for number in refused:
         with pytest.raises(InputError, match=rf"{block}.*{key}: got"):
             cost_model(variant(system, block, **{key: number}))

@@ -112,13 +112,15 @@ def test_pairs_of_texts(folder: Path) -> None:
 def test_everything_that_is_wrong_is_said(folder: Path) -> None:
     write(folder / "b.csv", [("tree", "")])
     write(folder / "c.csv", [("", "pos")])
+    for name in "bc":
+        (folder / f"other_{name}.csv").write_text((folder / f"{name}.csv").read_text())
     with pytest.raises(InputErrors) as error:
         made(folder, train="b.csv", test="missing.csv", validation="c.txt")
     assert len(error.value.errors) == 2
     with pytest.raises(InputErrors, match="column 'label': row 1: has no label") as error:
-        made(folder, train="b.csv", test="b.csv")
+        made(folder, train="b.csv", test="other_b.csv")
     with pytest.raises(InputErrors, match="column 'text': row 1: got ''; must be a text"):
-        made(folder, train="c.csv", test="c.csv")
+        made(folder, train="c.csv", test="other_c.csv")
 
 
 @pytest.mark.parametrize(
