@@ -1,4 +1,5 @@
 import os
+import signal
 
 import postgres as servers
 import pytest
@@ -9,6 +10,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("LOKY_MAX_CPU_COUNT", "1")
 os.environ.pop("COLUMNS", None)  # tests say themselves how wide a table may be
 pytest.register_assert_rewrite("lionheart_opt.testing")
+
+
+@pytest.fixture(autouse=True)
+def signals_stay_as_they_are():
+    """A verb that a signal ends leaves signals ignored: its process ends, but that of the tests does not."""
+    numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
