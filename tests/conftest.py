@@ -14,7 +14,7 @@ pytest.register_assert_rewrite("lionheart_opt.testing")
 
 @pytest.fixture(autouse=True)
 def signals_stay_as_they_are():
-    """A verb that a signal ends leaves signals ignored, as its process ends; that of the tests does not."""
+    """A verb that a signal ends leaves signals ignored; the process of the tests goes on."""
     numbers = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
     before = {number: signal.getsignal(number) for number in numbers}
     yield
