@@ -262,11 +262,12 @@ class Cost:
         return pandas.DataFrame(rows, columns=columns)
 
     def __repr__(self) -> str:
-        interval = "" if self.interval_s is None else f", interval_s={self.interval_s:.4g}"
-        return (
-            f"Cost(latency_s={self.latency_s:.4g}, energy_j={self.energy_j:.4g}{interval}, "
-            f"tiles={self.tiles}, layers={len(self.layers)})"
-            + (f": {self.misfit}" if self.misfit else "")
+        names = [
+            name for name in COST_OBJECTIVES if name != "interval_s" or self.interval_s is not None
+        ]
+        values = ", ".join(f"{name}={self.estimate(name).said('{:.4g}'.format)}" for name in names)
+        return f"Cost({values}, tiles={self.tiles}, layers={len(self.layers)})" + (
+            f": {self.misfit}" if self.misfit else ""
         )
 
     def _repr_html_(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import exp, inf
 from typing import NamedTuple, TypeVar
@@ -31,10 +31,35 @@ class Estimate(NamedTuple):
             return Estimate(value)
         return Estimate(value, value * exp(-half_width), value * exp(half_width))
 
+    @property
+    def inverse(self) -> Estimate:
+        """Of 1 / number: the rate of a time."""
+        low, high = (None if end is None else 1.0 / end for end in self[1:])
+        return Estimate(1.0 / self.value, high, low)
+
+    def times(self, factor: float) -> Estimate:
+        """Of a multiple of the number."""
+        low, high = (None if end is None else factor * end for end in self[1:])
+        return Estimate(factor * self.value, low, high)
+
+    def said(self, say: Callable[[float], str]) -> str:
+        """The number and its interval, such as `3.1 ms [1.7 ms, 5.7 ms]`; one that is exact has none.
+
+        Args:
+            say: Writes a number.
+        """
+        if self.low is None or self.high is None or self.low == self.high:
+            return say(self.value)
+        return f"{say(self.value)} [{say(self.low)}, {say(self.high)}]"
+
 
 def ends_of(name: str) -> tuple[str, str]:
-    """Names of the ends of an interval: `latency_low_s` and `latency_high_s` of `latency_s`."""
-    stem, unit = (name[:-2], name[-2:]) if name[-2:] in ("_s", "_j") else (name, "")
+    """Names of the ends of an interval: `latency_low_s` and `latency_high_s` of `latency_s`.
+
+    Those of a rate are `tokens_per_s_low` and `tokens_per_s_high`.
+    """
+    has_unit = name[-2:] in ("_s", "_j") and not name.endswith("_per_s")
+    stem, unit = (name[:-2], name[-2:]) if has_unit else (name, "")
     return f"{stem}_low{unit}", f"{stem}_high{unit}"
 
 

@@ -21,6 +21,7 @@ from lionheart_opt.cheapest import cheapest
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostObjective
 from lionheart_opt.digest import digest
 from lionheart_opt.errors import InputError
+from lionheart_opt.estimates import with_ends
 from lionheart_opt.hardware.area import area_of
 from lionheart_opt.hardware.constants import Scalar
 from lionheart_opt.hardware.design_space import (
@@ -43,6 +44,7 @@ from lionheart_opt.study.sources import Sources, plugin_sources
 from lionheart_opt.study.storage import open_storage
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
+from lionheart_opt.uncertainty import known_cost
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -132,7 +134,8 @@ def explore(
         if best is None:
             raise NoMapping("no mapping fits")
         cost = priced(plugins.cost_model(design), design, workload, best.mapping)
-        return _Answer(mapping=best.mapping, cost=cost)
+        known = known_cost(cost, design, workload, best.mapping, plugins.cost_model)
+        return _Answer(mapping=best.mapping, cost=known)
 
     with beside(Path.cwd()):
         sources = plugin_sources("cost_models", machine.family, Path.cwd())
@@ -332,7 +335,7 @@ class _Explorer:
         cost = answer.cost
         space = Space(workload=self.workload, system=system)
         return {
-            **{name: cost.value(name) for name in COST_OBJECTIVES},
+            **with_ends({name: cost.estimate(name) for name in COST_OBJECTIVES}),
             **area_of(cost, self.workload, system),
             "analog_mac_ratio": space.analog_mac_ratio(answer.mapping),
             "drop": answer.drop,

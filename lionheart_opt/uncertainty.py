@@ -112,6 +112,26 @@ def spread_of(
     return ModelsAtEnds.of(system, build).spread(workload, mapping)
 
 
+def known_cost(
+    cost: Cost,
+    system: System,
+    workload: Workload,
+    mapping: Mapping,
+    build: Callable[[System], CostModel],
+) -> Cost:
+    """A cost with its intervals, found now, while the modules that they need are in reach.
+
+    Args:
+        cost: The cost of the mapping.
+        system: Where it runs.
+        workload: What runs.
+        mapping: What runs where.
+        build: Gives the cost model of a system.
+    """
+    spread = spread_of(system, workload, mapping, build)
+    return replace(cost, find_spread=lambda: spread)
+
+
 def models_at_ends(model: CostModel, system: System) -> ModelsAtEnds | None:
     """`ModelsAtEnds` of a cost model that was built already.
 

@@ -11,6 +11,7 @@ from counted_study import COUNTED
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
+from lionheart_opt.estimates import ends_of
 from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.plugins import load_system, system_text
 from lionheart_opt.space import Space, every_mapping
@@ -46,6 +47,23 @@ def test_time_and_energy_each_get_their_mapping() -> None:
         assert (latency.cheapest, energy.cheapest) == ("latency_s", "energy_j")
         assert latency.results["latency_s"] <= energy.results["latency_s"]  # type: ignore[operator]
         assert energy.results["energy_j"] <= latency.results["energy_j"] * (1 + 1e-5)  # type: ignore[operator]
+
+
+def test_every_design_says_how_well_its_costs_are_known() -> None:
+    """As the cost of its mapping does."""
+    workload = convolutional_workload()
+    found = lo.explore(workload, VARY, system="imc-cluster", objectives=TWO)
+    frame = found.to_frame()
+    for design, (_, row) in zip(found.designs, frame.iterrows(), strict=True):
+        assert design.mapping is not None
+        cost = lo.cost(
+            workload, redesigned(load_system("imc-cluster"), design.numbers), design.mapping
+        )
+        for name in ("latency_s", "energy_j", "interval_s"):
+            ends = ends_of(name)
+            assert cost.estimate(name)[1:] == tuple(row[end] for end in ends)  # type: ignore[arg-type]
+            assert row[ends[0]] < row[name] < row[ends[1]]
+            assert design.to_json()[ends[0]] == row[ends[0]]
 
 
 def test_an_exploration_goes_on(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from math import ceil, fsum
 from typing import TYPE_CHECKING, Literal
 
+from lionheart_opt.cost import Cost, LayerCost
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.estimates import Estimate, with_ends
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.text import shown
 
@@ -27,6 +29,8 @@ class CalibrationCost:
         read_outs: Numbers that analog columns put out for them.
         latency_s: Time of the calibration.
         energy_j: Energy of the calibration.
+        latency_low_s, latency_high_s: Ends of the interval of 95 % of the time; None where nobody knows.
+        energy_low_j, energy_high_j: Those of the energy.
         inference_s: Time per inference between two calibrations.
         inference_j: Energy per inference.
 
@@ -42,6 +46,10 @@ class CalibrationCost:
     energy_j: float
     inference_s: float
     inference_j: float
+    latency_low_s: float | None = None
+    latency_high_s: float | None = None
+    energy_low_j: float | None = None
+    energy_high_j: float | None = None
 
     def __post_init__(self) -> None:
         pairs = (self.latency_s, self.inference_s), (self.energy_j, self.inference_j)
@@ -148,26 +156,45 @@ def calibration_cost(
         rows = problem.system.target(layer.target).parameters.get("rows", shape.rows)
         vectors += shape.count
         read_outs += shape.count * shape.columns * ceil(shape.rows / float(rows))
-    latency_s, energy_j = cost.latency_s, cost.energy_j
+    repeated: list[tuple[Cost, LayerCost, int]] = []
     if compensation == "columns":
-        latency_s += (reads - 1) * fsum(layer.latency_s for layer in analog)
-        energy_j += (reads - 1) * fsum(layer.energy_j for layer in analog)
+        repeated += [(cost, layer, reads - 1) for layer in analog if reads > 1]
         if fit_to == "tile":
             names = {layer.name for layer in analog}
-            host = [layer for layer in problem.digital_cost.layers if layer.name in names]
-            latency_s += fsum(layer.latency_s for layer in host)
-            energy_j += fsum(layer.energy_j for layer in host)
+            digital = problem.digital_cost
+            repeated += [(digital, layer, 1) for layer in digital.layers if layer.name in names]
     else:
         reads = 1
+    latency = _summed(cost, "latency_s", repeated).times(examples)
+    energy = _summed(cost, "energy_j", repeated).times(examples)
     return CalibrationCost(
         passes=examples,
         vectors=examples * reads * vectors,
         read_outs=examples * reads * read_outs,
-        latency_s=examples * latency_s,
-        energy_j=examples * energy_j,
+        **with_ends({"latency_s": latency, "energy_j": energy}),  # type: ignore[arg-type]
         inference_s=inference.time_per_inference_s,
         inference_j=inference.energy_j,
     )
+
+
+def _summed(
+    cost: Cost,
+    quantity: Literal["latency_s", "energy_j"],
+    repeated: list[tuple[Cost, LayerCost, int]],
+) -> Estimate:
+    """An inference, and layers of it or of another cost of the same system so many times more."""
+    column = int(quantity == "energy_j")
+    value = cost.value(quantity)
+    value += fsum(count * getattr(layer, quantity) for _, layer, count in repeated)
+    spread = cost.spread
+    if spread is None or value == 0.0:
+        return Estimate(value)
+    shift = cost.value(quantity) / value * spread.shifts[quantity]
+    for source, layer, count in repeated:
+        if source.spread is not None:
+            share = count * getattr(layer, quantity) / value
+            shift = shift + share * source.spread.layers[layer.name][column]
+    return spread.estimate(value, shift)
 
 
 def _share(once: float, each: float, inferences: float) -> float:

@@ -75,7 +75,7 @@ def explore(
     `[explore]`.
     """
     from lionheart_opt import explorations
-    from lionheart_opt.cli import tables
+    from lionheart_opt.cli.exploration_tables import print_exploration
 
     if (study is None) == (model is None):
         raise InputError("explore: give either a STUDY or --model")
@@ -114,7 +114,7 @@ def explore(
     if as_json:
         print_json(found.to_json())
     else:
-        tables.print_exploration(found)
+        print_exploration(found)
 
 
 def _varied(given: list[str] | None) -> dict[str, Values] | None:

@@ -76,13 +76,13 @@ def check(study: StudyPath, as_json: AsJson = False) -> None:
 
     Example: `lionheart-opt check studies/quickstart`
     """
-    from lionheart_opt.cli import tables
+    from lionheart_opt.cli.check_tables import print_check
 
     checked = load_study(study).check(refuse=False)
     if as_json:
         print_json(checked)
     else:
-        tables.print_check(checked)
+        print_check(checked)
     for problem in checked["problems"]:
         typer.echo(f"error: {problem}", err=True)
     if checked["problems"]:

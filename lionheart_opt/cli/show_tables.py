@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from lionheart_opt.cli.tables import HOW_SURE, factor, new_table, say, seeds
+from lionheart_opt.cli.tables import HOW_SURE, factor, factor_between, new_table, say, seeds
 from lionheart_opt.estimates import with_ends
 from lionheart_opt.results import report
 from lionheart_opt.results.calibration import SHARE
@@ -81,8 +81,8 @@ def print_calibrations(
                 str(result.seed),
                 str(cost.passes),
                 f"{cost.read_outs:,}",
-                si(cost.latency_s, "s"),
-                si(cost.energy_j, "J"),
+                si(cost.latency_s, "s") + factor_between(cost.latency_low_s, cost.latency_high_s),
+                si(cost.energy_j, "J") + factor_between(cost.energy_low_j, cost.energy_high_j),
                 f"{cost.inferences(SHARE):,}",
             )
     if table.row_count:
@@ -167,7 +167,9 @@ def _verdict(result: SearchResult) -> tuple[str, str]:
         return bound, f"verified{rests_on}\n{verdict.untested} not tested yet"
     if candidate is None or verdict.verified is candidate:
         return bound, f"verified{rests_on}"
-    gain = times(result.problem.gains(candidate.cost)[0])
+    problem = result.problem
+    cost = problem.cost(candidate.mapping)
+    gain = cost.gain_over(problem.digital_cost, "interval_s").said(times)
     return bound, f"verified{rests_on}\nnot so trial {result.number_of(candidate)}, {gain}"
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from math import isclose, sqrt
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lionheart_opt.cli.narrow import Foldable
-from lionheart_opt.errors import digital_line
-from lionheart_opt.estimates import ends_of
+from lionheart_opt.estimates import Estimate, ends_of
 from lionheart_opt.metric import Metric
 from lionheart_opt.published import summary
 from lionheart_opt.results.wording import (
@@ -27,7 +25,6 @@ from lionheart_opt.results.wording import (
 )
 
 if TYPE_CHECKING:
-    from lionheart_opt.results.exploration import Exploration
     from lionheart_opt.results.sensitivity import Profile
 
 #: What `factor` means.
@@ -36,16 +33,6 @@ HOW_SURE = (
     "covers the constants of the system and what its file says no constant explains. Costs on one "
     "system share these errors, so that gains are known better than costs."
 )
-
-
-def _of_chips(quantile: float | None) -> str:
-    return "" if quantile is None else f"on {100 * quantile:g} % of the chips, "
-
-
-def _seconds_of(times_s: float | list[float]) -> str:
-    return ", ".join(
-        f"{time_s:g} s" for time_s in (times_s if isinstance(times_s, list) else [times_s])
-    )
 
 
 def new_table(title: str, *columns: str) -> Table:
@@ -123,72 +110,6 @@ def print_installed(found: dict[str, list[dict[str, str]]]) -> None:
         say(out, table)
 
 
-def print_check(checked: dict[str, Any]) -> None:
-    """The plan of `check`, where it could be made, and what was checked; not what is wrong."""
-    out = console()
-    if "units" in checked:
-        print_plan(checked)
-    if checked["code"]:
-        out.print(f"Code of the study, which was run: {', '.join(checked['code'])}")
-    out.print(f"Checked in {seconds(checked['seconds'])}: {'; '.join(checked['checked'])}.")
-    for text in checked["not_checked"]:
-        out.print(f"Not checked: {text}")
-    for text in checked["notes"]:
-        out.print(f"Note: {text}")
-    if checked["digital"]:
-        out.print(f"To keep on the host what cannot be analog: {digital_line(checked['digital'])}")
-
-
-def print_plan(plan: dict[str, Any]) -> None:
-    """A study resolved: its limits, units, prices and searches."""
-    out = console()
-    question = f": {plan['question']}" if plan["question"] else ""
-    numerics = "; ".join(f"{name}: {what}" for name, what in (plan["numerics"] or {}).items())
-    out.print(Text.assemble((plan["study"], "bold"), question))
-    out.print(
-        f"{plan['model']} on {plan['system']}: {plan['macs']:,} multiply-accumulates (MACs), "
-        f"{plan['weights']:,} weights, {plan['mappings']:,} mappings. "
-        f"To minimise: {', '.join(plan['objectives'])}."
-        + (f" Numerics of the targets: {numerics}." if numerics else "")
-    )
-    limits, metric = plan["limits"], Metric.from_json(plan["limits"]["metric"])
-    out.print(
-        f"Largest {metric.drop_name}: {metric.in_words(limits['max_drop'])} "
-        f"{_of_chips(limits['quantile'])}{_seconds_of(limits['time_s'])} after programming "
-        f"({100 * limits['confidence']:g} % confidence, {limits['draws'][-1]} draws at most)."
-    )
-    out.print()
-    units = new_table("Units and the targets that can run them", "unit", ">MACs", "targets")
-    for unit in plan["units"]:
-        units.add_row(unit["name"], f"{unit['macs']:,}", ", ".join(unit["targets"]))
-    say(out, units)
-    prices = new_table(
-        "What mappings cost",
-        *("mapping", ">latency", ">energy", ">speed-up", ">energy\ngain", ">analog\nMACs", "fits"),
-    )
-    for row in plan["extremes"]:
-        prices.add_row(
-            row["mapping"],
-            si(row["latency_s"], "s"),
-            si(row["energy_j"], "J"),
-            times(row["speedup"]),
-            times(row["energy_gain"]),
-            percent(row["analog_mac_ratio"]),
-            "yes" if row["fits"] else "no",
-        )
-    say(out, prices, "Gains are over all-digital. Analog MACs: share of all MACs.")
-    searches = new_table(
-        f"Searches, kept in {plan['storage'] or 'memory'}", "strategy", "seeds", "budget"
-    )
-    groups: dict[tuple[str, str], list[int]] = {}
-    for search in plan["searches"]:
-        key = search["strategy"], budget(search["budget"]) or "until the strategy ends"
-        groups.setdefault(key, []).append(search["seed"])
-    for (strategy, limit), numbers in groups.items():
-        searches.add_row(strategy, seeds(numbers), limit)
-    say(out, searches)
-
-
 def _runs(data: dict[str, Any]) -> str:
     """Into how many runs a batch is cut."""
     if data["together"] in (None, data["batch"]):
@@ -213,16 +134,16 @@ def print_cost(data: dict[str, Any]) -> None:
             layer["kind"],
             f"{layer['target']} ({layer['place']})" if layer["place"] else layer["target"],
             f"{layer['macs']:,}",
-            si(layer["latency_s"], "s"),
-            si(layer["energy_j"], "J"),
+            si(layer["latency_s"], "s") + factor(layer, "latency_s"),
+            si(layer["energy_j"], "J") + factor(layer, "energy_j"),
         )
     say(out := console(), table)
     tiles = ", ".join(f"{count} on {target}" for target, count in data["tiles"].items() if count)
-    out.print(f"latency {_span(data, 'latency', 's')}, energy {_span(data, 'energy', 'J')}")
+    out.print(f"latency {_time(data, 'latency_s')}, energy {_energy(data, 'energy_j')}")
     is_single = isclose(data["interval_s"], data["latency_s"])
     out.print(
         f"gains over all-digital: {'latency' if is_single else 'time per inference'} "
-        f"{_times_span(data, 'speedup')}, energy {_times_span(data, 'energy_gain')}"
+        f"{_said(data, 'speedup', times)}, energy {_said(data, 'energy_gain', times)}"
     )
     out.print(f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}")
     if data["area_m2"] is not None:
@@ -254,17 +175,18 @@ def print_cost(data: dict[str, Any]) -> None:
         out.print(f"not in the price: {'; '.join(data['not_priced'])}")
     if data["tokens"] is not None:
         out.print(
-            f"{data['tokens_per_s']:.4g} tokens/s, {si(data['energy_per_token_j'], 'J')} a token "
-            f"({data['tokens']} an inference)"
+            f"{_said(data, 'tokens_per_s', _rate)} tokens/s, {_energy(data, 'energy_per_token_j')} a "
+            f"token ({data['tokens']} an inference)"
         )
     if data["batch"] > 1:
         out.print(
             f"batch of {data['batch']}{_runs(data)}: latencies are those of the batch, energies of one "
             "inference; "
-            f"{_span(data, 'interval', 's')} an inference, {data['inferences_per_s']:.4g} inferences/s"
+            f"{_time(data, 'interval_s')} an inference, "
+            f"{_said(data, 'inferences_per_s', _rate)} inferences/s"
         )
     elif not is_single:
-        out.print(f"one result every {_span(data, 'interval', 's')} in steady state (pipelined)")
+        out.print(f"one result every {_time(data, 'interval_s')} in steady state (pipelined)")
     if data["interval_bound_s"] is not None:
         out.print(
             "layers are placed for the shortest interval; no placement of this mapping is below "
@@ -278,55 +200,24 @@ def print_cost(data: dict[str, Any]) -> None:
             ", and what they do not explain" if len(constants) < len(data["errors"]) else " only"
         )
         uncertain = f"{len(constants)} uncertain constant{'s' * (len(constants) != 1)}"
-        out.print(f"in brackets: intervals of 95 % from {uncertain}{scatter}")
+        out.print(f"in brackets and x/: intervals of 95 % from {uncertain}{scatter}")
 
 
-def _span(data: dict[str, Any], stem: str, unit: str) -> str:
-    """A quantity and its interval, such as `3.1 ms [1.7 ms, 5.7 ms]`."""
-    low, high = (data[f"{stem}_{end}_{unit.lower()}"] for end in ("low", "high"))
-    interval = "" if low is None else f" [{si(low, unit)}, {si(high, unit)}]"
-    return si(data[f"{stem}_{unit.lower()}"], unit) + interval
+def _said(data: dict[str, Any], name: str, say_number: Callable[[float], str]) -> str:
+    """A number and its interval, as `Estimate.said`."""
+    return Estimate(data[name], *(data[end] for end in ends_of(name))).said(say_number)
 
 
-def _times_span(data: dict[str, Any], name: str) -> str:
-    """A gain and its interval, such as `6.9x [5.2x, 9.1x]`; one that is exact has none."""
-    low, high = data[f"{name}_low"], data[f"{name}_high"]
-    interval = "" if low == high else f" [{times(low)}, {times(high)}]"
-    return times(data[name]) + interval
+def _time(data: dict[str, Any], name: str) -> str:
+    return _said(data, name, lambda value: si(value, "s"))
 
 
-def print_exploration(exploration: Exploration) -> None:
-    """The designs on the front, and how many others were tried."""
-    out = console()
-    heads = {
-        "latency_s": ">latency",
-        "interval_s": ">interval",
-        "energy_j": ">energy",
-        "area_m2": ">mm2",
-        "drop": ">drop",
-    }
-    has_drop = any(design.results.get("drop") is not None for design in exploration.designs)
-    names = [*exploration.objectives, *(["drop"] if has_drop else [])]
-    table = new_table(
-        f"{exploration.model} on designs of {exploration.system}: the front",
-        *("design", *(heads[name] for name in names), ">analog\nMACs"),
-    )
-    for design in exploration.front:
-        chosen = "\n".join(f"{name} = {value}" for name, value in design.numbers.items())
-        cells = {
-            "latency_s": si(design.results["latency_s"], "s"),
-            "interval_s": si(design.results["interval_s"], "s"),
-            "energy_j": si(design.results["energy_j"], "J"),
-            "area_m2": f"{1e6 * (design.results['area_m2'] or 0.0):.3g}",
-            "drop": f"{design.results.get('drop') or 0.0:.4g}",
-        }
-        ratio = percent(design.results["analog_mac_ratio"])
-        table.add_row(chosen, *(cells[name] for name in names), ratio)
-    problems = Counter(design.problem for design in exploration.designs if design.problem)
-    best = "best mapping" if has_drop else "cheapest mapping, whatever its accuracy"
-    notes = [f"{len(exploration.designs)} designs tried, each with its {best}."]
-    notes += [f"{count} without a mapping: {problem}" for problem, count in problems.items()]
-    say(out, table, "\n".join(notes))
+def _energy(data: dict[str, Any], name: str) -> str:
+    return _said(data, name, lambda value: si(value, "J"))
+
+
+def _rate(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def print_validation(rows: Sequence[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,10 @@ from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.estimates import with_ends
 from lionheart_opt.hardware.area import area_of
-from lionheart_opt.mapping import Mapping
 from lionheart_opt.pricing import priced
 from lionheart_opt.space import Space
 from lionheart_opt.system import System
-from lionheart_opt.uncertainty import estimates_of, spread_of
+from lionheart_opt.uncertainty import estimates_of, known_cost
 from lionheart_opt.workload import Workload
 
 if TYPE_CHECKING:
@@ -136,7 +135,13 @@ def _prices(workload: Workload, system: System) -> SystemPrices:
             mappings["best"] = best.mapping
         model = plugins.cost_model(system)
         costs = {
-            name: _known(priced(model, system, workload, mapping), system, workload, mapping)
+            name: known_cost(
+                priced(model, system, workload, mapping),
+                system,
+                workload,
+                mapping,
+                plugins.cost_model,
+            )
             for name, mapping in mappings.items()
         }
     except InputError as error:
@@ -146,9 +151,3 @@ def _prices(workload: Workload, system: System) -> SystemPrices:
     ratios = {name: space.analog_mac_ratio(mapping) for name, mapping in mappings.items()}
     areas = {name: area_of(cost, workload, system) for name, cost in costs.items()}
     return SystemPrices(system=system.name, costs=costs, analog_mac_ratios=ratios, areas=areas)
-
-
-def _known(cost: Cost, system: System, workload: Workload, mapping: Mapping) -> Cost:
-    """The cost with its intervals, which need the modules that are in reach now."""
-    spread = spread_of(system, workload, mapping, plugins.cost_model)
-    return replace(cost, find_spread=lambda: spread)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from lionheart_opt.estimates import ends_of
 from lionheart_opt.evaluation import non_dominated
 from lionheart_opt.plots.style import (
     COLOURS,
@@ -43,7 +44,8 @@ LABELS = {
 def exploration(source: Exploration) -> Figure:
     """Designs by their objectives, two at a time; filled points are on the front of all objectives.
 
-    The line is the front of the two objectives of a panel alone.
+    The line is the front of the two objectives of a panel alone. Whiskers are intervals of 95 %, where
+    costs have them. Designs share most errors, so that they can be told apart better than that.
 
     Args:
         source: What `lo.explore` returns.
@@ -56,7 +58,7 @@ def exploration(source: Exploration) -> Figure:
     possible = [design for design in source.designs if design.mapping is not None]
     on_front = np.array([design.trial in front for design in possible], dtype=bool)
     for axes, pair in zip(panels, pairs, strict=True):
-        (x_label, x), (y_label, y) = (_scaled(name, possible) for name in pair)
+        (x_label, x, x_reach), (y_label, y, y_reach) = (_scaled(name, possible) for name in pair)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         if not possible:
@@ -67,6 +69,15 @@ def exploration(source: Exploration) -> Figure:
         hollow = {"facecolors": "none", "edgecolors": GREY, "linewidth": 0.6}
         axes.scatter(x[~on_front], y[~on_front], s=10, **hollow)
         axes.scatter(x[on_front], y[on_front], s=14, color=COLOURS[0], zorder=3, linewidth=0)
+        axes.errorbar(
+            x[on_front],
+            y[on_front],
+            xerr=x_reach[:, on_front],
+            yerr=y_reach[:, on_front],
+            linestyle="",
+            ecolor=COLOURS[0],
+            elinewidth=0.4,
+        )
         kept = non_dominated(np.column_stack([x, y]))
         axes.step(x[kept], y[kept], where="post", color=COLOURS[0], linewidth=1.0)
     panels[0].set_title(as_text(f"{source.model} on {source.system}", 40))
@@ -79,12 +90,21 @@ def exploration(source: Exploration) -> Figure:
     return figure
 
 
-def _scaled(name: str, designs: Sequence[Design]) -> tuple[str, np.ndarray]:
-    """Label of an objective with the unit that reads best, and the values in it."""
+def _scaled(name: str, designs: Sequence[Design]) -> tuple[str, np.ndarray, np.ndarray]:
+    """An objective in the unit that reads best.
+
+    Returns:
+        Its label with the unit, its values, shape (n_designs,), and how far intervals reach below and
+        above them, shape (2, n_designs), 0 where nothing is known.
+    """
     values = np.array([design.results[name] or 0.0 for design in designs])
     quantity, unit = LABELS[name]
     sign, factor = ("", 1e6) if name == "area_m2" else prefix(values.max(initial=0.0))
-    return f"{quantity} ({sign}{unit})", factor * values
+    ends = [[design.results.get(end) for design in designs] for end in ends_of(name)]
+    known = [np.array(end, dtype=float) for end in ends]  # None becomes NaN
+    low, high = (np.where(np.isnan(end), values, end) for end in known)
+    reach = np.array([values - low, high - values])
+    return f"{quantity} ({sign}{unit})", factor * values, factor * reach
 
 
 def _scale(axis: Any, values: np.ndarray) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lionheart_opt.cost import CostObjective
+from lionheart_opt.cost import COST_OBJECTIVES, CostObjective
+from lionheart_opt.estimates import ends_of
 from lionheart_opt.evaluation import non_dominated
 from lionheart_opt.hardware.constants import Scalar
 from lionheart_opt.hardware.design_space import EXPLORE_OBJECTIVES, ExploreObjective
@@ -16,8 +17,11 @@ from lionheart_opt.hardware.design_space import EXPLORE_OBJECTIVES, ExploreObjec
 if TYPE_CHECKING:
     import pandas
 
-#: Numbers of a design, in the order of the data frame.
-NUMBERS = (*EXPLORE_OBJECTIVES, "tops_per_mm2", "analog_mac_ratio", "drop", "drop_high")
+#: Numbers of a design, in the order of the data frame; the ends of intervals of 95 % are last.
+NUMBERS = (
+    *(*EXPLORE_OBJECTIVES, "tops_per_mm2", "analog_mac_ratio", "drop", "drop_high"),
+    *(end for name in COST_OBJECTIVES for end in ends_of(name)),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +86,8 @@ class Exploration:
 
         Columns: `trial`, one for each dotted name, `cheapest` (what the mapping costs least of),
         `latency_s`, `energy_j`, `interval_s`, `area_m2`, `tops_per_mm2`, `analog_mac_ratio`, `drop`,
-        `drop_high` (missing without an oracle), `on_front`, `problem`.
+        `drop_high` (missing without an oracle), the ends of the intervals of 95 % (`latency_low_s`,
+        `latency_high_s`, ..., missing where nothing is known), `on_front`, `problem`.
         """
         import pandas
 

@@ -113,11 +113,15 @@ def median_draws(runs: Sequence[SearchResult]) -> float | None:
 
 def per_token(cost: Cost, tokens: int | None) -> dict[str, Any]:
     """Tokens per second and joules per token, where an inference has so many tokens; otherwise None."""
-    rates: dict[str, Any] = {"tokens": tokens, "tokens_per_s": None, "energy_per_token_j": None}
-    if tokens is not None:
-        rates["tokens_per_s"] = tokens / cost.time_per_inference_s
-        rates["energy_per_token_j"] = cost.energy_j / tokens
-    return rates
+    if tokens is None:
+        names = ("tokens_per_s", "energy_per_token_j")
+        return {"tokens": None, **dict.fromkeys(names_with_ends(names))}
+    energy = cost.estimate("energy_j")
+    estimates = {
+        "tokens_per_s": cost.estimate("interval_s").inverse.times(tokens),
+        "energy_per_token_j": energy.times(1.0 / tokens),
+    }
+    return {"tokens": tokens, **with_ends(estimates)}
 
 
 def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float) -> dict[str, Any]:
@@ -138,7 +142,7 @@ def cost_report(model: str, system: str, cost: Cost, digital: Cost, ratio: float
         else NO_INTERVAL,
         "errors": list(cost.spread.errors) if cost.spread else [],
         "interval_bound_s": cost.interval_bound_s,
-        "inferences_per_s": 1.0 / cost.time_per_inference_s,
+        **with_ends({"inferences_per_s": estimates["interval_s"].inverse}),
         "analog_mac_ratio": ratio,
         "fits": cost.fits,
         "misfit": cost.misfit,
@@ -191,14 +195,10 @@ def plan(source: StudyFile | StudyScript, problem: Problem) -> dict[str, Any]:
     extremes = []
     for name, mapping in (("all-digital", problem.all_digital), ("all-analog", problem.all_analog)):
         cost = problem.cost(mapping)
-        speedup, energy_gain = problem.gains(cost)
         extremes.append(
             {
                 "mapping": name,
-                "latency_s": cost.latency_s,
-                "energy_j": cost.energy_j,
-                "speedup": speedup,
-                "energy_gain": energy_gain,
+                **with_ends(estimates_of(cost, problem.digital_cost)),
                 "analog_mac_ratio": problem.analog_mac_ratio(mapping),
                 "fits": cost.fits,
                 "misfit": cost.misfit,

@@ -353,11 +353,12 @@ class SearchResult:
         outcome = self.outcome
         if self.beats_all_digital:
             assert self.best is not None
-            speedup, energy_gain = self.problem.gains(self.best.cost)
+            gains = (self.best_estimates[name] for name in ("speedup", "energy_gain"))
+            speedup, energy_gain = (gain.said("{:.2f}x".format) for gain in gains)
             said = "candidate" if self.verdict is None else self.verdict.says(self.best)
             outcome = (
-                f"{said or 'candidate'}: trial {self.best_trial}, speed-up {speedup:.2f}x, "
-                f"energy gain {energy_gain:.2f}x"
+                f"{said or 'candidate'}: trial {self.best_trial}, speed-up {speedup}, "
+                f"energy gain {energy_gain}"
             )
         return (
             f"SearchResult({self.label!r}, seed {self.seed}: {len(self)} trials, "

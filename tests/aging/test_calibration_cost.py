@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from by_hand import problem_of
+from made_up_runs import priced_problem
 
 import lionheart_opt as lo
 from lionheart_opt.aging.calibration_cost import CalibrationCost, calibration_cost
@@ -121,3 +122,19 @@ def test_examples_of_a_calibration_follow_each_other() -> None:
     costs = [calibration_cost(each, each.all_analog, examples=8) for each in (single, batch)]
     assert costs[1].latency_s == costs[0].latency_s
     assert costs[1].inference_s < costs[0].inference_s
+
+
+def test_a_calibration_is_known_as_well_as_the_inferences_that_it_consists_of() -> None:
+    made = priced_problem()
+    once = calibration_cost(made, made.all_analog, examples=1)
+    inference = made.cost(made.all_analog)
+    assert (once.latency_s, once.latency_low_s, once.latency_high_s) == pytest.approx(
+        inference.estimate("latency_s")
+    )
+    assert (once.energy_j, once.energy_low_j, once.energy_high_j) == pytest.approx(
+        inference.estimate("energy_j")
+    )
+    again = calibration_cost(made, made.all_analog, examples=8, reads=3, fit_to="tile")
+    assert again.latency_low_s is not None and again.latency_high_s is not None
+    assert again.latency_low_s < again.latency_s < again.latency_high_s
+    assert calibration_cost(problem(), problem().all_analog).latency_low_s is None

@@ -14,6 +14,7 @@ from cli_setup import STUDY, call, in_a_process, make_study, rows
 from own_plugins import network
 
 from lionheart_opt.cli import main
+from lionheart_opt.estimates import ends_of
 from lionheart_opt.results import live
 
 CALIBRATED = """
@@ -59,6 +60,11 @@ def test_check_prints_the_plan_and_writes_nothing(tmp_path):
     folder = make_study(tmp_path / "fresh")
     plan = rows("check", folder)
     assert [row["mapping"] for row in plan["extremes"]] == ["all-digital", "all-analog"]
+    for row in plan["extremes"]:
+        for name in ("latency_s", "energy_j", "interval_s"):
+            low, high = ends_of(name)
+            assert row[low] < row[name] < row[high]
+        assert row["speedup_low"] <= row["speedup"] <= row["speedup_high"]
     assert [row["strategy"] for row in plan["searches"]] == ["mac_greedy", "tpe", "tpe", "own"]
     assert plan["mappings"] == 4
     assert call("check", folder)[0] == 0

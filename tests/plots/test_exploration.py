@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from figure_checks import check_figure, shown_text
+from matplotlib.collections import LineCollection, PathCollection
 
 import lionheart_opt as lo
 from lionheart_opt.plots.exploration import draw_exploration
@@ -16,13 +18,27 @@ def found():
     return lo.explore(convolutional_workload(), vary, system="imc-cluster")
 
 
-def test_every_design_is_a_point(found, tmp_path):
+def test_every_design_is_a_point(found):
     figure = lo.plot.exploration(found)
     check_figure(figure)
     assert len(figure.axes) == 3
     possible = [each for each in found.designs if each.mapping is not None]
     for axes in figure.axes:
-        assert sum(len(each.get_offsets()) for each in axes.collections) == len(possible)
+        points = [each for each in axes.collections if isinstance(each, PathCollection)]
+        assert sum(len(each.get_offsets()) for each in points) == len(possible)
+
+
+def test_points_on_the_front_have_whiskers_in_time_and_energy(found):
+    for axes, axis_has_interval in zip(
+        lo.plot.exploration(found).axes, ((True, True), (True, False), (True, False)), strict=True
+    ):
+        whiskers = [each for each in axes.collections if isinstance(each, LineCollection)]
+        for k, (lines, has_interval) in enumerate(zip(whiskers, axis_has_interval, strict=True)):
+            lengths = [float(np.ptp(line[:, k])) for line in lines.get_segments()]
+            assert all((length > 0) == has_interval for length in lengths)
+
+
+def test_figures_are_files(found, tmp_path):
     names = [path.name for path in draw_exploration(found, tmp_path)]
     assert names == ["exploration.pdf", "exploration.png"]
 
