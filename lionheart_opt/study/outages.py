@@ -43,12 +43,17 @@ _MAY_WAIT: ContextVar[bool] = ContextVar("may_wait", default=True)
 
 @contextmanager
 def impatient() -> Iterator[None]:
-    """In this block, a server that is out of reach is an error at once."""
+    """In this block, a server that is out of reach is an error at once, a file that is locked soon."""
     reset = _MAY_WAIT.set(False)
     try:
         yield
     finally:
         _MAY_WAIT.reset(reset)
+
+
+def may_wait() -> bool:
+    """Whether this thread may wait for a storage: not if `impatient`, nor while searches are stopped."""
+    return _MAY_WAIT.get() and not GIVEN_UP.is_set()
 
 
 class PatientDatabase(WholeTexts):
@@ -91,8 +96,7 @@ class _Outage:
             try:
                 connection = dialect.connect(*arguments, **options)
             except (self._errors.OperationalError, self._errors.InterfaceError) as error:
-                may_wait = _MAY_WAIT.get() and not GIVEN_UP.is_set()
-                if not may_wait or self._lasts_s(error) > PATIENCE_S:
+                if not may_wait() or self._lasts_s(error) > PATIENCE_S:
                     raise
             else:
                 self._is_over()

@@ -17,7 +17,6 @@ from lionheart_opt.masking import shown_url
 from lionheart_opt.study.storage import (
     CREATION_PAUSE_S,
     CREATION_TRIES,
-    SQLITE_PATIENCE_S,
     file_of,
     open_storage,
     parse_distributions_once,
@@ -30,6 +29,8 @@ from lionheart_opt.text_files import check_file
 if TYPE_CHECKING:
     import optuna
     from sqlalchemy import Engine
+
+    from lionheart_opt.study.sqlite_files import SqliteFile
 
 #: What SQLite puts beside a database that is written to; a reader may need it.
 BESIDE = ("-journal", "-wal")
@@ -65,10 +66,12 @@ def storage_to_read(url: str, folder: Path | None = None) -> optuna.storages.Bas
         check_file(file)
         if scheme == "journal":
             return _journal(file)
-        mode = "ro"
-        if not _can_be_read_alone(file):
-            file, mode = _copied(file), "rw"
-        return _database("sqlite:///file", creator=lambda: _connect(file, mode))
+        from lionheart_opt.study.sqlite_files import SqliteFile
+
+        source = SqliteFile(file, "ro")
+        if not _can_be_read_alone(file, source):
+            source = SqliteFile(_copied(file), "rw")
+        return _database("sqlite:///file", creator=source.connect)
 
 
 def _journal(file: Path) -> optuna.storages.BaseStorage:
@@ -79,16 +82,7 @@ def _journal(file: Path) -> optuna.storages.BaseStorage:
     return JournalStorage(ReadJournal(file))
 
 
-def _connect(file: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{file.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=SQLITE_PATIENCE_S,
-        check_same_thread=False,
-    )
-
-
-def _can_be_read_alone(file: Path) -> bool:
+def _can_be_read_alone(file: Path, source: SqliteFile) -> bool:
     """Whether reading an SQLite file takes no writing.
 
     It does in write-ahead mode, and where a process was killed while it wrote.
@@ -97,7 +91,7 @@ def _can_be_read_alone(file: Path) -> bool:
         if content.read(20)[18:20] == b"\x02\x02":
             return False
     try:
-        with closing(_connect(file, "ro")) as connection:
+        with closing(source.connect()) as connection:
             connection.execute("select count(*) from sqlite_master")
     except sqlite3.OperationalError as error:
         if "locked" in str(error):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,6 @@ from lionheart_opt.text_files import check_file, reported
 if TYPE_CHECKING:
     import optuna
 
-#: Seconds that a writer waits for another process to release an SQLite file.
-SQLITE_PATIENCE_S = 60.0
 #: How often, and after how many seconds, opening is tried again while another process creates the tables.
 CREATION_TRIES, CREATION_PAUSE_S = 50, 0.1
 #: What databases say when two processes create the same table.
@@ -58,7 +55,10 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         if file is not None and file.exists():
             _check_file(file, url)
         if scheme == "sqlite":
-            return _sqlite(_file(rest, folder))
+            from lionheart_opt.study.sqlite_files import SqliteFile
+
+            connect = SqliteFile(_file(rest, folder), "rwc").connect
+            return _database("sqlite:///file", engine_kwargs={"creator": connect})
         if scheme == "journal":
             from lionheart_opt.study.journal import MendedJournal
 
@@ -204,15 +204,6 @@ def _check_file(path: Path, url: str) -> None:
         check_file(path)
     except InputError as error:
         raise InputError(f"storage: cannot open {shown_url(url)!r}: {error}") from error
-
-
-def _sqlite(path: Path) -> optuna.storages.BaseStorage:
-    """The storage in a file. SQLite gets its path: a URL would read `?`, `#` and `%` as its own signs."""
-    place = f"{path.resolve().as_uri()}?mode=rwc"
-    connect = partial(
-        sqlite3.connect, place, uri=True, timeout=SQLITE_PATIENCE_S, check_same_thread=False
-    )
-    return _database("sqlite:///file", engine_kwargs={"creator": connect})
 
 
 def _database(url: str, **options: Any) -> optuna.storages.BaseStorage:

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 from uuid import uuid4
+
+from sqlalchemy import make_url
 
 PATIENCE_S = 60.0
 
@@ -81,11 +84,21 @@ class Server:
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://lab@/{database}?host={self.folder}"
 
-    def execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        """What it answers; nothing if it is no query."""
         import psycopg
 
         with psycopg.connect(f"host={self.folder} user=lab dbname=postgres", autocommit=True) as c:
-            c.execute(statement)
+            cursor = c.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def is_busy(self, url: str) -> bool:
+        """Whether somebody is in a transaction of the database of a URL."""
+        [(count,)] = self.execute(
+            "select count(*) from pg_stat_activity "
+            f"where datname = '{make_url(url).database}' and state <> 'idle'"
+        )
+        return count > 0
 
     def cut_connections(self) -> None:
         self.execute(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import optuna
@@ -14,6 +18,7 @@ from front_door import wait_until
 from search_in_a_process import study
 
 from lionheart_opt.study.fence import DRIVER
+from lionheart_opt.study.storage import file_of
 
 TRIALS = 5
 
@@ -102,15 +107,44 @@ def test_fifty_rounds_of_two_drivers(kind, request, tmp_path):
     start_together(url_of(kind, request, tmp_path), tmp_path, 50)
 
 
+def is_locked(url: str, request: pytest.FixtureRequest) -> bool:
+    """Whether somebody is just writing, so that nobody else can."""
+    if url.startswith("postgres"):
+        return request.getfixturevalue("postgres").is_busy(url)
+    path = file_of(url)
+    if url.startswith("journal"):
+        return path.with_name(f"{path.name}.lock").is_symlink()
+    with closing(sqlite3.connect(path, timeout=0.0)) as connection:
+        try:
+            connection.execute("begin immediate")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+def stop_between_writes(
+    process: subprocess.Popen[str], url: str, request: pytest.FixtureRequest
+) -> None:
+    """Stop a driver at a moment when it holds no lock: it would keep it, and nobody could take over."""
+    while True:
+        process.send_signal(signal.SIGSTOP)
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), "it has ended meanwhile"
+        if not is_locked(url, request):
+            return
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "journal", "postgres"])
 def test_a_driver_that_was_stopped_while_another_took_over_writes_nothing(kind, request, tmp_path):
     url = url_of(kind, request, tmp_path)
     study(url, "random", TRIALS)  # the record is there
-    first = driver(url, 0.2)
+    first = driver(url, 1.0)
     go(first)
     seen = study(url, "random", TRIALS).record.keeper.study
     wait_until(lambda: len(seen.get_trials()) >= 1 or first.poll() is not None)
-    first.send_signal(signal.SIGSTOP)
+    stop_between_writes(first, url, request)
     before = len(seen.get_trials())
     second = driver(url, 0.0)
     go(second)
