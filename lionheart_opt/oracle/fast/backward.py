@@ -22,7 +22,6 @@ import numpy as np
 from numba import float32, njit
 
 from lionheart_opt.oracle.fast.gradients import (
-    Reading,
     Work,
     fetch,
     input_gradients,
@@ -45,7 +44,7 @@ from lionheart_opt.oracle.fast.kernels import (
     whole,
 )
 from lionheart_opt.oracle.fast.simd import LANES, fma, load, multiply, splat, store, total, within
-from lionheart_opt.oracle.fast.structures import Block, Rows
+from lionheart_opt.oracle.fast.structures import Block, Reading, Rows
 
 
 class Tile(NamedTuple):
@@ -156,7 +155,8 @@ def read_in_again(layer: Any, work: Any, tile: Any, factor: Any, n: Any) -> None
         scale = row_scale(most[i], factor, levels)
         scales[i] = scale
         backs[i] = levels.output_scale / scale
-        digitise(raw, i * tile.stride, whole(tile.depth), limit, scale, levels, a)
+        at, reading = i * tile.stride, Reading(limit, scale, most[i])
+        digitise(raw, at, whole(tile.depth), reading, levels, a, at)
 
 
 @njit(error_model="numpy")
@@ -175,7 +175,7 @@ def add_weight_gradients(
     sums, backs = work.sums, work.backs
     first, behind = tile.panels
     breadth = (behind - first) * PANEL
-    bound = splat(layer.levels.output_bound)
+    bound, unit = splat(layer.levels.output_bound), layer.levels.input_unit
     sums[:] = 0
     for panel in range(first, behind):
         output, count, at = panels[panel, 1], panels[panel, 2], panels[panel, 3]
@@ -193,7 +193,7 @@ def add_weight_gradients(
                 store(sums, LANES * i, fma(slope, value, load(sums, LANES * i)))
                 slope = within(load(z, place), bound, slope)
                 store(g, (panel - first) * PANEL + breadth * i + half, slope)
-                store(dy, place, multiply(slope, scale))
+                store(dy, place, multiply(slope, splat(backs[i] * unit)))
             store(dgain, PANEL * panel + half, gained)
         outer(a, dy, rows.n, dweights, at, tile.depth)
 

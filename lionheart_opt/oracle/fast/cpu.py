@@ -10,7 +10,7 @@ import torch
 
 from lionheart_opt.oracle.fast.backward import backward
 from lionheart_opt.oracle.fast.compiling import compiled_alone
-from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, forward
+from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, forward, workspace
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
 from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.structures import (
@@ -30,6 +30,17 @@ class Packed(NamedTuple):
 
     weights: np.ndarray
     gain: np.ndarray
+
+
+def _in_steps(bound: np.float32, step: np.float32) -> np.float32:
+    """A bound in steps, so that the same numbers of steps are within it, rounding errors included."""
+    if step == 0 or np.isinf(bound):
+        return bound
+    steps = bound / step
+    nearest = np.rint(steps)
+    if nearest * step <= bound:
+        return max(steps, nearest)
+    return min(steps, np.nextafter(nearest, np.float32(0)))
 
 
 class CpuProducts:
@@ -65,7 +76,8 @@ class CpuProducts:
             scale_limit=np.float32(c.scale_limit),
             input_step=step,
             input_inverse=np.float32(1) / step if step > 0 else step,
-            input_bound=np.float32(c.input_bound),
+            input_unit=step if step > 0 else np.float32(1),
+            input_bound=_in_steps(np.float32(c.input_bound), step),
             output_noise=np.float32(c.output_noise),
             output_step=output_step,
             output_inverse=np.float32(1) / output_step if output_step > 0 else output_step,
@@ -200,7 +212,7 @@ class CpuProducts:
         """Compute all rows once, in several threads."""
 
         def piece(first: int, last: int) -> list[np.ndarray]:
-            forward(layer, run, stream, first, last)
+            forward(layer, run, stream, workspace(layer.layout), first, last)
             return []
 
         n_rows = len(run.outputs) // layer.layout.n_outputs

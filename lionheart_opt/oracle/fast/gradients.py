@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float32, njit
 
-from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, ROWS, dac_levels
+from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, ROWS, dac_steps
 from lionheart_opt.oracle.fast.simd import (
     LANES,
     any_set,
@@ -36,7 +36,7 @@ class Work(NamedTuple):
 
     Args:
         raw: Inputs of a tile.
-        a: Outputs of its DAC.
+        a: Outputs of its DAC, in steps.
         v: Gradients of the inputs.
         g: Gradients behind the ADCs of a range of outputs, without the rows' scales.
         dy: Gradients of a panel's outputs; then those behind its ADC, with the rows' scales.
@@ -175,20 +175,6 @@ def recall(run: Any, at: Any, n: Any, levels: Any, panel: Any) -> None:
         store(panel, i, splat(float32(0.0)))
 
 
-class Reading(NamedTuple):
-    """How a row of inputs is read in.
-
-    Args:
-        limit: Where inputs are clipped, or 0.
-        scale: What they are multiplied with.
-        most: Their largest magnitude.
-    """
-
-    limit: float
-    scale: float
-    most: float
-
-
 @njit(error_model="numpy", forceinline=True)
 def input_gradients(v: Any, x: Any, first: Any, n: Any, reading: Any, levels: Any) -> Any:
     """Clear gradients of inputs that the DAC clips.
@@ -204,12 +190,11 @@ def input_gradients(v: Any, x: Any, first: Any, n: Any, reading: Any, levels: An
     Returns:
         The sum of gradients times inputs.
     """
-    limit, scale = reading.limit, reading.scale
-    if largest(dac_levels(splat(reading.most), limit, scale, levels)) > levels.input_bound:
+    if largest(dac_steps(splat(reading.most), reading, levels)) > levels.input_bound:
         bound = splat(levels.input_bound)
         for i in range(first, first + n, LANES):
-            level = dac_levels(load(x, i), limit, scale, levels)
-            store(v, i, within(level, bound, load(v, i)))
+            steps = dac_steps(load(x, i), reading, levels)
+            store(v, i, within(steps, bound, load(v, i)))
     products = splat(float32(0.0))
     for i in range(first, first + n, LANES):
         products = fma(load(v, i), load(x, i), products)

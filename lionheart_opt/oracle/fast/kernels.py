@@ -39,11 +39,14 @@ from lionheart_opt.oracle.fast.simd import (
     store,
     store_shorts,
 )
-from lionheart_opt.oracle.fast.structures import Block, Rows
+from lionheart_opt.oracle.fast.structures import Block, Reading, Rows
 from lionheart_opt.oracle.tiny import SMALLEST
 
 #: Rows of a block: a multiple of the six that `product` computes at once.
 ROWS = 24
+
+#: Rows that are gathered before their inputs are digitised.
+GROUP = 8
 
 #: Rows whose inputs are all smaller are rows of zeros.
 TINY = np.float32(SMALLEST)
@@ -60,16 +63,20 @@ class Work(NamedTuple):
     """Memory for one block of rows of the forward pass.
 
     Args:
-        a: Inputs of a tile, then the outputs of its DAC.
+        raw: Inputs of a tile, for GROUP rows.
+        a: Outputs of its DAC, in steps.
         c: Outputs of a panel.
         begins: Index of each row's first input.
+        most: Largest magnitude of each row's inputs.
         scales: What each row's outputs are multiplied with.
         keys: Two keys of each row's noise.
     """
 
+    raw: np.ndarray
     a: np.ndarray
     c: np.ndarray
     begins: np.ndarray
+    most: np.ndarray
     scales: np.ndarray
     keys: np.ndarray
 
@@ -111,21 +118,37 @@ def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
 
 
 @njit(error_model="numpy", forceinline=True)
+def copy(source: Any, n: Any, to: Any, at: Any) -> None:
+    """Copy the first n numbers of an array to `to[at:]`."""
+    vectors = n // LANES * LANES
+    for o in range(0, vectors, LANES):
+        store(to, at + o, load(source, o))
+    for o in range(vectors, n):
+        put(to, at + o, get(source, o))
+
+
+@njit(error_model="numpy", forceinline=True)
 def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any) -> Any:
     """Copy a row's inputs of a tile to `a[at:]`, padded with zeros to whole vectors.
 
     Returns:
         The largest magnitude.
     """
-    most = splat(float32(0.0))
+    most = most_of_others = splat(float32(0.0))
     most_of_rest = float32(0.0)
     for run in range(first, last):
         source = start + runs[run, 0]
         n = runs[run, 1]
-        vectors = n // LANES * LANES
-        for i in range(0, vectors, LANES):
-            value = load(x, source + i)
+        pairs, vectors = n // (2 * LANES) * (2 * LANES), n // LANES * LANES
+        for i in range(0, pairs, 2 * LANES):
+            value, other = load(x, source + i), load(x, source + i + LANES)
             store(a, at + i, value)
+            store(a, at + i + LANES, other)
+            most = maximum(magnitude(value), most)
+            most_of_others = maximum(magnitude(other), most_of_others)
+        if pairs < vectors:
+            value = load(x, source + pairs)
+            store(a, at + pairs, value)
             most = maximum(magnitude(value), most)
         for i in range(vectors, n):
             rest = get(x, source + i)
@@ -133,7 +156,7 @@ def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any
             most_of_rest = max(most_of_rest, abs(rest))
         at += n
     store(a, at, splat(float32(0.0)))
-    return max(largest(most), most_of_rest)
+    return max(largest(maximum(most, most_of_others)), most_of_rest)
 
 
 @njit(error_model="numpy")
@@ -149,29 +172,33 @@ def row_scale(most: Any, factor: Any, levels: Any) -> Any:
 
 
 @njit(error_model="numpy")
-def dac_levels(x: Any, limit: Any, scale: Any, levels: Any) -> Any:
-    """Outputs of the DAC before it clips.
+def dac_steps(x: Any, reading: Any, levels: Any) -> Any:
+    """Outputs of the DAC before it clips, in its steps.
 
     Args:
-        x: Inputs.
-        limit: Inputs are clipped there and divided by it; 0 does neither.
-        scale: Scale of the row.
+        x: Inputs of a row.
+        reading: The row's `Reading`.
         levels: The `Levels` of the converters.
     """
+    limit = reading.limit
     if limit > 0:
         x = divide(clip(x, splat(limit)), splat(limit), splat(float32(1.0) / limit))
-    x = multiply(x, splat(scale))
+    x = multiply(x, splat(reading.scale))
     if levels.input_step > 0:
-        x = round_to(x, splat(levels.input_step), splat(levels.input_inverse))
+        x = nearest(divide(x, splat(levels.input_step), splat(levels.input_inverse)))
     return x
 
 
 @njit(error_model="numpy", forceinline=True)
-def digitise(x: Any, first: Any, n: Any, limit: Any, scale: Any, levels: Any, a: Any) -> None:
-    """Write outputs of the DAC for `x[first:first + n]` to the same place in `a`; n is whole vectors."""
+def digitise(x: Any, first: Any, n: Any, reading: Any, levels: Any, a: Any, to: Any) -> None:
+    """Write outputs of the DAC, in its steps, for `x[first:first + n]` to `a[to:]`; n is whole vectors."""
     bound = splat(levels.input_bound)
-    for i in range(first, first + n, LANES):
-        store(a, i, clip(dac_levels(load(x, i), limit, scale, levels), bound))
+    if largest(dac_steps(splat(reading.most), reading, levels)) <= levels.input_bound:
+        for i in range(0, n, LANES):
+            store(a, to + i, dac_steps(load(x, first + i), reading, levels))
+    else:
+        for i in range(0, n, LANES):
+            store(a, to + i, clip(dac_steps(load(x, first + i), reading, levels), bound))
 
 
 @njit(error_model="numpy", forceinline=True)
@@ -227,19 +254,21 @@ def store_row(c: Any, to: Any, left: Any, right: Any) -> None:
 
 @njit(error_model="numpy", forceinline=True)
 def read_out(work: Any, layer: Any, panel: Any, n: Any) -> Any:
-    """Add noise to the first n rows of `work.c` and round them: the ADC without its clipping.
+    """Scale the first n rows of `work.c`, add noise and round them: the ADC without its clipping.
 
     Returns:
         The largest magnitude.
     """
     c, levels = work.c, layer.levels
     step, inverse = splat(levels.output_step), splat(levels.output_inverse)
+    unit = splat(levels.input_unit)
     left_noise = load(layer.noise, PANEL * panel)
     right_noise = load(layer.noise, PANEL * panel + LANES)
     counters = add_words(lane_numbers(), splat_word(uint32(LANES * panel)))
     most = splat(float32(0.0))
     for i in range(n):
         left, right = load(c, PANEL * i), load(c, PANEL * i + LANES)
+        left, right = multiply(left, unit), multiply(right, unit)
         if levels.output_noise > 0:
             first, second = normal_pair(counters, work.keys[i, 0], work.keys[i, 1])
             left, right = fma(first, left_noise, left), fma(second, right_noise, right)
@@ -286,8 +315,22 @@ def keep(c: Any, n: Any, run: Any, at: Any, levels: Any) -> None:
             store(kept, at + i, load(c, i))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def forward(layer: Any, run: Any, noise: Any, first_row: Any, last_row: Any) -> None:
+def workspace(layout):
+    """Memory for one block of rows of a layer."""
+    width = -(-int(layout.tiles[:, 2].max()) // LANES) * LANES
+    return Work(
+        np.zeros(GROUP * width + LANES, np.float32),
+        np.zeros(ROWS * width, np.float32),
+        np.zeros(ROWS * PANEL, np.float32),
+        np.zeros(ROWS, np.int64),
+        np.zeros(ROWS, np.float32),
+        np.zeros(ROWS, np.float32),
+        np.zeros((ROWS, 2), np.uint32),
+    )
+
+
+@njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
+def forward(layer: Any, run: Any, noise: Any, work: Any, first_row: Any, last_row: Any) -> None:
     """Compute outputs of some rows of a layer, or find tiles with an output that must not clip.
 
     Args:
@@ -297,16 +340,6 @@ def forward(layer: Any, run: Any, noise: Any, first_row: Any, last_row: Any) -> 
         first_row: The first row to compute.
         last_row: The row behind the last one.
     """
-    width = 0
-    for t in range(len(layer.layout.tiles)):
-        width = max(width, whole(layer.layout.tiles[t, 2]))
-    work = Work(
-        np.zeros(ROWS * width + LANES, np.float32),
-        np.zeros(ROWS * PANEL, np.float32),
-        np.zeros(ROWS, np.int64),
-        np.zeros(ROWS, np.float32),
-        np.zeros((ROWS, 2), np.uint32),
-    )
     layout, n_outputs, bias = layer.layout, layer.layout.n_outputs, layer.bias
     begins, clipped, outputs = work.begins, run.clipped, run.outputs
     n_ranges = len(layout.tiles)
@@ -316,13 +349,12 @@ def forward(layer: Any, run: Any, noise: Any, first_row: Any, last_row: Any) -> 
         n = min(ROWS, last_row - row)
         begin(layout, row, n, begins)
         for i in range(n):
-            for o in range(n_outputs):
-                put(outputs, (row + i) * n_outputs + o, get(bias, o))
+            copy(bias, n_outputs, outputs, (row + i) * n_outputs)
         for t in range(n_ranges):
             add_tiles(layer, run, noise, work, t, Rows(row, n))
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", forceinline=True)
 def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) -> None:
     """Add what the tiles of a range of inputs contribute to some rows of the outputs.
 
@@ -369,13 +401,22 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
 def read_in(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
     """Fill `work.a` with n rows of DAC outputs of tile (t, u), and `work.scales` with their scales."""
     x, runs, levels = run.x, layer.layout.runs, layer.levels
-    a, begins, scales, seen = work.a, work.begins, work.scales, run.seen
+    raw, a, begins, seen = work.raw, work.a, work.begins, run.seen
+    most, back = work.most, work.scales
     first_run, last_run, depth, _, _ = layer.layout.tiles[t]
     stride, limit, factor = whole(depth), layer.ranges[t, u], run.factors[t, u]
+    # a few rows at a time: with one, all would wait for its scale; with all, the cache is too small
+    for first in range(0, n, GROUP):
+        last = min(first + GROUP, n)
+        for i in range(first, last):
+            at = (i - first) * stride
+            most[i] = gather(x, begins[i], runs, first_run, last_run, raw, at)
+        for i in range(first, last):
+            if most[i] >= TINY or not levels.dynamic:
+                seen[t] = 1
+            back[i] = row_scale(most[i], factor, levels)
+        for i in range(first, last):
+            reading = Reading(limit, back[i], most[i])
+            digitise(raw, (i - first) * stride, stride, reading, levels, a, i * stride)
     for i in range(n):
-        most = gather(x, begins[i], runs, first_run, last_run, a, i * stride)
-        if most >= TINY or not levels.dynamic:
-            seen[t] = 1
-        scale = row_scale(most, factor, levels)
-        digitise(a, i * stride, stride, limit, scale, levels, a)
-        scales[i] = levels.output_scale / scale
+        back[i] = levels.output_scale / back[i]

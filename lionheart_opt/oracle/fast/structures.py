@@ -48,12 +48,17 @@ class Layout(NamedTuple):
 
 
 class Levels(NamedTuple):
-    """`Converters` for the kernels: single precision, with inverses; a step of 0 does not round."""
+    """`Converters` for the kernels: single precision, with inverses; a step of 0 does not round.
+
+    `input_unit` is what outputs of the DAC are counted in: its step, or 1 where it does not round.
+    `input_bound` is counted in it, too.
+    """
 
     dynamic: bool
     scale_limit: np.float32
     input_step: np.float32
     input_inverse: np.float32
+    input_unit: np.float32
     input_bound: np.float32
     output_noise: np.float32
     output_step: np.float32
@@ -152,6 +157,20 @@ class Gradients(NamedTuple):
     gain: np.ndarray
     x: np.ndarray
     ranges: np.ndarray
+
+
+class Reading(NamedTuple):
+    """How a row of inputs is read in.
+
+    Args:
+        limit: Where inputs are clipped, or 0.
+        scale: What they are multiplied with.
+        most: Their largest magnitude.
+    """
+
+    limit: float
+    scale: float
+    most: float
 
 
 class Rows(NamedTuple):

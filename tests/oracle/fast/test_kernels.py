@@ -12,7 +12,7 @@ from lionheart_opt.oracle.fast import kernels
 from lionheart_opt.oracle.fast.cpu import CpuProducts
 from lionheart_opt.oracle.fast.kernels import PANEL, ROWS
 from lionheart_opt.oracle.fast.simd import LANES
-from lionheart_opt.oracle.fast.structures import Block, Layout, Levels
+from lionheart_opt.oracle.fast.structures import Block, Layout, Levels, Reading
 
 RNG = np.random.default_rng(0)
 
@@ -80,14 +80,15 @@ def test_scales_are_the_inverse_of_the_largest_magnitude() -> None:
 def test_the_dac_scales_rounds_and_clips(step: float, limit: float) -> None:
     x, a = normal(64), np.zeros(64, np.float32)
     chosen = levels(input_step=step, input_bound=1.0)
-    kernels.digitise(x, 8, 48, np.float32(limit), np.float32(0.8), chosen, a)
+    reading = Reading(np.float32(limit), np.float32(0.8), np.abs(x[8:56]).max())
+    kernels.digitise(x, 8, 48, reading, chosen, a, 8)
     inputs = x[8:56].astype(np.float64)
     if limit > 0:
         inputs = inputs.clip(-limit, limit) / limit
     inputs = inputs * np.float32(0.8)
     if step > 0:
         inputs = np.rint(inputs / np.float32(step)) * np.float32(step)
-    np.testing.assert_allclose(a[8:56], inputs.clip(-1, 1), atol=1e-6)
+    np.testing.assert_allclose(a[8:56] * chosen.input_unit, inputs.clip(-1, 1), atol=1e-6)
     assert not a[:8].any() and not a[56:].any()
 
 
@@ -98,8 +99,19 @@ def test_quotients_are_rounded_like_divisions() -> None:
         np.zeros(8000, np.float32),
     )
     chosen = levels(input_step=step)
-    kernels.digitise(x, 0, 8000, np.float32(0), np.float32(1), chosen, a)
-    np.testing.assert_array_equal(a, np.rint(x / np.float32(step)) * np.float32(step))
+    reading = Reading(np.float32(0), np.float32(1), np.abs(x).max())
+    kernels.digitise(x, 0, 8000, reading, chosen, a, 0)
+    np.testing.assert_array_equal(a, np.rint(x / np.float32(step)))
+
+
+@pytest.mark.parametrize("bits", range(2, 17))
+def test_the_bound_in_steps_is_the_bound(bits: int) -> None:
+    one = np.float32(1)
+    chosen = levels(input_step=2 / (2**bits - 2), input_bound=1.0)
+    steps = np.arange(2**bits, dtype=np.float32)
+    within = steps * chosen.input_step <= one
+    np.testing.assert_array_equal(steps <= chosen.input_bound, within)
+    assert chosen.input_bound * chosen.input_step == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("n", "expected"), [(1, 8), (8, 8), (9, 16), (0, 0)])
