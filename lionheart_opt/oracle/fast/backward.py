@@ -44,7 +44,7 @@ from lionheart_opt.oracle.fast.kernels import (
     whole,
 )
 from lionheart_opt.oracle.fast.simd import LANES, fma, load, multiply, splat, store, total, within
-from lionheart_opt.oracle.fast.structures import Block, Reading, Rows
+from lionheart_opt.oracle.fast.structures import Block, Layout, Reading, Rows
 
 
 class Tile(NamedTuple):
@@ -73,31 +73,35 @@ def panels_of(n: Any) -> Any:
     return (n + PANEL - 1) // PANEL
 
 
-@njit(error_model="numpy")
-def workspace(layout: Any) -> Any:
-    """Allocate memory for a layer's blocks of rows."""
-    widest = deepest = 0
-    for t in range(len(layout.tiles)):
-        deepest = max(deepest, panels_of(layout.tiles[t, 2]) * PANEL)
-        widest = max(widest, (layout.tiles[t, 4] - layout.tiles[t, 3]) * PANEL)
+def workspace(layout: Layout) -> Work:
+    """Memory for one block of rows of a layer."""
+    depths, panels = layout.tiles[:, 2], layout.tiles[:, 4] - layout.tiles[:, 3]
+    deepest = -(-int(depths.max()) // PANEL) * PANEL
+    widest = int(panels.max()) * PANEL
     return Work(
-        np.zeros(ROWS * deepest + 2 * PANEL, np.float32),
-        np.zeros(ROWS * deepest + LANES, np.float32),
-        np.zeros(ROWS * deepest, np.float32),
-        np.zeros(ROWS * widest, np.float32),
-        np.zeros(ROWS * PANEL, np.float32),
-        np.zeros(ROWS * PANEL, np.float32),
-        np.zeros(ROWS * LANES, np.float32),
-        np.zeros(ROWS, np.int64),
-        np.zeros(ROWS, np.float32),
-        np.zeros(ROWS, np.float32),
-        np.zeros(ROWS, np.float32),
+        raw=np.zeros(ROWS * deepest + 2 * PANEL, np.float32),
+        a=np.zeros(ROWS * deepest + LANES, np.float32),
+        v=np.zeros(ROWS * deepest, np.float32),
+        g=np.zeros(ROWS * widest, np.float32),
+        dy=np.zeros(ROWS * PANEL, np.float32),
+        z=np.zeros(ROWS * PANEL, np.float32),
+        sums=np.zeros(ROWS * LANES, np.float32),
+        begins=np.zeros(ROWS, np.int64),
+        most=np.zeros(ROWS, np.float32),
+        scales=np.zeros(ROWS, np.float32),
+        backs=np.zeros(ROWS, np.float32),
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
 def backward(
-    layer: Any, transposed: Any, run: Any, gradients: Any, first_row: Any, last_row: Any
+    layer: Any,
+    transposed: Any,
+    run: Any,
+    gradients: Any,
+    work: Any,
+    first_row: Any,
+    last_row: Any,
 ) -> None:
     """Add the gradients from some rows of a layer.
 
@@ -106,10 +110,10 @@ def backward(
         transposed: Its weights, `Transposed`.
         run: The `Pass` as the forward pass left it, with the gradient of the outputs as `outputs`.
         gradients: The `Gradients` to add to.
+        work: Memory that `workspace` made.
         first_row: The first row to compute.
         last_row: The row behind the last one; no other call may add to the same images.
     """
-    work = workspace(layer.layout)
     layout, tiles, panels, runs = (
         layer.layout,
         layer.layout.tiles,

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from lionheart_opt.oracle.fast.backward import backward
+from lionheart_opt.oracle.fast.backward import workspace as backward_workspace
 from lionheart_opt.oracle.fast.compiling import compiled_alone
 from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, forward, workspace
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
@@ -243,7 +244,7 @@ class CpuProducts:
                 x=dx,
                 ranges=np.zeros((*layer.ranges.shape, 4)),
             )
-            backward(layer, transposed, run, sums, first, last)
+            backward(layer, transposed, run, sums, backward_workspace(layer.layout), first, last)
             return [sums.weights, sums.gain, sums.ranges]
 
         n_rows = len(run.outputs) // layer.layout.n_outputs

@@ -39,7 +39,7 @@ from lionheart_opt.oracle.fast.simd import (
     store,
     store_shorts,
 )
-from lionheart_opt.oracle.fast.structures import Block, Reading, Rows
+from lionheart_opt.oracle.fast.structures import Block, Layout, Reading, Rows
 from lionheart_opt.oracle.tiny import SMALLEST
 
 #: Rows of a block: a multiple of the six that `product` computes at once.
@@ -272,7 +272,10 @@ def read_out(work: Any, layer: Any, panel: Any, n: Any) -> Any:
         if levels.output_noise > 0:
             first, second = normal_pair(counters, work.keys[i, 0], work.keys[i, 1])
             left, right = fma(first, left_noise, left), fma(second, right_noise, right)
-        if levels.output_step > 0:
+            if levels.output_step > 0:  # the noise decides at the middle of two steps
+                left = multiply(nearest(multiply(left, inverse)), step)
+                right = multiply(nearest(multiply(right, inverse)), step)
+        elif levels.output_step > 0:
             left, right = round_to(left, step, inverse), round_to(right, step, inverse)
         most = maximum(magnitude(left), maximum(magnitude(right), most))
         store(c, PANEL * i, left)
@@ -315,17 +318,17 @@ def keep(c: Any, n: Any, run: Any, at: Any, levels: Any) -> None:
             store(kept, at + i, load(c, i))
 
 
-def workspace(layout):
+def workspace(layout: Layout) -> Work:
     """Memory for one block of rows of a layer."""
     width = -(-int(layout.tiles[:, 2].max()) // LANES) * LANES
     return Work(
-        np.zeros(GROUP * width + LANES, np.float32),
-        np.zeros(ROWS * width, np.float32),
-        np.zeros(ROWS * PANEL, np.float32),
-        np.zeros(ROWS, np.int64),
-        np.zeros(ROWS, np.float32),
-        np.zeros(ROWS, np.float32),
-        np.zeros((ROWS, 2), np.uint32),
+        raw=np.zeros(GROUP * width + LANES, np.float32),
+        a=np.zeros(ROWS * width, np.float32),
+        c=np.zeros(ROWS * PANEL, np.float32),
+        begins=np.zeros(ROWS, np.int64),
+        most=np.zeros(ROWS, np.float32),
+        scales=np.zeros(ROWS, np.float32),
+        keys=np.zeros((ROWS, 2), np.uint32),
     )
 
 
@@ -337,6 +340,7 @@ def forward(layer: Any, run: Any, noise: Any, work: Any, first_row: Any, last_ro
         layer: The `Layer`.
         run: The `Pass`; all of its arrays but `x` and `factors` are written to.
         noise: The `Stream` of output noise.
+        work: Memory that `workspace` made.
         first_row: The first row to compute.
         last_row: The row behind the last one.
     """
