@@ -24,6 +24,7 @@ from lionheart_opt.oracle.fast.structures import (
     Transposed,
 )
 from lionheart_opt.oracle.fast.threads import in_threads
+from lionheart_opt.oracle.window import Window
 
 
 class Packed(NamedTuple):
@@ -31,6 +32,28 @@ class Packed(NamedTuple):
 
     weights: np.ndarray
     gain: np.ndarray
+
+
+def _padded(x: torch.Tensor, window: Window) -> torch.Tensor:
+    """Padded feature maps, channels last.
+
+    Without a gradient only the edges are filled with zeros; torch fills everything, then copies.
+    """
+    left, right, top, bottom = window.padding
+    if not any(window.padding) or x.requires_grad:
+        return window.pad(x.contiguous(memory_format=torch.channels_last))
+    n, channels, height, width = x.shape
+    shape = n, channels, height + top + bottom, width + left + right
+    padded = torch.empty(shape, memory_format=torch.channels_last)
+    for edge in (
+        padded[:, :, :top],
+        padded[:, :, top + height :],
+        padded[:, :, top : top + height, :left],
+        padded[:, :, top : top + height, left + width :],
+    ):
+        edge.zero_()
+    padded[:, :, top : top + height, left : left + width] = x
+    return padded
 
 
 def _in_steps(bound: np.float32, step: np.float32) -> np.float32:
@@ -124,7 +147,7 @@ class CpuProducts:
         """
         window, ranges = self.products.window, self.products.ranges
         if window is not None:
-            x = window.pad(x.contiguous(memory_format=torch.channels_last))
+            x = _padded(x, window)
         values = None
         if ranges is not None:
             ranges.initialise(x, window)
