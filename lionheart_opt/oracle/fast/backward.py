@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float32, njit
 
+from lionheart_opt.oracle.fast.compiling import kernel
 from lionheart_opt.oracle.fast.gradients import (
     Work,
     fetch,
@@ -31,18 +32,16 @@ from lionheart_opt.oracle.fast.gradients import (
     scatter,
     where_largest,
 )
-from lionheart_opt.oracle.fast.kernels import (
-    PANEL,
-    ROWS,
+from lionheart_opt.oracle.fast.inputs import (
     TINY,
     begin,
     clip,
     digitise,
     gather,
-    product,
     row_scale,
     whole,
 )
+from lionheart_opt.oracle.fast.kernels import PANEL, ROWS, product
 from lionheart_opt.oracle.fast.simd import LANES, fma, load, multiply, splat, store, total, within
 from lionheart_opt.oracle.fast.structures import Block, Layout, Reading, Rows
 
@@ -93,7 +92,7 @@ def workspace(layout: Layout) -> Work:
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy", _nrt=False)
+@kernel
 def backward(
     layer: Any,
     transposed: Any,

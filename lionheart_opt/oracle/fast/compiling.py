@@ -1,9 +1,9 @@
-"""Compiles kernels in one process at a time, because numba's cache is not made for several at once."""
+"""Compiles kernels, in one process at a time: numba's cache is not made for several at once."""
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -11,8 +11,13 @@ from contextlib import (
     nullcontext,
     suppress,
 )
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
+
+from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: The file in numba's cache folder that a process locks while it compiles.
 LOCK = "lionheart_opt.lock"
@@ -22,7 +27,17 @@ LOCK = "lionheart_opt.lock"
 _called: dict[int, Any] = {}
 
 
-def compiled_alone(kernel: Any) -> AbstractContextManager[None]:
+def kernel(function: Function) -> Function:
+    """Compile a function that kernels begin with.
+
+    It counts no references, so it may not allocate arrays: where two threads count the references to
+    the same array, each waits for the other's count.
+    """
+    compiled: Any = partial(njit, nogil=True, cache=True, error_model="numpy")
+    return cast(Function, compiled(_nrt=False)(function))
+
+
+def compiled_alone(function: Any) -> AbstractContextManager[None]:
     """While the block calls a kernel for the first time, other processes wait before they do.
 
     numba first writes to its cache which file will hold the machine code, and then that file. A process
@@ -30,19 +45,19 @@ def compiled_alone(kernel: Any) -> AbstractContextManager[None]:
     kernels the same file. The first process compiles, and the others read what it has written.
 
     Args:
-        kernel: A function that numba compiles and keeps in its cache.
+        function: A kernel, which numba compiles and keeps in its cache.
     """
-    return nullcontext() if id(kernel) in _called else _alone(kernel)
+    return nullcontext() if id(function) in _called else _alone(function)
 
 
 @contextmanager
-def _alone(kernel: Any) -> Iterator[None]:
+def _alone(function: Any) -> Iterator[None]:
     with ExitStack() as held:
-        if not getattr(kernel, "signatures", True):  # neither compiled nor read yet
+        if not getattr(function, "signatures", True):  # neither compiled nor read yet
             with suppress(OSError):  # a folder that cannot be locked; numba then works as ever
-                folder = Path(kernel.stats.cache_path)
+                folder = Path(function.stats.cache_path)
                 folder.mkdir(parents=True, exist_ok=True)
                 file = held.enter_context((folder / LOCK).open("a"))
                 fcntl.flock(file, fcntl.LOCK_EX)  # closing the file releases it
         yield
-    _called[id(kernel)] = kernel
+    _called[id(function)] = function

@@ -44,7 +44,7 @@ def _padded(x: torch.Tensor, window: Window) -> torch.Tensor:
         return window.pad(x.contiguous(memory_format=torch.channels_last))
     n, channels, height, width = x.shape
     shape = n, channels, height + top + bottom, width + left + right
-    padded = torch.empty(shape, memory_format=torch.channels_last)
+    padded = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
     for edge in (
         padded[:, :, :top],
         padded[:, :, top + height :],

@@ -8,9 +8,8 @@ from fast_setup import random_linear
 
 from lionheart_opt.oracle.fast import gradients, kernels
 from lionheart_opt.oracle.fast.cpu import CpuProducts
-from lionheart_opt.oracle.fast.structures import Reading
 from lionheart_opt.oracle.fast.kernels import PANEL, ROWS
-from lionheart_opt.oracle.fast.structures import Block, Pass
+from lionheart_opt.oracle.fast.structures import Block, Pass, Reading
 
 RNG = np.random.default_rng(0)
 
