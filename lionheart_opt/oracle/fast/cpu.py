@@ -45,14 +45,10 @@ def _padded(x: torch.Tensor, window: Window) -> torch.Tensor:
     n, channels, height, width = x.shape
     shape = n, channels, height + top + bottom, width + left + right
     padded = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-    for edge in (
-        padded[:, :, :top],
-        padded[:, :, top + height :],
-        padded[:, :, top : top + height, :left],
-        padded[:, :, top : top + height, left + width :],
-    ):
-        edge.zero_()
     padded[:, :, top : top + height, left : left + width] = x
+    rows = padded.permute(0, 2, 3, 1).numpy()  # torch takes longer for small edges
+    rows[:, :top] = rows[:, top + height :] = 0
+    rows[:, top : top + height, :left] = rows[:, top : top + height, left + width :] = 0
     return padded
 
 
