@@ -49,7 +49,7 @@ from lionheart_opt.workload import Layer, Workload
 
 
 class MachineParameters(SpillingParameters):
-    """`[machine]`: the clock in Hz, and the power in W while both arrays run.
+    """`[machine]`: the clock in Hz, and the power in W while both arrays run, or while none does.
 
     `core_cycles_per_operation` is what the RISC-V core takes for an operation on an element: an
     addition, a comparison, or the look-up of an 8-bit function. Weights take `digital_weight_bits` and
@@ -62,6 +62,7 @@ class MachineParameters(SpillingParameters):
     digital_weight_bits: int = Field(gt=0)
     analog_weight_bits: int = Field(gt=0)
     both_power_w: float = Field(gt=0)
+    waiting_power_w: float = Field(ge=0)
 
 
 class DigitalParameters(Parameters):
@@ -280,7 +281,7 @@ class Diana:
                 bits = machine.analog_weight_bits if is_analog else machine.digital_weight_bits
                 weights_s, weights_j = machine.transfer(layer.weight_count * bits / 8, is_far=True)
                 time_s, energy_j = time_s + weights_s, energy_j + weights_j
-            return with_memory(components, time_s, energy_j)
+            return with_memory(components, time_s, energy_j, machine.waiting_power_w)
 
         return unless_fused(workload, price, own=self.system.operators, has_tables=False)
 

@@ -56,12 +56,12 @@ class DigitalParameters(Parameters):
     Attributes:
         slices: Parts that work at once.
         cycles_per_operation: Cycles that a slice takes for an operation, or an element that passes by.
-        operation_j: Energy of an operation.
+        slice_w: Power of a slice that works.
     """
 
     slices: int = Field(gt=0)
     cycles_per_operation: float = Field(gt=0)
-    operation_j: float = Field(ge=0)
+    slice_w: float = Field(ge=0)
 
 
 class CoreParameters(Parameters):
@@ -231,7 +231,7 @@ class Fabric:
 
     def _digitally(self, component: str, time_s: float) -> Components:
         """Work of all slices for so long."""
-        return {component: (time_s, time_s * self._operations_per_s * self.digital.operation_j)}
+        return {component: (time_s, time_s * self.digital.slices * self.digital.slice_w)}
 
     @property
     def _operations_per_s(self) -> float:

@@ -68,11 +68,13 @@ class MachineParameters(SpillingParameters):
         clock_hz: Clock of cores, accelerator and engine.
         bus_bytes_per_cycle: Rate between the L1 and accelerator or engine, both directions together.
         jobs: Whether the streams of consecutive jobs overlap with the computation.
+        leakage_w: Leakage of the whole cluster, whichever of its parts work.
     """
 
     clock_hz: float = Field(gt=0)
     bus_bytes_per_cycle: int = Field(gt=0)
     jobs: Literal["pipelined", "sequential"]
+    leakage_w: float = Field(ge=0)
 
 
 class EngineParameters(Parameters):
@@ -157,7 +159,8 @@ class ImcCluster:
             alone = {key: crossbars([matrix], array) for key, matrix in matrices.items()}
             return [Layout(own=packed, shared=shared), Layout(own=alone)]
 
-        return with_reprogramming(cost, self.system, workload, mapping, layouts)
+        waiting_w = self.machine.leakage_w
+        return with_reprogramming(cost, self.system, workload, mapping, layouts, waiting_w)
 
     @tables_of_whole_batches
     def tables(self, workload: Workload) -> CostTables | None:
@@ -227,7 +230,9 @@ class ImcCluster:
             components = self._price(layer, target)
             weight_bytes = 0 if target.numerics == "analog" else weights_read(layer)
             moves = self.machine.spilled(layer, inputs_bytes, weight_bytes)
-            return with_memory(components, *moves)
+            components = with_memory(components, *moves)
+            time_s = sum(each for each, _ in components.values())
+            return components | {"static": (0.0, time_s * self.machine.leakage_w)}
 
         return unless_fused(workload, price, own=self.system.operators)
 

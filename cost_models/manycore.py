@@ -16,6 +16,9 @@ pipeline is full. Each layer on the longest path contributes the wait for the sl
 begin, one slice of its own work, and its transfer; the rest overlaps. All clusters in use are reported as
 `tiles` of every target that runs a unit, because a crossbar and its cores are occupied together.
 
+Static power of all clusters and of the memory is drawn for an interval of each inference. Layers share
+it by their clusters.
+
 Sources: platform, array and levels are from Table I of the paper. Rates of the cores and energies at
 22 nm are those of `imc_cluster`, at twice the cores. `hbm_bytes_per_cycle` and `energy_scale` (22 nm to
 5 nm) are fitted by `lionheart_opt.cost_models.calibration.manycore`.
@@ -39,6 +42,7 @@ from lionheart_opt.cost_models.parts.manycore_plan import (
     input_bytes,
     memory_bytes,
     splits,
+    storage_and_memory,
     trees,
 )
 from lionheart_opt.cost_models.parts.pipeline import Graph, latencies, members_of, stages_of
@@ -207,6 +211,7 @@ class Manycore:
             layer_work,
             room=self.machine.clusters - layout.storage_clusters,
             memory_s=layout.memory_s,
+            static_w=self.machine.static_w,
         )
 
     def ceilings(self) -> tuple[Ceiling, ...]:
@@ -243,6 +248,7 @@ class Manycore:
             for name, work in plan.work.items()
         }
         waits, on_path = latencies(plan.graph, own, plan.interval_s)
+        of_layers = sum(map(plan.clusters_of, plan.copies))
         layers = []
         for layer in workload.layers:
             components, aside_s = free(), 0.0
@@ -253,6 +259,8 @@ class Manycore:
                     for part, (latency_s, energy_j) in plan.work[layer.name].components.items()
                 }
                 components[WAIT] = (waits.get(layer.name, 0.0), 0.0)
+                share = plan.clusters_of(layer.name) / of_layers
+                components["static"] = (0.0, share * self.machine.static_w * plan.interval_s)
             target = target_of(self.system, workload, mapping, layer)
             layers.append(replace(layer_cost(layer, target.name, components), aside_s=aside_s))
         used = {
@@ -269,7 +277,7 @@ class Manycore:
     def _layout(self, workload: Workload) -> _Layout:
         if not self._layouts or self._layouts[0].workload is not workload:
             graph = Graph.of(workload, self.system.operators)
-            storage, memory_s = self._memory(graph)
+            storage, memory_s = storage_and_memory(graph, self.machine)
             self._layouts[:] = [
                 _Layout(
                     workload=workload,
@@ -282,16 +290,6 @@ class Manycore:
                 )
             ]
         return self._layouts[0]
-
-    def _memory(self, graph: Graph) -> tuple[int, float]:
-        """Clusters that store tensors, and the time that the memory is busy for an inference in s."""
-        machine = self.machine
-        skipping_bytes = sum(layer.output_count for layer in graph.skipping)
-        traffic_bytes = sum(memory_bytes(graph, layer, machine) for layer in graph.layers.values())
-        storage = 0
-        if machine.residuals == "l1":  # one tensor is read while the next is written
-            storage = ceil(2 * skipping_bytes / machine.l1_bytes)
-        return storage, traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
 
     def _stage(self, layout: _Layout, name: str, members: list[str], target: str) -> Stage:
         stage = layout.stages.get((name, target))

@@ -17,7 +17,8 @@ class PipelineTables:
     """A pipeline whose units are replicated under one budget of clusters, for its shortest interval.
 
     Whether an interval can be kept is a sum over units: each takes the clusters that it needs for it,
-    independently of the others. Energy is a sum over units, too. The latency is the longest path.
+    independently of the others. Energy is a sum over units, and static power for an interval. The latency
+    is the longest path.
 
     Args:
         units: Unit names, shape (n_units,).
@@ -31,8 +32,9 @@ class PipelineTables:
         fixed_s: Interval that everything beside the units imposes with the fewest clusters.
         one_copy_s: Interval that the stages of a unit impose with the fewest clusters, shape (n_units,
             n_targets).
-        fixed_j: Energy in J of what belongs to no unit.
-        energy_j: Energy of each unit on each target, shape (n_units, n_targets).
+        fixed_j: Energy in J of what belongs to no unit, without static power.
+        energy_j: Energy of each unit on each target, without static power, shape (n_units, n_targets).
+        static_w: Power that is drawn whatever runs, for an interval of each inference.
         unit_of: Number of the unit of each stage of the data flow, in execution order, -1 where it
             belongs to none, shape (n_stages,).
         own_s: Time of each stage for a slice as it is built to keep each interval, shape (n_intervals,
@@ -53,6 +55,7 @@ class PipelineTables:
     one_copy_s: np.ndarray
     fixed_j: float
     energy_j: np.ndarray
+    static_w: float
     unit_of: np.ndarray
     own_s: np.ndarray
     sources: tuple[tuple[tuple[int, float], ...], ...]
@@ -85,6 +88,7 @@ class PipelineTables:
             part = np.asarray(assignments[start : start + _CHUNK], dtype=np.intp)
             number, interval_s = self._intervals(part)
             energy_j = self.fixed_j + self.energy_j[rows, part].sum(axis=1)
+            energy_j += self.static_w * interval_s
             latency_s = self._latency(part, number, interval_s)
             total[start : start + _CHUNK] = np.stack([latency_s, energy_j, interval_s], axis=1)
         return total

@@ -21,6 +21,7 @@ from lionheart_opt.cost_models.calibration.shipped import (
     asked_to_write,
     covariance_of,
     settled,
+    together,
     write,
 )
 from lionheart_opt.cost_models.diana import Diana
@@ -30,11 +31,14 @@ from lionheart_opt.hardware.constants import Uncertainty
 from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 
-NAMES = ("machine.dram_j_per_byte",)
+FITTED = ("machine.dram_j_per_byte",)
+#: A constant whose interval has a source of its own.
+STATED = ("machine.waiting_power_w",)
+NAMES = FITTED + STATED
 
 
 def fit(system: System) -> dict[str, float]:
-    """Parameter -> fitted value."""
+    """Parameter, as in `FITTED` -> fitted value."""
     network, published = paper.SYSTEM_LEVEL["ImageNet"]
 
     def j_per_op(j_per_byte: float) -> float:
@@ -59,16 +63,18 @@ def fitted(system: System) -> tuple[Constants, Uncertainty]:
     """The constant with its interval, and what it leaves open."""
     errors = residuals(system)
     scatter = Scatter.of(errors, n_constants=1)
+    known = [
+        np.log(system.intervals[name].high / system.intervals[name].low) / 2 for name in STATED
+    ]
     covariance = covariance_of(
         residuals,
         system,
         NAMES,
         np.full(len(errors), scatter.half_width),
-        np.eye(1) * UNKNOWN**2,
+        np.diag([UNKNOWN, *known]) ** 2,
     )
-    constants = settled(
-        system, NAMES, np.log([*fit(system).values()]), np.sqrt(np.diag(covariance))
-    )
+    half_widths = np.sqrt(np.diag(covariance))
+    constants = settled(system, FITTED, np.log([*fit(system).values()]), half_widths[:1])
     uncertainty = Uncertainty(
         source=(
             f"calibration/diana.py: scatter of efficiencies {scatter}; "
@@ -76,6 +82,7 @@ def fitted(system: System) -> tuple[Constants, Uncertainty]:
         ),
         latency_factor=scatter.factor,
         energy_factor=scatter.factor,
+        **together(NAMES, covariance / np.outer(half_widths, half_widths)),
     )
     return constants, uncertainty
 

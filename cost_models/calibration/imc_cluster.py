@@ -46,11 +46,14 @@ _LATENCY_SD = 0.01e-3 / np.sqrt(12) / PUBLISHED_LATENCY_S
 #: Standard deviation in logarithms of the priors around the shipped values: a factor of 50.
 _PRIOR_SD = 4.0
 
+#: Standard deviation in logarithms of the leakage: what is assumed of it, a factor of 20, is within 95 %.
+_LEAKAGE_SD = log(20.0) / 2 / 1.96
+
 #: Constants of the energies of Fig. 12(a).
 ROWS = (
     *("targets.ima.job_energy_j", "targets.ima.channel_energy_j"),
     *("targets.ima.column_energy_j", "targets.ima.cell_energy_j"),
-    *("targets.dw-engine.mac_energy_j", "targets.cores.element_op_energy_j"),
+    *("targets.dw-engine.mac_energy_j", "targets.cores.element_op_energy_j", "machine.leakage_w"),
 )
 #: Constants of software on the cores.
 SOFTWARE = (
@@ -101,7 +104,7 @@ def fit_rows(system: System) -> Fitted:
     return fit(
         lambda logs: row_residuals(with_logs(system, ROWS, logs)),
         logs_of(system, ROWS),
-        precision=np.eye(len(ROWS)) / _PRIOR_SD**2,
+        precision=np.diag([1 / _PRIOR_SD**2] * (len(ROWS) - 1) + [1 / _LEAKAGE_SD**2]),
     )
 
 
@@ -136,7 +139,9 @@ def fitted(system: System) -> tuple[Constants, Uncertainty]:
     )
     half_widths = np.sqrt(np.diag(covariance))
     logs = [rows.logs, _of_software(logs_of(system, SOFTWARE), software.logs)]
-    constants = settled(system, NAMES, np.concatenate(logs), half_widths)
+    of_rows = settled(system, ROWS, logs[0], half_widths[:n_rows])
+    of_software = settled(system, SOFTWARE, logs[1], half_widths[n_rows:])
+    constants = of_rows[0] | of_software[0], of_rows[1] | of_software[1]
     # A gain is a ratio of two costs, each with an error of its own.
     factor = Scatter(sd=software.scatter / 2**0.5, degrees=software.degrees).factor
     uncertainty = Uncertainty(

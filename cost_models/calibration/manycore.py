@@ -39,9 +39,12 @@ from lionheart_opt.workload import Workload
 
 FITTED = ("machine.hbm_bytes_per_cycle", "machine.energy_scale")
 #: Constants whose intervals have sources of their own.
-STATED = ("machine.sum_ops_per_cycle", "machine.hbm_j_per_byte", "machine.link_j_per_byte")
-#: Those of the cluster's that the many-core has; it has no depthwise engine.
-CLUSTER = tuple(name for name in SHARED if not name.startswith("targets.dw-engine."))
+STATED = (
+    *("machine.sum_ops_per_cycle", "machine.hbm_j_per_byte", "machine.link_j_per_byte"),
+    *("machine.hbm_w", "machine.cluster_leakage_w"),
+)
+#: Those of the cluster's that the many-core has: no depthwise engine, and a leakage of its own.
+CLUSTER = tuple(name for name in SHARED if name.startswith(("targets.ima.", "targets.cores.")))
 NAMES = FITTED + STATED + CLUSTER
 #: The printed 15 mJ are rounded to 1 mJ.
 _BATCH_HALF_WIDTH = 0.5e-3 / paper.PUBLISHED_BATCH_J
@@ -62,10 +65,10 @@ def fit(system: System, workload: Workload) -> dict[str, float]:
         return paper.BATCH * paper.steps(scaled, workload)[-1].cost.energy_j
 
     clusters_j = batch_j(2.0) - batch_j(1.0)
-    moves_j = batch_j(1.0) - clusters_j  # of memory and interconnect, which the scale leaves alone
+    others_j = batch_j(1.0) - clusters_j  # moves and static power, which the scale leaves alone
     return {
         "hbm_bytes_per_cycle": float(brentq(gain_error, 2.0, 8.0, xtol=1e-6)),
-        "energy_scale": (paper.PUBLISHED_BATCH_J - moves_j) / clusters_j,
+        "energy_scale": (paper.PUBLISHED_BATCH_J - others_j) / clusters_j,
     }
 
 

@@ -34,6 +34,8 @@ class MachineParameters(Parameters):
         energy_scale: Factor on the energies of the targets.
         hbm_j_per_byte: Energy of a byte that is read from the memory or written to it.
         link_j_per_byte: Energy of a byte that goes from one cluster to another.
+        hbm_w: Power of the memory without traffic: standby and refresh.
+        cluster_leakage_w: Leakage of a cluster; all clusters leak, whether they are in use or not.
     """
 
     clock_hz: float = Field(gt=0)
@@ -50,6 +52,13 @@ class MachineParameters(Parameters):
     energy_scale: float = Field(gt=0)
     hbm_j_per_byte: float = Field(ge=0)
     link_j_per_byte: float = Field(ge=0)
+    hbm_w: float = Field(ge=0)
+    cluster_leakage_w: float = Field(ge=0)
+
+    @property
+    def static_w(self) -> float:
+        """Power that the chip and its memory draw whatever they do."""
+        return self.hbm_w + self.clusters * self.cluster_leakage_w
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +147,16 @@ def memory_bytes(graph: Graph, layer: Layer, machine: MachineParameters) -> int:
     """
     waits = machine.residuals == "hbm" and layer in graph.skipping
     return input_bytes(layer) + (2 * layer.output_count if waits else 0)
+
+
+def storage_and_memory(graph: Graph, machine: MachineParameters) -> tuple[int, float]:
+    """Clusters that store tensors, and the time that the memory is busy for an inference in s."""
+    skipping_bytes = sum(layer.output_count for layer in graph.skipping)
+    traffic_bytes = sum(memory_bytes(graph, layer, machine) for layer in graph.layers.values())
+    storage = 0
+    if machine.residuals == "l1":  # one tensor is read while the next is written
+        storage = ceil(2 * skipping_bytes / machine.l1_bytes)
+    return storage, traffic_bytes / (machine.hbm_bytes_per_cycle * machine.clock_hz)
 
 
 @dataclass(frozen=True, kw_only=True)

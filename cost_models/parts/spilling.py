@@ -78,9 +78,19 @@ def weights_read(layer: Layer) -> int:
     return layer.output_count if reads_rows(layer) else layer.weight_count
 
 
-def with_memory(components: Components, time_s: float, energy_j: float) -> Components:
-    """The components of a layer and, where it moves data, `memory`: what computing does not hide."""
+def with_memory(
+    components: Components, time_s: float, energy_j: float, waiting_w: float = 0.0
+) -> Components:
+    """The components of a layer and, where it moves data, `memory`: what computing does not hide.
+
+    Args:
+        components: What the layer takes with its operands in the L1.
+        time_s: Time of its transfers.
+        energy_j: Energy of its transfers.
+        waiting_w: Power of the chip while it waits for them.
+    """
     if not time_s:
         return components
     computing_s = sum(computing for computing, _ in components.values())
-    return components | {"memory": (max(0.0, time_s - computing_s), energy_j)}
+    waiting_s = max(0.0, time_s - computing_s)
+    return components | {"memory": (waiting_s, energy_j + waiting_s * waiting_w)}

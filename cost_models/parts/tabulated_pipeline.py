@@ -38,6 +38,7 @@ def tabulate(
     *,
     room: int,
     memory_s: float,
+    static_w: float,
 ) -> PipelineTables:
     """Price every stage on every target that can run it.
 
@@ -50,6 +51,7 @@ def tabulate(
         work: What a layer does on a target.
         room: Clusters for all stages.
         memory_s: Interval that the memory imposes.
+        static_w: Power that is drawn whatever runs.
     """
     targets = [target.name for target in system.targets]
     host = targets.index(system.host)
@@ -118,6 +120,7 @@ def tabulate(
         one_copy_s=one_copy_s,
         fixed_j=fixed_j,
         energy_j=energy_j,
+        static_w=static_w,
         unit_of=np.array([places(name)[0] for name in numbers], dtype=np.intp),
         own_s=own_s,
         sources=tuple(

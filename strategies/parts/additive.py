@@ -285,7 +285,7 @@ def _from_shared_work(
 def _from_pipeline(
     problem: Problem, quantities: tuple[CostObjective, ...], pipeline: PipelineTables
 ) -> Additive:
-    """Energies as they are, and times as if clusters could be divided at will.
+    """Times as if clusters could be divided at will, and energies with static power for such intervals.
 
     A stage with `c` clusters that takes `t` alone takes `c t / n` with `n` of them, so that all `n`
     clusters together take the sum of all `c t`. The latency is in proportion to that, and beyond it each
@@ -307,12 +307,12 @@ def _from_pipeline(
     waits = float(pipeline.longest_path(own, np.ones(1))[0])
     unit = {
         "latency_s": own_s + waits * work_s,
-        "energy_j": pipeline.energy_j,
+        "energy_j": pipeline.energy_j + pipeline.static_w * work_s,
         "interval_s": work_s,
     }
     fixed = {
         "latency_s": fixed_s + waits * pipeline.fixed_s,
-        "energy_j": pipeline.fixed_j,
+        "energy_j": pipeline.fixed_j + pipeline.static_w * pipeline.fixed_s,
         "interval_s": pipeline.fixed_s,
     }
     n_targets = len(pipeline.targets)

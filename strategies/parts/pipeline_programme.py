@@ -29,7 +29,9 @@ class PipelineProgramme(IntegerProgramme):
     """Finds the cheapest mapping that keeps a predicted loss, by the cost of its pipeline.
 
     Whether an interval can be kept is a linear condition, so that the shortest interval is found by
-    bisection with an integer programme at each step: exactly. So is the least energy. The shortest
+    bisection with an integer programme at each step: exactly. So is the least energy, which is a sum and
+    static power for an interval: the least sum is sought at ever shorter intervals, until static power
+    alone cannot save what the sum then takes more. The shortest
     latency is not a sum. It is sought at several intervals, from the shortest on, as long as the longest
     path could be shorter there, and improved by moves of one and two units. So is the least of another
     cost where a limit on the latency is not kept otherwise. What these find need not be the best.
@@ -58,7 +60,7 @@ class PipelineProgramme(IntegerProgramme):
         last = len(self.tables.intervals) - 1
         targets: np.ndarray | None = None
         if name == "energy_j":
-            targets = self._minimise(self._row(quantity), limits, without, tolerance)
+            targets = self._least_total_energy(limits, without, tolerance)
         elif name == "interval_s":
             fastest = int(np.searchsorted(self.tables.intervals, below, side="right")) - 1
             _, targets = self._shortest_interval(losses, limits, without, fastest)
@@ -179,7 +181,7 @@ class PipelineProgramme(IntegerProgramme):
             low, high = 0.0, float(np.abs(own).sum())
             for _ in range(MOST_BOUNDS):
                 rows = [*limits, capacity, (own, (low + high) / 2)]
-                targets = self._minimise(self._row(quantity), rows, excluded)
+                targets = self._minimise(self._sums_j, rows, excluded)
                 if targets is None:
                     low = (low + high) / 2
                 elif self._keeps_limits(targets):
@@ -253,20 +255,53 @@ class PipelineProgramme(IntegerProgramme):
         """(row, bound) of the clusters, and of each cost limit as far as it is linear.
 
         An interval holds a limit exactly where its clusters fit. A latency does so only where the
-        interval leaves room for the shortest path, which is necessary and not sufficient.
+        interval leaves room for the shortest path, and an energy where static power takes no more than
+        at the shortest interval of all, which is necessary and not sufficient.
         """
         limits: list[Limit] = []
         place = len(self.tables.intervals) - 1
         for name, limit in self.costs.problem.cost_limits.items():
             if name == "energy_j":
-                number = self.costs.number(name)
-                limits.append((self._row(number), limit - self.costs.fixed[number]))
+                static_j = self.tables.static_w * float(self.tables.intervals[0])  # at least
+                limits.append((self._sums_j, limit - self.tables.fixed_j - static_j))
                 continue
             reached = self.tables.intervals if name == "interval_s" else self._least_latency
             place = min(place, int(np.searchsorted(reached, limit, side="right")) - 1)
         capacity = self._capacity(place) if place >= 0 else None
         nothing = np.zeros(len(self._choices) + len(self._couples)), -1.0
         return [*limits, nothing if capacity is None else capacity]
+
+    def _least_total_energy(
+        self, limits: list[Limit], excluded: list[Mapping], tolerance: float
+    ) -> np.ndarray | None:
+        """The mapping of least energy, static power included.
+
+        Of all mappings that keep one interval, the one of the least sum is sought. It is no dearer than
+        any other one whose own interval is at least its own, so that only shorter intervals are left.
+        """
+        tables, energy = self.tables, COST_OBJECTIVES.index("energy_j")
+        interval = COST_OBJECTIVES.index("interval_s")
+        place, best, least_j = len(tables.intervals) - 1, None, np.inf
+        while place >= 0 and (capacity := self._capacity(place)) is not None:
+            targets = self._minimise(self._sums_j, [*limits, capacity], excluded, tolerance)
+            if targets is None:
+                break
+            values = self._values(targets[None])[0]
+            if values[energy] < least_j:
+                best, least_j = targets, values[energy]
+            if not tables.static_w:
+                break
+            sum_j = values[energy] - tables.static_w * values[interval]
+            longest_s = min(
+                values[interval], (least_j * (1.0 - tolerance) - sum_j) / tables.static_w
+            )
+            place = int(np.searchsorted(tables.intervals, longest_s * (1.0 - 1e-12))) - 1
+        return best
+
+    @cached_property
+    def _sums_j(self) -> np.ndarray:
+        """Energies of units without static power, as a row over the variables."""
+        return self._spread(np.where(self.costs.allowed, self.tables.energy_j, 0.0))
 
     @cached_property
     def _least_latency(self) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +31,19 @@ def wide() -> Workload:
     return Workload(name="wide", layers=(matrix, tail), units=(Unit(name="fc", layers=("fc",)),))
 
 
-WORKLOADS = {"wide": wide(), "convolutions": convolutional_workload()}
+def heavy() -> Workload:
+    """A matrix that is larger than every L2."""
+    matrix = operator(
+        "fc", "linear", input_shapes=((1, 4000),), output_shape=(1, 2000), macs=8_000_000,
+        weight_count=8_000_000, mvm=Mvm(rows=4000, columns=2000, count=1),
+    )  # fmt: skip
+    return Workload(name="heavy", layers=(matrix,), units=(Unit(name="fc", layers=("fc",)),))
+
+
+WORKLOADS = {"wide": wide(), "convolutions": convolutional_workload(), "heavy": heavy()}
+#: How a number is called that takes longer where it is smaller, and where it is larger.
+RATES = ("_per_s", "_per_cycle", "_hz", "_efficiency")
+TIMES = ("_s", "_cycles", "_s_per_byte", "_cycles_per_operation")
 
 
 def mappings(workload: Workload, system: System) -> list[Mapping]:
@@ -99,6 +112,37 @@ def test_twice_all_energies_is_twice_the_energy(system: System, workload: Worklo
         latency_s, interval_s, energy_j = numbers_of(model.cost(workload, mapping))
         expected = latency_s, interval_s, FACTOR * energy_j
         assert numbers_of(dear.cost(workload, mapping)) == pytest.approx(expected, rel=1e-9)
+
+
+def slower(system: System) -> Iterator[tuple[str, System]]:
+    """Each rate and time of a system, and the system with a hundredth or a hundred times of it."""
+    for block, owner in system.blocks.items():
+        for key, value in owner.parameters.items():
+            if isinstance(value, (str, bool, tuple, list)) or key.endswith("_j_per_cycle"):
+                continue
+            name = f"{block}.{key}"
+            if key.endswith(RATES):
+                hundredth = max(value // 100, 1) if isinstance(value, int) else value / 100
+                yield name, system.with_constants({name: hundredth})
+            elif key.endswith(TIMES):
+                yield name, system.with_constants({name: 100 * value})
+
+
+def test_what_takes_longer_takes_more_energy(system: System, workload: Workload) -> None:
+    """Whichever part of a system is a hundred times slower, others wait for it, and leak.
+
+    Unless layers then run elsewhere: fewer cores take less power.
+    """
+    model = cost_model(system)
+    for name, slow in slower(system):
+        for mapping in mappings(workload, system)[:2]:
+            before, after = model.cost(workload, mapping), cost_model(slow).cost(workload, mapping)
+            is_placed_alike = [each.place for each in before.layers] == [
+                each.place for each in after.layers
+            ]
+            is_slower = after.time_per_inference_s > 1.01 * before.time_per_inference_s
+            if is_slower and is_placed_alike:
+                assert after.energy_j > before.energy_j * (1 + 1e-6), name
 
 
 def test_no_result_comes_before_the_next_one(system: System, workload: Workload) -> None:

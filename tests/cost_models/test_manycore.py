@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from many_cores import networks
+from many_cores import networks, on_many_cores
 from scipy.optimize import Bounds, LinearConstraint, milp
 
 from lionheart_opt.cost_models.manycore import Manycore
@@ -278,3 +278,18 @@ class TestEnergyOfMoves:
         mapping = Space(workload=workload, system=slow).all_analog
         cost = Manycore(slow).cost(workload, mapping)
         assert cost.interval_s == pytest.approx(3 * 256 * 256 / 0.0413e9)
+
+
+def test_a_slow_memory_costs_energy() -> None:
+    """Static power of the memory and of all clusters for the time that they wait for it."""
+    workload = networks()["resnet18"]
+    fast, slow = (
+        on_many_cores(workload, "energy_j", machine={"hbm_bytes_per_cycle": rate})
+        for rate in (4.0, 0.04)
+    )
+    costs = [problem.cost(problem.all_analog) for problem in (fast, slow)]
+    waited_s = costs[1].time_per_inference_s - costs[0].time_per_inference_s
+    machine = Manycore(slow.system).machine
+    assert machine.static_w == pytest.approx(0.6 + 512 * 1e-3)
+    assert waited_s > 4e-3
+    assert costs[1].energy_j - costs[0].energy_j == pytest.approx(machine.static_w * waited_s)

@@ -40,7 +40,11 @@ MAY_BE_ZERO = {
     "hbm_j_per_byte",
     "link_j_per_byte",
     "mvm_energy_j",
-    "operation_j",
+    "hbm_w",
+    "cluster_leakage_w",
+    "leakage_w",
+    "waiting_power_w",
+    "slice_w",
 }
 #: Smallest whole number that makes sense, where it is not 1 (or 0).
 LEAST = {"ports": 2}

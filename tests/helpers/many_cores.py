@@ -7,6 +7,7 @@ import numpy as np
 from lionheart_opt import plugins
 from lionheart_opt.cost import CostObjective
 from lionheart_opt.cost_models.validation import manycore as paper
+from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.hardware.redesign import redesigned
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import TRAININGS
@@ -29,6 +30,7 @@ def on_many_cores(
     clusters: int = 512,
     movable: int = 99,
     cost_limits: dict[CostObjective, float] | None = None,
+    machine: dict[str, float] | None = None,
 ) -> Problem:
     """A problem on the many-core.
 
@@ -39,8 +41,10 @@ def on_many_cores(
         clusters: Clusters of the machine and of its targets.
         movable: Units beyond that number stay on the host.
         cost_limits: Limits on costs.
+        machine: Other numbers of `[machine]`.
     """
     system = redesigned(plugins.load_system("manycore"), {"machine.clusters": clusters})
+    system = variant(system, "machine", **(machine or {}))
     names = tuple(unit.name for unit in workload.units)
     drops = np.zeros(len(names)) if losses is None else losses
     return Problem(

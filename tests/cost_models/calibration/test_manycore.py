@@ -58,11 +58,12 @@ def test_cores_and_crossbars_are_those_of_the_cluster(system: System) -> None:
         assert ours.high / ours.low == pytest.approx(theirs.high / theirs.low, rel=2e-3)
 
 
-def test_what_moves_data_is_less_sure_than_the_sum(system: System) -> None:
-    """15 mJ are known, but not how much of them the links take: the errors go against each other."""
+def test_what_moves_data_and_leaks_is_less_sure_than_the_sum(system: System) -> None:
+    """15 mJ are known, but not how much of them others take: the errors go against each other."""
     assert system.uncertainty is not None
-    scale, links = (
+    scale, memory, leakage = (
         system.uncertainty.constants.index(f"machine.{name}")
-        for name in ("energy_scale", "link_j_per_byte")
+        for name in ("energy_scale", "hbm_w", "cluster_leakage_w")
     )
-    assert system.uncertainty.correlations[scale][links] < -0.3
+    correlations = system.uncertainty.correlations[scale]
+    assert correlations[memory] < -0.3 and correlations[leakage] < -0.3
