@@ -8,6 +8,10 @@ one vector at once. Then the digital unit of each core puts out one result after
 of rows adds a hop to the way of the partial sums. Vectors and layers run one after the other, as they
 were measured.
 
+In a fabric whose branches run at once (`branches`), layers that do not read each other's results overlap
+where they are on cores, and the latency is that of the longest path. What the stages of such a pipeline
+save beyond that is one factor on the time of products (`overlap`).
+
 A core in use draws a constant power beside the energy of its array, for its digital unit and its links.
 Functions of single elements are applied to results that pass by: the measured LSTM step leaves no time
 for its gates. They take time only where the global digital unit is slower than the cores. So they are
@@ -17,14 +21,15 @@ everything else, one operation after the other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, prod
+from typing import Literal
 
 from pydantic import Field
 
 from lionheart_opt.batches import BatchOrder
-from lionheart_opt.cost import Ceiling, Cost
+from lionheart_opt.cost import Ceiling, Cost, LayerCost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
     Price,
@@ -45,9 +50,15 @@ from lionheart_opt.workload import Layer, Mvm, Unit, Workload
 
 
 class MachineParameters(Parameters):
-    """`[machine]`: the clock of all digital units, in Hz."""
+    """`[machine]`.
+
+    Attributes:
+        clock_hz: Clock of all digital units.
+        branches: Whether layers on cores that do not read each other's results run at once or in turn.
+    """
 
     clock_hz: float = Field(gt=0)
+    branches: Literal["at once", "in turn"]
 
 
 class DigitalParameters(Parameters):
@@ -71,8 +82,11 @@ class CoreParameters(Parameters):
         rows: Rows of an array.
         columns: Columns of an array.
         mvm_latency_s: Time of one product.
-        mvm_energy_j: Energy of one product, however much of the array is in use.
-        cycles_per_result: Cycles between two results of a local digital unit.
+        mvm_energy_j: Energy of one product of the whole array.
+        energy_of: What takes this energy: the whole array, however much of it is in use, or each of its
+            columns that is in use its part.
+        overlap: Share of the time of products that remains where layers overlap.
+        cycles_per_result: Cycles between two results of a local digital unit; 0 where products hide them.
         hop_s: Delay of partial sums or results on their way from core to core.
         beside_w: Power of a core in use without its array: digital unit and links.
     """
@@ -81,8 +95,10 @@ class CoreParameters(Parameters):
     columns: int = Field(gt=0)
     mvm_latency_s: float = Field(gt=0)
     mvm_energy_j: float = Field(ge=0)
-    cycles_per_result: int = Field(gt=0)
-    hop_s: float = Field(gt=0)
+    energy_of: Literal["array", "columns"]
+    overlap: float = Field(gt=0, le=1)
+    cycles_per_result: int = Field(ge=0)
+    hop_s: float = Field(ge=0)
     beside_w: float = Field(gt=0)
 
     def blocks(self, matrix: Mvm) -> tuple[int, int]:
@@ -143,13 +159,21 @@ class Fabric:
             InputError: The model does not know an operator, or a target cannot run it.
         """
         layers = layer_costs(self.system, workload, mapping, self._pricer(workload))
+        if self.machine.branches == "at once":
+            layers = self._at_once(workload, layers)
         name = self._cores.name
         used = sum(self._occupied(workload, workload.unit(unit)) for unit in mapping.units_on(name))
         return Cost(layers=layers, tiles={name: used})
 
     @tables_of_whole_batches
-    def tables(self, workload: Workload) -> CostTables:
-        """The coefficients of the same cost. No two matrices share a core."""
+    def tables(self, workload: Workload) -> CostTables | None:
+        """The coefficients of the same cost. No two matrices share a core.
+
+        Returns:
+            None where branches run at once: the latency is then no sum.
+        """
+        if self.machine.branches == "at once":
+            return None
 
         def share(unit: Unit, target: Target) -> float:
             return self._occupied(workload, unit) if target.numerics == "analog" else 0.0
@@ -169,6 +193,26 @@ class Fabric:
             else Ceiling(target=target.name, ops_per_s=of_host)
             for target in self.system.targets
         )
+
+    def _at_once(self, workload: Workload, layers: tuple[LayerCost, ...]) -> tuple[LayerCost, ...]:
+        """Only layers on the longest path have a latency; those on the host run one after the other."""
+        ends_s: dict[str, float] = {}
+        waited_for: dict[str, str | None] = {}
+        on_host: list[str] = []
+        for layer, cost in zip(workload.layers, layers, strict=True):
+            is_on_host = cost.target == self.system.host and cost.latency_s > 0
+            before = [name for name in layer.inputs if name in ends_s] + on_host[-1:] * is_on_host
+            last = max(before, key=ends_s.__getitem__, default=None)
+            ends_s[layer.name] = cost.latency_s + (0.0 if last is None else ends_s[last])
+            waited_for[layer.name] = last
+            if is_on_host:
+                on_host.append(layer.name)
+        on_path = set()
+        name = max(ends_s, key=ends_s.__getitem__, default=None)
+        while name is not None:
+            on_path.add(name)
+            name = waited_for[name]
+        return tuple(cost if cost.name in on_path else _aside(cost) for cost in layers)
 
     def _occupied(self, workload: Workload, unit: Unit) -> int:
         """Cores that hold the matrices of a unit."""
@@ -201,11 +245,13 @@ class Fabric:
         """All products of a layer: in the arrays, and what the digital units do with their results."""
         cores, n_cores = self.cores, prod(self.cores.blocks(matrix))
         mvm_s = matrix.count * cores.mvm_latency_s
+        columns = matrix.columns / cores.columns  # of all blocks of columns together
+        whole = n_cores if cores.energy_of == "array" else cores.blocks(matrix)[0] * columns
         hops_s = matrix.count * cores.blocks(matrix)[0] * cores.hop_s
         results_s = hops_s + self._results_s(matrix)
-        mvm_j = n_cores * (matrix.count * cores.mvm_energy_j + mvm_s * cores.beside_w)
+        mvm_j = matrix.count * whole * cores.mvm_energy_j + n_cores * mvm_s * cores.beside_w
         return {
-            "mvm": (mvm_s, mvm_j),
+            "mvm": (cores.overlap * mvm_s, mvm_j),
             "results": (results_s, n_cores * results_s * cores.beside_w),
         }
 
@@ -238,3 +284,9 @@ class Fabric:
         """Operations of all slices of the global digital unit."""
         digital = self.digital
         return digital.slices * self.machine.clock_hz / digital.cycles_per_operation
+
+
+def _aside(cost: LayerCost) -> LayerCost:
+    """A layer that the inference does not wait for."""
+    components = {name: (0.0, energy_j) for name, (_, energy_j) in cost.components.items()}
+    return replace(cost, components=components, aside_s=cost.latency_s)

@@ -22,6 +22,7 @@ class Case:
         quantity: `latency_s`, `energy_j`, `speedup`, `energy_gain`, `clusters`, ...
         published: The paper's number; None where it gives none, or where it is kept for validation.
         predicted: The number of the cost model.
+        predicted_low, predicted_high: Ends of its interval of 95 %; None where nobody has worked it out.
         source: Paper, and table or section, of the published number.
         role: Whether constants are fitted to it, it is predicted, or the model is given it.
     """
@@ -33,6 +34,8 @@ class Case:
     predicted: float
     source: str
     role: Role = "predicted"
+    predicted_low: float | None = None
+    predicted_high: float | None = None
 
     @property
     def error_percent(self) -> float | None:
@@ -61,6 +64,8 @@ def rows(system: str | None = None) -> list[dict[str, str | float | None]]:
             "quantity": case.quantity,
             "published": case.published,
             "predicted": case.predicted,
+            "predicted_low": case.predicted_low,
+            "predicted_high": case.predicted_high,
             "error_percent": case.error_percent,
             "source": case.source,
             "role": case.role,

@@ -37,6 +37,8 @@ def test_rows_are_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
         "quantity": "latency_s",
         "published": 2.0,
         "predicted": 2.5,
+        "predicted_low": None,
+        "predicted_high": None,
         "error_percent": pytest.approx(25.0),
         "source": "table 1",
         "role": "predicted",

@@ -4,12 +4,6 @@ The constants of the digital units are fitted to the ResNet-9 layer in the one-p
 no sizes. Those here are assumed, and fill as many cores to the same share: 2016x224 for the layer (8
 cores, 86 %), which the paper gives as an example of a cut, and 1008x2016 for the LSTM (32 cores, 97 %): a
 state of 504 values, with all gates in one matrix.
-
-There is no system for the fabric of AnalogNAS (Benmeziane et al., EDGE 2023, Table IV: 48 tiles of
-512x512, ResNet-32 in 0.434 ms and 22.7 uJ). Its 43 tiles follow from the sizes alone. Time and energy do
-not: with the published tile (40 ns, 5.24 nJ a product), layers one after the other take 0.591 ms in the
-arrays alone, and products of whole arrays 80.5 uJ. So its layers overlap, and its tiles take less where
-they are not filled; how much, and what its digital cores take, is not in open text.
 """
 
 from __future__ import annotations

@@ -235,7 +235,7 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
                 row["case"],
                 row["quantity"],
                 "-" if row["published"] is None else f"{row['published']:.4g}",
-                f"{row['predicted']:.4g}",
+                f"{row['predicted']:.4g}{factor(row, 'predicted')}",
                 "-" if error is None else f"{error:+.1f} %",
                 "" if error is None else row["role"],
                 f"[{sources.setdefault(row['source'], len(sources) + 1)}]",

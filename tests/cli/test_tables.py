@@ -96,6 +96,7 @@ def test_a_cost_has_a_row_for_each_layer(printed):
 
 def test_validation_numbers_its_sources(printed):
     row = {"system": "a", "case": "[1]", "quantity": "speedup", "predicted": 2.0, "role": "fitted"}
+    row |= {"predicted_low": 1.0, "predicted_high": 4.0}
     long = "Somebody et al., a journal with a long name, volume 3, 2023, section VII, table IV"
     rows = [
         {**row, "published": 2.1, "error_percent": -4.8, "source": long},
@@ -104,7 +105,11 @@ def test_validation_numbers_its_sources(printed):
     ]
     out = printed(tables.print_validation, rows)
     assert "[1] Somebody" in out and "[2] another" in out and "[1] another" in out
-    assert "-4.8 %" in out and "1 fitted: median error 4.8 %, worst -4.8 % ([1], speedup)" in out
+    assert (
+        "x/2.00" in out
+        and "-4.8 %" in out
+        and "1 fitted: median error 4.8 %, worst -4.8 % ([1], speedup)" in out
+    )
 
 
 def test_what_is_installed_has_its_origin_below(printed):

@@ -101,18 +101,6 @@ class TestImcCluster:
         row, column = tables.units.index("dw"), tables.targets.index("dw-engine")
         assert tables.unit[row, column] == pytest.approx([1296 / 29.7 / 500e6, 1296 * 1.57e-12])
 
-    def test_the_cluster_leaks_as_long_as_it_works(self) -> None:
-        mapping = Mapping.of({"conv": "ima", "dw": "dw-engine", "fc": "ima"})
-        model = cost_model(load_system("imc-cluster"))
-        for leaking, other in zip(
-            model.cost(NETWORK, mapping).layers,
-            cost_model(self.system).cost(NETWORK, mapping).layers,
-            strict=True,
-        ):
-            assert leaking.latency_s == other.latency_s
-            leakage_j = 0.3931e-3 * leaking.latency_s
-            assert leaking.energy_j == pytest.approx(other.energy_j + leakage_j)
-
 
 class TestManycore:
     """1 GHz, 64 bytes a cycle, 16 cores: twice the rates of the cluster, 0.3536 of its energies."""

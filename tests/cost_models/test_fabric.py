@@ -175,3 +175,54 @@ def test_an_operator_that_nobody_knows_is_refused() -> None:
         MODEL.cost(network(operator("x", "no_such_kind")), Mapping.of({}))
     with pytest.raises(InputError, match="cannot run layer 'fc'"):
         MODEL.cost(network(replace(product(4, 4), mvm=None)), Mapping.of({"fc": "cores"}))
+
+
+def branched() -> Workload:
+    """Two branches, of which one is longer, and their sum."""
+    return network(
+        convolution("long"),
+        convolution("longer", "long"),
+        convolution("short"),
+        operator("sum", "add", "longer", "short"),
+    )
+
+
+def test_branches_at_once_take_as_long_as_the_longest() -> None:
+    workload = branched()
+    mapping = Mapping.of(dict.fromkeys(("long", "longer", "short"), "cores"))
+    in_turn = MODEL.cost(workload, mapping)
+    model = Fabric(variant(CHIP, "machine", branches="at once"))
+    at_once = model.cost(workload, mapping)
+    times_s = {layer.name: layer.latency_s for layer in in_turn.layers}
+    assert at_once.latency_s == pytest.approx(times_s["long"] + times_s["longer"] + times_s["sum"])
+    assert at_once.energy_j == pytest.approx(in_turn.energy_j)
+    [short] = [layer for layer in at_once.layers if layer.name == "short"]
+    assert short.latency_s == 0.0 and short.aside_s == pytest.approx(times_s["short"])
+    assert model.tables(workload) is None and MODEL.tables(workload) is not None
+
+
+def test_there_is_one_host_for_all_branches() -> None:
+    workload = branched()
+    mapping = Mapping.of(dict.fromkeys(("long", "longer", "short"), "digital"))
+    model = Fabric(variant(CHIP, "machine", branches="at once"))
+    in_turn = MODEL.cost(workload, mapping)
+    assert model.cost(workload, mapping).latency_s == pytest.approx(in_turn.latency_s)
+
+
+def test_columns_that_are_not_in_use_may_take_no_energy() -> None:
+    """A matrix of 300x20 takes two arrays of 256 columns."""
+    workload, mapping = network(product(300, 20)), Mapping.of({"fc": "cores"})
+    whole, filled = (
+        Fabric(variant(CHIP, "cores", energy_of=energy_of)).cost(workload, mapping).energy_j
+        for energy_of in ("array", "columns")
+    )
+    assert whole - filled == pytest.approx(2 * MODEL.cores.mvm_energy_j * (1 - 20 / 256))
+
+
+def test_layers_that_overlap_save_a_share_of_the_time_of_products() -> None:
+    workload, mapping = network(product(100, 10)), Mapping.of({"fc": "cores"})
+    half = Fabric(variant(CHIP, "cores", overlap=0.5)).cost(workload, mapping)
+    all_of_it = MODEL.cost(workload, mapping)
+    saved_s = all_of_it.latency_s - half.latency_s
+    assert saved_s == pytest.approx(0.5 * MODEL.cores.mvm_latency_s)
+    assert half.energy_j == pytest.approx(all_of_it.energy_j)

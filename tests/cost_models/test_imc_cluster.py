@@ -16,6 +16,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.space import Space, random_mapping
+from lionheart_opt.synthetic import convolutional_workload
 from lionheart_opt.system import System
 from lionheart_opt.workload import INPUT, Layer, Unit, Workload
 
@@ -139,3 +140,20 @@ def test_no_window_beats_the_published_peak(system: str, side: int) -> None:
     layer = replace(convolution("conv"), kernel=(side, side))
     assert 2 * 256 * 256 / ima.job_energy((256, 256), layer) == pytest.approx(6.39e12)
     assert 2 * 128 * 256 / ima.job_energy((128, 256), layer) < 6.39e12
+
+
+def test_the_cluster_leaks_as_long_as_it_works() -> None:
+    workload = convolutional_workload()
+    leaking, tight = (
+        variant(load_system("imc-cluster"), "machine", leakage_w=leakage_w)
+        for leakage_w in (1e-3, 0.0)
+    )
+    mapping = Space(workload=workload, system=leaking).all_analog
+    pairs = zip(
+        ImcCluster(leaking).cost(workload, mapping).layers,
+        ImcCluster(tight).cost(workload, mapping).layers,
+        strict=True,
+    )
+    for ours, other in pairs:
+        assert ours.latency_s == other.latency_s
+        assert ours.energy_j == pytest.approx(other.energy_j + 1e-3 * ours.latency_s)
