@@ -11,6 +11,7 @@ import front_door
 import pytest
 import torch
 from front_door import data, made_up, outcome, output_of, python, small, wait_until
+from made_up_drops import light
 
 import lionheart_opt as lo
 
@@ -60,10 +61,10 @@ print(result.to_frame().drop(columns="oracle_s").to_string(float_format="%.17g")
 #: A search on made-up accuracies, slow enough to be stopped.
 SLOW_SCRIPT = """
 import sys
-from front_door import made_up
+from made_up_drops import light
 import lionheart_opt as lo
 workers, storage, strategy = int(sys.argv[1]), *sys.argv[2:]
-lo.search(made_up(), strategy, trials=10, storage=storage, workers=workers)
+lo.search(light(), strategy, trials=10, storage=storage, workers=workers)
 """
 
 
@@ -134,7 +135,7 @@ def test_cells_of_a_notebook_run(tmp_path):
 def test_a_killed_script_resumes_where_it_was(tmp_path, scheme, strategy, workers):
     (tmp_path / "mine.py").write_text(SLOW_SCRIPT)
     url = f"{scheme}:///{tmp_path / 'killed'}"
-    problem = made_up()
+    problem = light()
     dice = random.Random(f"{scheme} {strategy}")
     for stop in (signal.SIGKILL, signal.SIGINT):
         process = python(tmp_path, "mine.py", workers, url, strategy, pause_s=0.1)
@@ -152,7 +153,7 @@ def wait_for_a_trial(
     process: subprocess.Popen[str], problem: lo.Problem, strategy: str, url: str
 ) -> None:
     known = n_recorded(problem, strategy, url)
-    wait_until(lambda: n_recorded(problem, strategy, url) > known or process.poll() is not None)
+    wait_until(lambda: process.poll() is not None or n_recorded(problem, strategy, url) > known)
 
 
 def n_recorded(problem: lo.Problem, strategy: str, url: str) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 import optuna
 import pytest
 from cli_setup import make_study
-from front_door import made_up, outcome, python, wait_until
+from front_door import n_trials, outcome, python, wait_until
+from made_up_drops import light
 
 import lionheart_opt as lo
 from lionheart_opt.signals import (
@@ -28,14 +29,14 @@ from lionheart_opt.signals import (
 from lionheart_opt.study.claim import claimed
 
 SCRIPT = """
-from front_door import made_up
+from made_up_drops import light
 import lionheart_opt as lo
-lo.search(made_up(), "random", trials=40, storage="sqlite:///k.db")
+lo.search(light(), "random", trials=40, storage="sqlite:///k.db")
 """
 #: A strategy in whose destructors the signal arrives; Python drops what is raised there.
 SWALLOWED = """
 import signal, sys
-from front_door import made_up
+from made_up_drops import light
 import lionheart_opt as lo
 class Dropped:
     def __del__(self):
@@ -46,7 +47,7 @@ class Unlucky:
             if unit is problem.units[3]:
                 Dropped()
             yield [problem.pretrained(problem.mapping({unit.name: "tile"}))]
-lo.search(made_up(), Unlucky(), storage="sqlite:///k.db", workers=int(sys.argv[2]))
+lo.search(light(), Unlucky(), storage="sqlite:///k.db", workers=int(sys.argv[2]))
 """
 STUDY = """
 question = "Does it end cleanly?"
@@ -267,19 +268,15 @@ def driver(file: Path) -> object:
 def test_a_script_releases_its_claim_and_ends_by_the_signal(number, tmp_path):
     (tmp_path / "mine.py").write_text(SCRIPT)
     process = python(tmp_path, "mine.py", pause_s=0.2)
-    url = f"sqlite:///{tmp_path / 'k.db'}"
-
-    def recorded() -> int:
-        return sum(map(len, lo.Study.of(made_up(), ["random"], storage=url).results()))
-
-    wait_until(lambda: process.poll() is not None or recorded() > 0)
-    assert driver(tmp_path / "k.db") is not None
+    file = tmp_path / "k.db"
+    wait_until(lambda: process.poll() is not None or n_trials(file) > 0)
+    assert driver(file) is not None
     process.send_signal(number)
     process.communicate(timeout=60)
-    assert process.returncode == -number and driver(tmp_path / "k.db") is None
-    before = recorded()
-    resumed = lo.search(made_up(), "random", trials=before + 1, storage=url)
-    assert outcome(resumed) == outcome(lo.search(made_up(), "random", trials=before + 1))
+    assert process.returncode == -number and driver(file) is None
+    trials = n_trials(file) + 1
+    resumed = lo.search(light(), "random", trials=trials, storage=f"sqlite:///{file}")
+    assert outcome(resumed) == outcome(lo.search(light(), "random", trials=trials))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -288,8 +285,7 @@ def test_the_command_line_says_how_to_resume(number, code, workers, tmp_path):
     folder = make_study(tmp_path / "study", STUDY)
     arguments = ["run", folder, "--workers", workers, "--no-checks"]
     process = python(tmp_path, "-m", "lionheart_opt.cli.main", *arguments, pause_s=0.2)
-    study = lo.load(folder)
-    wait_until(lambda: process.poll() is not None or sum(map(len, study.results())) > 0)
+    wait_until(lambda: process.poll() is not None or n_trials(folder / "study.db") > 0)
     for _ in range(5):  # some send it again and again
         process.send_signal(number)
         time.sleep(0.1)

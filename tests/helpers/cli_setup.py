@@ -4,11 +4,12 @@ import contextlib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from signals_heard import hear_signals
 
 from lionheart_opt.cli.main import main
 
@@ -83,8 +84,7 @@ def in_a_process(*arguments: object, **options) -> subprocess.Popen:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # a shell that runs the tests in the background has Ctrl-C ignored in all its children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_signals,
         **options,
     )
 

@@ -1,22 +1,22 @@
-"""A user's network, data and problem, as a script makes them; made-up oracles that need no training."""
+"""A user's network, data and problem, as a script makes them."""
 
 from __future__ import annotations
 
 import os
-import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from made_up_drops import MadeUp as MadeUp
+from signals_heard import hear_signals
 from torch import nn
 
 import lionheart_opt as lo
-from lionheart_opt.digest import digest
 from lionheart_opt.problem import Problem
 
 
@@ -55,35 +55,6 @@ def data(shift: float = 0.0) -> Any:
     return lo.dataset(train=(images[:160], labels[:160]), test=(images[160:], labels[160:]))
 
 
-@dataclass(frozen=True)
-class MadeUp:
-    """Drops that depend on mapping, draw and seed alone; an answer takes $PAUSE_S of real time."""
-
-    times_s: tuple[float, ...] = field(default=(1.0, 86_400.0))
-
-    @classmethod
-    def from_study(cls, context: Any, settings: dict[str, Any]) -> MadeUp:
-        return cls(**settings)
-
-    def accuracy(self, candidate: Any, fidelity: Any, seed: int) -> lo.Accuracy:
-        time.sleep(float(os.environ.get("PAUSE_S", "0")))
-        draws = []
-        for draw in range(*fidelity.draws):
-            drop = 0.0
-            for k, (unit, target) in enumerate(candidate.mapping.items()):
-                if target == "tile":
-                    dice = np.random.default_rng(int(digest([seed, draw, unit]), 16))
-                    drop += 0.01 * (k + 1) + 0.002 * dice.normal()
-            draws.append([drop / 2, drop])
-        return lo.Accuracy(
-            samples=0.9 - np.array(draws),
-            times_s=self.times_s,
-            baseline=0.9,
-            training_s=7.0,
-            evaluation_s=2.0 * len(draws),
-        )
-
-
 def made_up(**changes: Any) -> Problem:
     """A problem on ResNet8 that is answered at once."""
     settings = {"kind": "front_door:MadeUp", **changes.pop("oracle", {})}
@@ -107,7 +78,7 @@ def outcome(result: lo.SearchResult, seconds: bool = True) -> list[tuple[Any, ..
 
 
 def python(folder: Path, *arguments: object, pause_s: float = 0.0) -> subprocess.Popen[str]:
-    """Python in a folder; it can be stopped by Ctrl-C (SIGINT)."""
+    """Python in a folder; signals can stop it."""
     path = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     changes = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(path), "PAUSE_S": str(pause_s)}
     return subprocess.Popen(
@@ -118,8 +89,7 @@ def python(folder: Path, *arguments: object, pause_s: float = 0.0) -> subprocess
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # a shell that runs the tests in the background has Ctrl-C ignored in all its children
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_signals,
     )
 
 
@@ -167,3 +137,12 @@ def wait_until(true: Any, timeout_s: float = 120.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.02)
+
+
+def n_trials(file: Path) -> int:
+    """Trials in an SQLite file, none while it is being made; asking takes no time."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute("select count(*) from trials").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0

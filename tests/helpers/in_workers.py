@@ -4,8 +4,7 @@ import os
 import signal
 from dataclasses import dataclass, replace
 
-import torch
-from front_door import MadeUp
+from made_up_drops import MadeUp
 
 import lionheart_opt as lo
 
@@ -16,6 +15,7 @@ class Threads(MadeUp):
 
     def accuracy(self, candidate, fidelity, seed):
         import numba
+        import torch
 
         numbers = [os.getpid(), torch.get_num_threads(), numba.get_num_threads()]
         return replace(super().accuracy(candidate, fidelity, seed), note=f"{numbers}")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PATIENCE_S = 120.0
+
 
 @dataclass(frozen=True)
 class Logged:
@@ -26,14 +28,18 @@ class Logged:
 
 
 @dataclass(frozen=True)
-class FailsSlowly:
-    """An oracle that fails for one candidate, after a while."""
+class FailsAtLast:
+    """An oracle that fails for one candidate, as soon as a file is there."""
 
     inner: Any
     first: str
+    go: Path
 
     def accuracy(self, candidate, fidelity, seed):
         if candidate.digest == self.first:
-            time.sleep(2.0)
+            deadline = time.monotonic() + PATIENCE_S
+            while not self.go.exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
             raise ValueError("broken oracle")
         return self.inner.accuracy(candidate, fidelity, seed)

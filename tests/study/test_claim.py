@@ -152,32 +152,40 @@ def test_only_beats_that_do_not_change_make_another_machine_look_dead(study, jum
     assert time.monotonic() - start >= claim.DEAD_AFTER_S
 
 
+class Looks:
+    """Stands for the time between two looks at another driver: in each, that driver beats.
+
+    Args:
+        study: The Optuna study.
+        lasts: After how many looks the other driver ends.
+    """
+
+    def __init__(self, study, lasts: int) -> None:
+        self._study, self._lasts = study, lasts
+        self.count = 0
+
+    def wait(self, _: float) -> bool:
+        self.count += 1
+        if self.count == self._lasts:
+            self._study.set_user_attr(DRIVER, None)
+        else:
+            self._study.set_user_attr(claim.BEAT, self.count)
+        return False
+
+
 @pytest.mark.parametrize("wait", [False, True])
-def test_another_machine_that_beats_is_refused_or_waited_for(study, wait):
+def test_another_machine_that_beats_is_refused_or_waited_for(study, wait, monkeypatch):
     study.set_user_attr(DRIVER, ELSEWHERE)
-    stop = threading.Event()
-
-    def beat() -> None:
-        for number in range(1, 1_000):
-            study.set_user_attr(claim.BEAT, number)
-            if stop.wait(0.04):
-                break
-        study.set_user_attr(DRIVER, None)
-
-    other = threading.Thread(target=beat)
-    other.start()
+    looks = Looks(study, lasts=round(3 * claim.DEAD_AFTER_S / claim.LOOK_S))
+    monkeypatch.setattr(claim, "GIVEN_UP", looks)
     if wait:
-        threading.Timer(3 * claim.DEAD_AFTER_S, stop.set).start()
-        start = time.monotonic()
         with claim.claimed(study, wait=True):
-            assert time.monotonic() - start > 2 * claim.DEAD_AFTER_S
+            assert looks.count == 18
     else:
         with pytest.raises(InputError, match="run by process 1 on elsewhere"):
             with claim.claimed(study):
                 pass
-        assert study.user_attrs[DRIVER] == ELSEWHERE
-        stop.set()
-    other.join()
+        assert looks.count == 1 and study.user_attrs[DRIVER] == ELSEWHERE
 
 
 def test_a_moment_of_another_driver_is_waited_for(study):
@@ -224,26 +232,27 @@ def test_a_claim_that_is_lost_does_not_beat(study):
     assert study.user_attrs[DRIVER] == ELSEWHERE, "it is not given back for another one"
 
 
-def test_of_threads_that_claim_at_once_one_gets_it(study):
+def test_of_threads_that_claim_at_once_one_gets_it(study, monkeypatch):
     if isinstance(study._storage, optuna.storages.InMemoryStorage):
         pytest.skip("nobody shares it")
-    start, held = threading.Barrier(4), []
+    monkeypatch.setattr(claim, "DEAD_AFTER_S", PATIENCE_S)
+    start, held, refused = threading.Barrier(4), [], []
 
     def run() -> None:
         start.wait()
         try:
             with claim.claimed(study):
                 held.append(1)
-                time.sleep(0.5)
+                wait_until(lambda: len(refused) == 3)
         except claim.Held:
-            pass
+            refused.append(1)
 
     threads = [threading.Thread(target=run) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(held) == 1
+    assert len(held) == 1 and len(refused) == 3
 
 
 def test_a_beat_that_hangs_does_not_keep_a_driver_from_ending(monkeypatch):

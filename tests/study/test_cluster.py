@@ -153,7 +153,7 @@ def test_searches_that_wait_for_a_cluster_end_when_it_is_stopped(scheduler):
                 thread.start()
             time.sleep(pause_s)
         for thread in threads:
-            thread.join(20.0)
+            thread.join(120.0)
         assert [type(error) for error in ended] == [WorkStopped] * len(searches)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import hosts
 import pytest
 from front_door import outcome, wait_until
+from signals_heard import hear_signals
 
 import lionheart_opt as lo
 
@@ -91,7 +91,7 @@ class Lab:
             [*self.network.on(host), sys.executable, "-m", *arguments],
             env={**os.environ, **changes},
             text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=hear_signals,
             **options,
         )
         self._exits.callback(_end, process)

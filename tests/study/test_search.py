@@ -90,7 +90,7 @@ def _wait_for_new_trials(url: str, process: subprocess.Popen, count: int) -> Non
     (name_in_storage,) = optuna.get_all_study_names(storage)
     watched = optuna.load_study(study_name=name_in_storage, storage=storage)
     start = len(watched.get_trials(deepcopy=False))
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(watched.get_trials(deepcopy=False)) < start + count and process.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ import numpy as np
 import optuna
 import pytest
 from deadly import toy
-from front_door import data, made_up, small
-from logged_oracles import FailsSlowly, Logged
+from front_door import data, made_up, small, wait_until
+from logged_oracles import FailsAtLast, Logged
 from recorded_search import SAID
 
 import lionheart_opt as lo
@@ -70,17 +70,28 @@ def search_of(problem, storage, *, place="artifacts", strategy=None, trials=6, s
     return Search(Record(problem, keeper), strategy or Random(), seed=1, budget=budget)
 
 
-def fails_at(search: Search, number: int, error: BaseException | None = None, pause_s=0.0) -> None:
-    """Let the storage fail when the trial of that number is written."""
+def fails_at(
+    search: Search,
+    number: int,
+    error: BaseException | None = None,
+    workers: Workers | None = None,
+) -> None:
+    """Let the storage fail when the trial of that number is written, and its batch is finished."""
     study, add = search.record.keeper.study, search.record.keeper.study.add_trial
 
     def add_or_fail(trial) -> None:
         if len(study.trials) == number:
-            time.sleep(pause_s)
+            if workers is not None:
+                wait_until(lambda: n_finished(workers) == len(workers._shared))
             raise error or OSError("no space left")
         add(trial)
 
     study.add_trial = add_or_fail
+
+
+def n_finished(workers: Workers) -> int:
+    """Evaluations that are there, but have not been asked for yet."""
+    return sum(shared.pending.done() for shared in list(workers._shared.values()))
 
 
 def recorded(search: Search) -> list[Any]:
@@ -117,8 +128,8 @@ def test_an_evaluation_in_hand_is_kept_and_not_measured_again(problem, storage, 
 def test_workers_finish_a_batch_while_the_storage_is_away(tmp_path, storage, error):
     problem = replace(toy(), oracle=Logged(toy().oracle, tmp_path / "asked.txt"))
     search = search_of(problem, storage, strategy=Whole())
-    fails_at(search, 1, error, pause_s=2.0)
     with Workers(problem, 2) as workers:
+        fails_at(search, 1, error, workers)
         with pytest.raises((InputError, KeyboardInterrupt)):
             search.run(workers=workers)
     asked = problem.oracle.asked()
@@ -133,9 +144,18 @@ def test_a_worker_that_fails_loses_nothing_that_others_have_finished(tmp_path, s
     """Answers come in order: one that takes long holds up those behind it."""
     problem = replace(toy(), oracle=Logged(toy().oracle, tmp_path / "asked.txt"))
     first = problem.resolved(problem.pretrained(problem.all_analog)).digest
-    broken = replace(problem, oracle=FailsSlowly(problem.oracle, first))
+    go = tmp_path / "go"
+    broken = replace(problem, oracle=FailsAtLast(problem.oracle, first, go))
+
+    def let_fail() -> None:
+        wait_until(lambda: n_finished(workers) == 5)
+        go.touch()
+
+    thread = threading.Thread(target=let_fail)
     with Workers(broken, 2) as workers, pytest.raises(ValueError, match="broken oracle"):
+        thread.start()
         search_of(broken, storage, strategy=Whole()).run(workers=workers)
+    thread.join()
     asked = problem.oracle.asked()
     assert len(asked) == 5, "the test is about a batch of which all others are finished"
     resumed = search_of(problem, storage, strategy=Whole())

@@ -49,7 +49,7 @@ def test_a_driver_that_is_killed_leaves_nothing_in_the_temporary_folder(tmp_path
     family = descendants(driver.pid)
     driver.kill()
     driver.wait()
-    wait_until(lambda: not alive(family), 10.0)
+    wait_until(lambda: not alive(family))
     assert not [path.name for path in tmp_path.iterdir() if "lionheart" in path.name]
 
 
