@@ -47,6 +47,23 @@ class Unit:
         return f"Unit({self.name!r}: {layers}{rest})"
 
 
+def _check_mvm(layer: Layer, mvm: Mvm, where: str) -> None:
+    """Refuse a crossbar's view of another layer: it would be priced as another one on each target."""
+    if min(mvm.rows, mvm.columns, mvm.count) < 1:
+        raise InputError(f"{where}: got {mvm}; rows, columns and count must be 1 or more")
+    cells, of_groups = mvm.rows * mvm.columns, f" in {layer.groups} groups" * (layer.groups > 1)
+    if cells != layer.weight_count * layer.groups:
+        raise InputError(
+            f"{where}: mvm: {mvm.rows} rows and {mvm.columns} columns do not hold the layer's "
+            f"{layer.weight_count:,} weights{of_groups} (weight_count)"
+        )
+    if not mvm.count <= layer.macs * layer.groups <= cells * mvm.count:  # fewer: of some rows only
+        raise InputError(
+            f"{where}: mvm: {mvm.count:,} products of {mvm.rows} rows and {mvm.columns} columns are not "
+            f"the layer's {layer.macs:,} MACs{of_groups} (macs)"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Workload:
     """Every operation of one inference in execution order, and its units.
@@ -100,6 +117,8 @@ class Workload:
                     f"{where}: output_shape: got {layer.output_shape}; has no elements, so that the "
                     "layer computes nothing; leave it out"
                 )
+            if layer.mvm is not None:
+                _check_mvm(layer, layer.mvm, where)
             for source in layer.inputs:
                 if source not in sources:
                     if source in names:

@@ -253,7 +253,7 @@ def test_another_cost_model_or_workload_has_prices_of_its_own() -> None:
     equal.cost(mapping)
     assert len(equal.cost_model.calls) == 1, "equal models are not the same one"
     layer, *rest = first.workload.layers
-    larger = replace(first.workload, layers=(replace(layer, macs=10 * layer.macs), *rest))
+    larger = replace(first.workload, layers=(layer.repeated(10), *rest))
     assert replace(first, workload=larger).cost(mapping).latency_s > before.latency_s
     assert first.cost(mapping) is before
 

@@ -66,7 +66,7 @@ def test_a_matrix_counts_once_however_often_it_is_used() -> None:
     }
     assert names == {"both": ["a", "b"], "c": ["c"]}
     # a module that multiplies by two parts of its weight has two matrices
-    parts = replace(small().layers[2], weight_count=3, mvm=Mvm(rows=3, columns=1, count=1))
+    parts = replace(small().layers[2], weight_count=3, macs=3, mvm=Mvm(rows=3, columns=1, count=1))
     layers = (*small().layers[:2], parts, *small().layers[3:])
     workload = replace(small(), layers=layers)
     assert [matrix.name for matrix in workload.matrices_of(workload.unit("a"))] == ["a", "a_2"]
@@ -185,6 +185,26 @@ def test_bad_groups(groups: dict[str, list[str]], message: str) -> None:
             {"layers": (replace(layer("a"), output_shape=(1, 0)),)},
             r"small', a: output_shape: got \(1, 0\); has no elements",
         ),
+        (
+            {"layers": (replace(layer("a", weights=4), mvm=Mvm(rows=2, columns=1, count=1)),)},
+            r"a: mvm: 2 rows and 1 columns do not hold the layer's 4 weights \(weight_count\)",
+        ),
+        (
+            {"layers": (replace(layer("a", weights=4), mvm=Mvm(rows=4, columns=1, count=0)),)},
+            "a: got Mvm.*count=0.; rows, columns and count must be 1 or more",
+        ),
+        *(
+            (
+                {"layers": (replace(layer("a", weights=4, tokens=3), macs=macs),)},
+                "a: mvm: 3 products of 4 rows and 1 columns are not the layer's "
+                rf"{macs} MACs \(macs\)",
+            )
+            for macs in (2, 13)
+        ),
+        (
+            {"layers": (replace(layer("a", weights=4), groups=2),)},
+            "4 rows and 1 columns do not hold the layer's 4 weights in 2 groups",
+        ),
         ({"units": (Unit(name="u", layers=("z",)),)}, "unknown layer 'z'"),
         ({"units": (Unit(name="u", layers=(INPUT,)),)}, "unknown layer 'input'"),
         (
@@ -223,7 +243,7 @@ def test_files_that_are_no_workload(text: str, tmp_path: Path) -> None:
 
 texts = st.text(max_size=8).filter(str.isprintable)
 names = st.lists(texts.filter(lambda s: s not in ("", INPUT)), unique=True, min_size=1, max_size=6)
-sizes = st.integers(0, 2**40)
+sizes, some = st.integers(0, 2**40), st.integers(1, 2**40)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "\u202ea", 3, None, ["x"], "\ud800"])
@@ -254,7 +274,8 @@ def workloads(draw: st.DrawFn) -> Workload:
             draw(st.lists(st.sampled_from([INPUT, *(layer.name for layer in layers)]), max_size=3))
         )
         shape = tuple(draw(st.lists(st.integers(1, 9), max_size=4)))
-        mvm = draw(st.none() | st.builds(Mvm, rows=sizes, columns=sizes, count=sizes))
+        mvm = draw(st.none() | st.builds(Mvm, rows=some, columns=some, count=some))
+        cells, products = (mvm.rows * mvm.columns, mvm.count) if mvm else (draw(sizes), draw(some))
         layers.append(
             Layer(
                 name=name,
@@ -263,8 +284,8 @@ def workloads(draw: st.DrawFn) -> Workload:
                 inputs=inputs,
                 input_shapes=(shape,) * len(inputs),
                 output_shape=shape,
-                macs=draw(sizes),
-                weight_count=draw(sizes),
+                macs=cells * products,
+                weight_count=cells,
                 mvm=mvm,
                 kernel=shape[:2],
             )
