@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.mapping import Mapping, Training
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.additive import Additive
+from lionheart_opt.strategies.parts.crowds import crowds_of
 from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
 from lionheart_opt.strategies.parts.loss_model import PATIENCE, LossModel, caution
 from lionheart_opt.strategies.parts.pipeline_programme import programme_of
@@ -60,37 +60,9 @@ class _Programme:
         return self.exact.least_loss(self.exact.costs.table(losses), excluded)
 
     def keep_apart(self, mappings: Iterable[Mapping]) -> None:
-        """Exclude units of mappings that are on the same target without fitting there.
-
-        Crossbars of units that share some are packed: they may need more than the sum of their shares.
-        """
-        problem = self.exact.costs.problem
-        targets = [target for target in problem.system.targets if target.tiles is not None]
-        if self.exact.costs.pipeline is not None:
-            return  # its programme counts clusters as the cost model does
-        for mapping, target in product(mappings, targets):
-            crowd = list(mapping.units_on(target.name))
-            if self._sum_of(target.name, crowd) > (target.tiles or 0):
-                continue  # it knows
-            if not _is_crowded(problem, target.name, crowd):
-                continue
-            for unit in tuple(crowd):
-                rest = [other for other in crowd if other != unit]
-                if _is_crowded(problem, target.name, rest):
-                    crowd = rest
-            self.exact.crowds.append(frozenset((unit, target.name) for unit in crowd))
-
-    def _sum_of(self, target: str, units: Sequence[str]) -> float:
-        """Crossbars of units on a target, as the programme counts them."""
-        costs = self.exact.costs
-        rows = [costs.units.index(unit) for unit in units]
-        return float(costs.tiles[rows, costs.targets.index(target)].sum())
-
-
-def _is_crowded(problem: Problem, target: str, units: Sequence[str]) -> bool:
-    """Whether units need more crossbars than a target has."""
-    cost = problem.totals(problem.mapping(dict.fromkeys(units, target)))
-    return cost.tiles.get(target, 0) > (problem.system.target(target).tiles or 0)
+        """Exclude units of mappings that are on the same target without fitting there."""
+        for mapping in mappings:
+            self.exact.crowds.extend(crowds_of(self.exact.costs, mapping))
 
 
 def _programmes(problem: Problem) -> list[_Programme]:

@@ -13,6 +13,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.space import size
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.annealing import Sums, anneal
+from lionheart_opt.strategies.parts.crowds import crowds_of
 from lionheart_opt.strategies.parts.loss_model import PATIENCE, LossModel, caution
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.screening import screened_moves
@@ -39,7 +40,8 @@ class Quadratic:
 
     Where the drop is an objective, each draw has a threshold of its own, log-uniform up to the limit.
     With several cost objectives, each draw picks one at random. Where costs are not additive, mappings
-    are compared by an approximation, and only those whose real costs fit are evaluated.
+    are compared by an approximation, and only those whose real costs fit are evaluated. What turns out
+    not to fit on shared crossbars is not put together again.
 
     The method is BOCS (Baptista and Poloczek, ICML 2018): second-order Bayesian regression over binary
     vectors and Thompson sampling. It departs from BOCS as follows. The regression models the constraint,
@@ -81,9 +83,9 @@ class Quadratic:
                 misses += 1
                 if failures > PATIENCE:  # nothing is left so far from the limit
                     failures = 0
-            elif excess(problem, proposal):
-                misses += 1
-                optimiser.close(proposal)  # it fits only in the approximation of the costs
+            elif excess(problem, proposal):  # it fits only in the approximation of the costs
+                misses += not optimiser.keep_apart(proposal)
+                optimiser.close(proposal)
             else:
                 misses = 0
                 evaluated.add(proposal)
@@ -136,6 +138,7 @@ class _Optimiser:
         self._units = np.array([costs.units.index(unit) for unit, _ in model.moves], int)
         self._targets = np.array([costs.targets.index(target) for _, target in model.moves], int)
         self._open: np.ndarray | None = None
+        self._crowds: list[np.ndarray] = []
         if size(costs.problem) <= EXHAUSTIVE:
             every = costs.every()
             self._open = every[costs.keeps_limits(every, costs.values(every))]
@@ -146,6 +149,18 @@ class _Optimiser:
         if self._open is not None:
             [row] = self.costs.encode([mapping])
             self._open = self._open[(self._open != row).any(axis=1)]
+
+    def keep_apart(self, mapping: Mapping) -> bool:
+        """Learn which units of a mapping do not fit together; whether there are any."""
+        crowds = crowds_of(self.costs, mapping)
+        for crowd in crowds:
+            members = self.costs.table(dict.fromkeys(crowd, 1.0)) > 0
+            self._crowds.append(members)
+            if self._open is not None:
+                units, targets = np.nonzero(members)
+                together = (self._open[:, units] == targets).all(axis=1)
+                self._open = self._open[~together]
+        return bool(crowds)
 
     def best(self, quantity: int, max_loss: float, rng: np.random.Generator) -> Mapping | None:
         """The mapping of least cost whose loss under one draw is at most `max_loss`.
@@ -181,6 +196,11 @@ class _Optimiser:
         scale = 1.0 / float(self.costs.values(digital)[0, quantity])
         most = max(max_loss, 1e-3)
         limited, bounds = self._limits
+        if self._crowds:  # at most all but one of them
+            kept = np.array([members[tuple(self._choices.T)] for members in self._crowds]).T
+            sizes = kept.sum(axis=0)
+            limited = Sums(choices=np.hstack([limited.choices, kept / sizes]), pairs=limited.pairs)
+            bounds = np.concatenate([bounds, 1.0 - 0.5 / sizes])
         loss = np.zeros((len(self._choices), 1))
         loss[self._moves, 0] = losses / most
         tables = {2 + number: table for number, table in limited.pairs.items()}

@@ -11,6 +11,7 @@ import numpy as np
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.assignment import Assignment, Limit
+from lionheart_opt.strategies.parts.crowds import Crowd
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class IntegerProgramme:
     """
 
     costs: Additive
-    crowds: list[frozenset[tuple[str, str]]] = field(default_factory=list, kw_only=True)
+    crowds: list[Crowd] = field(default_factory=list, kw_only=True)
 
     @cached_property
     def _assignment(self) -> Assignment:

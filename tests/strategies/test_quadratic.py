@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_up_costs import with_tiles
+from shared_crossbars import on_crossbars
 from strategy_runs import additive, after_profile, best, fronted, measured
 
 from lionheart_opt.errors import InputError
@@ -227,6 +228,18 @@ def test_annealing_finds_what_enumeration_finds(
         assert losses @ on + on @ pairs @ on <= max_loss + 1e-6
         found.append(price(problem, best))
     assert found[0] <= found[1] <= 1.03 * found[0]
+
+
+@pytest.mark.parametrize("most", [2**16, 0])
+def test_units_that_do_not_fit_together_are_not_put_together_again(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five of the large matrices would fit on two crossbars by their shares, but only two do."""
+    monkeypatch.setattr(quadratic, "EXHAUSTIVE", most)
+    problem = on_crossbars(2, [150, 151, 152, 153, 154, 155, 156, 157, 16, 24])
+    fitting = [cost for each in every_mapping(problem) if (cost := problem.totals(each)).fits]
+    least = min(cost.latency_s for cost in fitting)
+    assert best(drive(Quadratic(), problem)) <= least * 1.005
 
 
 def test_pairs_of_moves_are_part_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
