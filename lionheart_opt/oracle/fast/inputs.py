@@ -1,4 +1,7 @@
-"""How the fast engine's kernels read a row of inputs: gather, scale, DAC."""
+"""How kernels of the fast engine read in rows of inputs: gather, scale, DAC.
+
+numba does not see changes here: see `simd`.
+"""
 
 from __future__ import annotations
 
