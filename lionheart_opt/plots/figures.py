@@ -46,9 +46,13 @@ def draw_study(
         "drift": drift,
     }
     paths = list[Path]()
-    for name, draw in drawings.items():
-        paths += save(draw(results), folder, name)
-        gc.collect(1)  # a figure holds itself
+    gc.freeze()  # of what was read nothing is garbage; looking through it takes long
+    try:
+        for name, draw in drawings.items():
+            paths += save(draw(results), folder, name)
+            gc.collect(1)  # a figure holds itself
+    finally:
+        gc.unfreeze()
     if shown is not None:
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
 

@@ -232,14 +232,22 @@ def duration(time_s: float) -> str:
 def glyphs_only() -> Iterator[None]:
     """Leave out of embedded fonts what sets text; a PDF has each glyph in its place.
 
-    To read these tables takes longer than to draw a figure.
+    To read these tables takes longer than to draw a figure, and a subset that drops them reads them first.
     """
-    usual = subset.Options._drop_tables_default
-    subset.Options._drop_tables_default = [*usual, *SETTING]
+    usual = subset.load_font
+
+    def without_setting(*given: Any, **options: Any) -> Any:
+        font = usual(*given, **options)
+        for table in SETTING:
+            if table in font:
+                del font[table]
+        return font
+
+    subset.load_font = without_setting
     try:
         yield
     finally:
-        subset.Options._drop_tables_default = usual
+        subset.load_font = usual
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
