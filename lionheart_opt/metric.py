@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.own_errors import own_error
 from lionheart_opt.text import shown
 
 #: From means over examples of statistics, shape (..., n_statistics), to values, shape (...).
@@ -170,9 +171,7 @@ class Metric:
             try:
                 shape = np.shape(self.value(several))
             except Exception as error:  # of a user's function
-                raise InputError(
-                    f"metric {self.name!r}: value: {type(error).__name__}: {error}"
-                ) from error
+                raise own_error(error, f"metric {self.name!r}: value") from error
             if shape != (2, 3):
                 raise InputError(
                     f"metric {self.name!r}: value: returns shape {shape} for means of shape "

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import inf
-from pathlib import Path
-from traceback import extract_tb
 
 import numpy as np
 
 from lionheart_opt.cost import Cost, CostModel, cost_tables
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
+from lionheart_opt.own_errors import own_error
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
 from lionheart_opt.workload import Workload
@@ -76,10 +75,7 @@ def own_errors(system: System, what: str) -> Iterator[None]:
     except Exception as error:
         if ":" not in system.family:
             raise  # an error of ours is no bad input
-        *_, last = extract_tb(error.__traceback__)
-        place = f"{Path(last.filename).name}, line {last.lineno}"
-        message = f"{what}: {type(error).__name__}: {error} ({place})"
-        raise InputError(f"{_model_of(system)}: {message}") from error
+        raise own_error(error, f"{_model_of(system)}: {what}") from error
 
 
 def _model_of(system: System) -> str:

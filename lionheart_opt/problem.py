@@ -20,6 +20,7 @@ from lionheart_opt.estimates import Spread, gain
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
+from lionheart_opt.measuring import measured
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.pricing import priced
 from lionheart_opt.questions import Answer, Question, consult
@@ -263,10 +264,10 @@ class Problem(Space):
             return self.evaluation(candidate, None)
         asked = self.resolved(candidate)
         limit = self.accuracy_limit
-        accuracy = self.oracle.accuracy(asked, limit.first_look, self.seed)
+        accuracy = measured(self.oracle, asked, limit.first_look, self.seed)
         limit.check(accuracy.metric)
         while not accuracy.diverged and (look := limit.next_look(accuracy)) is not None:
-            more = self.oracle.accuracy(asked, look, self.seed)
+            more = measured(self.oracle, asked, look, self.seed)
             accuracy = accuracy.extend(more) if look.draws[0] else accuracy.widen(more)
         return self.evaluation(candidate, accuracy)
 

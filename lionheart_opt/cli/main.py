@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -24,6 +25,7 @@ from lionheart_opt.cli.inputs import (
     without_export_warnings,
 )
 from lionheart_opt.errors import InputError, unknown
+from lionheart_opt.own_errors import TRACEBACK, own_error, place_of
 from lionheart_opt.signals import exit_code, stopped_by_signals
 from lionheart_opt.text import never_fail, one_line, printable
 
@@ -330,15 +332,6 @@ def main() -> None:
     try:
         with stopped_by_signals(is_exit_ours=True):
             app()
-    except InputError as error:
-        for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
-        sys.exit(2)
-    except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:
-            raise  # it is about no file
-        print(f"error: {one_line(f'{error.filename}: {error.strerror}')}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt as stop:
         _end(stop)
     except SystemExit as end:
@@ -346,7 +339,29 @@ def main() -> None:
         cause = end.__context__ and end.__context__.__cause__
         if isinstance(cause, KeyboardInterrupt):
             _end(cause)
-        raise
+        if not place_of(end):
+            raise
+        _refuse(end)
+    except Exception as error:
+        _refuse(error)
+
+
+def _refuse(error: BaseException) -> NoReturn:
+    """End with what is wrong with the input; with a traceback where that is no input's fault."""
+    hint = ""
+    if isinstance(error, InputError):
+        said = str(error)
+    elif place_of(error):
+        said, hint = str(own_error(error)), f"; {TRACEBACK}=1 shows the traceback"
+    elif isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
+        said = one_line(f"{error.filename}: {error.strerror}")
+    else:
+        raise error
+    if TRACEBACK in os.environ:
+        traceback.print_exception(error)
+    for line in said.splitlines():
+        print(f"error: {line}{hint}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _end(stop: KeyboardInterrupt) -> NoReturn:

@@ -203,7 +203,8 @@ def load(name: str, folder: Path | None = None, **arguments: Any) -> Dataset:
             arguments["folder"] = folder
         made = plugins.call(plugins.attribute(name, "data set"), arguments, where)
         if not isinstance(made, Dataset):
-            raise InputError(f"{where}: got a {type(made).__name__}; must be a Dataset")
+            given = type(made).__name__
+            raise InputError(f"{where}: got a {given}; must be a Dataset (`lo.dataset` makes one)")
         return made
     if name not in available():
         raise unknown("data set", name, available())

@@ -13,6 +13,7 @@ from torch.utils.data import default_collate
 from lionheart_opt.datasets.splits import Examples
 from lionheart_opt.datasets.stored import StoredExamples, read_all
 from lionheart_opt.errors import InputError
+from lionheart_opt.own_errors import own_error
 from lionheart_opt.tasks import Task
 from lionheart_opt.tasks.batches import Inputs, Targets
 from lionheart_opt.tasks.question_answering import objects
@@ -155,10 +156,7 @@ def _item(data: Any, number: int, where: str) -> Any:
     try:
         return data[number]
     except Exception as error:
-        raise InputError(
-            f"{where}: item {number} of the data set cannot be read: "
-            f"{type(error).__name__}: {first_line(error)}"
-        ) from error
+        raise own_error(error, f"{where}: item {number} of the data set cannot be read") from error
 
 
 def _row(item: Any, columns: Collection[str] | None) -> tuple[Any, Any]:

@@ -232,7 +232,7 @@ def duration(time_s: float) -> str:
 def glyphs_only() -> Iterator[None]:
     """Leave out of embedded fonts what sets text; a PDF has each glyph in its place.
 
-    To read these tables takes longer than to draw a figure, and a subset that drops them reads them first.
+    To read these tables takes longer than to draw a figure; options of subsets drop them too late.
     """
     usual = subset.load_font
 

@@ -14,6 +14,7 @@ from lionheart_opt.buckets import check_place
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.metric import ACCURACY
+from lionheart_opt.own_errors import own_error
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.report import plan
 from lionheart_opt.space import analog_units
@@ -22,7 +23,7 @@ from lionheart_opt.staying_digital import staying_digital
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.question import build_oracle
 from lionheart_opt.study.record import Record
-from lionheart_opt.study.rehearsal import input_error, rehearse
+from lionheart_opt.study.rehearsal import rehearse
 from lionheart_opt.study.script import StudyScript
 from lionheart_opt.study.sources import REFERENCE
 from lionheart_opt.study.storage import file_of
@@ -84,7 +85,7 @@ class Checked:
         except InputError as error:
             self.wrong.add(error)
         except Exception as error:  # of the study's own code: a run would end with it
-            self.wrong.add(input_error(error))
+            self.wrong.add(own_error(error))
 
 
 def check(source: StudyFile | StudyScript) -> Checked:

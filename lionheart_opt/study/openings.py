@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from lionheart_opt.errors import Collected, InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question, cannot_answer, questions_of
-from lionheart_opt.strategy import Strategy
+from lionheart_opt.strategy import Strategy, as_batch, started
 from lionheart_opt.study.plan import SearchPlan
 
 
@@ -70,18 +71,18 @@ def openings(
         seen = replace(problem, answers=ask)
         with wrong.collect():
             strategy = build(plan)
-            proposals = strategy.search(seen, np.random.default_rng(plan.seed))
             candidates: tuple[Candidate, ...] = ()
             try:
-                candidates = tuple(next(proposals, ()))
-                for candidate in candidates:
-                    problem.check(candidate.mapping)
+                with closing(
+                    started(strategy, seen, np.random.default_rng(plan.seed))
+                ) as proposals:
+                    candidates = tuple(as_batch(strategy, next(proposals, ())))
+                    for candidate in candidates:
+                        problem.check(candidate.mapping)
             except _Asked:
                 pass
             except InputError as error:
                 raise InputError(f"{where(plan)}: {error}") from error
-            finally:
-                proposals.close()
             question = asked[0] if asked else None
             begun.append(Opening(label=plan.label, candidates=candidates, question=question))
     return begun

@@ -11,6 +11,7 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, Fidelity, SaysMetric
 from lionheart_opt.mapping import Candidate, Training
+from lionheart_opt.measuring import measured
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.questions import Answer, Question, consult, questions_of
 from lionheart_opt.statistics.example_statistics import told
@@ -108,11 +109,11 @@ class RecordedOracle:
     def accuracy(self, candidate: Candidate, fidelity: Fidelity, seed: int) -> Accuracy:
         """As `AccuracyOracle.accuracy`; copied where all draws of `fidelity` are known."""
         if seed != self._seed:
-            return self.oracle.accuracy(candidate, fidelity, seed)
+            return measured(self.oracle, candidate, fidelity, seed)
         known = self._known(candidate, fidelity)
         if known is not None:
             return known
-        answer = self.oracle.accuracy(candidate, fidelity, seed)
+        answer = measured(self.oracle, candidate, fidelity, seed)
         before = self._asked.get(candidate) or self._recorded.get(candidate)
         if fidelity.draws[0] == 0 and fidelity.examples[0] == 0:
             _keep(self._asked, candidate, answer)

@@ -8,9 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from sysconfig import get_path
-from traceback import extract_tb
 from typing import Any
 
 from lionheart_opt.accuracy import (
@@ -23,13 +20,12 @@ from lionheart_opt.accuracy import (
 )
 from lionheart_opt.errors import CannotBeAnalog, Collected, InputError
 from lionheart_opt.mapping import Candidate, Mapping, Training
+from lionheart_opt.own_errors import own_error
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import consult
 from lionheart_opt.space import analog_units
 from lionheart_opt.study.openings import Opening
 
-#: Where this package and Python's own modules lie.
-_NOT_THE_STUDY = (str(Path(__file__).parents[1]), get_path("stdlib"), "<")
 #: Ways in which engines say that a unit should stay on the host; the remedy says it better.
 _ADVICE = ("; keep it on the host", "; keep the unit on the host")
 
@@ -225,18 +221,7 @@ def _attempt(call: Callable[[], Any]) -> tuple[InputError | None, Any]:
     except InputError as error:
         return error, None
     except Exception as error:  # a run would end with it
-        return input_error(error), None
-
-
-def input_error(error: Exception) -> InputError:
-    """One line for an error of a library or of the study's own code."""
-    said = str(error).strip().splitlines()
-    place = ""
-    for frame in reversed(extract_tb(error.__traceback__)):
-        if not frame.filename.startswith(_NOT_THE_STUDY) and "site-packages" not in frame.filename:
-            place = f" ({frame.filename}, line {frame.lineno})"
-            break
-    return InputError(f"{type(error).__name__}: {said[0] if said else 'no message'}{place}")
+        return own_error(error), None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +18,7 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question
 from lionheart_opt.signals import check_stopped, held_back
-from lionheart_opt.strategy import Proposals, Strategy
+from lionheart_opt.strategy import Proposals, Strategy, as_batch, started
 from lionheart_opt.study.executors import Answers, Executor, in_process
 from lionheart_opt.study.fence import LostClaim
 from lionheart_opt.study.plan import Budget
@@ -121,7 +121,7 @@ class Search:
             problem = replace(self.problem, answers=partial(self._ask, workers))
             if self.recommends:
                 self._measure_all_digital(workers)
-            with closing(self.strategy.search(problem, rng)) as proposals:
+            with closing(started(self.strategy, problem, rng)) as proposals:
                 ending = self._drive(proposals, watch, workers)
             self.record.keeper.set_ended(True)
             return ending
@@ -158,7 +158,7 @@ class Search:
         repeats = answered = 0
         known = self.record.known()
         try:
-            batch = self._batch(next(proposals))
+            batch = as_batch(self.strategy, next(proposals))
             while True:
                 check_stopped()
                 new = {each.digest: each for each in batch if each.digest not in known}
@@ -180,21 +180,12 @@ class Search:
                     if repeats > MAX_REPEATS:
                         return "repeats"
                     watch(self._progress("replaying"))
-                batch = self._batch(proposals.send([known[each.digest] for each in batch]))
+                answers = [known[each.digest] for each in batch]
+                batch = as_batch(self.strategy, proposals.send(answers))
         except StopIteration:
             return "finished"
         except _BudgetSpent:
             return "budget"
-
-    def _batch(self, proposed: object) -> list[Candidate]:
-        """The candidates that the strategy has yielded."""
-        batch = list(proposed) if isinstance(proposed, Iterable) else None
-        if batch is None or not all(isinstance(each, Candidate) for each in batch):
-            raise InputError(
-                f"{type(self.strategy).__name__}: yielded {proposed!r:.100}; must be a list of "
-                "candidates, such as [problem.pretrained(mapping)]"
-            )
-        return batch
 
     def _ask(self, workers: Executor | None, question: Question) -> Answer:
         """The strategy's question, answered from the record or paid for."""

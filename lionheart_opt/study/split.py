@@ -12,6 +12,7 @@ import numpy as np
 from lionheart_opt.accuracy import Accuracy, Fidelity
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
+from lionheart_opt.measuring import measured
 from lionheart_opt.metric import Metric
 from lionheart_opt.problem import Problem
 from lionheart_opt.study.pending import Pending
@@ -26,7 +27,7 @@ class Measure:
 
     def __call__(self, problem: Problem) -> Accuracy:
         """Do it."""
-        return problem.oracle.accuracy(self.candidate, self.fidelity, problem.seed)
+        return measured(problem.oracle, self.candidate, self.fidelity, problem.seed)
 
 
 def can_be_split(problem: Problem, candidate: Candidate) -> bool:

@@ -22,6 +22,7 @@ from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity, ReportsTra
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.mapping import Candidate
+from lionheart_opt.own_errors import note_place
 from lionheart_opt.own_modules import beside, current_folder, own_modules
 from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Question, consult
@@ -120,24 +121,26 @@ class CheckFinally:
 
 #: The problem of this process, which is a worker of one study.
 _sent: SentProblem | None = None
-#: The file that it writes to how far a training is.
+#: The files that it writes to: how far a training is, and its answer to a job.
 _said: Path | None = None
+_answered: Path | None = None
 
 
-def start(parcel: Path, parent: int, said: Path) -> None:
+def start(parcel: Path, parent: int, said: Path, answered: Path) -> None:
     """Set up a worker process of this machine, which works for one study.
 
     Args:
         parcel: The file that holds the problem, a `SentProblem`.
         parent: The process that started it.
         said: The file that holds what its oracle said last of a training.
+        answered: The file that holds its answer to the last job.
     """
-    global _sent, _said
+    global _sent, _said, _answered
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     try:
-        _sent, _said = pickle.loads(parcel.read_bytes()), said
+        _sent, _said, _answered = pickle.loads(parcel.read_bytes()), said, answered
     except FileNotFoundError:  # the process that started this one has gone
         os._exit(1)
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
@@ -164,10 +167,12 @@ def _say(said: Path, text: str) -> None:
         said.write_text(text)
 
 
-def work(job: Job[T]) -> T:
-    """Do a job for the problem of this process."""
-    assert _sent is not None, "a worker without a problem"
-    return work_for(_sent, job, threads=1)
+def work(job: Job[Any]) -> None:
+    """Do a job for the problem of this process, and write the answer to its file."""
+    assert _sent is not None and _answered is not None, "a worker without a problem"
+    answer = work_for(_sent, job, threads=1)
+    with _answered.open("wb") as file:
+        cloudpickle.dump(answer, file)
 
 
 #: Held while a candidate is evaluated: threads of a process would share torch's random numbers.
@@ -191,6 +196,7 @@ def work_for(sent: SentProblem, job: Job[T], threads: int) -> T:
         try:
             return job(problem)
         except Exception as error:
+            note_place(error)
             sendable = _sendable(error)
             if sendable is error:  # Dask follows causes, for ever where an error is its own
                 raise
@@ -223,5 +229,8 @@ def _sendable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # whatever its class raises
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        sendable = RuntimeError(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            sendable.add_note(note)
+        return sendable
     return error

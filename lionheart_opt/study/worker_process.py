@@ -6,12 +6,12 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from loky import ProcessPoolExecutor
 from loky.backend import resource_tracker as loky_tracker
@@ -30,8 +30,8 @@ T = TypeVar("T")
 class Parcel:
     """A problem in a file in memory, which worker processes read. It goes with this process.
 
-    A process that starts gets little through its pipe: if it died before it has read all of that, who
-    starts it would wait for ever.
+    Little goes through pipes, to a process and from it: if it died before it has read or written all of
+    that, who started it would wait for ever.
 
     Args:
         sent: The problem.
@@ -42,7 +42,7 @@ class Parcel:
         pickle.dump(sent, self._file)
         self._file.flush()
         #: Where workers read it.
-        self.path = Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}")
+        self.path = _path_of(self._file)
 
     def close(self) -> None:
         """Remove it."""
@@ -52,8 +52,8 @@ class Parcel:
 class WorkerProcess:
     """One worker process. A pool of several would not say whose candidate made a process die.
 
-    How far its training is, it writes to a file, so that it never waits for who reads that. The file is
-    in no folder, so that processes that are killed leave nothing behind.
+    How far its training is, it writes to a file, so that it never waits for who reads that; its answers,
+    too, see `Parcel`. The files are in no folder, so that processes that are killed leave nothing behind.
 
     Args:
         parcel: The problem.
@@ -61,13 +61,14 @@ class WorkerProcess:
 
     def __init__(self, parcel: Parcel) -> None:
         self._said = TemporaryFile()
-        said = Path(f"/proc/{os.getpid()}/fd/{self._said.fileno()}")
+        self._answered = os.fdopen(os.memfd_create("answer"), "r+b")
         with _deaf():
-            self._start(parcel, said)
+            self._start(parcel)
 
-    def _start(self, parcel: Parcel, said: Path) -> None:
+    def _start(self, parcel: Parcel) -> None:
+        files = _path_of(self._said), _path_of(self._answered)
         self._pool = ProcessPoolExecutor(
-            1, env=ONE_THREAD, initializer=worker.start, initargs=(parcel.path, os.getpid(), said)
+            1, env=ONE_THREAD, initializer=worker.start, initargs=(parcel.path, os.getpid(), *files)
         )
         #: Done when the problem is built.
         self.ready: Future[None] = self._pool.submit(worker.get_ready)
@@ -82,17 +83,17 @@ class WorkerProcess:
         Raises:
             BrokenProcessPool: The process died meanwhile.
         """
-        answer: Future[T] = self._pool.submit(worker.work, job)
+        work: Future[None] = self._pool.submit(worker.work, job)
         said = self._heard()
-        while True:
-            try:
-                return answer.result(LISTEN_S)
-            except TimeoutError:
-                if answer.done():  # it is the job's own
-                    return answer.result()
+        while wait([work], LISTEN_S).not_done:
             before, said = said, self._heard()
             if said and said != before:
                 hear(said)
+        work.result()
+        self._answered.seek(0)
+        answer: T = pickle.load(self._answered)
+        self._answered.truncate(0)
+        return answer
 
     def _heard(self) -> str:
         with suppress(ValueError):  # it has been killed
@@ -104,6 +105,12 @@ class WorkerProcess:
         """Stop the process, busy or not."""
         self._pool.shutdown(kill_workers=True)
         self._said.close()
+        self._answered.close()
+
+
+def _path_of(file: IO[bytes]) -> Path:
+    """Where other processes find an open file."""
+    return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import inf
-from traceback import extract_tb
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,9 @@ from lionheart_opt.api_arguments import kind_of
 from lionheart_opt.digest import PARSING, digest
 from lionheart_opt.errors import InputError
 from lionheart_opt.metric import Metric, ValueFunction
+from lionheart_opt.own_errors import own_error
 from lionheart_opt.tasks import batches
 from lionheart_opt.tasks.task import Batch, Task
-from lionheart_opt.text import first_line
 
 #: How a metric of the package torchmetrics is named.
 TORCHMETRICS = "torchmetrics:"
@@ -176,11 +175,7 @@ def _named(what: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        frame = extract_tb(error.__traceback__)[-1]
-        raise InputError(
-            f"task: {what}: {type(error).__name__}: {first_line(error)} "
-            f"({frame.filename}, line {frame.lineno})"
-        ) from error
+        raise own_error(error, f"task: {what}") from error
 
 
 def influences(value: Callable[[np.ndarray], float], n: int) -> Tensor:

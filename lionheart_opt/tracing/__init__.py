@@ -43,6 +43,7 @@ from lionheart_opt import models
 from lionheart_opt.errors import InputError
 from lionheart_opt.models.memory import limited_memory
 from lionheart_opt.models.torch_state import usual_torch
+from lionheart_opt.own_errors import own_error
 from lionheart_opt.text import shown
 from lionheart_opt.tracing.tracer import Exits, GuardedTracer, Tracer, tensors_of
 from lionheart_opt.workload import Workload
@@ -95,10 +96,8 @@ def trace(model: nn.Module, example: Example, name: str) -> Workload:
     except InputError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InputError(
-            f"{name}: cannot be traced with an example of shape {shapes}: {reason}"
-        ) from error
+        what = f"{name}: cannot be traced with an example of shape {shapes}"
+        raise own_error(error, what) from error
     if not tracer.records or (results and not tracer.flow.depends(results)):
         raise InputError(f"{name}: no operator leads from its input to its output")
     return tracer.workload()

@@ -6,12 +6,16 @@ import os
 import signal
 import time
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from lionheart_opt.problem import Problem
 from lionheart_opt.study.worker_process import LISTEN_S
 from lionheart_opt.synthetic import synthetic_problem
+
+#: Bytes that a pipe holds.
+PIPE_SIZE = 65_536
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,25 @@ class Slow:
     def accuracy(self, candidate, fidelity, seed):
         time.sleep(self.pause_s)
         return replace(self.inner.accuracy(candidate, fidelity, seed), note=str(os.getpid()))
+
+
+@dataclass(frozen=True)
+class DiesAnswering:
+    """A job whose process dies in the middle of what does not fit into a pipe at once."""
+
+    size: int
+
+    def __call__(self, problem):
+        whole = Connection._send
+
+        def send(connection, data, write=os.write):
+            if len(data) <= PIPE_SIZE:
+                return whole(connection, data)
+            write(connection.fileno(), bytes(data)[:PIPE_SIZE])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Connection._send = send
+        return bytes(self.size)
 
 
 @dataclass(frozen=True)

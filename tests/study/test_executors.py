@@ -104,16 +104,17 @@ def test_each_worker_computes_with_one_thread_in_a_process_of_its_own():
 @pytest.mark.parametrize(
     ("how", "error", "message"),
     [
-        ("value", ValueError, "^broken oracle$"),
-        ("input", lo.InputError, "^oracle: cannot do this$"),
-        ("picky", RuntimeError, "^Picky: broken at unit 3$"),
+        ("value", ValueError, "broken oracle"),
+        ("input", lo.InputError, "oracle: cannot do this"),
+        ("picky", RuntimeError, "Picky: broken at unit 3"),
     ],
 )
 def test_what_goes_wrong_in_a_worker_is_said_and_nothing_is_lost(how, error, message, tmp_path):
     problem = replace(made_up(), oracle=Fails(how=how))
     url = f"sqlite:///{tmp_path / 'k.db'}"
     search = {"arguments": {}, "trials": 4, "storage": url, "workers": 2}
-    with pytest.raises(error, match=message):
+    place = r"raised in .*in_workers\.py, line \d+"
+    with pytest.raises(error, match=f"^{message}\n{place}$"):
         lo.search(problem, OneThenMore(), **search)
     [result] = lo.Study.of(problem, [OneThenMore()], storage=url).results()
     assert len(result) == 1, "the first batch was finished"

@@ -71,3 +71,24 @@ def test_everything_that_is_refused_is_said_in_the_order_of_the_runs():
     assert second.startswith("run Asks1/seed0: ") and "proxies" in second
     with pytest.raises(InputError):
         wrong.refuse()
+
+
+@dataclass(frozen=True)
+class Nothing:
+    def search(self, problem, rng):
+        yield None
+
+
+@dataclass(frozen=True)
+class Returns:
+    def search(self, problem, rng):
+        return []
+
+
+def test_what_is_no_proposal_is_wrong_and_names_its_run():
+    begun, wrong = begin(tiny_problem(), None, Nothing(), Returns())
+    assert not begun
+    assert [str(error).partition(";")[0] for error in wrong.errors] == [
+        "run Nothing0/seed0: Nothing: yielded None",
+        "run Returns1/seed0: Returns: search: got []",
+    ]

@@ -9,7 +9,7 @@ from lionheart_opt.accuracy import DIVERGED, Accuracy
 from lionheart_opt.errors import CannotBeAnalog, InputError
 from lionheart_opt.mapping import Candidate
 from lionheart_opt.study.openings import Opening
-from lionheart_opt.study.rehearsal import input_error, rehearse
+from lionheart_opt.study.rehearsal import rehearse
 from lionheart_opt.testing import tiny_problem
 
 
@@ -114,7 +114,3 @@ def test_a_table_is_asked_for_all_draws(problem):
 def test_an_oracle_that_cannot_be_tried_is_named(problem):
     rehearsal = rehearse(problem, object(), [], "here")
     assert rehearsal.tried == [] and "oracle object" in rehearsal.not_tried[0]
-
-
-def test_an_error_without_a_message_has_its_name():
-    assert str(input_error(RuntimeError())) == "RuntimeError: no message"

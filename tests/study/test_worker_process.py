@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from deadly import Trains, toy
+from deadly import DiesAnswering, Trains, toy
 from front_door import alive, descendants, python, wait_until
 
 from lionheart_opt.study.executors import Workers
@@ -22,6 +22,12 @@ def test_what_is_said_of_a_training_is_heard_once():
         [answer] = workers.evaluate([problem.pretrained(problem.all_analog)])
     assert heard == ["training: epoch 1/2"]
     assert answer.objectives == toy().evaluate(problem.pretrained(problem.all_analog)).objectives
+
+
+def test_large_answers_need_no_pipe_which_a_dying_worker_could_leave_half_written():
+    with Workers(toy(), 1) as workers:
+        for size in (1_000_000, 10):
+            assert workers.submit(DiesAnswering(size)).result(timeout=60) == bytes(size)
 
 
 SCRIPT = """

@@ -65,7 +65,8 @@ def test_the_batch_must_be_one(shape: tuple[int, ...]) -> None:
 
 def test_an_example_that_the_network_does_not_take() -> None:
     with pytest.raises(
-        InputError, match=r"net: cannot be traced with an example of shape \(1, 5\): mat1"
+        InputError,
+        match=r"net: cannot be traced with an example of shape \(1, 5\): RuntimeError: mat1",
     ):
         trace(nn.Linear(3, 2), torch.zeros(1, 5), "net")
 

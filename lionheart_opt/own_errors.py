@@ -1,0 +1,57 @@
+"""Errors that a user's own code raises: a network, a loss, a strategy, anything that a study names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from sysconfig import get_paths
+from traceback import extract_tb
+
+from lionheart_opt.errors import InputError
+from lionheart_opt.text import first_line
+
+#: Set to anything, the command line shows the whole traceback of an error.
+TRACEBACK = "LIONHEART_OPT_TRACEBACK"
+_OURS = f"{Path(__file__).parent}/"
+#: Where Python and installed packages lie; `<` begins what is in no file.
+_LIBRARIES = (
+    "<",
+    *(f"{get_paths()[name]}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
+#: How a note begins that says where an error was raised, in another process.
+_RAISED = "raised in "
+
+
+def place_of(error: BaseException) -> str:
+    """File and line of a user's code that raised an error, maybe through a library; empty if none did."""
+    if isinstance(error, SyntaxError) and error.filename and _is_own(error.filename):
+        return f"{error.filename}, line {error.lineno}"
+    for frame in reversed(extract_tb(error.__traceback__)):
+        if _is_own(frame.filename):
+            return f"{frame.filename}, line {frame.lineno}"
+        if frame.filename.startswith(_OURS):
+            break
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_RAISED)]
+    return notes[0].removeprefix(_RAISED) if notes else ""
+
+
+def note_place(error: BaseException) -> None:
+    """Have an error say where it was raised: its traceback does not reach other processes."""
+    if place := place_of(error):
+        error.add_note(f"{_RAISED}{place}")
+
+
+def own_error(error: BaseException, what: str = "") -> InputError:
+    """One line for an error of a user's own code, with its place.
+
+    Args:
+        error: Any error.
+        what: What the message calls the code.
+    """
+    place = place_of(error)
+    said = f"{type(error).__name__}: {first_line(error) if str(error).strip() else 'no message'}"
+    prefix, suffix = f"{what}: " if what else "", f" ({place})" if place else ""
+    return InputError(f"{prefix}{said}{suffix}")
+
+
+def _is_own(filename: str) -> bool:
+    return not filename.startswith((_OURS, *_LIBRARIES)) and "site-packages" not in filename
