@@ -279,8 +279,15 @@ def test_a_script_releases_its_claim_and_ends_by_the_signal(number, tmp_path):
     assert outcome(resumed) == outcome(lo.search(light(), "random", trials=trials))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 130)])
+@pytest.mark.parametrize(
+    ("number", "code", "workers"),
+    [
+        (signal.SIGTERM, 143, 2),
+        (signal.SIGHUP, 130, 1),
+        pytest.param(signal.SIGTERM, 143, 1, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 130, 2, marks=pytest.mark.slow),
+    ],
+)
 def test_the_command_line_says_how_to_resume(number, code, workers, tmp_path):
     folder = make_study(tmp_path / "study", STUDY)
     arguments = ["run", folder, "--workers", workers, "--no-checks"]
