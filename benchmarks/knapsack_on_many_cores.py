@@ -5,7 +5,9 @@ oracle that accepts every mapping and once with one that does not: losses of uni
 and about a third of all-analog's is allowed. A row has the least cost of any feasible mapping that each
 strategy proposed within 300 trials, divided by the least of all: 1 is best.
 
-    python benchmarks/knapsack_on_many_cores.py
+    python benchmarks/knapsack_on_many_cores.py --kept rows.jsonl
+
+Rows that are in the file already are not measured again, if they are of the same prices.
 
 Measured: `knapsack` is at 1.0000 in all 18 rows. In four no other strategy reaches it: ResNet-18, latency
 (1.0699 at best; 1.0466 with the strict oracle), and MobileNet, latency (1.0072 with both oracles).
@@ -15,7 +17,10 @@ MAC-ordered greedy is up to 1.9 times as slow (MobileNet, interval).
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,19 +90,38 @@ def main() -> None:
     """Print one line a problem."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", nargs="*", default=list(NETWORKS), choices=NETWORKS)
-    chosen = parser.parse_args().networks
+    parser.add_argument(
+        "--objectives", nargs="*", default=list(COST_OBJECTIVES), choices=COST_OBJECTIVES
+    )
+    parser.add_argument("--kept", type=Path, help="file of the rows that are measured")
+    chosen = parser.parse_args()
     print(f"{'network, objective, oracle':36}" + "".join(f"{row[:12]:>13}" for row in ROWS))
-    for name in chosen:
+    kept = _read(chosen.kept)
+    for name in chosen.networks:
         workload = trace(name, NETWORKS[name])
-        for objective in COST_OBJECTIVES:
+        for objective in chosen.objectives:
             for is_strict in (False, True):
                 problem = problem_of(workload, objective, is_strict)
-                start = time.perf_counter()
-                costs = {row: least_cost(problem, row) for row in ROWS}
-                least = min(costs.values())
                 label = f"{name}, {objective}, {'strict' if is_strict else 'accepts all'}"
-                shares = "".join(f"{cost / least:13.4f}" for cost in costs.values())
-                print(f"{label:36}{shares}   {time.perf_counter() - start:.0f} s", flush=True)
+                key = f"{label}, {problem.system.digest}"
+                if key not in kept:
+                    start = time.perf_counter()
+                    costs = {row: least_cost(problem, row) for row in ROWS}
+                    kept[key] = {"costs": costs, "seconds": time.perf_counter() - start}
+                    if chosen.kept:
+                        with chosen.kept.open("a") as file:
+                            file.write(json.dumps({"row": key, **kept[key]}) + "\n")
+                least = min(kept[key]["costs"].values())
+                shares = "".join(f"{cost / least:13.4f}" for cost in kept[key]["costs"].values())
+                print(f"{label:36}{shares}   {kept[key]['seconds']:.0f} s", flush=True)
+
+
+def _read(path: Path | None) -> dict[str, dict[str, Any]]:
+    """Rows that were measured before."""
+    if path is None or not path.exists():
+        return {}
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return {row.pop("row"): row for row in rows}
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     budget. Where crossbars take turns, both the best mapping that reprograms nothing and the best of
     those that reprogram are looked for; where a batch can be cut, the best for each number of runs.
     Elsewhere, moves of single units improve what is found, and where cores share the work, each unit
-    begins where its own work takes least.
+    begins where its own work takes least. Where tables of a model of one's own lack its interval, only
+    such moves are tried, from all-digital and all-analog.
 
     Args:
         space: What can run where.
@@ -95,12 +96,16 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
     if shared is not None:
         mappings |= {problem.all_analog, _least_work(problem, shared, objective)}
     elif problem.units:
-        strategy: Strategy = plugins.build("strategies", "knapsack", {"min_gain": MIN_GAIN})
-        mappings |= {problem.all_analog, *_proposed(problem, strategy)}
-        if sums := regimes(problem):
-            ends = [_proposed(each.problem, strategy)[-1:] for each in sums]
-            starts = {problem.all_analog, *(mapping for last in ends for mapping in last)}
-            mappings |= starts
+        mappings.add(problem.all_analog)
+        if _is_summed(model, space.workload, objective, is_pipelined=is_pipelined):
+            strategy: Strategy = plugins.build("strategies", "knapsack", {"min_gain": MIN_GAIN})
+            mappings.update(_proposed(problem, strategy))
+            if sums := regimes(problem):
+                ends = [_proposed(each.problem, strategy)[-1:] for each in sums]
+                starts = {problem.all_analog, *(mapping for last in ends for mapping in last)}
+                mappings |= starts
+        else:
+            starts = {problem.all_digital, problem.all_analog}
     fitting = [mapping for mapping in mappings if not problem.breaks_cost_limits(mapping)]
     if not fitting:
         return None
@@ -115,6 +120,14 @@ def cheapest(space: Space, objective: CostObjective | None = None) -> Cheapest |
         starts = {best, *starts.intersection(fitting)}
         best = min((_descended(problem, start, rank) for start in starts), key=rank)
     return Cheapest(mapping=best, objective=objective, exact=is_exact)
+
+
+def _is_summed(
+    model: CostModel, workload: Workload, objective: CostObjective, *, is_pipelined: bool
+) -> bool:
+    """Whether sums say something of the costs: nothing of an interval that tables do not have."""
+    has_tables = cost_tables(model, workload) is not None
+    return not (is_pipelined and objective == "interval_s" and has_tables)
 
 
 def _is_solved(

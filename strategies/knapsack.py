@@ -15,6 +15,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.crowds import crowds_of
 from lionheart_opt.strategies.parts.integer_programme import IntegerProgramme
+from lionheart_opt.strategies.parts.intervals import refuse_maximum
 from lionheart_opt.strategies.parts.loss_model import PATIENCE, LossModel, caution
 from lionheart_opt.strategies.parts.pipeline_programme import programme_of
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
@@ -74,7 +75,9 @@ def _programmes(problem: Problem) -> list[_Programme]:
             _Programme(programme_of(replace(costs, allowed=_fitting(problem, costs))), spared)
             for costs, spared in priced
         ]
-    return [_Programme(programme_of(Additive.of(problem)), none_spared)]
+    costs = Additive.of(problem)
+    refuse_maximum(costs)
+    return [_Programme(programme_of(costs), none_spared)]
 
 
 def _fitting(problem: Problem, costs: Additive) -> np.ndarray:
@@ -137,8 +140,8 @@ class Knapsack:
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:  # noqa: ARG002
         """The profile in one batch, then one candidate at a time; `rng` is not used."""
         measuring = screened_moves if self.screen else measure_moves
-        profile = yield from measuring(problem, self.profile, "profile")
         programmes = _programmes(problem)
+        profile = yield from measuring(problem, self.profile, "profile")
         model = LossModel(problem, profile)
         limit = problem.accuracy_limit.max_drop
         drops = {limit}

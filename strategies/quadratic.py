@@ -14,6 +14,7 @@ from lionheart_opt.space import size
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.annealing import Sums, anneal
 from lionheart_opt.strategies.parts.crowds import crowds_of
+from lionheart_opt.strategies.parts.intervals import refuse_maximum
 from lionheart_opt.strategies.parts.loss_model import PATIENCE, LossModel, caution
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.screening import screened_moves
@@ -71,10 +72,12 @@ class Quadratic:
 
     def search(self, problem: Problem, rng: np.random.Generator) -> Proposals:
         """The profile in one batch, then one candidate at a time."""
+        costs = Additive.of(problem)
+        refuse_maximum(costs)
         measuring = screened_moves if self.screen else measure_moves
         profile = yield from measuring(problem, self.profile, "profile")
         model = LossModel(problem, profile, interactions=True)
-        optimiser = _Optimiser(Additive.of(problem), model)
+        optimiser = _Optimiser(costs, model)
         evaluated: set[Mapping] = set()
         proposal: Mapping | None = problem.all_analog
         misses = failures = 0
