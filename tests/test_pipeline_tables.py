@@ -38,6 +38,7 @@ def test_prices_are_those_of_the_cost_model(network: str, clusters: int) -> None
     assert tables.fits(assignments).tolist() == [cost.fits for cost in costs]
 
 
+@pytest.mark.slow
 def test_ten_thousand_mappings_of_resnet18_take_less_than_a_second() -> None:
     problem = on_many_cores(networks()["resnet18"], "interval_s")
     tables = tables_of(problem)

@@ -135,7 +135,7 @@ def resume(folder: Path) -> None:
 
 
 RECORDS = (
-    Kind(name="journal", damage=damage_journal, read=read_records),
+    Kind(name="journal", damage=damage_journal, read=read_records, few=20),
     Kind(name="sqlite", damage=damage_sqlite, read=read_records, few=20),
     Kind(name="journal, resumed", damage=damage_journal, read=resume, writes=True, few=10),
     Kind(name="sqlite, resumed", damage=damage_sqlite, read=resume, writes=True, few=10),

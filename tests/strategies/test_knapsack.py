@@ -212,6 +212,7 @@ def test_all_thresholds_must_be_possible(thresholds: list[float]) -> None:
 # --- hundreds of units ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("targets", [("cpu", "tile"), ("cpu", "tile", "sram", "npu")])
 def test_a_proposal_takes_little_time_with_hundreds_of_units(targets: tuple[str, ...]) -> None:
     """A dozen mappings that cost nearly the same are excluded, and one asks for what is cheaper yet."""

@@ -276,6 +276,7 @@ def test_annealed_mappings_keep_a_capacity_that_few_units_fit(
     assert len(best.units_on("tile")) == 20
 
 
+@pytest.mark.slow
 def test_a_proposal_takes_little_time_with_hundreds_of_units() -> None:
     """In processor time, with room for slow machines: every pass over all units took 10 s."""
     problem = synthetic_problem(n_units=361, seed=1)
