@@ -21,5 +21,5 @@ images = classes[:, None] + 0.5 * torch.randn(400, 1, 16, 16)
 data = {"train": (images[:300], classes[:300]), "test": (images[300:], classes[300:])}
 recipe = {"learning_rate": 0.1, "batch_size": 25, "epochs": 6}
 oracle, unet = {"pretrain": recipe, "hat": recipe}, UNet([*down, up, Conv2d(128, 3, 1)])
-options = {"task": "segmentation", "max_drop": 0.02, "training": "none", "oracle": oracle}
-print(lo.search(lo.problem(unet, data, **options), "exhaustive"))
+options = {"task": "segmentation", "max_drop": 0.02, "training": "none", "draws": (5,)}
+print(lo.search(lo.problem(unet, data, oracle=oracle, **options), "exhaustive"))
