@@ -105,8 +105,8 @@ class Products:
         value = None
         if self.ranges is not None:
             x, value = self.ranges.clip(x, t, u)
-        scale = _dynamic_scale(x, self.converters) if self.converters.dynamic else x.new_ones(())
-        out = _tile_product(x, product, scale, self.converters, generator)
+        scale = input_scale(x, self.converters)
+        out = tile_product(x, product, scale, self.converters, generator)
         return out if value is None else out * value
 
 
@@ -127,7 +127,7 @@ def _convolution(
     )
 
 
-def _dynamic_scale(x: torch.Tensor, converters: Converters) -> torch.Tensor | None:
+def input_scale(x: torch.Tensor, converters: Converters) -> torch.Tensor | None:
     """What input vectors are multiplied with.
 
     Args:
@@ -135,9 +135,11 @@ def _dynamic_scale(x: torch.Tensor, converters: Converters) -> torch.Tensor | No
         converters: The converters of the tile.
 
     Returns:
-        The inverse of each vector's largest magnitude, shape (..., 1); 1 for a vector of zeros (see
-        `SMALLEST`). None if all vectors are zero.
+        1 where the scale is static. Otherwise the inverse of each vector's largest magnitude, shape
+        (..., 1); 1 for a vector of zeros (see `SMALLEST`). None if all vectors are zero.
     """
+    if not converters.dynamic:
+        return x.new_ones(())
     largest = x.abs().max(dim=-1, keepdim=True)[0]
     if converters.scale_limit > 0:
         largest = largest.clamp(max=converters.scale_limit)
@@ -147,7 +149,7 @@ def _dynamic_scale(x: torch.Tensor, converters: Converters) -> torch.Tensor | No
     return 1 / torch.where(is_zero, 1, largest)
 
 
-def _tile_product(
+def tile_product(
     x: torch.Tensor,
     product: Callable[[torch.Tensor], torch.Tensor],
     scale: torch.Tensor | None,

@@ -1,11 +1,16 @@
-"""Programming, drift and drift compensation of a tile, by aihwkit's own classes."""
+"""Programming, drift and drift compensation of a tile, by aihwkit's own classes.
+
+Only the products of read-outs are ours: aihwkit's multiply by whole matrices of one-hot vectors.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from aihwkit.simulator.tiles.analog_mvm import AnalogMVM
+
+from lionheart_opt.oracle.fast.mvm import input_scale, tile_product
+from lionheart_opt.oracle.fast.tiles import Converters
 
 
 class ProgrammedTile:
@@ -25,7 +30,7 @@ class ProgrammedTile:
 
     def __init__(self, target: torch.Tensor, rpu_config: Any) -> None:
         self.reference_combined_weights = target  # drift compensations read it by this name
-        self._config = rpu_config
+        self._config, self._converters = rpu_config, Converters.of(rpu_config.forward)
         self._written, self._drift = rpu_config.noise_model.apply_programming_noise(target.cpu())
         self.weight = self._written.to(target.device)
         self.compensation = torch.ones(1, device=target.device)
@@ -49,31 +54,15 @@ class ProgrammedTile:
             vectors = self._config.drift_compensation.get_readout_tensor(self.weight.shape[1])
             is_one_hot = torch.equal(vectors.cpu(), torch.eye(len(vectors)))
             self._vectors = None if is_one_hot else vectors.to(self.weight.device)
-        mvm = AnalogMVM if self._vectors is not None else _OneHotMVM
-        vectors = self._vectors
-        if vectors is None:  # of each only what is not zero
-            vectors = self.weight.new_ones(self.weight.shape[1], 1)
+        weight = self.reference_combined_weights if exact_reference else self.weight
+        # one-hot vectors read columns, and are alike for converters: what is not zero is 1
+        vectors = weight.new_ones(1, 1) if self._vectors is None else self._vectors
+        columns = weight.T.contiguous()
+
+        def product(x: torch.Tensor) -> torch.Tensor:
+            return columns * x if self._vectors is None else x @ columns
+
         if exact_reference:
-            exact: torch.Tensor = mvm._matmul(self.reference_combined_weights, vectors)
-            return exact
-        response: torch.Tensor = mvm.matmul(
-            self.weight, vectors, self._config.forward, is_test=True
-        )
-        return response
-
-
-class _OneHotMVM(AnalogMVM):  # type: ignore[misc]  # aihwkit has no types
-    """aihwkit's products of all one-hot vectors with a tile, each of which reads a column.
-
-    What is computed of them by elements is left to aihwkit, with its random numbers. Zeros take no
-    part: only an input noise would make more of them, which the fast engine leaves to aihwkit.
-    """
-
-    @classmethod
-    def _matmul(
-        cls,
-        weight: torch.Tensor,
-        input_: torch.Tensor,
-        trans: bool = False,  # noqa: ARG003
-    ) -> torch.Tensor:
-        return weight.T.contiguous() * input_
+            return product(vectors)
+        scale = input_scale(vectors, self._converters)
+        return tile_product(vectors, product, scale, self._converters, None)

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 import torch
 from aihwkit.inference import PCMLikeNoiseModel
-from aihwkit.inference.compensation.drift import PerColumnDriftCompensation
+from aihwkit.inference.compensation.drift import (
+    GlobalDriftCompensation,
+    PerColumnDriftCompensation,
+)
 from aihwkit.simulator.parameters.enums import BoundManagementType, NoiseManagementType
 from aihwkit.simulator.tiles.analog_mvm import AnalogMVM
 
-from lionheart_opt.oracle.fast.physics import ProgrammedTile, _OneHotMVM
+from lionheart_opt.oracle.fast.physics import ProgrammedTile
 from lionheart_opt.oracle.rpu import lionheart
 
 TARGET = torch.rand(20, 30, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -84,19 +87,40 @@ def test_ideal_devices_hold_the_target() -> None:
 def test_one_hot_vectors_read_columns_as_products_do(
     bound: float, managed: bool, resolution: float
 ) -> None:
-    """Bit by bit, and with as many random numbers."""
-    io = lionheart().forward
+    """Up to rounding, and with as many random numbers."""
+    rpu_config = lionheart()
+    io = rpu_config.forward
     io.out_bound, io.inp_res, io.out_res = bound, resolution, resolution
     if not managed:
         io.noise_management, io.bound_management = (
             NoiseManagementType.NONE,
             BoundManagementType.NONE,
         )
-    weight = torch.randn(5, 9)
+    tile = programmed(rpu_config)
     torch.manual_seed(3)
-    responses = _OneHotMVM.matmul(weight, torch.ones(9, 1), io, is_test=True)
+    responses = tile._forward_drift_readout_tensor()
     after = torch.rand(())
     torch.manual_seed(3)
-    products = AnalogMVM.matmul(weight, torch.eye(9), io, is_test=True)
-    assert torch.equal(responses, products) and responses.is_contiguous()
+    products = AnalogMVM.matmul(tile.weight, torch.eye(30), io, is_test=True)
+    torch.testing.assert_close(responses, products, rtol=1e-5, atol=1e-6)
     assert after == torch.rand(())
+
+
+class Checkered(GlobalDriftCompensation):  # type: ignore[misc]  # aihwkit has no types
+    """Reads out with vectors that are not one-hot."""
+
+    def get_readout_tensor(self, in_size: int) -> torch.Tensor:
+        """Each row has every second input."""
+        return (torch.arange(in_size) + torch.arange(4)[:, None]) % 2.0
+
+
+def test_other_read_out_vectors_are_multiplied() -> None:
+    rpu_config = lionheart()
+    rpu_config.drift_compensation = Checkered()
+    tile = programmed(rpu_config)
+    torch.manual_seed(3)
+    responses = tile._forward_drift_readout_tensor()
+    torch.manual_seed(3)
+    vectors = Checkered().get_readout_tensor(30)
+    products = AnalogMVM.matmul(tile.weight, vectors, rpu_config.forward, is_test=True)
+    torch.testing.assert_close(responses, products)
