@@ -233,6 +233,8 @@ def test_validate_prints_published_beside_predicted():
         "quantity",
         "published",
         "predicted",
+        "predicted_low",
+        "predicted_high",
         "error_percent",
         "source",
         "role",

@@ -15,6 +15,8 @@ from lionheart_opt.system import Link
 
 #: What may be free. Everything else is divided by, is a size, or is a time or power of real hardware.
 MAY_BE_ZERO = {
+    "hop_s",
+    "cycles_per_result",
     "idle_j_per_cycle",
     "llc_leakage_w",
     "llc_read_j_per_byte",
@@ -46,6 +48,8 @@ MAY_BE_ZERO = {
     "waiting_power_w",
     "slice_w",
 }
+#: Shares of 1.
+SHARES = {"overlap"}
 #: Smallest whole number that makes sense, where it is not 1 (or 0).
 LEAST = {"ports": 2}
 
@@ -79,6 +83,8 @@ def test_ranges_of_numbers(name: str, block: str, key: str, value: Scalar) -> No
     least = LEAST.get(key, 0 if key in MAY_BE_ZERO else 1)
     allowed = [least] if kind is int else [0.0, 1e-30] if key in MAY_BE_ZERO else [1e-30, 1e30]
     refused = [least - 1] if kind is int else [-1e-30] if key in MAY_BE_ZERO else [0.0, -1.0]
+    if key in SHARES:
+        allowed, refused = [1e-30, 1.0], [0.0, 1.1]
     for number in allowed:
         if key == "clusters":  # they bring their crossbars
             cost_model(redesigned(system, {f"{block}.{key}": number}))
