@@ -11,10 +11,12 @@ from __future__ import annotations
 from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.fabric import Fabric
 from lionheart_opt.cost_models.variants import variant
+from lionheart_opt.estimates import Estimate
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.plugins import load_system
+from lionheart_opt.plugins import cost_model, load_system
 from lionheart_opt.published import Case, Role
 from lionheart_opt.system import System
+from lionheart_opt.uncertainty import known_cost
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 
 SYSTEM = "hermes-64"
@@ -100,7 +102,8 @@ def cost_of(system: System, network: str, mode: str) -> Cost:
     """What a network takes on the cores, in one of the modes of the chip."""
     workload = NETWORKS[network]()
     mapping = Mapping.of({unit.name: "cores" for unit in workload.units})
-    return Fabric(in_mode(system, mode)).cost(workload, mapping)
+    chip = in_mode(system, mode)
+    return known_cost(Fabric(chip).cost(workload, mapping), chip, workload, mapping, cost_model)
 
 
 def cases() -> list[Case]:
@@ -110,17 +113,19 @@ def cases() -> list[Case]:
     for mode, published in PRODUCTS.items():
         model = Fabric(in_mode(system, mode))
         count = system.target("cores").tiles or 0
-        ours = model.cores.mvm_latency_s, count * model.cores.mvm_energy_j
+        given = model.cores.mvm_latency_s, count * model.cores.mvm_energy_j
+        ours = Estimate(given[0]), Estimate(given[1])
         numbers += _point(f"products, {mode}", published, ours, "input")
     for (network, mode), published in LAYERS.items():
         cost = cost_of(system, network, mode)
         role: Role = "fitted" if (network, mode) == FITTED else "predicted"
-        numbers += _point(f"{network}, {mode}", published, (cost.latency_s, cost.energy_j), role)
+        ours = cost.estimate("latency_s"), cost.estimate("energy_j")
+        numbers += _point(f"{network}, {mode}", published, ours, role)
     return numbers
 
 
 def _point(
-    case: str, published: tuple[float, float], ours: tuple[float, float], role: Role
+    case: str, published: tuple[float, float], ours: tuple[Estimate, Estimate], role: Role
 ) -> list[Case]:
     source = _TABLE if role == "input" else f"{_TABLE}; sizes follow from cores and utilisation"
     return [
@@ -129,7 +134,9 @@ def _point(
             case=case,
             quantity=quantity,
             published=measured,
-            predicted=predicted,
+            predicted=predicted.value,
+            predicted_low=predicted.low,
+            predicted_high=predicted.high,
             source=source,
             role=role,
         )

@@ -16,6 +16,17 @@ def test_no_error_has_grown() -> None:
     assert_no_error_has_grown(SYSTEM, cases())
 
 
+def test_what_is_measured_lies_within_the_intervals() -> None:
+    """What the model is given has none."""
+    for case in cases():
+        if case.role == "input":
+            assert case.predicted_low is None
+            continue
+        assert case.published is not None
+        assert case.predicted_low is not None and case.predicted_high is not None
+        assert case.predicted_low < case.published < case.predicted_high
+
+
 def test_six_points_of_which_one_is_fitted() -> None:
     roles = {case.case: case.role for case in cases()}
     assert len(roles) == 6 and len(cases()) == 12

@@ -86,3 +86,10 @@ class TestPublishedTable:
         assert fused(traced) == {
             layer.name for layer in traced.layers if layer.kind in ("batch_norm", "relu6")
         }
+
+
+def test_rows_say_how_well_they_are_known() -> None:
+    for case in paper.cases():
+        if case.case.startswith("row "):
+            assert case.predicted_low is not None and case.predicted_high is not None
+            assert case.predicted_low < case.predicted < case.predicted_high
