@@ -37,6 +37,8 @@ ROWS: dict[str, tuple[str, dict[str, object]]] = {
     "quadratic": ("quadratic", {}),
     "one_shot": ("one_shot", {}),
     "TPE": ("optuna", ENDS),
+    "TPE, batch of 4": ("optuna", {**ENDS, "batch": 4}),
+    "TPE, batch of 8": ("optuna", {**ENDS, "batch": 8}),
     "TPE, profile": ("optuna", {"profile": "none"}),
     "NSGA-II": ("optuna", {"sampler": "NSGAIISampler", "arguments": {"population_size": 10}}),
 }

@@ -111,10 +111,10 @@ class Accuracy:
         return Accuracy(**told(outcomes, metric), metric=metric, **others)
 
     def __post_init__(self) -> None:
-        if self.samples.ndim != 2 or self.samples.shape[1] != len(self.times_s):
-            raise ValueError(
-                f"samples must have shape (n_draws, {len(self.times_s)}), got {self.samples.shape}"
-            )
+        shape = self.samples.shape if isinstance(self.samples, np.ndarray) else ()
+        if len(shape) != 2 or shape[1] != len(self.times_s):
+            must = f"must be a numpy array of shape (n_draws, {len(self.times_s)})"
+            raise InputError(f"accuracy: samples: got {shape or shown(self.samples)}; {must}")
         self.metric.check(np.append(self.samples, self.baseline))
         self.metric.check_baseline(self.baseline)
         own = ("training_s", "evaluation_s", "shared_s")

@@ -37,8 +37,9 @@ def test_drops_are_those_of_the_time():
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (np.zeros(2), r"samples must have shape \(n_draws, 2\), got \(2,\)"),
-        (np.zeros((2, 3)), r"samples must have shape \(n_draws, 2\), got \(2, 3\)"),
+        (np.zeros(2), r"samples: got \(2,\); must be a numpy array of shape \(n_draws, 2\)"),
+        (np.zeros((2, 3)), r"samples: got \(2, 3\); must be a numpy array of shape \(n_draws, 2\)"),
+        ([[0.5, 0.5]], r"samples: got \[\[0.5, 0.5\]\]; must be a numpy array"),
         (np.array([[0.5, np.nan]]), "must be from 0 to 1, samples and baseline; got nan"),
         (np.array([[np.inf, 0.5]]), "must be from 0 to 1, samples and baseline; got inf"),
         (np.array([[0.5, 91.05]]), "must be from 0 to 1, samples and baseline; got 91.05"),

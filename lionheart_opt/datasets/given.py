@@ -120,7 +120,7 @@ def _stored(
     data: Any, task: Task, where: str, columns: Collection[str] | None
 ) -> Examples | StoredExamples:
     """Examples of a map-style data set."""
-    if not len(data):
+    if not _length(data, where):
         raise InputError("a data set without examples")
 
     def read(numbers: np.ndarray) -> Examples:
@@ -149,6 +149,14 @@ def _stored(
             stacklevel=2,
         )
     return examples
+
+
+def _length(data: Any, where: str) -> int:
+    """Number of items of a map-style data set, whose code is the user's."""
+    try:
+        return len(data)
+    except Exception as error:
+        raise own_error(error, f"{where}: the data set has no length") from error
 
 
 def _item(data: Any, number: int, where: str) -> Any:

@@ -12,6 +12,7 @@ from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.mapping import Training
 from lionheart_opt.oracle_context import OracleContext
 from lionheart_opt.problem import Objective, Problem
+from lionheart_opt.text import shown
 
 #: The oracle of a study that names none.
 USUAL_ORACLE = "hat"
@@ -53,6 +54,11 @@ def build_oracle(context: OracleContext, settings: dict[str, Any]) -> AccuracyOr
             "of a study; see lionheart_opt.accuracy.BuiltFromStudy"
         )
     oracle: AccuracyOracle = plugin.from_study(context, own)
+    if not callable(getattr(oracle, "accuracy", None)):
+        raise InputError(
+            f"{context.where} kind {settings['kind']!r}: from_study: got {shown(oracle)}; it has no "
+            "method `accuracy`"
+        )
     return oracle
 
 

@@ -191,6 +191,17 @@ def test_items_that_cannot_be_read_are_named(error: Exception, said: str) -> Non
         made(Broken(error))
 
 
+def test_a_length_that_is_none_is_named() -> None:
+    class NoLength(Rows):
+        def __len__(self) -> int:
+            return None  # type: ignore[return-value]
+
+    with pytest.raises(
+        InputError, match=r"^here: the data set has no length: TypeError: 'NoneType'"
+    ):
+        made(NoLength([(X[0], 0)]))
+
+
 def test_items_with_random_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
     """On disk, every measurement would be about other examples."""
 

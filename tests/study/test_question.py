@@ -84,3 +84,14 @@ def test_where_the_usual_oracle_computes_is_not_part_of_the_question():
     assert recorded_settings({"kind": "hat", "device": "auto"}) == {"kind": "hat"}
     own = {"kind": "front_door:MadeUp", "device": "pcm"}
     assert recorded_settings(own) == own
+
+
+class Forgets:
+    @classmethod
+    def from_study(cls, context, settings):
+        return None
+
+
+def test_an_oracle_that_is_none_is_refused():
+    with pytest.raises(InputError, match=r"from_study: got None; it has no method `accuracy`"):
+        build_oracle(context(), {"kind": f"{__name__}:Forgets"})
