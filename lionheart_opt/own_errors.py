@@ -7,7 +7,6 @@ from sysconfig import get_paths
 from traceback import extract_tb
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.text import first_line
 
 #: Set to anything, the command line shows the whole traceback of an error.
 TRACEBACK = "LIONHEART_OPT_TRACEBACK"
@@ -48,9 +47,10 @@ def own_error(error: BaseException, what: str = "") -> InputError:
         what: What the message calls the code.
     """
     place = place_of(error)
-    said = f"{type(error).__name__}: {first_line(error) if str(error).strip() else 'no message'}"
+    message = error.msg if isinstance(error, SyntaxError) else str(error)  # without its place
+    first = message.strip().partition("\n")[0] or "no message"
     prefix, suffix = f"{what}: " if what else "", f" ({place})" if place else ""
-    return InputError(f"{prefix}{said}{suffix}")
+    return InputError(f"{prefix}{type(error).__name__}: {first}{suffix}")
 
 
 def _is_own(filename: str) -> bool:

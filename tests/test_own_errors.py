@@ -62,6 +62,7 @@ def test_code_that_cannot_be_read_has_its_place(tmp_path):
     with own_modules.beside(tmp_path):
         error = raised(lambda: attribute("typo:f"))
     assert place_of(error) == f"{tmp_path / 'typo.py'}, line 2"
+    assert str(own_error(error)) == f"SyntaxError: invalid syntax ({tmp_path / 'typo.py'}, line 2)"
 
 
 def test_the_place_of_an_error_reaches_other_processes(mine, tmp_path):
