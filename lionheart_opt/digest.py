@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from threading import Lock
+from tokenize import TokenError
 from typing import Any
 
 #: Held while source is parsed, which Python 3.11 cannot do in two threads at a time (`AST constructor
@@ -17,3 +19,12 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fal
 def digest(data: Any) -> str:
     """First 16 hex digits of the SHA-256 of the canonical JSON of `data` (dicts, lists, scalars)."""
     return hashlib.sha256(_ENCODER.encode(data).encode()).hexdigest()[:16]
+
+
+def source_of(thing: Any) -> str | None:
+    """The source of a module, class or function; None without one, or where its file has changed."""
+    try:
+        with PARSING:
+            return inspect.getsource(thing)
+    except (OSError, TypeError, SyntaxError, TokenError):
+        return None

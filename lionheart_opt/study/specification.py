@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lionheart_opt.accuracy import HasIdentity
-from lionheart_opt.digest import PARSING, digest
+from lionheart_opt.digest import digest, source_of
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 
@@ -116,11 +116,8 @@ def plain(value: Any) -> Any:
 
 def _source(kind: Any) -> str:
     """Digest of the source of a class or function; empty where there is none, as for built-in ones."""
-    try:
-        with PARSING:
-            return digest(inspect.getsource(kind))
-    except (OSError, TypeError):
-        return ""
+    source = source_of(kind)
+    return "" if source is None else digest(source)
 
 
 def versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from lionheart_opt.digest import digest
+from lionheart_opt.digest import digest, source_of
 from lionheart_opt.tasks.classification import CLASSIFICATION
 from lionheart_opt.tasks.own import OwnTask
 from lionheart_opt.tasks.task import Task
@@ -31,7 +31,5 @@ def _code(thing: object) -> str:
     module = inspect.getmodule(thing)
     if module is None or module.__name__.startswith(_KNOWN):
         return ""
-    try:
-        return digest(inspect.getsource(module))
-    except (OSError, TypeError):
-        return ""
+    source = source_of(module)
+    return "" if source is None else digest(source)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import inf
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 
 from lionheart_opt import plugins
 from lionheart_opt.api_arguments import kind_of
-from lionheart_opt.digest import PARSING, digest
+from lionheart_opt.digest import digest, source_of
 from lionheart_opt.errors import InputError
 from lionheart_opt.metric import Metric, ValueFunction
 from lionheart_opt.own_errors import own_error
@@ -263,14 +264,25 @@ def _identity(function: Any) -> str:
     name = (
         f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function))}"
     )
-    try:
-        with PARSING:
-            source = inspect.getsource(function)
-    except (OSError, TypeError):  # an object that is called, or a function without a file
+    source: Any = source_of(function)
+    if source is None and not inspect.isfunction(function):  # an object that is called
         return f"{name} {_content(function)}".rstrip()
+    if source is None:  # defined at a prompt, for example
+        source = _compiled(function.__code__)
     held = [_content(cell.cell_contents) for cell in getattr(function, "__closure__", None) or ()]
     held += [_content(value) for value in getattr(function, "__defaults__", None) or ()]
     return f"{name} {digest([source, *held] if held else source)}"
+
+
+def _compiled(code: CodeType) -> list[Any]:
+    """What a function does, in an order that is the same in every process."""
+    parts: list[Any] = [code.co_code.hex(), *code.co_names]
+    for value in code.co_consts:
+        if isinstance(value, CodeType):
+            parts.append(_compiled(value))
+        else:
+            parts.append(sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value))
+    return parts
 
 
 class _Pickler(pickle.Pickler):

@@ -211,3 +211,23 @@ def test_torchmetrics() -> None:
 
     statistics = asked.task.statistics(torch.sigmoid(X[:, 0]), asked)
     assert float(statistics.mean()) == pytest.approx(roc_auc_score(Y > 0, X[:, 0]), abs=1e-6)
+
+
+def at_a_prompt(text: str) -> Any:
+    names: dict[str, Any] = {}
+    exec(text, names)
+    return names["loss"]
+
+
+def test_a_function_without_a_source_is_known_by_what_it_does() -> None:
+    """Whoever asks: its digest once depended on how deep the calls were."""
+    text = "def loss(outputs, targets):\n    return (outputs[:, 0] - targets).{}().mean()"
+    asked, other = (
+        OwnTask(loss=at_a_prompt(text.format(name)), metric=error) for name in ("abs", "square")
+    )
+
+    def identity(depth: int) -> Any:
+        again = OwnTask(loss=at_a_prompt(text.format("abs")), metric=error)
+        return identity(depth - 1) if depth else again.identity
+
+    assert identity(0) == identity(7) == asked.identity != other.identity
