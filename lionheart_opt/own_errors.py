@@ -54,4 +54,6 @@ def own_error(error: BaseException, what: str = "") -> InputError:
 
 
 def _is_own(filename: str) -> bool:
-    return not filename.startswith((_OURS, *_LIBRARIES)) and "site-packages" not in filename
+    if filename.startswith((_OURS, *_LIBRARIES)):
+        return False
+    return not {"site-packages", "dist-packages"} & set(Path(filename).parts)
