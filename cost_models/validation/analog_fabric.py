@@ -4,8 +4,9 @@ Table IV has two points of a simulator, for CIFAR-10 on 48 tiles: ResNet32 and A
 an input (Burr et al., IEDM 2023). Two constants are fitted to ResNet32, so that T500 is a prediction.
 
 T500 is not printed layer by layer. What is known of it: 416,960 weights, depth 17, 27 tiles, and, from
-others' descriptions of the paper's figure, three stages of two parallel branches. With one block a stage, two 3x3 convolutions a branch, a 1x1
-shortcut each, a 3x3 convolution before and a classifier behind them, there are 17 layers with weights.
+others' descriptions of the paper's figure, three stages of two parallel branches. With one block a stage,
+two 3x3 convolutions a branch, a 1x1 shortcut each, a 3x3 convolution before and a classifier behind them,
+there are 17 layers with weights.
 Several sets of widths give exactly these weights and tiles; those here are one. The latency does not
 depend on them, as each layer has one product a pixel; the energy does, by a fifth between six such sets.
 
