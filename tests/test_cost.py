@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 from math import inf, nan
+from operator import add
 
 import pytest
 from small_networks import convolution
@@ -53,7 +55,7 @@ def test_latency_and_energy_are_sums_over_components_and_layers():
 def test_sums_do_not_depend_on_the_order():
     """Ten times 0.1 is 1, which plain addition misses."""
     tenths = tuple(layer(f"fc{number}", mvm=(0.1, 0.1)) for number in range(10))
-    assert Cost(layers=tenths).latency_s == 1.0 != sum([0.1] * 10)
+    assert Cost(layers=tenths).latency_s == 1.0 != reduce(add, [0.1] * 10)
 
 
 def test_the_time_per_inference_is_the_interval_of_a_pipeline():
