@@ -3,11 +3,13 @@
 A handler can only raise an exception wherever the main thread happens to be. Python drops what is raised
 in a destructor or a weak reference's callback: then it is raised again, a moment later. Libraries may
 drop it, too, so the signal is also remembered (`check_stopped`). An exception in the middle of a step
-that must be whole does harm: such steps hold it back (`held_back`).
+that must be whole does harm: such steps hold it back (`held_back`). One that comes out of a C++ library
+while that is loaded ends the process: it waits, too.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -25,6 +27,11 @@ _DEFAULTS: dict[int, Any] = {
     signal.SIGINT: signal.default_int_handler,
     **dict.fromkeys(SIGNALS, signal.SIG_DFL),
 }
+
+#: Exit codes of the command line, where a signal ends it.
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGHUP: 130, signal.SIGTERM: 143}
+#: What loads a library of C or C++.
+_LOADERS = ("ExtensionFileLoader.create_module", "ExtensionFileLoader.exec_module")
 
 #: Seconds after which an exception is raised again that Python has dropped.
 AGAIN_S = 0.1
@@ -56,16 +63,25 @@ class Stopped(KeyboardInterrupt):
 
 def exit_code(stop: KeyboardInterrupt) -> int:
     """The exit code of the command line: 143 after SIGTERM, otherwise 130."""
-    is_term = isinstance(stop, Stopped) and stop.number == signal.SIGTERM
-    return 143 if is_term else 130
+    number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+    return EXIT_CODES[signal.Signals(number)]
+
+
+def end_at_once(number: int, _: FrameType | None) -> None:
+    """A handler for the start and the end of the command line, where nothing is to be cleaned up.
+
+    An exception could get lost there, in the library that it comes out of.
+    """
+    print("\nStopped.", file=sys.stderr, flush=True)
+    os._exit(EXIT_CODES[signal.Signals(number)])
 
 
 @contextmanager
 def stopped_by_signals(*, is_exit_ours: bool = False) -> Iterator[None]:
     """While the block runs, SIGTERM and SIGHUP raise `Stopped`, and Ctrl-C a `KeyboardInterrupt`.
 
-    Signals that are ignored (`nohup`) or that the program handles itself are left alone, and so are
-    all of them outside the main thread.
+    Signals that are ignored (`nohup`) or that the program handles itself, other than by `end_at_once`,
+    are left alone, and so are all of them outside the main thread.
 
     Args:
         is_exit_ours: Let the caller end the process, which further signals do not disturb. Otherwise the
@@ -75,7 +91,8 @@ def stopped_by_signals(*, is_exit_ours: bool = False) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ours = [each for each, default in _DEFAULTS.items() if signal.getsignal(each) == default]
+    handlers = {each: signal.getsignal(each) for each in _DEFAULTS}
+    ours = [each for each, it in handlers.items() if it in (_DEFAULTS[each], end_at_once)]
     if ours:
         _asked, _is_due = None, False
     for each in ours:
@@ -93,7 +110,7 @@ def stopped_by_signals(*, is_exit_ours: bool = False) -> Iterator[None]:
     finally:
         is_ending = is_exit_ours and _asked is not None
         for each in ours:
-            signal.signal(each, signal.SIG_IGN if is_ending else _DEFAULTS[each])
+            signal.signal(each, signal.SIG_IGN if is_ending else handlers[each])
         sys.unraisablehook = unraisable
         if ours:
             _asked = None
@@ -148,7 +165,7 @@ def _raise_due() -> None:
         check_stopped()
 
 
-def _stop(number: int, _: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     global _asked, _asked_at_s, _is_due, _is_noticed
     if _asked is not None and time.monotonic() - _asked_at_s < CLEANING_S:
         return
@@ -157,8 +174,7 @@ def _stop(number: int, _: FrameType | None) -> None:
             signal.signal(each, signal.SIG_IGN)
     _asked, _asked_at_s = number, time.monotonic()
     _is_due, _is_noticed = _is_held, False
-    if not _is_held:
-        raise _interruption(number)
+    _raise(number, frame)
 
 
 def _dropped(say: Callable[[Any], object], dropped: Any) -> None:
@@ -166,10 +182,14 @@ def _dropped(say: Callable[[Any], object], dropped: Any) -> None:
     if not isinstance(dropped.exc_value, KeyboardInterrupt):
         say(dropped)
     elif _asked is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(_asked, _again)
-        timer = threading.Timer(AGAIN_S, _call_again, (_asked,))
-        timer.daemon = True
-        timer.start()
+        _raise_later(_asked)
+
+
+def _raise_later(number: int) -> None:
+    signal.signal(number, _again)
+    timer = threading.Timer(AGAIN_S, _call_again, (number,))
+    timer.daemon = True
+    timer.start()
 
 
 def _call_again(number: int) -> None:
@@ -177,15 +197,24 @@ def _call_again(number: int) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
-def _again(number: int, _: FrameType | None) -> None:
+def _again(number: int, frame: FrameType | None) -> None:
     global _is_due
     signal.signal(number, signal.SIG_IGN if number in SIGNALS else _stop)
-    if _asked != number or _is_noticed:
-        return
+    if _asked == number and not _is_noticed:
+        _is_due = _is_held
+        _raise(number, frame)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    """Raise the exception of a signal, now, later, or at the end of a step that holds it back."""
     if _is_held:
-        _is_due = True
-    else:
-        raise _interruption(number)
+        return
+    while frame is not None:
+        if frame.f_code.co_qualname in _LOADERS:
+            _raise_later(number)
+            return
+        frame = frame.f_back
+    raise _interruption(number)
 
 
 def _interruption(number: int) -> KeyboardInterrupt:

@@ -19,8 +19,10 @@ from made_up_drops import light
 import lionheart_opt as lo
 from lionheart_opt.signals import (
     AGAIN_S,
+    EXIT_CODES,
     Stopped,
     check_stopped,
+    end_at_once,
     exit_code,
     held_back,
     let_through,
@@ -156,6 +158,37 @@ def test_what_a_destructor_drops_is_raised_a_moment_later(number, capfd):
     assert not steps and exit_code(stop.value) == (143 if number == signal.SIGTERM else 130)
     assert capfd.readouterr().err == "" and sys.unraisablehook is hook
     time.sleep(3 * AGAIN_S)  # it is raised once
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_a_signal_waits_until_a_library_is_loaded(number):
+    """C++ ends the process, with a core dump, where an exception comes out of its initialisation."""
+    steps = []
+
+    class ExtensionFileLoader:  # as Python's own is called
+        def exec_module(self) -> None:
+            signal.raise_signal(number)
+            time.sleep(2.5 * AGAIN_S)
+            steps.append("loaded")
+
+    with pytest.raises(KeyboardInterrupt) as stop, stopped_by_signals(is_exit_ours=True):
+        vars(ExtensionFileLoader)[
+            "exec_module"
+        ].__code__ = ExtensionFileLoader.exec_module.__code__.replace(
+            co_qualname="ExtensionFileLoader.exec_module"
+        )
+        ExtensionFileLoader().exec_module()
+        time.sleep(30.0)
+        steps.append("never")
+    assert steps == ["loaded"] and exit_code(stop.value) == EXIT_CODES[number]
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_the_handlers_of_the_command_line_are_taken_over_and_given_back(number):
+    signal.signal(number, end_at_once)
+    with stopped_by_signals(is_exit_ours=True):
+        assert signal.getsignal(number) != end_at_once
+    assert signal.getsignal(number) == end_at_once
 
 
 def test_what_is_dropped_and_noticed_is_not_raised_again():

@@ -6,21 +6,16 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from types import FrameType
 
-#: Signals that end the start and the end, and the exit codes that they lead to.
-EXIT_CODES = {signal.SIGINT: 130, signal.SIGHUP: 130, signal.SIGTERM: 143}
+from lionheart_opt.signals import EXIT_CODES, end_at_once
 
 
 def main() -> None:
     """Entry point of `lionheart-opt`."""
     _keep_apart()
-    before = {number: signal.getsignal(number) for number in EXIT_CODES}
     _end_at_once()
     from lionheart_opt.cli.main import main as run
 
-    for number, handler in before.items():
-        signal.signal(number, handler)
     try:
         run()
     finally:
@@ -33,7 +28,7 @@ def _end_at_once() -> None:
     """Let signals that are not ignored end the process."""
     for number in EXIT_CODES:
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
+            signal.signal(number, end_at_once)
 
 
 def _keep_apart() -> None:
@@ -51,12 +46,6 @@ def _keep_apart() -> None:
     own = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = os.fdopen(own, "w", buffering=1, encoding=out.encoding, errors=out.errors)
-
-
-def _stop(number: int, _: FrameType | None) -> None:
-    """End at once: an exception could get lost in the library that it comes out of."""
-    print("\nStopped.", file=sys.stderr, flush=True)
-    os._exit(EXIT_CODES[signal.Signals(number)])
 
 
 if __name__ == "__main__":

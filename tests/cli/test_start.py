@@ -13,6 +13,7 @@ import pytest
 from cli_setup import make_study
 from front_door import python
 
+from lionheart_opt import signals
 from lionheart_opt.cli import main, start
 from lionheart_opt.signals import Stopped
 
@@ -68,18 +69,18 @@ def test_ctrl_c_at_any_moment_of_the_start(tmp_path):
             assert "\nStopped" in err, err
 
 
-def test_a_verb_has_the_handlers_of_before_and_ignored_signals_stay_ignored(monkeypatch):
+def test_signals_end_what_is_around_a_verb_and_ignored_ones_stay_ignored(monkeypatch):
     seen = {}
-    before = {number: signal.getsignal(number) for number in start.EXIT_CODES}
+    before = {number: signal.getsignal(number) for number in signals.EXIT_CODES}
     monkeypatch.setattr(main, "main", lambda: seen.update(int=signal.getsignal(signal.SIGINT)))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         start.main()
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) == signals.end_at_once == seen["int"]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    assert seen["int"] is before[signal.SIGINT]
 
 
 CLEANED_UP = """
