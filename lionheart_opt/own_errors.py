@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from sysconfig import get_paths
-from traceback import extract_tb
+from traceback import walk_tb
 
 from lionheart_opt.errors import InputError
 
 #: Set to anything, the command line shows the whole traceback of an error.
 TRACEBACK = "LIONHEART_OPT_TRACEBACK"
-_OURS = f"{Path(__file__).parent}/"
 #: Where Python and installed packages lie; `<` begins what is in no file.
 _LIBRARIES = (
     "<",
@@ -24,11 +23,11 @@ def place_of(error: BaseException) -> str:
     """File and line of a user's code that raised an error, maybe through a library; empty if none did."""
     if isinstance(error, SyntaxError) and error.filename and _is_own(error.filename):
         return f"{error.filename}, line {error.lineno}"
-    for frame in reversed(extract_tb(error.__traceback__)):
-        if _is_own(frame.filename):
-            return f"{frame.filename}, line {frame.lineno}"
-        if frame.filename.startswith(_OURS):
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        if f"{frame.f_globals.get('__name__')}.".startswith("lionheart_opt."):
             break
+        if _is_own(frame.f_code.co_filename):
+            return f"{frame.f_code.co_filename}, line {line}"
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_RAISED)]
     return notes[0].removeprefix(_RAISED) if notes else ""
 
@@ -54,6 +53,6 @@ def own_error(error: BaseException, what: str = "") -> InputError:
 
 
 def _is_own(filename: str) -> bool:
-    if filename.startswith((_OURS, *_LIBRARIES)):
+    if filename.startswith(_LIBRARIES):
         return False
     return not {"site-packages", "dist-packages"} & set(Path(filename).parts)

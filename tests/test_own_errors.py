@@ -57,6 +57,13 @@ def test_an_error_has_its_place_also_where_a_library_raised_it(mine, tmp_path):
     assert str(own_error(RuntimeError("broken"), "loss")) == "loss: RuntimeError: broken"
 
 
+def test_a_fault_of_ours_is_not_passed_off_as_the_users():
+    """Strategies and cost models lie beside the package in a checkout."""
+    names = {"__name__": "lionheart_opt.strategies.greedy"}
+    exec(compile("def fail():\n    1 / 0", "/checkout/strategies/greedy.py", "exec"), names)
+    assert place_of(raised(names["fail"])) == ""
+
+
 def test_code_that_cannot_be_read_has_its_place(tmp_path):
     (tmp_path / "typo.py").write_text("x = 1\ndef f(:\n")
     with own_modules.beside(tmp_path):
