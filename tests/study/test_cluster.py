@@ -113,7 +113,7 @@ def test_workers_that_come_and_go_give_the_record_of_one_process():
 def test_what_goes_wrong_in_a_worker_is_said(scheduler):
     problem = replace(toy(), oracle=Broken())
     with (
-        pytest.raises(ValueError, match=r"^broken oracle$"),
+        pytest.raises(ValueError, match=r"^broken oracle\nraised in .*deadly\.py, line \d+$"),
         Cluster(problem, scheduler) as cluster,
     ):
         list(cluster.evaluate([problem.pretrained(problem.all_analog)]))
