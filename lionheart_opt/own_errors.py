@@ -10,6 +10,7 @@ from lionheart_opt.errors import InputError
 
 #: Set to anything, the command line shows the whole traceback of an error.
 TRACEBACK = "LIONHEART_OPT_TRACEBACK"
+_OURS = f"{Path(__file__).parent}/"
 #: Where Python and installed packages lie; `<` begins what is in no file.
 _LIBRARIES = (
     "<",
@@ -24,10 +25,11 @@ def place_of(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename and _is_own(error.filename):
         return f"{error.filename}, line {error.lineno}"
     for frame, line in reversed(list(walk_tb(error.__traceback__))):
-        if f"{frame.f_globals.get('__name__')}.".startswith("lionheart_opt."):
-            break
-        if _is_own(frame.f_code.co_filename):
-            return f"{frame.f_code.co_filename}, line {line}"
+        file, module = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
+        if file.startswith(_OURS) or module.startswith("lionheart_opt."):
+            break  # strategies and cost models lie beside the package in a checkout
+        if _is_own(file):
+            return f"{file}, line {line}"
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(_RAISED)]
     return notes[0].removeprefix(_RAISED) if notes else ""
 
@@ -53,6 +55,6 @@ def own_error(error: BaseException, what: str = "") -> InputError:
 
 
 def _is_own(filename: str) -> bool:
-    if filename.startswith(_LIBRARIES):
+    if filename.startswith((_OURS, *_LIBRARIES)):
         return False
     return not {"site-packages", "dist-packages"} & set(Path(filename).parts)

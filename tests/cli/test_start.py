@@ -73,6 +73,7 @@ def test_signals_end_what_is_around_a_verb_and_ignored_ones_stay_ignored(monkeyp
     seen = {}
     before = {number: signal.getsignal(number) for number in signals.EXIT_CODES}
     monkeypatch.setattr(main, "main", lambda: seen.update(int=signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:
         start.main()
