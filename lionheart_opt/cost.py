@@ -11,7 +11,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.estimates import Estimate, Spread, gain
+from lionheart_opt.estimates import Estimate, Spread, Uncertain, gain
 from lionheart_opt.hardware.arrays import ArrayChange
 from lionheart_opt.hardware.reprogramming import Rewriting
 from lionheart_opt.layer_cost import LayerCost
@@ -120,8 +120,7 @@ class Cost:
         find_spread: Finds out how well the cost is known; None where nobody can say.
         not_priced: What the prices of the system leave out, each in a few words.
         rewriting: Target -> what each inference reprograms there; targets that are not are left out.
-        together: Inferences of a run, where a batch is cut into equal runs, one after the other. None
-            where it is not.
+        together: Inferences of each of the equal runs that a batch is cut into; None where it is not.
 
     Raises:
         InputError: The interval or a number of tiles is not a finite number, or is negative.
@@ -197,23 +196,28 @@ class Cost:
             >>> lo.cost("resnet8").estimate("latency_s")
             Estimate(value=0.0031, low=0.0017, high=0.0057)
         """
-        value, spread = self.value(objective), self.spread
-        return (
-            Estimate(value) if spread is None else spread.estimate(value, spread.shifts[objective])
-        )
+        return self.uncertain(objective).estimate
+
+    def uncertain(self, objective: CostObjective) -> Uncertain:
+        """The cost's value of an objective, for sums and ratios: they know which errors they share."""
+        return Uncertain.of(self.value(objective), self.spread, objective)
+
+    def uncertain_layer(self, layer: LayerCost) -> tuple[Uncertain, Uncertain]:
+        """Latency in s and energy in J of one of its layers, likewise."""
+        spread, name = self.spread, layer.name
+        latency = Uncertain.of(layer.latency_s, spread, "latency_s", name)
+        return latency, Uncertain.of(layer.energy_j, spread, "energy_j", name)
 
     def layer_estimates(self, layer: LayerCost) -> tuple[Estimate, Estimate]:
         """Latency in s and energy in J of one of its layers, with their intervals of 95 %."""
-        if (spread := self.spread) is None:
-            return Estimate(layer.latency_s), Estimate(layer.energy_j)
-        latency, energy = spread.layers[layer.name]
-        return spread.estimate(layer.latency_s, latency), spread.estimate(layer.energy_j, energy)
+        latency, energy = self.uncertain_layer(layer)
+        return latency.estimate, energy.estimate
 
     def gain_over(self, reference: Cost, objective: CostObjective) -> Estimate:
         """How many times less this costs than a reference, with its interval of 95 %.
 
-        Both costs share the errors of the system's constants. So a gain is known better than they are. A
-        gain over the cost of another network, or on another system, has no interval.
+        Both costs share the errors of constants. So a gain is known better than they are. One over the
+        cost of another network, or on another system, has no interval.
 
         Args:
             reference: Cost of another mapping of the same network on the same system.
@@ -224,10 +228,9 @@ class Cost:
         is_same = [each.macs for each in self.layers] == [each.macs for each in reference.layers]
         if not is_same or before is None or after is None or not before.shares_errors(after):
             return Estimate(ratio)
-        shifts = before.shifts[objective], after.shifts[objective]
-        if not any(shift.any() for shift in shifts):
-            return Estimate(ratio)
-        return Estimate.within(ratio, before.half_width(shifts[0] - shifts[1]))
+        first, second = before.shifts[objective], after.shifts[objective]
+        is_exact = not (first.any() or second.any())
+        return Estimate.within(ratio, None if is_exact else before.half_width(first - second))
 
     def within(self, system: System) -> Cost:
         """The same cost, compared with the crossbars that the system has; it says what it leaves out."""
@@ -262,9 +265,8 @@ class Cost:
         return pandas.DataFrame(rows, columns=columns)
 
     def __repr__(self) -> str:
-        names = [
-            name for name in COST_OBJECTIVES if name != "interval_s" or self.interval_s is not None
-        ]
+        is_pipeline = self.interval_s is not None
+        names = [name for name in COST_OBJECTIVES if name != "interval_s" or is_pipeline]
         values = ", ".join(f"{name}={self.estimate(name).said('{:.4g}'.format)}" for name in names)
         return f"Cost({values}, tiles={self.tiles}, layers={len(self.layers)})" + (
             f": {self.misfit}" if self.misfit else ""

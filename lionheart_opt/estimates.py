@@ -117,3 +117,86 @@ class Spread:
     def estimate(self, value: float, shift: np.ndarray) -> Estimate:
         """A number that moves so. One that no known error moves has no interval, as others may."""
         return Estimate.within(value, self.half_width(shift) if shift.any() else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertain:
+    """A number that moves with the errors of its system.
+
+    Sums, differences, products and quotients of such numbers move with the errors that they share, in
+    first order. Plain numbers are exact.
+
+    Args:
+        value: The number.
+        shift: Change of its logarithm where one error is half of its interval of 95 %, shape (n_errors,).
+        spread: What the errors are; None where nothing is known of them.
+    """
+
+    value: float
+    shift: np.ndarray
+    spread: Spread | None
+
+    @staticmethod
+    def of(value: float, spread: Spread | None, quantity: str, layer: str = "") -> Uncertain:
+        """A number of a cost.
+
+        Args:
+            value: The number.
+            spread: How the cost moves; None where nothing is known.
+            quantity: What the number is, such as `latency_s`.
+            layer: The layer whose latency or energy it is; empty for the whole cost.
+        """
+        if spread is None:
+            return Uncertain(value, np.zeros(()), None)
+        shift = (
+            spread.layers[layer][int(quantity == "energy_j")] if layer else spread.shifts[quantity]
+        )
+        return Uncertain(value, shift, spread)
+
+    @property
+    def estimate(self) -> Estimate:
+        """The number with its interval of 95 %."""
+        if self.spread is None:
+            return Estimate(self.value)
+        return self.spread.estimate(self.value, self.shift)
+
+    @property
+    def _change(self) -> np.ndarray:
+        """Of the number itself."""
+        return self.value * self.shift
+
+    def _moved(self, value: float, change: np.ndarray, other: Uncertain | float) -> Uncertain:
+        spread = self.spread
+        if isinstance(other, Uncertain):
+            if spread and other.spread and spread.errors != other.spread.errors:
+                raise ValueError("numbers of systems with other errors")
+            spread = spread and other.spread
+        return Uncertain(value, change / value if value else 0.0 * change, spread)
+
+    def __add__(self, other: Uncertain | float) -> Uncertain:
+        value, change = _split(other)
+        return self._moved(self.value + value, self._change + value * change, other)
+
+    def __sub__(self, other: Uncertain | float) -> Uncertain:
+        return self + other * -1.0
+
+    def __mul__(self, other: Uncertain | float) -> Uncertain:
+        value, shift = _split(other)
+        product = self.value * value
+        return self._moved(product, product * (self.shift + shift), other)
+
+    def __rmul__(self, other: float) -> Uncertain:
+        return self * other
+
+    def __truediv__(self, other: Uncertain | float) -> Uncertain:
+        value, shift = _split(other)
+        ratio = self.value / value
+        return self._moved(ratio, ratio * (self.shift - shift), other)
+
+    def __rtruediv__(self, other: float) -> Uncertain:
+        return Uncertain(other / self.value, -self.shift, self.spread)
+
+
+def _split(number: Uncertain | float) -> tuple[float, np.ndarray | float]:
+    """A number, and the change of its logarithm."""
+    return (number.value, number.shift) if isinstance(number, Uncertain) else (number, 0.0)

@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any, Literal, get_args
 
 from lionheart_opt import errors, plugins
+from lionheart_opt.estimates import Estimate, Uncertain
 
 #: What a published number is to the model: constants are fitted to it, it is predicted, or it is given.
 Role = Literal["fitted", "predicted", "input"]
@@ -37,6 +38,18 @@ class Case:
     predicted_low: float | None = None
     predicted_high: float | None = None
 
+    @staticmethod
+    def of(predicted: float | Estimate | Uncertain, **known: Any) -> Case:
+        """A case with the interval of what is predicted.
+
+        Args:
+            predicted: A plain number has no interval.
+            known: All other arguments of `Case`.
+        """
+        ours = predicted.estimate if isinstance(predicted, Uncertain) else predicted
+        ours = ours if isinstance(ours, Estimate) else Estimate(ours)
+        return Case(predicted=ours.value, predicted_low=ours.low, predicted_high=ours.high, **known)
+
     @property
     def error_percent(self) -> float | None:
         """(predicted / published - 1) x 100."""
@@ -44,8 +57,15 @@ class Case:
             return None
         return (self.predicted / self.published - 1.0) * 100.0
 
+    @property
+    def within_interval(self) -> bool | None:
+        """Whether the published number lies in the interval of ours; None where one is missing."""
+        if self.published is None or self.predicted_low is None or self.predicted_high is None:
+            return None
+        return self.predicted_low <= self.published <= self.predicted_high
 
-def rows(system: str | None = None) -> list[dict[str, str | float | None]]:
+
+def rows(system: str | None = None) -> list[dict[str, str | float | bool | None]]:
     """JSON rows of all cases, or of those of one system, in the order in which the models give them.
 
     Raises:
@@ -67,6 +87,7 @@ def rows(system: str | None = None) -> list[dict[str, str | float | None]]:
             "predicted_low": case.predicted_low,
             "predicted_high": case.predicted_high,
             "error_percent": case.error_percent,
+            "within_interval": case.within_interval,
             "source": case.source,
             "role": case.role,
         }
@@ -75,7 +96,9 @@ def rows(system: str | None = None) -> list[dict[str, str | float | None]]:
 
 
 def summary(cases: list[dict[str, Any]]) -> list[str]:
-    """A line for each role: how many published numbers, the median and the worst error.
+    """A line for each role: how many published numbers, their errors, and how many intervals hold them.
+
+    Inputs are given, so that nothing is said of their intervals.
 
     Args:
         cases: Rows of one system.
@@ -88,8 +111,13 @@ def summary(cases: list[dict[str, Any]]) -> list[str]:
         if published:
             worst = max(published, key=lambda row: abs(row["error_percent"]))
             errors_percent = [abs(row["error_percent"]) for row in published]
-            lines.append(
+            line = (
                 f"{len(published)} {role}: median error {median(errors_percent):.1f} %, "
                 f"worst {worst['error_percent']:+.1f} % ({worst['case']}, {worst['quantity']})"
             )
+            known = [row["within_interval"] for row in published]
+            known = [is_within for is_within in known if is_within is not None]
+            if known and role != "input":
+                line += f"; {sum(known)} of {len(known)} within intervals of 95 %"
+            lines.append(line)
     return lines

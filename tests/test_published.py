@@ -1,11 +1,14 @@
 """Published numbers beside predictions: errors and rows."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError
+from lionheart_opt.estimates import Estimate, Spread, Uncertain
 from lionheart_opt.published import Case, rows, summary
 
 
@@ -40,6 +43,7 @@ def test_rows_are_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
         "predicted_low": None,
         "predicted_high": None,
         "error_percent": pytest.approx(25.0),
+        "within_interval": None,
         "source": "table 1",
         "role": "predicted",
     }
@@ -49,6 +53,19 @@ def test_rows_are_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
         rows("c")
 
 
+def test_intervals_hold_what_is_published_or_do_not() -> None:
+    known: dict[str, Any] = {"system": "mine", "case": "a", "quantity": "speedup", "source": "t"}
+    inside = Case.of(Estimate(2.0, 1.0, 4.0), published=4.0, **known)
+    assert (inside.predicted, inside.predicted_low, inside.predicted_high) == (2.0, 1.0, 4.0)
+    assert inside.within_interval is True
+    assert Case.of(Estimate(2.0, 1.0, 4.0), published=4.1, **known).within_interval is False
+    assert Case.of(Estimate(2.0, 1.0, 4.0), published=None, **known).within_interval is None
+    assert Case.of(2.0, published=4.0, **known).within_interval is None
+    spread = Spread(errors=("e",), shifts={}, layers={}, correlations=np.eye(1))
+    number = Uncertain(2.0, np.log([2.0]), spread)
+    assert Case.of(number, published=3.9, **known).within_interval is True
+
+
 def test_a_shipped_system_has_rows_of_its_own() -> None:
     diana = rows("diana")
     assert diana and {row["system"] for row in diana} == {"diana"}
@@ -56,19 +73,27 @@ def test_a_shipped_system_has_rows_of_its_own() -> None:
 
 def test_a_line_for_each_role() -> None:
     table = [
-        {"case": name, "quantity": "latency_s", "role": role, "error_percent": error}
-        for name, role, error in (
-            ("a", "predicted", -3.0),
-            ("b", "predicted", 1.0),
-            ("c", "predicted", 2.0),
-            ("d", "predicted", None),
-            ("e", "fitted", 0.5),
-            ("f", "input", None),
+        {
+            "case": name,
+            "quantity": "latency_s",
+            "role": role,
+            "error_percent": error,
+            "within_interval": is_within,
+        }
+        for name, role, error, is_within in (
+            ("a", "predicted", -3.0, False),
+            ("b", "predicted", 1.0, True),
+            ("c", "predicted", 2.0, None),
+            ("d", "predicted", None, None),
+            ("e", "fitted", 0.5, None),
+            ("f", "input", None, None),
+            ("g", "input", 1.0, True),
         )
     ]
     assert summary(table) == [
         "1 fitted: median error 0.5 %, worst +0.5 % (e, latency_s)",
-        "3 predicted: median error 2.0 %, worst -3.0 % (a, latency_s)",
+        "3 predicted: median error 2.0 %, worst -3.0 % (a, latency_s); 1 of 2 within intervals of 95 %",
+        "1 input: median error 1.0 %, worst +1.0 % (g, latency_s)",
     ]
 
 

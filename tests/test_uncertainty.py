@@ -154,17 +154,37 @@ def test_a_gain_is_known_better_than_its_costs_and_over_itself_exactly() -> None
 
 
 def test_what_no_constant_explains() -> None:
-    """All-digital lies on one kind of target, so that its time has the whole factor."""
+    """Each kind of work has the whole factor, and the time of all of it a little less."""
     table = Uncertainty(source="made up", latency_factor=1.5)
     system = with_only(uncertainty=table)
     cost = known(system)
-    estimate = cost.estimate("latency_s")
-    assert estimate.high == pytest.approx(1.5 * cost.latency_s)
-    assert cost.estimate("energy_j") == Estimate(cost.energy_j, None, None)
     assert cost.spread is not None
-    assert cost.spread.errors == ("time of digital targets", "time of analog targets")
+    kinds = ("digital products", "other digital work", "analog products")
+    assert cost.spread.errors == tuple(f"time of {kind}" for kind in kinds)
+    for layer in cost.layers:
+        if layer.latency_s:
+            latency, energy = cost.layer_estimates(layer)
+            assert latency.high == pytest.approx(1.5 * layer.latency_s)
+            assert energy == Estimate(layer.energy_j, None, None)
+    products_s = math.fsum(layer.latency_s for layer in cost.layers if layer.macs)
+    others_s = cost.latency_s - products_s
+    width = math.log(1.5) * math.hypot(products_s, others_s) / cost.latency_s
+    estimate = cost.estimate("latency_s")
+    assert estimate.high == pytest.approx(math.exp(width) * cost.latency_s)
+    assert cost.estimate("energy_j") == Estimate(cost.energy_j, None, None)
     gain = known(system, "all-analog").gain_over(cost, "latency_s")
     assert gain.high == pytest.approx(gain.value * math.exp(math.log(1.5) * 2**0.5), rel=0.1)
+
+
+def test_a_gain_that_leaves_digital_work_is_not_known_better_than_that_work() -> None:
+    """Products and other work on a core are different software: their errors do not cancel."""
+    system = with_only(uncertainty=Uncertainty(source="made up", latency_factor=1.5))
+    digital, analog = known(system), known(system, "all-analog")
+    assert digital.spread is not None and analog.spread is not None
+    gain = analog.uncertain("latency_s").value / digital.uncertain("latency_s").value
+    assert gain < 1
+    shift = digital.spread.shifts["latency_s"] - analog.spread.shifts["latency_s"]
+    assert shift[0] > 0 > shift[1], "fewer digital products, a larger share of other work"
 
 
 def test_layers_have_intervals_of_their_own() -> None:

@@ -21,9 +21,10 @@ LSTM's longest bar, on the low-power system, to stay within its axis.
 
 from __future__ import annotations
 
+from math import log
+
 import numpy as np
 
-from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.calibration.shipped import (
     Scatter,
     asked_to_write,
@@ -33,10 +34,12 @@ from lionheart_opt.cost_models.calibration.shipped import (
 )
 from lionheart_opt.cost_models.parts.alpine_parameters import SoftwareParameters
 from lionheart_opt.cost_models.validation import alpine as paper
+from lionheart_opt.cost_models.validation.prices import plain
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.fitting.least_squares import NORMAL_95, Fitted, fit
 from lionheart_opt.hardware.constants import Uncertainty
 from lionheart_opt.plugins import load_system
+from lionheart_opt.system import System
 
 SYSTEMS = (
     "alpine-high-power",
@@ -72,24 +75,27 @@ def shipped() -> SoftwareParameters:
 def residuals(software: SoftwareParameters) -> dict[str, list[float]]:
     """Case -> logarithms of predicted / published; `PERCEPTRON_S` is a case of its own."""
 
-    def model_of(name: str) -> Alpine:
-        return Alpine(variant(load_system(name), "software", **software.model_dump()))
+    def system_of(name: str) -> System:
+        return variant(load_system(name), "software", **software.model_dump())
 
-    model = model_of("alpine-high-power")
+    system = system_of("alpine-high-power")
     errors: dict[str, list[float]] = {}
     for experiment in paper.experiments():
         name = experiment.case
         if name in paper.HIGH_POWER_GAINS:
             published = np.array(paper.HIGH_POWER_GAINS[name])
-            errors[name] = np.log(experiment.gains(model) / published).tolist()
+            gains = [gain.value for gain in experiment.gains(system, plain)]
+            errors[name] = np.log(gains / published).tolist()
         if name in LSTM_256_SPEEDUPS:
-            errors[name] = [float(np.log(experiment.gains(model)[0] / LSTM_256_SPEEDUPS[name]))]
+            speedup, _ = experiment.gains(system, plain)
+            errors[name] = [log(speedup.value / LSTM_256_SPEEDUPS[name])]
         if name == "MLP case 1":
-            time_s, _ = experiment.measured(model, is_analog=False)
-            errors["perceptron"] = [float(np.log(10 * time_s / PERCEPTRON_S))]
-    lionheart = model_of("lionheart")
-    for network, speedup in paper.ALL_ANALOG_SPEEDUPS.items():
-        errors[network] = [float(np.log(paper.all_analog_gains(lionheart, network)[0] / speedup))]
+            time_s, _ = experiment.measured(system, plain, is_analog=False)
+            errors["perceptron"] = [log(10 * time_s.value / PERCEPTRON_S)]
+    lionheart = system_of("lionheart")
+    for network, published_speedup in paper.ALL_ANALOG_SPEEDUPS.items():
+        speedup, _ = paper.all_analog_gains(lionheart, network, plain)
+        errors[network] = [log(speedup.value / published_speedup)]
     return errors
 
 
@@ -146,7 +152,7 @@ def main() -> None:
         ),
         latency_factor=shared,
         energy_factor=shared,
-        **together(names, result.correlations),
+        **together(names, result.covariance),
     )
     for system in SYSTEMS:
         write(system, constants, uncertainty, is_written=asked_to_write())

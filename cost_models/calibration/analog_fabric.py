@@ -14,11 +14,10 @@ import numpy as np
 from lionheart_opt.cost_models.calibration.shipped import (
     UNKNOWN,
     Constants,
-    asked_to_write,
     covariance_of,
+    refit,
     settled,
     together,
-    write,
 )
 from lionheart_opt.cost_models.validation import analog_fabric as paper
 from lionheart_opt.cost_models.variants import variant
@@ -74,16 +73,10 @@ def fitted(system: System) -> tuple[Constants, Uncertainty]:
         ),
         latency_factor=alike.latency_factor,
         energy_factor=alike.energy_factor,
-        **together(NAMES, covariance / np.outer(half_widths, half_widths)),
+        **together(NAMES, covariance),
     )
     return constants, uncertainty
 
 
-def main() -> None:
-    """Print or write the fitted constants."""
-    constants, uncertainty = fitted(load_system(paper.SYSTEM))
-    write(paper.SYSTEM, constants, uncertainty, is_written=asked_to_write())
-
-
 if __name__ == "__main__":
-    main()
+    refit(paper.SYSTEM, fitted)

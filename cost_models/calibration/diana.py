@@ -18,17 +18,16 @@ from lionheart_opt.cost_models.calibration.shipped import (
     UNKNOWN,
     Constants,
     Scatter,
-    asked_to_write,
     covariance_of,
+    refit,
     settled,
     together,
-    write,
 )
 from lionheart_opt.cost_models.diana import Diana
 from lionheart_opt.cost_models.validation import diana as paper
+from lionheart_opt.cost_models.validation.prices import plain
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.hardware.constants import Uncertainty
-from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 
 FITTED = ("machine.dram_j_per_byte",)
@@ -43,7 +42,7 @@ def fit(system: System) -> dict[str, float]:
 
     def j_per_op(j_per_byte: float) -> float:
         changed = variant(system, "machine", dram_j_per_byte=j_per_byte)
-        return 1 / paper.efficiency(Diana(changed), network)
+        return 1 / paper.efficiency(changed, network, plain).value
 
     chip, unit = j_per_op(0.0), 100e-12
     return {"dram_j_per_byte": (1 / published - chip) / (j_per_op(unit) - chip) * unit}
@@ -51,11 +50,11 @@ def fit(system: System) -> dict[str, float]:
 
 def residuals(system: System) -> np.ndarray:
     """Logarithms of predicted / printed efficiencies: of networks, and the peak of the analog array."""
-    model = Diana(system)
     pairs = [
-        (paper.efficiency(model, name), printed) for name, printed in paper.SYSTEM_LEVEL.values()
+        (paper.efficiency(system, name, plain).value, printed)
+        for name, printed in paper.SYSTEM_LEVEL.values()
     ]
-    pairs.append((paper.analog_peak(model), paper.ANALOG_PEAK))
+    pairs.append((paper.analog_peak(Diana(system)), paper.ANALOG_PEAK))
     return np.log([ours / printed for ours, printed in pairs])
 
 
@@ -82,16 +81,10 @@ def fitted(system: System) -> tuple[Constants, Uncertainty]:
         ),
         latency_factor=scatter.factor,
         energy_factor=scatter.factor,
-        **together(NAMES, covariance / np.outer(half_widths, half_widths)),
+        **together(NAMES, covariance),
     )
     return constants, uncertainty
 
 
-def main() -> None:
-    """Print or write the fitted constant."""
-    constants, uncertainty = fitted(load_system(paper.SYSTEM))
-    write(paper.SYSTEM, constants, uncertainty, is_written=asked_to_write())
-
-
 if __name__ == "__main__":
-    main()
+    refit(paper.SYSTEM, fitted)

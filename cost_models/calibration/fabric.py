@@ -14,17 +14,15 @@ from lionheart_opt.cost_models.calibration.shipped import (
     UNKNOWN,
     Constants,
     Scatter,
-    asked_to_write,
     covariance_of,
+    refit,
     settled,
     together,
-    write,
 )
 from lionheart_opt.cost_models.fabric import Fabric
 from lionheart_opt.cost_models.validation import fabric as paper
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.hardware.constants import Uncertainty
-from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 
 NAMES = ("targets.cores.hop_s", "targets.cores.beside_w")
@@ -70,16 +68,10 @@ def fitted(system: System) -> tuple[Constants, Uncertainty]:
         source=f"calibration/fabric.py: scatter of times {time}; of energies {energy}",
         latency_factor=time.factor,
         energy_factor=energy.factor,
-        **together(NAMES, covariance / np.outer(half_widths, half_widths)),
+        **together(NAMES, covariance),
     )
     return constants, uncertainty
 
 
-def main() -> None:
-    """Print or write the fitted constants."""
-    constants, uncertainty = fitted(load_system(paper.SYSTEM))
-    write(paper.SYSTEM, constants, uncertainty, is_written=asked_to_write())
-
-
 if __name__ == "__main__":
-    main()
+    refit(paper.SYSTEM, fitted)

@@ -24,19 +24,18 @@ import numpy as np
 from lionheart_opt.cost_models.calibration.shipped import (
     Constants,
     Scatter,
-    asked_to_write,
     logs_of,
+    refit,
     settled,
     together,
     with_logs,
-    write,
 )
 from lionheart_opt.cost_models.imc_cluster import ImcCluster
 from lionheart_opt.cost_models.validation import imc_cluster as paper
+from lionheart_opt.cost_models.validation.prices import plain
 from lionheart_opt.fitting.least_squares import Fitted, fit
 from lionheart_opt.hardware.constants import Uncertainty
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 from lionheart_opt.workload import Workload
 
@@ -89,10 +88,12 @@ def software_residuals(system: System) -> np.ndarray:
         layer.latency_s for layer in cost.layers if layer.name.split()[-1] not in ("2D_0", "2D_1")
     )
     errors = [log(bottlenecks_s / PUBLISHED_LATENCY_S)]
-    gains = paper.bottleneck_gains(system)
-    errors += [log(gains[name][0] / gain) for name, (gain, _) in paper.BOTTLENECK_GAINS.items()]
+    gains = paper.bottleneck_gains(system, plain)
     errors += [
-        log(gains[name][1] / gain)
+        log(gains[name][0].value / gain) for name, (gain, _) in paper.BOTTLENECK_GAINS.items()
+    ]
+    errors += [
+        log(gains[name][1].value / gain)
         for name, (_, gain) in paper.BOTTLENECK_GAINS.items()
         if gain is not None and not name.startswith("IMA_cjob")
     ]
@@ -151,16 +152,10 @@ def fitted(system: System) -> tuple[Constants, Uncertainty]:
         ),
         latency_factor=factor,
         energy_factor=factor,
-        **together(NAMES, covariance / np.outer(half_widths, half_widths)),
+        **together(NAMES, covariance),
     )
     return constants, uncertainty
 
 
-def main() -> None:
-    """Print or write the fitted constants."""
-    constants, uncertainty = fitted(load_system(paper.SYSTEM))
-    write(paper.SYSTEM, constants, uncertainty, is_written=asked_to_write())
-
-
 if __name__ == "__main__":
-    main()
+    refit(paper.SYSTEM, fitted)

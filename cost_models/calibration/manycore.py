@@ -23,11 +23,10 @@ from lionheart_opt.cost_models.calibration.shipped import (
     UNKNOWN,
     Constants,
     Scatter,
-    asked_to_write,
     covariance_of,
+    refit,
     settled,
     together,
-    write,
 )
 from lionheart_opt.cost_models.validation import imc_cluster
 from lionheart_opt.cost_models.validation import manycore as paper
@@ -58,7 +57,8 @@ def fit(system: System, workload: Workload) -> dict[str, float]:
     def gain_error(bytes_per_cycle: float) -> float:
         changed = variant(system, "machine", hbm_bytes_per_cycle=bytes_per_cycle)
         _, replicated, final = paper.steps(changed, workload)
-        return final.images_per_s / replicated.images_per_s - paper.PUBLISHED_RESIDUAL_GAIN
+        gain = final.images_per_s / replicated.images_per_s
+        return gain.value - paper.PUBLISHED_RESIDUAL_GAIN
 
     def batch_j(scale: float) -> float:
         scaled = variant(system, "machine", energy_scale=scale)
@@ -74,13 +74,14 @@ def fit(system: System, workload: Workload) -> dict[str, float]:
 
 def residuals(system: System, workload: Workload) -> np.ndarray:
     """Logarithms of predicted / published: rate, gains of 1.6 and 1.9, energy of a batch."""
-    naive, replicated, final = paper.steps(system, workload)
+    steps = paper.steps(system, workload)
+    naive, replicated, final = (step.images_per_s.value for step in steps)
     return np.log(
         [
-            final.images_per_s / paper.PUBLISHED_IMAGES_PER_S,
-            replicated.images_per_s / naive.images_per_s / paper.PUBLISHED_REPLICATION_GAIN,
-            final.images_per_s / replicated.images_per_s / paper.PUBLISHED_RESIDUAL_GAIN,
-            paper.BATCH * final.cost.energy_j / paper.PUBLISHED_BATCH_J,
+            final / paper.PUBLISHED_IMAGES_PER_S,
+            replicated / naive / paper.PUBLISHED_REPLICATION_GAIN,
+            final / replicated / paper.PUBLISHED_RESIDUAL_GAIN,
+            paper.BATCH * steps[-1].cost.energy_j / paper.PUBLISHED_BATCH_J,
         ]
     )
 
@@ -121,16 +122,10 @@ def fitted(system: System, workload: Workload) -> tuple[Constants, Uncertainty]:
         ),
         latency_factor=scatter.factor,
         energy_factor=cluster.uncertainty.energy_factor,
-        **together(NAMES, covariance / np.outer(half_widths, half_widths)),
+        **together(NAMES, covariance),
     )
     return numbers, uncertainty
 
 
-def main() -> None:
-    """Print or write the fitted constants."""
-    constants, uncertainty = fitted(load_system(paper.SYSTEM), paper.resnet18())
-    write(paper.SYSTEM, constants, uncertainty, is_written=asked_to_write())
-
-
 if __name__ == "__main__":
-    main()
+    refit(paper.SYSTEM, lambda system: fitted(system, paper.resnet18()))

@@ -14,6 +14,7 @@ from lionheart_opt.cost_models import systems
 from lionheart_opt.fitting.least_squares import derivatives
 from lionheart_opt.fitting.system_text import with_constants, with_uncertainty
 from lionheart_opt.hardware.constants import Interval, Uncertainty
+from lionheart_opt.plugins import load_system
 from lionheart_opt.system import System
 
 #: Values of fitted constants by their full names, such as `software.simple_cycles`, and their intervals.
@@ -133,12 +134,29 @@ def covariance_of(
     return covariance
 
 
-def together(names: Sequence[str], correlations: np.ndarray) -> dict[str, Any]:
-    """The part of `Uncertainty` that says how the errors of constants depend on each other."""
+def together(names: Sequence[str], covariance: np.ndarray) -> dict[str, Any]:
+    """The part of `Uncertainty` that says how the errors of constants depend on each other.
+
+    Args:
+        names: Full names of the constants.
+        covariance: Of their logarithms, in any unit, shape (n_names, n_names).
+    """
+    sd = np.sqrt(np.diag(covariance))
     return {
         "constants": tuple(names),
-        "correlations": tuple(tuple(row) for row in correlations.tolist()),
+        "correlations": tuple(tuple(row) for row in (covariance / np.outer(sd, sd)).tolist()),
     }
+
+
+def refit(name: str, fitted: Callable[[System], tuple[Constants, Uncertainty]]) -> None:
+    """Fit the constants of a shipped system, and write or print them: what a script of a family does.
+
+    Args:
+        name: Name of the system.
+        fitted: System -> its constants with their intervals, and what is known of them together.
+    """
+    constants, uncertainty = fitted(load_system(name))
+    write(name, constants, uncertainty, is_written=asked_to_write())
 
 
 def write(system: str, constants: Constants, uncertainty: Uncertainty, *, is_written: bool) -> None:

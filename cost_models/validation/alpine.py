@@ -32,8 +32,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from lionheart_opt.cost import Cost
-from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.parts.alpine_parameters import MachineParameters
 from lionheart_opt.cost_models.validation import alpine_loose
 from lionheart_opt.cost_models.validation.alpine_networks import (
@@ -43,6 +41,8 @@ from lionheart_opt.cost_models.validation.alpine_networks import (
     lstm,
     perceptron,
 )
+from lionheart_opt.cost_models.validation.prices import Pair, Price, gains, known, plain
+from lionheart_opt.estimates import Uncertain
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.published import Case, Role
@@ -87,25 +87,30 @@ class Experiment:
     digital: frozenset[str] = frozenset()
     inferences: int
 
-    def gains(self, model: Alpine) -> tuple[float, float]:
-        """Speed-up and energy gain of the tiles; the model's system has one core."""
-        model = Alpine(with_cores(model.system, max(self.stages.values())))
+    def gains(self, system: System, price: Price) -> Pair:
+        """Speed-up and energy gain of the tiles.
+
+        Args:
+            system: Has one core, which is repeated.
+            price: Prices the mappings.
+        """
         (digital_s, digital_j), (analog_s, analog_j) = (
-            self.measured(model, is_analog) for is_analog in (False, True)
+            self.measured(system, price, is_analog) for is_analog in (False, True)
         )
         return digital_s / analog_s, digital_j / analog_j
 
-    def measured(self, model: Alpine, is_analog: bool) -> tuple[float, float]:
+    def measured(self, system: System, price: Price, is_analog: bool) -> Pair:
         """Time in s and energy in J of an inference, filling the pipeline included."""
         mapping = {
             unit: _numbered("tile" if is_analog and unit not in self.digital else "core", stage)
             for unit, stage in self.stages.items()
         }
-        cost = model.cost(self.workload, Mapping.of(mapping))
-        interval_s = cost.time_per_inference_s
-        time_s = (cost.latency_s + (self.inferences - 1) * interval_s) / self.inferences
-        standing_w = _standing_w(model.system, max(self.stages.values()))
-        return time_s, cost.energy_j + (time_s - interval_s) * standing_w
+        cores = max(self.stages.values())
+        cost = price(with_cores(system, cores), self.workload, Mapping.of(mapping))
+        latency_s, interval_s = cost.uncertain("latency_s"), cost.uncertain("interval_s")
+        time_s = (latency_s + interval_s * (self.inferences - 1)) / self.inferences
+        waiting_j = (time_s - interval_s) * _standing_w(system, cores)
+        return time_s, cost.uncertain("energy_j") + waiting_j
 
 
 def experiments() -> list[Experiment]:
@@ -185,19 +190,21 @@ def low_power() -> list[Case]:
 
 
 def _alpine(name: str, published: dict[str, tuple[float, float]]) -> list[Case]:
-    model = Alpine(load_system(name))
+    system = load_system(name)
     cases = []
     for experiment in experiments():
-        gains = experiment.gains(model)
+        predicted = experiment.gains(system, known)
         printed = published.get(experiment.case, (None, None))
-        for quantity, paper, ours in zip(("speedup", "energy_gain"), printed, gains, strict=True):
+        for quantity, paper, ours in zip(
+            ("speedup", "energy_gain"), printed, predicted, strict=True
+        ):
             cases.append(
-                Case(
+                Case.of(
+                    ours,
                     system=name,
                     case=experiment.case,
                     quantity=quantity,
                     published=paper,
-                    predicted=ours,
                     source=_section(experiment.case),
                     role="fitted" if paper is not None else "predicted",
                 )
@@ -210,16 +217,15 @@ def _section(case: str) -> str:
     return f"Klein et al. 2023, section {figure}"
 
 
-def all_analog_gains(model: Alpine, network: str) -> tuple[float, float]:
+def all_analog_gains(system: System, network: str, price: Price) -> Pair:
     """Speed-up and energy gain of a network of the zoo with every possible unit on tiles."""
-    workload = _traced(network)
-    space = Space(workload=workload, system=model.system)
-    return _gains(model.cost(workload, space.all_digital), model.cost(workload, space.all_analog))
+    space = Space(workload=_traced(network), system=system)
+    return _gains(space, space.all_analog, price)
 
 
 def lionheart() -> list[Case]:
     """`lionheart`: the published gains, and predictions for all-analog networks."""
-    model = Alpine(load_system("lionheart"))
+    system = load_system("lionheart")
     source = "Lammie et al. 2025, section IV-E"
     cases: list[Case] = []
 
@@ -227,39 +233,37 @@ def lionheart() -> list[Case]:
         case: str,
         quantity: str,
         published: float | None,
-        ours: float,
+        ours: float | Uncertain,
         note: str = "",
         role: Role = "predicted",
     ) -> None:
         cases.append(
-            Case(
-                system="lionheart",
+            Case.of(
+                ours,
+                system=system.name,
                 case=case,
                 quantity=quantity,
                 published=published,
-                predicted=ours,
                 source=source + note,
                 role=role,
             )
         )
 
     for network in ("vgg16", "alexnet", "mobilenet", "resnet8", "resnet20"):
-        speedup, energy_gain = all_analog_gains(model, network)
+        speedup, energy_gain = all_analog_gains(system, network, known)
         case = f"{network} all-analog"
         add(case, "speedup", ALL_ANALOG_SPEEDUPS.get(network), speedup, role="fitted")
         add(case, "energy_gain", None, energy_gain)
     for network, published in FIVE_PERCENT_SPEEDUPS.items():
-        workload = _traced(network)
-        space = Space(workload=workload, system=model.system)
-        digital = model.cost(workload, space.all_digital)
+        space = Space(workload=_traced(network), system=system)
         inner = space.all_analog
         for unit in (space.units[0], space.units[-1]):
-            inner = inner.move(unit.name, model.system.host)
-        speedup, energy_gain = _gains(digital, model.cost(workload, inner))
+            inner = inner.move(unit.name, system.host)
+        speedup, energy_gain = _gains(space, inner, known)
         case, note = f"{network} at 5 %", "; mapping not published, ours: first and last digital"
         add(case, "speedup", published, speedup, note)
         add(case, "energy_gain", None, energy_gain, note)
-        ratio, names = _mapping_for(model, space, published)
+        ratio, names = _mapping_for(space, published)
         add(
             case,
             "analog_mac_ratio",
@@ -271,22 +275,25 @@ def lionheart() -> list[Case]:
     return cases
 
 
-def _mapping_for(model: Alpine, space: Space, speedup: float) -> tuple[float, list[str]]:
+def _mapping_for(space: Space, speedup: float) -> tuple[float, list[str]]:
     """The fewest units, largest first, that reach a speed-up, and their share of the MACs."""
     workload, mapping = space.workload, space.all_digital
-    digital = model.cost(workload, mapping)
     moved, names = 0, []
     for unit in by_macs_descending(workload, space.units):
         mapping = mapping.move(unit.name, space.analog_target(unit.name))
         moved += workload.unit_macs(unit)
         names.append(unit.name)
-        if _gains(digital, model.cost(workload, mapping))[0] >= speedup:
+        if _gains(space, mapping, plain)[0].value >= speedup:
             return moved / workload.macs, names
     return float("nan"), names
 
 
-def _gains(slow: Cost, fast: Cost) -> tuple[float, float]:
-    return slow.latency_s / fast.latency_s, slow.energy_j / fast.energy_j
+def _gains(space: Space, mapping: Mapping, price: Price) -> Pair:
+    """Of a mapping over all-digital."""
+    slow, fast = (
+        price(space.system, space.workload, each) for each in (space.all_digital, mapping)
+    )
+    return gains(slow, fast)
 
 
 @cache

@@ -11,8 +11,8 @@ determine. No constant is fitted to the published gain.
 
 from __future__ import annotations
 
-from lionheart_opt.cost_models.alpine import Alpine
 from lionheart_opt.cost_models.parts.alpine_parameters import TileParameters
+from lionheart_opt.cost_models.validation import prices
 from lionheart_opt.cost_models.validation.alpine_networks import perceptron, peripheral
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.mapping import Mapping
@@ -30,19 +30,18 @@ BUS_S = 10e-9
 _SOURCE = "Klein et al. 2023, section VII-B"
 
 
-def gains(system: System) -> tuple[float, float]:
+def gains(system: System) -> prices.Pair:
     """Speed-up and energy gain of the perceptron on the peripheral."""
-    reference = perceptron()
-    digital = Alpine(system).cost(
-        reference, Mapping.of({unit.name: "core" for unit in reference.units})
-    )
     ops_per_j = system.target_as("tile", TileParameters).ops_per_j
     behind_bus = variant(
         system, "tile", mvm_latency_s=PERIPHERAL_S, ops_per_j=ops_per_j / 2
     )  # two products
-    call = peripheral()
-    analog = Alpine(behind_bus).cost(call, Mapping.of({unit.name: "tile" for unit in call.units}))
-    return digital.latency_s / analog.latency_s, digital.energy_j / analog.energy_j
+    reference, call = perceptron(), peripheral()
+    digital = Mapping.of({unit.name: "core" for unit in reference.units})
+    analog = Mapping.of({unit.name: "tile" for unit in call.units})
+    return prices.gains(
+        prices.known(system, reference, digital), prices.known(behind_bus, call, analog)
+    )
 
 
 def without_software(system: System) -> System:
@@ -64,12 +63,12 @@ def cases() -> list[Case]:
         (f"{CASE}, bus alone", "speedup", None, bus_alone, "; without any software"),
     ]
     return [
-        Case(
+        Case.of(
+            predicted,
             system="alpine-high-power",
             case=case,
             quantity=quantity,
             published=published,
-            predicted=predicted,
             source=_SOURCE + note,
         )
         for case, quantity, published, predicted, note in numbers

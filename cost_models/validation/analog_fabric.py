@@ -21,12 +21,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lionheart_opt.cost import Cost
-from lionheart_opt.cost_models.fabric import Fabric
+from lionheart_opt.cost_models.validation.prices import Price, known, plain
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.plugins import cost_model, load_system
+from lionheart_opt.plugins import load_system
 from lionheart_opt.published import Case, Role
 from lionheart_opt.system import System
-from lionheart_opt.uncertainty import known_cost
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 
 SYSTEM = "analog-fabric"
@@ -163,12 +162,11 @@ def t500(widths: tuple[int, int, int, int] = T500_WIDTHS) -> Workload:
 NETWORKS = {"ResNet32": resnet32, "T500": t500}
 
 
-def cost_of(system: System, network: str) -> Cost:
+def cost_of(system: System, network: str, price: Price = plain) -> Cost:
     """What a network takes with all products on tiles."""
     workload = NETWORKS[network]()
     mapping = Mapping.of({unit.name: "cores" for unit in workload.units})
-    cost = Fabric(system).cost(workload, mapping)
-    return known_cost(cost, system, workload, mapping, cost_model)
+    return price(system, workload, mapping)
 
 
 def cases() -> list[Case]:
@@ -176,7 +174,7 @@ def cases() -> list[Case]:
     system = load_system(SYSTEM)
     found = []
     for network, point in POINTS.items():
-        cost = cost_of(system, network)
+        cost = cost_of(system, network, known)
         is_fitted = network == FITTED
         role: Role = "fitted" if is_fitted else "predicted"
         source = _TABLE if is_fitted else _ASSUMED
@@ -186,14 +184,12 @@ def cases() -> list[Case]:
             ("inferences_per_j", point.inferences_per_j, per_j, role),
         ):
             found.append(
-                Case(
+                Case.of(
+                    estimate,
                     system=SYSTEM,
                     case=network,
                     quantity=quantity,
                     published=published,
-                    predicted=estimate.value,
-                    predicted_low=estimate.low,
-                    predicted_high=estimate.high,
                     source=source,
                     role=of,
                 )

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.fabric import Fabric
+from lionheart_opt.cost_models.validation.prices import Price, known, plain
 from lionheart_opt.cost_models.variants import variant
 from lionheart_opt.estimates import Estimate
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.plugins import cost_model, load_system
+from lionheart_opt.plugins import load_system
 from lionheart_opt.published import Case, Role
 from lionheart_opt.system import System
-from lionheart_opt.uncertainty import known_cost
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 
 SYSTEM = "hermes-64"
@@ -98,12 +98,11 @@ def lstm_step() -> Workload:
 NETWORKS = {"ResNet-9 layer": resnet_layer, "LSTM step": lstm_step}
 
 
-def cost_of(system: System, network: str, mode: str) -> Cost:
+def cost_of(system: System, network: str, mode: str, price: Price = plain) -> Cost:
     """What a network takes on the cores, in one of the modes of the chip."""
     workload = NETWORKS[network]()
     mapping = Mapping.of({unit.name: "cores" for unit in workload.units})
-    chip = in_mode(system, mode)
-    return known_cost(Fabric(chip).cost(workload, mapping), chip, workload, mapping, cost_model)
+    return price(in_mode(system, mode), workload, mapping)
 
 
 def cases() -> list[Case]:
@@ -117,7 +116,7 @@ def cases() -> list[Case]:
         ours = Estimate(given[0]), Estimate(given[1])
         numbers += _point(f"products, {mode}", published, ours, "input")
     for (network, mode), published in LAYERS.items():
-        cost = cost_of(system, network, mode)
+        cost = cost_of(system, network, mode, known)
         role: Role = "fitted" if (network, mode) == FITTED else "predicted"
         ours = cost.estimate("latency_s"), cost.estimate("energy_j")
         numbers += _point(f"{network}, {mode}", published, ours, role)
@@ -129,14 +128,12 @@ def _point(
 ) -> list[Case]:
     source = _TABLE if role == "input" else f"{_TABLE}; sizes follow from cores and utilisation"
     return [
-        Case(
+        Case.of(
+            predicted,
             system=SYSTEM,
             case=case,
             quantity=quantity,
             published=measured,
-            predicted=predicted.value,
-            predicted_low=predicted.low,
-            predicted_high=predicted.high,
             source=source,
             role=role,
         )

@@ -22,18 +22,16 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, replace
 from importlib import resources
-from math import fsum
 
-from lionheart_opt.cost import Cost, LayerCost
-from lionheart_opt.cost_models.imc_cluster import ImcCluster
+from lionheart_opt.cost import Cost
 from lionheart_opt.cost_models.parts.packing import crossbars, cut, pack
+from lionheart_opt.cost_models.validation.prices import Pair, Price, gains, known
 from lionheart_opt.cost_models.variants import variant
-from lionheart_opt.estimates import Estimate
+from lionheart_opt.estimates import Estimate, Uncertain
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.plugins import load_system
 from lionheart_opt.published import Case, Role
 from lionheart_opt.system import System
-from lionheart_opt.uncertainty import known_cost
 from lionheart_opt.workload import INPUT, Layer, Mvm, Unit, Workload
 
 SYSTEM = "imc-cluster"
@@ -197,15 +195,15 @@ def bottleneck(mapping: str) -> tuple[Workload, Mapping]:
     return workload, targets
 
 
-def bottleneck_gains(system: System) -> dict[str, tuple[float, float]]:
-    """Our speed-up and energy gain of each mapping of the bottleneck over the cores alone."""
-    model = ImcCluster(system)
-    cores = model.cost(*bottleneck("CORES"))
-    costs = {name: model.cost(*bottleneck(name)) for name in BOTTLENECK_GAINS}
-    return {
-        name: (cores.latency_s / cost.latency_s, cores.energy_j / cost.energy_j)
-        for name, cost in costs.items()
-    }
+def bottleneck_gains(system: System, price: Price) -> dict[str, Pair]:
+    """Our speed-up and energy gain of each mapping of the bottleneck over the cores alone.
+
+    Args:
+        system: The cluster.
+        price: Prices the mappings.
+    """
+    cores = price(system, *bottleneck("CORES"))
+    return {name: gains(cores, price(system, *bottleneck(name))) for name in BOTTLENECK_GAINS}
 
 
 def full_array() -> Layer:
@@ -218,8 +216,7 @@ def cases() -> list[Case]:
     system = load_system(SYSTEM)
     workload = mobilenet_v2()
     mapping = table_mapping(workload)
-    cost = ImcCluster(system).cost(workload, mapping)
-    cost = known_cost(cost, system, workload, mapping, ImcCluster)
+    cost = known(system, workload, mapping)
     return [
         *_row_cases(cost),
         *_headline_cases(cost),
@@ -232,19 +229,16 @@ def _case(
     case: str,
     quantity: str,
     published: float | None,
-    predicted: float | Estimate,
+    predicted: float | Estimate | Uncertain,
     source: str,
     role: Role = "predicted",
 ) -> Case:
-    ours = predicted if isinstance(predicted, Estimate) else Estimate(predicted)
-    return Case(
+    return Case.of(
+        predicted,
         system=SYSTEM,
         case=case,
         quantity=quantity,
         published=published,
-        predicted=ours.value,
-        predicted_low=ours.low,
-        predicted_high=ours.high,
         source=source,
         role=role,
     )
@@ -262,11 +256,14 @@ def _row_cases(cost: Cost) -> list[Case]:
 
 
 def _headline_cases(cost: Cost) -> list[Case]:
-    def rest(*names: str) -> list[LayerCost]:
-        return [layer for layer in cost.layers if layer.name.split()[-1] not in names]
+    def without(*names: str) -> Pair:
+        """Latency and energy of the layers that are not left out."""
+        layers = [layer for layer in cost.layers if layer.name.split()[-1] not in names]
+        first, *rest = (cost.uncertain_layer(layer) for layer in layers)
+        return sum((each[0] for each in rest), first[0]), sum((each[1] for each in rest), first[1])
 
-    latency_s = fsum(layer.latency_s for layer in rest("2D_0", "2D_1"))
-    energy_j = fsum(layer.energy_j for layer in rest("2D_1"))
+    latency_s, _ = without("2D_0", "2D_1")
+    _, energy_j = without("2D_1")
     matrices = [(row.layer.mvm.rows, row.layer.mvm.columns) for row in rows() if row.layer.mvm]
     array = (256, 256)
     last = min(pack(tuple(tile for matrix in matrices for tile in cut(*matrix, array)), array))
@@ -286,22 +283,22 @@ def _peak_cases(system: System) -> list[Case]:
     """The peak rate measured at 250 MHz (section V-B), and the peak efficiency of Table I."""
     workload = _workload("full array", [full_array()])
     mapping = table_mapping(workload)
-    slow = ImcCluster(variant(system, "machine", clock_hz=250e6)).cost(workload, mapping)
-    cost = ImcCluster(system).cost(workload, mapping)
+    slow = known(variant(system, "machine", clock_hz=250e6), workload, mapping)
+    cost = known(system, workload, mapping)
     operations = 2 * workload.macs
     return [
         _case(
             "peak at 250 MHz",
             "ops_per_s",
             958e9,
-            operations / slow.latency_s,
+            operations / slow.uncertain("latency_s"),
             "Garofalo et al. 2022, section V-B",
         ),
         _case(
             "peak",
             "ops_per_j",
             6.39e12,
-            operations / cost.energy_j,
+            operations / cost.uncertain("energy_j"),
             "Garofalo et al. 2022, Table I",
             "input",  # no job is more efficient
         ),
@@ -310,7 +307,7 @@ def _peak_cases(system: System) -> list[Case]:
 
 def _bottleneck_cases(system: System) -> list[Case]:
     gain_cases = []
-    for name, (speedup, energy_gain) in bottleneck_gains(system).items():
+    for name, (speedup, energy_gain) in bottleneck_gains(system, known).items():
         published = BOTTLENECK_GAINS[name]
         case = f"bottleneck {name}"
         gain_cases += [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, fsum
+from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from lionheart_opt.cost import Cost, LayerCost
@@ -184,17 +184,10 @@ def _summed(
 ) -> Estimate:
     """An inference, and layers of it or of another cost of the same system so many times more."""
     column = int(quantity == "energy_j")
-    value = cost.value(quantity)
-    value += fsum(count * getattr(layer, quantity) for _, layer, count in repeated)
-    spread = cost.spread
-    if spread is None or value == 0.0:
-        return Estimate(value)
-    shift = cost.value(quantity) / value * spread.shifts[quantity]
+    total = cost.uncertain(quantity)
     for source, layer, count in repeated:
-        if source.spread is not None:
-            share = count * getattr(layer, quantity) / value
-            shift = shift + share * source.spread.layers[layer.name][column]
-    return spread.estimate(value, shift)
+        total += source.uncertain_layer(layer)[column] * count
+    return total.estimate
 
 
 def _share(once: float, each: float, inferences: float) -> float:

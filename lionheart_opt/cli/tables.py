@@ -236,12 +236,19 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
                 row["quantity"],
                 "-" if row["published"] is None else f"{row['published']:.4g}",
                 f"{row['predicted']:.4g}{factor(row, 'predicted')}",
-                "-" if error is None else f"{error:+.1f} %",
+                "-" if error is None else f"{error:+.1f} %" + _outside(row),
                 "" if error is None else row["role"],
                 f"[{sources.setdefault(row['source'], len(sources) + 1)}]",
             )
         notes = [f"[{number}] {source}" for source, number in sources.items()]
         say(out, table, "\n".join([*summary(numbers), *notes]))
+    if any(factor(row, "predicted") for row in rows):
+        out.print(HOW_SURE, style="dim")
+
+
+def _outside(row: dict[str, Any]) -> str:
+    """A second line where what is published is not within the interval of what is predicted."""
+    return "\noutside" if row["within_interval"] is False else ""
 
 
 def print_profile(profile: Profile) -> None:

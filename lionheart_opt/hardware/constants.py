@@ -36,8 +36,9 @@ class Uncertainty(BaseModel):
 
     Attributes:
         source: Where its numbers come from.
-        latency_factor: What no constant explains of the time on digital and on analog targets: with a
-            confidence of 95 %, it is longer or shorter by at most this factor. None if not known.
+        latency_factor: What no constant explains of the time of digital products, of other digital work,
+            and of analog products: with a confidence of 95 %, each is longer or shorter by at most this
+            factor. None if not known.
         energy_factor: The same for energy.
         constants: Constants whose errors depend on each other, such as `software.simple_cycles`, or
             `targets.cores.mac_energy_j`. All others are independent.

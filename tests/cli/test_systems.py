@@ -53,7 +53,7 @@ def test_prices_and_gains_have_intervals_where_constants_have(tmp_path):
     assert code == 0 and "intervals of 95 %" in out
     assert re.search(r"gains over all-digital: latency 1\.\d+x \[1\.\d+x, \d\.\d+x\], energy", out)
     assert (
-        "9 uncertain constants, and what they do not explain" in out and len(data["errors"]) == 13
+        "9 uncertain constants, and what they do not explain" in out and len(data["errors"]) == 15
     )
     text = (Path(systems.__path__[0]) / "lionheart.toml").read_text().split("[uncertainty]")[0]
     (tmp_path / "bare.toml").write_text(re.sub(r"\{ value = (\S+),.*?\}", r"\1", text))
@@ -236,6 +236,7 @@ def test_validate_prints_published_beside_predicted():
         "predicted_low",
         "predicted_high",
         "error_percent",
+        "within_interval",
         "source",
         "role",
     }

@@ -96,11 +96,12 @@ def test_a_cost_has_a_row_for_each_layer(printed):
 
 def test_validation_numbers_its_sources(printed):
     row = {"system": "a", "case": "[1]", "quantity": "speedup", "predicted": 2.0, "role": "fitted"}
-    row |= {"predicted_low": 1.0, "predicted_high": 4.0}
+    row |= {"predicted_low": 1.0, "predicted_high": 4.0, "within_interval": True}
     long = "Somebody et al., a journal with a long name, volume 3, 2023, section VII, table IV"
     rows = [
         {**row, "published": 2.1, "error_percent": -4.8, "source": long},
         {**row, "published": None, "error_percent": None, "source": "another"},
+        {**row, "published": 5.0, "error_percent": -60.0, "source": long, "within_interval": False},
         {**row, "system": "b", "published": 2.0, "error_percent": 0.0, "source": "another"},
     ]
     out = printed(tables.print_validation, rows)
@@ -108,8 +109,9 @@ def test_validation_numbers_its_sources(printed):
     assert (
         "x/2.00" in out
         and "-4.8 %" in out
-        and "1 fitted: median error 4.8 %, worst -4.8 % ([1], speedup)" in out
+        and "2 fitted: median error 32.4 %, worst -60.0 % ([1], speedup)" in out
     )
+    assert out.count("outside") == 1 and out.count("x/1.40") == 1
 
 
 def test_what_is_installed_has_its_origin_below(printed):

@@ -9,6 +9,7 @@ from lionheart_opt.cost_models.calibration.shipped import (
     Scatter,
     covariance_of,
     logs_of,
+    refit,
     settled,
     together,
     with_logs,
@@ -52,6 +53,21 @@ def test_what_is_printed_is_a_system(system: System, capsys: pytest.CaptureFixtu
     assert printed.constant(CYCLES) == pytest.approx(exp(logs[0]), rel=1e-3)
     assert printed.uncertainty == uncertainty
     assert load_system("lionheart") == system
+
+
+def test_a_script_fits_the_shipped_system(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["calibration"])
+    table = Uncertainty(source="made up", latency_factor=1.5)
+    refit("diana", lambda system: (settled(system, [], np.empty(0), np.empty(0)), table))
+    printed = System.from_toml(capsys.readouterr().out, "diana", "printed")
+    assert printed.uncertainty == table and printed.digest == load_system("diana").digest
+
+
+def test_correlations_are_those_of_any_covariance() -> None:
+    covariance = np.array([[4.0, 3.0], [3.0, 9.0]])
+    assert together(["a", "b"], covariance)["correlations"] == ((1.0, 0.5), (0.5, 1.0))
 
 
 @pytest.mark.parametrize("name", ["imc-cluster", "manycore", "diana", "hermes-64", "lionheart"])

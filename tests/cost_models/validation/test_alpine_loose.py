@@ -30,7 +30,7 @@ def test_both_ends_of_the_interval_of_the_driver() -> None:
     system = load_system(paper.SYSTEM)
     interval = system.intervals["links.0.latency_s"]
     gains = [
-        paper.gains(system.with_constants({"links.0.latency_s": latency_s}))[0]
+        paper.gains(system.with_constants({"links.0.latency_s": latency_s}))[0].value
         for latency_s in (interval.low, interval.high)
     ]
     assert gains[0] > paper.PUBLISHED_SPEEDUP > gains[1]
