@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from lionheart_opt.cli.tables import HOW_SURE, factor, new_table, say
+from lionheart_opt.cli.tables import EXACT_AREAS, HOW_SURE, factor, new_table, say
 from lionheart_opt.results.exploration import NUMBERS
 from lionheart_opt.results.wording import console, percent, si
 
@@ -46,5 +46,7 @@ def print_exploration(exploration: Exploration) -> None:
     notes = [f"{len(exploration.designs)} designs tried, each with its {best}."]
     if any(design.results.get("latency_low_s") for design in exploration.front):
         notes.append(HOW_SURE)
+    if "area_m2" in exploration.objectives:
+        notes.append(EXACT_AREAS)
     notes += [f"{count} without a mapping: {problem}" for problem, count in problems.items()]
     say(out, table, "\n".join(notes))

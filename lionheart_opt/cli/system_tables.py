@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lionheart_opt.cli.tables import HOW_SURE, factor, new_table, say
+from lionheart_opt.cli.tables import EXACT_AREAS, HOW_SURE, factor, new_table, say
 from lionheart_opt.results.wording import console, si, times
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def print_systems(comparison: SystemComparison) -> None:
         f"Gains are over all-digital on the same system. Interval: time per inference. {HOW_SURE} "
         "Different systems share no errors."
     )
+    if any(area["area_m2"] for prices in comparison.systems for area in prices.areas.values()):
+        caption += f" {EXACT_AREAS}"
     out = console()
     out.width = min(out.width, WIDTH)
     say(out, table, "\n".join([caption, *notes]))

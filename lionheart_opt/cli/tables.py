@@ -34,6 +34,9 @@ HOW_SURE = (
     "system share these errors, so that gains are known better than costs."
 )
 
+#: What is said below areas.
+EXACT_AREAS = "Areas have no interval: no source says how well they are known."
+
 
 def new_table(title: str, *columns: str) -> Table:
     """A table; columns whose names start with `>` hold numbers: right-aligned, never broken or cut."""
@@ -148,7 +151,8 @@ def print_cost(data: dict[str, Any]) -> None:
     out.print(f"analog MACs {percent(data['analog_mac_ratio'])}, crossbars: {tiles or 'none'}")
     if data["area_m2"] is not None:
         out.print(
-            f"area {1e6 * data['area_m2']:.3g} mm2, {data['tops_per_mm2']:.3g} TOPS/mm2 reached"
+            f"area {1e6 * data['area_m2']:.3g} mm2 (no interval: no source says how well it is known), "
+            f"{_said(data, 'tops_per_mm2', '{:.3g}'.format)} TOPS/mm2 reached"
         )
     if "exact" in data:
         out.print(

@@ -11,7 +11,7 @@ with 8 bits.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -23,6 +23,7 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pricing import priced
 from lionheart_opt.system import System
+from lionheart_opt.uncertainty import models_at_ends
 from lionheart_opt.workload import Layer, Workload
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class RooflinePoint:
         ops_per_s: Operations per second that it reaches.
         attainable_ops_per_s: The most that the ceilings of its target allow; None where there are none.
         time_s: The time that it takes; in a pipeline, the time between two results.
+        ops_per_s_low, ops_per_s_high: Ends of the interval of 95 % of what it reaches; None where nothing
+            is known. Ceilings have none: they are the stated rates of the hardware.
+        time_low_s, time_high_s: The same of the time.
     """
 
     name: str
@@ -58,6 +62,10 @@ class RooflinePoint:
     ops_per_s: float
     attainable_ops_per_s: float | None
     time_s: float
+    ops_per_s_low: float | None = None
+    ops_per_s_high: float | None = None
+    time_low_s: float | None = None
+    time_high_s: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -79,7 +87,8 @@ class Roofline:
     def to_frame(self) -> pandas.DataFrame:
         """One row a layer.
 
-        Columns: `name`, `target`, `ops_per_byte`, `ops_per_s`, `attainable_ops_per_s`, `time_s`.
+        Columns: `name`, `target`, `ops_per_byte`, `ops_per_s`, `attainable_ops_per_s`, `time_s`, then the
+        ends of the intervals of 95 %: `ops_per_s_low`, `ops_per_s_high`, `time_low_s`, `time_high_s`.
         """
         import pandas
 
@@ -130,16 +139,19 @@ def roofline(
         )
     check_batch(model, system, workload)
     ceilings = {ceiling.target: ceiling for ceiling in model.ceilings()}
-    cost = priced(model, system, workload, mapping)
+    ends = models_at_ends(model, system)
+    spread = None if ends is None else ends.spread(workload, mapping)
+    cost = replace(priced(model, system, workload, mapping), find_spread=lambda: spread)
     runs = workload.batch // (cost.together or workload.batch)
-    interval_s = None if runs_layer_by_layer(model) else cost.interval_s
+    is_pipeline = not runs_layer_by_layer(model) and cost.interval_s is not None
     workload = as_single_inferences(model, workload, cost)
     counted = model.moved_bytes(workload, mapping) if isinstance(model, CountsBytes) else {}
     points = []
     for layer, price in zip(workload.layers, cost.layers, strict=True):
-        time_s = price.latency_s if interval_s is None else interval_s
-        if not layer.macs or not time_s:
+        time = cost.estimate("interval_s") if is_pipeline else cost.layer_estimates(price)[0]
+        if not layer.macs or not time.value:
             continue
+        rate = time.inverse.times(2 * runs * layer.macs)
         ceiling = ceilings[price.target]
         fetched = 0 if ceiling.keeps_weights else layer.weight_count
         every_byte = inputs_read(layer) + layer.output_count + fetched
@@ -150,9 +162,13 @@ def roofline(
                 name=layer.name,
                 target=price.target,
                 ops_per_byte=ops_per_byte,
-                ops_per_s=2 * runs * layer.macs / time_s,
+                ops_per_s=rate.value,
                 attainable_ops_per_s=attainable(ceiling, ops_per_byte),
-                time_s=time_s,
+                time_s=time.value,
+                ops_per_s_low=rate.low,
+                ops_per_s_high=rate.high,
+                time_low_s=time.low,
+                time_high_s=time.high,
             )
         )
     return Roofline(

@@ -29,7 +29,7 @@ COLUMNS = (
     *("tops_per_mm2", "problem"),
     *("latency_low_s", "latency_high_s", "interval_low_s", "interval_high_s"),
     *("energy_low_j", "energy_high_j", "speedup_low", "speedup_high"),
-    *("energy_gain_low", "energy_gain_high"),
+    *("energy_gain_low", "energy_gain_high", "tops_per_mm2_low", "tops_per_mm2_high"),
 )
 
 
@@ -93,7 +93,8 @@ class SystemComparison:
         `area_m2` and `tops_per_mm2` (reached; missing where the system gives no areas), `problem` (why
         the system cannot price the network; the other columns are then missing). The ends of the
         intervals of 95 % follow: `latency_low_s`, `latency_high_s`, ..., `speedup_low`, `speedup_high`,
-        missing where nothing is known. Gains share the errors of a system's constants.
+        missing where nothing is known. Gains share the errors of a system's constants. Areas have no
+        intervals, as no source says how well they are known.
         """
         import pandas
 

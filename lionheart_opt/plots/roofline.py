@@ -35,7 +35,8 @@ def roofline(source: Roofline) -> Figure:
 
     The area of a point is its share of the time. A layer far below its line wastes its target; one at the
     slope is limited by an interface, one at the flat part by arithmetic. Layers whose data are all in
-    caches move nothing and lie at the right edge.
+    caches move nothing and lie at the right edge. A vertical line is the interval of 95 % of what a layer
+    reaches; that it crosses its ceiling means that its time is not known better.
 
     Args:
         source: What `lo.roofline` returns.
@@ -70,6 +71,15 @@ def roofline(source: Roofline) -> Figure:
             alpha=0.6,
             linewidth=0,
             zorder=3,
+        )
+        known = [point for point in points if point.ops_per_s_low is not None]
+        axes.vlines(
+            [min(point.ops_per_byte, edge) for point in known],
+            [point.ops_per_s_low for point in known],
+            [point.ops_per_s_high for point in known],
+            color=colour,
+            alpha=0.35,
+            linewidth=0.8,
         )
         label = as_text(ceiling.target)
         handles.append(Line2D([], [], color=colour, marker=marker, linewidth=1.2, label=label))

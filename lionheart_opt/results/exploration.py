@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Numbers of a design, in the order of the data frame; the ends of intervals of 95 % are last.
 NUMBERS = (
     *(*EXPLORE_OBJECTIVES, "tops_per_mm2", "analog_mac_ratio", "drop", "drop_high"),
-    *(end for name in COST_OBJECTIVES for end in ends_of(name)),
+    *(end for name in (*COST_OBJECTIVES, "tops_per_mm2") for end in ends_of(name)),
 )
 
 

@@ -54,6 +54,7 @@ def test_a_cost_has_a_row_for_each_layer(printed):
         },
         "errors": ["machine.rate", "time of analog targets"],
         "area_m2": None,
+        "tops_per_mm2": None,
         "not_priced": ["static power"],
         "reprogramming": {},
         "together": 1,

@@ -24,9 +24,14 @@ def test_two_operations_count_for_each_mac() -> None:
     reached = area_of(cost, workload, system)
     assert cost.interval_s is not None
     operations_per_s = 2 * workload.macs / cost.interval_s
+    interval = cost.estimate("interval_s")
+    density = operations_per_s / 480 / 1e12
+    assert interval.low is not None and interval.high is not None
     assert reached == {
         "area_m2": pytest.approx(480e-6),
-        "tops_per_mm2": pytest.approx(operations_per_s / 480 / 1e12),
+        "tops_per_mm2": pytest.approx(density),
+        "tops_per_mm2_low": pytest.approx(density * interval.value / interval.high),
+        "tops_per_mm2_high": pytest.approx(density * interval.value / interval.low),
     }
-    nothing = {"area_m2": None, "tops_per_mm2": None}
+    nothing = dict.fromkeys(reached)
     assert area_of(cost, workload, load_system("lionheart")) == nothing

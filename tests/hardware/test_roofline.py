@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import inf
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,7 @@ import lionheart_opt as lo
 from lionheart_opt.cost import Ceiling, Cost, LayerCost
 from lionheart_opt.errors import InputError
 from lionheart_opt.hardware.roofline import attainable, inputs_read, roofline
-from lionheart_opt.plugins import load_system
+from lionheart_opt.plugins import load_system, system_text
 from lionheart_opt.space import Space
 from lionheart_opt.synthetic import convolutional_workload
 
@@ -61,6 +63,28 @@ def test_in_a_pipeline_a_layer_has_the_interval() -> None:
     points = lo.roofline("resnet8", "manycore").points
     interval_s = lo.cost("resnet8", "manycore").interval_s
     assert {point.time_s for point in points} == {interval_s}
+
+
+@pytest.mark.parametrize("system", ["lionheart", "manycore"])
+def test_points_have_the_intervals_of_their_times(system: str) -> None:
+    cost = lo.cost("resnet8", system)
+    points = lo.roofline("resnet8", system).points
+    by_name = {layer.name: layer for layer in cost.layers}
+    for point in points:
+        latency, _ = cost.layer_estimates(by_name[point.name])
+        expected = cost.estimate("interval_s") if system == "manycore" else latency
+        assert (point.time_s, point.time_low_s, point.time_high_s) == pytest.approx(expected)
+        assert point.time_high_s is not None and point.ops_per_s_low is not None
+        assert point.ops_per_s_low * point.time_high_s == pytest.approx(
+            point.ops_per_s * point.time_s
+        )
+
+
+def test_no_interval_where_nothing_is_known(tmp_path: Path) -> None:
+    exact = re.sub(r"\{ value = ([^,]+),[^}]*\}", r"\1", system_text("lionheart"))
+    (tmp_path / "exact.toml").write_text(exact[: exact.index("[uncertainty]")])
+    line = lo.roofline("resnet8", str(tmp_path / "exact.toml")).to_frame().iloc[0]
+    assert line.time_s > 0 and line.time_low_s is None and line.ops_per_s_high is None
 
 
 @dataclass(frozen=True)

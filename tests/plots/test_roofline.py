@@ -1,6 +1,7 @@
 """The figure of a roofline."""
 
 from figure_checks import check_figure, shown_text
+from matplotlib.collections import LineCollection, PathCollection
 
 import lionheart_opt as lo
 from lionheart_opt.hardware.roofline import Roofline
@@ -13,8 +14,11 @@ def test_every_layer_lies_below_its_line(tmp_path):
     figure = lo.plot.roofline(source)
     check_figure(figure)
     [axes] = figure.axes
-    points = sum(len(each.get_offsets()) for each in axes.collections)
-    assert points == len(source.points) and len(axes.lines) == 2
+    drawn = [each for each in axes.collections if isinstance(each, PathCollection)]
+    intervals = [each for each in axes.collections if isinstance(each, LineCollection)]
+    assert sum(len(each.get_offsets()) for each in drawn) == len(source.points)
+    assert sum(len(each.get_segments()) for each in intervals) == len(source.points)
+    assert len(axes.lines) == 2
     assert {"core", "tile"} <= set(shown_text(figure))
     names = [path.name for path in draw_roofline(source, tmp_path)]
     assert names == ["roofline.pdf", "roofline.png"]
@@ -37,6 +41,6 @@ def test_layers_that_move_no_bytes_lie_at_the_right_edge():
     figure = lo.plot.roofline(source)
     check_figure(figure)
     [axes] = figure.axes
-    [points] = axes.collections
+    points, _ = axes.collections
     assert {float(x) for x in points.get_offsets()[:, 0]} == {float(axes.lines[0].get_xdata()[-1])}
     assert any("no bytes" in text for text in shown_text(figure))
