@@ -76,6 +76,9 @@ def test_the_fit_is_checked_on_what_is_held_out(fitted: SystemFit) -> None:
     assert second["measurements"] == frame.held_out.sum()
     assert float(second["median_error_percent"]) < 6 < float(second["prior_median_error_percent"])
     assert frame.inside.mean() > 0.8
+    is_there = (frame.predicted_low <= frame.measured) & (frame.measured <= frame.predicted_high)
+    assert is_there.tolist() == frame.inside.tolist()
+    assert (frame.predicted_low < frame.predicted).all()
     assert repr(fitted).startswith("SystemFit('lionheart': ") and "held out" in repr(fitted)
     assert "<table" in fitted._repr_html_()
 

@@ -15,6 +15,7 @@ import numpy as np
 from lionheart_opt import plugins, pricing
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
+from lionheart_opt.estimates import Estimate
 from lionheart_opt.fitting.least_squares import NORMAL_95, Fitted, derivatives, fit
 from lionheart_opt.fitting.measurements import TOTAL, Measurement
 from lionheart_opt.fitting.system_text import with_constants, with_uncertainty
@@ -100,8 +101,9 @@ class SystemFit:
         """One row a measurement: what was measured and predicted, and the errors before and after.
 
         Columns: `where`, `model`, `mapping`, `layer`, `quantity`, `measured`, `predicted`,
-        `error_percent`, `prior_error_percent`, `held_out`, and `inside`: whether the measured number lies
-        in the interval of its prediction.
+        `predicted_low`, `predicted_high` (where 95 % of such measurements lie: what is open of the
+        constants, and the scatter), `error_percent`, `prior_error_percent`, `held_out`, and `inside`:
+        whether the measured number lies there.
         """
         import pandas
 
@@ -109,6 +111,8 @@ class SystemFit:
         for number, each in enumerate(self.priced):
             before, after = np.expm1(self.errors[:, number])
             measurement = each.measurement
+            predicted = measurement.value * (1 + after)
+            interval = Estimate.within(predicted, float(self.half_widths[number]))
             rows.append(
                 {
                     "where": measurement.where,
@@ -117,7 +121,9 @@ class SystemFit:
                     "layer": measurement.layer,
                     "quantity": measurement.quantity,
                     "measured": measurement.value,
-                    "predicted": measurement.value * (1 + after),
+                    "predicted": predicted,
+                    "predicted_low": interval.low,
+                    "predicted_high": interval.high,
                     "error_percent": 100 * after,
                     "prior_error_percent": 100 * before,
                     "held_out": each.is_held_out,

@@ -22,4 +22,11 @@ def test_measurements_outside_their_interval_are_named(printed) -> None:  # type
     fitted = lo.fit("lionheart", frame, models={"net": workload})
     out = printed(fit_tables.print_fit, fitted)
     assert "row 2: latency_s of" in out and "outside its interval" in out
+    wrong = fitted.residuals().query("not inside").iloc[0]
+    assert f"[{wrong.predicted_low:.4g}, {wrong.predicted_high:.4g}]" in " ".join(out.split())
+    counts = {
+        part["part"]: f"{part['inside']} of {part['measurements']}" for part in fitted.summary()
+    }
+    assert counts["held out"] in out and counts["fitted"] in out
+    assert "keep their priors" in out and fitted.undetermined[0] in "".join(out.split())
     assert "held out" in out and "Constants of lionheart" in out
