@@ -38,7 +38,7 @@ def test_the_table_says_what_was_found(tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text(OF_MLP)
     arguments = ("fit", "lionheart", tmp_path / "mine.csv", "--holdout", "0")
     code, out, err = call(*arguments, "--out", tmp_path / "other.toml")
-    assert code == 0 and "not determined" in out and "nothing checks the fit" in out
+    assert code == 0 and "Not determined" in out and "nothing checks the fit" in out
     assert "other.toml" in err
     code, _, err = call(*arguments, "--out", tmp_path / "other.txt")
     assert code == 2 and "must end in .toml" in err
