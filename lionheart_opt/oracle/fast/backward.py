@@ -41,7 +41,7 @@ from lionheart_opt.oracle.fast.inputs import (
     row_scale,
     whole,
 )
-from lionheart_opt.oracle.fast.kernels import PANEL, ROWS, product
+from lionheart_opt.oracle.fast.panel import PANEL, ROWS, product
 from lionheart_opt.oracle.fast.simd import LANES, fma, load, multiply, splat, store, total, within
 from lionheart_opt.oracle.fast.structures import Block, Layout, Reading, Rows
 

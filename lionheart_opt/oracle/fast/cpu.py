@@ -11,9 +11,11 @@ import torch
 from lionheart_opt.oracle.fast.backward import backward
 from lionheart_opt.oracle.fast.backward import workspace as backward_workspace
 from lionheart_opt.oracle.fast.compiling import compiled_alone
-from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, forward, workspace
+from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, forward, workspace
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
 from lionheart_opt.oracle.fast.mvm import Products
+from lionheart_opt.oracle.fast.panel import PANEL
+from lionheart_opt.oracle.fast.rounded import rounded
 from lionheart_opt.oracle.fast.structures import (
     Gradients,
     Layer,
@@ -28,9 +30,11 @@ from lionheart_opt.oracle.window import Window
 
 
 class Packed(NamedTuple):
-    """Weights and digital factors in the kernels' order."""
+    """Weights and digital factors in the kernels' order; see `Layer`."""
 
     weights: np.ndarray
+    shorts: np.ndarray
+    units: np.ndarray
     gain: np.ndarray
 
 
@@ -114,10 +118,29 @@ class CpuProducts:
         noise: np.ndarray = (exists * self.products.converters.output_noise).float().numpy()
         return noise
 
-    def pack(self, weight: torch.Tensor, gain: torch.Tensor) -> Packed:
-        """Pack weights and digital factors for the kernels; see `__call__`."""
-        gain = self._with_ranges(gain)
-        return Packed(pack(weight, self.packing.weights), pack(gain, self.packing.outputs))
+    def pack(self, weight: torch.Tensor, gain: torch.Tensor, *, exact: bool = True) -> Packed:
+        """Pack weights and digital factors for the kernels.
+
+        Args:
+            weight: As for `__call__`.
+            gain: As for `__call__`.
+            exact: Whether weights stay as they are, even where output noise hides that they are
+                rounded (see `rounded`).
+        """
+        packing, tiling = self.packing, self.products.tiling
+        units = torch.full_like(gain, float(self.levels.input_unit))
+        whole = None if exact else rounded(weight, tiling, self.products.converters)
+        if whole is None:
+            weights, shorts = pack(weight, packing.weights), np.empty(0, np.int16)
+        else:
+            weights, shorts = np.empty(0, np.float32), pack(whole.weights, packing.pairs)
+            units *= whole.units
+        return Packed(
+            weights=weights,
+            shorts=shorts,
+            units=pack(units, packing.outputs),
+            gain=pack(self._with_ranges(gain), packing.outputs),
+        )
 
     def __call__(
         self,
@@ -180,6 +203,8 @@ class CpuProducts:
             levels=self.levels,
             ranges=values if ranges is None else ranges.values.detach().numpy(),
             weights=packed.weights,
+            shorts=packed.shorts,
+            units=packed.units,
             gain=packed.gain,
             noise=self._noise,
             bias=bias.detach().numpy(),
@@ -227,8 +252,7 @@ class CpuProducts:
                 self._clipping[:] = run.factors > 1
                 return run
 
-    @staticmethod
-    def _try(layer: Layer, run: Pass, stream: Stream) -> None:
+    def _try(self, layer: Layer, run: Pass, stream: Stream) -> None:
         """Compute all rows once, in several threads."""
 
         def piece(first: int, last: int) -> list[np.ndarray]:
@@ -237,7 +261,7 @@ class CpuProducts:
 
         n_rows = len(run.outputs) // layer.layout.n_outputs
         with compiled_alone(forward):
-            in_threads(piece, n_rows, 1, len(layer.weights))
+            in_threads(piece, n_rows, 1, len(self.packing.weights))
 
     def backward(self, layer: Layer, weight: torch.Tensor, run: Pass, needs_dx: bool) -> Gradients:
         """Gradients of a pass.

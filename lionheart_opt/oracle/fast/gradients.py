@@ -8,7 +8,8 @@ import numpy as np
 from numba import float32, njit
 
 from lionheart_opt.oracle.fast.inputs import dac_steps
-from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, PANEL, ROWS
+from lionheart_opt.oracle.fast.kernels import LARGEST_STEP
+from lionheart_opt.oracle.fast.panel import PANEL, ROWS
 from lionheart_opt.oracle.fast.simd import (
     LANES,
     any_set,

@@ -8,22 +8,28 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import float32, njit
+from numba import float32, njit, uint32
 
 from lionheart_opt.oracle.fast.simd import (
     LANES,
+    bits,
+    both,
     fma,
     get,
+    get_bits,
+    larger_words,
     largest,
+    largest_word,
     load,
-    magnitude,
     maximum,
     minimum,
     multiply,
     nearest,
     negative,
+    number_of,
     put,
     splat,
+    splat_word,
     store,
 )
 from lionheart_opt.oracle.tiny import SMALLEST
@@ -83,10 +89,13 @@ def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any
     """Copy a row's inputs of a tile to `a[at:]`, padded with zeros to whole vectors.
 
     Returns:
-        The largest magnitude.
+        The largest magnitude; NaN if an input is. The bits of magnitudes are in order as whole numbers,
+        with NaN behind infinity.
     """
-    most = most_of_others = splat(float32(0.0))
-    most_of_rest = float32(0.0)
+    unsigned = uint32(0x7FFFFFFF)
+    mask = splat_word(unsigned)
+    most = most_of_others = splat_word(uint32(0))
+    most_of_rest = uint32(0)
     for run in range(first, last):
         source = start + runs[run, 0]
         n = runs[run, 1]
@@ -95,19 +104,18 @@ def gather(x: Any, start: Any, runs: Any, first: Any, last: Any, a: Any, at: Any
             value, other = load(x, source + i), load(x, source + i + LANES)
             store(a, at + i, value)
             store(a, at + i + LANES, other)
-            most = maximum(magnitude(value), most)
-            most_of_others = maximum(magnitude(other), most_of_others)
+            most = larger_words(both(bits(value), mask), most)
+            most_of_others = larger_words(both(bits(other), mask), most_of_others)
         if pairs < vectors:
             value = load(x, source + pairs)
             store(a, at + pairs, value)
-            most = maximum(magnitude(value), most)
+            most = larger_words(both(bits(value), mask), most)
         for i in range(vectors, n):
-            rest = get(x, source + i)
-            put(a, at + i, rest)
-            most_of_rest = max(most_of_rest, abs(rest))
+            put(a, at + i, get(x, source + i))
+            most_of_rest = max(most_of_rest, get_bits(x, source + i) & unsigned)
         at += n
     store(a, at, splat(float32(0.0)))
-    return max(largest(maximum(most, most_of_others)), most_of_rest)
+    return number_of(max(largest_word(larger_words(most, most_of_others)), most_of_rest))
 
 
 @njit(error_model="numpy")

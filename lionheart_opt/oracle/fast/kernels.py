@@ -30,10 +30,11 @@ from lionheart_opt.oracle.fast.inputs import (
     whole,
 )
 from lionheart_opt.oracle.fast.noise import mix, normal_pair, stream
+from lionheart_opt.oracle.fast.panel import PANEL, ROWS, product, product_of_shorts
+from lionheart_opt.oracle.fast.shorts import read_in_shorts
 from lionheart_opt.oracle.fast.simd import (
     LANES,
     add_words,
-    broadcast,
     fma,
     lane_numbers,
     largest,
@@ -49,14 +50,8 @@ from lionheart_opt.oracle.fast.simd import (
 )
 from lionheart_opt.oracle.fast.structures import Block, Layout, Reading, Rows
 
-#: Rows of a block: a multiple of the six that `product` computes at once.
-ROWS = 24
-
 #: Rows that are gathered before their inputs are digitised.
 GROUP = 8
-
-#: Outputs that `product` computes at once: two vectors.
-PANEL = 2 * LANES
 
 #: Outputs of the ADC are kept in 16 bits, as numbers of steps. Larger ones are kept as this number,
 #: which must be beyond the bound where the ADC clips; one less than its negative stands for NaN.
@@ -69,71 +64,24 @@ class Work(NamedTuple):
     Args:
         raw: Inputs of a tile, for GROUP rows.
         a: Outputs of its DAC, in steps.
+        shorts: The same in 16 bits.
         c: Outputs of a panel.
         begins: Index of each row's first input.
         most: Largest magnitude of each row's inputs.
+        factors: What inputs are multiplied with to become steps.
         scales: What each row's outputs are multiplied with.
         keys: Two keys of each row's noise.
     """
 
     raw: np.ndarray
     a: np.ndarray
+    shorts: np.ndarray
     c: np.ndarray
     begins: np.ndarray
     most: np.ndarray
+    factors: np.ndarray
     scales: np.ndarray
     keys: np.ndarray
-
-
-@njit(error_model="numpy", forceinline=True)
-def product(a: Any, b: Any, at: Any, depth: Any, c: Any) -> None:
-    """Multiply ROWS rows of a block by the panel of weights at `b[at:]`.
-
-    Args:
-        a: Block whose rows are `depth` numbers long.
-        b: Weights, PANEL for each input.
-        at: Index of the panel's first weight.
-        depth: Number of inputs.
-        c: Block of rows of PANEL numbers, which are overwritten.
-    """
-    numbers, stride = a.numbers, a.stride
-    to = c.first
-    zero = splat(float32(0.0))
-    for i in range(0, ROWS, 6):
-        c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = c40 = c41 = c50 = c51 = zero
-        a0 = a.first + i * stride
-        a1, a2 = a0 + stride, a0 + 2 * stride
-        a3, a4, a5 = a0 + 3 * stride, a0 + 4 * stride, a0 + 5 * stride
-        row_of_b = at
-        for k in range(depth):
-            left, right = load(b, row_of_b), load(b, row_of_b + LANES)
-            row_of_b += PANEL
-            x = broadcast(numbers, a0 + k)
-            c00, c01 = fma(x, left, c00), fma(x, right, c01)
-            x = broadcast(numbers, a1 + k)
-            c10, c11 = fma(x, left, c10), fma(x, right, c11)
-            x = broadcast(numbers, a2 + k)
-            c20, c21 = fma(x, left, c20), fma(x, right, c21)
-            x = broadcast(numbers, a3 + k)
-            c30, c31 = fma(x, left, c30), fma(x, right, c31)
-            x = broadcast(numbers, a4 + k)
-            c40, c41 = fma(x, left, c40), fma(x, right, c41)
-            x = broadcast(numbers, a5 + k)
-            c50, c51 = fma(x, left, c50), fma(x, right, c51)
-        store_row(c, to, c00, c01)
-        store_row(c, to + c.stride, c10, c11)
-        store_row(c, to + 2 * c.stride, c20, c21)
-        store_row(c, to + 3 * c.stride, c30, c31)
-        store_row(c, to + 4 * c.stride, c40, c41)
-        store_row(c, to + 5 * c.stride, c50, c51)
-        to += 6 * c.stride
-
-
-@njit(error_model="numpy")
-def store_row(c: Any, to: Any, left: Any, right: Any) -> None:
-    """Write PANEL numbers to a block's array from index `to` on."""
-    store(c.numbers, to, left)
-    store(c.numbers, to + LANES, right)
 
 
 @njit(error_model="numpy", forceinline=True)
@@ -145,14 +93,15 @@ def read_out(work: Any, layer: Any, panel: Any, n: Any) -> Any:
     """
     c, levels = work.c, layer.levels
     step, inverse = splat(levels.output_step), splat(levels.output_inverse)
-    unit = splat(levels.input_unit)
+    left_unit = load(layer.units, PANEL * panel)
+    right_unit = load(layer.units, PANEL * panel + LANES)
     left_noise = load(layer.noise, PANEL * panel)
     right_noise = load(layer.noise, PANEL * panel + LANES)
     counters = add_words(lane_numbers(), splat_word(uint32(LANES * panel)))
     most = splat(float32(0.0))
     for i in range(n):
         left, right = load(c, PANEL * i), load(c, PANEL * i + LANES)
-        left, right = multiply(left, unit), multiply(right, unit)
+        left, right = multiply(left, left_unit), multiply(right, right_unit)
         if levels.output_noise > 0:
             first, second = normal_pair(counters, work.keys[i, 0], work.keys[i, 1])
             left, right = fma(first, left_noise, left), fma(second, right_noise, right)
@@ -208,9 +157,11 @@ def workspace(layout: Layout) -> Work:
     return Work(
         raw=np.zeros(GROUP * width + LANES, np.float32),
         a=np.zeros(ROWS * width, np.float32),
+        shorts=np.zeros(ROWS * width, np.int16),
         c=np.zeros(ROWS * PANEL, np.float32),
         begins=np.zeros(ROWS, np.int64),
         most=np.zeros(ROWS, np.float32),
+        factors=np.zeros(ROWS, np.float32),
         scales=np.zeros(ROWS, np.float32),
         keys=np.zeros((ROWS, 2), np.uint32),
     )
@@ -256,11 +207,13 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
     """
     levels, panels, n_outputs = layer.levels, layer.layout.panels, layer.layout.n_outputs
     weights, ranges, factors, clipped = layer.weights, layer.ranges, run.factors, run.clipped
-    keys, outputs = work.keys, run.outputs
+    keys, outputs, most, seen = work.keys, run.outputs, work.most, run.seen
     n_rows = len(outputs) // n_outputs
     _, _, depth, first_panel, last_panel = layer.layout.tiles[t]
     a, c = Block(work.a, 0, whole(depth)), Block(work.c, 0, PANEL)
-    factor = limit = float32(0.0)  # of what is in `work.a`
+    shorts, short_weights = Block(work.shorts, 0, whole(depth)), layer.shorts
+    in_shorts = len(short_weights) > 0
+    factor = limit = float32(0.0)  # of what has been read in
     tile = -1
     for panel in range(first_panel, last_panel):
         u, output, at = panels[panel, 0], panels[panel, 1], panels[panel, 3]
@@ -268,7 +221,13 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
             continue
         if factors[t, u] != factor or ranges[t, u] != limit:
             factor, limit = factors[t, u], ranges[t, u]
-            read_in(layer, run, work, t, u, rows.n)
+            if in_shorts:
+                read_in_shorts(layer, run, work, t, u, rows.n)
+            else:
+                read_in(layer, run, work, t, u, rows.n)
+            for i in range(rows.n):
+                if not most[i] < TINY or not levels.dynamic:
+                    seen[t] = 1
         if u != tile:
             tile = u
             # a retry must not meet the noise that made it necessary
@@ -276,9 +235,12 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
             for i in range(rows.n):
                 number = noise.offset + uint64(rows.first + i)
                 keys[i, 0], keys[i, 1] = stream(tile_key, number)
-        product(a, weights, at, depth, c)
-        most = read_out(work, layer, panel, rows.n)
-        if most > levels.output_bound and factor <= levels.retry_limit:
+        if in_shorts:
+            product_of_shorts(shorts, short_weights, at, depth, c)
+        else:
+            product(a, weights, at, depth, c)
+        largest_output = read_out(work, layer, panel, rows.n)
+        if largest_output > levels.output_bound and factor <= levels.retry_limit:
             clipped[t, u] = 1
             continue
         keep(work.c, rows.n, run, (panel * n_rows + rows.first) * PANEL, levels)
@@ -289,8 +251,7 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
 def read_in(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
     """Fill `work.a` with n rows of DAC outputs of tile (t, u), and `work.scales` with their scales."""
     x, runs, levels = run.x, layer.layout.runs, layer.levels
-    raw, a, begins, seen = work.raw, work.a, work.begins, run.seen
-    most, back = work.most, work.scales
+    raw, a, begins, most, back = work.raw, work.a, work.begins, work.most, work.scales
     first_run, last_run, depth, _, _ = layer.layout.tiles[t]
     stride, limit, factor = whole(depth), layer.ranges[t, u], run.factors[t, u]
     # a few rows at a time: with one, all would wait for its scale; with all, the cache is too small
@@ -300,8 +261,6 @@ def read_in(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
             at = (i - first) * stride
             most[i] = gather(x, begins[i], runs, first_run, last_run, raw, at)
         for i in range(first, last):
-            if most[i] >= TINY or not levels.dynamic:
-                seen[t] = 1
             back[i] = row_scale(most[i], factor, levels)
         for i in range(first, last):
             reading = Reading(limit, back[i], most[i])

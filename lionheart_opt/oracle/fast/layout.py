@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
 
-from lionheart_opt.oracle.fast.kernels import PANEL
+from lionheart_opt.oracle.fast.panel import PANEL
+from lionheart_opt.oracle.fast.simd import LANES
 from lionheart_opt.oracle.fast.structures import Layout
 from lionheart_opt.oracle.fast.tiles import Tiling
 from lionheart_opt.oracle.window import Window
@@ -79,10 +81,11 @@ class Packing:
                 numbers = np.arange(rows[0], -(-(rows[1] - rows[0]) // PANEL) * PANEL + rows[0])
                 exists = numbers < rows[1]
                 index = np.where(exists, numbers * n_inputs + inputs[:, None], nothing)
+                even = np.pad(index, ((0, len(inputs) % 2), (0, 0)), constant_values=nothing)
                 for output in range(0, len(numbers), PANEL):
                     count = int(exists[output : output + PANEL].sum())
                     panels.append((u, rows[0] + output, count, packed))
-                    weights.append(index[:, output : output + PANEL].ravel())
+                    weights.append(even[:, output : output + PANEL].ravel())
                     packed += weights[-1].size
                 outputs.append(
                     np.where(exists, t * n_outputs + numbers, len(tiling.inputs) * n_outputs)
@@ -105,6 +108,11 @@ class Packing:
             outputs=torch.from_numpy(np.concatenate(outputs)),
         )
 
+    @cached_property
+    def pairs(self) -> torch.Tensor:
+        """`weights`, with the two weights of a pair of inputs beside each other for each output."""
+        return self.weights.view(-1, 2, PANEL).transpose(1, 2).reshape(-1)
+
     def layout(self, window: Window | None, height: int, width: int) -> Layout:
         """The layout for input images of a size, padding included (1 x 1 for a linear layer)."""
         n_channels = len(self.columns)
@@ -122,7 +130,8 @@ class Packing:
                 for kx in range(window.kernel[1])
             ]
         runs: list[tuple[int, int]] = []
-        tiles = []
+        vectors: list[int] = []
+        tiles, vectors_at = [], []
         for t, (n_inputs, first_panel, behind_panel) in enumerate(self.tiles):
             first_run = len(runs)
             for tile, position, channel, count in self.segments:
@@ -134,10 +143,23 @@ class Packing:
                 else:
                     runs.append((source, count))
             tiles.append((first_run, len(runs), n_inputs, first_panel, behind_panel))
+            here, place = runs[first_run:], 0
+            short = any(count < LANES for _, count in here)
+            vectors_at.append((len(vectors), len(vectors)))
+            if not short:
+                for source, count in here:
+                    # the last vector of a run begins early enough to end with it
+                    for i in range(0, count, LANES):
+                        first = min(i, count - LANES)
+                        vectors += [source + first, place + first]
+                    place += count
+                vectors_at[-1] = vectors_at[-1][0], len(vectors)
         return Layout(
             image_size=height * width * n_channels,
             starts=starts,
             runs=np.array(runs, np.int64),
+            vectors=np.array(vectors, np.int64),
+            vectors_at=np.array(vectors_at, np.int64),
             tiles=np.array(tiles, np.int64),
             panels=self.panels,
             n_outputs=int(self.panels[-1, 1] + self.panels[-1, 2]),

@@ -205,7 +205,7 @@ class FastMatrix(nn.Module):
                 noise = int(torch.randint(2**62, ())), 0
             else:
                 if window not in hardware.packed:
-                    hardware.packed[window] = kernels.pack(weight, gain)
+                    hardware.packed[window] = kernels.pack(weight, gain, exact=False)
                 packed = hardware.packed[window]
                 noise = hardware.noise(_n_rows(x, window))
             return kernels(x, weight, gain, bias, noise, packed)

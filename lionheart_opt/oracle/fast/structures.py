@@ -32,16 +32,23 @@ class Layout(NamedTuple):
         image_size: Numbers in one input image, padding included.
         starts: Index in an image of the first input of each output position.
         runs: Runs of neighbouring inputs, as (index relative to the start, length).
+        vectors: The runs cut into vectors, two numbers for each: index of the first input relative to
+            the start, and its number in the tile. They overlap where a run is not whole vectors.
+        vectors_at: For each range of inputs, where its vectors begin and end in `vectors`; equal where a
+            run is shorter than a vector.
         tiles: For each range of inputs: first run, behind the last run, number of inputs, first
             panel, behind the last panel.
         panels: For each panel of up to `PANEL` outputs: range of outputs, first output, number of
-            outputs, index of the first weight. Weights are packed input by input.
+            outputs, index of the first weight. Weights are packed input by input; where the number of
+            inputs is odd, an input follows whose weights are 0.
         n_outputs: Outputs of the layer.
     """
 
     image_size: int
     starts: np.ndarray
     runs: np.ndarray
+    vectors: np.ndarray
+    vectors_at: np.ndarray
     tiles: np.ndarray
     panels: np.ndarray
     n_outputs: int
@@ -76,7 +83,10 @@ class Layer(NamedTuple):
         levels: What its converters do.
         ranges: Where each tile clips its inputs, shape (n_input_ranges, n_output_ranges); 0 does
             not clip.
-        weights: Weights, packed as `layout.panels` says.
+        weights: Weights, packed as `layout.panels` says; empty where `shorts` has them.
+        shorts: Weights in 16 bits, packed in pairs of inputs (see `rounded`); empty where that would
+            not be exact enough.
+        units: What sums of products are multiplied with, packed like panels.
         gain: Digital factor of each output, packed like panels.
         noise: Standard deviation of each output's noise, packed like panels.
         bias: Digital bias, shape (n_outputs,).
@@ -86,6 +96,8 @@ class Layer(NamedTuple):
     levels: Levels
     ranges: np.ndarray
     weights: np.ndarray
+    shorts: np.ndarray
+    units: np.ndarray
     gain: np.ndarray
     noise: np.ndarray
     bias: np.ndarray

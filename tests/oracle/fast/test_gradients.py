@@ -8,7 +8,7 @@ from fast_setup import random_linear
 
 from lionheart_opt.oracle.fast import gradients, kernels
 from lionheart_opt.oracle.fast.cpu import CpuProducts
-from lionheart_opt.oracle.fast.kernels import PANEL, ROWS
+from lionheart_opt.oracle.fast.panel import PANEL, ROWS
 from lionheart_opt.oracle.fast.structures import Block, Pass, Reading
 
 RNG = np.random.default_rng(0)

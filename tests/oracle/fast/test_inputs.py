@@ -31,6 +31,8 @@ def test_rows_begin_where_their_image_does() -> None:
         image_size=100,
         starts=np.array([0, 7, 30]),
         runs=np.zeros((1, 2), np.int64),
+        vectors=np.zeros(0, np.int64),
+        vectors_at=np.zeros((1, 2), np.int64),
         tiles=np.zeros((1, 5), np.int64),
         panels=np.zeros((1, 4), np.int64),
         n_outputs=1,
@@ -51,6 +53,15 @@ def test_gathering_runs_pads_with_zeros_and_finds_the_largest_magnitude() -> Non
     assert not a[33 : 33 + LANES].any() and np.isnan(a[:4]).all()
     assert most == 9.0
     assert inputs.gather(x, 10, runs, 1, 2, a, 0) == np.abs(x[20:37]).max()
+
+
+@pytest.mark.parametrize("place", [2, 12, 30])
+def test_the_largest_magnitude_is_not_a_number_if_an_input_is_not(place: int) -> None:
+    x, a = normal(64), np.zeros(64, np.float32)
+    x[place], x[40] = np.nan, np.inf
+    runs = np.array([[0, 33]], np.int64)
+    assert np.isnan(inputs.gather(x, 0, runs, 0, 1, a, 0))
+    assert inputs.gather(x, 35, np.array([[0, 20]], np.int64), 0, 1, a, 0) == np.inf
 
 
 def test_scales_are_the_inverse_of_the_largest_magnitude() -> None:

@@ -11,8 +11,9 @@ from fast_setup import tiling, window_of
 from torch import nn
 from torch.nn import functional as F
 
-from lionheart_opt.oracle.fast.kernels import PANEL
 from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
+from lionheart_opt.oracle.fast.panel import PANEL
+from lionheart_opt.oracle.fast.simd import LANES
 
 SHAPES = [(1, 1, 1, 0, 0), (20, 36, 9, 0, 10), (40, 30, 1, 17, 7), (33, 18, 9, 16, 5)]
 
@@ -49,6 +50,40 @@ def test_panels_hold_each_weight_where_they_say(
             seen += count * n_tile_inputs
         column += n_tile_inputs
     assert seen == weight.numel()
+
+
+def test_pairs_are_weights_of_neighbouring_inputs() -> None:
+    packing = Packing.of(tiling(20, 21, 0, 10), 1)
+    weight = torch.randn(20, 21)
+    single, pairs = pack(weight, packing.weights), pack(weight, packing.pairs)
+    np.testing.assert_array_equal(
+        pairs.reshape(-1, PANEL, 2), single.reshape(-1, 2, PANEL).transpose(0, 2, 1)
+    )
+    odd = packing.panels[packing.tiles[1][1]]  # the second tile has eleven inputs
+    assert packing.tiles[1][0] % 2 == 1
+    last = single[odd[3] + packing.tiles[1][0] * PANEL :][:PANEL]
+    assert not last.any()
+
+
+@pytest.mark.parametrize("channels", [8, 11, 16, 22])
+def test_vectors_cover_each_input_of_a_tile(channels: int) -> None:
+    convolution = nn.Conv2d(channels, 3, 3)
+    cut = tiling(3, 9 * channels, 0, 5 * channels)
+    layout = Packing.of(cut, 9).layout(window_of(convolution), 6, 7)
+    x, column = np.arange(42 * channels, dtype=np.float32), 0
+    for t, (first, last, depth, *_) in enumerate(layout.tiles):
+        start, end = layout.vectors_at[t]
+        expected = np.concatenate([x[at : at + n] for at, n in layout.runs[first:last]])
+        found = np.full(depth, np.nan, np.float32)
+        for source, place in layout.vectors[start:end].reshape(-1, 2):
+            assert place + LANES <= depth and source + LANES <= len(x)
+            found[place : place + LANES] = x[source : source + LANES]
+        if start < end:
+            np.testing.assert_array_equal(found, expected)
+        else:
+            assert layout.runs[first:last, 1].min() < LANES
+        column += depth
+    assert column == 9 * channels
 
 
 @pytest.mark.parametrize(
