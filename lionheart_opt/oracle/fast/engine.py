@@ -45,6 +45,10 @@ class FastEngine:
     without numba or on CUDA, equal noise needs equal batches. In training, output noise follows
     torch's global generator.
 
+    Weights of programmed chips are rounded to 16 bits where output noise is at least a hundred times as
+    large as the error (see `rounded`). A product takes half the time. The distribution of outputs stays
+    the same, but a single output may be rounded the other way than with exact weights.
+
     Matrices whose configuration is not covered are on aihwkit's own tiles, and the log says so.
 
     Attributes:
