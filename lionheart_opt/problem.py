@@ -14,6 +14,7 @@ import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMetric
 from lionheart_opt.batches import check_batch
+from lionheart_opt.bulk_uncertainty import Shifts
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective, Totals
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.estimates import Spread, gain
@@ -29,7 +30,7 @@ from lionheart_opt.space import Space
 from lionheart_opt.statistics.bounds import Bounds
 from lionheart_opt.system import System
 from lionheart_opt.text import shown
-from lionheart_opt.uncertainty import ModelsAtEnds, models_at_ends
+from lionheart_opt.uncertainty import ESTIMATED, ModelsAtEnds, models_at_ends
 from lionheart_opt.workload import Workload
 
 Objective = CostObjective | Literal["drop"]
@@ -50,6 +51,7 @@ class Prices:
         self._cost = lru_cache(PRICES_KEPT)(self._priced)
         self._totals = lru_cache(TOTALS_KEPT)(self._summed)
         self._ends = lru_cache(ENDS_KEPT)(_models_at_ends)
+        self._shifts = lru_cache(ENDS_KEPT)(self._shifts_of)
 
     def cost(
         self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
@@ -63,6 +65,10 @@ class Prices:
         """The totals of `cost`."""
         return self._totals(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
 
+    def shifts(self, cost_model: CostModel, system: System, workload: Workload) -> Shifts | None:
+        """How costs of many mappings move; None where that is not known."""
+        return self._shifts(_Itself(cost_model), _Itself(system), _Itself(workload))
+
     def _priced(
         self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
     ) -> Cost:
@@ -75,6 +81,12 @@ class Prices:
     ) -> Spread | None:
         ends = self._ends(cost_model, system)
         return None if ends is None else ends.spread(workload.thing, mapping)
+
+    def _shifts_of(self, cost_model: _Itself, system: _Itself, workload: _Itself) -> Shifts | None:
+        ends = self._ends(cost_model, system)
+        if ends is None or not ends.errors:
+            return None
+        return Shifts(ends=ends, space=Space(workload=workload.thing, system=system.thing))
 
     def _summed(
         self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
@@ -201,6 +213,23 @@ class Problem(Space):
             gain(digital.time_per_inference_s, cost.time_per_inference_s),
             gain(digital.energy_j, cost.energy_j),
         )
+
+    def half_widths(self, mappings: Sequence[Mapping]) -> dict[str, np.ndarray]:
+        """How well costs and gains of many mappings are known: as `Cost.estimate`, in much less time.
+
+        Args:
+            mappings: The mappings, n of them.
+
+        Returns:
+            `latency_s`, `interval_s`, `energy_j`, `speedup` and `energy_gain` -> logarithm of the factor
+            up to which the number is known with a confidence of 95 %, shape (n,); NaN where the system
+            does not say.
+        """
+        shifts = self.prices.shifts(self.cost_model, self.system, self.workload)
+        digital = None if shifts is None else self.digital_cost.spread
+        if shifts is None or digital is None:
+            return {name: np.full(len(mappings), np.nan) for name in ESTIMATED}
+        return shifts.half_widths(mappings, digital)
 
     @property
     def is_digital_exact(self) -> bool:

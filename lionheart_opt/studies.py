@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.columns import COLUMNS
+from lionheart_opt.results.frames import COLUMNS
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.signals import stopped_by_signals
 from lionheart_opt.strategy import Strategy
@@ -244,13 +244,17 @@ class Study:
                 return None
             return ground_truth(self.problem, self._source.oracle)
 
-    def to_frame(self) -> pandas.DataFrame:
-        """One row an evaluation: `search`, `seed`, and the columns of `SearchResult.to_frame`."""
+    def to_frame(self, *, intervals: bool = True) -> pandas.DataFrame:
+        """One row an evaluation: `search`, `seed`, and the columns of `SearchResult.to_frame`.
+
+        Args:
+            intervals: As for `SearchResult.to_frame`.
+        """
         import pandas
 
         columns = {"search": "str", "seed": "int64", **COLUMNS}
         frames = [
-            result.to_frame().assign(search=result.label, seed=result.seed)
+            result.to_frame(intervals=intervals).assign(search=result.label, seed=result.seed)
             for result in self.results()
         ]
         if not frames:

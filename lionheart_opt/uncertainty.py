@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass, replace
+from functools import cached_property
 from math import log
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -29,6 +31,34 @@ from lionheart_opt.workload import Workload
 
 #: What `estimates_of` estimates.
 ESTIMATED = ("latency_s", "interval_s", "energy_j", "speedup", "energy_gain")
+
+
+#: What is spent, as scatter counts it.
+Quantity = Literal["time", "energy"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+#: Kinds of work that have a scatter each.
+Work = Literal["digital products", "other digital work", "analog products"]
+WORKS: tuple[Work, ...] = get_args(Work)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter:
+    """What no constant explains of the time or the energy of some work.
+
+    Args:
+        quantity: Time or energy.
+        work: Which work.
+        half_width: Half of its interval of 95 %, as a logarithm.
+    """
+
+    quantity: Quantity
+    work: Work
+    half_width: float
+
+    @property
+    def name(self) -> str:
+        """What tables call it: `time of analog products`."""
+        return f"{self.quantity} of {self.work}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,43 +88,62 @@ class ModelsAtEnds:
         )
         return ModelsAtEnds(system=system, model=build(system), ends=ends)
 
+    @cached_property
+    def wider_sides(self) -> tuple[float, ...]:
+        """Of each interval, the wider side relative to half of it, in logarithms; 1 if both are alike."""
+        return tuple(
+            _wider_side(interval, self.system.constant(name))
+            for name, interval in self.system.intervals.items()
+        )
+
+    @cached_property
+    def scatter(self) -> tuple[Scatter, ...]:
+        """What no constant explains, where the system says how much that is."""
+        table = self.system.uncertainty
+        factors = (table.latency_factor, table.energy_factor) if table else (None, None)
+        return tuple(
+            Scatter(quantity=quantity, work=work, half_width=log(factor))
+            for work in WORKS
+            for quantity, factor in zip(QUANTITIES, factors, strict=True)
+            if factor is not None
+        )
+
+    @cached_property
+    def errors(self) -> tuple[str, ...]:
+        """Names of all errors: of the constants, then of the scatter."""
+        return (*self.system.intervals, *(each.name for each in self.scatter))
+
+    @cached_property
+    def correlations(self) -> np.ndarray:
+        """Of the errors, shape (n_errors, n_errors)."""
+        return _correlations(self.system, self.errors)
+
     def spread(self, workload: Workload, mapping: Mapping) -> Spread | None:
         """As `spread_of`."""
-        system, scatter = self.system, self.system.uncertainty
-        factors = (scatter.latency_factor, scatter.energy_factor) if scatter else (None, None)
-        if not self.ends and factors == (None, None):
+        if not self.errors:
             return None
+        system = self.system
         cost = priced(self.model, system, workload, mapping)
         if cost.together is not None:  # at the ends, all runs are as long as here
             workload = workload.with_batch(cost.together)
         columns = []
-        for (name, interval), models in zip(system.intervals.items(), self.ends, strict=True):
+        for wider, models in zip(self.wider_sides, self.ends, strict=True):
             below, above = (priced(model, system, workload, mapping) for model in models)
-            columns.append(
-                _shift(cost, below, above) * _wider_side(interval, system.constant(name))
-            )
-        errors = list(system.intervals)
-        analog = np.array([layer.target in system.analog_targets for layer in cost.layers])
-        multiplies = np.array([layer.macs > 0 for layer in cost.layers])
-        for work, members in (
-            ("digital products", ~analog & multiplies),
-            ("other digital work", ~analog & ~multiplies),
-            ("analog products", analog),
-        ):
-            for quantity, factor in zip(("time", "energy"), factors, strict=True):
-                if factor is not None:
-                    errors.append(f"{quantity} of {work}")
-                    columns.append(log(factor) * _share(cost, members, quantity))
+            columns.append(_shift(cost, below, above) * wider)
+        members = members_of(cost, system)
+        for each in self.scatter:
+            share = _share(cost, members[each.work], each.quantity)
+            columns.append(each.half_width * share)
         shifts = np.array(columns).T
         first = len(COST_OBJECTIVES)
         return Spread(
-            errors=tuple(errors),
+            errors=self.errors,
             shifts=dict(zip(COST_OBJECTIVES, shifts[:first], strict=True)),
             layers={
                 layer.name: shifts[first + 2 * k : first + 2 * k + 2]
                 for k, layer in enumerate(cost.layers)
             },
-            correlations=_correlations(system, errors),
+            correlations=self.correlations,
             system=system.digest,
         )
 
@@ -199,8 +248,8 @@ def _shift(cost: Cost, below: Cost, above: Cost) -> np.ndarray:
     awaited = np.array([layer.latency_s > 0 for layer in cost.layers])
     is_aside = awaited & ~np.all([end[first::2] > 0 for end in ends], axis=0)
     for end, numbers in zip((below, above), ends, strict=True):
-        work_s = _work_s(end) + [layer.aside_s for layer in end.layers]
-        numbers[first::2] = np.where(is_aside, work_s, numbers[first::2])
+        times_s = work_s(end) + [layer.aside_s for layer in end.layers]
+        numbers[first::2] = np.where(is_aside, times_s, numbers[first::2])
     shift = _logarithm(ends[1], ends[0]) / 2
     shift[first::2] *= awaited
     return shift
@@ -212,13 +261,24 @@ def _wider_side(interval: Interval, value: float) -> float:
     return 2 * max(sides) / (sum(sides) or 1.0)
 
 
-def _work_s(cost: Cost) -> np.ndarray:
+def members_of(cost: Cost, system: System) -> dict[Work, np.ndarray]:
+    """Which layers each kind of work is, shape (n_layers,)."""
+    analog = np.array([layer.target in system.analog_targets for layer in cost.layers])
+    multiplies = np.array([layer.macs > 0 for layer in cost.layers])
+    return {
+        "digital products": ~analog & multiplies,
+        "other digital work": ~analog & ~multiplies,
+        "analog products": analog,
+    }
+
+
+def work_s(cost: Cost) -> np.ndarray:
     """Latency of each layer without waiting."""
     waits = [layer.components.get(WAIT, (0.0, 0.0))[0] for layer in cost.layers]
     return np.array([layer.latency_s for layer in cost.layers]) - waits
 
 
-def _share(cost: Cost, members: np.ndarray, quantity: str) -> np.ndarray:
+def _share(cost: Cost, members: np.ndarray, quantity: Quantity) -> np.ndarray:
     """Share of each number that lies on some layers.
 
     What layers wait for in a pipeline is work of all layers. So latency and interval have the share of
@@ -228,13 +288,13 @@ def _share(cost: Cost, members: np.ndarray, quantity: str) -> np.ndarray:
     first, is_time = len(COST_OBJECTIVES), quantity == "time"
     layers = numbers[first:].reshape(-1, 2) * np.array([is_time, not is_time])
     kept = layers * members[:, None]
-    work_s = _work_s(cost) * is_time
-    share = work_s[members].sum() / (work_s.sum() or 1.0)
+    times_s = work_s(cost) * is_time
+    share = times_s[members].sum() / (times_s.sum() or 1.0)
     parts = np.array([share * cost.latency_s, kept[:, 1].sum(), share * cost.time_per_inference_s])
     return np.concatenate([parts, kept.ravel()]) / np.where(numbers == 0, 1.0, numbers)
 
 
-def _correlations(system: System, errors: list[str]) -> np.ndarray:
+def _correlations(system: System, errors: tuple[str, ...]) -> np.ndarray:
     matrix = np.eye(len(errors))
     table = system.uncertainty
     if table is not None and table.constants:

@@ -10,7 +10,7 @@ import pytest
 from front_door import made_up, outcome
 
 import lionheart_opt as lo
-from lionheart_opt.results.columns import COLUMNS
+from lionheart_opt.results.frames import COLUMNS
 from lionheart_opt.studies import MOST_NAMED, compare_studies
 
 OLD_RECORDS = Path(__file__).parent / "old_records"

@@ -16,7 +16,7 @@ from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
 from lionheart_opt.limits import drop_excess
 from lionheart_opt.metric import ACCURACY, Metric
 from lionheart_opt.problem import Problem
-from lionheart_opt.results.columns import COLUMNS, ENDS
+from lionheart_opt.results.frames import frame_of
 from lionheart_opt.results.metrics import is_option, recommended
 from lionheart_opt.results.verdict import Verdict, is_again, verdict_of
 from lionheart_opt.statistics.bounds import Bounds
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: A drop that exceeds another one by so much does so whatever is rounded.
 DECIDED = 1e-9
+#: Rows that a notebook shows: the first ones and the last ones.
+_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -297,7 +299,7 @@ class SearchResult:
         slower = fastest is not None and self.problem.gains(fastest.cost)[0] < 1.0
         return None if slower and is_option(self.problem) else fastest
 
-    def to_frame(self) -> pandas.DataFrame:
+    def to_frame(self, *, intervals: bool = True) -> pandas.DataFrame:
         """One row an evaluation, in the order in which they were proposed.
 
         Columns: `trial` (number in the record, from 0), `mapping`, `latency_s`, `energy_j`,
@@ -308,46 +310,31 @@ class SearchResult:
         `feasible`, `best` (True for the result: the verified trial, or the candidate where none is
         verified; for none where nothing beats all-digital), `verdict` (`verified` or `not verified` on
         test data; empty where it was not tested), `oracle_s`, `diverged` (whether the training did),
-        `failed` (whether the evaluation did). The row of the best mapping has the ends of its intervals
-        of 95 % (see `best_estimates`), too: `latency_low_s`, `latency_high_s`, ..., `energy_gain_high`.
+        `failed` (whether the evaluation did). Then the ends of the intervals of 95 % of costs and gains
+        (see `best_estimates`): `latency_low_s`, `latency_high_s`, ..., `energy_gain_high`; NaN where the
+        system does not say how well its constants are known. The errors of the constants are common to
+        all rows, so that two mappings can be told apart better than that: see `Cost.gain_over`.
 
         Energies may be as small as 1e-11 J, which pandas' own `to_json` rounds to 0.
-        """
-        import pandas
 
-        bounds, diverged = iter(self.bounds), set(self.diverged)
-        rows = []
-        for number, evaluation in zip(self.numbers, self.evaluations, strict=True):
-            cost = evaluation.cost
-            bound = next(bounds) if evaluation.measured else None
-            speedup, energy_gain = self.problem.gains(cost)
-            rows.append(
-                (
-                    number,
-                    evaluation.mapping,
-                    cost.latency_s,
-                    cost.energy_j,
-                    cost.time_per_inference_s,
-                    speedup,
-                    energy_gain,
-                    self.problem.analog_mac_ratio(evaluation.mapping),
-                    cost.fits,
-                    np.nan if bound is None else bound.estimate,
-                    np.nan if bound is None else bound.high,
-                    evaluation.feasible,
-                    evaluation is self.best,
-                    self.verdict.says(evaluation) if self.verdict else "",
-                    evaluation.oracle_s,
-                    number in diverged,
-                    bool(evaluation.failed),
-                )
-            )
-        frame = pandas.DataFrame(rows, columns=list(COLUMNS)[: -2 * len(ENDS)])
-        estimates = {} if self.best_trial is None else self.best_estimates
-        for name, ends in ENDS.items():
-            for end, limit in zip(ends, estimates.get(name, Estimate(np.nan))[1:], strict=True):
-                frame[end] = np.where(frame["best"], limit or np.nan, np.nan)
-        return frame.astype(COLUMNS)
+        Args:
+            intervals: Whether all rows have intervals; otherwise only the best one has. For thousands of
+                mappings, they take less than a second where costs are sums, some 2 ms each on a
+                many-core, and some 50 ms each on a pipeline of a few cores (ResNet-20).
+        """
+        known = [k for k, each in enumerate(self.evaluations) if intervals or each is self.best]
+        return self._frame(known)
+
+    def _frame(self, with_intervals: Sequence[int]) -> pandas.DataFrame:
+        """The frame; rows with these numbers have intervals."""
+        said: dict[str, Sequence[object]] = {
+            "trial": self.numbers,
+            "best": [each is self.best for each in self.evaluations],
+            "verdict": [
+                self.verdict.says(each) if self.verdict else "" for each in self.evaluations
+            ],
+        }
+        return frame_of(self.problem, self.evaluations, said, with_intervals)
 
     def __repr__(self) -> str:
         outcome = self.outcome
@@ -387,6 +374,8 @@ class SearchResult:
     def _repr_html_(self) -> str:
         from html import escape
 
-        frame = self.to_frame()
+        half = _SHOWN // 2
+        shown = [k for k in range(len(self)) if k < half or k >= len(self) - half]
+        frame = self._frame(shown)
         frame["mapping"] = [str(mapping) for mapping in frame["mapping"]]
-        return f"<p>{escape(repr(self))}</p>{frame.to_html(index=False, max_rows=20)}"
+        return f"<p>{escape(repr(self))}</p>{frame.to_html(index=False, max_rows=_SHOWN)}"
