@@ -17,7 +17,6 @@ import numpy as np
 
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, cost_tables, pipeline_tables
 from lionheart_opt.cost_tables import CostTables
-from lionheart_opt.estimates import Spread
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import PipelineTables
 from lionheart_opt.pricing import priced
@@ -26,7 +25,7 @@ from lionheart_opt.uncertainty import QUANTITIES, ModelsAtEnds, work_s
 
 #: Mappings for which the models at the ends are asked whether what comes out is right.
 N_ASKED = 3
-#: Mappings from which on tables are made: fewer are priced one by one in less time.
+#: Mappings from which on tables are made: fewer take less time one by one.
 WORTH_TABLES = 8
 #: Relative and absolute difference up to which changes of logarithms are the same, but for rounding.
 _SAME = 1e-6, 1e-9
@@ -38,7 +37,6 @@ _ROUNDING = 1e-12
 _Prices = Callable[[np.ndarray], np.ndarray]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Shifts:
     """How the costs of mappings move with the errors of their system.
 
@@ -47,27 +45,29 @@ class Shifts:
         space: The workload and the system.
     """
 
-    ends: ModelsAtEnds
-    space: Space
+    def __init__(self, ends: ModelsAtEnds, space: Space) -> None:
+        self.ends = ends
+        self.space = space
+        self._asked = 0
 
-    def half_widths(self, mappings: Sequence[Mapping], reference: Spread) -> dict[str, np.ndarray]:
+    def half_widths(self, mappings: Sequence[Mapping], over: np.ndarray) -> dict[str, np.ndarray]:
         """As `Problem.half_widths`.
 
         Args:
             mappings: Of the space; those that are there more than once are priced once.
-            reference: Of the mapping that gains are over.
+            over: Shifts of the mapping that gains are over, shape (n_objectives, n_errors).
         """
         different = {mapping: k for k, mapping in enumerate(dict.fromkeys(mappings))}
-        has_tables = "_bulk" in vars(self) or len(different) >= WORTH_TABLES
-        bulk = self._bulk if has_tables else None
-        if bulk is None:
-            shifts = one_by_one(self.ends, self.space, list(different))
-        else:
-            shifts = bulk(list(different))
-        over = np.array([reference.shifts[name] for name in COST_OBJECTIVES])
         rows = np.array([different[mapping] for mapping in mappings], dtype=np.intp)
+        shifts = self.of(list(different))
         found = half_widths_of(shifts, over, self.ends.correlations)
         return {name: widths[rows] for name, widths in found.items()}
+
+    def of(self, mappings: Sequence[Mapping]) -> np.ndarray:
+        """Of different mappings, as `half_widths_of` takes them: by tables if many were asked for."""
+        self._asked += len(mappings)
+        bulk = self._bulk if self._asked >= WORTH_TABLES else None
+        return one_by_one(self.ends, self.space, mappings) if bulk is None else bulk(mappings)
 
     @cached_property
     def _bulk(self) -> BulkShifts | None:

@@ -4,117 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, partial
+from functools import cached_property
 from html import escape
-from math import inf
+from math import inf, isnan
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Anticipates, SaysMetric
 from lionheart_opt.batches import check_batch
-from lionheart_opt.bulk_uncertainty import Shifts
 from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, CostObjective, Totals
 from lionheart_opt.errors import InputError, unknown
-from lionheart_opt.estimates import Spread, gain
+from lionheart_opt.estimates import Estimate, gain
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.limits import AccuracyLimit, drop_excess
 from lionheart_opt.mapping import TRAININGS, Candidate, Mapping, Training
 from lionheart_opt.measuring import measured
 from lionheart_opt.metric import ACCURACY, Metric
-from lionheart_opt.pricing import priced
+from lionheart_opt.prices import Prices
 from lionheart_opt.questions import Answer, Question, consult
 from lionheart_opt.signals import check_stopped
 from lionheart_opt.space import Space
 from lionheart_opt.statistics.bounds import Bounds
-from lionheart_opt.system import System
 from lionheart_opt.text import shown
-from lionheart_opt.uncertainty import ESTIMATED, ModelsAtEnds, models_at_ends
-from lionheart_opt.workload import Workload
+from lionheart_opt.uncertainty import ESTIMATED
 
 Objective = CostObjective | Literal["drop"]
 OBJECTIVES: tuple[Objective, ...] = (*COST_OBJECTIVES, "drop")
-#: Costs that a problem keeps, of some 70 kB each, and totals, of some 3 kB each with their mappings.
-PRICES_KEPT, TOTALS_KEPT = 256, 16_384
-#: Cost models whose variants at the ends of intervals are kept: building them takes longer than pricing.
-ENDS_KEPT = 4
-
-
-class Prices:
-    """The latest costs of a cost model: searches, records and tables ask for the same ones often.
-
-    A problem that is made from another one (`dataclasses.replace`) shares its prices.
-    """
-
-    def __init__(self) -> None:
-        self._cost = lru_cache(PRICES_KEPT)(self._priced)
-        self._totals = lru_cache(TOTALS_KEPT)(self._summed)
-        self._ends = lru_cache(ENDS_KEPT)(_models_at_ends)
-        self._shifts = lru_cache(ENDS_KEPT)(self._shifts_of)
-
-    def cost(
-        self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
-    ) -> Cost:
-        """As `priced`; it can say how well it is known."""
-        return self._cost(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
-
-    def totals(
-        self, cost_model: CostModel, system: System, workload: Workload, mapping: Mapping
-    ) -> Totals:
-        """The totals of `cost`."""
-        return self._totals(_Itself(cost_model), _Itself(system), _Itself(workload), mapping)
-
-    def shifts(self, cost_model: CostModel, system: System, workload: Workload) -> Shifts | None:
-        """How costs of many mappings move; None where that is not known."""
-        return self._shifts(_Itself(cost_model), _Itself(system), _Itself(workload))
-
-    def _priced(
-        self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
-    ) -> Cost:
-        cost = priced(cost_model.thing, system.thing, workload.thing, mapping)
-        known = partial(self._spread, cost_model, system, workload, mapping)
-        return replace(cost, find_spread=known)
-
-    def _spread(
-        self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
-    ) -> Spread | None:
-        ends = self._ends(cost_model, system)
-        return None if ends is None else ends.spread(workload.thing, mapping)
-
-    def _shifts_of(self, cost_model: _Itself, system: _Itself, workload: _Itself) -> Shifts | None:
-        ends = self._ends(cost_model, system)
-        if ends is None or not ends.errors:
-            return None
-        return Shifts(ends=ends, space=Space(workload=workload.thing, system=system.thing))
-
-    def _summed(
-        self, cost_model: _Itself, system: _Itself, workload: _Itself, mapping: Mapping
-    ) -> Totals:
-        return self._cost(cost_model, system, workload, mapping).totals
-
-    def __repr__(self) -> str:
-        return f"Prices({self._totals.cache_info().currsize} mappings)"
-
-    def __reduce__(self) -> tuple[type[Prices], tuple[()]]:
-        return Prices, ()  # another process prices for itself
-
-
-@dataclass(frozen=True, eq=False)
-class _Itself:
-    """An object that equals only itself, whatever its class says, and can be hashed."""
-
-    thing: Any
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Itself) and self.thing is other.thing
-
-    def __hash__(self) -> int:
-        return id(self.thing)
-
-
-def _models_at_ends(cost_model: _Itself, system: _Itself) -> ModelsAtEnds | None:
-    return models_at_ends(cost_model.thing, system.thing)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -214,11 +131,41 @@ class Problem(Space):
             gain(digital.energy_j, cost.energy_j),
         )
 
-    def half_widths(self, mappings: Sequence[Mapping]) -> dict[str, np.ndarray]:
-        """How well costs and gains of many mappings are known: as `Cost.estimate`, in much less time.
+    def estimates(
+        self, mappings: Sequence[Mapping], over: Mapping | None = None
+    ) -> list[dict[str, Estimate]]:
+        """Costs and gains of many mappings with their intervals of 95 %; `cost` takes much longer.
+
+        Args:
+            mappings: The mappings.
+            over: The mapping that gains are over; None is all-digital.
+
+        Returns:
+            For each mapping: `latency_s`, `interval_s` (time per inference), `energy_j`, `speedup` and
+            `energy_gain`.
+        """
+        reference = self.digital_cost.totals if over is None else self.totals(over)
+        widths = self.half_widths(mappings, over)
+        found = []
+        for number, mapping in enumerate(mappings):
+            values = _values(self.totals(mapping), reference)
+            known = {name: float(widths[name][number]) for name in ESTIMATED}
+            found.append(
+                {
+                    name: Estimate.within(values[name], None if isnan(width) else width)
+                    for name, width in known.items()
+                }
+            )
+        return found
+
+    def half_widths(
+        self, mappings: Sequence[Mapping], over: Mapping | None = None
+    ) -> dict[str, np.ndarray]:
+        """How well costs and gains of many mappings are known, as in `estimates`.
 
         Args:
             mappings: The mappings, n of them.
+            over: The mapping that gains are over; None is all-digital.
 
         Returns:
             `latency_s`, `interval_s`, `energy_j`, `speedup` and `energy_gain` -> logarithm of the factor
@@ -226,10 +173,13 @@ class Problem(Space):
             does not say.
         """
         shifts = self.prices.shifts(self.cost_model, self.system, self.workload)
-        digital = None if shifts is None else self.digital_cost.spread
-        if shifts is None or digital is None:
+        if shifts is None:
             return {name: np.full(len(mappings), np.nan) for name in ESTIMATED}
-        return shifts.half_widths(mappings, digital)
+        if over is not None:
+            return shifts.half_widths(mappings, shifts.of([over])[0])
+        digital = self.digital_cost.spread
+        assert digital is not None, "the system names errors"
+        return shifts.half_widths(mappings, np.array([digital.shifts[k] for k in COST_OBJECTIVES]))
 
     @property
     def is_digital_exact(self) -> bool:
@@ -385,3 +335,12 @@ class Problem(Space):
             failed=failed,
             drop=measured,
         )
+
+
+def _values(totals: Totals, reference: Totals) -> dict[str, float]:
+    """The numbers of `estimates`."""
+    return {
+        **{str(name): totals.value(name) for name in COST_OBJECTIVES},
+        "speedup": gain(reference.time_per_inference_s, totals.time_per_inference_s),
+        "energy_gain": gain(reference.energy_j, totals.energy_j),
+    }

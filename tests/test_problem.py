@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from made_up_runs import priced_problem
+from made_up_runs import first_analog, priced_problem
 
 import lionheart_opt as lo
 from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
@@ -19,6 +19,7 @@ from lionheart_opt.space import every_mapping, size
 from lionheart_opt.synthetic import SyntheticCosts
 from lionheart_opt.system import System
 from lionheart_opt.testing import tiny_problem
+from lionheart_opt.uncertainty import ESTIMATED, estimates_of
 from lionheart_opt.workload import Workload
 
 
@@ -258,13 +259,6 @@ def test_another_cost_model_or_workload_has_prices_of_its_own() -> None:
     assert first.cost(mapping) is before
 
 
-def test_another_process_prices_for_itself() -> None:
-    problem = tiny_problem()
-    problem.cost(problem.all_analog)
-    again = pickle.loads(pickle.dumps(problem.prices))
-    assert repr(again) == "Prices(0 mappings)"
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -300,3 +294,26 @@ def test_a_cost_model_of_another_system_says_nothing() -> None:
     other = replace(problem, cost_model=cost_model(load_system("alpine-high-power")))
     assert other.cost(other.all_analog).spread is None
     assert other.cost(other.all_analog).estimate("latency_s").high is None
+
+
+def test_estimates_are_those_of_the_costs_and_over_what_is_asked_for() -> None:
+    problem = priced_problem()
+    first, second = problem.all_analog, first_analog(problem, 1)
+    for row, mapping in zip(problem.estimates([first, second]), (first, second), strict=True):
+        expected = estimates_of(problem.cost(mapping), problem.digital_cost)
+        assert set(row) == set(ESTIMATED) == set(expected)
+        for name, estimate in expected.items():
+            np.testing.assert_allclose(row[name], estimate)
+    [over] = problem.estimates([first], over=second)
+    expected_gain = problem.cost(first).gain_over(problem.cost(second), "energy_j")
+    np.testing.assert_allclose(over["energy_gain"], expected_gain)
+    [itself] = problem.estimates([first], over=first)
+    assert itself["speedup"] == (1.0, 1.0, 1.0)
+
+
+def test_nothing_is_said_where_nothing_is_known() -> None:
+    problem = tiny_problem()
+    for over in (None, problem.all_analog):
+        [row] = problem.estimates([problem.all_analog], over=over)
+        assert row["latency_s"] == (problem.cost(problem.all_analog).latency_s, None, None)
+        assert row["speedup"].low is None

@@ -10,7 +10,7 @@ from lionheart_opt.accuracy import Accuracy, AccuracyOracle, Fidelity
 from lionheart_opt.cost import Cost
 from lionheart_opt.errors import InputError
 from lionheart_opt.mapping import Candidate, Mapping
-from lionheart_opt.problem import Problem, _Itself
+from lionheart_opt.problem import Problem
 from lionheart_opt.questions import Answer, Proxies, Question
 from lionheart_opt.synthetic import SyntheticCosts
 from lionheart_opt.system import System
@@ -161,10 +161,3 @@ def test_what_a_problem_need_not_say() -> None:
 def test_cost_limits_are_positive_and_finite(limit: float) -> None:
     with pytest.raises(InputError, match="cost limit energy_j: got"):
         replace(tiny_problem(), cost_limits={"energy_j": limit})
-
-
-def test_things_are_told_apart_by_what_they_are_and_not_by_what_they_equal() -> None:
-    first, equal = [1], [1]
-    assert _Itself(first) == _Itself(first) and hash(_Itself(first)) == hash(_Itself(first))
-    assert _Itself(first) != _Itself(equal)
-    assert _Itself(first) != first

@@ -17,7 +17,7 @@ from lionheart_opt.accuracy import Fidelity
 from lionheart_opt.limits import AccuracyLimit, Bounds
 from lionheart_opt.oracle_context import DataTable, ModelTable
 from lionheart_opt.plugins import available, cost_model, load_system
-from lionheart_opt.problem import Prices
+from lionheart_opt.prices import Prices
 from lionheart_opt.questions import Answer, LearnedShares, Proxies
 from lionheart_opt.results.comparison import Comparison, compare
 from lionheart_opt.space import Space

@@ -28,10 +28,11 @@ from lionheart_opt.results.wording import (
 #: Wider is not easier to read.
 WIDTH = 120
 #: What the intervals of ratios of costs mean.
-MULTIPLES = (
+PAIRED = (
     "Below: intervals of 95 %. Two mappings rest on the same constants of the system, so their ratio "
-    "is known better than what each gains. Not told apart: the interval contains 1."
+    "is known better than what each gains."
 )
+MULTIPLES = f"{PAIRED} Not told apart: the interval contains 1."
 
 
 def print_comparison(data: dict[str, Any]) -> None:
@@ -232,11 +233,9 @@ def _thresholds(out: Console, data: dict[str, Any]) -> None:
             f"{_metric(data).drop_unit}",
         )
         for row in data["strategies"]:
-            gaps.add_row(
-                row["strategy"],
-                *(percent(threshold["speedup_gap"]) for threshold in row["thresholds"]),
-            )
-        say(out, gaps)
+            gaps.add_row(row["strategy"], *map(_gap, row["thresholds"]))
+        is_known = any(_has_gap(each) for row in data["strategies"] for each in row["thresholds"])
+        say(out, gaps, f"{PAIRED} Without an interval: the same mapping." if is_known else "")
     caption = (
         "Over all-digital, of mappings that keep the drop by the same test as the study's limit. Where "
         "some seeds found no such mapping, the number of those that did is given; the others count as "
@@ -247,6 +246,21 @@ def _thresholds(out: Console, data: dict[str, Any]) -> None:
         caption += " x/1.40: how well the median is known, as above."
     out.print(caption, style="dim")
     out.print()
+
+
+def _has_gap(threshold: dict[str, Any]) -> bool:
+    """Whether it is known how sure a gap is, and something is open."""
+    low, high = threshold["speedup_gap_interval"] or (None, None)
+    return low is not None and high > low
+
+
+def _gap(threshold: dict[str, Any]) -> str:
+    """The gap to the ground truth, and its interval below."""
+    text = percent(threshold["speedup_gap"])
+    if not _has_gap(threshold):
+        return text
+    low, high = threshold["speedup_gap_interval"]
+    return f"{text}\n{100 * low:.1f} to {100 * high:.1f}"
 
 
 def _gain(threshold: dict[str, Any], key: str, n_seeds: int) -> str:

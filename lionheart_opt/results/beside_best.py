@@ -58,10 +58,10 @@ def costs_over_best(
     mine, best = best_of(runs), best_of(everyone)
     if mine is None or best is None:
         return None
-    problem = runs[0].problem
-    cost, least = problem.cost(mine.mapping), problem.cost(best.mapping)
     if mine.mapping == best.mapping:
         return {name: _row(Estimate(1.0, 1.0, 1.0)) for name in COST_OBJECTIVES}
+    problem = runs[0].problem
+    cost, least = problem.cost(mine.mapping), problem.cost(best.mapping)
     return {name: _row(least.gain_over(cost, name)) for name in COST_OBJECTIVES}
 
 

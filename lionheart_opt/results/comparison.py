@@ -19,8 +19,8 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.at_thresholds import (
     COMPARED,
-    best_gains,
     gain_estimates,
+    gap_below,
     median_interval,
     with_all_digital,
 )
@@ -343,13 +343,11 @@ def _threshold_row(
         }
         for name, estimates in with_all_digital(runs[0].problem, seeds).items()
     }
-    speedup = gains["speedup"]
-    ceiling = best_gains(truth, max_drop) if truth else None
     return {
         "max_drop": max_drop,
         "seeds_found": sum(map(bool, seeds)),
-        "speedup": speedup,
-        "speedup_gap": ceiling and 1.0 - speedup["median"] / ceiling[0],
+        "speedup": gains["speedup"],
+        **gap_below(runs, max_drop, truth),
         "energy_gain": gains["energy_gain"],
         "checks": _checks_row(runs, max_drop),
     }

@@ -119,3 +119,17 @@ def test_gains_within_each_drop_say_how_well_they_are_known(printed):
     # within 3, 5 and 10 points
     assert table.count(f"x/{(gain.high / gain.low) ** 0.5:.2f}") == 3
     assert "as above" in table and "as above" not in printed(comparison(results()))
+
+
+def test_the_gap_to_the_ground_truth_has_an_interval(printed):
+    problem = priced_problem()
+    run, same = (search("x", answer(problem, k, 0.02), problem=problem) for k in (2, 4))
+    truth = search("ground truth", answer(problem, 4, 0.02), problem=problem)
+    data = comparison([run], truth)
+    low, high = data["strategies"][0]["thresholds"][-1]["speedup_gap_interval"]
+    out = printed(data)
+    assert f"{100 * low:.1f} to {100 * high:.1f}" in out
+    table = out[out.index("How far the median") :]
+    assert "their ratio is known better" in " ".join(table.split())
+    table = printed(comparison([same], truth))
+    assert "their ratio" not in table[table.index("How far the median") :]

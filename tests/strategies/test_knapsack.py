@@ -12,7 +12,8 @@ from lionheart_opt.cost import Cost, CostObjective
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import LIONHEART_THRESHOLDS
 from lionheart_opt.mapping import Mapping
-from lionheart_opt.problem import Objective, Prices, Problem
+from lionheart_opt.prices import Prices
+from lionheart_opt.problem import Objective, Problem
 from lionheart_opt.strategies import knapsack
 from lionheart_opt.strategies.knapsack import Knapsack
 from lionheart_opt.strategies.parts.additive import Additive
