@@ -1,9 +1,9 @@
 """How well the costs of many mappings are known: thousands in the time in which `ModelsAtEnds` does ten.
 
 `ModelsAtEnds` prices each mapping twice for each uncertain constant. Where cost models have tables, those
-of both ends of all intervals price all mappings at once. The share of the analog targets, which scatter
-needs, is a sum over units and pairs of units where the cost is one. In a pipeline it is none, and each
-mapping is priced once for it. For some mappings, the results are compared with those of `ModelsAtEnds`.
+of both ends of all intervals price all mappings at once. The shares of each kind of work, which scatter
+needs, are sums over units and pairs of units where the cost is one. In a pipeline they are none, and each
+mapping is priced once for them. For some mappings, the results are compared with those of `ModelsAtEnds`.
 Tables that give others are not used.
 """
 
@@ -15,13 +15,13 @@ from functools import cached_property
 
 import numpy as np
 
-from lionheart_opt.cost import COST_OBJECTIVES, Cost, CostModel, cost_tables, pipeline_tables
+from lionheart_opt.cost import COST_OBJECTIVES, CostModel, cost_tables, pipeline_tables
 from lionheart_opt.cost_tables import CostTables
 from lionheart_opt.mapping import Mapping
 from lionheart_opt.pipeline_tables import PipelineTables
 from lionheart_opt.pricing import priced
 from lionheart_opt.space import Space, random_mapping
-from lionheart_opt.uncertainty import QUANTITIES, ModelsAtEnds, work_s
+from lionheart_opt.uncertainty import QUANTITIES, WORKS, ModelsAtEnds, members_of, work_s
 
 #: Mappings for which the models at the ends are asked whether what comes out is right.
 N_ASKED = 3
@@ -115,13 +115,13 @@ class BulkShifts:
         ends: The cost model, and what it is at the ends of intervals.
         space: The workload and the system.
         prices: Price mappings: the model itself, then at the lower and at the upper end of each interval.
-        analog: Prices what lies on analog targets; None where that is no sum.
+        parts: Price each of `WORKS`; None where they are no sums.
     """
 
     ends: ModelsAtEnds
     space: Space
     prices: tuple[_Prices, ...]
-    analog: _Prices | None
+    parts: tuple[_Prices, ...] | None
 
     @staticmethod
     def of(ends: ModelsAtEnds, space: Space) -> BulkShifts | None:
@@ -138,8 +138,11 @@ class BulkShifts:
         if len(prices) < len(found):
             return None
         tables = cost_tables(ends.model, space.workload)
-        analog = None if tables is None else _sums(_analog_tables(ends, space, tables), space)
-        bulk = BulkShifts(ends=ends, space=space, prices=prices, analog=analog)
+        parts = None
+        if tables is not None and ends.scatter:
+            sums = [_sums(each, space) for each in _tables_of_works(ends, space, tables)]
+            parts = tuple(each for each in sums if each is not None)
+        bulk = BulkShifts(ends=ends, space=space, prices=prices, parts=parts)
         return bulk if bulk._is_right() else None
 
     def __call__(self, mappings: Sequence[Mapping]) -> np.ndarray:
@@ -153,17 +156,24 @@ class BulkShifts:
         for error, wider in enumerate(self.ends.wider_sides):
             below, above = others[2 * error : 2 * error + 2]
             shifts[:, :, error] = wider * _logarithms(above, below) / 2
-        if self.analog is None:
-            shares = np.array([_share(self.ends, self.space, mapping) for mapping in mappings])
-        else:
-            shares = _ratios(self.analog(assignments), costs)[:, :2]
+        shares = self._shares(mappings, assignments, costs) if self.ends.scatter else np.zeros(0)
         for error, each in enumerate(self.ends.scatter, len(self.ends.ends)):
-            part = shares.reshape(-1, 2)[:, QUANTITIES.index(each.quantity)]
-            moved = each.half_width * (part if each.is_analog else 1.0 - part)
+            part = shares[:, WORKS.index(each.work), QUANTITIES.index(each.quantity)]
             for objective, name in enumerate(COST_OBJECTIVES):
                 if (name == "energy_j") == (each.quantity == "energy"):
-                    shifts[:, objective, error] = np.where(costs[:, objective] > 0, moved, 0.0)
+                    shifts[:, objective, error] = each.half_width * part
         return np.where(np.abs(shifts) < _ROUNDING, 0.0, shifts)
+
+    def _shares(
+        self, mappings: Sequence[Mapping], assignments: np.ndarray, costs: np.ndarray
+    ) -> np.ndarray:
+        """What of time and energy is each kind of work, shape (n_mappings, n_works, 2)."""
+        if self.parts is None:
+            shares = [_parts(self.ends, self.space, mapping) for mapping in mappings]
+            parts = np.array(shares).reshape(len(mappings), len(WORKS), 2)
+            return _ratios(parts, parts.sum(axis=1, keepdims=True))
+        parts = np.stack([part(assignments)[:, :2] for part in self.parts], axis=1)
+        return _ratios(parts, costs[:, None, :2])
 
     def _is_right(self) -> bool:
         rng = np.random.default_rng(0)
@@ -189,7 +199,10 @@ def one_by_one(ends: ModelsAtEnds, space: Space, mappings: Sequence[Mapping]) ->
 
 def _ratios(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
     """Of parts to wholes; 0 where the whole is 0."""
-    ratios: np.ndarray = np.divide(parts, wholes, out=np.zeros_like(parts), where=wholes > 0)
+    zeros = np.zeros_like(parts)
+    ratios: np.ndarray = np.divide(
+        parts, wholes, out=zeros, where=np.broadcast_to(wholes > 0, parts.shape)
+    )
     return ratios
 
 
@@ -238,37 +251,34 @@ def _renumber(
     return lambda assignments: numbers[assignments[:, columns]]
 
 
-def _analog(cost: Cost, ends: ModelsAtEnds) -> tuple[np.ndarray, np.ndarray]:
-    """Time without waiting, and energy: on analog targets, and in all, each of shape (2,)."""
-    numbers = np.array([work_s(cost), [layer.energy_j for layer in cost.layers]])
-    members = [layer.target in ends.system.analog_targets for layer in cost.layers]
-    return numbers[:, members].sum(axis=1), numbers.sum(axis=1)
+def _parts(ends: ModelsAtEnds, space: Space, mapping: Mapping) -> np.ndarray:
+    """Time without waiting, and energy, of each kind of work, shape (n_works, 2)."""
+    cost = priced(ends.model, ends.system, space.workload, mapping)
+    numbers = np.stack([work_s(cost), [layer.energy_j for layer in cost.layers]], axis=1)
+    members = members_of(cost, ends.system)
+    return np.array([numbers[members[work]].sum(axis=0) for work in WORKS])
 
 
-def _share(ends: ModelsAtEnds, space: Space, mapping: Mapping) -> np.ndarray:
-    """What of a mapping lies on analog targets, shape (2,)."""
-    analog, whole = _analog(priced(ends.model, ends.system, space.workload, mapping), ends)
-    return analog / np.where(whole > 0, whole, 1.0)
-
-
-def _analog_tables(ends: ModelsAtEnds, space: Space, tables: CostTables) -> CostTables:
-    """What of a sum lies on analog targets is a sum, too: found by moving one unit, or one pair."""
+def _tables_of_works(ends: ModelsAtEnds, space: Space, tables: CostTables) -> list[CostTables]:
+    """Of a sum, each kind of work is a sum, too: found by moving one unit, or one pair of units."""
+    base = {unit.name: space.choices[unit.name][0] for unit in space.workload.units}
 
     def price(moved: dict[str, str]) -> np.ndarray:
-        mapping = Mapping.of(base | moved)
-        return _analog(priced(ends.model, ends.system, space.workload, mapping), ends)[0]
+        return _parts(ends, space, Mapping.of(base | moved))
 
-    base = {unit.name: space.choices[unit.name][0] for unit in space.workload.units}
     number = {name: k for k, name in enumerate(tables.targets)}
-    fixed, unit = price({}), np.zeros((*tables.unit.shape[:2], 2))
+    fixed, unit = price({}), np.zeros((len(WORKS), *tables.unit.shape[:2], 2))
     for row, name in enumerate(tables.units):
         for target in space.choices[name][1:]:
-            unit[row, number[target]] = price({name: target}) - fixed
-    pair = np.zeros((*tables.pair.shape[:3], 2))
-    for of_pair, (first, second) in zip(pair, tables.pairs.tolist(), strict=True):
+            unit[:, row, number[target]] = price({name: target}) - fixed
+    pair = np.zeros((len(WORKS), *tables.pair.shape[:3], 2))
+    for row, (first, second) in enumerate(tables.pairs.tolist()):
         for start in space.choices[tables.units[first]][1:]:
             for end in space.choices[tables.units[second]][1:]:
                 both = price({tables.units[first]: start, tables.units[second]: end}) - fixed
-                apart = unit[first, number[start]] + unit[second, number[end]]
-                of_pair[number[start], number[end]] = both - apart
-    return replace(tables, fixed=fixed, unit=unit, pair=pair)
+                apart = unit[:, first, number[start]] + unit[:, second, number[end]]
+                pair[:, row, number[start], number[end]] = both - apart
+    return [
+        replace(tables, fixed=fixed[work], unit=unit[work], pair=pair[work])
+        for work in range(len(WORKS))
+    ]
