@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import TrialState
 
-from lionheart_opt.study import text_columns
+from lionheart_opt.study.attribute_parts import PART, joined
 from lionheart_opt.study.outages import again
-from lionheart_opt.study.text_columns import PART, joined
 
 if TYPE_CHECKING:
     import optuna
@@ -105,9 +104,7 @@ def _tables(
     is_wanted = (TrialModel.study_id == study_id) & TrialModel.state.in_(_FINISHED)
     value, attribute = TrialValueModel, TrialUserAttributeModel
     of_trials = select(TrialModel.number, TrialModel.trial_id, TrialModel.state).where(is_wanted)
-    is_named: Any = attribute.key.in_(names)
-    if engine.dialect.name in text_columns.SHORT:
-        is_named |= attribute.key.startswith(PART)
+    is_named = attribute.key.in_(names) | attribute.key.startswith(PART)
     of_values = (
         select(value.trial_id, value.objective, value.value, value.value_type)
         .join(TrialModel, value.trial_id == TrialModel.trial_id)

@@ -75,11 +75,10 @@ def storage_to_read(url: str, folder: Path | None = None) -> optuna.storages.Bas
 
 
 def _journal(file: Path) -> optuna.storages.BaseStorage:
-    from optuna.storages import JournalStorage
-
     from lionheart_opt.study.journal import ReadJournal
+    from lionheart_opt.study.whole_storages import WholeJournal
 
-    return JournalStorage(ReadJournal(file))
+    return WholeJournal(ReadJournal(file))
 
 
 def _can_be_read_alone(file: Path, source: SqliteFile) -> bool:

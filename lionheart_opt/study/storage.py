@@ -44,8 +44,9 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         InputError: The scheme is not known, an environment variable is not set, or the database cannot
             be opened.
     """
-    from optuna.storages import GrpcStorageProxy, JournalStorage
     from optuna.storages.journal import JournalRedisBackend
+
+    from lionheart_opt.study.whole_storages import WholeJournal, WholeProxy
 
     parse_distributions_once()
     written, url = url, with_environment(url)
@@ -62,12 +63,12 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         if scheme == "journal":
             from lionheart_opt.study.journal import MendedJournal
 
-            return guarded(JournalStorage(MendedJournal(_file(rest, folder))))
+            return guarded(WholeJournal(MendedJournal(_file(rest, folder))))
         if scheme in ("redis", "rediss"):
-            return JournalStorage(JournalRedisBackend(url))
+            return WholeJournal(JournalRedisBackend(url))
         if scheme == "grpc":
             host, _, port = rest.partition(":")
-            return GrpcStorageProxy(host=host, port=int(port or 13000))
+            return WholeProxy(host=host, port=int(port or 13000))
         return _database(url)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import mysql
 from lionheart_opt.errors import InputError
 from lionheart_opt.strategies.random import Random
 from lionheart_opt.study import text_columns
+from lionheart_opt.study.attribute_parts import PART
 from lionheart_opt.study.finished_trials import finished_trials
 from lionheart_opt.study.optuna_keeper import OptunaKeeper
 from lionheart_opt.study.plan import Budget
@@ -20,7 +21,7 @@ from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.search import Search
 from lionheart_opt.study.storage import open_storage
-from lionheart_opt.study.text_columns import PART, SHORT, joined
+from lionheart_opt.study.text_columns import SHORT
 from lionheart_opt.testing import tiny_problem
 
 MOST = 65_535
@@ -139,11 +140,6 @@ def test_a_part_that_is_missing_is_one_line(url, short):
     plain.set_study_user_attr(study._study_id, part, "cut")
     with pytest.raises(InputError, match="'s': its record cannot be read: ValueError: final/ab: "):
         OptunaKeeper.existing("s", open_storage(url), SAID)
-
-
-def test_what_only_looks_like_parts_stays():
-    looks = {"a": {text_columns.PARTS: 1, text_columns.DIGEST: "x"}}
-    assert joined(looks) == looks
 
 
 @pytest.mark.parametrize("where", ["memory", "journal", "sqlite"])
