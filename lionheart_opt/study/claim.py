@@ -15,7 +15,7 @@ import optuna
 from lionheart_opt.errors import InputError
 from lionheart_opt.signals import GIVEN_UP, held_back
 from lionheart_opt.study.fence import DRIVER, LostClaim, fenced, token_of
-from lionheart_opt.study.outages import impatient
+from lionheart_opt.study.patience import impatient
 from lionheart_opt.study.pending import WorkStopped
 from lionheart_opt.study.processes import named, state_of, this_process
 from lionheart_opt.study.storage import reading, root_of

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import wraps
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage
 
 from lionheart_opt.signals import GIVEN_UP, let_through
+from lionheart_opt.study.patience import is_patient, may_wait
+from lionheart_opt.study.row_locks import RowLocks
 from lionheart_opt.study.text_columns import WholeTexts
 
 if TYPE_CHECKING:
@@ -38,28 +38,13 @@ LIBPQ = {
 }
 
 T = TypeVar("T")
-_MAY_WAIT: ContextVar[bool] = ContextVar("may_wait", default=True)
-
-
-@contextmanager
-def impatient() -> Iterator[None]:
-    """In this block, a server that is out of reach is an error at once, a file that is locked soon."""
-    reset = _MAY_WAIT.set(False)
-    try:
-        yield
-    finally:
-        _MAY_WAIT.reset(reset)
-
-
-def may_wait() -> bool:
-    """Whether this thread may wait for a storage: not if `impatient`, nor while searches are stopped."""
-    return _MAY_WAIT.get() and not GIVEN_UP.is_set()
 
 
 class PatientDatabase(WholeTexts):
     """Optuna's storage on a database server, which may be restarted, or cut off, for `PATIENCE_S`.
 
-    Opening does not wait: a wrong address or password is an error at once.
+    Opening does not wait for it: a wrong address or password is an error at once. Rows that another
+    client keeps locked are waited for, too.
 
     Args:
         url: SQLAlchemy URL.
@@ -74,7 +59,10 @@ class PatientDatabase(WholeTexts):
         if parsed.get_driver_name() in ("psycopg", "psycopg2"):
             unsaid = {key: value for key, value in LIBPQ.items() if key not in parsed.query}
             options["connect_args"] = unsaid
-        super().__init__(url, engine_kwargs=options)
+        self.row_locks = RowLocks(parsed, name)
+        options["pool_events"] = [(self.row_locks.limit, "connect")]
+        self.row_locks.once_free(partial(super().__init__, url, engine_kwargs=options))
+        self.row_locks.watch(self.engine)
         event.listen(self.engine, "do_connect", _Outage(name, self.engine).connect)
 
 
@@ -131,7 +119,7 @@ def again(operation: Callable[..., T]) -> Callable[..., T]:
 
     @wraps(operation)
     def repeated(*arguments: Any, **options: Any) -> T:
-        for _ in range(MOST_BREAKS if _MAY_WAIT.get() else 0):
+        for _ in range(MOST_BREAKS if is_patient() else 0):
             try:
                 return operation(*arguments, **options)
             except Exception as error:
@@ -140,6 +128,16 @@ def again(operation: Callable[..., T]) -> Callable[..., T]:
         return operation(*arguments, **options)
 
     return repeated
+
+
+def _once_free(operation: Callable[..., T]) -> Callable[..., T]:
+    """The same operation, as soon as no other client locks its rows."""
+
+    @wraps(operation)
+    def waiting(database: PatientDatabase, *arguments: Any, **options: Any) -> T:
+        return database.row_locks.once_free(partial(operation, database, *arguments, **options))
+
+    return waiting
 
 
 def _is_break(error: Exception) -> bool:
@@ -154,4 +152,4 @@ def _is_break(error: Exception) -> bool:
 # the fence notices the number (`lionheart_opt.study.fence`).
 for _name in {*BaseStorage.__abstractmethods__, "_create_new_trial", "_get_trials"}:
     if hasattr(WholeTexts, _name):
-        setattr(PatientDatabase, _name, again(getattr(WholeTexts, _name)))
+        setattr(PatientDatabase, _name, again(_once_free(getattr(WholeTexts, _name))))

@@ -1,25 +1,14 @@
-"""Connections to SQLite files, which say what they wait for: a stopped process keeps its locks."""
+"""Connections to SQLite files, which say what they wait for."""
 
 from __future__ import annotations
 
-import logging
-import math
 import sqlite3
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from lionheart_opt.signals import let_through
-from lionheart_opt.study.outages import may_wait
+from lionheart_opt.study.patience import Locked
 
-_log = logging.getLogger(__name__)
-
-#: Seconds that a file is waited for which another process keeps locked.
-PATIENCE_S = 60.0
-#: After how many seconds this is said; who may not wait waits no longer.
-SAID_AFTER_S = 3.0
 #: Seconds that SQLite waits by itself. It hears no signal meanwhile.
 TURN_S = 1.0
 
@@ -36,8 +25,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, mode: str) -> None:
         self._path, self._mode = path.resolve(), mode
-        self._lock = threading.Lock()
-        self._said_at_s = -math.inf
+        self._locked = Locked(str(self._path))
 
     def connect(self) -> sqlite3.Connection:
         """A new connection, which any thread may use."""
@@ -58,37 +46,19 @@ class SqliteFile:
         Raises:
             sqlite3.OperationalError: The file stays locked, or SQLite raised it.
         """
-        start_s = time.monotonic()
-        while True:
-            turn_s = time.monotonic()
-            try:
-                return step()
-            except sqlite3.OperationalError as error:
-                now_s = time.monotonic()
-                is_locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not is_locked or now_s - turn_s < TURN_S / 2:
-                    raise  # SQLite does not wait where two processes would wait for each other
-                waited_s = now_s - start_s
-                if waited_s > (PATIENCE_S if may_wait() else SAID_AFTER_S):
-                    said = f"another process has kept {self._path} locked for {waited_s:.0f} s"
-                    raise sqlite3.OperationalError(said) from error
-            if waited_s > SAID_AFTER_S:
-                self._say()
-            with let_through():
-                pass
+        return self._locked.once_free(step, _is_locked, sqlite3.OperationalError)
 
-    def _say(self) -> None:
-        """Say that the file is locked, unless another thread has just said so."""
-        with self._lock:
-            now_s = time.monotonic()
-            if now_s - self._said_at_s > PATIENCE_S:
-                self._said_at_s = now_s
-                _log.warning(
-                    "waiting for at most %g s: another process keeps %s locked; "
-                    "if it is stopped or hangs, continue or end it",
-                    PATIENCE_S,
-                    self._path,
-                )
+
+def _is_locked(error: Exception, waited_s: float) -> bool:
+    """Whether an error of SQLite, after so many seconds, says that another process locks the file.
+
+    SQLite does not wait where two processes would wait for each other.
+    """
+    return (
+        isinstance(error, sqlite3.OperationalError)
+        and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+        and waited_s > TURN_S / 2
+    )
 
 
 class _Cursor(sqlite3.Cursor):

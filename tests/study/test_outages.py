@@ -14,7 +14,7 @@ from search_in_a_process import study
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.study import claim, fence, outages
-from lionheart_opt.study.outages import impatient
+from lionheart_opt.study.patience import impatient
 from lionheart_opt.study.storage import open_storage
 
 

@@ -12,8 +12,8 @@ from search_in_a_process import study
 from table_study import table_study
 
 from lionheart_opt.signals import Stopped, held_back, stopped_by_signals
-from lionheart_opt.study import sqlite_files
-from lionheart_opt.study.outages import impatient
+from lionheart_opt.study import patience, sqlite_files
+from lionheart_opt.study.patience import impatient
 from lionheart_opt.study.sqlite_files import SqliteFile
 from lionheart_opt.study.storage import open_storage
 
@@ -37,7 +37,7 @@ def path(tmp_path):
 @pytest.fixture
 def soon(monkeypatch):
     monkeypatch.setattr(sqlite_files, "TURN_S", 0.05)
-    monkeypatch.setattr(sqlite_files, "SAID_AFTER_S", 0.1)
+    monkeypatch.setattr(patience, "SAID_AFTER_S", 0.1)
 
 
 def said(caplog):
@@ -148,7 +148,7 @@ def test_a_search_goes_on_when_the_file_is_free_again(tmp_path, caplog, soon):
 
 @pytest.mark.parametrize("verb", ["show", "run"])
 def test_a_file_that_stays_locked_is_one_line(verb, tmp_path, caplog, soon, monkeypatch):
-    monkeypatch.setattr(sqlite_files, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.3)
     folder = table_study(tmp_path / "lab")
     open_storage("sqlite:///study.db", folder)
     with locked(folder / "study.db", *LOCKS["read"]):
