@@ -215,7 +215,7 @@ class Study:
             InputError: A record was made with other settings.
         """
         with self._source.beside():
-            _ = self.problem  # loads torch, to trace the network
+            _ = self.problem  # may load torch, to trace the network
             with _no_garbage_collection():
                 return [SearchResult.read(record, plan) for plan, record in self._source.records()]
 

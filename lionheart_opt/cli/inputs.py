@@ -46,7 +46,11 @@ def read_study(path: Path) -> Study:
     """
     gc.set_threshold(*LARGE_THRESHOLDS)
     atexit.register(gc.freeze)
-    return load_study(path)
+    from lionheart_opt.studies import Study
+    from lionheart_opt.study.read_file import ReadFile
+
+    file = load_study(path).file
+    return Study(ReadFile(file.path, file.table))
 
 
 def usual_workers(study: Study, scheduler: str | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -24,13 +25,12 @@ from lionheart_opt.space import matching_units
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.names import lies_in, stored_name
 from lionheart_opt.study.openings import Opening, openings
-from lionheart_opt.study.plan import Budget, SearchPlan, chosen
+from lionheart_opt.study.plan import SearchPlan, chosen, plans_of
 from lionheart_opt.study.question import (
     USUAL_ORACLE,
     build_oracle,
     build_problem,
     is_table,
-    oracle_class,
     recorded_settings,
 )
 from lionheart_opt.study.reading import storage_to_read
@@ -86,10 +86,9 @@ class StudyFile:
             table = StudyTable.model_validate(data)
         except ValidationError as error:
             raise all_problems(error, str(file), StudyTable, data) from error
-        labels = [run.name for run in table.run]
-        for label in labels:
-            if labels.count(label) > 1:
-                raise InputError(f"{file}: two runs are called {label!r}; give them other labels")
+        [(label, count)] = Counter(run.name for run in table.run).most_common(1)
+        if count > 1:
+            raise InputError(f"{file}: two runs are called {label!r}; give them other labels")
         return StudyFile(file, table)
 
     def __repr__(self) -> str:
@@ -136,13 +135,22 @@ class StudyFile:
         return plugins.load_system(self.table.system, f"{self.path}: system", self.folder)
 
     @cached_property
-    def workload(self) -> Workload:
+    def network(self) -> Workload:
         """The study's model, traced."""
         try:
             with self.beside():
-                workload = traced(self.table, self.folder).with_batch(self.table.batch)
+                return traced(self.table, self.folder)
         except InputError as error:
             raise InputError(f"{self.path}: [model]: {error}") from error
+
+    @cached_property
+    def workload(self) -> Workload:
+        """The study's model, with the batch and the units that the study asks for."""
+        return self.workload_of(self.network)
+
+    def workload_of(self, network: Workload) -> Workload:
+        """A traced network, with the batch and the units that the study asks for."""
+        workload = network.with_batch(self.table.batch)
         return with_units(workload, self.table.units, f"{self.path}: [units]")
 
     @cached_property
@@ -180,21 +188,19 @@ class StudyFile:
     def is_on_a_table(self) -> bool:
         """Whether the oracle answers from a table."""
         with self.beside():
-            return is_table(oracle_class(self.table.oracle, f"{self.path}: [oracle]"))
+            return is_table(self.table.oracle, f"{self.path}: [oracle]")
 
     @cached_property
     def problem(self) -> Problem:
         """The question that every search of the study answers."""
-        oracle: AccuracyOracle = (
-            self.oracle
-            if self.is_on_a_table
-            else RecordedOracle(
-                lambda: self.oracle,
-                self._studies_of_the_oracle,
-                training=self.table.training,
-                seed=self.table.seed,
-                outcomes=self.outcomes,
-            )
+        if self.is_on_a_table:
+            return self.problem_with(self.context, self.oracle)
+        oracle = RecordedOracle(
+            lambda: self.oracle,
+            self._studies_of_the_oracle,
+            training=self.table.training,
+            seed=self.table.seed,
+            outcomes=self.outcomes,
         )
         return self.problem_with(self.context, oracle)
 
@@ -215,14 +221,19 @@ class StudyFile:
     @cached_property
     def question(self) -> dict[str, Any]:
         """Everything that decides results, but for the strategy; as plain data."""
+        return self.question_about(self.workload)
+
+    def question_about(self, workload: Workload) -> dict[str, Any]:
+        """As `question`, about this workload."""
         kept = {"objectives", "training", "digital", "seed", *_OF_THE_ORACLE, "limits"}
         plain = self._plain(kept | ({"batch"} if self.table.batch > 1 else set()))
-        return self._with_digests({**plain, "limits": recorded_limits(plain["limits"])})
+        plain["limits"] = recorded_limits(plain["limits"])
+        return self._with_digests(plain, workload)
 
     @cached_property
     def oracle_specification(self) -> dict[str, Any]:
         """Everything that decides what the oracle answers; objectives and limits do not."""
-        return self._with_digests(self._plain({*_OF_THE_ORACLE, "seed"}))
+        return self._with_digests(self._plain({*_OF_THE_ORACLE, "seed"}), self.workload)
 
     @cached_property
     def contents(self) -> dict[str, Any]:
@@ -256,9 +267,9 @@ class StudyFile:
         plain: dict[str, Any] = json.loads(self.table.model_dump_json(include=keys))
         return {**plain, "oracle": recorded_settings(plain["oracle"])}
 
-    def _with_digests(self, plain: dict[str, Any]) -> dict[str, Any]:
-        single = self.workload.with_batch(1).digest
-        return {**plain, "workload": single, "system": self.system.digest}
+    def _with_digests(self, plain: dict[str, Any], of: Workload) -> dict[str, Any]:
+        digests = {"workload": of.with_batch(1).digest, "system": self.system.digest}
+        return {**plain, **digests}
 
     def plans(self, only: Sequence[str] = ()) -> list[SearchPlan]:
         """Every search that the file asks for, or those of the runs in `only`.
@@ -269,17 +280,7 @@ class StudyFile:
         Raises:
             InputError: A label does not exist.
         """
-        plans = [
-            SearchPlan(
-                label=run.name,
-                strategy=run.strategy,
-                arguments=run.arguments,
-                seed=seed,
-                budget=Budget(**(run.budget or self.table.budget).model_dump()),
-            )
-            for run in self.table.run
-            for seed in run.seeds
-        ]
+        plans = [each for run in self.table.run for each in plans_of(run, self.table.budget)]
         return chosen(plans, only, "run", str(self.path))
 
     def strategy(self, plan: SearchPlan) -> Strategy:
@@ -367,11 +368,10 @@ class StudyFile:
 
         specification = self.specification(plan)
         name = self.stored_name(plan.name, specification, self.storage)
-        said = specification, self.contents, self.sources(plan), self.outcomes
-        keeper = OptunaKeeper.open(self.problem, name, self.storage, *said, self.question_text)
-        return Search(
-            Record(self.problem, keeper), self.strategy(plan), seed=plan.seed, budget=plan.budget
-        )
+        said = specification, self.contents, self.sources(plan), self.outcomes, self.question_text
+        keeper = OptunaKeeper.open(self.problem, name, self.storage, *said, self.network)
+        record = Record(self.problem, keeper)
+        return Search(record, self.strategy(plan), seed=plan.seed, budget=plan.budget)
 
     def records(self) -> Iterator[tuple[SearchPlan, Record]]:
         """The searches that have a record; it creates and writes nothing.

@@ -42,16 +42,22 @@ def stored_name(
     name = f"{study}/{search}"
     with reading("storage: its records cannot be read"):
         names = optuna.get_all_study_names(storage)
-        if name in names:
-            return name
-        moved = [each for each in names if is_own and each.partition("/")[2] == search]
-        for each in [search, *moved]:
-            if each in names:
-                number = storage.get_study_id_from_name(each)
-                recorded = storage.get_study_user_attrs(number).get(SPECIFICATION)
-                if recorded is not None and answers_same(recorded, specification):
-                    return each
+        for each in possible_names(names, study, search, is_own=is_own):
+            if each == name:
+                return name
+            number = storage.get_study_id_from_name(each)
+            recorded = storage.get_study_user_attrs(number).get(SPECIFICATION)
+            if recorded is not None and answers_same(recorded, specification):
+                return each
     return search if is_own and search in names else name
+
+
+def possible_names(names: list[str], study: str, search: str, *, is_own: bool) -> list[str]:
+    """Which of these names of Optuna studies may be that of a search; see `stored_name`."""
+    if f"{study}/{search}" in names:
+        return [f"{study}/{search}"]
+    moved = [each for each in names if is_own and each.partition("/")[2] == search]
+    return [each for each in [search, *moved] if each in names]
 
 
 def lies_in(folder: Path, url: str) -> bool:

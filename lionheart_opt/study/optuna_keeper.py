@@ -23,11 +23,15 @@ from lionheart_opt.study.claim import Claim, Held, claimed
 from lionheart_opt.study.dashboard import write_note
 from lionheart_opt.study.fence import NumberTaken
 from lionheart_opt.study.finished_trials import count_trials, finished_trials
+from lionheart_opt.study.packed_network import packed_network
 from lionheart_opt.study.record import FAILED, Trial
 from lionheart_opt.study.same_question import (
     CONTENTS,
+    NETWORK,
     RECORD_FORMAT,
+    SOURCES,
     SPECIFICATION,
+    VERSIONS,
     check_contents,
     same_question,
 )
@@ -36,11 +40,8 @@ from lionheart_opt.study.specification import FORMAT, versions, warn_of_other_ve
 from lionheart_opt.study.storage import quiet, reading
 from lionheart_opt.study.trials import NEEDED, OUTCOMES, evaluation_of, trial_of
 from lionheart_opt.study.unwritten import ATTRIBUTES, Unwritten, packed
+from lionheart_opt.workload import Workload
 
-#: User attributes of the Optuna study.
-VERSIONS = "versions"
-#: User attribute with the sources of own plug-ins: of the oracle, the cost model and the strategy.
-SOURCES = "sources"
 #: User attribute that counts the proposals answered, repeats included, until the last new one: a
 #: strategy that has run dry repeats itself for ever.
 PROPOSALS = "proposals"
@@ -48,10 +49,8 @@ PROPOSALS = "proposals"
 ENDED = "ended"
 #: User attribute with what was measured of all-digital beside the trials.
 DIGITAL = "all-digital"
-#: Prefix of the user attributes with final checks; the candidate's digest follows.
-CHECKS = "final/"
-#: User attribute with the order in which finalists are tested.
-ORDER = "final order"
+#: User attributes with final checks (the candidate's digest follows), and the order of finalists.
+CHECKS, ORDER = "final/", "final order"
 
 
 class OptunaKeeper:
@@ -59,8 +58,7 @@ class OptunaKeeper:
 
     A trial has a categorical parameter for each unit that has a choice, objectives as values,
     violations as named constraints, and everything else as user attributes; its duration is the oracle
-    seconds that it cost. It is written in one piece.
-    Optuna's own plots, importances and dashboard read it unchanged.
+    seconds that it cost. It is written in one piece. Optuna's plots and dashboard read it unchanged.
 
     Args:
         study: The Optuna study.
@@ -87,6 +85,7 @@ class OptunaKeeper:
         sources: dict[str, Sources] | None = None,
         outcomes: OutcomeStore | None = None,
         text: str = "",
+        network: Workload | None = None,
     ) -> OptunaKeeper:
         """Create the study, or open the existing one if it answers the same question.
 
@@ -97,12 +96,12 @@ class OptunaKeeper:
             specification: Plain data that decides every result (digests of workload, system, oracle;
                 strategy, seed, ...). It is kept with the study and compared on resume.
             contents: What the names in the specification stand for: identity of the oracle, with digests
-                of weights, data and hardware. Kept and compared likewise, but not on reading, for which
-                neither network nor data are needed.
-            sources: Sources of the plug-ins that are not our own: `oracle`, `cost model`, `strategy`.
-                Kept and compared likewise; on reading, a warning says what differs.
+                of weights, data and hardware. Kept and compared likewise, but not on reading.
+            sources: Sources of own plug-ins: `oracle`, `cost model`, `strategy`. Kept and compared
+                likewise; on reading, a warning says what differs.
             outcomes: Where it keeps which examples are right.
             text: What it is to find out, for the dashboard.
+            network: The traced network, for readers without torch.
 
         Raises:
             InputError: The record was made for another specification; the message says what differs.
@@ -112,6 +111,7 @@ class OptunaKeeper:
             VERSIONS: versions(),
             CONTENTS: contents or {},
             SOURCES: sources or {},
+            NETWORK: packed_network(network) if network else None,
             SPECIFICATION: specification,  # the last: a record without it has not begun
         }
         while True:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lionheart_opt import plugins
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.strategy import Strategy
 from lionheart_opt.study.specification import identity, plain, reference
 from lionheart_opt.text import shown
+
+if TYPE_CHECKING:
+    from lionheart_opt.study.schema import BudgetTable, RunTable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +129,25 @@ class SearchPlan:
             return self.strategy
         strategy: Strategy = plugins.build("strategies", self.strategy, self.arguments, where)
         return strategy
+
+
+def plans_of(run: RunTable, usual: BudgetTable) -> list[SearchPlan]:
+    """The searches of a `[[run]]`: one for each seed.
+
+    Args:
+        run: The table.
+        usual: The budget of a run that names none.
+    """
+    return [
+        SearchPlan(
+            label=run.name,
+            strategy=run.strategy,
+            arguments=run.arguments,
+            seed=seed,
+            budget=Budget(**(run.budget or usual).model_dump()),
+        )
+        for seed in run.seeds
+    ]
 
 
 def chosen(

@@ -87,6 +87,15 @@ def build_problem(
     )
 
 
-def is_table(plugin: Any) -> bool:
-    """Whether an oracle plug-in can list its mappings: then its answers are free and need no record."""
+def is_table(settings: dict[str, Any], where: str) -> bool:
+    """Whether the oracle of these settings can list its mappings: its answers are free, and no record.
+
+    The usual oracle cannot, which is said without loading it, and torch.
+
+    Raises:
+        InputError: `kind` is not the name of an oracle.
+    """
+    if settings.get("kind", USUAL_ORACLE) == USUAL_ORACLE:
+        return False
+    plugin = oracle_class(settings, where)
     return isinstance(plugin, type) and issubclass(plugin, Enumerates)

@@ -11,8 +11,8 @@ import optuna
 from lionheart_opt.accuracy import Accuracy
 from lionheart_opt.mapping import Candidate, Training
 from lionheart_opt.study.finished_trials import finished_trials
-from lionheart_opt.study.optuna_keeper import DIGITAL, SOURCES, unused_sampler
-from lionheart_opt.study.same_question import CONTENTS, RECORD_FORMAT, SPECIFICATION
+from lionheart_opt.study.optuna_keeper import DIGITAL, unused_sampler
+from lionheart_opt.study.same_question import CONTENTS, RECORD_FORMAT, SOURCES, SPECIFICATION
 from lionheart_opt.study.sources import Sources
 from lionheart_opt.study.specification import FORMAT, differences
 from lionheart_opt.study.storage import reading

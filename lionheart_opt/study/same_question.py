@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 #: User attributes of the Optuna study: what decides the results, what the names in that stand for, and
 #: the format of the record.
 SPECIFICATION, CONTENTS, RECORD_FORMAT = "specification", "contents", "format"
+#: User attributes that help readers: versions of packages, sources of own plug-ins (of the oracle, the
+#: cost model and the strategy), and the traced network.
+VERSIONS, SOURCES, NETWORK = "versions", "sources", "network"
 #: Characters that messages say of what differs between a record and what is asked.
 MOST_SAID = 110
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from front_door import MadeUp
 
+from lionheart_opt.accuracy import Enumerates
 from lionheart_opt.errors import InputError
 from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.oracle.hat import HatOracle
@@ -57,7 +58,12 @@ def test_an_oracle_gets_the_settings_without_its_kind():
 
 
 def test_tables_can_list_their_mappings():
-    assert is_table(TableOracle) and not is_table(HatOracle) and not is_table(len)
+    def can_list(kind: str) -> bool:
+        return is_table({"kind": kind}, "[oracle]")
+
+    assert can_list("table") and not can_list("front_door:MadeUp") and not can_list("builtins:len")
+    assert not can_list("hat") and not is_table({}, "[oracle]")  # without loading it, and torch
+    assert not issubclass(HatOracle, Enumerates)
 
 
 def test_the_problem_is_that_of_the_context():
