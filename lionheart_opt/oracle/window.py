@@ -49,6 +49,11 @@ class Window:
         """Pad feature maps (n, channels, height, width)."""
         return F.pad(x, self.padding) if any(self.padding) else x
 
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of an input with its padding."""
+        left, right, top, bottom = self.padding
+        return top + height + bottom, left + width + right
+
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the output for an input of a size that includes the padding."""
         rows, columns = (

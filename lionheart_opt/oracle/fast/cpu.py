@@ -12,8 +12,9 @@ from lionheart_opt.oracle.fast.backward import backward
 from lionheart_opt.oracle.fast.backward import workspace as backward_workspace
 from lionheart_opt.oracle.fast.compiling import compiled_alone
 from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, forward, workspace
-from lionheart_opt.oracle.fast.layout import Packing, pack, unpack
+from lionheart_opt.oracle.fast.layout import PADDED, Packing, pack, unpack
 from lionheart_opt.oracle.fast.mvm import Products
+from lionheart_opt.oracle.fast.padding import frame, padded
 from lionheart_opt.oracle.fast.panel import PANEL
 from lionheart_opt.oracle.fast.rounded import rounded
 from lionheart_opt.oracle.fast.structures import (
@@ -25,8 +26,7 @@ from lionheart_opt.oracle.fast.structures import (
     Stream,
     Transposed,
 )
-from lionheart_opt.oracle.fast.threads import in_threads
-from lionheart_opt.oracle.window import Window
+from lionheart_opt.oracle.fast.threads import PIECES, in_threads
 
 
 class Packed(NamedTuple):
@@ -36,24 +36,6 @@ class Packed(NamedTuple):
     shorts: np.ndarray
     units: np.ndarray
     gain: np.ndarray
-
-
-def _padded(x: torch.Tensor, window: Window) -> torch.Tensor:
-    """Padded feature maps, channels last.
-
-    Without a gradient only the edges are filled with zeros; torch fills everything, then copies.
-    """
-    left, right, top, bottom = window.padding
-    if not any(window.padding) or x.requires_grad:
-        return window.pad(x.contiguous(memory_format=torch.channels_last))
-    n, channels, height, width = x.shape
-    shape = n, channels, height + top + bottom, width + left + right
-    padded = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-    padded[:, :, top : top + height, left : left + width] = x
-    rows = padded.permute(0, 2, 3, 1).numpy()  # torch takes longer for small edges
-    rows[:, :top] = rows[:, top + height :] = 0
-    rows[:, top : top + height, :left] = rows[:, top : top + height, left + width :] = 0
-    return padded
 
 
 def _in_steps(bound: np.float32, step: np.float32) -> np.float32:
@@ -78,7 +60,7 @@ class CpuProducts:
 
     def __init__(self, products: Products) -> None:
         self.products = products
-        self._layouts: dict[tuple[int, int], Layout] = {}
+        self._layouts: dict[tuple[int, int, bool], Layout] = {}
         shape = len(products.tiling.inputs), len(products.tiling.outputs)
         #: Tiles that clipped in the last pass: says where to look first, and changes no result.
         self._clipping = np.zeros(shape, bool)
@@ -165,17 +147,28 @@ class CpuProducts:
             Shape (..., n_outputs), or feature maps (n, n_outputs, height, width).
         """
         window, ranges = self.products.window, self.products.ranges
-        if window is not None:
-            x = _padded(x, window)
+        is_bare = self._stays_bare(x)
+        if window is not None and not is_bare:
+            x = padded(x, window)
         values = None
         if ranges is not None:
             ranges.initialise(x, window)
             values = ranges.values
         if bias is None:
             bias = gain.new_zeros(gain.shape[1])
-        run = _Run(self, self.layer(x, packed or self.pack(weight, gain), bias), noise)
+        layer = self.layer(x, packed or self.pack(weight, gain), bias, is_bare)
+        if not torch.is_grad_enabled():
+            return self.shaped(layer, x, self.forward(layer, x, noise, keep=False).outputs)
         apply: Any = _Rows.apply
+        run = _Run(self, layer, noise)
         return cast(torch.Tensor, apply(x, weight, self._with_ranges(gain), bias, values, run))
+
+    def _stays_bare(self, x: torch.Tensor) -> bool:
+        """Whether the kernels pad feature maps themselves: pieces then consist of whole images."""
+        window, ranges = self.products.window, self.products.ranges
+        if window is None or not any(window.padding) or (ranges is not None and ranges.training):
+            return False
+        return not torch.is_grad_enabled() and len(x) >= PIECES * torch.get_num_threads()
 
     def _with_ranges(self, gain: torch.Tensor) -> torch.Tensor:
         """Digital factors times input ranges, because inputs are divided by their ranges."""
@@ -185,18 +178,26 @@ class CpuProducts:
         widths = [end - start for start, end in self.products.tiling.outputs]
         return gain * ranges.values.repeat_interleave(torch.tensor(widths), dim=1)
 
-    def layer(self, x: torch.Tensor, packed: Packed, bias: torch.Tensor) -> Layer:
+    def layer(
+        self, x: torch.Tensor, packed: Packed, bias: torch.Tensor, is_bare: bool = False
+    ) -> Layer:
         """The layer as the kernels see it.
 
         Args:
-            x: Padded inputs; their size decides the layout.
+            x: Inputs; their size decides the layout.
             packed: Weights and digital factors.
             bias: Shape (n_outputs,).
+            is_bare: Whether inputs come without their padding.
         """
         window, ranges = self.products.window, self.products.ranges
-        size = (1, 1) if window is None else (x.shape[2], x.shape[3])
+        height, width = (1, 1) if window is None else x.shape[2:]
+        size = height, width, is_bare
         if size not in self._layouts:
-            self._layouts[size] = self.packing.layout(window, *size)
+            edges = PADDED
+            if window is not None and is_bare:
+                edges = frame(window, height, width)
+                height, width = window.padded_size(height, width)
+            self._layouts[size] = self.packing.layout(window, height, width, edges)
         values = np.zeros(self._clipping.shape, np.float32)
         return Layer(
             layout=self._layouts[size],
@@ -217,7 +218,7 @@ class CpuProducts:
 
         Args:
             layer: The layer.
-            x: Padded inputs.
+            x: Inputs, as for `layer`.
             noise: As for `__call__`.
             keep: Whether the backward pass will need the outputs of the ADC.
         """
@@ -260,8 +261,9 @@ class CpuProducts:
             return []
 
         n_rows = len(run.outputs) // layer.layout.n_outputs
+        unit = len(layer.layout.starts) if layer.layout.frame.height else 1
         with compiled_alone(forward):
-            in_threads(piece, n_rows, 1, len(self.packing.weights))
+            in_threads(piece, n_rows, unit, len(self.packing.weights))
 
     def backward(self, layer: Layer, weight: torch.Tensor, run: Pass, needs_dx: bool) -> Gradients:
         """Gradients of a pass.
@@ -297,8 +299,22 @@ class CpuProducts:
         return Gradients(weights=weights, gain=gain, x=dx, ranges=ranges)
 
     def n_rows(self, layer: Layer, x: torch.Tensor) -> int:
-        """Number of input vectors in padded inputs."""
-        return x.numel() // layer.layout.image_size * len(layer.layout.starts)
+        """Number of input vectors."""
+        if self.products.window is None:
+            return x.numel() // layer.layout.image_size
+        return len(x) * len(layer.layout.starts)
+
+    def shaped(self, layer: Layer, x: torch.Tensor, outputs: np.ndarray) -> torch.Tensor:
+        """Outputs of all rows in the shape that `__call__` promises."""
+        window, n_outputs = self.products.window, layer.layout.n_outputs
+        # no view of another tensor: autograd would forbid operations in place on it
+        if window is None:
+            return torch.from_numpy(outputs.reshape(*x.shape[:-1], n_outputs))
+        height, width = x.shape[2:]
+        if layer.layout.frame.height:
+            height, width = window.padded_size(height, width)
+        maps = outputs.reshape(len(x), *window.output_size(height, width), n_outputs)
+        return torch.from_numpy(maps.transpose(0, 3, 1, 2))
 
     def flat(self, x: torch.Tensor) -> np.ndarray:
         """Inputs, outputs or their gradients as the kernels take them: channels last, flat."""
@@ -338,13 +354,7 @@ class _Rows(torch.autograd.Function):
             nothing = np.empty(0, np.float32)
             cleared = done._replace(x=nothing, kept=nothing, steps=nothing, outputs=nothing)
             ctx.state = products, layer._replace(weights=nothing), cleared
-        # no view of another tensor: autograd would forbid operations in place on it
-        window = products.products.window
-        if window is None:
-            return torch.from_numpy(done.outputs.reshape(*x.shape[:-1], len(weight)))
-        size = window.output_size(x.shape[2], x.shape[3])
-        maps = done.outputs.reshape(len(x), *size, len(weight))
-        return torch.from_numpy(maps.transpose(0, 3, 1, 2))
+        return products.shaped(layer, x, done.outputs)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -77,11 +77,17 @@ def begin(layout: Any, row: Any, n: Any, begins: Any) -> None:
 @njit(error_model="numpy", forceinline=True)
 def copy(source: Any, n: Any, to: Any, at: Any) -> None:
     """Copy the first n numbers of an array to `to[at:]`."""
+    copy_from(source, 0, n, to, at)
+
+
+@njit(error_model="numpy", forceinline=True)
+def copy_from(source: Any, first: Any, n: Any, to: Any, at: Any) -> None:
+    """Copy `source[first:first + n]` to `to[at:]`."""
     vectors = n // LANES * LANES
     for o in range(0, vectors, LANES):
-        store(to, at + o, load(source, o))
+        store(to, at + o, load(source, first + o))
     for o in range(vectors, n):
-        put(to, at + o, get(source, o))
+        put(to, at + o, get(source, first + o))
 
 
 @njit(error_model="numpy", forceinline=True)

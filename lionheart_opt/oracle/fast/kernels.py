@@ -30,6 +30,7 @@ from lionheart_opt.oracle.fast.inputs import (
     whole,
 )
 from lionheart_opt.oracle.fast.noise import mix, normal_pair, stream
+from lionheart_opt.oracle.fast.padding import enter, room
 from lionheart_opt.oracle.fast.panel import PANEL, ROWS, product, product_of_shorts
 from lionheart_opt.oracle.fast.shorts import read_in_shorts
 from lionheart_opt.oracle.fast.simd import (
@@ -71,6 +72,8 @@ class Work(NamedTuple):
         factors: What inputs are multiplied with to become steps.
         scales: What each row's outputs are multiplied with.
         keys: Two keys of each row's noise.
+        images: Some images with their padding, where inputs come without.
+        entered: Which ones.
     """
 
     raw: np.ndarray
@@ -82,6 +85,8 @@ class Work(NamedTuple):
     factors: np.ndarray
     scales: np.ndarray
     keys: np.ndarray
+    images: np.ndarray
+    entered: np.ndarray
 
 
 @njit(error_model="numpy", forceinline=True)
@@ -154,6 +159,7 @@ def keep(c: Any, n: Any, run: Any, at: Any, levels: Any) -> None:
 def workspace(layout: Layout) -> Work:
     """Memory for one block of rows of a layer."""
     width = -(-int(layout.tiles[:, 2].max()) // LANES) * LANES
+    images, entered = room(layout)
     return Work(
         raw=np.zeros(GROUP * width + LANES, np.float32),
         a=np.zeros(ROWS * width, np.float32),
@@ -164,6 +170,8 @@ def workspace(layout: Layout) -> Work:
         factors=np.zeros(ROWS, np.float32),
         scales=np.zeros(ROWS, np.float32),
         keys=np.zeros((ROWS, 2), np.uint32),
+        images=images,
+        entered=entered,
     )
 
 
@@ -181,12 +189,15 @@ def forward(layer: Any, run: Any, noise: Any, work: Any, first_row: Any, last_ro
     """
     layout, n_outputs, bias = layer.layout, layer.layout.n_outputs, layer.bias
     begins, clipped, outputs = work.begins, run.clipped, run.outputs
+    x, images, entered = run.x, work.images, work.entered
     n_ranges = len(layout.tiles)
     for row in range(first_row, last_row, ROWS):
         if clipped.all():
             return
         n = min(ROWS, last_row - row)
         begin(layout, row, n, begins)
+        if len(entered) > 0:
+            enter(layout, x, n, begins, images, entered)
         for i in range(n):
             copy(bias, n_outputs, outputs, (row + i) * n_outputs)
         for t in range(n_ranges):
@@ -250,7 +261,8 @@ def add_tiles(layer: Any, run: Any, noise: Any, work: Any, t: Any, rows: Any) ->
 @njit(error_model="numpy", forceinline=True)
 def read_in(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
     """Fill `work.a` with n rows of DAC outputs of tile (t, u), and `work.scales` with their scales."""
-    x, runs, levels = run.x, layer.layout.runs, layer.levels
+    runs, levels = layer.layout.runs, layer.levels
+    x = work.images if len(work.images) > 0 else run.x
     raw, a, begins, most, back = work.raw, work.a, work.begins, work.most, work.scales
     first_run, last_run, depth, _, _ = layer.layout.tiles[t]
     stride, limit, factor = whole(depth), layer.ranges[t, u], run.factors[t, u]

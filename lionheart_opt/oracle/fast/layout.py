@@ -11,9 +11,12 @@ import torch
 
 from lionheart_opt.oracle.fast.panel import PANEL
 from lionheart_opt.oracle.fast.simd import LANES
-from lionheart_opt.oracle.fast.structures import Layout
+from lionheart_opt.oracle.fast.structures import Frame, Layout
 from lionheart_opt.oracle.fast.tiles import Tiling
 from lionheart_opt.oracle.window import Window
+
+#: The frame of images that are padded already.
+PADDED = Frame(0, 0, 0, 0)
 
 #: Packings that a layer uses, by how it is cut and the area of its kernel.
 _PACKINGS: WeakValueDictionary[tuple[Tiling, int], Packing] = WeakValueDictionary()
@@ -113,8 +116,17 @@ class Packing:
         """`weights`, with the two weights of a pair of inputs beside each other for each output."""
         return self.weights.view(-1, 2, PANEL).transpose(1, 2).reshape(-1)
 
-    def layout(self, window: Window | None, height: int, width: int) -> Layout:
-        """The layout for input images of a size, padding included (1 x 1 for a linear layer)."""
+    def layout(
+        self, window: Window | None, height: int, width: int, frame: Frame = PADDED
+    ) -> Layout:
+        """The layout for input images of a size, padding included (1 x 1 for a linear layer).
+
+        Args:
+            window: The window of a convolution; None for a linear layer.
+            height: Height of the images.
+            width: Their width.
+            frame: Where images are in their padding, if they come without.
+        """
         n_channels = len(self.columns)
         starts = np.zeros(1, np.int64)
         offsets = [0]
@@ -156,6 +168,7 @@ class Packing:
                 vectors_at[-1] = vectors_at[-1][0], len(vectors)
         return Layout(
             image_size=height * width * n_channels,
+            frame=frame,
             starts=starts,
             runs=np.array(runs, np.int64),
             vectors=np.array(vectors, np.int64),

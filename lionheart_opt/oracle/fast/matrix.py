@@ -310,9 +310,7 @@ def _n_rows(x: torch.Tensor, window: Window | None) -> int:
     """Number of input vectors that the tiles see."""
     if window is None:
         return x.numel() // x.shape[-1]
-    left, right, top, bottom = window.padding
-    height, width = x.shape[2] + top + bottom, x.shape[3] + left + right
-    return len(x) * prod(window.output_size(height, width))
+    return len(x) * prod(window.output_size(*window.padded_size(*x.shape[2:])))
 
 
 @lru_cache(maxsize=1)

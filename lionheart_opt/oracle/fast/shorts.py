@@ -155,7 +155,8 @@ def digitise_four(
 @njit(error_model="numpy", forceinline=True)
 def read_in_shorts(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> None:
     """Fill `work.shorts` with n rows of DAC outputs of tile (t, u), and `work.scales`."""
-    x, levels, layout = run.x, layer.levels, layer.layout
+    levels, layout = layer.levels, layer.layout
+    x = work.images if len(work.images) > 0 else run.x
     begins, raw, most, shorts = work.begins, work.raw, work.most, work.shorts
     factors, limit = work.factors, layer.ranges[t, u]
     runs, vectors, ends = layout.runs, layout.vectors, layout.vectors_at[t]

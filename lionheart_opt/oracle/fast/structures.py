@@ -25,11 +25,28 @@ class Block(NamedTuple):
     stride: int
 
 
+class Frame(NamedTuple):
+    """Where an image lies in the same image with its padding.
+
+    Args:
+        first: Index of its first number.
+        stride: Distance of two rows of pixels.
+        height: Number of its rows of pixels; 0 if all inputs are padded already.
+        width: Numbers in a row of pixels.
+    """
+
+    first: int
+    stride: int
+    height: int
+    width: int
+
+
 class Layout(NamedTuple):
     """Where the numbers of a layer are, for inputs of one size.
 
     Args:
         image_size: Numbers in one input image, padding included.
+        frame: Where the image is in it.
         starts: Index in an image of the first input of each output position.
         runs: Runs of neighbouring inputs, as (index relative to the start, length).
         vectors: The runs cut into vectors, two numbers for each: index of the first input relative to
@@ -45,6 +62,7 @@ class Layout(NamedTuple):
     """
 
     image_size: int
+    frame: Frame
     starts: np.ndarray
     runs: np.ndarray
     vectors: np.ndarray
@@ -119,7 +137,7 @@ class Pass(NamedTuple):
     """Inputs and results of a pass through a layer. Arrays of tiles have the shape of `ranges`.
 
     Args:
-        x: Input vectors, or channels-last feature maps with their padding.
+        x: Input vectors, or channels-last feature maps; with their padding if `Layout.frame` is empty.
         factors: Extra divisor of each tile's inputs; 0 leaves the tile out.
         clipped: Set to 1 for tiles with an output that clips and must not. Such tiles are left out
             from then on.

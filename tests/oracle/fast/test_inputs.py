@@ -10,6 +10,7 @@ from fast_setup import random_linear
 
 from lionheart_opt.oracle.fast import inputs
 from lionheart_opt.oracle.fast.cpu import CpuProducts
+from lionheart_opt.oracle.fast.layout import PADDED
 from lionheart_opt.oracle.fast.simd import LANES
 from lionheart_opt.oracle.fast.structures import Layout, Levels, Reading
 
@@ -29,6 +30,7 @@ def normal(*shape: int) -> np.ndarray:
 def test_rows_begin_where_their_image_does() -> None:
     layout = Layout(
         image_size=100,
+        frame=PADDED,
         starts=np.array([0, 7, 30]),
         runs=np.zeros((1, 2), np.int64),
         vectors=np.zeros(0, np.int64),
