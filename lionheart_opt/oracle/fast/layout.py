@@ -182,7 +182,7 @@ class Packing:
 def pack(values: torch.Tensor, index: torch.Tensor) -> np.ndarray:
     """Collect the numbers that an index array of a `Packing` points to."""
     source = torch.cat([values.detach().reshape(-1), values.new_zeros(1)])
-    packed: np.ndarray = source[index].numpy()
+    packed: np.ndarray = source.index_select(0, index).numpy()  # faster than indexing
     return packed
 
 

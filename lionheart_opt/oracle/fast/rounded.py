@@ -56,18 +56,23 @@ def rounded(weight: torch.Tensor, tiling: Tiling, converters: Converters) -> Rou
         error is not much smaller than the output noise.
     """
     most = largest_input(converters)
-    if not 0 < most <= LARGEST or converters.output_noise <= 0 or not bool(weight.isfinite().all()):
+    if not 0 < most <= LARGEST or converters.output_noise <= 0:
         return None
     units = weight.new_empty(len(tiling.inputs), len(weight))
-    inverse = torch.empty_like(weight)
+    scaled = torch.empty_like(weight)
     for t, (first, last) in enumerate(tiling.inputs):
-        magnitude = weight[:, first:last].abs()
-        # whole numbers are up to half of one larger than what is rounded
-        room = LARGEST_SUM / most - (last - first) / 2
-        unit = torch.maximum(magnitude.amax(1) / LARGEST, magnitude.sum(1) / room)
-        error = unit.max() * (converters.input_bound * ((last - first) / 12) ** 0.5)
-        if room <= 0 or error * HIDDEN > converters.output_noise:
+        columns, depth = weight[:, first:last], last - first
+        magnitude = columns.abs()
+        unit = magnitude.amax(1) / LARGEST
+        if depth * most * LARGEST > LARGEST_SUM:
+            # whole numbers are up to half of one larger than what is rounded
+            room = LARGEST_SUM / most - depth / 2
+            if room <= 0:
+                return None
+            unit = torch.maximum(unit, magnitude.sum(1) / room)
+        error = float(unit.max()) * converters.input_bound * (depth / 12) ** 0.5
+        if not error * HIDDEN <= converters.output_noise:  # NaN, too
             return None
         units[t] = torch.where(unit < SMALLEST, 1, unit)
-        inverse[:, first:last] = (1 / units[t])[:, None]
-    return Rounded((weight * inverse).round_().to(torch.int16), units)
+        torch.mul(columns, (1 / units[t])[:, None], out=scaled[:, first:last])
+    return Rounded(scaled.round_().to(torch.int16), units)
