@@ -92,45 +92,94 @@ class PipelineProgramme(IntegerProgramme):
         if targets is None or self._keeps_limits(targets):
             return None if targets is None else self.costs.decode(targets)
         rows = np.arange(len(targets))
-        low = float(losses[rows, targets].sum())
-        best, high = None, float(losses.max(axis=1, initial=0.0, where=self.costs.allowed).sum())
+
+        def loss(of: np.ndarray) -> float:
+            return float(losses[rows, of].sum())
+
+        last = len(self.tables.intervals) - 1
+        if "latency_s" not in self.costs.problem.cost_limits:
+            kept = self._least_loss_within_energy(losses, without, last)
+            return None if kept is None else self.costs.decode(kept)
+        low, best = loss(targets), None
+        high = float(losses.max(axis=1, initial=0.0, where=self.costs.allowed).sum())
         while best is None or high - low > 0.05 * abs(high):
             max_loss = high if best is None else (low + high) / 2.0
             limits: list[Limit] = [(self._spread(losses), max_loss)]
-            last = len(self.tables.intervals) - 1
             place, start = self._shortest_interval(losses, limits, without, last)
             if start is not None:
                 start = self._shortest_latency(place, start, losses, max_loss, without)
             if start is not None and self._keeps_limits(start):
-                best, high = start, float(losses[rows, start].sum())
+                best, high = start, loss(start)
             elif best is None:
                 return None
             else:
                 low = max_loss
         return self.costs.decode(best)
 
+    def _least_loss_within_energy(
+        self, losses: np.ndarray, excluded: list[Mapping], last: int
+    ) -> np.ndarray | None:
+        """The mapping of least loss that keeps limits on energy and interval: exactly.
+
+        Ranges of intervals are bounded as in `_shortest_interval`, and halved as long as they may hold a
+        mapping that loses less than the best so far.
+        """
+        rows, objective = np.arange(len(losses)), self._spread(losses)
+        best, least = None, np.inf
+        ranges = [(0, last)]
+        while ranges:
+            low, high = ranges.pop()
+            limit = self._capacity(high)
+            if limit is None:
+                continue
+            targets = self._minimise(objective, [limit, *self._energy_limit(low)], excluded)
+            if targets is None or (loss := float(losses[rows, targets].sum())) >= least:
+                continue
+            if self._keeps_limits(targets):
+                best, least = targets, loss
+            elif low < high:
+                middle = (low + high) // 2
+                ranges += [(middle + 1, high), (low, middle)]
+        return best
+
     def _shortest_interval(
         self, losses: np.ndarray, limits: list[Limit], excluded: list[Mapping], last: int
     ) -> tuple[int, np.ndarray | None]:
         """Number of the shortest interval up to the last one, and a mapping of least loss that keeps it.
 
-        Longer intervals allow all that shorter ones do, so that bisection is exact.
+        Longer intervals allow all that shorter ones do, so that bisection is exact. But static power
+        takes more of a limit on the energy at longer ones. A range of intervals is left out if nothing
+        keeps its longest one with the static power of its shortest, and halved otherwise.
         """
+        if last < 0:
+            return last, None
         objective = self._spread(losses)
+        has_energy_limit = bool(self._energy_limit(0))
 
-        def keeping(place: int) -> np.ndarray | None:
-            limit = self._capacity(place)
-            return None if limit is None else self._minimise(objective, [*limits, limit], excluded)
+        def keeping(first: int, last: int) -> np.ndarray | None:
+            limit = self._capacity(last)
+            if limit is None:
+                return None
+            rows = [*limits, limit, *self._energy_limit(first)]
+            return self._minimise(objective, rows, excluded)
 
-        best = keeping(last) if last >= 0 else None
-        low, high = 0, last
-        while best is not None and low < high:
-            middle = (low + high) // 2
-            if (targets := keeping(middle)) is None:
-                low = middle + 1
-            else:
-                best, high = targets, middle
-        return high, best
+        ranges = [(0, last)]
+        while ranges:
+            low, high = ranges.pop()
+            targets = keeping(low, high)
+            while targets is not None and low < high:
+                middle = (low + high) // 2
+                shorter = keeping(low, middle)
+                if shorter is None:
+                    low = middle + 1
+                    targets = keeping(low, high) if has_energy_limit else targets
+                else:
+                    if has_energy_limit:
+                        ranges.append((middle + 1, high))
+                    targets, high = shorter, middle
+            if targets is not None:
+                return high, targets
+        return last, None
 
     def _shortest_latency(
         self,
@@ -151,7 +200,10 @@ class PipelineProgramme(IntegerProgramme):
             if self._least_latency[each] >= shortest:
                 break
             limit = self._capacity(int(each))
-            targets = limit and self._minimise(self._own(int(each)), [*limits, limit], excluded)
+            if limit is None:
+                continue
+            rows = [*limits, limit, *self._energy_limit(int(each))]
+            targets = self._minimise(self._own(int(each)), rows, excluded)
             if targets is None:
                 continue
             targets = self._descend(targets, number, losses, max_loss, excluded)
@@ -256,20 +308,31 @@ class PipelineProgramme(IntegerProgramme):
 
         An interval holds a limit exactly where its clusters fit. A latency does so only where the
         interval leaves room for the shortest path, and an energy where static power takes no more than
-        at the shortest interval of all, which is necessary and not sufficient.
+        at the shortest interval of all, which is necessary and not sufficient (`_energy_limit`).
         """
-        limits: list[Limit] = []
         place = len(self.tables.intervals) - 1
         for name, limit in self.costs.problem.cost_limits.items():
-            if name == "energy_j":
-                static_j = self.tables.static_w * float(self.tables.intervals[0])  # at least
-                limits.append((self._sums_j, limit - self.tables.fixed_j - static_j))
-                continue
-            reached = self.tables.intervals if name == "interval_s" else self._least_latency
-            place = min(place, int(np.searchsorted(reached, limit, side="right")) - 1)
+            if name != "energy_j":
+                reached = self.tables.intervals if name == "interval_s" else self._least_latency
+                place = min(place, int(np.searchsorted(reached, limit, side="right")) - 1)
         capacity = self._capacity(place) if place >= 0 else None
         nothing = np.zeros(len(self._choices) + len(self._couples)), -1.0
-        return [*limits, nothing if capacity is None else capacity]
+        return [*self._energy_limit(0), nothing if capacity is None else capacity]
+
+    def _energy_limit(self, place: int) -> list[Limit]:
+        """The limit on the energy as one on its sum, if there is one.
+
+        A mapping that keeps an interval and this sum keeps the limit, and one that keeps the limit keeps
+        its own interval and this sum.
+
+        Args:
+            place: Number of the interval that static power is drawn for.
+        """
+        limit = self.costs.problem.cost_limits.get("energy_j")
+        if limit is None:
+            return []
+        static_j = self.tables.static_w * float(self.tables.intervals[place])
+        return [(self._sums_j, limit - self.tables.fixed_j - static_j)]
 
     def _least_total_energy(
         self, limits: list[Limit], excluded: list[Mapping], tolerance: float

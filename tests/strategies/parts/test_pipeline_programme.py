@@ -87,6 +87,56 @@ def test_limits_on_times_hold(limited: CostObjective) -> None:
     assert best == pytest.approx(prices[times <= limit, 1].min(), rel=rel)
 
 
+@pytest.mark.parametrize("objective", COST_OBJECTIVES)
+@pytest.mark.parametrize("leakage_w", [1e-3, 4e-3])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1])
+def test_limits_on_the_energy_hold(
+    objective: CostObjective, leakage_w: float, share: float
+) -> None:
+    """Static power takes more of the limit at a longer interval; no mapping that keeps it is missed.
+
+    All-digital breaks the limit, and so does each move of one unit alone.
+    """
+    network, machine = networks()["resnet18"], {"cluster_leakage_w": leakage_w}
+    free = on_many_cores(network, objective, movable=9, machine=machine)
+    costs = Additive.of(free)
+    programme = programme_of(costs)
+    assert isinstance(programme, PipelineProgramme)
+    every = np.array([costs.encode([mapping])[0] for mapping in every_mapping(free)])
+    prices = programme.tables.cost_batch(every)[programme.tables.fits(every)]
+    energies = prices[:, COST_OBJECTIVES.index("energy_j")]
+    limit = float(np.quantile(energies, share)) * (1 + 1e-9)
+    problem = on_many_cores(
+        network, objective, movable=9, machine=machine, cost_limits={"energy_j": limit}
+    )
+    assert problem.digital_cost.energy_j > limit
+    kept = [each for each in drive(Knapsack(min_gain=1e-6), problem) if each.feasible]
+    best = prices[energies <= limit, COST_OBJECTIVES.index(objective)].min()
+    rel = 0.01 if objective == "latency_s" else 1e-5
+    assert min(each.cost.value(objective) for each in kept) == pytest.approx(best, rel=rel)
+
+
+def test_the_least_loss_under_a_limit_on_the_energy() -> None:
+    """Exact, against enumeration."""
+    network = networks()["resnet18"]
+    free = on_many_cores(network, "interval_s", movable=9)
+    every = np.array([Additive.of(free).encode([each])[0] for each in every_mapping(free)])
+    losses = np.random.default_rng(5).random((every.shape[1], 2))
+    prices = programme_of(Additive.of(free)).tables.cost_batch(every)  # type: ignore[attr-defined]
+    loss = losses[np.arange(every.shape[1]), every].sum(axis=1)
+    for share in (0.02, 0.2, 0.6):
+        limit = float(np.quantile(prices[:, 1], share)) * (1 + 1e-9)
+        problem = on_many_cores(network, "interval_s", movable=9, cost_limits={"energy_j": limit})
+        costs = Additive.of(problem)
+        programme = programme_of(costs)
+        assert isinstance(programme, PipelineProgramme)
+        kept = (prices[:, 1] <= limit) & programme.tables.fits(every)
+        mapping = programme.least_loss(losses)
+        assert mapping is not None
+        [row] = np.flatnonzero((every == costs.encode([mapping])[0]).all(axis=1))
+        assert kept[row] and loss[row] == pytest.approx(loss[kept].min())
+
+
 def reached(problem: Problem, strategy: str) -> float:
     """The least price of a feasible mapping that a strategy finds."""
     built = plugins.build("strategies", strategy, {})
