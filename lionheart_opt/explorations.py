@@ -35,6 +35,7 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.own_modules import beside
 from lionheart_opt.pricing import priced
 from lionheart_opt.results.exploration import Design, Exploration
+from lionheart_opt.results.result import SearchResult
 from lionheart_opt.signals import check_stopped
 from lionheart_opt.space import Space
 from lionheart_opt.studies import Study
@@ -70,6 +71,7 @@ class _Answer:
     cost: Cost
     drop: float | None = None
     drop_high: float | None = None
+    budget_spent: bool = False
 
 
 #: System, what its mapping costs least of -> its best mapping.
@@ -201,6 +203,7 @@ def _explore_study(
             cost=result.problem.cost(best.mapping).within(design),
             drop=None if bounds is None else bounds.estimate,
             drop_high=None if bounds is None else bounds.high,
+            budget_spent=_is_spent(result),
         )
 
     with study.beside():
@@ -211,6 +214,14 @@ def _explore_study(
             file.workload, file.system, vary, objectives, solve, sources, file.question
         )
         return explorer.run(trials, seed, file.storage)
+
+
+def _is_spent(result: SearchResult) -> bool:
+    """Whether a search had spent its budget, so that it may not have come to its end."""
+    budget = result.budget
+    return (budget.trials is not None and len(result.evaluations) >= budget.trials) or (
+        budget.oracle_s is not None and result.oracle_s >= budget.oracle_s
+    )
 
 
 class _Explorer:
@@ -321,6 +332,7 @@ class _Explorer:
             raise
         results = self._results(system, answer)
         plain = {**design, "mapping": answer.mapping.to_json(), "results": results, "problem": ""}
+        plain["budget_spent"] = answer.budget_spent
         trial.set_user_attr(DESIGN, plain)
         study.tell(trial, [results[name] for name in self.objectives])  # type: ignore[misc]
 
@@ -351,4 +363,5 @@ def _design(number: int, plain: dict[str, Any]) -> Design:
         mapping=plain["mapping"],
         results=plain["results"],
         problem=plain["problem"],
+        budget_spent=plain.get("budget_spent", False),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -173,6 +174,14 @@ def test_with_a_study_mappings_keep_its_limits(tmp_path: Path) -> None:
     assert slow_core.mapping is not None and "tile" in slow_core.mapping.values()
     assert slow_core.results["drop_high"] is not None and slow_core.results["drop_high"] <= limit
     assert fast_core.mapping is not None and "tile" not in fast_core.mapping.values()
+    assert not slow_core.budget_spent and not fast_core.budget_spent
+
+
+def test_a_search_that_spent_its_budget_may_have_missed_better_mappings(tmp_path: Path) -> None:
+    study = lo.load(make_study(tmp_path, re.sub(r"trials = \d+", "trials = 1", EXPLORED)))
+    found = lo.explore(study)
+    assert [design.budget_spent for design in found.designs] == [True, True]
+    assert found.to_frame().budget_spent.all() and found.to_json()["designs"][0]["budget_spent"]
     again = lo.explore(lo.load(tmp_path))
     assert again == found
     for given in ({"system": "diana"}, {"example": (1,)}, {"batch": 2}, {"storage": "sqlite://"}):

@@ -37,13 +37,29 @@ def print_exploration(exploration: Exploration) -> None:
             "interval_s": si(results["interval_s"], "s") + factor(results, "interval_s"),
             "energy_j": si(results["energy_j"], "J") + factor(results, "energy_j"),
             "area_m2": f"{1e6 * (results['area_m2'] or 0.0):.3g}",
-            "drop": f"{results['drop'] or 0.0:.4g}",
+            "drop": f"{results['drop'] or 0.0:.4g}\n{results['drop_high'] or 0.0:.4g}",
         }
         ratio = percent(results["analog_mac_ratio"])
         table.add_row(chosen, *(cells[name] for name in names), ratio)
     problems = Counter(design.problem for design in exploration.designs if design.problem)
-    best = "best mapping" if has_drop else "cheapest mapping, whatever its accuracy"
-    notes = [f"{len(exploration.designs)} designs tried, each with its {best}."]
+    tried = exploration.designs
+    count = len({tuple(design.numbers.items()) for design in tried})
+    aims = " and of ".join(
+        f"least {name}" for name in dict.fromkeys(each.cheapest for each in tried)
+    )
+    how = (
+        "as `knapsack` finds it within the study's limits" if has_drop else "whatever its accuracy"
+    )
+    notes = [f"{count} design{'s' * (count != 1)} tried, with the mapping of {aims}, {how}."]
+    if spent := sum(design.budget_spent for design in tried):
+        notes.append(
+            f"{spent} of {len(tried)} searches for a mapping spent the study's budget: better mappings "
+            "may exist; raise [budget]"
+        )
+    if has_drop:
+        notes.append(
+            "drop: of the study's metric; below it, its upper confidence bound, which keeps the limit"
+        )
     if any(design.results.get("latency_low_s") for design in exploration.front):
         notes.append(HOW_SURE)
     if "area_m2" in exploration.objectives:

@@ -35,6 +35,8 @@ class Design:
         mapping: Unit -> target; None where no mapping fits or keeps the limits.
         results: Name of `NUMBERS` -> value; None where it is not known.
         problem: Why there is no mapping; empty if there is.
+        budget_spent: Whether the study's budget was spent in the search for the mapping, so that a better
+            one may exist.
     """
 
     trial: int
@@ -43,6 +45,7 @@ class Design:
     mapping: dict[str, str] | None
     results: dict[str, float | None]
     problem: str = ""
+    budget_spent: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
@@ -53,6 +56,7 @@ class Design:
             "mapping": self.mapping,
             **{name: self.results.get(name) for name in NUMBERS},
             "problem": self.problem,
+            "budget_spent": self.budget_spent,
         }
 
 
@@ -87,7 +91,8 @@ class Exploration:
         Columns: `trial`, one for each dotted name, `cheapest` (what the mapping costs least of),
         `latency_s`, `energy_j`, `interval_s`, `area_m2`, `tops_per_mm2`, `analog_mac_ratio`, `drop`,
         `drop_high` (missing without an oracle), the ends of the intervals of 95 % (`latency_low_s`,
-        `latency_high_s`, ..., missing where nothing is known), `on_front`, `problem`.
+        `latency_high_s`, ..., missing where nothing is known), `on_front`, `problem`,
+        `budget_spent` (whether the search for the mapping spent the study's budget).
         """
         import pandas
 
@@ -100,6 +105,7 @@ class Exploration:
                 **{name: design.results.get(name) for name in NUMBERS},
                 "on_front": design.trial in front,
                 "problem": design.problem,
+                "budget_spent": design.budget_spent,
             }
             for design in self.designs
         ]
