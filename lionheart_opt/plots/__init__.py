@@ -6,6 +6,7 @@ Every figure looks right by itself: in a notebook, and as `figure.savefig("paret
 # Each function takes the place of the submodule of its name as an attribute of this package. That is
 # safe: Python sets that attribute once, when a submodule is first imported, and that is here, before
 # anyone else can. What else a submodule offers is had with `from lionheart_opt.plots.pareto import ...`.
+from lionheart_opt.plots.beside_best import beside_best
 from lionheart_opt.plots.cost import cost
 from lionheart_opt.plots.depth import depth
 from lionheart_opt.plots.diagnosis import diagnosis
@@ -22,6 +23,7 @@ from lionheart_opt.plots.thresholds import thresholds
 from lionheart_opt.plots.tornado import tornado
 
 __all__ = [
+    "beside_best",
     "cost",
     "depth",
     "diagnosis",

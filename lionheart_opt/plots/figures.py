@@ -9,6 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from lionheart_opt.plots.beside_best import beside_best
 from lionheart_opt.plots.drift import drift
 from lionheart_opt.plots.mappings import mappings
 from lionheart_opt.plots.pareto import pareto
@@ -45,6 +46,8 @@ def draw_study(
         "mappings": mappings,
         "drift": drift,
     }
+    if len({result.label for result in results}) > 1:
+        drawings["beside_best"] = beside_best
     paths = list[Path]()
     gc.freeze()  # of what was read nothing is garbage; looking through it takes long
     try:

@@ -76,6 +76,9 @@ def mappings_info(results: Sequence[SearchResult]) -> MappingsInfo:
 def mappings(source: Source) -> Figure:
     """Which target runs each unit in each search's best mapping, with its speed-up over all-digital.
 
+    In brackets, speed-ups have their intervals of 95 %. They follow from the constants of the system,
+    which all mappings share: two of them can be told apart better, see `beside_best`.
+
     Where nothing beats all-digital, its row says so.
 
     If there are more than 20 incumbents, each strategy shows the best of its seeds.
@@ -123,7 +126,11 @@ def mappings(source: Source) -> Figure:
 def _worth(result: SearchResult, evaluation: Evaluation) -> str:
     if not result.beats_all_digital:
         return result.outcome
-    return f"{result.problem.gains(evaluation.cost)[0]:.2f}×"
+    [known] = result.problem.estimates([evaluation.mapping])
+    value, low, high = known["speedup"]
+    return f"{value:.2f}×" + (
+        f" [{low:.2f}, {high:.2f}]" if low is not None and low != high else ""
+    )
 
 
 def _objectives(evaluation: Evaluation) -> tuple[float, ...]:

@@ -36,6 +36,9 @@ _AXES: dict[Gain, str] = {
 }
 #: Drops beyond this multiple of the limit are drawn at the upper edge.
 BEYOND = 2.0
+#: Points of fronts in a panel that have a bar, at most: more would hide the points.
+MOST_BARS = 6
+BAR: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,6 +51,8 @@ class ParetoInfo:
         drop: Drops as they are shown (the limit's statistic at its worst time), shape (n,).
         feasible: Whether each point keeps every limit, shape (n,).
         front: Row numbers of the feasible points that no other feasible one dominates, by gain.
+        ends: Ends of the intervals of 95 % of the gains on the front, shape (2, n_front); NaN where they
+            are not known, or not asked for.
     """
 
     label: str
@@ -55,10 +60,20 @@ class ParetoInfo:
     drop: np.ndarray
     feasible: np.ndarray
     front: np.ndarray
+    ends: np.ndarray
 
 
-def pareto_info(label: str, results: Sequence[SearchResult], gain: Gain) -> ParetoInfo:
-    """Gain against drop of everything that these searches have measured."""
+def pareto_info(
+    label: str, results: Sequence[SearchResult], gain: Gain, *, intervals: bool = True
+) -> ParetoInfo:
+    """Gain against drop of everything that these searches have measured.
+
+    Args:
+        label: What figures call them.
+        results: The searches.
+        gain: What a mapping gains; of speed-ups, the front has intervals.
+        intervals: Whether to find these intervals.
+    """
     points = np.concatenate([result.points for result in results])
     measured = [(result, evaluation) for result in results for evaluation in result.measured]
     if gain == "speed-up":
@@ -71,8 +86,15 @@ def pareto_info(label: str, results: Sequence[SearchResult], gain: Gain) -> Pare
     drops = results[0].metric.drop_scale * points[:, 1]
     feasible = np.array([evaluation.feasible for _, evaluation in measured], dtype=bool)
     rows = np.flatnonzero(feasible)
-    front = rows[non_dominated(np.column_stack([-gains, drops])[rows])]  # most gain first
-    return ParetoInfo(label=label, gain=gains, drop=drops, feasible=feasible, front=front[::-1])
+    front = rows[non_dominated(np.column_stack([-gains, drops])[rows])][::-1]  # most gain last
+    width = np.full(len(front), np.nan)
+    if intervals and gain == "speed-up":
+        mappings = [measured[row][1].mapping for row in front]
+        width = results[0].problem.half_widths(mappings)["speedup"]
+    ends = gains[front] * np.exp([-width, width])
+    return ParetoInfo(
+        label=label, gain=gains, drop=drops, feasible=feasible, front=front, ends=ends
+    )
 
 
 @paper_style()
@@ -82,6 +104,10 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
     Filled points keep the limits; lines are Pareto fronts. The grey line is the front of the ground
     truth. Where that is not known and each strategy has a panel of its own, it is the front of all
     strategies together.
+
+    Horizontal bars are intervals of 95 % of speed-ups over all-digital, of some points on each front.
+    They follow from the constants of the system. All mappings share these, so that an error moves all
+    points together: which of two mappings is faster is known better, see `thresholds` and `beside_best`.
 
     Args:
         source: A study, a `SearchResult`, or several.
@@ -105,9 +131,9 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
     figure, panels = new_panels(labels, _AXES[gain], drop_label(metric, f" after {times}"))
     reference = None
     if truth is not None:
-        reference = pareto_info("ground truth", [truth], gain)
+        reference = pareto_info("ground truth", [truth], gain, intervals=False)
     elif len(panels) > 1:
-        reference = pareto_info("all strategies", results, gain)
+        reference = pareto_info("all strategies", results, gain, intervals=False)
     highest = max(info.drop.max(initial=0.0) for info in infos.values())
     edge = BEYOND * metric.drop_scale * limit.max_drop
     top = edge if 0 < edge < highest else None
@@ -116,6 +142,7 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
             _line(axes, reference, GREY, 1.5)
         for k, label in enumerate(shown):
             _points(axes, infos[label], *look(k), top)
+            _bars(axes, infos[label], look(k)[0], max(MOST_BARS // len(shown), 2))
         axes.axhline(
             metric.drop_scale * limit.max_drop, color="black", linestyle="--", linewidth=0.8
         )
@@ -134,6 +161,9 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
     ]
     if reference is not None:
         handles.append(Line2D([], [], color=GREY, linewidth=1.5, label=f"front: {reference.label}"))
+    if any(np.isfinite(info.ends).any() for info in infos.values()):
+        label = "95 % interval, errors shared"
+        handles.append(Line2D([], [], color=GREY, label=label, **BAR))
     legend_above(figure, [*handles, *_signs(metric.in_words(limit.max_drop), top is not None)])
     return figure
 
@@ -158,6 +188,14 @@ def _points(axes: Any, info: ParetoInfo, colour: str, marker: str, top: float | 
         hollow = {"s": 10, "facecolors": "none", "edgecolors": colour, "linewidth": 0.7}
         axes.scatter(info.gain[rows], drop[rows], marker=sign, alpha=0.6, **hollow, **crowded)
     _line(axes, info, colour, 1.2)
+
+
+def _bars(axes: Any, info: ParetoInfo, colour: str, most: int) -> None:
+    """Intervals of some points of the front, from one end to the other."""
+    known = np.flatnonzero(np.isfinite(info.ends[0]))
+    some = known[np.unique(np.linspace(0, len(known) - 1, most).round().astype(int))[: len(known)]]
+    if len(some):
+        axes.hlines(info.drop[info.front[some]], *info.ends[:, some], color=colour, **BAR)
 
 
 def _signs(limit_text: str, beyond: bool) -> list[Line2D]:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
+from lionheart_opt.estimates import Estimate
 from lionheart_opt.plots.source import Source, as_results, truth_of
 from lionheart_opt.plots.style import (
     COLOURS,
     COLUMN,
+    GREY,
     PAGE,
     as_text,
     legend_above,
@@ -21,8 +24,16 @@ from lionheart_opt.plots.style import (
     paper_style,
 )
 from lionheart_opt.results import metrics
-from lionheart_opt.results.at_thresholds import best_gains
+from lionheart_opt.results.at_thresholds import (
+    best_gains,
+    fastest_of,
+    median_interval,
+    shares_of,
+)
 from lionheart_opt.results.result import SearchResult
+
+BAND: dict[str, Any] = {"color": GREY, "alpha": 0.15, "linewidth": 0}
+WHISKER: dict[str, Any] = {"color": "black", "linewidth": 0.8}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,12 +46,17 @@ class ThresholdInfo:
         found: Whether every seed found a mapping, shape (n_strategies,); a seed without one counts as
             1x.
         truth: The best speed-up of all mappings; None where it is not known.
+        largest: The largest speed-up, of all mappings or of all strategies, with its interval of 95 %.
+        distance: Ends of the interval of 95 % of each strategy's median, if the largest speed-up were
+            known exactly, shape (n_strategies, 2); NaN where they are not known.
     """
 
     max_drop: float
     quartiles: np.ndarray
     found: np.ndarray
     truth: float | None
+    largest: Estimate
+    distance: np.ndarray
 
 
 def threshold_info(
@@ -58,12 +74,18 @@ def threshold_info(
         ]
         found = [all(pairs) for pairs in gains]
         best = best_gains(truth, max_drop) if truth else None
+        reference = fastest_of([truth] if truth and best else results, max_drop)
+        [known] = results[0].problem.estimates([reference])
+        shares = [median_interval(shares_of(seeds, max_drop, reference)) for seeds in strategies]
+        distance = [share or [np.nan, np.nan] for share in shares]
         infos.append(
             ThresholdInfo(
                 max_drop=max_drop,
                 quartiles=np.array(quartiles),
                 found=np.array(found, dtype=bool),
                 truth=best and best[0],
+                largest=known["speedup"],
+                distance=known["speedup"].value * np.array(distance),
             )
         )
     return infos
@@ -74,6 +96,11 @@ def thresholds(source: Source, *, truth: SearchResult | None = None) -> Figure:
     """One panel a threshold, one row a strategy: median over seeds (dot) and quartiles (bar).
 
     Hollow dots: some seed found no mapping and counts as all-digital. Dashed lines: the ground truth.
+
+    The grey band is the interval of 95 % of the largest speed-up over all-digital, of the ground truth or
+    else of all strategies. It follows from the constants of the system, which all mappings share: an
+    error moves the whole panel. So whiskers show what remains of the difference between a strategy's
+    median and the largest speed-up. A strategy that reaches it has none.
 
     Args:
         source: A study, a `SearchResult`, or several.
@@ -90,8 +117,11 @@ def thresholds(source: Source, *, truth: SearchResult | None = None) -> Figure:
     figure, [panels] = new_figure(1, len(infos), width, 0.9 + 0.18 * len(labels))
     rows = np.arange(len(labels))[::-1]
     for k, (axes, info) in enumerate(zip(panels, infos, strict=True)):
+        if info.largest.low is not None and info.largest.high is not None:
+            axes.axvspan(info.largest.low, info.largest.high, **BAND)
         low, middle, high = info.quartiles.T
         axes.hlines(rows, low, high, color=COLOURS[0], linewidth=2.5, alpha=0.4)
+        axes.hlines(rows, *info.distance.T, **WHISKER)
         for kept, face in ((info.found, COLOURS[0]), (~info.found, "white")):
             axes.scatter(
                 middle[kept], rows[kept], s=16, facecolor=face, edgecolor=COLOURS[0], zorder=3
@@ -102,11 +132,12 @@ def thresholds(source: Source, *, truth: SearchResult | None = None) -> Figure:
         names = [as_text(label, 30) for label in labels]
         axes.set_yticks(rows, names if k == 0 else [""] * len(labels))
         axes.set_ylim(-0.6, len(labels) - 0.4)
-        axes.set_xlim(*_range([*info.quartiles.flat, info.truth or 1.0]))
+        drawn = [*info.quartiles.flat, *info.distance.flat, *info.largest[1:], info.truth]
+        axes.set_xlim(*_range([each for each in drawn if each is not None and np.isfinite(each)]))
         axes.locator_params(axis="x", nbins=3)
     figure.supxlabel("speed-up over all-digital (×)", fontsize=8)
     dot: dict[str, Any] = {"color": COLOURS[0], "linestyle": "", "marker": "o"}
-    handles = [Line2D([], [], label="median over seeds", **dot)]
+    handles: list[Any] = [Line2D([], [], label="median over seeds", **dot)]
     if not all(info.found.all() for info in infos):
         label = "some seed found nothing (counts as 1×)"
         handles.append(Line2D([], [], markerfacecolor="white", label=label, **dot))
@@ -116,6 +147,10 @@ def thresholds(source: Source, *, truth: SearchResult | None = None) -> Figure:
     if truth is not None:
         dashed: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 0.8}
         handles.append(Line2D([], [], label="ground truth", **dashed))
+    if any(info.largest.low != info.largest.high for info in infos):
+        handles.append(Patch(label="95 % interval of the largest, common to all", **BAND))
+    if any((np.ptp(info.distance, axis=1) > 0).any() for info in infos):
+        handles.append(Line2D([], [], label="95 % interval of the difference to it", **WHISKER))
     legend_above(figure, handles)
     return figure
 

@@ -20,7 +20,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import drop_of
 from lionheart_opt.results.overview import Overview, Standing
 from lionheart_opt.results.report import short
-from lionheart_opt.results.wording import console, seconds, times
+from lionheart_opt.results.wording import console, seconds, times, times_within
 from lionheart_opt.study.record import Trial
 from lionheart_opt.study.search import Ending, Search, Watcher
 from lionheart_opt.study.search import Progress as SearchProgress
@@ -44,7 +44,8 @@ ENDINGS: dict[Ending, str] = {
 class Live:
     """An overview of all searches: a row for each that runs or has ended, and a line for the study.
 
-    Where output is piped, each answer is a plain line. Long trainings, and the whole study, add one a
+    Where output is piped, each answer is a plain line; of speed-ups, that of the best so far has an
+    interval. Long trainings, and the whole study, add one a
     minute. Its methods may be called from several threads.
 
     Args:
@@ -140,8 +141,12 @@ class Live:
     def _answered(self, name: str, trial: Trial, problem: Problem) -> None:
         if self._console.is_terminal:
             return
-        evaluation = trial.evaluation
-        speedup, _ = problem.gains(evaluation.cost)
+        evaluation, standing = trial.evaluation, self.overview.standings[name]
+        speedup, state = times(problem.gains(evaluation.cost)[0]), "not feasible"
+        if evaluation.feasible:
+            state = "feasible"
+        if evaluation is standing.best:
+            speedup, state = _best(standing), "feasible, the best so far"
         accuracy = evaluation.accuracy
         metric = ACCURACY if accuracy is None else accuracy.metric
         drop = f"drop {metric.said(drop_of(problem, evaluation))} {metric.drop_unit}"
@@ -149,8 +154,7 @@ class Live:
             drop = accuracy.note
         self._print(
             f"{name} trial {trial.number}: {drop}, "
-            f"{times(speedup)}, {'feasible' if evaluation.feasible else 'not feasible'}: "
-            f"{short(problem, evaluation.mapping)}"
+            f"{speedup}, {state}: {short(problem, evaluation.mapping)}"
         )
         if time.monotonic() - self._study_said >= QUIET_S:
             self._study_said = time.monotonic()
@@ -216,10 +220,8 @@ def _width(cell: str | ProgressBar) -> int:
 
 
 def _best(standing: Standing) -> str:
-    """The best mapping of a search so far, as its speed-up; empty before anything is feasible."""
-    if standing.best is None or standing.search is None:
-        return ""
-    return times(standing.search.problem.gains(standing.best.cost)[0])
+    """The speed-up of the best mapping so far, and how well it is known; empty before one is feasible."""
+    return "" if standing.speedup is None else times_within(standing.speedup)
 
 
 def _unheard(text: str) -> None:

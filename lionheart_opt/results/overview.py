@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal
 
+from lionheart_opt.estimates import Estimate
 from lionheart_opt.evaluation import Evaluation
 from lionheart_opt.problem import Problem
 from lionheart_opt.results.metrics import recommended
@@ -44,6 +45,20 @@ class Standing:
     first_share: float = 0.0
     best: Evaluation | None = None
     doing: str = ""
+    _known: tuple[Evaluation, Estimate] | None = field(default=None, repr=False)
+
+    @property
+    def speedup(self) -> Estimate | None:
+        """Of its best mapping over all-digital, with its interval of 95 %; None before one is feasible.
+
+        It is found once for each best mapping, as that takes longer than to price it.
+        """
+        if self.best is None or self.search is None:
+            return None
+        if self._known is None or self._known[0] is not self.best:
+            [estimates] = self.search.problem.estimates([self.best.mapping])
+            self._known = self.best, estimates["speedup"]
+        return self._known[1]
 
     def update(self, trials: int, oracle_s: float) -> None:
         """Take over how far the search is."""

@@ -6,12 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+from lionheart_opt.estimates import Estimate
 from lionheart_opt.text import never_fail, printable
 
 #: Width of tables where the output is no terminal (a file, a pipe), unless $COLUMNS says another.
@@ -71,6 +72,13 @@ def diverged(count: int) -> str:
 def times(gain: float | None) -> str:
     """A gain: 2.5 -> `2.50x`."""
     return "-" if gain is None else f"{gain:.2f}x"
+
+
+def times_within(gain: Estimate) -> str:
+    """A gain and the factor up to which it is known, where it is: `2.50x (x/1.30)`."""
+    low, high = gain.low, gain.high
+    factor = f" (x/{sqrt(high / low):.2f})" if low and high and high > low else ""
+    return times(gain.value) + factor
 
 
 def percent(ratio: float | None) -> str:

@@ -148,7 +148,7 @@ def test_compare_refuses_studies_that_answer_different_questions(recorded, tmp_p
 
 def test_plot_writes_figures(recorded, tmp_path):
     assert call("plot", recorded, "--out", tmp_path)[0] == 0
-    assert len(list(tmp_path.glob("*.pdf"))) == 7 == len(list(tmp_path.glob("*.png")))
+    assert len(list(tmp_path.glob("*.pdf"))) == 8 == len(list(tmp_path.glob("*.png")))
 
 
 def test_checks_can_be_left_to_a_later_run(tmp_path):

@@ -46,8 +46,15 @@ def test_a_study_brings_its_truth(tmp_path):
 
 
 def test_the_package_offers_functions_whatever_is_imported_later():
-    assert len(plots.__all__) == 14
+    assert len(plots.__all__) == 15
     for name in plots.__all__:
         module = importlib.import_module(f"lionheart_opt.plots.{name}")
         assert isinstance(module, ModuleType)
         assert getattr(plots, name) is getattr(module, name)
+
+
+def test_several_strategies_are_compared_beside_the_best(tmp_path):
+    problem = made_up_problem()
+    results = [search(label, answer(problem, 5, 0.02), problem=problem) for label in "xy"]
+    names = [path.stem for path in draw_study(results, None, tmp_path)]
+    assert names[-1] == "beside_best" and len(names) == 2 * len(NAMES) + 2

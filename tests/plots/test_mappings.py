@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from figure_checks import ODD_LABELS, check_figure, shown_text
-from made_up_runs import answer, made_up_problem, search
+from made_up_runs import answer, made_up_problem, priced_problem, search
 
 from lionheart_opt.plots import mappings
 from lionheart_opt.plots.mappings import MOST_ROWS, mappings_info
@@ -77,3 +77,12 @@ def test_why_there_is_nothing_is_said():
     figure = mappings(search("x", problem=fixed))
     check_figure(figure)
     assert "no unit has a choice" in shown_text(figure)
+
+
+def test_speed_ups_have_their_intervals():
+    problem = priced_problem()
+    run = search("x", answer(problem, 2, 0.02), problem=problem)
+    value, low, high = run.best_estimates["speedup"]
+    info = mappings_info([run])
+    assert info.labels == [f"x, seed 0: {value:.2f}× [{low:.2f}, {high:.2f}]"]
+    check_figure(mappings(run))

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from figure_checks import ODD_LABELS, check_figure, shown_text
-from made_up_runs import answer, first_analog, made_up_problem, search
+from made_up_runs import answer, first_analog, made_up_problem, priced_problem, search
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.plots import pareto
@@ -102,3 +102,41 @@ def test_a_crowded_layer_is_an_image_in_a_pdf_and_the_front_is_not(many, is_crow
     layers = [each for each in axes.collections if isinstance(each, PathCollection)]
     assert [bool(each.get_rasterized()) for each in layers].count(False) == (1 if is_crowded else 4)
     assert not any(line.get_rasterized() for line in axes.lines)
+
+
+BARS = "95 % interval, errors shared"
+
+
+def test_speed_ups_on_the_front_have_intervals():
+    problem = priced_problem()
+    answers = [answer(problem, k, 0.01 * k) for k in (1, 2, 3, 2)]
+    result = search("x", *answers, answer(problem, 4, 0.5), problem=problem)
+    info = pareto_info("x", [result], "speed-up")
+    frame = result.to_frame()
+    for column, ends in zip(("speedup_low", "speedup_high"), info.ends, strict=True):
+        np.testing.assert_allclose(ends, frame[column].to_numpy()[info.front])
+    assert (info.ends[0] < info.gain[info.front]).all()
+    assert np.isnan(pareto_info("x", [result], "analog MACs").ends).all()
+    assert np.isnan(pareto_info("x", [result], "speed-up", intervals=False).ends).all()
+    figure = pareto(result)
+    check_figure(figure)
+    assert BARS in shown_text(figure)
+    assert BARS not in shown_text(pareto(result, gain="analog MACs"))
+    silent = made_up_problem()
+    plain = pareto(search("x", answer(silent, 1, 0.02), problem=silent))
+    assert BARS not in shown_text(plain)
+
+
+def test_a_long_front_has_few_bars(monkeypatch):
+    from matplotlib.collections import LineCollection
+
+    monkeypatch.setattr(sys.modules[pareto_info.__module__], "MOST_BARS", 2)
+    problem = priced_problem()
+    units = range(1, len(problem.units) + 1)
+    result = search("x", *(answer(problem, k, 0.005 * k) for k in units), problem=problem)
+    front = pareto_info("x", [result], "speed-up").front
+    assert len(front) == 3
+    [axes] = pareto(result).axes
+    [bars] = [each for each in axes.collections if isinstance(each, LineCollection)]
+    drops = [segment[0, 1] for segment in bars.get_segments()]
+    assert drops == pytest.approx([0.5, 1.5]), "the first and the last point of the front"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from figure_checks import ODD_LABELS, check_figure, shown_text
-from made_up_runs import answer, made_up_problem, search
+from made_up_runs import answer, made_up_problem, priced_problem, search
 
 from lionheart_opt.plots import thresholds
 from lionheart_opt.plots.thresholds import threshold_info
@@ -47,3 +47,43 @@ def test_nothing_found_is_all_digital():
         figure = thresholds(search("x", *answers, problem=problem))
         check_figure(figure)
         assert "some seed found nothing (counts as 1×)" in shown_text(figure)
+
+
+COMMON = "95 % interval of the largest, common to all"
+PAIRED = "95 % interval of the difference to it"
+
+
+def test_the_largest_speed_up_has_its_interval_and_the_others_what_remains():
+    problem = priced_problem()
+    few, many = (
+        search(label, answer(problem, k, 0.02), problem=problem)
+        for label, k in (("few", 2), ("many", 3))
+    )
+    info = threshold_info([few, many])[-1]
+    np.testing.assert_allclose(info.largest, many.best_estimates["speedup"])
+    low, high = info.distance[0]
+    assert low < few.best_estimates["speedup"].value < high
+    mine = few.best_estimates["speedup"]
+    assert np.log(high / low) < np.log(info.largest.high / info.largest.low)
+    paired = problem.cost(few.best.mapping).gain_over(problem.cost(many.best.mapping), "interval_s")
+    np.testing.assert_allclose((low, high), np.array(paired[1:]) * info.largest.value)
+    assert mine.value == pytest.approx(paired.value * info.largest.value)
+    np.testing.assert_allclose(info.distance[1], info.largest.value)
+    figure = thresholds([few, many])
+    check_figure(figure)
+    assert {COMMON, PAIRED} <= set(shown_text(figure))
+
+
+def test_differences_are_to_the_ground_truth_where_it_is_known():
+    problem = priced_problem()
+    run = search("x", answer(problem, 2, 0.02), problem=problem)
+    truth = search("all", *(answer(problem, k, 0.02) for k in (2, 4)), problem=problem)
+    info = threshold_info([run], truth)[-1]
+    assert info.truth == pytest.approx(info.largest.value) and info.distance[0, 0] < info.truth
+    np.testing.assert_allclose(info.largest, truth.best_estimates["speedup"])
+
+
+def test_without_intervals_there_is_neither_band_nor_whisker():
+    problem = made_up_problem()
+    runs = [search(str(k), answer(problem, k, 0.02), problem=problem) for k in (1, 2)]
+    assert not {COMMON, PAIRED} & set(shown_text(thresholds(runs)))

@@ -353,7 +353,7 @@ def test_a_study_on_a_table_is_compared_with_its_ground_truth(tmp_path: Path):
     assert fresh["seeds_within"] == fresh["seeds"] == 1
     figures = tmp_path / "figures"
     assert CliRunner().invoke(app, ["plot", str(tmp_path)]).exit_code == 0
-    assert len(list(figures.glob("*.png"))) == 7
+    assert len(list(figures.glob("*.png"))) == 8
 
 
 def test_rows_and_frame_have_costs_beside_the_best():

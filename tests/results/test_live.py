@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from by_hand import DropList
+from made_up_runs import priced_problem
 from rich.console import Console
 from rich.text import Text
 
+from lionheart_opt.limits import AccuracyLimit
 from lionheart_opt.results import live
 from lionheart_opt.results.live import Live
 from lionheart_opt.strategies.random import Random
@@ -55,8 +58,8 @@ def test_where_output_is_piped_each_answer_is_a_line(capfd):
     assert out == "" and len(lines) == 4
     for number, (line, trial) in enumerate(zip(lines, search.record.trials(), strict=False)):
         assert line.startswith(f"random/seed0 trial {number}: drop +")
-        feasible = "feasible" if trial.evaluation.feasible else "not feasible"
-        assert f", {feasible}: " in line
+        feasible = ", feasible" if trial.evaluation.feasible else ", not feasible: "
+        assert feasible in line
     assert lines[-1].startswith("random/seed0: budget spent")
 
 
@@ -160,3 +163,19 @@ def test_a_narrow_terminal_leaves_columns_out_but_cuts_no_number(width, monkeypa
     has = {each: each in row for each in ("━━━━━━━━", "budget spent", "3/3", "best 5.05x")}
     assert [name for name, is_there in has.items() if is_there] == list(has)[LEFT_OUT[width] :]
     assert "…/" not in row and not any(part in row for part in ("3/…", "best…", "5.0…"))
+
+
+def test_the_best_so_far_is_marked_and_has_an_interval(capfd):
+    """A line for a trial that is not the best has none: finding it takes longer than pricing."""
+    limit = AccuracyLimit(max_drop=0.1, time_s=1.0, draws=(4,))
+    problem = replace(priced_problem(), oracle=DropList({}), accuracy_limit=limit)
+    search = Search(Record(problem, InMemory("a/seed0")), Random(), 0, Budget(trials=8))
+    with Live(problem.oracle, ["a/seed0"]) as progress:
+        progress.ended("a/seed0", search.run(progress.start(search, "a/seed0")))
+    *lines, end = capfd.readouterr().err.strip().splitlines()
+    best = []
+    for line, evaluation in zip(lines, search.record.evaluations(), strict=True):
+        is_best = evaluation.cost.latency_s < min([problem.digital_cost.latency_s, *best])
+        assert ("the best so far" in line) == ("(x/" in line) == is_best
+        best.append(evaluation.cost.latency_s)
+    assert "; best: " in end and end.endswith(")")

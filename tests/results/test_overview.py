@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from made_up_runs import answer, made_up_problem, priced_problem
 
 from lionheart_opt.results.overview import Overview
 from lionheart_opt.strategies.random import Random
@@ -92,3 +93,31 @@ def test_the_best_is_that_of_the_record():
         standing.take(run.problem, [evaluation])
     resumed = shown.start("a/seed0", run)
     assert standing.best is resumed.best is not None
+
+
+def test_the_speed_up_of_the_best_has_an_interval_that_is_found_once(monkeypatch):
+    problem = priced_problem()
+    shown, _ = overview("a/seed0")
+    standing = shown.start("a/seed0", Search(Record(problem, InMemory()), Random()))
+    assert standing.speedup is None, "nothing is feasible yet"
+    asked = []
+
+    def counted(mappings):
+        asked.append(mappings)
+        return type(problem).estimates(problem, mappings)
+
+    monkeypatch.setitem(vars(problem), "estimates", counted)
+    for k in (2, 1, 3):
+        standing.take(problem, [answer(problem, k, 0.02)])
+        known = problem.cost(standing.best.mapping).gain_over(problem.digital_cost, "interval_s")
+        for _ in range(3):
+            assert standing.speedup == pytest.approx(known)
+    assert len(asked) == 2, "of the second, which is slower, nothing is asked"
+
+
+def test_a_speed_up_of_which_nothing_is_known_has_none():
+    problem = made_up_problem()
+    shown, _ = overview("a/seed0")
+    standing = shown.start("a/seed0", Search(Record(problem, InMemory()), Random()))
+    standing.take(problem, [answer(problem, 2, 0.02)])
+    assert standing.speedup == (pytest.approx(1 / 0.8), None, None)

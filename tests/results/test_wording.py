@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from lionheart_opt.estimates import Estimate
 from lionheart_opt.results import wording
 
 
@@ -83,3 +84,9 @@ def test_columns_say_the_width_of_a_pipe(monkeypatch):
     assert wording.console().width == wording.PIPE_WIDTH
     monkeypatch.setenv("COLUMNS", "64")
     assert wording.console().width == 64
+
+
+def test_a_gain_has_the_factor_up_to_which_it_is_known():
+    assert wording.times_within(Estimate(2.0, 1.0, 4.0)) == "2.00x (x/2.00)"
+    assert wording.times_within(Estimate(2.0)) == "2.00x"
+    assert wording.times_within(Estimate(1.0, 1.0, 1.0)) == "1.00x", "it is exact"
