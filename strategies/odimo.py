@@ -12,6 +12,7 @@ from lionheart_opt.problem import Problem
 from lionheart_opt.questions import LearnedShares
 from lionheart_opt.space import analog_units
 from lionheart_opt.strategies.parts.additive import Additive
+from lionheart_opt.strategies.parts.intervals import refuse_maximum
 from lionheart_opt.strategies.parts.pricing import price
 from lionheart_opt.strategy import Proposals
 
@@ -54,7 +55,7 @@ class Odimo:
         """One question and one candidate for each strength, the smallest first; `rng` is not used.
 
         Raises:
-            InputError: The oracle does not learn shares.
+            InputError: The oracle does not learn shares, or the cost is an interval that is no sum.
         """
         if not analog_units(problem):
             return
@@ -65,8 +66,13 @@ class Odimo:
 
 
 def question(problem: Problem, strength: float) -> LearnedShares:
-    """The question for the oracle: costs of units and of pairs of units, relative to all-digital."""
+    """The question for the oracle: costs of units and of pairs of units, relative to all-digital.
+
+    Raises:
+        InputError: The cost is an interval that is no sum, see `refuse_maximum`.
+    """
     costs = Additive.of(problem)
+    refuse_maximum(costs)
     scale = price(problem, problem.all_digital)
     host = costs.targets.index(problem.system.host)
     sides = {

@@ -14,6 +14,7 @@ from lionheart_opt.mapping import Mapping
 from lionheart_opt.problem import Problem
 from lionheart_opt.strategies.knapsack import Knapsack
 from lionheart_opt.strategies.local_search import LocalSearch
+from lionheart_opt.strategies.odimo import Odimo
 from lionheart_opt.strategies.parts.additive import Additive
 from lionheart_opt.strategies.parts.intervals import refuse_maximum
 from lionheart_opt.strategies.quadratic import Quadratic
@@ -49,8 +50,12 @@ def test_a_maximum_is_refused_and_a_sum_is_not() -> None:
     refuse_maximum(Additive.of(replace(pipelined(max), objectives=("latency_s",))))
 
 
-@pytest.mark.parametrize("strategy", [Knapsack(), Quadratic()], ids=["knapsack", "quadratic"])
-def test_solvers_of_sums_refuse_before_anything_is_measured(strategy: Knapsack | Quadratic) -> None:
+@pytest.mark.parametrize(
+    "strategy", [Knapsack(), Quadratic(), Odimo()], ids=["knapsack", "quadratic", "odimo"]
+)
+def test_solvers_of_sums_refuse_before_anything_is_measured(
+    strategy: Knapsack | Quadratic | Odimo,
+) -> None:
     with pytest.raises(InputError, match="is no sum over units"):
         drive(strategy, pipelined(max))
 
