@@ -11,7 +11,7 @@ import torch
 from lionheart_opt.oracle.fast.backward import backward
 from lionheart_opt.oracle.fast.backward import workspace as backward_workspace
 from lionheart_opt.oracle.fast.compiling import compiled_alone
-from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, forward, workspace
+from lionheart_opt.oracle.fast.kernels import LARGEST_STEP, Work, forward, workspace
 from lionheart_opt.oracle.fast.layout import PADDED, Packing, pack, unpack
 from lionheart_opt.oracle.fast.mvm import Products
 from lionheart_opt.oracle.fast.padding import frame, padded
@@ -255,9 +255,15 @@ class CpuProducts:
 
     def _try(self, layer: Layer, run: Pass, stream: Stream) -> None:
         """Compute all rows once, in several threads."""
+        spaces: list[Work] = []  # a thread's next piece takes what it has put back
 
         def piece(first: int, last: int) -> list[np.ndarray]:
-            forward(layer, run, stream, workspace(layer.layout), first, last)
+            try:
+                work = spaces.pop()
+            except IndexError:
+                work = workspace(layer.layout)
+            forward(layer, run, stream, work, first, last)
+            spaces.append(work)
             return []
 
         n_rows = len(run.outputs) // layer.layout.n_outputs
