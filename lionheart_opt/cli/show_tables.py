@@ -102,8 +102,8 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
         *("strategy", ">seed", ">trial", ">drop", ">at most"),
         *(">speed-up", ">energy\ngain", ">analog\nMACs"),
     )
-    for result in results:
-        row = report.show_row(result)
+    rows = [report.show_row(result) for result in results]
+    for result, row in zip(results, rows, strict=True):
         table.add_row(
             f"{result.label}: {row['outcome']}" if row["outcome"] else result.label,
             str(row["seed"]),
@@ -123,6 +123,8 @@ def _incumbents(out: Console, results: Sequence[SearchResult]) -> None:
     baseline = next((result.baseline for result in results if result.baseline is not None), None)
     if baseline is not None:
         caption += f" The floating-point network: {metric.shown(baseline)} on validation data."
+    if any(row["speedup_low"] for row in rows):
+        caption += " Below gains: up to which factor they are known, as said further down."
     say(out, table, caption)
     if names or any(result.verdict for result in results):
         again = new_table("The same mappings measured once more: drop", "strategy", ">seed")

@@ -88,11 +88,12 @@ def test_show_says_how_well_costs_and_gains_are_known(printed):
     for estimate in (run.best_estimates[name] for name in ("latency_s", "energy_j", "speedup")):
         assert f"x/{(estimate.high / estimate.low) ** 0.5:.2f}" in out
     assert out.count("x/1.40") == 1, "what it means is said once"
+    assert "up to which factor they are known" in " ".join(out.split())
     problem = made_up_problem()
     unknown = printed(
         show_tables.print_show, [search("x", answer(problem, 2, 0.02), problem=problem)]
     )
-    assert "x/" not in unknown
+    assert "x/" not in unknown and "which factor" not in " ".join(unknown.split())
 
 
 @pytest.mark.parametrize(("has_ended", "said"), [(False, True), (True, False), (None, False)])
