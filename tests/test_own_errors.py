@@ -6,14 +6,17 @@ import pickle
 from pathlib import Path
 
 import pytest
+import torch
 from cli_setup import call
 from in_workers import Picky
 
 from lionheart_opt import own_modules
+from lionheart_opt.errors import InputError
 from lionheart_opt.own_errors import TRACEBACK, note_place, own_error, place_of
 from lionheart_opt.plugins import attribute
 from lionheart_opt.study.worker import _sendable
 from lionheart_opt.system import System
+from lionheart_opt.tracing import trace
 
 MINE = """
 import json
@@ -113,3 +116,19 @@ def test_bad_input_shows_a_traceback_where_it_is_asked_for(monkeypatch):
     monkeypatch.setenv(TRACEBACK, "1")
     code, _, err = call("cost", "--model", "nothing", "--system", "lionheart")
     assert code == 2 and err.startswith("Traceback") and "\nerror: unknown model 'nothing'" in err
+
+
+def test_an_operator_that_fails_in_a_users_code_has_its_place_while_it_is_traced(tmp_path):
+    """Torch calls the tracer in the middle of the code that it traces."""
+    (tmp_path / "wide.py").write_text(
+        "from torch.nn import Linear, Module\n"
+        "class Net(Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.layer = Linear(4, 4)\n"
+        "    def forward(self, x):\n"
+        "        return self.layer(x[:, :2])\n"
+    )
+    with own_modules.beside(tmp_path), pytest.raises(InputError) as caught:
+        trace(attribute("wide:Net")(), torch.zeros(1, 4), "net")
+    assert f"({tmp_path / 'wide.py'}, line 7)" in str(caught.value)

@@ -244,6 +244,12 @@ def operations(layer: Layer, where: str, own: dict[str, OperatorPrice] | None = 
 def _no_price(layer: Layer, where: str) -> InputError:
     nearest = get_close_matches(layer.kind, _KNOWN, n=1, cutoff=0.75)
     hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+    if layer.kind == "native_dropout":  # the tracer leaves it out where it is off
+        return InputError(
+            f"{where}: layer {layer.name!r}: dropout that is on in evaluation mode; nn.Dropout and "
+            "F.dropout(x, training=self.training) are off there. Monte-Carlo dropout can be priced, by a "
+            "table [operators.native_dropout] in the system's file, but not measured"
+        )
     return InputError(
         f"{where}: layer {layer.name!r}: unknown operator {layer.kind!r}{hint}; to price it, add a table "
         f"[operators.{layer.kind}] to the system's file, with the `simple` and `transcendental` "

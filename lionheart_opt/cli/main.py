@@ -216,7 +216,11 @@ def _show(study: Study, as_json: bool) -> None:
 
 @app.command()
 def compare(
-    studies: Annotated[list[Path], typer.Argument(metavar="STUDY...")], as_json: AsJson = False
+    studies: Annotated[
+        list[Path],
+        typer.Argument(metavar="STUDY...", help="Folders with a study.toml, or the files."),
+    ],
+    as_json: AsJson = False,
 ) -> None:
     """Strategies side by side over seeds: budgets, hypervolume, the best gains at each threshold.
 

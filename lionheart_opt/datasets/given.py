@@ -17,7 +17,7 @@ from lionheart_opt.own_errors import own_error
 from lionheart_opt.tasks import Task
 from lionheart_opt.tasks.batches import Inputs, Targets
 from lionheart_opt.tasks.question_answering import objects
-from lionheart_opt.text import first_line, shown
+from lionheart_opt.text import shown
 
 #: Data sets up to this size are read into memory at once.
 IN_MEMORY_BYTES = 1 << 30
@@ -130,9 +130,7 @@ def _stored(
             targets = _collated([target for _, target in rows])
             return Examples(inputs=_inputs(inputs), targets=_targets(targets), task=task)
         except (TypeError, RuntimeError, KeyError) as error:
-            raise InputError(
-                f"{where}: items of the data set cannot be joined: {first_line(error)}"
-            ) from error
+            raise own_error(error, f"{where}: items of the data set cannot be joined") from error
 
     stored = StoredExamples(read=read, numbers=np.arange(len(data)))
     is_random = stored[:1].loaded.digest != stored[:1].loaded.digest

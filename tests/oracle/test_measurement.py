@@ -124,8 +124,22 @@ class Dropout(AmongOthers):
         return nn.functional.dropout(self.linear(images.flatten(1)))
 
 
-def test_random_answers_are_not_taken_for_mixed_ones(tmp_path: Path) -> None:
-    replace(small_oracle(tmp_path), model=Dropout())
+def test_random_answers_are_refused_and_not_taken_for_mixed_ones(tmp_path: Path) -> None:
+    line = Dropout.forward.__code__.co_firstlineno + 1
+    with pytest.raises(InputError, match=rf"random numbers .*test_measurement\.py, line {line}\)"):
+        replace(small_oracle(tmp_path), model=Dropout())
+
+
+class Fails(AmongOthers):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.linear(images.flatten(1)) + {}["bias"]
+
+
+def test_a_network_that_fails_says_where(tmp_path: Path) -> None:
+    line = Fails.forward.__code__.co_firstlineno + 1
+    place = rf"KeyError: 'bias' \(.*test_measurement\.py, line {line}\)"
+    with pytest.raises(InputError, match=rf"cannot take inputs of .*: {place}"):
+        check_network(Fails(), small_splits())
 
 
 class Always(nn.Module):

@@ -179,6 +179,12 @@ class TestOperations:
         ):
             operations(operator("x", "rellu"), "mine")
 
+    def test_dropout_that_is_on_in_evaluation_is_called_that(self) -> None:
+        with pytest.raises(
+            InputError, match=r"dropout that is on in .*training=self.training\) are"
+        ):
+            operations(operator("x", "native_dropout"), "mine")
+
     def test_the_message_says_how_to_price_an_operator(self) -> None:
         with pytest.raises(InputError) as caught:
             operations(operator("x", "fft_r2c"), "system 'imc-cluster'")
