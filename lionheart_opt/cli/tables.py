@@ -229,20 +229,19 @@ def print_validation(rows: Sequence[dict[str, Any]]) -> None:
     out = console()
     for system, cases in groupby(rows, key=lambda row: str(row["system"])):
         table = new_table(
-            system, "case", "quantity", ">published", ">predicted", ">error", "role", ">source"
+            system, "case,\n  quantity", ">published", ">predicted", ">error", "role,\nsource"
         )
         sources: dict[str, int] = {}
         numbers = list(cases)
         for row in numbers:
             error = row["error_percent"]
+            role = "" if error is None else f"{row['role']}\n"
             table.add_row(
-                row["case"],
-                row["quantity"],
+                f"{row['case']}\n  {row['quantity']}",
                 "-" if row["published"] is None else f"{row['published']:.4g}",
                 f"{row['predicted']:.4g}{factor(row, 'predicted')}",
                 "-" if error is None else f"{error:+.1f} %" + _outside(row),
-                "" if error is None else row["role"],
-                f"[{sources.setdefault(row['source'], len(sources) + 1)}]",
+                f"{role}[{sources.setdefault(row['source'], len(sources) + 1)}]",
             )
         notes = [f"[{number}] {source}" for source, number in sources.items()]
         say(out, table, "\n".join([*summary(numbers), *notes]))
