@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from functools import cached_property
+from operator import attrgetter
 from traceback import clear_frames
 from typing import Any, Protocol
 
@@ -96,6 +97,8 @@ class Passes:
         self._moving: list[Node] = []
         self._paths: dict[Node, list[str]] = {}  # analog matrices that an operation multiplies with
         self._bits: dict[str, int] = {}
+        self._last: dict[Node, list[Node]] = {}  # results that no later operation needs
+        self._operations: dict[Node, tuple[Any, bool]] = {}
         self._reach: dict[Node, int] = {}  # bits of the analog matrices that a result depends on
         if self._nodes:
             self._try(batches.select(inputs, slice(0, _TRIED)))
@@ -127,6 +130,11 @@ class Passes:
             for path in self._paths[node]:
                 reach |= self._bits.setdefault(path, 1 << len(self._bits))
             self._reach[node] = reach
+        users = {source: node for node in self._nodes for source in node.all_input_nodes}
+        self._last = {node: [] for node in self._nodes}
+        for source, user in users.items():
+            if self._reach[source]:
+                self._last[user].append(source)
         self._moving = [
             node
             for node in self._nodes
@@ -181,7 +189,8 @@ class Passes:
         if self._nodes:
             self._choose(number)
             try:
-                return self._step(sum(self._bits[path] for path in mapping if path in self._bits))
+                now = sum(self._bits[path] for path in mapping if path in self._bits)
+                return self._step(now, drops=len(self._mappings) == 1)
             except WrittenError:
                 self._give_up()
         if self._blocks is None:
@@ -204,11 +213,13 @@ class Passes:
         check_uses(counts, self._uses, batches.count(self._inputs))
         return output
 
-    def _step(self, now: int) -> Any:
+    def _step(self, now: int, drops: bool = False) -> Any:
         """The output, from those operations whose results are not there yet.
 
         Args:
             now: Bits of the matrices that are analog.
+            drops: Whether to drop results that analog matrices change as soon as no operation needs
+                them: their memory is still in the processor's cache when the next result takes it.
 
         Raises:
             WrittenError: An operation writes to what others need, or remembers something.
@@ -217,6 +228,8 @@ class Passes:
             state = self._reach[node] & now
             if node not in self._results or self._results[node][0] != state:
                 self._results[node] = state, Kept.of(self._run(node))
+            for done in self._last[node] if drops else ():
+                self._results.pop(done, None)
         if self._pending is self._nodes:
             self._keep()
             self._pending = self._moving
@@ -235,22 +248,30 @@ class Passes:
             return given.clone() if isinstance(given, torch.Tensor) else given
         if node.op == "output":
             return arguments[0]
+        if node.op == "get_attr":
+            return attrgetter(str(node.target))(self._analog.network)
+        operation, doubtful = self._operation(node, arguments)
+        with self._analog.products if doubtful or self._multiplies(node) else nullcontext():
+            if doubtful:
+                return run_in_doubt(operation, arguments, keywords)
+            return operation(*arguments, **keywords)
+
+    def _operation(self, node: Node, arguments: Sequence[Any]) -> tuple[Any, bool]:
+        """What a node calls, and whether it `is_in_doubt`."""
+        known = self._operations.get(node)
+        if known is not None:
+            return known
         operation: Any = node.target
         if node.op == "call_method":
             operation = getattr(type(arguments[0]), str(node.target))
         elif node.op == "call_function":
             operation = PURE.get(operation, operation)
         else:
-            operation = self._analog.network
-            for name in str(node.target).split("."):
-                operation = getattr(operation, name)
-            if node.op == "get_attr":
-                return operation
-        doubtful = is_in_doubt(operation)
-        with self._analog.products if doubtful or self._multiplies(node) else nullcontext():
-            if doubtful:
-                return run_in_doubt(operation, arguments, keywords)
-            return operation(*arguments, **keywords)
+            operation = attrgetter(str(node.target))(self._analog.network)
+        found = operation, is_in_doubt(operation)
+        if node.op != "call_method":  # a method depends on the argument
+            self._operations[node] = found
+        return found
 
     def _multiplies(self, node: Node) -> bool:
         """Whether an operation multiplies with matrices that torch does not, as far as is known."""

@@ -131,6 +131,19 @@ def test_what_is_kept_is_limited_for_all_batches_together(
         assert torch.equal(a, b)
 
 
+def test_a_single_mapping_keeps_no_result_that_its_chip_changes() -> None:
+    """Results that nothing needs any more make room for the next; a second call gives the same again."""
+    paths = ("conv1", "linear")
+    network = Chain()
+    passes = Passes(analog_of(network, paths), [paths], IMAGES)
+    [first, again] = run(passes, [0, 0], [0])
+    held = {node.name for node in passes._results}
+    assert held == {"images", "digital", "norm", "output"}
+    assert torch.equal(first, again)
+    [other] = run(Passes(analog_of(network, paths), [("conv1",), paths], IMAGES), [1], [0])
+    assert torch.equal(first, other)
+
+
 def test_neighbours_share_the_longest_beginnings() -> None:
     """Mappings that are the same up to a layer follow each other, in the order of execution."""
     mappings = [("linear", "conv1"), ("conv2",), ("conv1",), (), ("linear",), ("conv1", "conv2")]
