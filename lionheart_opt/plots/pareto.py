@@ -16,6 +16,7 @@ from lionheart_opt.plots.source import Source, as_results, truth_of
 from lionheart_opt.plots.style import (
     CROWDED,
     GREY,
+    MANY,
     as_text,
     drop_label,
     duration,
@@ -51,8 +52,8 @@ class ParetoInfo:
         drop: Drops as they are shown (the limit's statistic at its worst time), shape (n,).
         feasible: Whether each point keeps every limit, shape (n,).
         front: Row numbers of the feasible points that no other feasible one dominates, by gain.
-        ends: Ends of the intervals of 95 % of the gains on the front, shape (2, n_front); NaN where they
-            are not known, or not asked for.
+        bars: Row numbers of the points of the front whose intervals are known and shown, shape (n_bars,).
+        ends: Ends of these intervals of 95 % of gains, shape (2, n_bars).
     """
 
     label: str
@@ -60,19 +61,20 @@ class ParetoInfo:
     drop: np.ndarray
     feasible: np.ndarray
     front: np.ndarray
+    bars: np.ndarray
     ends: np.ndarray
 
 
 def pareto_info(
-    label: str, results: Sequence[SearchResult], gain: Gain, *, intervals: bool = True
+    label: str, results: Sequence[SearchResult], gain: Gain, *, most_bars: int = MOST_BARS
 ) -> ParetoInfo:
     """Gain against drop of everything that these searches have measured.
 
     Args:
         label: What figures call them.
         results: The searches.
-        gain: What a mapping gains; of speed-ups, the front has intervals.
-        intervals: Whether to find these intervals.
+        gain: What a mapping gains; of speed-ups, points of the front have intervals.
+        most_bars: Number of such points at most, from one end of the front to the other.
     """
     points = np.concatenate([result.points for result in results])
     measured = [(result, evaluation) for result in results for evaluation in result.measured]
@@ -87,13 +89,19 @@ def pareto_info(
     feasible = np.array([evaluation.feasible for _, evaluation in measured], dtype=bool)
     rows = np.flatnonzero(feasible)
     front = rows[non_dominated(np.column_stack([-gains, drops])[rows])][::-1]  # most gain last
-    width = np.full(len(front), np.nan)
-    if intervals and gain == "speed-up":
-        mappings = [measured[row][1].mapping for row in front]
-        width = results[0].problem.half_widths(mappings)["speedup"]
-    ends = gains[front] * np.exp([-width, width])
+    n_bars = most_bars if gain == "speed-up" and len(front) else 0
+    bars = front[np.unique(np.linspace(0, len(front) - 1, n_bars).round().astype(int))]
+    mappings = [measured[row][1].mapping for row in bars]
+    width = results[0].problem.half_widths(mappings)["speedup"]
+    bars, width = bars[np.isfinite(width)], width[np.isfinite(width)]
     return ParetoInfo(
-        label=label, gain=gains, drop=drops, feasible=feasible, front=front, ends=ends
+        label=label,
+        gain=gains,
+        drop=drops,
+        feasible=feasible,
+        front=front,
+        bars=bars,
+        ends=gains[bars] * np.exp([-width, width]),
     )
 
 
@@ -123,17 +131,23 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
     truth = truth or truth_of(source)
     limit, metric = results[0].problem.accuracy_limit, results[0].metric
     labels = list(dict.fromkeys(result.label for result in results))
+    n_bars = MOST_BARS if len(labels) > MANY else max(MOST_BARS // len(labels), 2)
     infos = {
-        label: pareto_info(label, [result for result in results if result.label == label], gain)
+        label: pareto_info(
+            label,
+            [result for result in results if result.label == label],
+            gain,
+            most_bars=n_bars,
+        )
         for label in labels
     }
     times = " or ".join(duration(time_s) for time_s in limit.times_s)
     figure, panels = new_panels(labels, _AXES[gain], drop_label(metric, f" after {times}"))
     reference = None
     if truth is not None:
-        reference = pareto_info("ground truth", [truth], gain, intervals=False)
+        reference = pareto_info("ground truth", [truth], gain, most_bars=0)
     elif len(panels) > 1:
-        reference = pareto_info("all strategies", results, gain, intervals=False)
+        reference = pareto_info("all strategies", results, gain, most_bars=0)
     highest = max(info.drop.max(initial=0.0) for info in infos.values())
     edge = BEYOND * metric.drop_scale * limit.max_drop
     top = edge if 0 < edge < highest else None
@@ -142,7 +156,7 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
             _line(axes, reference, GREY, 1.5)
         for k, label in enumerate(shown):
             _points(axes, infos[label], *look(k), top)
-            _bars(axes, infos[label], look(k)[0], max(MOST_BARS // len(shown), 2))
+            _bars(axes, infos[label], look(k)[0])
         axes.axhline(
             metric.drop_scale * limit.max_drop, color="black", linestyle="--", linewidth=0.8
         )
@@ -161,7 +175,7 @@ def pareto(source: Source, *, gain: Gain = "speed-up", truth: SearchResult | Non
     ]
     if reference is not None:
         handles.append(Line2D([], [], color=GREY, linewidth=1.5, label=f"front: {reference.label}"))
-    if any(np.isfinite(info.ends).any() for info in infos.values()):
+    if any(len(info.bars) for info in infos.values()):
         label = "95 % interval, errors shared"
         handles.append(Line2D([], [], color=GREY, label=label, **BAR))
     legend_above(figure, [*handles, *_signs(metric.in_words(limit.max_drop), top is not None)])
@@ -190,12 +204,9 @@ def _points(axes: Any, info: ParetoInfo, colour: str, marker: str, top: float | 
     _line(axes, info, colour, 1.2)
 
 
-def _bars(axes: Any, info: ParetoInfo, colour: str, most: int) -> None:
-    """Intervals of some points of the front, from one end to the other."""
-    known = np.flatnonzero(np.isfinite(info.ends[0]))
-    some = known[np.unique(np.linspace(0, len(known) - 1, most).round().astype(int))[: len(known)]]
-    if len(some):
-        axes.hlines(info.drop[info.front[some]], *info.ends[:, some], color=colour, **BAR)
+def _bars(axes: Any, info: ParetoInfo, colour: str) -> None:
+    if len(info.bars):
+        axes.hlines(info.drop[info.bars], *info.ends, color=colour, **BAR)
 
 
 def _signs(limit_text: str, beyond: bool) -> list[Line2D]:

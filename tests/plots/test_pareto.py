@@ -113,11 +113,13 @@ def test_speed_ups_on_the_front_have_intervals():
     result = search("x", *answers, answer(problem, 4, 0.5), problem=problem)
     info = pareto_info("x", [result], "speed-up")
     frame = result.to_frame()
+    assert info.bars.tolist() == info.front.tolist() and len(info.front) == 3
     for column, ends in zip(("speedup_low", "speedup_high"), info.ends, strict=True):
         np.testing.assert_allclose(ends, frame[column].to_numpy()[info.front])
     assert (info.ends[0] < info.gain[info.front]).all()
-    assert np.isnan(pareto_info("x", [result], "analog MACs").ends).all()
-    assert np.isnan(pareto_info("x", [result], "speed-up", intervals=False).ends).all()
+    for gain, most in (("analog MACs", 6), ("speed-up", 0)):
+        without = pareto_info("x", [result], gain, most_bars=most)
+        assert len(without.bars) == 0 and without.ends.shape == (2, 0)
     figure = pareto(result)
     check_figure(figure)
     assert BARS in shown_text(figure)
