@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from lionheart_opt.tasks import Task
     from lionheart_opt.workload import Layer, Mvm, Unit, Workload
 
+    __version__: str
+
 #: Name -> `module:attribute`, or a module.
 _NAMES = {
     "Accuracy": "accuracy:Accuracy",
@@ -145,6 +147,10 @@ class _FrontDoor(ModuleType):
         super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version(__name__)
         if name not in _NAMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module, _, attribute = _NAMES[name].partition(":")

@@ -74,6 +74,7 @@ RANK = {room: rank for rank, rooms in enumerate(ROOMS) for room in rooms}
 FOLDERS_OF_NOUNS = ("aging", "fitting", "hardware", "statistics")
 #: Modules at the top of `lionheart_opt` that are no nouns.
 ELSEWHERE = {
+    "__main__": "cli",
     "analyses": "front door",
     "api": "front door",
     "api_fit": "front door",
