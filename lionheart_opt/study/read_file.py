@@ -45,8 +45,8 @@ class ReadFile(StudyFile):
         return super().network if recorded is None else recorded
 
     def storage_to_read(self) -> optuna.storages.BaseStorage | None:
-        """As `StudyFile`'s, opened once."""
-        return self._storage_to_read
+        """As `StudyFile`'s, opened once; the storage that is written to, once that is open."""
+        return self.storage if "storage" in vars(self) else self._storage_to_read
 
     @cached_property
     def _storage_to_read(self) -> optuna.storages.BaseStorage | None:
@@ -72,7 +72,7 @@ class ReadFile(StudyFile):
 
     def _network_of(self, said: dict[str, Any], plan: SearchPlan) -> Workload | None:
         """The network of a record with these attributes; None where tracing might give another."""
-        if said.get(NETWORK) is None or SPECIFICATION not in said:
+        if any(said.get(key) is None for key in (NETWORK, SPECIFICATION, SOURCES, VERSIONS)):
             return None  # an older version made it, or it has not begun
         now = versions()
         is_traced_alike = all(said[VERSIONS].get(each) == now.get(each) for each in TRACING)
