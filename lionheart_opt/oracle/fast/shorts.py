@@ -36,6 +36,9 @@ from lionheart_opt.oracle.fast.simd import (
 )
 from lionheart_opt.oracle.fast.structures import Reading
 
+#: Next to it, single precision has whole numbers only.
+WHOLE = np.float32(1.5 * 2**23)
+
 #: The largest number below `TINY`.
 BELOW_TINY = np.nextafter(TINY, np.float32(0))
 
@@ -108,19 +111,20 @@ def scale_eight(most: Any, first: Any, reading: Any, levels: Any, factors: Any, 
 
 @njit(error_model="numpy")
 def steps(x: Any, factor: Any) -> Any:
-    """Words whose lower 16 bits are the whole numbers nearest to products.
-
-    Next to 1.5 * 2^23, single precision has whole numbers only.
-    """
-    return bits(fma(x, factor, splat(float32(1.5 * 2**23))))
+    """The whole numbers nearest to products, plus `WHOLE`; they are the lower 16 bits."""
+    return fma(x, factor, splat(WHOLE))
 
 
 @njit(error_model="numpy", forceinline=True)
 def clipped_steps(x: Any, factor: Any, limit: Any, levels: Any) -> Any:
-    """The same for inputs that are clipped at a limit (0 is none), and by the DAC."""
+    """The same for inputs that are clipped at a limit (0 is none), and by the DAC.
+
+    What is not clipped is rounded as in `steps`: a row must not depend on the rows beside it.
+    """
     if limit > 0:
         x = clip(x, splat(limit))
-    return steps(clip(multiply(x, factor), splat(levels.input_bound)), splat(float32(1.0)))
+    least, most = splat(WHOLE - levels.input_bound), splat(WHOLE + levels.input_bound)
+    return minimum(most, maximum(least, steps(x, factor)))
 
 
 @njit(error_model="numpy", forceinline=True)
@@ -146,10 +150,10 @@ def digitise_four(
     y1, y2, y3 = y0 + stride, y0 + 2 * stride, y0 + 3 * stride
     for v in range(ends[0], ends[1], 2):
         source, place = index_at(vectors, v), index_at(vectors, v + 1)
-        store_low(shorts, y0 + place, steps(load(x, x0 + source), f0))
-        store_low(shorts, y1 + place, steps(load(x, x1 + source), f1))
-        store_low(shorts, y2 + place, steps(load(x, x2 + source), f2))
-        store_low(shorts, y3 + place, steps(load(x, x3 + source), f3))
+        store_low(shorts, y0 + place, bits(steps(load(x, x0 + source), f0)))
+        store_low(shorts, y1 + place, bits(steps(load(x, x1 + source), f1)))
+        store_low(shorts, y2 + place, bits(steps(load(x, x2 + source), f2)))
+        store_low(shorts, y3 + place, bits(steps(load(x, x3 + source), f3)))
 
 
 @njit(error_model="numpy", forceinline=True)
@@ -175,7 +179,7 @@ def read_in_shorts(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> N
                 factor, to = splat(factors[first + i]), (first + i) * stride
                 for k in range(0, stride, LANES):
                     value = load(raw, i * stride + k)
-                    store_low(shorts, to + k, clipped_steps(value, factor, limit, levels))
+                    store_low(shorts, to + k, bits(clipped_steps(value, factor, limit, levels)))
         return
     # all rows, then all rows: with a few at a time, those would wait for their scales
     for first in range(0, n, 4):
@@ -189,7 +193,7 @@ def read_in_shorts(layer: Any, run: Any, work: Any, t: Any, u: Any, n: Any) -> N
             for v in range(ends[0], ends[1], 2):
                 value = load(x, begins[i] + vectors[v])
                 to = i * stride + vectors[v + 1]
-                store_low(shorts, to, clipped_steps(value, factor, limit, levels))
+                store_low(shorts, to, bits(clipped_steps(value, factor, limit, levels)))
     else:
         for first in range(0, n, 4):
             digitise_four(x, begins, vectors, ends, work, first, stride)

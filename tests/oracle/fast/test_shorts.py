@@ -99,3 +99,19 @@ def test_a_batch_that_is_no_number_at_all() -> None:
     products, numbers = random_linear(5, 40, **DAC, dynamic=True)
     for y in both(products, numbers, torch.full((3, 40), nan)):
         assert y.isnan().all()
+
+
+def test_a_row_does_not_depend_on_a_row_beside_it_that_clips() -> None:
+    """The inputs are just beside the middle of two steps: rounded twice, they would go the wrong way."""
+    middles = torch.arange(0, 126, dtype=torch.float64).add(0.5) / 127
+    x = torch.cat([torch.nextafter(middles.float(), torch.tensor(end)) for end in (0.0, 1.0)])
+    x = torch.cat([x, middles.float()])
+    products, numbers = random_linear(len(x), len(x), **DAC)
+    numbers |= {"weight": torch.eye(len(x)), "bias": torch.zeros(len(x))}
+    kernels = CpuProducts(products)
+    packed = kernels.pack(numbers["weight"], numbers["gain"], exact=False)
+    loud = torch.stack([x, torch.full_like(x, 5.0)])
+    with torch.no_grad():
+        alone = kernels(x[None], **numbers, noise=NOISE, packed=packed)
+        beside = kernels(loud, **numbers, noise=NOISE, packed=packed)
+    assert torch.equal(alone[0], beside[0])
