@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import (
     AbstractContextManager,
@@ -11,7 +12,7 @@ from contextlib import (
     nullcontext,
     suppress,
 )
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -27,12 +28,21 @@ LOCK = "lionheart_opt.lock"
 _called: dict[int, Any] = {}
 
 
+@lru_cache
+def digest_of_sources(folder: Path) -> str:
+    """Digest of the Python files in a folder."""
+    sources = (path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()[:12]
+
+
 def kernel(function: Function) -> Function:
     """Compile a function that kernels begin with.
 
     It counts no references, so it may not allocate arrays: where two threads count the references to
-    the same array, each waits for the other's count.
+    the same array, each waits for the other's count. numba compares the time stamp of the function's
+    own file with its cache; the name says what the files are that it calls functions of.
     """
+    function.__qualname__ += f"_{digest_of_sources(Path(__file__).parent)}"
     compiled: Any = partial(njit, nogil=True, cache=True, error_model="numpy")
     return cast(Function, compiled(_nrt=False)(function))
 

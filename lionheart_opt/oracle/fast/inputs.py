@@ -1,7 +1,4 @@
-"""How kernels of the fast engine read in rows of inputs: gather, scale, DAC.
-
-numba does not see changes here: see `simd`.
-"""
+"""How kernels of the fast engine read in rows of inputs: gather, scale, DAC."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """Padding of feature maps: of a batch at once, or of one image after another while a kernel works.
 
 A batch that is padded at once is written to and read back from memory far from the processor.
-
-numba does not see changes here: see `simd`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Products of a block of rows with a panel of weights: in single precision, and in 16 bits.
-
-numba does not see changes here: see `simd`.
-"""
+"""Products of a block of rows with a panel of weights: in single precision, and in 16 bits."""
 
 from __future__ import annotations
 

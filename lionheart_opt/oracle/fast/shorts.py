@@ -1,7 +1,4 @@
-"""Outputs of the DAC in 16 bits, for products of whole numbers (see `rounded`).
-
-numba does not see changes here: see `simd`.
-"""
+"""Outputs of the DAC in 16 bits, for products of whole numbers (see `rounded`)."""
 
 from __future__ import annotations
 

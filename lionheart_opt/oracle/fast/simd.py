@@ -3,9 +3,6 @@
 numba leaves vectorising to LLVM, which does not vectorise the short loops with many running sums that
 the fast engine consists of. Each function here is one LLVM vector instruction (AVX on x86; LLVM splits
 it where registers are narrower). Addresses are not checked.
-
-numba caches kernels by the time stamp of their own file only. After a change here, delete
-`__pycache__`.
 """
 
 from __future__ import annotations

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from threading import Event, Thread
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from lionheart_opt.oracle.fast.compiling import LOCK, compiled_alone
+from lionheart_opt.oracle.fast import compiling
+from lionheart_opt.oracle.fast.compiling import LOCK, compiled_alone, digest_of_sources
 
 #: A pass forward and backward; prints the results and how often each kernel was compiled.
 PASS = """
@@ -75,3 +77,22 @@ def test_what_is_compiled_or_cannot_be_locked_is_just_called(tmp_path: Path) -> 
         with compiled_alone(kernel):
             pass
     assert not list(tmp_path.glob(f"**/{LOCK}"))
+
+
+def test_a_change_of_any_source_is_another_kernel_in_the_cache(tmp_path: Path) -> None:
+    """numba itself would take the machine code of the old sources."""
+    digests = []
+    for text in ("one = 1", "one = 2"):
+        folder = tmp_path / str(len(digests))
+        folder.mkdir()
+        (folder / "a.py").write_text("two = 2")
+        (folder / "b.py").write_text(text)
+        digests.append(digest_of_sources(folder))
+    assert digests[0] != digests[1]
+
+    def nothing() -> None:
+        return
+
+    made: Any = compiling.kernel(nothing)
+    ours = digest_of_sources(Path(compiling.__file__).parent)
+    assert ours in made._cache._impl.filename_base
