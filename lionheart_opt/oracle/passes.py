@@ -294,8 +294,8 @@ class Passes:
     def _try(self, inputs: Inputs) -> None:
         """Run whole networks from now on, unless the operations give the digital network's output.
 
-        Two batches take turns, as they do for several draws, and in a batch every part of the network
-        behind an analog matrix is computed again, as it is for several mappings.
+        Two batches take turns, as they do for several draws. For several mappings, parts of the network
+        behind an analog matrix are computed again in a batch.
         """
         self._analog.set_ideal(self._used)
         both = inputs, batches.apply(lambda part: part.flip(-1), inputs)
@@ -305,10 +305,11 @@ class Passes:
         try:
             self._find_reach(inputs)
             self._analog.stepwise = False
+            again = list(self._bits.values())[-1:] + [0] if len(self._mappings) > 1 else []
             for _ in range(2):
                 for first, batch in enumerate(both):
                     self.begin(batch, first)
-                    for changed in (-1, *list(self._bits.values())[-1:], 0):
+                    for changed in (-1, *again):
                         for node in self._moving:
                             if self._reach[node] & changed:
                                 self._results.pop(node, None)

@@ -23,7 +23,7 @@ LAYERS = {"linear": lambda: nn.Linear(6, 4), "conv2d": lambda: nn.Conv2d(6, 4, 1
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """How the fast engine computes."""
     if request.param == "plain torch":
-        monkeypatch.setattr(matrix, "_numba_works", lambda: False)
+        monkeypatch.setattr(matrix, "numba_works", lambda: False)
 
 
 def layer_of(kind: str, channel: float) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from importlib.util import find_spec
+from functools import cached_property
 from math import inf, prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierTyp
 from torch import nn
 
 from lionheart_opt.oracle.fast.mvm import Products
-from lionheart_opt.oracle.fast.physics import ProgrammedTile
+from lionheart_opt.oracle.fast.physics import ProgrammedTile, numba_works
 from lionheart_opt.oracle.fast.ranges import InputRanges
 from lionheart_opt.oracle.fast.tiles import Converters, Tiling
 from lionheart_opt.oracle.quantise import straight_through, ternary_weights
@@ -223,7 +222,7 @@ class FastMatrix(nn.Module):
 
     def _cpu(self, x: torch.Tensor, window: Window | None) -> CpuProducts | None:
         """The CPU kernels, if they can compute on this input."""
-        if x.device.type != "cpu" or x.dtype != torch.float32 or not _numba_works():
+        if x.device.type != "cpu" or x.dtype != torch.float32 or not numba_works():
             return None
         if window not in self._kernels:
             from lionheart_opt.oracle.fast.cpu import CpuProducts
@@ -311,11 +310,6 @@ def _n_rows(x: torch.Tensor, window: Window | None) -> int:
     if window is None:
         return x.numel() // x.shape[-1]
     return len(x) * prod(window.output_size(*window.padded_size(*x.shape[2:])))
-
-
-@lru_cache(maxsize=1)
-def _numba_works() -> bool:
-    return find_spec("numba") is not None
 
 
 def _widths(ranges: tuple[tuple[int, int], ...], like: torch.Tensor) -> torch.Tensor:

@@ -1,10 +1,13 @@
 """Programming, drift and drift compensation of a tile, by aihwkit's own classes.
 
-Only the products of read-outs are ours: aihwkit's multiply by whole matrices of one-hot vectors.
+Ours are the products of read-outs, because aihwkit's multiply by whole matrices of one-hot vectors, and
+the formulas of its PCM-like devices (see `pcm`).
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -31,7 +34,8 @@ class ProgrammedTile:
     def __init__(self, target: torch.Tensor, rpu_config: Any) -> None:
         self.reference_combined_weights = target  # drift compensations read it by this name
         self._config, self._converters = rpu_config, Converters.of(rpu_config.forward)
-        self._written, self._drift = rpu_config.noise_model.apply_programming_noise(target.cpu())
+        self._devices = _devices(rpu_config.noise_model)
+        self._written, self._drift = self._devices.apply_programming_noise(target.cpu())
         self.weight = self._written.to(target.device)
         self.compensation = torch.ones(1, device=target.device)
         if rpu_config.drift_compensation is not None:
@@ -39,7 +43,7 @@ class ProgrammedTile:
 
     def drift(self, time_s: float) -> None:
         """Set `weight` and `compensation` to their state `time_s` after programming."""
-        drifted = self._config.noise_model.apply_drift_noise(self._written, self._drift, time_s)
+        drifted = self._devices.apply_drift_noise(self._written, self._drift, time_s)
         self.weight = drifted.to(self.reference_combined_weights.device)
         compensation = self._config.drift_compensation
         if compensation is not None:
@@ -55,6 +59,10 @@ class ProgrammedTile:
             is_one_hot = torch.equal(vectors.cpu(), torch.eye(len(vectors)))
             self._vectors = None if is_one_hot else vectors.to(self.weight.device)
         weight = self.reference_combined_weights if exact_reference else self.weight
+        if self._vectors is None and not exact_reference and _has_kernels(weight):
+            from lionheart_opt.oracle.fast.readout import columns_read
+
+            return columns_read(weight, self._converters)
         # one-hot vectors read columns, and are alike for converters: what is not zero is 1
         vectors = weight.new_ones(1, 1) if self._vectors is None else self._vectors
         columns = weight.T.contiguous()
@@ -66,3 +74,23 @@ class ProgrammedTile:
             return product(vectors)
         scale = input_scale(vectors, self._converters)
         return tile_product(vectors, product, scale, self._converters, None)
+
+
+@lru_cache(maxsize=1)
+def numba_works() -> bool:
+    """Whether there are kernels for the CPU."""
+    return find_spec("numba") is not None
+
+
+def _has_kernels(weight: torch.Tensor) -> bool:
+    return weight.device.type == "cpu" and weight.dtype == torch.float32 and numba_works()
+
+
+def _devices(noise_model: Any) -> Any:
+    """What programs and drifts weights: the noise model, or its kernels."""
+    if numba_works():
+        from lionheart_opt.oracle.fast.pcm import PcmDevices, covers
+
+        if covers(noise_model):
+            return PcmDevices(noise_model)
+    return noise_model

@@ -74,7 +74,7 @@ def test_a_trained_network_has_the_same_accuracy_on_both_engines(
     path: str, reference: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if path == "torch":
-        monkeypatch.setattr(matrix, "_numba_works", lambda: False)
+        monkeypatch.setattr(matrix, "numba_works", lambda: False)
     ours = accuracies(FAST)
     critical = stats.t.isf(5e-4 / len(TIMES_S), df=len(ours) - 1)  # 0.1 % for all times together
     assert abs(z_scores(ours, reference)).max() < critical

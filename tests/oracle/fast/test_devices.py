@@ -74,7 +74,7 @@ def test_networks_train_and_evaluate_as_with_the_kernels(
     with_kernels, losses = trained(configuration(scaling), torch.device("cpu"))
     expected = evaluated(with_kernels, torch.device("cpu"))
     assert with_kernels.analog["conv1"]._kernels
-    monkeypatch.setattr(matrix, "_numba_works", lambda: False)
+    monkeypatch.setattr(matrix, "numba_works", lambda: False)
     analog, losses_without = trained(configuration(scaling), device)
     assert losses_without == pytest.approx(losses, rel=1e-3)
     theirs = with_kernels.weights()
@@ -89,7 +89,7 @@ def test_networks_train_and_evaluate_as_with_the_kernels(
 def test_output_noise_follows_the_seeds_and_differs_between_passes(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matrix, "_numba_works", lambda: False)
+    monkeypatch.setattr(matrix, "numba_works", lambda: False)
     images = EXAMPLES.inputs.to(device)
     analog = FAST.analog(small_network().to(device), NAMES, lionheart())
     first = evaluated(analog, device)
@@ -106,7 +106,7 @@ def test_output_noise_follows_the_seeds_and_differs_between_passes(
 def test_modules_may_be_ideal_in_training(
     device: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matrix, "_numba_works", lambda: False)
+    monkeypatch.setattr(matrix, "numba_works", lambda: False)
     network = small_network().to(device).train()
     network.dropout.p = 0.0
     analog = FAST.analog(network, NAMES, lionheart()).train()

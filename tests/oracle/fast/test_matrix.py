@@ -132,7 +132,7 @@ def products(made: FastMatrix, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("path", ["kernels", "torch"])
 def test_rewinding_repeats_the_noise_of_a_batch(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if path == "torch":
-        monkeypatch.setattr(matrix, "_numba_works", lambda: False)
+        monkeypatch.setattr(matrix, "numba_works", lambda: False)
     made, x = programmed()
 
     def batch(first: int) -> torch.Tensor:

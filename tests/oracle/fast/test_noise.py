@@ -80,7 +80,7 @@ def test_outputs_have_the_distribution_of_the_reference(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if path == "torch":
-        monkeypatch.setattr(fast_matrix, "_numba_works", lambda: False)
+        monkeypatch.setattr(fast_matrix, "numba_works", lambda: False)
     torch.manual_seed(0)
     config = lionheart()
     config.mapping.max_input_size = 30  # three tiles

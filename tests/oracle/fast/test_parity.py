@@ -26,7 +26,7 @@ FEW = settings(
 def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How the fast engine computes: numba kernels, or plain torch operations as on other devices."""
     if request.param == "torch":
-        monkeypatch.setattr(fast_matrix, "_numba_works", lambda: False)
+        monkeypatch.setattr(fast_matrix, "numba_works", lambda: False)
     return str(request.param)
 
 
