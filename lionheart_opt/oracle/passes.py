@@ -305,7 +305,7 @@ class Passes:
         try:
             self._find_reach(inputs)
             self._analog.stepwise = False
-            again = list(self._bits.values())[-1:] + [0] if len(self._mappings) > 1 else []
+            again = [*list(self._bits.values())[-1:], 0] if len(self._mappings) > 1 else []
             for _ in range(2):
                 for first, batch in enumerate(both):
                     self.begin(batch, first)

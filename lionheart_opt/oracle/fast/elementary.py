@@ -31,7 +31,7 @@ from lionheart_opt.oracle.fast.simd import (
 
 @njit(error_model="numpy")
 def logarithm(x: Any) -> Any:
-    """ln x of positive normal numbers."""
+    """Natural logarithm of positive normal numbers."""
     exponent = shift_right_signed(
         subtract_words(bits(x), splat_word(uint32(0x3F3504F3))), uint32(23)
     )
@@ -55,7 +55,7 @@ def logarithm(x: Any) -> Any:
 
 @njit(error_model="numpy")
 def exponential(x: Any) -> Any:
-    """e to the power of x; x is limited to -87 to 88, where results are normal numbers."""
+    """Exponential function of x, which is limited to -87 to 88, where results are normal numbers."""
     x = minimum(splat(float32(88.0)), maximum(splat(float32(-87.0)), x))
     n = nearest(multiply(x, splat(float32(1.44269504088896341))))
     x = fma(n, splat(float32(-0.693359375)), x)

@@ -36,8 +36,8 @@ class FastEngine:
     """`Engine` with the results of `AihwkitEngine`, several times faster.
 
     Equal seeds give both engines the same hardware: programming, drift, read noise and compensation
-    are drawn by aihwkit's own classes in the same order. Output noise is another draw of the same
-    distribution.
+    are drawn by aihwkit's own classes, or by kernels with their formulas, from the same random numbers.
+    Output noise is another draw of the same distribution.
 
     In evaluation, output noise depends on the seeds of `drift` and on how many input vectors a matrix
     has seen since, but not on the batch size or the number of threads. There are two exceptions:

@@ -117,7 +117,9 @@ class PcmDevices:
                 made.numpy(),
                 (plus.numpy(), minus.numpy()),
             )
-        return made[:n].view(weights.shape), [each[:n].view(weights.shape) for each in (plus, minus)]
+        return made[:n].view(weights.shape), [
+            each[:n].view(weights.shape) for each in (plus, minus)
+        ]
 
     def apply_drift_noise(
         self, weights: torch.Tensor, drift_noise_parameters: Any, t_inference: float
@@ -235,8 +237,8 @@ def _drifted(
     spread = divided(splat(float32(0.0088)), maximum(power, splat(float32(1e-3))))
     spread = multiply(minimum(spread, splat(float32(0.2))), splat(noise))
     scaled = multiply(magnitude(drifted), splat(devices.read))
-    sum_ = add(multiply(multiply(scaled, spread), number), drifted)
-    return maximum(sum_, splat(float32(0.0)))
+    noisy = add(multiply(multiply(scaled, spread), number), drifted)
+    return maximum(noisy, splat(float32(0.0)))
 
 
 @njit(error_model="numpy", forceinline=True)

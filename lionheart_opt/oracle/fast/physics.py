@@ -11,9 +11,18 @@ from importlib.util import find_spec
 from typing import Any
 
 import torch
+from aihwkit.inference.compensation.drift import (
+    GlobalDriftCompensation,
+    PerColumnDriftCompensation,
+)
 
 from lionheart_opt.oracle.fast.mvm import input_scale, tile_product
 from lionheart_opt.oracle.fast.tiles import Converters
+
+#: Methods of aihwkit that return one-hot vectors.
+_ONE_HOT = {
+    kind.get_readout_tensor for kind in (GlobalDriftCompensation, PerColumnDriftCompensation)
+}
 
 
 class ProgrammedTile:
@@ -55,9 +64,8 @@ class ProgrammedTile:
     ) -> torch.Tensor:
         """Response to the compensation's read-out vectors; `init_baseline` calls it by this name."""
         if reset_if:
-            vectors = self._config.drift_compensation.get_readout_tensor(self.weight.shape[1])
-            is_one_hot = torch.equal(vectors.cpu(), torch.eye(len(vectors)))
-            self._vectors = None if is_one_hot else vectors.to(self.weight.device)
+            vectors = _vectors(self._config.drift_compensation, self.weight.shape[1])
+            self._vectors = None if vectors is None else vectors.to(self.weight.device)
         weight = self.reference_combined_weights if exact_reference else self.weight
         if self._vectors is None and not exact_reference and _has_kernels(weight):
             from lionheart_opt.oracle.fast.readout import columns_read
@@ -74,6 +82,15 @@ class ProgrammedTile:
             return product(vectors)
         scale = input_scale(vectors, self._converters)
         return tile_product(vectors, product, scale, self._converters, None)
+
+
+def _vectors(compensation: Any, n_inputs: int) -> torch.Tensor | None:
+    """Vectors of a read-out, shape (n_vectors, n_inputs); None if they are one-hot, as aihwkit's are."""
+    made = getattr(type(compensation), "get_readout_tensor", None)
+    if made in _ONE_HOT and "get_readout_tensor" not in vars(compensation):
+        return None  # a matrix of them takes longer than the read-out
+    vectors: torch.Tensor = compensation.get_readout_tensor(n_inputs)
+    return None if torch.equal(vectors.cpu(), torch.eye(len(vectors))) else vectors
 
 
 @lru_cache(maxsize=1)

@@ -71,7 +71,7 @@ def columns_read(weight: torch.Tensor, converters: Converters) -> torch.Tensor:
 
 
 @kernel
-def _digitise(columns: Any, numbers: Any, converters: Any, back: Any, outputs: Any) -> float:
+def _digitise(columns: Any, numbers: Any, converters: Any, back: Any, outputs: Any) -> Any:
     """Read all weights once.
 
     Args:
