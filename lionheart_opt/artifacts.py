@@ -21,25 +21,37 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from optuna.artifacts import ArtifactMeta, FileSystemArtifactStore
-from optuna.artifacts.exceptions import ArtifactNotFound
-
 from lionheart_opt.buckets import ArtifactBucket
 from lionheart_opt.statistics.example_statistics import ExampleStatistics, Told
 from lionheart_opt.text_files import reported
 
 
-class ArtifactFolder(FileSystemArtifactStore):  # type: ignore[misc, unused-ignore]
-    """Optuna's store in a folder. The folder is created when needed; files are written atomically."""
+class ArtifactFolder:
+    """A store like Optuna's in a folder, which is created when needed. Files are written atomically."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
         self._folder = path
 
     @property
     def where(self) -> str:
         """Path of the folder."""
         return str(self._folder)
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """The content of an artifact.
+
+        Raises:
+            FileNotFoundError: There is none of that name.
+        """
+        return (self._folder / artifact_id).open("rb")
+
+    def remove(self, artifact_id: str) -> None:
+        """Delete an artifact.
+
+        Raises:
+            FileNotFoundError: There is none of that name.
+        """
+        (self._folder / artifact_id).unlink()
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """As Optuna's.
@@ -114,7 +126,7 @@ def store_at(place: str | Path) -> Artifacts:
 def keep(artifacts: Artifacts, content: bytes) -> str:
     """Store an artifact, once; its id, which is the SHA-256 of the content."""
     artifact_id = hashlib.sha256(content).hexdigest()
-    with suppress(ArtifactNotFound, Damaged, OSError):
+    with suppress(Damaged, OSError):
         kept(artifacts, artifact_id)
         return artifact_id
     artifacts.write(artifact_id, io.BytesIO(content))
@@ -125,7 +137,7 @@ def kept(artifacts: Artifacts, artifact_id: str) -> bytes:
     """The content of an artifact that `keep` stored.
 
     Raises:
-        ArtifactNotFound: There is none.
+        FileNotFoundError: There is none.
         Damaged: Its SHA-256 is another one.
     """
     with artifacts.open_reader(artifact_id) as file:
@@ -141,6 +153,8 @@ def links(artifact_ids: dict[str, str]) -> dict[str, str]:
     Args:
         artifact_ids: What Optuna calls the file -> id of the artifact; empty where there is none.
     """
+    from optuna.artifacts import ArtifactMeta  # which loads boto3, where that is installed
+
     attributes = {}
     for filename, artifact_id in artifact_ids.items():
         if artifact_id:
@@ -172,7 +186,7 @@ class OutcomeStore:
         """The outcomes with that id; None if there are none, or with a warning if they are damaged."""
         try:
             return ExampleStatistics.from_bytes(kept(self.artifacts, artifact_id))
-        except ArtifactNotFound:
+        except FileNotFoundError:
             return None
         except (Damaged, OSError) as error:
             warnings.warn(

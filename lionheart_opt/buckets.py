@@ -80,7 +80,7 @@ class ArtifactBucket:
         """The content of an artifact.
 
         Raises:
-            ArtifactNotFound: There is none of that name.
+            FileNotFoundError: There is none of that name.
         """
         with self._reported(), closing(self._store.open_reader(self._prefix + artifact_id)) as body:
             return io.BytesIO(body.read())
@@ -142,7 +142,9 @@ class ArtifactBucket:
 
         try:
             yield
-        except (ArtifactNotFound, InputError):
+        except ArtifactNotFound as error:
+            raise FileNotFoundError(f"artifacts: {self.url}: {error}") from error
+        except InputError:
             raise
         except ImportError as error:
             package, extra = PACKAGES[self._scheme]

@@ -79,14 +79,11 @@ class Totals:
         Raises:
             InputError: There is no such objective.
         """
-        values: dict[CostObjective, float] = {
-            "latency_s": self.latency_s,
-            "energy_j": self.energy_j,
-            "interval_s": self.time_per_inference_s,
-        }
-        if objective not in values:
-            raise unknown("objective", objective, values)
-        return values[objective]
+        if objective not in COST_OBJECTIVES:
+            raise unknown("objective", objective, COST_OBJECTIVES)
+        if objective == "interval_s":
+            return self.time_per_inference_s
+        return self.latency_s if objective == "latency_s" else self.energy_j
 
     @property
     def fits(self) -> bool | None:

@@ -96,9 +96,14 @@ def non_dominated(points: np.ndarray) -> np.ndarray:
     Returns:
         Row numbers, shape (n_kept,).
     """
-    kept: list[int] = []
     # sorted like this, a point can only be dominated by one that came before
-    for number in np.lexsort(points.T[::-1]):
+    order = np.lexsort(points.T[::-1])
+    if points.shape[1] == 2:
+        seconds, is_kept = points[order, 1], np.ones(len(points), dtype=bool)
+        is_kept[1:] = seconds[1:] < np.minimum.accumulate(seconds)[:-1]
+        return order[is_kept]
+    kept: list[int] = []
+    for number in order:
         if not (points[kept] <= points[number]).all(axis=1).any():
             kept.append(int(number))
     return np.array(kept, dtype=int)

@@ -188,10 +188,11 @@ class AccuracyLimit:
         least, most = accuracy.metric.drop_range(accuracy.baseline)
         estimates, lows, highs = [], [], []
         for time_s in self.times_s:
-            estimate = self.statistic(accuracy.drops_at(time_s))
+            drops = accuracy.drops_at(time_s)
+            estimate = self.statistic(drops)
             estimates.append(estimate)
-            highs.append(min(estimate + hypot(*self._widths(accuracy, time_s, 1)), most))
-            lows.append(max(estimate - hypot(*self._widths(accuracy, time_s, -1)), least))
+            highs.append(min(estimate + hypot(*self._widths(accuracy, time_s, drops, 1)), most))
+            lows.append(max(estimate - hypot(*self._widths(accuracy, time_s, drops, -1)), least))
         return Bounds(estimate=max(estimates), low=max(lows), high=max(highs))
 
     def decision(self, accuracy: Accuracy) -> Literal["holds", "broken", "open"]:
@@ -223,8 +224,9 @@ class AccuracyLimit:
         if accuracy.outcomes is None:  # further examples could not be joined to these
             more_examples = None
         if more_examples is not None and more_draws is not None:
-            worst = max(self.times_s, key=lambda t: self.statistic(accuracy.drops_at(t)))
-            chips, examples = self._widths(accuracy, worst, 1)
+            drops = {time_s: accuracy.drops_at(time_s) for time_s in self.times_s}
+            worst = max(self.times_s, key=lambda time_s: self.statistic(drops[time_s]))
+            chips, examples = self._widths(accuracy, worst, drops[worst], 1)
             assert used is not None, "it has fewer examples than there are"
             # squares fall as 1 / n: what is gained, by passes of an example through the network
             if chips**2 / (more_draws * used) < examples**2 / (more_examples * draws):
@@ -236,9 +238,16 @@ class AccuracyLimit:
         return Fidelity(draws=(0, draws), examples=(used or 0, more_examples))
 
     def _widths(
-        self, accuracy: Accuracy, time_s: float, sign: Literal[1, -1]
+        self, accuracy: Accuracy, time_s: float, drops: np.ndarray, sign: Literal[1, -1]
     ) -> tuple[float, float]:
-        """Half-widths over chips and over examples, above the estimate (`sign` 1) or below it (-1)."""
+        """Half-widths over chips and over examples, above the estimate (`sign` 1) or below it (-1).
+
+        Args:
+            accuracy: The accuracy.
+            time_s: A time of the limit.
+            drops: Drops at that time, shape (n_draws,).
+            sign: The side.
+        """
         quantile, error = self.quantile, 1.0 - self.confidence
         if sign < 0:
             quantile = None if quantile is None else 1.0 - quantile
@@ -247,7 +256,6 @@ class AccuracyLimit:
         if len(sizes) > 1:
             is_last = accuracy.n_examples == sizes[-1]
             error *= 0.5 if is_last else 0.5 / (len(sizes) - 1)
-        drops = accuracy.drops_at(time_s)
         tail = tail_at(self.draws, len(drops), quantile, error)
         draw: int | None = None
         if quantile is None:

@@ -214,8 +214,8 @@ class Metric:
 
     def drop_range(self, baseline: float) -> tuple[float, float]:
         """Least and largest drop that there can be."""
-        ends = self.drop(baseline, np.array([self.low, self.high]))
-        return float(min(ends)), float(max(ends))
+        ends: list[float] = self.drop(baseline, np.array([self.low, self.high])).tolist()
+        return min(ends), max(ends)
 
     @property
     def drop_unit(self) -> str:
@@ -280,7 +280,7 @@ class Metric:
             InputError: A value is out of range, or NaN.
         """
         within = (values >= self.low) & (values <= self.high)  # NaN is in no range
-        if not np.all(within):
+        if not within.all():
             what = "accuracies" if self == ACCURACY else f"values of {self.name!r}"
             worst = np.asarray(values)[~within][0]
             raise InputError(

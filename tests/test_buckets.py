@@ -15,7 +15,6 @@ import optuna
 import pytest
 import torch
 from cli_setup import STUDY, call, make_study, rows
-from optuna.artifacts.exceptions import ArtifactNotFound
 
 import lionheart_opt as lo
 from lionheart_opt.artifacts import OutcomeStore, keep
@@ -135,7 +134,7 @@ def bucket(request) -> tuple[str, Any]:
 def test_what_is_written_comes_back_from_another_process(bucket, prefix):
     scheme, names = bucket
     store = ArtifactBucket(f"{scheme}://lab{prefix}")
-    with pytest.raises(ArtifactNotFound):
+    with pytest.raises(FileNotFoundError):
         store.open_reader("a")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -21,7 +21,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import torch
-from optuna.artifacts.exceptions import ArtifactNotFound
 from torch import nn
 
 from lionheart_opt.artifacts import ArtifactFolder, Artifacts, Damaged, keep, kept, store_at
@@ -113,7 +112,7 @@ class WeightStore:
             InputError: It cannot be read.
         """
         for place in (*(each for each in checksums[:1] if _SHA_256.fullmatch(each)), name):
-            with suppress(ArtifactNotFound):
+            with suppress(FileNotFoundError):
                 if place == name:
                     return self._read(name)
                 return _load(io.BytesIO(kept(self.artifacts, place)), name)
@@ -136,7 +135,7 @@ class WeightStore:
         """
         try:
             return self._read(name)
-        except ArtifactNotFound:
+        except FileNotFoundError:
             return None
         except (InputError, OSError) as error:
             _warn(name, str(error))
@@ -173,7 +172,7 @@ class WeightStore:
         try:
             with self.artifacts.open_reader(f"{name}.sha256") as file:
                 return [line.decode(errors="replace") for line in file.read().split()]
-        except ArtifactNotFound:
+        except FileNotFoundError:
             return None
 
     def _write_checksums(self, name: str, digests: list[str]) -> None:
@@ -182,7 +181,7 @@ class WeightStore:
     def remove(self, name: str) -> None:
         """Delete what is stored under the name, if anything is."""
         for artifact in (name, f"{name}.sha256"):
-            with suppress(ArtifactNotFound):
+            with suppress(FileNotFoundError):
                 self.artifacts.remove(artifact)
 
 

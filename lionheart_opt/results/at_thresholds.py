@@ -24,10 +24,11 @@ def best_at(run: SearchResult, max_drop: float) -> dict[GainName, Evaluation]:
 
     Empty if no mapping surely keeps it.
     """
-    feasible = run.feasible_at(max_drop)
+    rows = run.rows_at(max_drop)
     return {
-        name: min(feasible, key=lambda evaluation: evaluation.cost.value(objective))
-        for name, objective in (COMPARED.items() if feasible else ())
+        name: run.measured[rows[np.argmin(run.costs[objective][rows])]]
+        for name, objective in COMPARED.items()
+        if len(rows)
     }
 
 

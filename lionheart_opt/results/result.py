@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lionheart_opt.accuracy import Accuracy
+from lionheart_opt.cost import COST_OBJECTIVES, CostObjective
 from lionheart_opt.errors import InputError
 from lionheart_opt.estimates import Estimate
 from lionheart_opt.evaluation import Evaluation, front, oracle_seconds
@@ -255,12 +256,17 @@ class SearchResult:
     @cached_property
     def points(self) -> np.ndarray:
         """Relative time (1 is all-digital) and drop of each of `measured`, shape (n, 2)."""
-        digital = self.problem.digital_cost.time_per_inference_s
-        pairs = [
-            (evaluation.cost.time_per_inference_s / digital, bounds.estimate)
-            for evaluation, bounds in zip(self.measured, self.bounds, strict=True)
-        ]
-        return np.array(pairs, dtype=float).reshape(-1, 2)
+        digital_s = self.problem.digital_cost.time_per_inference_s
+        drops = np.array([bounds.estimate for bounds in self.bounds], dtype=float)
+        return np.column_stack([self.costs["interval_s"] / digital_s, drops])
+
+    @cached_property
+    def costs(self) -> dict[CostObjective, np.ndarray]:
+        """What each of `measured` costs, shape (n,)."""
+        return {
+            objective: np.array([each.cost.value(objective) for each in self.measured], dtype=float)
+            for objective in COST_OBJECTIVES
+        }
 
     @cached_property
     def _highs(self) -> np.ndarray:
@@ -280,11 +286,14 @@ class SearchResult:
         By the same statistical test. Its bounds hold at any threshold, but draws were only added until
         the problem's own was decided: with a fixed number of draws none is at a disadvantage.
         """
-        return [
-            self.measured[number]
-            for number in np.flatnonzero(self._highs <= max_drop + DECIDED).tolist()
-            if drop_excess(self.bounds[number].high, max_drop) <= 0
-        ]
+        return [self.measured[row] for row in self.rows_at(max_drop)]
+
+    def rows_at(self, max_drop: float) -> np.ndarray:
+        """Row numbers of `feasible_at` in `measured`."""
+        is_kept = self._highs <= max_drop - DECIDED
+        for row in np.flatnonzero(~is_kept & (self._highs <= max_drop + DECIDED)):
+            is_kept[row] = drop_excess(self.bounds[row].high, max_drop) <= 0
+        return np.flatnonzero(is_kept)
 
     def fastest_at(self, max_drop: float) -> Evaluation | None:
         """The fastest of `feasible_at`; of equal ones that of the least energy.

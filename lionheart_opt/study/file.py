@@ -37,7 +37,6 @@ from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import Record
 from lionheart_opt.study.recorded_oracle import RecordedOracle
 from lionheart_opt.study.schema import StudyTable
-from lionheart_opt.study.search import Search
 from lionheart_opt.study.sources import Sources, named_sources, plugin_sources
 from lionheart_opt.study.specification import identity, recorded_limits
 from lionheart_opt.study.storage import open_storage
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     import optuna
 
     from lionheart_opt.artifacts import OutcomeStore
+    from lionheart_opt.study.search import Search
 
 #: Keys that decide what the oracle answers.
 _OF_THE_ORACLE = ("model", "data", "task", "oracle")
@@ -289,7 +289,7 @@ class StudyFile:
         Raises:
             InputError: There is no such strategy or argument.
         """
-        where = f"{self.path}: run {plan.label!r}"
+        where = self._place(plan)
         with self.beside():
             try:
                 return plan.build(where)
@@ -298,19 +298,15 @@ class StudyFile:
                     raise
                 raise InputError(f"{where}: {error}") from error
 
+    def _place(self, plan: SearchPlan) -> str:
+        return f"{self.path}: run {plan.label!r}"
+
     def openings(
         self, problem: Problem, oracle: AccuracyOracle | None, wrong: Collected
     ) -> list[Opening]:
         """How each run begins; see `openings`."""
         with self.beside():
-            return openings(
-                problem,
-                oracle,
-                self.plans(),
-                self.strategy,
-                lambda plan: f"{self.path}: run {plan.label!r}",
-                wrong,
-            )
+            return openings(problem, oracle, self.plans(), self.strategy, self._place, wrong)
 
     def check_strategies(self) -> None:
         """Build every strategy and take its first proposals, so that a mistake shows at once.
@@ -365,6 +361,7 @@ class StudyFile:
             InputError: The record was made with other settings.
         """
         from lionheart_opt.study.optuna_keeper import OptunaKeeper
+        from lionheart_opt.study.search import Search
 
         specification = self.specification(plan)
         name = self.stored_name(plan.name, specification, self.storage)
@@ -393,8 +390,8 @@ class StudyFile:
 
     def _studies_of_the_oracle(self) -> list[optuna.Study]:
         """Searches and profiles of the storage that asked this oracle."""
-        if (storage := self.storage_to_read()) is None:
-            return []
         from lionheart_opt.study.recorded_answers import studies_of
 
+        if (storage := self.storage_to_read()) is None:
+            return []
         return studies_of(storage, self.oracle_specification, self.contents, self.oracle_sources)

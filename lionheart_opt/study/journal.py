@@ -28,6 +28,8 @@ BEGINNING = b'{"op_code":'
 _CHUNK = 65_536
 #: How a line looks that says who drives a study.
 _NAMES_DRIVER = f'"user_attr":{{"{DRIVER}":'.encode()
+#: What Optuna writes of a new trial, and no record needs.
+_UNUSED = ("distributions", "params", "system_attrs", "datetime_complete")
 #: After how many seconds without a change of the file a lock is spoken of, and removed.
 SAID_AFTER_S, GRACE_S = 3.0, 30.0
 
@@ -138,14 +140,51 @@ class MendedJournal(JournalFileBackend):
 
 
 class ReadJournal(MendedJournal):
-    """A journal that is only read, without what no record needs: parameters and system attributes."""
+    """A journal that is only read, without what no record needs of a trial."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._read, self._position = 0, 0
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """As Optuna's."""
-        for log in super().read_logs(log_number_from):
-            for name in ("params", "distributions", "system_attrs"):
-                log.pop(name, None)
-            yield log
+        if log_number_from < self._read:
+            self._read, self._position = 0, 0
+        left = self._path.stat().st_size - self._position  # others may go on writing
+        wrong: ValueError | None = None
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            for line in file:
+                left -= len(line)
+                if left < 0:
+                    return
+                if wrong is not None:  # in the last line, a write was cut short
+                    raise wrong
+                try:
+                    log = json.loads(_without_parameters(line))
+                    if not line.endswith(b"\n"):
+                        raise ValueError("a line has no end")
+                except ValueError as error:
+                    wrong = error
+                    continue
+                self._read, self._position = self._read + 1, self._position + len(line)
+                if log["op_code"] == JournalOperation.CREATE_TRIAL:
+                    for name in _UNUSED:
+                        log.pop(name, None)
+                    log["datetime_start"] = None
+                if self._read > log_number_from:
+                    yield log
+
+
+def _without_parameters(line: bytes) -> bytes:
+    """A line without the distributions and the parameters of a trial, which are half of it.
+
+    Optuna writes them one after the other, before the attributes. What is looked for stands in no text:
+    there, quotes are escaped.
+    """
+    start = line.find(b',"distributions":{')
+    end = line.find(b',"user_attrs":{', start)
+    return line[:start] + line[end:] if 0 < start < end else line
 
 
 def torn_at(path: Path) -> int | None:

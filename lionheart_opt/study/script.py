@@ -18,7 +18,6 @@ from lionheart_opt.study.openings import Opening, openings
 from lionheart_opt.study.plan import Budget, SearchPlan, chosen
 from lionheart_opt.study.reading import storage_to_read
 from lionheart_opt.study.record import InMemory, Record
-from lionheart_opt.study.search import Search
 from lionheart_opt.study.sources import Sources, object_sources, plugin_sources
 from lionheart_opt.study.specification import problem_specification
 from lionheart_opt.study.storage import file_of, open_storage
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     import optuna
 
     from lionheart_opt.artifacts import OutcomeStore
+    from lionheart_opt.study.search import Search
 
 
 #: Trials of a search that has no budget of its own.
@@ -191,6 +191,8 @@ class StudyScript:
         Raises:
             InputError: The record was made with other settings.
         """
+        from lionheart_opt.study.search import Search
+
         strategy = plan.build(self._place(plan))
         if plan.name not in self._records:
             self._records[plan.name] = self._open(plan)

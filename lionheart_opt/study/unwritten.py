@@ -18,8 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from optuna.artifacts.exceptions import ArtifactNotFound
-
 from lionheart_opt.artifacts import ArtifactFolder, Artifacts
 from lionheart_opt.errors import InputError
 from lionheart_opt.evaluation import Evaluation
@@ -84,7 +82,7 @@ class Unwritten:
             self._trials |= packed[TRIALS]
             self.attributes |= packed[ATTRIBUTES]
             self._kept_in.append(place)
-        except ArtifactNotFound:
+        except FileNotFoundError:
             pass
         except (InputError, OSError, ValueError) as error:
             _log.warning("%s in %s is not used: %s", self._name, place.where, error)
@@ -153,7 +151,7 @@ class Unwritten:
         if self._trials or self.attributes:
             return
         for place in self._kept_in:
-            with suppress(ArtifactNotFound, InputError, OSError):
+            with suppress(InputError, OSError):
                 place.remove(self._name)
                 if isinstance(place, ArtifactFolder):
                     Path(place.where).rmdir()  # if it is empty

@@ -3,11 +3,12 @@
 import optuna
 import pytest
 from front_door import made_up, outcome
+from optuna.distributions import CategoricalDistribution
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
 from lionheart_opt.study import journal
-from lionheart_opt.study.journal import BEGINNING, torn_at
+from lionheart_opt.study.journal import BEGINNING, ReadJournal, torn_at
 from lionheart_opt.study.storage import open_storage
 
 
@@ -88,3 +89,41 @@ def test_a_lock_that_a_killed_process_has_left_is_said_once_and_removed(
     [said] = [each.getMessage() for each in caplog.records if "lock" in each.getMessage()]
     assert said.startswith(f"waiting for the lock {tmp_path}/lab/k.log.lock; if a killed process")
     assert [path.name for path in (tmp_path / "lab").iterdir()] == ["k.log"]
+
+
+def test_what_is_read_lacks_the_parameters_of_trials_and_nothing_else(tmp_path):
+    """Whatever units and attributes are called."""
+    path = tmp_path / "k.log"
+    study = optuna.create_study(storage=open_storage(f"journal:///{path}"))
+    names = ["user_attrs", '"user_attrs":{', ',"distributions":{', "params", "a\\", "ä"]
+    attributes = {name: {name: {"user_attrs": {}, "distributions": {}}} for name in names}
+    given = {
+        "params": dict.fromkeys(names, names[1]),
+        "distributions": dict.fromkeys(names, CategoricalDistribution(names)),
+    }
+    for params in ({}, given):
+        trial = optuna.trial.create_trial(value=1.0, user_attrs=attributes, **params)
+        study.add_trial(trial)
+    logs = list(ReadJournal(path).read_logs(0))
+    trials = [log for log in logs if "user_attrs" in log]
+    assert [log["user_attrs"] for log in trials] == [attributes] * 2
+    assert not any({"params", "distributions", "system_attrs"} & set(log) for log in trials)
+    assert len(logs) == len(path.read_bytes().splitlines())
+
+
+def test_reading_goes_on_where_it_ended(tmp_path):
+    path = tmp_path / "k.log"
+    study = optuna.create_study(storage=open_storage(f"journal:///{path}"))
+    reader = ReadJournal(path)
+    count = len(list(reader.read_logs(0)))
+    study.set_user_attr("a", 1)
+    with path.open("ab") as file:
+        file.write(BEGINNING + b'5,"wor')
+    [log] = reader.read_logs(count)
+    assert log["user_attr"] == {"a": 1} and list(reader.read_logs(count + 1)) == []
+    assert len(list(reader.read_logs(0))) == count + 1, "from the beginning again"
+    for end in (b"\n", BEGINNING + b"2}\n"):
+        with path.open("ab") as file:
+            file.write(end)
+    with pytest.raises(ValueError, match="control character"):
+        list(reader.read_logs(0))
