@@ -132,7 +132,8 @@ class PcmDevices:
                 weights, drift_noise_parameters, t_inference
             )
             return drifted
-        written, made = _flat(weights), torch.empty(_padded(weights.numel()))
+        written = _flat(weights)
+        made = torch.empty_like(written)
         plus, minus = (_flat(each).numpy() for each in drift_noise_parameters)
         with compiled_alone(_drift):
             _drift(
@@ -177,7 +178,7 @@ def _flat(values: torch.Tensor) -> torch.Tensor:
     n = values.numel()
     if n % LANES == 0:
         return values.contiguous().view(-1)
-    made = torch.zeros(_padded(n))
+    made = values.new_zeros(_padded(n))
     made[:n] = values.reshape(-1)
     return made
 
@@ -185,7 +186,7 @@ def _flat(values: torch.Tensor) -> torch.Tensor:
 def _normal(like: torch.Tensor) -> torch.Tensor:
     """The numbers of `torch.randn_like`, filled up as in `_flat`."""
     n = like.numel()
-    made = torch.zeros(_padded(n))
+    made = like.new_zeros(_padded(n))
     made[:n].normal_()
     return made
 

@@ -41,7 +41,7 @@ def columns_read(weight: torch.Tensor, converters: Converters) -> torch.Tensor:
     """
     shape = weight.shape[1], weight.shape[0]
     n, noise = weight.numel(), np.float32(converters.output_noise)
-    columns, numbers, outputs = (torch.zeros(-(-n // LANES) * LANES) for _ in range(3))
+    columns, numbers, outputs = (weight.new_zeros(-(-n // LANES) * LANES) for _ in range(3))
     columns[:n].view(shape).copy_(weight.T)
     step, bound = np.float32(converters.output_step), np.float32(converters.output_bound)
     factor, one = 1.0, np.float32(1.0)

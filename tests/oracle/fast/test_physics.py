@@ -106,6 +106,20 @@ def test_one_hot_vectors_read_columns_as_products_do(
     assert after == torch.rand(())
 
 
+def test_what_the_program_around_has_set_does_not_count() -> None:
+    expected = programmed(lionheart())
+    expected.drift(60.0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        tile = programmed(lionheart())
+        tile.drift(60.0)
+    finally:
+        torch.set_default_dtype(before)
+    assert torch.equal(tile.weight, expected.weight)
+    assert torch.equal(tile.compensation.float(), expected.compensation)
+
+
 class Checkered(GlobalDriftCompensation):  # type: ignore[misc]  # aihwkit has no types
     """Reads out with vectors that are not one-hot."""
 
