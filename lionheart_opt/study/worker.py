@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import cloudpickle
+from loky import process_executor
 
 from lionheart_opt.accuracy import Accuracy, ChecksFinally, Fidelity, ReportsTraining
 from lionheart_opt.errors import InputError
@@ -136,6 +137,8 @@ def start(parcel: Path, parent: int, said: Path, answered: Path) -> None:
         answered: The file that holds its answer to the last job.
     """
     global _sent, _said, _answered
+    # loky would replace a worker that has grown by 300 MB, which any network and its data do
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+import time
+from dataclasses import dataclass, replace
 
 from deadly import DiesAnswering, Trains, toy
 from front_door import alive, descendants, python, wait_until
@@ -28,6 +29,24 @@ def test_large_answers_need_no_pipe_which_a_dying_worker_could_leave_half_writte
     with Workers(toy(), 1) as workers:
         for size in (1_000_000, 10):
             assert workers.submit(DiesAnswering(size)).result(timeout=60) == bytes(size)
+
+
+@dataclass(frozen=True)
+class Grows:
+    """A job that leaves more behind than loky lets its processes keep; it says who did it."""
+
+    def __call__(self, problem):
+        Grows.kept = b"x" * 310_000_000
+        time.sleep(1.1)  # loky looks once a second
+        return os.getpid()
+
+
+def test_a_worker_may_keep_what_a_network_and_its_data_take(recwarn):
+    """Another one would build the problem again and say nothing of its trainings."""
+    with Workers(toy(), 1) as workers:
+        pids = {workers.submit(Grows()).result(timeout=60) for _ in range(3)}
+    assert len(pids) == 1
+    assert not [str(each.message) for each in recwarn if "memory" in str(each.message)]
 
 
 SCRIPT = """
