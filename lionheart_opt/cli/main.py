@@ -346,7 +346,7 @@ def main() -> None:
         if not place_of(end):
             raise
         _refuse(end)
-    except Exception as error:
+    except BaseException as error:  # own code may raise any
         _refuse(error)
 
 

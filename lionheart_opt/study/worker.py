@@ -198,7 +198,7 @@ def work_for(sent: SentProblem, job: Job[T], threads: int) -> T:
         _limit_threads(threads)
         try:
             return job(problem)
-        except Exception as error:
+        except BaseException as error:  # such as a SystemExit of own code
             note_place(error)
             sendable = _sendable(error)
             if sendable is error:  # Dask follows causes, for ever where an error is its own
@@ -210,7 +210,7 @@ def work_for(sent: SentProblem, job: Job[T], threads: int) -> T:
 def _built(sent: SentProblem) -> Problem:
     try:
         problem: Problem = cloudpickle.loads(sent.pickled)
-    except Exception as error:  # whatever the user's objects raise
+    except BaseException as error:  # whatever the user's objects raise
         raise InputError(
             f"workers: the problem cannot be rebuilt in another process ({error}); use workers=1"
         ) from error
@@ -227,13 +227,16 @@ def _limit_threads(count: int) -> None:
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
-def _sendable(error: Exception) -> Exception:
-    """The error, or one with its name and message if it cannot be sent to another process."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever its class raises
-        sendable = RuntimeError(f"{type(error).__name__}: {error}")
-        for note in getattr(error, "__notes__", ()):
-            sendable.add_note(note)
-        return sendable
-    return error
+def _sendable(error: BaseException) -> Exception:
+    """The error, or one with its name and message if it cannot be sent to another process.
+
+    What is no `Exception` would end that process, or be taken for Ctrl-C there.
+    """
+    if isinstance(error, Exception):
+        with suppress(Exception):  # whatever its class raises
+            pickle.loads(pickle.dumps(error))
+            return error
+    sendable = RuntimeError(f"{type(error).__name__}: {error}")
+    for note in getattr(error, "__notes__", ()):
+        sendable.add_note(note)
+    return sendable

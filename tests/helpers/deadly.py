@@ -52,8 +52,10 @@ class Dies:
 class Broken:
     """It raises an error."""
 
+    error: BaseException
+
     def accuracy(self, candidate, fidelity, seed):
-        raise ValueError("broken oracle")
+        raise self.error
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from dataclasses import dataclass, replace
 
 from made_up_drops import MadeUp
@@ -36,6 +37,10 @@ class Fails(MadeUp):
         if len(candidate.mapping.units_on("tile")) > 1:
             if self.how == "value":
                 raise ValueError("broken oracle")
+            if self.how == "exit":
+                sys.exit(0)
+            if self.how == "base":
+                raise BaseException("not even an exception")
             if self.how == "input":
                 raise lo.InputError("oracle: cannot do this")
             if self.how == "picky":

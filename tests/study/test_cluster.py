@@ -110,10 +110,18 @@ def test_workers_that_come_and_go_give_the_record_of_one_process():
             wait_until(lambda: not cluster.scheduler.workers)
 
 
-def test_what_goes_wrong_in_a_worker_is_said(scheduler):
-    problem = replace(toy(), oracle=Broken())
+@pytest.mark.parametrize(
+    ("raised", "error", "message"),
+    [
+        (ValueError("broken oracle"), ValueError, "broken oracle"),
+        (SystemExit(0), RuntimeError, "SystemExit: 0"),
+        (BaseException("odd"), RuntimeError, "BaseException: odd"),
+    ],
+)
+def test_what_goes_wrong_in_a_worker_is_said(raised, error, message, scheduler):
+    problem = replace(toy(), oracle=Broken(raised))
     with (
-        pytest.raises(ValueError, match=r"^broken oracle\nraised in .*deadly\.py, line \d+$"),
+        pytest.raises(error, match=rf"^{message}\nraised in .*deadly\.py, line \d+$"),
         Cluster(problem, scheduler) as cluster,
     ):
         list(cluster.evaluate([problem.pretrained(problem.all_analog)]))

@@ -107,6 +107,8 @@ def test_each_worker_computes_with_one_thread_in_a_process_of_its_own():
         ("value", ValueError, "broken oracle"),
         ("input", lo.InputError, "oracle: cannot do this"),
         ("picky", RuntimeError, "Picky: broken at unit 3"),
+        ("exit", RuntimeError, "SystemExit: 0"),
+        ("base", RuntimeError, "BaseException: not even an exception"),
     ],
 )
 def test_what_goes_wrong_in_a_worker_is_said_and_nothing_is_lost(how, error, message, tmp_path):
