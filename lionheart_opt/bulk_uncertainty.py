@@ -26,7 +26,7 @@ from lionheart_opt.uncertainty import QUANTITIES, WORKS, ModelsAtEnds, members_o
 #: Mappings for which the models at the ends are asked whether what comes out is right.
 N_ASKED = 3
 #: Mappings from which on tables are made: fewer take less time one by one.
-WORTH_TABLES = 8
+WORTH_TABLES = 6
 #: Relative and absolute difference up to which changes of logarithms are the same, but for rounding.
 _SAME = 1e-6, 1e-9
 #: Change of a logarithm that is none, but for rounding of sums.

@@ -75,9 +75,10 @@ class Mapping:
 
     def __getitem__(self, unit: str) -> str:
         """Name of the target that runs the unit; InputError if the unit does not exist."""
-        if unit not in self._targets:
-            raise unknown("unit", unit, self._targets, "mapping")
-        return self._targets[unit]
+        try:
+            return self._targets[unit]
+        except KeyError:
+            raise unknown("unit", unit, self._targets, "mapping") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._targets)

@@ -35,7 +35,7 @@ NAME_WIDTH = 0.11
 #: Points of a layer beyond which a PDF holds them as an image, at the resolution of the PNG.
 CROWDED = 2_000
 #: Tables of a font with which programs set text.
-SETTING = ("GDEF", "GPOS", "GSUB", "kern")
+SETTING = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
 #: Prefixes of units, with their factors.
 PREFIXES = (("", 1.0), ("m", 1e3), ("µ", 1e6), ("n", 1e9), ("p", 1e12))
 STYLE: dict[str, Any] = {
