@@ -64,7 +64,11 @@ def _problems(
             misspelt.add(".".join([*names, str(name)]))
             yield unknown("key", str(name), allowed, table)
     others = [problem for problem in problems if problem["type"] != "extra_forbidden"] or problems
-    missing = [problem["loc"] for problem in others if problem["type"] == "missing"]
+    missing = [
+        problem["loc"]
+        for problem in others
+        if problem["type"] == "missing" and not _is_entry(problem["loc"], given)
+    ]
     stands_for: set[Path] = set()
     for key in missing:
         if near := _misspelt(key, model, given):
@@ -88,6 +92,11 @@ def _problems(
         if name not in said:
             said.add(name)
             yield InputError(f"{where}: {text}")
+
+
+def _is_entry(path: Path, given: dict[str, Any]) -> bool:
+    """Whether a path leads to an entry of a list, be there one or not."""
+    return isinstance(_walk(given, path[:-1])[1], list | tuple)
 
 
 def _missing(path: Path, given: dict[str, Any]) -> str:
@@ -121,7 +130,23 @@ def _wrong_value(problems: list[ErrorDetails], given: dict[str, Any]) -> str:
     not_finite = [each for each in of_members if each["type"] == "finite_number"]
     advice = dict.fromkeys(each["msg"].removeprefix(_ADVICE) for each in not_finite or of_members)
     message = f"must be {' or '.join(advice)}" if advice else problem["msg"]
-    return f"{key or '(top level)'}: got {masked(shown(problem['input']))}; {message}"
+    count = _count(problems)
+    return f"{key or '(top level)'}: got {masked(shown(problem['input']))}; {count or message}"
+
+
+def _count(problems: list[ErrorDetails]) -> str:
+    """How many entries a list must have, if that is the first problem; an empty text otherwise."""
+    kind, context = problems[0]["type"], problems[0].get("ctx", {})
+    above = problems[0]["loc"][:-1]
+    if kind == "missing":
+        least = [each["loc"] for each in problems if each["type"] == kind]
+        said = f"at least {max(int(loc[-1]) + 1 for loc in least if loc[:-1] == above)}"
+    elif kind in {"too_short", "too_long"}:
+        limit = context.get("min_length", context.get("max_length"))
+        said = f"at {'least' if kind == 'too_short' else 'most'} {limit}"
+    else:
+        return ""
+    return f"must have {said} {'entry' if said.endswith(' 1') else 'entries'}"
 
 
 def _walk(given: Any, path: Path) -> tuple[list[str], Any]:
@@ -135,7 +160,7 @@ def _walk(given: Any, path: Path) -> tuple[list[str], Any]:
         if isinstance(given, dict) and part in given:
             given = given[part]
             names.append(str(part))
-        elif isinstance(given, list | tuple) and isinstance(part, int):
+        elif isinstance(given, list | tuple) and isinstance(part, int) and part < len(given):
             given = given[part]
             is_named = isinstance(given, dict) and "name" in given
             names.append(str(given["name"] if is_named else part))

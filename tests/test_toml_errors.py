@@ -10,7 +10,7 @@ from lionheart_opt.errors import InputError, InputErrors
 from lionheart_opt.study.file import StudyFile
 from lionheart_opt.study.schema import StudyTable
 from lionheart_opt.system import System
-from lionheart_opt.toml_errors import first_problem
+from lionheart_opt.toml_errors import all_problems, first_problem
 
 
 class Strict(BaseModel):
@@ -36,6 +36,8 @@ class Board(Strict):
     size: int | str = 1
     settings: dict[str, Any] = Field(default_factory=dict)
     numbers: dict[str, float | bool] = Field(default_factory=dict)
+    ends: tuple[str, str] | None = Field(default=None, strict=False)
+    kinds: tuple[str, ...] = Field(default=("x",), strict=False, min_length=1)
 
 
 def message(text: str, model: type[BaseModel] = Board) -> str:
@@ -190,3 +192,24 @@ seeds = ["a", "b"]
     for start in starts:
         assert sum(line.startswith(start) for line in said) == 1, start
     assert all("unknown key" in line for line in said[:2])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ends = []", "ends: got []; must have at least 2 entries"),
+        ('ends = ["a"]', "ends: got ['a']; must have at least 2 entries"),
+        ('ends = ["a", "b", "c"]', "ends: got ['a', 'b', 'c']; must have at most 2 entries"),
+        ("ends = [1]", "ends.0: got 1; must be a valid string"),
+        ("kinds = []", "kinds: got []; must have at least 1 entry"),
+    ],
+)
+@pytest.mark.parametrize("beside", ["", "tile = 3", 'size = 1.5\neither = {clock_hz = "x"}'])
+def test_lists_of_a_wrong_length(text: str, said: str, beside: str) -> None:
+    given = tomllib.loads(f"{text}\n{beside}")
+    with pytest.raises(ValidationError) as error:
+        Board.model_validate(given)
+    problems = all_problems(error.value, "board.toml", Board, given)
+    lines = [str(each) for each in getattr(problems, "errors", [problems])]
+    assert f"board.toml: {said}" in lines
+    assert "board.toml: " + said == lines[0] or beside
