@@ -80,6 +80,22 @@ def _is_on_a_gpu(oracle: dict[str, Any]) -> bool:
 
 
 @contextmanager
+def undocumented_matplotlib() -> Iterator[None]:
+    """Load Matplotlib in the block without lists of properties in its docstrings.
+
+    To make them takes longer than to draw a figure, and the command line shows no docstrings.
+    """
+    import matplotlib.artist
+
+    usual = matplotlib.artist.kwdoc
+    matplotlib.artist.kwdoc = lambda artist: ""  # noqa: ARG005
+    try:
+        yield
+    finally:
+        matplotlib.artist.kwdoc = usual
+
+
+@contextmanager
 def resumable() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP end the block with the line that resumes, for a shell.
 

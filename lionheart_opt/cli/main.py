@@ -21,6 +21,7 @@ from lionheart_opt.cli.inputs import (
     read_study,
     resumable,
     say_written,
+    undocumented_matplotlib,
     usual_workers,
     without_export_warnings,
 )
@@ -252,7 +253,9 @@ def plot(
 
     Example: `lionheart-opt plot studies/quickstart --out figures`
     """
-    say_written(read_study(study).plot(out, upload=upload), as_json)
+    loaded = read_study(study)
+    with undocumented_matplotlib():
+        say_written(loaded.plot(out, upload=upload), as_json)
 
 
 @app.command()

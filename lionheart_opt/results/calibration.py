@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from lionheart_opt.aging.calibration_cost import CalibrationCost, calibration_cost
-from lionheart_opt.oracle.settings import OracleSettings
 from lionheart_opt.results.result import SearchResult
 from lionheart_opt.study.question import USUAL_ORACLE
+
+if TYPE_CHECKING:
+    from lionheart_opt.oracle.settings import OracleSettings
 
 #: The share of time and energy for which the number of inferences between calibrations is given.
 SHARE = 0.01
@@ -43,6 +45,8 @@ def _settings(oracle: dict[str, Any]) -> OracleSettings | None:
     """The settings, if the oracle is ours and they can be read."""
     if oracle.get("kind", USUAL_ORACLE) != USUAL_ORACLE:
         return None
+    from lionheart_opt.oracle.settings import OracleSettings
+
     try:
         return OracleSettings.model_validate({k: v for k, v in oracle.items() if k != "kind"})
     except ValidationError:  # of a file that was changed after its study was run

@@ -15,6 +15,7 @@ from lionheart_opt.cli.inputs import (
     read_study,
     resumable,
     say_written,
+    undocumented_matplotlib,
     usual_workers,
 )
 from lionheart_opt.errors import InputError
@@ -34,6 +35,19 @@ def test_loading_a_study_quietens_optuna():
     optuna.logging.set_verbosity(optuna.logging.INFO)
     load_study(OLD)
     assert optuna.logging.get_verbosity() == optuna.logging.WARNING
+
+
+def test_only_the_command_line_leaves_documentation_of_matplotlib_out():
+    from matplotlib import artist
+    from matplotlib.lines import Line2D
+
+    with undocumented_matplotlib():
+        without = type("Line", (Line2D,), {})
+    usual = type("Line", (Line2D,), {})
+    assert "dash_capstyle" not in without.set.__doc__ and "dash_capstyle" in usual.set.__doc__
+    with pytest.raises(KeyError), undocumented_matplotlib():
+        raise KeyError
+    assert "dash_capstyle" in artist.kwdoc(Line2D)
 
 
 def test_verbs_that_read_look_for_garbage_seldom():
