@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lionheart_opt.results.wording import json_text
+from lionheart_opt.results.wording import json_text, results_stream
 from lionheart_opt.signals import exit_code
 from lionheart_opt.text import printable
 
@@ -123,7 +123,7 @@ def without_export_warnings() -> Iterator[None]:
 
 def print_json(data: Any) -> None:
     """Write plain data to standard output."""
-    print(json_text(data))
+    print(json_text(data), file=results_stream())
 
 
 def say_written(paths: list[Path], as_json: bool = False) -> None:

@@ -25,8 +25,10 @@ from lionheart_opt.cli.inputs import (
     usual_workers,
     without_export_warnings,
 )
+from lionheart_opt.cli.verb import Verb
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.own_errors import TRACEBACK, own_error, place_of
+from lionheart_opt.results.wording import results_stream
 from lionheart_opt.signals import exit_code, stopped_by_signals
 from lionheart_opt.text import never_fail, one_line, printable
 
@@ -62,15 +64,15 @@ def _options(
     del version
 
 
-app.command("list")(systems.list_installed)
-app.command()(systems.cost)
-app.command()(systems.systems)
-app.command()(exploring.explore)
-app.command()(systems.validate)
-app.command()(fits.fit)
+app.command("list", cls=Verb)(systems.list_installed)
+app.command(cls=Verb)(systems.cost)
+app.command(cls=Verb)(systems.systems)
+app.command(cls=Verb)(exploring.explore)
+app.command(cls=Verb)(systems.validate)
+app.command(cls=Verb)(fits.fit)
 
 
-@app.command()
+@app.command(cls=Verb)
 def check(study: StudyPath, as_json: AsJson = False) -> None:
     """Say everything that would stop a run: price the extremes and rehearse a run, in seconds.
 
@@ -92,7 +94,7 @@ def check(study: StudyPath, as_json: AsJson = False) -> None:
         raise typer.Exit(2)
 
 
-@app.command()
+@app.command(cls=Verb)
 def profile(
     study: StudyPath,
     training: Annotated[
@@ -140,7 +142,7 @@ def profile(
         tables.print_profile(sensitivities)
 
 
-@app.command()
+@app.command(cls=Verb)
 def run(
     study: StudyPath,
     only: Annotated[
@@ -188,7 +190,7 @@ def run(
     _show(loaded, as_json)
 
 
-@app.command()
+@app.command(cls=Verb)
 def show(study: StudyPath, as_json: AsJson = False) -> None:
     """Incumbents, what binds, and the budget spent, for each search.
 
@@ -215,7 +217,7 @@ def _show(study: Study, as_json: bool) -> None:
         show_tables.print_calibrations(results, calibrations)
 
 
-@app.command()
+@app.command(cls=Verb)
 def compare(
     studies: Annotated[
         list[Path],
@@ -238,7 +240,7 @@ def compare(
         print_comparison(comparison.to_json())
 
 
-@app.command()
+@app.command(cls=Verb)
 def plot(
     study: StudyPath,
     out: Annotated[
@@ -258,7 +260,7 @@ def plot(
         say_written(loaded.plot(out, upload=upload), as_json)
 
 
-@app.command()
+@app.command(cls=Verb)
 def export(
     study: StudyPath,
     trial: Annotated[
@@ -297,11 +299,11 @@ def export(
     say_written(files, as_json)
 
 
-app.command()(analyses.diagnose)
-app.command()(analyses.lifetime)
+app.command(cls=Verb)(analyses.diagnose)
+app.command(cls=Verb)(analyses.lifetime)
 
 
-@app.command()
+@app.command(cls=Verb)
 def table(
     study: StudyPath,
     out: Annotated[
@@ -324,7 +326,8 @@ def table(
     else:
         print(
             f"{printable(made['file'])}: {made['rows']:,} mappings, {made['draws']} draws each; "
-            f"{made['left_out']:,} left out"
+            f"{made['left_out']:,} left out",
+            file=results_stream(),
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from math import isfinite, sqrt
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -17,6 +18,9 @@ from lionheart_opt.text import never_fail, printable
 
 #: Width of tables where the output is no terminal (a file, a pipe), unless $COLUMNS says another.
 PIPE_WIDTH = 120
+
+#: Where results are printed instead of standard output, if anywhere.
+_streams: list[TextIO] = []
 
 
 class _PlainConsole(Console):
@@ -33,10 +37,27 @@ class _PlainConsole(Console):
                 yield Segment("\n".join(lines), segment.style)
 
 
+@contextmanager
+def results_on(stream: TextIO) -> Iterator[None]:
+    """Print results on this stream in the block, whatever standard output is then."""
+    before = _streams[:]
+    _streams[:] = [stream]
+    try:
+        yield
+    finally:
+        _streams[:] = before
+
+
+def results_stream() -> TextIO:
+    """Where results are printed: standard output, unless `results_on` says otherwise."""
+    return _streams[0] if _streams else sys.stdout
+
+
 def console(stderr: bool = False) -> Console:
     """A console that shows text as it is, without markup or control characters, on any terminal."""
-    never_fail(sys.stderr if stderr else sys.stdout)
-    made = _PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
+    file = None if stderr else results_stream()
+    never_fail(file or sys.stderr)
+    made = _PlainConsole(file=file, stderr=stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         made.width = PIPE_WIDTH
     return made

@@ -33,8 +33,9 @@ if sys.argv[1] == "import":
     sys.meta_path.insert(0, Slow())
 else:
     from lionheart_opt.cli import main
+    from lionheart_opt.results.wording import results_stream
     def read_study(_):
-        print("here", flush=True)
+        print("here", file=results_stream(), flush=True)
         sys.stdin.readline()
     main.read_study = read_study
 sys.argv = ["lionheart-opt", "show", "."]
