@@ -16,7 +16,8 @@ from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.study.executors import Executor, Workers
 from lionheart_opt.study.pending import WorkerDied, WorkStopped
-from lionheart_opt.study.worker import Job, SentProblem, work_for
+from lionheart_opt.study.same_code import carrier, code_here, packed
+from lionheart_opt.study.worker import Job
 from lionheart_opt.text import shown
 
 T = TypeVar("T")
@@ -44,6 +45,8 @@ class Cluster(Executor):
     Args:
         problem: The problem whose candidates are evaluated.
         scheduler: Address of the scheduler, such as `tcp://host:8786`.
+
+    A worker whose code is another one (see `same_code`) does nothing, and ends the search.
 
     Raises:
         InputError: Dask is not installed, the scheduler does not answer, or the problem cannot be sent to
@@ -75,7 +78,7 @@ class Cluster(Executor):
         with warnings.catch_warnings():  # a large network is sent, once
             warnings.filterwarnings("ignore", "Sending large graph")
             self._problem_there = self._client.submit(
-                _same, self._sent, key=f"p-{self._sent.token}"
+                bytes, self._sent.pickled, key=f"p-{self._sent.token}"
             )
         self._pending: set[_Task[Any]] = set()
         self._gate = threading.Lock()
@@ -112,8 +115,14 @@ class Cluster(Executor):
     def submitted(self, job: Job[T], place: int) -> Any:
         """The Dask future of a job."""
         try:
-            there = self._problem_there
-            return self._client.submit(_work, there, job, pure=False, priority=-place)
+            return self._client.submit(
+                carrier(),
+                self._problem_there,
+                packed(self._sent, job),
+                code_here(),
+                pure=False,
+                priority=-place,
+            )
         except Exception as error:  # Dask has several classes of error for it
             if self._client.status == "running":
                 raise
@@ -187,14 +196,21 @@ class _Task(Generic[T]):
 
     def _given(self) -> T:
         """What a worker gives, or raises."""
+        refusal, given = self._carried()
+        if refusal:
+            raise InputError(f"scheduler: {refusal}; install there what is installed here")
+        return given
+
+    def _carried(self) -> tuple[str, T]:
+        """What `carrier` gives in a worker, or raises."""
         while True:
             try:
-                given: T = self.future.result(LOOK_S)
-                return given
+                carried: tuple[str, T] = self.future.result(LOOK_S)
+                return carried
             except TimeoutError:
                 if self.future.status == "error":  # maybe it is the job's own
-                    given = self.future.result(LOOK_S)
-                    return given
+                    carried = self.future.result(LOOK_S)
+                    return carried
                 self._cluster.check_running()
 
     def wait(self) -> None:
@@ -231,14 +247,3 @@ def executor(problem: Problem, workers: int, scheduler: str | None) -> Executor 
             )
         return Cluster(problem, scheduler)
     return Workers(problem, workers) if workers > 1 else None
-
-
-def _same(sent: SentProblem) -> SentProblem:
-    return sent
-
-
-def _work(sent: SentProblem, job: Job[T]) -> T:
-    """Do a job in a worker of the cluster."""
-    from distributed import get_worker
-
-    return work_for(sent, job, threads=get_worker().state.nthreads)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,11 @@ from lionheart_opt.mapping import Candidate
 from lionheart_opt.study.cluster import Cluster, executor
 from lionheart_opt.study.executors import DIED
 from lionheart_opt.study.pending import WorkStopped
+from lionheart_opt.study.same_code import code_here
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    path = [str(Path(__file__).parents[1] / "helpers"), os.environ.get("PYTHONPATH", "")]
+def started(folder: Path, *arguments: str, own: str = "") -> subprocess.Popen[bytes]:
+    path = [own, str(Path(__file__).parents[1] / "helpers"), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
         cwd=folder,
@@ -125,6 +127,34 @@ def test_what_goes_wrong_in_a_worker_is_said(raised, error, message, scheduler):
         Cluster(problem, scheduler) as cluster,
     ):
         list(cluster.evaluate([problem.pretrained(problem.all_analog)]))
+
+
+def test_workers_with_other_packages_are_refused(scheduler, monkeypatch):
+    monkeypatch.setattr(
+        "lionheart_opt.study.cluster.code_here", lambda: {**code_here(), "torch": "1.0"}
+    )
+    problem = toy()
+    line = rf"^scheduler: the worker tcp://\S+ has torch {version('torch').partition('+')[0]} instead of "
+    with pytest.raises(lo.InputError, match=line + "1.0; install there what is installed here$"):
+        lo.search(problem, "random", trials=2, scheduler=scheduler)
+
+
+def test_a_worker_without_our_package_is_refused(tmp_path):
+    """Dask would end it, and the search wait for ever."""
+    distributed = pytest.importorskip("distributed")
+    (tmp_path / "lionheart_opt").mkdir()
+    (tmp_path / "lionheart_opt" / "__init__.py").touch()
+    options = {"host": "127.0.0.1", "dashboard_address": None}
+    with distributed.LocalCluster(n_workers=0, **options) as alone:
+        address = alone.scheduler_address
+        worker = started(tmp_path, "worker", address, "--nthreads", "1", own=str(tmp_path))
+        try:
+            wait_until(lambda: alone.scheduler.workers)
+            with pytest.raises(lo.InputError, match="has another lionheart_opt, or none: "):
+                lo.search(toy(), "random", trials=2, scheduler=address)
+        finally:
+            worker.terminate()
+            worker.wait(timeout=60)
 
 
 def test_a_connection_that_is_lost_between_two_candidates_is_one_line(scheduler):
