@@ -189,11 +189,19 @@ def test_the_import_rules_see_imports_inside_functions(tmp_path: Path) -> None:
     assert set(imports(path)) == {"torch.nn", "aihwkit.nn"}
 
 
+HEAVY = ["torch", "aihwkit", "optuna", "matplotlib", "sklearn", "numba"]
+
+
 @pytest.mark.parametrize(
-    "module", ["lionheart_opt", "lionheart_opt.plugins", "lionheart_opt.cost_models"]
+    ("module", "heavy"),
+    [
+        ("lionheart_opt", [*HEAVY, "typer"]),
+        ("lionheart_opt.plugins", [*HEAVY, "typer"]),
+        ("lionheart_opt.cost_models", [*HEAVY, "typer"]),
+        ("lionheart_opt.cli.main", [*HEAVY, "numpy", "scipy", "pydantic"]),  # `--help`, completions
+    ],
 )
-def test_imports_are_light(module: str) -> None:
-    heavy = ["torch", "aihwkit", "optuna", "matplotlib", "sklearn", "numba", "typer"]
+def test_imports_are_light(module: str, heavy: list[str]) -> None:
     code = f"import sys, {module}; print(*(set({heavy}) & set(sys.modules)))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

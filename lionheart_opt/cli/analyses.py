@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lionheart_opt.cli.inputs import AsJson, StudyPath, load_study, print_json, say_written
-from lionheart_opt.results.wording import percent
 
 if TYPE_CHECKING:
     from lionheart_opt.aging.lifetimes import Lifetime, Until
@@ -79,7 +78,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     """Ratios by source, and what converters and clipping do."""
     from lionheart_opt.cli.tables import new_table, say
     from lionheart_opt.plots.style import duration
-    from lionheart_opt.results.wording import console
+    from lionheart_opt.results.wording import console, percent
 
     out = console()
     sources = [source for source in HEADS if source in diagnosis.sources]
@@ -188,7 +187,7 @@ def print_lifetime(lifetime: Lifetime) -> None:
     """Drops and chips within the limit at every time, and what they show."""
     from lionheart_opt.cli.tables import new_table, say
     from lionheart_opt.plots.style import duration
-    from lionheart_opt.results.wording import console
+    from lionheart_opt.results.wording import console, percent
 
     out, metric = console(), lifetime.metric
     table = new_table(

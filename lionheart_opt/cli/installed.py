@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from lionheart_opt import plugins
-
 
 class Listed(StrEnum):
     """The kinds of things that `list` can list."""
@@ -21,6 +19,8 @@ class Listed(StrEnum):
 
 def installed(kind: Listed) -> list[dict[str, str]]:
     """Name, first line of the description and origin of everything of one kind."""
+    from lionheart_opt import plugins
+
     if kind is Listed.SYSTEMS:
         systems = [plugins.load_system(name) for name in plugins.system_names()]
         return [

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lionheart_opt import plugins
-from lionheart_opt.api_arguments import kind_of
 from lionheart_opt.errors import InputError
 from lionheart_opt.own_modules import beside
 from lionheart_opt.text import shown
@@ -105,6 +103,9 @@ def _no_constant(name: str) -> None:
 
 def _example(reference: str) -> Any:
     """What a network is called with: of a module, or returned by its function."""
+    from lionheart_opt import plugins
+    from lionheart_opt.api_arguments import kind_of
+
     if ":" not in reference:
         raise InputError(f"--example: got {shown(reference)}; must be package.module:attr")
     with beside(Path.cwd()):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lionheart_opt import plugins
 from lionheart_opt.cli.inputs import AsJson, print_json, say_written
 from lionheart_opt.cli.installed import Listed, installed
 from lionheart_opt.cli.networks import (
@@ -92,7 +91,7 @@ def cost(
     For a decoding step, the example holds one token and the keys and values so far, as in
     examples/decoding.py.
     """
-    from lionheart_opt import api
+    from lionheart_opt import api, plugins
     from lionheart_opt.cheapest import cheapest
     from lionheart_opt.cli import tables
     from lionheart_opt.hardware.area import area_of
@@ -177,7 +176,7 @@ def systems(
 
     `--system lionheart --system mine.toml` compares these two only.
     """
-    from lionheart_opt import api_hardware
+    from lionheart_opt import api_hardware, plugins
     from lionheart_opt.cli.system_tables import print_systems
 
     machines = [plugins.load_system(name, "--system") for name in dict.fromkeys(system or ())]
