@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lionheart_opt.cli.inputs import AsJson, StudyPath, load_study, print_json, say_written
+from lionheart_opt.results.wording import percent
 
 if TYPE_CHECKING:
     from lionheart_opt.aging.lifetimes import Lifetime, Until
@@ -78,7 +79,7 @@ def print_diagnosis(diagnosis: Diagnosis) -> None:
     """Ratios by source, and what converters and clipping do."""
     from lionheart_opt.cli.tables import new_table, say
     from lionheart_opt.plots.style import duration
-    from lionheart_opt.results.wording import console, percent
+    from lionheart_opt.results.wording import console
 
     out = console()
     sources = [source for source in HEADS if source in diagnosis.sources]
@@ -187,7 +188,7 @@ def print_lifetime(lifetime: Lifetime) -> None:
     """Drops and chips within the limit at every time, and what they show."""
     from lionheart_opt.cli.tables import new_table, say
     from lionheart_opt.plots.style import duration
-    from lionheart_opt.results.wording import console, percent
+    from lionheart_opt.results.wording import console
 
     out, metric = console(), lifetime.metric
     table = new_table(

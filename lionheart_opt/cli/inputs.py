@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lionheart_opt.results.wording import json_text, results_stream
 from lionheart_opt.signals import exit_code
 from lionheart_opt.text import printable
 
@@ -122,8 +123,6 @@ def without_export_warnings() -> Iterator[None]:
 
 def print_json(data: Any) -> None:
     """Write plain data to standard output."""
-    from lionheart_opt.results.wording import json_text, results_stream
-
     print(json_text(data), file=results_stream())
 
 

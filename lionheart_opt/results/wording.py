@@ -8,13 +8,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import isfinite, sqrt
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from lionheart_opt.estimates import Estimate
 from lionheart_opt.text import never_fail, printable
+
+if TYPE_CHECKING:
+    from lionheart_opt.estimates import Estimate
 
 #: Width of tables where the output is no terminal (a file, a pipe), unless $COLUMNS says another.
 PIPE_WIDTH = 120
