@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 CREATION_TRIES, CREATION_PAUSE_S = 50, 0.1
 #: What databases say when two processes create the same table.
 _RACES = re.compile("already exists|duplicate key|UNIQUE constraint|Duplicate entry", re.IGNORECASE)
+#: What the URL of a storage may begin with, beside other databases that SQLAlchemy knows.
+SCHEMES = ("sqlite", "journal", "redis", "rediss", "grpc", "postgresql", "mysql")
+#: Port of Optuna's storage proxy, where a URL names none.
+GRPC_PORT = 13000
 #: Distributions that are kept parsed: a network has fewer different ones.
 MOST_DISTRIBUTIONS = 1024
 #: An environment variable in a URL.
@@ -52,7 +56,8 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
     written, url = url, with_environment(url)
     scheme, rest = _parts(url)
     file = _file(rest, folder) if scheme in ("sqlite", "journal") else None
-    with reading(f"storage: cannot open {shown_url(written)!r}", url):
+    where = f"storage: cannot open {shown_url(written)!r}"
+    with reading(where, url):
         if file is not None and file.exists():
             _check_file(file, url)
         if scheme == "sqlite":
@@ -67,9 +72,17 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         if scheme in ("redis", "rediss"):
             return WholeJournal(JournalRedisBackend(url))
         if scheme == "grpc":
-            host, _, port = rest.partition(":")
-            return WholeProxy(host=host, port=int(port or 13000))
-        return _database(url)
+            host, port = _host_and_port(rest, where)
+            return WholeProxy(host=host, port=port)
+        from sqlalchemy.exc import NoSuchModuleError
+
+        try:
+            return _database(url)
+        except NoSuchModuleError as error:
+            known = ", ".join(SCHEMES)
+            raise InputError(
+                f"{where}: got {scheme!r}; must be {known}, or another database of SQLAlchemy"
+            ) from error
 
 
 def parse_distributions_once() -> None:
@@ -115,7 +128,8 @@ def reading(what: str, url: str = "", advice: str = "") -> Iterator[None]:
 
 def root_of(error: BaseException) -> BaseException:
     """What a database said, without the words of Optuna and SQLAlchemy around it."""
-    if type(error).__name__ == "StorageInternalError" and error.__cause__ is not None:
+    is_wrapped = type(error).__name__ == "StorageInternalError" or isinstance(error, ImportError)
+    if is_wrapped and error.__cause__ is not None:
         error = error.__cause__
     return getattr(error, "orig", None) or error
 
@@ -198,6 +212,16 @@ def _file(rest: str, folder: Path | None) -> Path:
             raise InputError(f"storage: folder {path.parent} does not exist")
         path.exists()
     return path
+
+
+def _host_and_port(rest: str, where: str) -> tuple[str, int]:
+    """Of `HOST`, `HOST:PORT` or `[IPV6]:PORT`; `where` begins the message if it is none of them."""
+    host, separator, port = rest.rpartition(":")
+    if not separator or rest.endswith("]"):
+        return rest, GRPC_PORT
+    if not port.isascii() or not port.isdigit():
+        raise InputError(f"{where}: got the port {port!r}; must be a whole number")
+    return host, int(port)
 
 
 def _check_file(path: Path, url: str) -> None:

@@ -60,12 +60,31 @@ def test_a_server_has_no_file():
         ("k.db", "storage: got 'k.db'; must be a URL such as sqlite:///study.db"),
         ("", "storage: got ''"),
         (3, "storage: got 3"),
-        ("nosuch://x", "storage: cannot open 'nosuch://x'"),
+        (
+            "nosuch://me:x@h/db",
+            "storage: cannot open 'nosuch://me:***@h/db': got 'nosuch'; must be sqlite, journal, redis, "
+            "rediss, grpc, postgresql, mysql, or another database of SQLAlchemy",
+        ),
+        (
+            "postgresql+nosuch://h/db",
+            "storage: cannot open 'postgresql+nosuch://h/db': got 'postgresql+nosuch'; must be sqlite",
+        ),
+        (
+            "mysql+asyncmy://me:x@h/db",
+            "storage: cannot open 'mysql+asyncmy://me:***@h/db': No module named 'asyncmy'",
+        ),
         ("sqlite:////no/such/folder/k.db", "storage: folder /no/such/folder does not exist"),
         ("journal:///no/such/k.log", "storage: folder no/such does not exist"),
         ("sqlite://", "storage: cannot open 'sqlite://'"),
         ("journal:///", "storage: cannot open 'journal:///'"),
-        ("grpc://host:port", "storage: cannot open 'grpc://host:port'"),
+        (
+            "grpc://host:port",
+            "storage: cannot open 'grpc://host:port': got the port 'port'; must be a whole number",
+        ),
+        (
+            "grpc://[::1]:port",
+            "storage: cannot open 'grpc://[::1]:port': got the port 'port'; must",
+        ),
     ],
 )
 def test_what_cannot_be_opened_is_one_line(url, message, tmp_path, monkeypatch):
