@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -21,11 +22,15 @@ from lionheart_opt.strategies.parts.pipeline_programme import programme_of
 from lionheart_opt.strategies.parts.pricing import cost_objectives, excess
 from lionheart_opt.strategies.parts.screening import screened_moves
 from lionheart_opt.strategies.parts.sensitivity import measure_moves
+from lionheart_opt.strategies.parts.together import measure_together
 from lionheart_opt.strategy import Proposals
 from lionheart_opt.turns import regimes
 
 #: Where costs are not additive, solving ends after so many mappings whose real costs do not fit.
 MAX_UNFIT = 100
+#: The same for each mapping that completes the profile, and by what share it may weigh more than the
+#: lightest: there is no need to prove the last digits.
+MAX_UNFIT_WEIGHTS, WEIGHT = 10, 0.05
 #: The largest factor by which the profile is assumed to overestimate losses.
 MAX_SLACK = 64.0
 #: By what share of `min_gain` a proposal may cost more than the cheapest mapping.
@@ -55,10 +60,13 @@ class _Programme:
         return self.exact.cheapest(number, table, max_loss, bound, excluded, tolerance)
 
     def least_loss(
-        self, losses: dict[tuple[str, str], float], excluded: list[Mapping]
+        self,
+        losses: dict[tuple[str, str], float],
+        excluded: list[Mapping],
+        tolerance: float = 0.0,
     ) -> Mapping | None:
         """See `IntegerProgramme.least_loss`."""
-        return self.exact.least_loss(self.exact.costs.table(losses), excluded)
+        return self.exact.least_loss(self.exact.costs.table(losses), excluded, tolerance)
 
     def keep_apart(self, mappings: Iterable[Mapping]) -> None:
         """Exclude units of mappings that are on the same target without fitting there."""
@@ -89,12 +97,29 @@ def _fitting(problem: Problem, costs: Additive) -> np.ndarray:
     return fitting
 
 
+def _least_weight(
+    problem: Problem, programmes: Sequence[_Programme], weights: dict[tuple[str, str], float]
+) -> Mapping | None:
+    """The mapping of the least sum of weights that keeps cost limits and capacities; None without one."""
+    for programme in programmes:
+        excluded: list[Mapping] = []
+        while (mapping := programme.least_loss(weights, excluded, WEIGHT)) is not None:
+            if not excess(problem, mapping):
+                return mapping
+            excluded.append(mapping)  # it keeps them in the programme's approximation only
+            if len(excluded) > MAX_UNFIT_WEIGHTS:
+                break
+            programme.keep_apart([mapping])
+    return None
+
+
 @dataclass(frozen=True)
 class Knapsack:
     """Solves for the cheapest mapping whose predicted loss holds, verifies it, corrects the prediction.
 
     1. The profile gives each move a loss. Losses are assumed to add up (in ln of accuracy, see
-       `Metric.log_loss`).
+       `Metric.log_loss`). Moves that break a cost limit alone are measured in mappings that keep it, see
+       `parts/together.py`.
     2. An integer programme finds the mapping of least cost whose predicted loss holds, with the costs of
        pairs of units, the tile capacities and the cost limits.
     3. The oracle verifies it with the problem's training. Its answer updates the losses (Bayesian linear
@@ -142,6 +167,9 @@ class Knapsack:
         measuring = screened_moves if self.screen else measure_moves
         programmes = _programmes(problem)
         profile = yield from measuring(problem, self.profile, "profile")
+        if profile.unmeasured:
+            find = partial(_least_weight, problem, programmes)
+            profile = yield from measure_together(problem, self.profile, profile, find)
         model = LossModel(problem, profile)
         limit = problem.accuracy_limit.max_drop
         drops = {limit}

@@ -78,14 +78,17 @@ class IntegerProgramme:
             return None
         return self.costs.decode(targets)
 
-    def least_loss(self, losses: np.ndarray, excluded: Iterable[Mapping] = ()) -> Mapping | None:
+    def least_loss(
+        self, losses: np.ndarray, excluded: Iterable[Mapping] = (), tolerance: float = 0.0
+    ) -> Mapping | None:
         """The mapping of least predicted loss that keeps limits and capacities; None without one.
 
         Args:
             losses: Predicted loss of each unit on each target, shape (n_units, n_targets).
             excluded: Mappings that must not be returned.
+            tolerance: By what share of its loss the mapping may lose more than the one that loses least.
         """
-        targets = self._minimise(self._spread(losses), [], excluded)
+        targets = self._minimise(self._spread(losses), [], excluded, tolerance)
         return None if targets is None else self.costs.decode(targets)
 
     def _minimise(

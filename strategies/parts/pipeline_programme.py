@@ -78,7 +78,9 @@ class PipelineProgramme(IntegerProgramme):
         is_cheap = self._values(targets[None])[0, number] <= below
         return self.costs.decode(targets) if is_cheap and self._keeps_limits(targets) else None
 
-    def least_loss(self, losses: np.ndarray, excluded: Iterable[Mapping] = ()) -> Mapping | None:
+    def least_loss(
+        self, losses: np.ndarray, excluded: Iterable[Mapping] = (), tolerance: float = 0.0
+    ) -> Mapping | None:
         """The mapping of least predicted loss that keeps limits and clusters; None without one.
 
         Where there is a limit on the latency, another mapping may lose up to 5 % less.
@@ -86,9 +88,10 @@ class PipelineProgramme(IntegerProgramme):
         Args:
             losses: Predicted loss of each unit on each target, shape (n_units, n_targets).
             excluded: Mappings that must not be returned.
+            tolerance: See `IntegerProgramme.least_loss`; only where no limit needs more than that.
         """
         without = list(excluded)
-        targets = self._minimise(self._spread(losses), [], without)
+        targets = self._minimise(self._spread(losses), [], without, tolerance)
         if targets is None or self._keeps_limits(targets):
             return None if targets is None else self.costs.decode(targets)
         rows = np.arange(len(targets))

@@ -42,12 +42,14 @@ class MoveProfile:
         savings: Reduction of the first cost objective by each move alone.
         baseline: Value of the floating-point network; 1 if the oracle was never asked.
         metric: What it is a value of.
+        unmeasured: Moves that could not be measured.
     """
 
     losses: dict[Move, float]
     savings: dict[Move, float]
     baseline: float
     metric: Metric = ACCURACY
+    unmeasured: frozenset[Move] = frozenset()
 
     def loss(self, mapping: Mapping) -> float:
         """Sum of the losses of the mapping's analog units."""
@@ -134,7 +136,8 @@ def measure_moves(
     """Measure every analog move alone, in one batch.
 
     Moves to digital targets lose nothing. A move that breaks a cost limit is not measured, because the
-    oracle is not asked: it gets the mean loss of the others.
+    oracle is not asked: it gets the mean loss of the others (`measure_together` completes such a
+    profile).
 
     Args:
         problem: The problem whose moves are measured.
@@ -161,4 +164,7 @@ def measure_moves(
         savings=savings(problem, moves),
         baseline=accuracy.baseline if accuracy else 1.0,
         metric=accuracy.metric if accuracy else ACCURACY,
+        unmeasured=frozenset(
+            move for move, loss in zip(moves, losses, strict=True) if loss is None
+        ),
     )

@@ -37,13 +37,13 @@ def best(evaluations: list[Evaluation], objective: CostObjective = "latency_s") 
 def run_inner(problem: Problem, search: Proposals) -> tuple[list[Candidate], object]:
     """The candidates that a part of a strategy asked for, and what it returned."""
     asked: list[Candidate] = []
-    batch = next(search)
-    while True:
-        asked += batch
-        try:
+    try:
+        batch = next(search)
+        while True:
+            asked += batch
             batch = search.send([problem.evaluate(candidate) for candidate in batch])
-        except StopIteration as stop:
-            return asked, stop.value
+    except StopIteration as stop:
+        return asked, stop.value
 
 
 def measured(problem: Problem, training: str = "none") -> MoveProfile:
