@@ -51,6 +51,13 @@ def secrets_of(url: str) -> set[str]:
     return {way for secret in written | told for way in (secret, repr(secret)[1:-1])} - {""}
 
 
+def is_cut(url: str) -> bool:
+    """Whether SQLAlchemy would end the password at an `@` in it, and ask the rest for a database."""
+    if url.startswith(_OF_FILES) or not (user_info := _USER_INFO.match(url)):
+        return False
+    return "@" in user_info[1].partition("?")[0]
+
+
 def _spans(url: str) -> Iterator[tuple[int, int]]:
     """Where passwords are in a URL."""
     matches = list(_OPTION.finditer(url))

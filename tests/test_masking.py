@@ -11,7 +11,7 @@ from table_study import table_study
 
 import lionheart_opt as lo
 from lionheart_opt.errors import InputError
-from lionheart_opt.masking import masked, secrets_of, shown_url, without
+from lionheart_opt.masking import is_cut, masked, secrets_of, shown_url, without
 from lionheart_opt.study.storage import open_storage
 
 #: Passwords with everything that URLs, regular expressions and `repr` find special.
@@ -69,6 +69,22 @@ def test_secrets_are_known_as_written_and_as_told(password):
             assert password not in without(secrets, f"cannot log in with {said}")
     for quoted in (quote(password, safe=""), quote_plus(password)):
         assert password in secrets_of(f"mysql://host/db?password={quoted}&x=1")
+
+
+@pytest.mark.parametrize(
+    ("url", "cut"),
+    [
+        ("postgresql://me:p@ss@h/db", True),
+        ("postgresql://me:p@s?s@h/db", True),
+        ("postgresql://me:p%40ss@h/db", False),
+        ("postgresql://me:pa/ss?#@h/db", False),
+        ("postgresql://me@h:1/db?mail=a@b&other=c@d", False),
+        ("postgresql://h:1/db?mail=a@b&other=c@d", False),
+        ("sqlite:///C:a@b@c.db", False),
+    ],
+)
+def test_passwords_that_would_be_cut(url, cut):
+    assert is_cut(url) == cut
 
 
 def test_urls_in_a_text_are_masked():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lionheart_opt.errors import InputError
-from lionheart_opt.masking import secrets_of, shown_url, without
+from lionheart_opt.masking import is_cut, secrets_of, shown_url, without
 from lionheart_opt.study.fence import guard_database, guarded
 from lionheart_opt.text import shown
 from lionheart_opt.text_files import check_file, reported
@@ -26,6 +26,8 @@ CREATION_TRIES, CREATION_PAUSE_S = 50, 0.1
 _RACES = re.compile("already exists|duplicate key|UNIQUE constraint|Duplicate entry", re.IGNORECASE)
 #: What the URL of a storage may begin with, beside other databases that SQLAlchemy knows.
 SCHEMES = ("sqlite", "journal", "redis", "rediss", "grpc", "postgresql", "mysql")
+#: Others that understand a password with an `@`.
+_OWN_PARSERS = ("redis:", "rediss:")
 #: Port of Optuna's storage proxy, where a URL names none.
 GRPC_PORT = 13000
 #: Distributions that are kept parsed: a network has fewer different ones.
@@ -74,15 +76,7 @@ def open_storage(url: str, folder: Path | None = None) -> optuna.storages.BaseSt
         if scheme == "grpc":
             host, port = _host_and_port(rest, where)
             return WholeProxy(host=host, port=port)
-        from sqlalchemy.exc import NoSuchModuleError
-
-        try:
-            return _database(url)
-        except NoSuchModuleError as error:
-            known = ", ".join(SCHEMES)
-            raise InputError(
-                f"{where}: got {scheme!r}; must be {known}, or another database of SQLAlchemy"
-            ) from error
+        return _database(url)
 
 
 def parse_distributions_once() -> None:
@@ -120,6 +114,11 @@ def reading(what: str, url: str = "", advice: str = "") -> Iterator[None]:
         root = root_of(error)
         kind, said = type(root).__name__, str(root).strip().partition("\n")[0]
         said = without(secrets, said)
+        if kind == "NoSuchModuleError":
+            scheme, known = _parts(_filled(url))[0], ", ".join(SCHEMES)
+            raise InputError(
+                f"{what}: got {scheme!r}; must be {known}, or another database of SQLAlchemy{advice}"
+            ) from error
         is_plain = isinstance(root, (OSError, ImportError, RuntimeError)) and said
         refusal = InputError(f"{what}: {said if is_plain else f'{kind}: {said}'}{advice}")
         is_open = any(secret in str(each) for each in _causes(error) for secret in secrets)
@@ -158,7 +157,7 @@ def with_environment(url: str) -> str:
     """The URL of a storage with the values of environment variables instead of `${NAME}`.
 
     Raises:
-        InputError: A variable is not set, or the result is no URL.
+        InputError: A variable is not set, the result is no URL, or its password is not quoted.
     """
     if isinstance(url, str):
         for name in _VARIABLE.findall(url):
@@ -166,6 +165,10 @@ def with_environment(url: str) -> str:
                 raise InputError(
                     f"storage: {shown_url(url)!r}: the environment variable {name!r} is not set"
                 )
+        if is_cut(_filled(url)) and not _filled(url).startswith(_OWN_PARSERS):
+            raise InputError(
+                f"storage: {shown_url(url)!r}: its password contains @; write that as %40, and % as %25"
+            )
         if _filled(url) != url and "://" not in _filled(url):  # its value may be a secret
             raise InputError(
                 f"storage: {shown_url(url)!r} does not stand for a URL such as sqlite:///study.db"

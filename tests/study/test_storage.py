@@ -78,6 +78,10 @@ def test_a_server_has_no_file():
         ("sqlite://", "storage: cannot open 'sqlite://'"),
         ("journal:///", "storage: cannot open 'journal:///'"),
         (
+            "postgresql://me:p@ss:w/d@127.0.0.1:1/db",
+            "storage: 'postgresql://me:***@127.0.0.1:1/db': its password contains @; write that as %40",
+        ),
+        (
             "grpc://host:port",
             "storage: cannot open 'grpc://host:port': got the port 'port'; must be a whole number",
         ),
@@ -89,9 +93,16 @@ def test_a_server_has_no_file():
 )
 def test_what_cannot_be_opened_is_one_line(url, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError) as error:
-        open_storage(url)
-    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+    for call in (open_storage, storage_to_read):
+        if (
+            call is storage_to_read
+            and isinstance(url, str)
+            and url.startswith(("sqlite", "journal"))
+        ):
+            continue  # there is no file, and nothing to read
+        with pytest.raises(InputError) as error:
+            call(url)
+        assert str(error.value).startswith(message) and "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
 
