@@ -28,7 +28,7 @@ from lionheart_opt.cost_models.parts.additive import (
     target_of,
 )
 from lionheart_opt.cost_models.parts.alpine_cores import pipelined, placed
-from lionheart_opt.cost_models.parts.alpine_layers import Core, Run, weight_bytes
+from lionheart_opt.cost_models.parts.alpine_layers import Core, KeptRuns, Run, weight_bytes
 from lionheart_opt.cost_models.parts.alpine_links import results_of, with_links
 from lionheart_opt.cost_models.parts.alpine_parameters import (
     CoreParameters,
@@ -38,7 +38,6 @@ from lionheart_opt.cost_models.parts.alpine_parameters import (
     TileParameters,
 )
 from lionheart_opt.cost_models.parts.batches import tables_of_whole_batches, whole_batches
-from lionheart_opt.cost_models.parts.operations import folded_norms, folded_scales
 from lionheart_opt.cost_models.parts.reprogramming import (
     Layout,
     Matrix,
@@ -141,9 +140,9 @@ class Alpine:
                 components = {part: (0.0, energy_j) for part, (_, energy_j) in components.items()}
             if workload.batch > 1 and layer.name == network.last:
                 components[WAIT] = ((workload.batch - 1) * network.interval_s, 0.0)
-            cost = layer_cost(layer, place[layer.name], components)
             aside_s = 0.0 if is_awaited else run.latency_s
-            layers.append(replace(cost, place=numbers.get(layer.name, ""), aside_s=aside_s))
+            on = numbers.get(layer.name, "")
+            layers.append(layer_cost(layer, place[layer.name], components, on, aside_s))
         return Cost(
             layers=tuple(layers),
             interval_s=network.interval_s,
@@ -263,6 +262,10 @@ class Alpine:
             operators=self.system.operators,
         )
 
+    @cached_property
+    def _kept(self) -> list[KeptRuns]:
+        return []
+
     def _check_counted(self, cores: int) -> None:
         """Refuse what the number of cores leaves open."""
         where = f"{self.system.where}: [machine]: cores: got {cores}"
@@ -368,7 +371,7 @@ class Alpine:
             workload: The workload that the layers belong to.
             competing: Layers whose weights compete for the last-level cache.
         """
-        core, folded = self._core, folded_norms(workload) | folded_scales(workload)
+        core, kept = self._core, KeptRuns.of(self._kept, workload)
         llc_bytes = core.machine.llc_bytes
         weights = {
             (layer.module, weight_bytes(layer)) for layer in competing
@@ -376,13 +379,10 @@ class Alpine:
         is_cold = sum(count for _, count in weights) > llc_bytes
 
         def price(layer: Layer, target: str) -> Run:
-            if layer.name in folded and layer.kind not in core.operators:
+            if layer.name in kept.folded and layer.kind not in core.operators:
                 return Run(components={"compute": (0.0, 0.0)})
-            if target in self._tiles:
-                return core.analog(layer, self._tiles[target])
             is_reread = is_cold if self._is_pipelined else weight_bytes(layer) > llc_bytes
-            where = f"alpine: workload {workload.name!r}"
-            return core.digital(layer, is_cold=is_cold, is_reread=is_reread, where=where)
+            return kept.run(core, layer, target, self._tiles.get(target), (is_cold, is_reread))
 
         return price
 

@@ -32,9 +32,9 @@ from lionheart_opt.batches import BatchOrder
 from lionheart_opt.cost import Ceiling, Cost, LayerCost
 from lionheart_opt.cost_models.parts.additive import (
     Components,
+    LayerPrices,
     Price,
     additive_tables,
-    layer_costs,
 )
 from lionheart_opt.cost_models.parts.batches import tables_of_whole_batches, whole_batches
 from lionheart_opt.cost_models.parts.fusion import unless_fused
@@ -106,6 +106,21 @@ class CoreParameters(Parameters):
         return ceil(matrix.rows / self.rows), ceil(matrix.columns / self.columns)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Kept:
+    """What all mappings of a workload share.
+
+    Args:
+        workload: The workload.
+        prices: Of its layers.
+        occupied: Unit -> the cores that hold its matrices.
+    """
+
+    workload: Workload
+    prices: LayerPrices
+    occupied: dict[str, int]
+
+
 @dataclass(frozen=True)
 class Fabric:
     """Cost model of the family `fabric`.
@@ -158,11 +173,12 @@ class Fabric:
         Raises:
             InputError: The model does not know an operator, or a target cannot run it.
         """
-        layers = layer_costs(self.system, workload, mapping, self._pricer(workload))
+        kept = self._kept(workload)
+        layers = kept.prices.of(mapping)
         if self.machine.branches == "at once":
             layers = self._at_once(workload, layers)
         name = self._cores.name
-        used = sum(self._occupied(workload, workload.unit(unit)) for unit in mapping.units_on(name))
+        used = sum(kept.occupied[unit] for unit in mapping.units_on(name))
         return Cost(layers=layers, tiles={name: used})
 
     @tables_of_whole_batches
@@ -193,6 +209,22 @@ class Fabric:
             else Ceiling(target=target.name, ops_per_s=of_host)
             for target in self.system.targets
         )
+
+    @cached_property
+    def _last(self) -> list[_Kept]:
+        """What mappings share of the workload that was priced last."""
+        return []
+
+    def _kept(self, workload: Workload) -> _Kept:
+        kept = self._last[0] if self._last else None
+        if kept is None or kept.workload is not workload:
+            kept = _Kept(
+                workload=workload,
+                prices=LayerPrices(self.system, workload, self._pricer(workload)),
+                occupied={unit.name: self._occupied(workload, unit) for unit in workload.units},
+            )
+            self._last[:] = [kept]  # another thread may turn to another workload at any time
+        return kept
 
     def _at_once(self, workload: Workload, layers: tuple[LayerCost, ...]) -> tuple[LayerCost, ...]:
         """Only layers on the longest path have a latency; those on the host run one after the other."""

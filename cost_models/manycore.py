@@ -275,21 +275,21 @@ class Manycore:
         return []
 
     def _layout(self, workload: Workload) -> _Layout:
-        if not self._layouts or self._layouts[0].workload is not workload:
+        layout = self._layouts[0] if self._layouts else None
+        if layout is None or layout.workload is not workload:
             graph = Graph.of(workload, self.system.operators)
             storage, memory_s = storage_and_memory(graph, self.machine)
-            self._layouts[:] = [
-                _Layout(
-                    workload=workload,
-                    graph=graph,
-                    stage_of=stages_of(graph, workload),
-                    storage_clusters=storage,
-                    memory_s=memory_s,
-                    works={},
-                    stages={},
-                )
-            ]
-        return self._layouts[0]
+            layout = _Layout(
+                workload=workload,
+                graph=graph,
+                stage_of=stages_of(graph, workload),
+                storage_clusters=storage,
+                memory_s=memory_s,
+                works={},
+                stages={},
+            )
+            self._layouts[:] = [layout]  # another thread may turn to another workload at any time
+        return layout
 
     def _stage(self, layout: _Layout, name: str, members: list[str], target: str) -> Stage:
         stage = layout.stages.get((name, target))

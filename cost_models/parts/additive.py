@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,30 +36,59 @@ def target_of(system: System, workload: Workload, mapping: Mapping, layer: Layer
     return target
 
 
-def layer_cost(layer: Layer, target: str, components: Components) -> LayerCost:
-    """The entry of a layer in a cost, where it runs on that target."""
+def layer_cost(
+    layer: Layer, target: str, components: Components, place: str = "", aside_s: float = 0.0
+) -> LayerCost:
+    """The entry of a layer in a cost, where it runs on that target; see `LayerCost`."""
     return LayerCost(
         name=layer.name,
         kind=layer.kind,
         target=target,
         macs=layer.macs,
         components=components,
+        place=place,
+        aside_s=aside_s,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPrices:
+    """Entries of the layers of a workload; each layer is priced once on each target.
+
+    Args:
+        system: Has the targets.
+        workload: Has the layers.
+        price: Prices a layer on a target.
+    """
+
+    system: System
+    workload: Workload
+    price: Price
+    _found: dict[tuple[str, str], LayerCost] = field(default_factory=dict, init=False)
+
+    def of(self, mapping: Mapping) -> tuple[LayerCost, ...]:
+        """One entry for each layer, in execution order.
+
+        Raises:
+            InputError: A target cannot run a layer that the mapping gives it.
+        """
+        unit_of, host = self.workload.unit_of, self.system.host
+        costs = []
+        for layer in self.workload.layers:
+            unit = unit_of.get(layer.name)
+            key = layer.name, host if unit is None else mapping[unit]
+            if key not in self._found:
+                target = target_of(self.system, self.workload, mapping, layer)
+                self._found[key] = layer_cost(layer, target.name, self.price(layer, target))
+            costs.append(self._found[key])
+        return tuple(costs)
 
 
 def layer_costs(
     system: System, workload: Workload, mapping: Mapping, price: Price
 ) -> tuple[LayerCost, ...]:
-    """One entry for each layer of the workload, in execution order.
-
-    Raises:
-        InputError: A target cannot run a layer that the mapping gives it.
-    """
-    costs = []
-    for layer in workload.layers:
-        target = target_of(system, workload, mapping, layer)
-        costs.append(layer_cost(layer, target.name, price(layer, target)))
-    return tuple(costs)
+    """As `LayerPrices.of`, for one mapping."""
+    return LayerPrices(system, workload, price).of(mapping)
 
 
 def additive_tables(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from lionheart_opt.cost_models.parts.additive import Components
 from lionheart_opt.cost_models.parts.alpine_parameters import (
@@ -14,11 +15,13 @@ from lionheart_opt.cost_models.parts.operations import (
     Operations,
     appended_elements,
     cached_elements,
+    folded_norms,
+    folded_scales,
     operations,
     reads_rows,
 )
 from lionheart_opt.system import OperatorPrice
-from lionheart_opt.workload import INPUT, Layer
+from lionheart_opt.workload import INPUT, Layer, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,7 @@ class Run:
     components: Components
     dram_bytes: float = 0.0
 
-    @property
+    @cached_property
     def latency_s(self) -> float:
         """Sum over the components."""
         return sum(time for time, _ in self.components.values())
@@ -200,3 +203,54 @@ def weight_bytes(layer: Layer) -> int:
 def _passes(layer: Layer) -> int:
     """How often the layer goes through all its weights: its number of output pixels or tokens."""
     return max(1, layer.macs // layer.weight_count) if layer.weight_count else 1
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRuns:
+    """Runs of the layers of a workload: mappings share them."""
+
+    workload: Workload
+    _found: dict[tuple[str, str, tuple[bool, bool]], Run] = field(default_factory=dict, init=False)
+
+    @staticmethod
+    def of(last: list[KeptRuns], workload: Workload) -> KeptRuns:
+        """The entry of a list of at most one, which is renewed where it is of another workload."""
+        kept = last[0] if last else None
+        if kept is None or kept.workload is not workload:
+            kept = KeptRuns(workload)
+            last[:] = [kept]  # another thread may turn to another workload at any time
+        return kept
+
+    @cached_property
+    def folded(self) -> frozenset[str]:
+        """Layers that are parts of others."""
+        return folded_norms(self.workload) | folded_scales(self.workload)
+
+    def run(
+        self,
+        core: Core,
+        layer: Layer,
+        target: str,
+        tile: TileParameters | None,
+        fetches: tuple[bool, bool],
+    ) -> Run:
+        """The run of a layer.
+
+        Args:
+            core: The core.
+            layer: A layer of the workload.
+            target: Name of the target that runs it.
+            tile: The tile, if the target is one.
+            fetches: Whether weights come from memory when the layer starts, and again for every further
+                output pixel or token.
+        """
+        key = layer.name, target, fetches
+        if key not in self._found:
+            is_cold, is_reread = fetches
+            where = f"alpine: workload {self.workload.name!r}"
+            self._found[key] = (
+                core.digital(layer, is_cold=is_cold, is_reread=is_reread, where=where)
+                if tile is None
+                else core.analog(layer, tile)
+            )
+        return self._found[key]

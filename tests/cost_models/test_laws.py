@@ -180,3 +180,17 @@ def test_names_do_not_matter(system: System, workload: Workload) -> None:
         moved = Mapping.of({units[unit]: target for unit, target in mapping.items()})
         after = numbers_of(model.cost(renamed, moved))
         assert after == pytest.approx(numbers_of(model.cost(workload, mapping)), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", system_names())
+def test_what_mappings_share_changes_no_price(name: str) -> None:
+    """A model prices two networks in turn as models do that have priced nothing before."""
+    system = load_system(name)
+    model, rng = cost_model(system), np.random.default_rng(0)
+    networks = convolutional_workload(), convolutional_workload((24, 16, 10), side=6)
+    for _ in range(4):
+        for workload in networks:
+            mapping = random_mapping(Space(workload=workload, system=system), rng)
+            cost = model.cost(workload, mapping)
+            fresh = cost_model(system).cost(workload, mapping)
+            assert (cost.totals, cost.layers) == (fresh.totals, fresh.layers)
