@@ -24,7 +24,7 @@ from aihwkit.simulator.configs import (
 )
 from aihwkit.simulator.parameters.enums import WeightRemapType
 
-from lionheart_opt.digest import digest
+from lionheart_opt.digest import digest, without_folder
 from lionheart_opt.errors import InputError, unknown
 from lionheart_opt.oracle.rpu_configs import BUILT_IN
 from lionheart_opt.oracle.rpu_configs import lionheart as lionheart
@@ -194,7 +194,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.name
     if hasattr(value, "__qualname__"):  # classes and functions
-        return f"{value.__module__}.{value.__qualname__}"
+        return without_folder(f"{value.__module__}.{value.__qualname__}")
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

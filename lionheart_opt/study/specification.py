@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from lionheart_opt.accuracy import HasIdentity
-from lionheart_opt.digest import digest, source_of
+from lionheart_opt.digest import digest, source_of, without_folder
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 
@@ -79,7 +79,7 @@ def _settings(thing: object) -> dict[str, Any]:
 
 def reference(thing: object) -> str:
     """`module:class` of an object."""
-    return f"{type(thing).__module__}:{type(thing).__qualname__}"
+    return without_folder(f"{type(thing).__module__}:{type(thing).__qualname__}")
 
 
 def plain(value: Any) -> Any:
@@ -101,7 +101,8 @@ def plain(value: Any) -> Any:
         content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()[:16]
         return {"array": content, "dtype": str(value.dtype), "shape": list(value.shape)}
     if inspect.isroutine(value) or inspect.isclass(value):
-        return {"name": f"{value.__module__}:{value.__qualname__}", "source": _source(value)}
+        name = without_folder(f"{value.__module__}:{value.__qualname__}")
+        return {"name": name, "source": _source(value)}
     try:
         return json.loads(json.dumps(value))
     except (TypeError, ValueError):
@@ -166,6 +167,11 @@ def remedy(differs: Sequence[str]) -> str:
     )
 
 
+def _unfolded(value: Any) -> Any:
+    """What older versions recorded, without the folder in names of modules."""
+    return without_folder(value) if isinstance(value, str) else value
+
+
 def differences(
     a: dict[str, Any],
     b: dict[str, Any],
@@ -178,6 +184,6 @@ def differences(
         old, new = a.get(key), b.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             lines += differences(old, new, f"{path}{key}.", names)
-        elif old != new:
+        elif _unfolded(old) != _unfolded(new):
             lines.append(f"{path}{key}: {names[0]} {old!r}, {names[1]} {new!r}")
     return lines

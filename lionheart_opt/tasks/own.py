@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from lionheart_opt import plugins
 from lionheart_opt.api_arguments import kind_of
-from lionheart_opt.digest import digest, source_of
+from lionheart_opt.digest import digest, source_of, without_folder
 from lionheart_opt.errors import InputError
 from lionheart_opt.metric import Metric, ValueFunction
 from lionheart_opt.own_errors import own_error
@@ -261,9 +261,8 @@ def _identity(function: Any) -> str:
     """Name of a function, and a digest of its source and of what it holds where it is given itself."""
     if isinstance(function, str):
         return function
-    name = (
-        f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function))}"
-    )
+    module = without_folder(str(getattr(function, "__module__", "")))
+    name = f"{module}:{getattr(function, '__qualname__', type(function))}"
     source: Any = source_of(function)
     if source is None and not inspect.isfunction(function):  # an object that is called
         return f"{name} {_content(function)}".rstrip()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lionheart_opt.digest import without_folder
 from lionheart_opt.errors import InputError
 from lionheart_opt.metric import Metric
 from lionheart_opt.tasks import batches
@@ -189,7 +190,7 @@ class Task:
         kind = type(self)
         settings = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         settings |= {"metric": self.metric.to_json()}
-        return {"kind": f"{kind.__module__}.{kind.__qualname__}", **settings}
+        return {"kind": without_folder(f"{kind.__module__}.{kind.__qualname__}"), **settings}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Task) and self.identity == other.identity

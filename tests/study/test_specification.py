@@ -11,7 +11,9 @@ import pytest
 import torch
 from front_door import small
 
+from lionheart_opt import own_modules
 from lionheart_opt.errors import InputError
+from lionheart_opt.plugins import attribute
 from lionheart_opt.study.specification import (
     differences,
     identity,
@@ -160,3 +162,20 @@ def test_a_warning_of_other_versions():
 def test_no_warning_of_the_same_versions():
     warn_of_other_versions("k", versions() | {"numpy": "1.0.0"})
     warn_of_other_versions("k", {})  # records of version 0.1.0 do not say it
+
+
+def test_own_classes_are_the_same_in_another_folder_whatever_their_module_is_called(tmp_path):
+    """A module whose name is taken, such as `colorsys` of Python, has its folder in its name."""
+    said = []
+    for name in ("before", "after"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "colorsys.py").write_text("class Net:\n    pass\n\ndef loss():\n    pass\n")
+        with own_modules.beside(folder):
+            net, loss = attribute("colorsys:Net"), attribute("colorsys:loss")
+            assert "@" in net.__module__
+            said.append({"net": identity(net()), "loss": identity(Own(loss))["settings"]})
+    assert said[0] == said[1] and said[0]["net"]["class"] == "colorsys:Net"
+    older = {"net": {**said[0]["net"], "class": "colorsys@0123456789abcdef:Net"}}
+    assert not differences(older, {"net": said[1]["net"]})
+    assert differences({"a": "x@0123456789abcdef:Net"}, {"a": "y:Net"})
