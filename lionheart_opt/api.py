@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
@@ -213,6 +214,7 @@ def search(
     storage: str | None = None,
     workers: int = 1,
     scheduler: str | None = None,
+    executor: Executor | None = None,
     trainings: int | None = None,
     label: str | None = None,
     artifacts: str | Path | None = None,
@@ -232,6 +234,7 @@ def search(
             keeps the record, so that an interrupted search can be resumed. None keeps it in memory.
         workers: Number of processes that evaluate candidates side by side.
         scheduler: Address of a Dask scheduler (`tcp://host:8786`), whose workers do it instead.
+        executor: Executor of processes that does it instead (`MPIPoolExecutor`); it stays open.
         trainings: Trainings that a verdict on the test data rests on; None gives no verdict.
         label: Name of the search in tables, plots and the storage; the strategy's name by default.
         artifacts: Where trained weights, and what is known of each example, are kept: a folder,
@@ -258,6 +261,7 @@ def search(
     [result] = single.run(
         workers=workers,
         scheduler=scheduler,
+        executor=executor,
         wait=wait,
         progress=progress,
         checks=is_judged,
@@ -275,12 +279,9 @@ def check(problem: Problem) -> dict[str, Any]:
     Raises:
         InputError: Something would stop a search. All of it is said, a line each.
     """
+    digital = {"mapping": "all-digital"}
     plan = SearchPlan(
-        label="check",
-        strategy="fixed",
-        arguments={"mapping": "all-digital"},
-        seed=0,
-        budget=usual_budget(1, None),
+        label="check", strategy="fixed", arguments=digital, seed=0, budget=usual_budget(1, None)
     )
     return Study(StudyScript("problem", problem, [plan], None)).check()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
 from numbers import Integral
 from pathlib import Path
@@ -156,6 +157,7 @@ class Study:
         workers: int = 1,
         *,
         scheduler: str | None = None,
+        executor: Executor | None = None,
         checks: bool = True,
         trainings: int | None = None,
         wait: bool = False,
@@ -170,6 +172,7 @@ class Study:
             only: Labels of runs, or names of searches (`LABEL/seedN`); all by default.
             workers: Number of processes that evaluate candidates side by side; 1 is this process.
             scheduler: Address of a Dask scheduler (`tcp://host:8786`), whose workers do it instead.
+            executor: Executor of processes that does it instead (`MPIPoolExecutor`); it stays open.
             checks: Measure the best mappings once more, on test data with fresh draws.
             trainings: Trainings, each with another seed, that the verdict rests on; None is the study's.
             wait: Wait for another process that runs a search, instead of refusing.
@@ -202,6 +205,7 @@ class Study:
                 plans,
                 workers,
                 scheduler,
+                executor,
                 trainings=judged if checks else None,
                 wait=wait,
                 progress=progress,

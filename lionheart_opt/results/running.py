@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import sys
 import threading
@@ -10,10 +11,14 @@ from contextlib import nullcontext
 from functools import partial
 
 from lionheart_opt.accuracy import AccuracyOracle
+from lionheart_opt.errors import InputError
+from lionheart_opt.problem import Problem
 from lionheart_opt.results.finalists import check_finalists
 from lionheart_opt.results.live import Live, Silent
-from lionheart_opt.study.cluster import executor
+from lionheart_opt.study.cluster import Cluster
+from lionheart_opt.study.executors import Executor, Workers
 from lionheart_opt.study.file import StudyFile
+from lionheart_opt.study.own_executor import OwnExecutor
 from lionheart_opt.study.plan import SearchPlan
 from lionheart_opt.study.script import StudyScript
 from lionheart_opt.study.side_by_side import run_side_by_side
@@ -24,6 +29,7 @@ def run_searches(
     plans: Sequence[SearchPlan],
     workers: int,
     scheduler: str | None,
+    executor: concurrent.futures.Executor | None,
     *,
     trainings: int | None,
     wait: bool,
@@ -36,6 +42,7 @@ def run_searches(
         plans: The searches.
         workers: As for `Study.run`.
         scheduler: As for `Study.run`.
+        executor: As for `Study.run`.
         trainings: Trainings that a verdict rests on; None makes no final checks.
         wait: As for `Study.run`.
         progress: As for `live`.
@@ -43,7 +50,7 @@ def run_searches(
     Raises:
         InputError: As for `Study.run`.
     """
-    pool = executor(source.problem, workers, scheduler)
+    pool = workers_of(source.problem, workers, scheduler, executor)
     at_once = pool.at_once if pool else 1
     names = [plan.name for plan in plans]
     opening = threading.Lock()
@@ -61,6 +68,38 @@ def run_searches(
                     check_finalists(search.record, oracle, trainings)
 
         run_side_by_side([partial(run, plan) for plan in plans], pool)
+
+
+def workers_of(
+    problem: Problem,
+    workers: int,
+    scheduler: str | None,
+    executor: concurrent.futures.Executor | None,
+) -> Executor | None:
+    """What evaluates the candidates of a run; None is this process.
+
+    Args:
+        problem: The problem whose candidates are evaluated.
+        workers: As for `Study.run`.
+        scheduler: As for `Study.run`.
+        executor: As for `Study.run`.
+
+    Raises:
+        InputError: More than one of them is given, or as for `Workers`, `Cluster` and `OwnExecutor`.
+    """
+    others = {"scheduler": scheduler, "executor": executor}
+    given = [name for name, value in others.items() if value is not None]
+    if given and workers != 1:
+        raise InputError(
+            f"workers: got {workers} beside {given[0]}, whose workers are used; leave one of them out"
+        )
+    if len(given) > 1:
+        raise InputError("scheduler: got one beside executor; leave one of them out")
+    if scheduler is not None:
+        return Cluster(problem, scheduler)
+    if executor is not None:
+        return OwnExecutor(problem, executor)
+    return Workers(problem, workers) if workers > 1 else None
 
 
 def live(

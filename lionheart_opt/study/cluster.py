@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
-from lionheart_opt.study.executors import Executor, Workers
+from lionheart_opt.study.executors import Executor
 from lionheart_opt.study.pending import WorkerDied, WorkStopped
 from lionheart_opt.study.same_code import carrier, code_here, packed
 from lionheart_opt.study.worker import Job
@@ -227,23 +227,3 @@ class _Task(Generic[T]):
         """As `Pending.cancel`."""
         self._cluster.forget(self)
         self.future.release()  # to cancel it, one would have to wait for Dask's client
-
-
-def executor(problem: Problem, workers: int, scheduler: str | None) -> Executor | None:
-    """What evaluates the candidates of a run; None is this process.
-
-    Args:
-        problem: The problem whose candidates are evaluated.
-        workers: Number of processes of this machine.
-        scheduler: Address of a Dask scheduler; None does without a cluster.
-
-    Raises:
-        InputError: Both several workers and a scheduler are given, or as for `Workers` and `Cluster`.
-    """
-    if scheduler is not None:
-        if workers != 1:
-            raise InputError(
-                f"workers: got {workers} beside scheduler, whose workers are used; leave one of them out"
-            )
-        return Cluster(problem, scheduler)
-    return Workers(problem, workers) if workers > 1 else None
