@@ -23,6 +23,9 @@ PRINTED = {
     "price_systems": "  lionheart   0.004719  0.025833 1.472060     1.463167",
 }
 
+#: Those that train for longer than the others together.
+TRAIN_LONG = {"language_model", "segmentation"}
+
 
 def run(script: Path, working: Path, *arguments: object) -> str:
     """Standard output of a script; temporary files go below the working folder, too."""
@@ -58,7 +61,11 @@ def nothing_left_behind() -> Iterator[None]:
 @pytest.mark.usefixtures("nothing_left_behind")
 @pytest.mark.parametrize(
     "script",
-    [script for script in SCRIPTS if script.stem != "image_classifier"],
+    [
+        pytest.param(script, marks=[pytest.mark.slow] if script.stem in TRAIN_LONG else [])
+        for script in SCRIPTS
+        if script.stem != "image_classifier"
+    ],
     ids=lambda script: script.stem,
 )
 def test_it_runs_and_leaves_nothing_behind(script: Path, tmp_path: Path) -> None:

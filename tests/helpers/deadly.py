@@ -107,6 +107,16 @@ class DiesAnswering:
 
 
 @dataclass(frozen=True)
+class Grows:
+    """A job that leaves more behind than loky lets its processes keep; it says who did it."""
+
+    def __call__(self, problem):
+        Grows.kept = b"x" * 310_000_000
+        time.sleep(1.1)  # loky looks once a second
+        return os.getpid()
+
+
+@dataclass(frozen=True)
 class OneByOne:
     """Proposes each of the first four units alone, in one batch; `Dies` dies of the third."""
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from deadly import DiesAnswering, Trains, toy
+from deadly import DiesAnswering, Grows, Trains, toy
 from front_door import alive, descendants, python, wait_until
 
 from lionheart_opt.study.executors import Workers
@@ -29,16 +28,6 @@ def test_large_answers_need_no_pipe_which_a_dying_worker_could_leave_half_writte
     with Workers(toy(), 1) as workers:
         for size in (1_000_000, 10):
             assert workers.submit(DiesAnswering(size)).result(timeout=60) == bytes(size)
-
-
-@dataclass(frozen=True)
-class Grows:
-    """A job that leaves more behind than loky lets its processes keep; it says who did it."""
-
-    def __call__(self, problem):
-        Grows.kept = b"x" * 310_000_000
-        time.sleep(1.1)  # loky looks once a second
-        return os.getpid()
 
 
 def test_a_worker_may_keep_what_a_network_and_its_data_take(recwarn):
