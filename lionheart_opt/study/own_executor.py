@@ -12,7 +12,6 @@ import cloudpickle
 from lionheart_opt.errors import InputError
 from lionheart_opt.problem import Problem
 from lionheart_opt.study.executors import Executor
-from lionheart_opt.study.pending import WorkStopped
 from lionheart_opt.study.same_code import Code, carried, code_here, differences, packed
 from lionheart_opt.study.worker import Job
 from lionheart_opt.text import shown
@@ -103,9 +102,8 @@ class _Task(Generic[T]):
             try:
                 refusal, given = self._future.result(LOOK_S)
                 break
-            except concurrent.futures.CancelledError as error:
-                raise WorkStopped from error
-            except BrokenExecutor as error:
+            except (BrokenExecutor, concurrent.futures.CancelledError) as error:
+                self._owner.check_running()  # it may be us who cancelled it
                 raise _unusable(error) from error
             except TimeoutError:
                 if self._future.done():  # the job's own

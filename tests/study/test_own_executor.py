@@ -100,6 +100,20 @@ def test_one_that_was_shut_down_is_refused():
         lo.search(toy(), "random", trials=2, executor=closed)
 
 
+class Cancels(concurrent.futures.Executor):
+    """Gives up what it was asked for, as a pool does whose time is up."""
+
+    def submit(self, *arguments: Any, **keywords: Any) -> Any:
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.cancel()
+        return future
+
+
+def test_one_that_gives_up_is_said():
+    with pytest.raises(lo.InputError, match=r"it takes no more work \(CancelledError\); finished"):
+        lo.search(toy(), "random", trials=2, executor=Cancels())
+
+
 def test_what_is_no_executor_of_processes_is_refused():
     with (
         ThreadPoolExecutor(1) as threads,
